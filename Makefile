@@ -1,0 +1,61 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help
+help: ## List what can be done
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: install
+install: $(VENV)/base.stamp ## Make .venv with what Omma needs to run
+
+.PHONY: demo
+demo: install ## Ingest IMAGES (unset: a catalogue drawn here), search it three ways, serve it until Ctrl-C
+	@$(BIN)/python -m services.standalone.demo $(IMAGES)
+
+.PHONY: test
+test: $(VENV)/dev.stamp ## Every test that this machine can run
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, buf, generated code unchanged
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd proto && ../$(BIN)/buf lint
+	@out=$$(mktemp -d) && proto/generate.sh "$$out" && diff -r -x __init__.py -x __pycache__ "$$out/omma/v1" omma/v1 && rm -r "$$out"
+
+.PHONY: format
+format: $(VENV)/dev.stamp ## Format and mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: proto
+proto: $(VENV)/dev.stamp ## Generate omma/v1 from proto/
+	proto/generate.sh
+
+.PHONY: lock
+lock: $(VENV)/dev.stamp ## Pin the newest versions that pyproject.toml allows
+	scripts/lock
+
+.PHONY: clean
+clean: ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Omma needs Python 3.11 or newer: set PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python cannot make a virtual environment here. Install it: sudo apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/base.stamp: locks/base.txt | $(VENV)/bin/pip
+	@echo "Installing Omma into $(VENV) (once) ..."
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps -r locks/base.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: locks/dev.txt $(VENV)/base.stamp
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps -r locks/dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""Object storage: originals, thumbnails, snapshots, codebooks."""

@@ -1,0 +1,41 @@
+"""Blobs: bytes under a key, written once or replaced whole."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+
+class Blobs(Protocol):
+    """Keys are relative paths of [A-Za-z0-9._/-] without `..`. A key is either absent or holds whole, durable bytes.
+
+    Raises Absent for a key that is not there, StorageFull when the storage is.
+    """
+
+    async def put(self, key: str, content: bytes, *, content_type: str = "application/octet-stream") -> None:
+        """Durable when it returns."""
+
+    async def put_file(self, key: str, path: Path) -> None: ...
+
+    async def get(self, key: str) -> bytes: ...
+
+    async def get_file(self, key: str, path: Path) -> None:
+        """Copy the blob to path; the file appears whole or not at all."""
+
+    async def size(self, key: str) -> int | None:
+        """Bytes, None when absent."""
+
+    async def delete(self, key: str) -> None:
+        """No error when absent."""
+
+    def keys(self, prefix: str) -> AsyncIterator[str]:
+        """In order."""
+
+    async def close(self) -> None: ...
+
+
+def original_key(sha256: str) -> str:
+    return f"originals/{sha256[:2]}/{sha256}"
+
+
+def thumbnail_key(sha256: str) -> str:
+    return f"thumbnails/{sha256[:2]}/{sha256}.webp"

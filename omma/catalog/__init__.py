@@ -1,0 +1,1 @@
+"""The catalog: rows of pictures, spaces, indexes, keys and interactions."""

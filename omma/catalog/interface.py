@@ -1,0 +1,252 @@
+"""The catalog: rows of pictures, spaces, indexes, keys and interactions."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from omma.filters import Filter
+from omma.identity import ImageId, Sha256, Tenant, Version
+from omma.index import Index, IndexState
+from omma.records import EventKind, ImageEvent
+from omma.space import Space
+
+
+class PictureState(StrEnum):
+    """pending: not yet in every active space; indexed; dead: could not be read; deleted: a row kept for its version."""
+
+    PENDING = "pending"
+    INDEXED = "indexed"
+    DEAD = "dead"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class NewPicture:
+    """What a caller gives of a picture.
+
+    key: the caller's external_id, else the object's uri, else the sha256; unique in the tenant.
+    uri: where the original lies: `file://…` for one that is referenced, `omma:<sha256>` for one in our blobs.
+    mtime_ns: of a referenced file, so that a second run sees what changed.
+    """
+
+    key: str
+    sha256: Sha256
+    uri: str
+    bytes: int
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    source_url: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    mtime_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A row. version: raised by the transaction that changes the row. width, height, phash: 0 until embedded."""
+
+    id: ImageId
+    tenant: Tenant
+    key: str
+    version: Version
+    sha256: Sha256
+    uri: str
+    bytes: int
+    state: PictureState
+    created_at_ms: int
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    source_url: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    width: int = 0
+    height: int = 0
+    phash: int = 0
+    reason: str = ""
+    mtime_ns: int | None = None
+
+
+class Change(StrEnum):
+    """What an upsert did: changed also covers a deleted key that came back."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    SAME = "same"
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """event: what has to be sent for it, None when nothing changed."""
+
+    id: ImageId
+    version: Version
+    change: Change
+    event: ImageEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureChange:
+    """Fields to replace; None leaves one as it is."""
+
+    tags: tuple[str, ...] | None = None
+    owner: str | None = None
+    attributes: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What the indexer learned of a picture at a version."""
+
+    image_id: ImageId
+    version: Version
+    width: int
+    height: int
+    phash: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """cursor: opaque; None on the last page. count: of all that match."""
+
+    pictures: tuple[Picture, ...]
+    count: int
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencedFile:
+    """A row whose original is a local file: what reconciling a folder compares."""
+
+    id: ImageId
+    key: str
+    sha256: Sha256
+    bytes: int
+    mtime_ns: int
+
+
+class InteractionType(StrEnum):
+    IMPRESSION = "impression"
+    CLICK = "click"
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """query_image_id: 0 when the query was no stored picture."""
+
+    tenant: Tenant
+    user_id: str
+    query_image_id: int
+    displayed_image_id: ImageId
+    rank: int
+    type: InteractionType
+    ts_ms: int
+    query_id: str = ""
+
+
+class Role(StrEnum):
+    """Each includes the ones before it."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """hash: sha256 hex of the secret; the secret itself is never stored."""
+
+    hash: str
+    name: str
+    tenant: Tenant
+    role: Role
+    created_at_ms: int
+    revoked: bool = False
+
+
+class Catalog(Protocol):
+    """Every write is one transaction. Tenant-scoped calls never see another tenant's rows: to them these are absent.
+
+    Raises StorageFull; Overloaded when another process holds the database longer than the timeout.
+    """
+
+    # Pictures
+    async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture]) -> list[Upserted]:
+        """Create or change rows by key, in one transaction; answers in the order given. The same key twice: last wins.
+
+        Other bytes: UPSERT. Only owner, tags, attributes or source_url differ: ATTRIBUTES. uri or mtime alone move the
+        reference without a new version unless uri differs, which is an ATTRIBUTES change (hits carry the uri).
+        """
+
+    async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
+        """Raises Absent."""
+
+    async def delete(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
+        """Marks rows deleted and raises their version; ids that are absent or deleted already are left out."""
+
+    async def picture(self, tenant: Tenant, image_id: ImageId) -> Picture:
+        """Raises Absent, also for a deleted one."""
+
+    async def pictures(self, image_ids: Collection[ImageId]) -> dict[ImageId, Picture]:
+        """Across tenants, deleted ones too: for the indexer."""
+
+    async def list_pictures(self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int) -> Page:
+        """By id; never a deleted one. Raises InvalidQuery, field `cursor`, for one it did not make."""
+
+    def referenced_files(self, tenant: Tenant, key_prefix: str) -> AsyncIterator[ReferencedFile]:
+        """Live rows whose key starts with the prefix and whose original is referenced."""
+
+    # The row is the outbox
+    async def mark_sent(self, events: Sequence[ImageEvent]) -> None: ...
+
+    async def unsent(self, limit: int) -> list[ImageEvent]:
+        """Events of rows changed and never marked as sent, oldest first."""
+
+    # What the indexer learned
+    async def record_embedded(self, space: str, embedded: Sequence[Embedded]) -> None:
+        """Sets size, pHash and state `indexed` where the row still has that version; idempotent."""
+
+    async def record_dead(self, image_id: ImageId, version: Version, reason: str) -> None: ...
+
+    async def embedded_with(self, space: str, sha256s: Collection[Sha256]) -> dict[Sha256, ImageId]:
+        """A live picture with these bytes that this space has vectors of."""
+
+    # Spaces and indexes
+    async def register_space(self, space: Space) -> None:
+        """Idempotent. Raises WrongSpace when the id exists with another signature, dim or buckets."""
+
+    async def spaces(self) -> list[Space]: ...
+
+    async def register_index(self, index: Index) -> None:
+        """Idempotent for an equal one. Raises WrongState when the id exists and differs."""
+
+    async def indexes(self) -> list[Index]: ...
+
+    async def set_index_state(self, index_id: str, state: IndexState) -> None:
+        """Making one live retires the live one in the same transaction. Raises Absent."""
+
+    async def adopt_codebook(self, index_id: str, codebook: str) -> bool:
+        """Sets the index's first codebook; False when it has one already."""
+
+    async def acquire_lease(self, name: str, holder: str, ttl_seconds: float) -> bool:
+        """True when the holder has it now: it was free, expired, or already the holder's (then renewed)."""
+
+    async def release_lease(self, name: str, holder: str) -> None: ...
+
+    # Interactions and keys
+    async def add_interactions(self, interactions: Sequence[Interaction]) -> None: ...
+
+    async def add_api_key(self, key: ApiKey) -> None: ...
+
+    async def api_keys(self) -> list[ApiKey]: ...
+
+    async def revoke_api_key(self, hash_prefix: str) -> ApiKey:
+        """Raises Absent, or InvalidQuery when the prefix fits several."""
+
+    async def counts(self) -> dict[str, int]:
+        """Rows by state over all tenants, and `unsent`."""
+
+    async def close(self) -> None: ...
+
+
+def event_of(picture: Picture, kind: EventKind, request_id: str = "") -> ImageEvent:
+    """The event that points at this row as it is."""
+    return ImageEvent(picture.id, picture.version, picture.tenant, kind, request_id)

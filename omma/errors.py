@@ -1,0 +1,161 @@
+"""Every error that crosses a boundary has a kind; one table gives its status in both protocols.
+
+Cores raise these; faces look the kind up in STATUS. Nothing else maps an error to a status.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What went wrong, as the caller sees it: the `kind` of a problem document."""
+
+    INVALID_QUERY = "invalid_query"
+    INVALID_PICTURE = "invalid_picture"
+    UNSUPPORTED_MEDIA = "unsupported_media"
+    TOO_LARGE = "too_large"
+    NOT_SIGNED_IN = "not_signed_in"
+    NOT_ALLOWED = "not_allowed"
+    ABSENT = "absent"
+    CONCURRENT_WRITE = "concurrent_write"
+    WRONG_SPACE = "wrong_space"
+    WRONG_STATE = "wrong_state"
+    NO_TEXT_TOWER = "model_has_no_text_tower"
+    OVERLOADED = "overloaded"
+    REPLICA_DOWN = "replica_down"
+    COVERAGE_TOO_LOW = "coverage_too_low"
+    STORAGE_FULL = "storage_full"
+    OUT_OF_TIME = "out_of_time"
+    CORRUPT = "corrupt"
+    BUG = "bug"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """http: status code; grpc: name of a grpc.StatusCode; retry: worth trying again unchanged."""
+
+    http: int
+    grpc: str
+    title: str
+    retry: bool = False
+
+
+STATUS: dict[Kind, Status] = {
+    Kind.INVALID_QUERY: Status(422, "INVALID_ARGUMENT", "The query is invalid"),
+    Kind.INVALID_PICTURE: Status(422, "INVALID_ARGUMENT", "The picture cannot be read"),
+    Kind.UNSUPPORTED_MEDIA: Status(415, "INVALID_ARGUMENT", "This kind of file is not a picture Omma reads"),
+    Kind.TOO_LARGE: Status(413, "INVALID_ARGUMENT", "Over a size limit"),
+    Kind.NOT_SIGNED_IN: Status(401, "UNAUTHENTICATED", "An API key is needed"),
+    Kind.NOT_ALLOWED: Status(403, "PERMISSION_DENIED", "The API key does not allow this"),
+    Kind.ABSENT: Status(404, "NOT_FOUND", "There is no such thing"),
+    Kind.CONCURRENT_WRITE: Status(409, "ABORTED", "Someone else changed it first"),
+    Kind.WRONG_SPACE: Status(409, "FAILED_PRECONDITION", "Two spaces cannot be mixed"),
+    Kind.WRONG_STATE: Status(409, "FAILED_PRECONDITION", "Not in the state that this needs"),
+    Kind.NO_TEXT_TOWER: Status(409, "FAILED_PRECONDITION", "The model has no text tower"),
+    Kind.OVERLOADED: Status(429, "RESOURCE_EXHAUSTED", "Too much at once", retry=True),
+    Kind.REPLICA_DOWN: Status(503, "UNAVAILABLE", "No replica answered", retry=True),
+    Kind.COVERAGE_TOO_LOW: Status(503, "UNAVAILABLE", "Too little of the index answered", retry=True),
+    Kind.STORAGE_FULL: Status(507, "RESOURCE_EXHAUSTED", "The storage is full"),
+    Kind.OUT_OF_TIME: Status(504, "DEADLINE_EXCEEDED", "Out of time"),
+    Kind.CORRUPT: Status(500, "DATA_LOSS", "A file is damaged"),
+    Kind.BUG: Status(500, "INTERNAL", "Something went wrong inside"),
+}
+
+
+class OmmaError(Exception):
+    """Base of every error with a kind.
+
+    detail: one sentence that says what to do. field: the input that is wrong, as the caller named it.
+    limit: the bound that was passed, in the field's unit. retry_after_seconds: only for overload.
+    """
+
+    kind = Kind.BUG
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        field: str | None = None,
+        limit: int | float | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidQuery(OmmaError):
+    kind = Kind.INVALID_QUERY
+
+
+class InvalidPicture(OmmaError):
+    kind = Kind.INVALID_PICTURE
+
+
+class UnsupportedMedia(OmmaError):
+    kind = Kind.UNSUPPORTED_MEDIA
+
+
+class TooLarge(OmmaError):
+    kind = Kind.TOO_LARGE
+
+
+class NotSignedIn(OmmaError):
+    kind = Kind.NOT_SIGNED_IN
+
+
+class NotAllowed(OmmaError):
+    kind = Kind.NOT_ALLOWED
+
+
+class Absent(OmmaError):
+    kind = Kind.ABSENT
+
+
+class ConcurrentWrite(OmmaError):
+    kind = Kind.CONCURRENT_WRITE
+
+
+class WrongSpace(OmmaError):
+    kind = Kind.WRONG_SPACE
+
+
+class WrongState(OmmaError):
+    kind = Kind.WRONG_STATE
+
+
+class NoTextTower(OmmaError):
+    kind = Kind.NO_TEXT_TOWER
+
+
+class Overloaded(OmmaError):
+    kind = Kind.OVERLOADED
+
+
+class ReplicaDown(OmmaError):
+    kind = Kind.REPLICA_DOWN
+
+
+class CoverageTooLow(OmmaError):
+    kind = Kind.COVERAGE_TOO_LOW
+
+
+class StorageFull(OmmaError):
+    kind = Kind.STORAGE_FULL
+
+
+class OutOfTime(OmmaError):
+    kind = Kind.OUT_OF_TIME
+
+
+class Corrupt(OmmaError):
+    kind = Kind.CORRUPT
+
+
+class Bug(OmmaError):
+    """What a caller is told of an exception that has no kind: generic words only."""
+
+
+ERROR_OF_KIND: dict[Kind, type[OmmaError]] = {error.kind: error for error in [*OmmaError.__subclasses__()]}

@@ -1,0 +1,207 @@
+"""The filter of a search or a listing: JSON to a small frozen tree that shards and the catalog evaluate."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+from omma.errors import InvalidQuery, TooLarge
+
+MAX_CHARACTERS: Final = 100_000
+MAX_TERMS: Final = 64
+MAX_DEPTH: Final = 8
+MAX_IN_VALUES: Final = 1_000
+
+TEXT_FIELDS: Final = frozenset({"tags", "owner", "source", "source_domain"})
+NUMBER_FIELDS: Final = frozenset({"created_at", "width", "height"})
+ATTRIBUTES: Final = "attributes."
+_BOUNDS: Final = frozenset({"gte", "gt", "lte", "lt"})
+_ATTRIBUTE_NAME: Final = re.compile(r"[^\x00-\x1f]{1,128}")
+
+Value: TypeAlias = str | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The field holds one of the values; for `tags`, one of the picture's tags does."""
+
+    field: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """The field is a number inside the bounds. created_at: milliseconds since 1970, UTC."""
+
+    field: str
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    parts: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    parts: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: "Filter"
+
+
+Filter: TypeAlias = AnyOf | Between | And | Or | Not
+
+
+def parse_filter(source: str | dict[str, Any] | None) -> Filter | None:
+    """JSON text or its parsed form to a filter; None or empty text: no filter.
+
+    `{field: value}`, `{field: {"in": […]}}`, `{field: {"gte"|"gt"|"lte"|"lt": number}}`, `{"and": […]}`, `{"or": […]}`,
+    `{"not": …}`; an object with several keys is an `and`. created_at takes milliseconds or ISO 8601.
+    Raises InvalidQuery or TooLarge, field `filter`.
+    """
+    if source is None or source == "":
+        return None
+    if isinstance(source, str):
+        if len(source) > MAX_CHARACTERS:
+            raise TooLarge(f"A filter has at most {MAX_CHARACTERS} characters.", field="filter", limit=MAX_CHARACTERS)
+        source = _from_json(source)
+    builder = _Builder()
+    return builder.build(source, depth=1)
+
+
+def canonical(filter: Filter | None) -> str:
+    """JSON text that parses back to an equal filter; empty for None. Equal filters give equal text."""
+    return "" if filter is None else json.dumps(_to_json(filter), sort_keys=True, separators=(",", ":"))
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise InvalidQuery(f"A filter nests at most {MAX_DEPTH} deep.", field="filter", limit=MAX_DEPTH) from None
+    except ValueError as error:
+        raise InvalidQuery(f"The filter is not JSON: {error}.", field="filter") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self._terms = 0
+
+    def build(self, node: Any, depth: int) -> Filter:
+        if depth > MAX_DEPTH:
+            raise InvalidQuery(f"A filter nests at most {MAX_DEPTH} deep.", field="filter", limit=MAX_DEPTH)
+        if not isinstance(node, dict) or not node:
+            raise InvalidQuery('A filter is a JSON object such as {"owner": "ann"}.', field="filter")
+        parts = tuple(self._entry(key, value, depth) for key, value in sorted(node.items()))
+        return parts[0] if len(parts) == 1 else And(parts)
+
+    def _entry(self, key: str, value: Any, depth: int) -> Filter:
+        if key in ("and", "or"):
+            if not isinstance(value, list) or not value:
+                raise InvalidQuery(f"{key!r} takes a list of filters.", field="filter")
+            parts = tuple(self.build(part, depth + 1) for part in value)
+            return And(parts) if key == "and" else Or(parts)
+        if key == "not":
+            return Not(self.build(value, depth + 1))
+        self._terms += 1
+        if self._terms > MAX_TERMS:
+            raise InvalidQuery(f"A filter has at most {MAX_TERMS} terms.", field="filter", limit=MAX_TERMS)
+        return _term(key, value)
+
+
+def _term(field: str, value: Any) -> Filter:
+    if not (field in TEXT_FIELDS or field in NUMBER_FIELDS or _is_attribute(field)):
+        known = ", ".join(sorted(TEXT_FIELDS | NUMBER_FIELDS))
+        raise InvalidQuery(f"{field[:80]!r} is no field; there are {known}, attributes.<name>.", field="filter")
+    if not isinstance(value, dict):
+        return AnyOf(field, (_value(field, value),))
+    if set(value) == {"in"}:
+        values = value["in"]
+        if not isinstance(values, list) or not 0 < len(values) <= MAX_IN_VALUES:
+            raise InvalidQuery(f"'in' takes a list of 1 to {MAX_IN_VALUES} values.", field="filter")
+        return AnyOf(field, tuple(sorted({_value(field, one) for one in values}, key=_sort_key)))
+    if value and set(value) <= _BOUNDS and field not in TEXT_FIELDS:
+        return _between(field, value)
+    raise InvalidQuery(f'{field!r} takes a value, {{"in": […]}} or, for numbers, gte, gt, lte, lt.', field="filter")
+
+
+def _between(field: str, bounds: dict[str, Any]) -> Between:
+    if {"gte", "gt"} <= set(bounds) or {"lte", "lt"} <= set(bounds):
+        raise InvalidQuery(f"{field!r} has two lower or two upper bounds.", field="filter")
+    numbers = {name: _number(field, bound) for name, bound in bounds.items()}
+    return Between(
+        field,
+        low=numbers.get("gte", numbers.get("gt", -math.inf)),
+        high=numbers.get("lte", numbers.get("lt", math.inf)),
+        low_open="gt" in numbers,
+        high_open="lt" in numbers,
+    )
+
+
+def _is_attribute(field: str) -> bool:
+    return field.startswith(ATTRIBUTES) and _ATTRIBUTE_NAME.fullmatch(field[len(ATTRIBUTES) :]) is not None
+
+
+def _value(field: str, value: Any) -> Value:
+    if field in NUMBER_FIELDS:
+        return _number(field, value)
+    if isinstance(value, str):
+        return value
+    if field in TEXT_FIELDS or not isinstance(value, int | float):
+        raise InvalidQuery(f"{field!r} takes text.", field="filter")
+    return value if isinstance(value, bool) else _number(field, value)
+
+
+def _number(field: str, value: Any) -> float:
+    if field == "created_at" and isinstance(value, str):
+        return _milliseconds(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidQuery(f"{field!r} takes a number.", field="filter")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise InvalidQuery(f"{field!r} takes a number that fits 64 bits.", field="filter") from None
+    return number
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidQuery("'created_at' takes milliseconds or ISO 8601.", field="filter") from None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000
+
+
+def _sort_key(value: Value) -> tuple[str, str]:
+    return type(value).__name__, repr(value)
+
+
+def _to_json(filter: Filter) -> dict[str, Any]:
+    match filter:
+        case And(parts):
+            return {"and": [_to_json(part) for part in parts]}
+        case Or(parts):
+            return {"or": [_to_json(part) for part in parts]}
+        case Not(part):
+            return {"not": _to_json(part)}
+        case AnyOf(field, values):
+            return {field: values[0] if len(values) == 1 else {"in": list(values)}}
+        case Between(field, low, high, low_open, high_open):
+            bounds: dict[str, float] = {}
+            if low != -math.inf:
+                bounds["gt" if low_open else "gte"] = low
+            if high != math.inf:
+                bounds["lt" if high_open else "lte"] = high
+            return {field: bounds}

@@ -1,0 +1,1 @@
+"""Pictures: safe decoding, orientation, crops, pHash, thumbnails."""

@@ -1,0 +1,1 @@
+"""The log: the truth that every index is a view of."""

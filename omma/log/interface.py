@@ -1,0 +1,130 @@
+"""The log: topics of ordered, keyed records in partitions. Kafka's semantics, so that Kafka can be the backend."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class TopicPartition(NamedTuple):
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """compacted: keep the last record of each key for ever; else records go after retention_seconds."""
+
+    name: str
+    partitions: int
+    compacted: bool = False
+    retention_seconds: int = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One committed record. offset: position in its partition, from 0, rising; compaction leaves gaps."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes | None
+    timestamp_ms: int
+
+
+class ProducerFenced(Exception):
+    """A newer producer with the same transactional id exists; this one may never write again."""
+
+
+class OffsetOutOfRange(Exception):
+    """The position lies before the first or after the last offset that the log has: replay from the start."""
+
+    def __init__(self, at: TopicPartition, offset: int) -> None:
+        super().__init__(f"{at.topic}[{at.partition}] has no offset {offset}")
+        self.at = at
+        self.offset = offset
+
+
+class Transaction(Protocol):
+    """Writes that become visible together, with the offsets that caused them."""
+
+    async def send(self, topic: str, partition: int, key: bytes, value: bytes | None) -> None: ...
+
+    async def send_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit these next-offsets of a consumer group with the transaction."""
+
+
+class Producer(Protocol):
+    """Without a transactional id: send. With one: only transactions; starting it fences the older holder."""
+
+    async def send(self, topic: str, partition: int, key: bytes, value: bytes | None) -> int:
+        """Returns the record's offset once it is durable."""
+
+    async def send_many(self, topic: str, records: Sequence[tuple[int, bytes, bytes | None]]) -> None:
+        """(partition, key, value) each; all durable when it returns."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Commits on a clean exit, aborts on an exception. Raises ProducerFenced."""
+
+    async def close(self) -> None: ...
+
+
+class Consumer(Protocol):
+    """Reads committed records of its partitions in offset order. Used by one task at a time."""
+
+    async def poll(self, max_records: int, timeout_seconds: float) -> list[LogRecord]:
+        """Up to max_records, at once if there are any, else after waiting. Raises OffsetOutOfRange."""
+
+    def assignment(self) -> Collection[TopicPartition]: ...
+
+    def position(self, at: TopicPartition) -> int:
+        """Offset of the next record that poll will return."""
+
+    def seek(self, at: TopicPartition, offset: int) -> None: ...
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None: ...
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None: ...
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Next-offsets of the consumer's group, without a transaction. Needs a group."""
+
+    async def close(self) -> None: ...
+
+
+class Log(Protocol):
+    """A log with an identity. Every name that it takes is [A-Za-z0-9._-]{1,249}."""
+
+    async def identity(self) -> str:
+        """Made once with the log; another log, even with equal topics, has another one."""
+
+    async def ensure_topic(self, spec: TopicSpec) -> None:
+        """Create it, or check it. Raises WrongState when it exists with other partitions or compaction."""
+
+    async def topics(self) -> Sequence[TopicSpec]: ...
+
+    async def beginning_offsets(self, topic: str) -> Mapping[int, int]:
+        """First readable offset, by partition."""
+
+    async def end_offsets(self, topic: str) -> Mapping[int, int]:
+        """Offset that the next committed record will get, by partition."""
+
+    async def committed(self, group: str, topic: str) -> Mapping[int, int]:
+        """Next-offsets that the group committed; partitions without one are left out."""
+
+    async def producer(self, transactional_id: str | None = None) -> Producer: ...
+
+    async def subscribe(self, topic: str, group: str) -> Consumer:
+        """A member of the group: starts at its committed offsets, or the beginning. Partitions are shared out."""
+
+    async def assign(self, positions: Mapping[TopicPartition, int]) -> Consumer:
+        """Exactly these partitions from these offsets, no group."""
+
+    def scan(self, topic: str) -> AsyncIterator[LogRecord]:
+        """Every committed record from the beginning to the end as it is now, partition by partition."""
+
+    async def compact(self) -> None:
+        """Drop superseded records of compacted topics and expired ones of the others. Kafka does this by itself."""
+
+    async def close(self) -> None: ...

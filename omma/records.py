@@ -1,0 +1,166 @@
+"""The records of the log as Python values, and their bytes."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from omma.hits import Int32Boxes, Payload
+from omma.identity import ImageId, Tenant, Version
+from omma.v1 import records_pb2, types_pb2
+from omma.vectors import Float16, from_wire, to_wire
+
+IMAGES_TOPIC = "omma.images"
+DEAD_LETTERS_TOPIC = "omma.dead-letters"
+INTERACTIONS_TOPIC = "omma.interactions"
+
+
+def image_key(image_id: int) -> bytes:
+    """The key of every record about a picture: its id, 8 bytes big-endian."""
+    return image_id.to_bytes(8, "big")
+
+
+class EventKind(Enum):
+    UPSERT = records_pb2.ImageEvent.KIND_UPSERT
+    ATTRIBUTES = records_pb2.ImageEvent.KIND_ATTRIBUTES
+    DELETE = records_pb2.ImageEvent.KIND_DELETE
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEvent:
+    """The row of this picture changed. The row is the truth; the event only points at it."""
+
+    image_id: ImageId
+    version: Version
+    tenant: Tenant
+    kind: EventKind
+    request_id: str = ""
+
+    def encode(self) -> bytes:
+        return self.message().SerializeToString()
+
+    def message(self) -> records_pb2.ImageEvent:
+        return records_pb2.ImageEvent(
+            image_id=self.image_id,
+            version=self.version,
+            tenant=self.tenant,
+            kind=self.kind.value,
+            request_id=self.request_id,
+        )
+
+    @classmethod
+    def decode(cls, value: bytes) -> "ImageEvent":
+        """Raises ValueError (or google.protobuf DecodeError) for bytes that are no event."""
+        return cls.from_message(records_pb2.ImageEvent.FromString(value))
+
+    @classmethod
+    def from_message(cls, message: records_pb2.ImageEvent) -> "ImageEvent":
+        return cls(
+            ImageId(message.image_id),
+            Version(message.version),
+            Tenant(message.tenant),
+            EventKind(message.kind),
+            message.request_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRecord:
+    """Everything a shard holds of one picture at one version.
+
+    vectors: float16[regions, dim], the whole picture first; boxes: int32[regions, 4]. A deleted one has neither.
+    """
+
+    image_id: ImageId
+    version: Version
+    tenant: Tenant
+    space: str
+    vectors: Float16
+    boxes: Int32Boxes
+    phash: int = 0
+    payload: Payload = field(default_factory=Payload)
+    deleted: bool = False
+
+    def encode(self) -> bytes:
+        return records_pb2.VectorRecord(
+            image_id=self.image_id,
+            version=self.version,
+            tenant=self.tenant,
+            deleted=self.deleted,
+            space=self.space,
+            vectors=None if self.deleted else to_wire(self.vectors),
+            boxes=boxes_to_wire(self.boxes),
+            phash=self.phash,
+            payload=None if self.deleted else payload_to_wire(self.payload),
+        ).SerializeToString()
+
+    @classmethod
+    def decode(cls, value: bytes, dim: int) -> "VectorRecord":
+        """Raises InvalidQuery when the vectors do not have `dim`; DecodeError for bytes that are no record."""
+        message = records_pb2.VectorRecord.FromString(value)
+        vectors = np.empty((0, dim), np.float16)
+        if not message.deleted:
+            vectors = from_wire(message.vectors, dim).astype(np.float16, copy=False)
+        return cls(
+            image_id=ImageId(message.image_id),
+            version=Version(message.version),
+            tenant=Tenant(message.tenant),
+            space=message.space,
+            vectors=vectors,
+            boxes=boxes_from_wire(message.boxes),
+            phash=message.phash,
+            payload=payload_from_wire(message.payload),
+            deleted=message.deleted,
+        )
+
+
+def deleted_record(image_id: ImageId, version: Version, tenant: Tenant, space: str, dim: int) -> VectorRecord:
+    """The record that deletes a picture from a space."""
+    return VectorRecord(
+        image_id,
+        version,
+        tenant,
+        space,
+        vectors=np.empty((0, dim), np.float16),
+        boxes=np.empty((0, 4), np.int32),
+        deleted=True,
+    )
+
+
+def boxes_to_wire(boxes: Int32Boxes) -> list[types_pb2.Box]:
+    return [types_pb2.Box(left=b[0], top=b[1], right=b[2], bottom=b[3]) for b in boxes.tolist()]
+
+
+def boxes_from_wire(boxes: Iterable[types_pb2.Box]) -> Int32Boxes:
+    flat = [(b.left, b.top, b.right, b.bottom) for b in boxes]
+    return np.array(flat, np.int32).reshape(-1, 4)
+
+
+def payload_to_wire(payload: Payload) -> types_pb2.Payload:
+    return types_pb2.Payload(
+        uri=payload.uri,
+        source_url=payload.source_url,
+        owner=payload.owner,
+        tags=payload.tags,
+        attributes_json=json.dumps(payload.attributes, separators=(",", ":")).encode() if payload.attributes else b"",
+        created_at_ms=payload.created_at_ms,
+        width=payload.width,
+        height=payload.height,
+        sha256=payload.sha256,
+    )
+
+
+def payload_from_wire(message: types_pb2.Payload) -> Payload:
+    return Payload(
+        uri=message.uri,
+        source_url=message.source_url,
+        owner=message.owner,
+        tags=tuple(message.tags),
+        attributes=json.loads(message.attributes_json) if message.attributes_json else {},
+        created_at_ms=message.created_at_ms,
+        width=message.width,
+        height=message.height,
+        sha256=message.sha256,
+    )

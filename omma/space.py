@@ -1,0 +1,34 @@
+"""A space: a model version with its preprocessing and dimension. Vectors of two spaces never meet."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+from omma.errors import WrongSpace
+
+SpaceId = NewType("SpaceId", str)
+"""`<model>-<version>-<8 hex of the signature>`: legal in a topic name ([A-Za-z0-9._-])."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """id: the stamp on every vector and answer. Vectors are L2-normalised and compared by inner product.
+
+    signature: sha256 hex over model towers, preprocessing, dim and metric. buckets: fixed for the space's life.
+    """
+
+    id: SpaceId
+    model: str
+    signature: str
+    dim: int
+    buckets: int = 256
+    metric: str = "ip"
+
+    @property
+    def vectors_topic(self) -> str:
+        return f"omma.vectors.{self.id}"
+
+
+def require_same_space(wanted: str, given: str) -> None:
+    """Raises WrongSpace, field `space`, when two stamps differ."""
+    if wanted != given:
+        raise WrongSpace(f"Vectors of space {given!r} cannot be compared in space {wanted!r}.", field="space")

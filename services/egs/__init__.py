@@ -1,0 +1,1 @@
+"""EGS, the embedding generation service: pictures and words to vectors."""

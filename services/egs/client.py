@@ -1,0 +1,64 @@
+"""What other services know of EGS: the interface, in process or over gRPC."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from omma.hits import Int32Boxes
+from omma.rpc.deadline import Deadline
+from omma.space import Space
+from omma.vectors import Float32
+
+
+@dataclass(frozen=True, slots=True)
+class ImageItem:
+    """content: an encoded picture. boxes: int32[n, 4] in pixels of the upright picture; None: the whole picture.
+
+    fractions: the same in 0 … 1 of the upright picture, for a caller that does not know its size; not both.
+    thumbnail: also make the WebP thumbnail.
+    """
+
+    content: bytes
+    boxes: Int32Boxes | None = None
+    fractions: tuple[tuple[float, float, float, float], ...] = ()
+    thumbnail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextItem:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedItem:
+    """vectors: float32[boxes, dim], L2-normalised. boxes: after clipping. phash, width, height: 0 for text.
+
+    confidence: 0 … 1, for text. thumbnail: WebP bytes, when asked for.
+    """
+
+    vectors: Float32
+    boxes: Int32Boxes
+    phash: int = 0
+    width: int = 0
+    height: int = 0
+    confidence: float = 1.0
+    thumbnail: bytes = b""
+
+
+class Embedder(Protocol):
+    """One model version."""
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def has_text_tower(self) -> bool: ...
+
+    async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
+        """One answer an item, in order; an item's own fault (InvalidPicture, UnsupportedMedia, TooLarge, InvalidQuery,
+        NoTextTower) is its answer, so that one bad picture never fails its batch. One decode an item.
+
+        Raises Overloaded when the queue is full, OutOfTime.
+        """
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""The gateway: REST and gRPC over one search core and one picture core."""

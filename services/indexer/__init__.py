@@ -1,0 +1,1 @@
+"""The indexer: what changed in the catalog becomes vectors in the log."""

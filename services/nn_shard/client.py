@@ -1,0 +1,75 @@
+"""What other services know of a shard: the interface, in process or over gRPC."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from omma.hits import Int32Boxes, Payload, ShardHits
+from omma.identity import ImageId, Receipt, Tenant, Version
+from omma.rpc.deadline import Deadline
+from omma.vectors import Float16, Float32
+
+
+@dataclass(frozen=True, slots=True)
+class ShardQuery:
+    """query: float32[dim], normalised. filter: canonical JSON, empty for none. effort: 1 … 10, 0: the index's own."""
+
+    tenant: Tenant
+    index: str
+    space: str
+    query: Float32
+    k: int
+    filter: str = ""
+    effort: int = 0
+    exact: bool = False
+    use_crops: bool = False
+    with_payload: bool = False
+    with_vectors: bool = False
+    exclude_ids: tuple[int, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPicture:
+    """vectors: float16[regions, dim], the whole picture first; boxes: int32[regions, 4]."""
+
+    image_id: ImageId
+    version: Version
+    tenant: Tenant
+    vectors: Float16
+    boxes: Int32Boxes
+    phash: int
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStats:
+    """live: vectors; pictures: live pictures; next_offsets: by bucket, in order; lag: records not applied yet."""
+
+    index: str
+    space: str
+    shard: int
+    shards: int
+    live: int
+    pictures: int
+    dead_rows: int
+    head_rows: int
+    segments: int
+    codebook: str
+    next_offsets: tuple[int, ...]
+    lag: int
+    ready: bool
+
+
+class ShardClient(Protocol):
+    """One replica of one shard."""
+
+    async def search(self, query: ShardQuery, deadline: Deadline) -> ShardHits:
+        """Raises InvalidQuery, WrongSpace, WrongState (other index), ReplicaDown (not loaded), Overloaded, OutOfTime."""
+
+    async def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline) -> list[FetchedPicture]:
+        """Absent ids are left out. tenant None: any tenant's, for the indexer."""
+
+    async def stats(self, deadline: Deadline) -> ShardStats: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Re-ranking: near-duplicates, pHash gate, blocked sources, diversity, under named policies."""

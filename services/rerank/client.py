@@ -1,0 +1,60 @@
+"""What other services know of the re-ranker: the interface, in process or over gRPC."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from omma.hits import Hits
+from omma.identity import ImageId
+from omma.rpc.deadline import Deadline
+
+
+class NearDuplicates(StrEnum):
+    COLLAPSE = "collapse"
+    DROP = "drop"
+    KEEP = "keep"
+
+
+class DropReason(StrEnum):
+    NEAR_DUPLICATE = "near_duplicate"
+    PHASH_GATE = "phash_gate"
+    BLOCKED_SOURCE = "blocked_source"
+    LOW_QUALITY = "low_quality"
+    SCORE_THRESHOLD = "score_threshold"
+
+
+@dataclass(frozen=True, slots=True)
+class RerankQuery:
+    """policy: name or name@version, empty for the default. query_phash: of the query picture, for phash_gate."""
+
+    k: int
+    policy: str = ""
+    near_duplicates: NearDuplicates = NearDuplicates.COLLAPSE
+    query_phash: int | None = None
+    phash_gate: int | None = None
+    score_threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RankedHit:
+    """position: of the hit among the candidates. duplicates: the others of its group, best first."""
+
+    position: int
+    phash_distance: int | None = None
+    duplicates: tuple[ImageId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """policy: name@version of what ran."""
+
+    ranked: tuple[RankedHit, ...]
+    policy: str
+    dropped: tuple[tuple[ImageId, DropReason], ...] = field(default=())
+
+
+class Reranker(Protocol):
+    async def rerank(self, query: RerankQuery, candidates: Hits, deadline: Deadline) -> Reranked:
+        """candidates: best first, with payloads and vectors. Raises InvalidQuery, field `policy`; OutOfTime."""
+
+    async def close(self) -> None: ...

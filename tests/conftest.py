@@ -1,0 +1,36 @@
+"""What every test may ask for. A test's mark is the folder it lies in."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MARKS = ("unit", "contract", "congruence", "integration", "e2e")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        if folder in MARKS:
+            item.add_marker(folder)
+
+
+def _real_part(path: Path, what: str) -> Path:
+    if path.exists():
+        return path
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have {what}: {path} is absent")
+    pytest.skip(f"{what} not here: {path} is absent")
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    """A folder of real photographs (caltech-101, clothing-cc0, grocery, edited-copies); see CONTRIBUTING."""
+    return _real_part(Path(os.environ.get("OMMA_TEST_PICTURES", ROOT.parent / "shared" / "data")), "photographs")
+
+
+@pytest.fixture(scope="session")
+def teacher_model() -> Path:
+    """A folder with the MobileNetEdgeTPU ONNX file that tests embed with."""
+    return _real_part(Path(os.environ.get("OMMA_TEST_MODEL", ROOT.parent / "shared" / "models")), "the teacher model")

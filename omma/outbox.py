@@ -1,0 +1,51 @@
+"""The row is the outbox: the events of changed rows go to `omma.images`, and what was never sent is sent again."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from omma.buckets import bucket_of
+from omma.catalog.interface import Catalog, Upserted
+from omma.log.interface import Log, Producer, TopicSpec
+from omma.records import IMAGES_TOPIC, ImageEvent, image_key
+
+IMAGES_PARTITIONS: Final = 8
+"""Of a new `omma.images`; an existing topic keeps its own. The indexer has one transactional producer a partition."""
+
+_RESEND_BATCH: Final = 1_000
+
+
+class Outbox:
+    """Sends events, then marks their rows; a crash between the two sends twice, which the indexer drops or repeats."""
+
+    def __init__(self, catalog: Catalog, producer: Producer, partitions: int) -> None:
+        """partitions: what `omma.images` has."""
+        self._catalog = catalog
+        self._producer = producer
+        self._partitions = partitions
+
+    async def send(self, changes: Sequence[Upserted]) -> None:
+        """The events of these changes are durable in the log when it returns. None to send: returns at once."""
+        await self._send([change.event for change in changes if change.event is not None])
+
+    async def send_unsent(self) -> int:
+        """Send every event that a crash held back; returns how many. Oldest first, so versions keep their order."""
+        sent = 0
+        while events := await self._catalog.unsent(_RESEND_BATCH):
+            await self._send(events)
+            sent += len(events)
+        return sent
+
+    async def _send(self, events: Sequence[ImageEvent]) -> None:
+        if not events:
+            return
+        records = [(bucket_of(e.image_id, self._partitions), image_key(e.image_id), e.encode()) for e in events]
+        await self._producer.send_many(IMAGES_TOPIC, records)
+        await self._catalog.mark_sent(events)
+
+
+async def open_outbox(catalog: Catalog, log: Log, new_partitions: int = IMAGES_PARTITIONS) -> Outbox:
+    """An outbox on the log's `omma.images`, which is made with `new_partitions` if it is absent."""
+    existing = {spec.name: spec for spec in await log.topics()}
+    spec = existing.get(IMAGES_TOPIC, TopicSpec(IMAGES_TOPIC, new_partitions))
+    await log.ensure_topic(spec)
+    return Outbox(catalog, await log.producer(), spec.partitions)

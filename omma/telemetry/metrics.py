@@ -1,0 +1,68 @@
+"""Every metric that Omma exports; none is made anywhere else. Label values are bounded: names from code, never input.
+
+Names: https://prometheus.io/docs/practices/naming/. A service adds its own here, at the end of its part.
+"""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Seconds: from one shard's search to a search's whole deadline."""
+_BATCH: Final = (1, 2, 4, 8, 16, 32, 64)
+
+# Faces
+HTTP_SECONDS = Histogram(
+    "omma_http_request_seconds", "REST requests; route is the template.", ("method", "route", "status"), buckets=_FAST
+)
+RPC_SECONDS = Histogram("omma_rpc_seconds", "gRPC calls answered.", ("method", "code"), buckets=_FAST)
+
+# Gateway
+SEARCH_STAGE_SECONDS = Histogram(
+    "omma_search_stage_seconds", "Stages of a search: embed, shards, merge, rerank.", ("stage",), buckets=_FAST
+)
+SEARCH_DEGRADED = Counter("omma_search_degraded_total", "Searches that left something out.", ("reason",))
+SEARCH_COVERAGE = Histogram(
+    "omma_search_coverage_ratio", "Share of live vectors answered for.", buckets=(0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
+)
+SHARD_CALLS = Counter("omma_shard_calls_total", "Calls to replicas: first, failover or hedge.", ("attempt", "outcome"))
+INTERACTIONS = Counter("omma_interactions_total", "Impressions and clicks: sent or dropped.", ("type", "outcome"))
+
+# EGS
+EMBED_ITEMS = Counter("omma_embed_items_total", "Pictures and texts embedded.", ("kind", "outcome"))
+EMBED_BATCH_ITEMS = Histogram("omma_embed_batch_items", "Items in one run of the model.", ("tower",), buckets=_BATCH)
+EMBED_QUEUE_ITEMS = Gauge("omma_embed_queue_items", "Items that wait for the model.", ("tower",))
+EMBED_SECONDS = Histogram("omma_embed_run_seconds", "One run of the model.", ("tower",), buckets=_FAST)
+DECODE_SECONDS = Histogram("omma_decode_seconds", "Decoding, hashing and cropping one picture.", buckets=_FAST)
+
+# Shard
+SHARD_LIVE_VECTORS = Gauge("omma_shard_live_vectors", "Live vectors held.", ("index", "shard"))
+SHARD_DEAD_ROWS = Gauge("omma_shard_dead_rows", "Rows that deletes and updates hide.", ("index", "shard"))
+SHARD_HEAD_ROWS = Gauge("omma_shard_head_rows", "Rows in the head.", ("index", "shard"))
+SHARD_SEGMENTS = Gauge("omma_shard_segments", "Sealed segments.", ("index", "shard"))
+SHARD_LAG_RECORDS = Gauge("omma_shard_lag_records", "Records in the log and not applied yet.", ("index", "shard"))
+SHARD_QUEUE_QUERIES = Gauge("omma_shard_queue_queries", "Queries that wait for the engine.", ("index", "shard"))
+SHARD_BATCH_QUERIES = Histogram("omma_shard_batch_queries", "Queries in one FAISS call.", buckets=_BATCH)
+SHARD_SEARCH_SECONDS = Histogram("omma_shard_search_seconds", "One batch through the engine.", buckets=_FAST)
+SHARD_MAINTENANCE_SECONDS = Histogram(
+    "omma_shard_maintenance_seconds",
+    "Sealing, merging, training, snapshots.",
+    ("work",),
+    buckets=(0.01, 0.1, 1, 10, 60, 600),
+)
+SHARD_CORRUPT_FILES = Counter(
+    "omma_shard_corrupt_files_total", "Files whose checksum did not fit, rebuilt from the log."
+)
+
+# Re-ranker
+RERANK_SECONDS = Histogram("omma_rerank_seconds", "Re-ranking one answer.", ("policy",), buckets=_FAST)
+RERANK_DROPPED = Counter("omma_rerank_dropped_total", "Candidates taken out.", ("reason",))
+
+# Indexer
+INDEXED_PICTURES = Counter(
+    "omma_indexed_pictures_total", "Events handled: embedded, reused, deleted, dead, stale.", ("outcome",)
+)
+INDEXER_LAG_EVENTS = Gauge("omma_indexer_lag_events", "Events in the log and not handled yet.", ("space",))
+INDEXER_BATCH_SECONDS = Histogram(
+    "omma_indexer_batch_seconds", "One batch of events to durable vectors.", buckets=_FAST
+)

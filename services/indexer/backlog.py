@@ -1,0 +1,23 @@
+"""How far a consumer group is behind, told by the log alone: true for an indexer in any process."""
+
+import asyncio
+from collections.abc import Mapping
+
+from omma.log.interface import Log
+
+
+async def backlog(log: Log, topic: str, group: str) -> int:
+    """Events in the topic that the group has not committed."""
+    ends = await log.end_offsets(topic)
+    return _behind(ends, await log.committed(group, topic))
+
+
+async def wait_until_handled(log: Log, topic: str, group: str, every_seconds: float = 0.1) -> None:
+    """Return when the group has committed everything that the topic holds at the time of the call."""
+    ends = await log.end_offsets(topic)
+    while _behind(ends, await log.committed(group, topic)):
+        await asyncio.sleep(every_seconds)
+
+
+def _behind(ends: Mapping[int, int], committed: Mapping[int, int]) -> int:
+    return sum(max(0, end - committed.get(partition, 0)) for partition, end in ends.items())

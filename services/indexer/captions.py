@@ -1,0 +1,56 @@
+"""Captions beside pictures: a file `captions.json` in their folder becomes tags and attributes."""
+
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+CAPTIONS_FILE: Final = "captions.json"
+"""`{file name: {"caption": text, "tags": [text, …], any other attribute: value}}`"""
+
+_MAX_BYTES: Final = 64 << 20
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    tags: tuple[str, ...] = ()
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class Captions:
+    """Looks captions up, one folder's file in memory at a time: a walk leaves a folder before it enters the next."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._entries: dict[str, Any] = {}
+
+    def of(self, path: Path) -> Caption:
+        """Empty when the folder has no captions or none for this file. Blocking."""
+        if path.parent != self._folder:
+            self._folder, self._entries = path.parent, _read(path.parent / CAPTIONS_FILE)
+        entry = self._entries.get(path.name)
+        if not isinstance(entry, dict):
+            return Caption()
+        tags = entry.get("tags")
+        return Caption(
+            tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
+            attributes={name: value for name, value in entry.items() if name != "tags"},
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
+        entries = json.loads(path.read_bytes())
+        if not isinstance(entries, dict):
+            raise ValueError("it is no JSON object")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        logger.warning("captions are passed over", extra={"path": str(path), "reason": str(error)})
+        return {}
+    return entries

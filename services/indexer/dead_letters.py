@@ -1,0 +1,73 @@
+"""Dead letters: pictures that could not be read, why, and another try."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from omma.catalog.interface import Catalog, PictureState, event_of
+from omma.errors import Absent
+from omma.identity import ImageId, Tenant
+from omma.log.interface import Log
+from omma.outbox import Outbox
+from omma.records import DEAD_LETTERS_TOPIC, EventKind, ImageEvent
+from omma.v1 import records_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """kind: of the error. reason: one sentence. uri: of the original as it was."""
+
+    image_id: ImageId
+    version: int
+    tenant: Tenant
+    uri: str
+    kind: str
+    reason: str
+    space: str
+    failed_at_ms: int
+
+
+class DeadLetters:
+    """What is still dead: a letter whose picture was changed, deleted or read since is passed over."""
+
+    def __init__(self, catalog: Catalog, log: Log, outbox: Outbox) -> None:
+        self._catalog = catalog
+        self._log = log
+        self._outbox = outbox
+
+    async def list(self, tenant: Tenant) -> list[DeadLetter]:
+        """By id. Reads the whole topic, which is compacted to one letter a picture."""
+        letters: dict[ImageId, DeadLetter] = {}
+        async for record in self._log.scan(DEAD_LETTERS_TOPIC):
+            letter = _letter(records_pb2.DeadLetter.FromString(record.value or b""))
+            letters[letter.image_id] = letter
+        rows = await self._catalog.pictures(letters.keys())
+        dead = {row.id: row.version for row in rows.values() if row.state is PictureState.DEAD and row.tenant == tenant}
+        return [letters[image_id] for image_id in sorted(dead) if letters[image_id].version == dead[image_id]]
+
+    async def show(self, tenant: Tenant, image_id: ImageId) -> DeadLetter:
+        """Raises Absent."""
+        for letter in await self.list(tenant):
+            if letter.image_id == image_id:
+                return letter
+        raise Absent(f"Picture {image_id} has no dead letter.")
+
+    async def replay(self, tenant: Tenant, image_ids: Collection[ImageId] | None) -> list[ImageId]:
+        """Send their events again; None: of every dead letter. Ids that have none are left out."""
+        wanted = [one.image_id for one in await self.list(tenant) if image_ids is None or one.image_id in image_ids]
+        rows = await self._catalog.pictures(wanted)
+        await self._outbox.resend([event_of(row, EventKind.UPSERT) for row in rows.values()])
+        return wanted
+
+
+def _letter(message: records_pb2.DeadLetter) -> DeadLetter:
+    event = ImageEvent.from_message(message.event) if message.event.image_id else None
+    return DeadLetter(
+        image_id=event.image_id if event else ImageId(0),
+        version=event.version if event else 0,
+        tenant=event.tenant if event else Tenant(""),
+        uri=message.uri,
+        kind=message.kind,
+        reason=message.reason,
+        space=message.space,
+        failed_at_ms=message.failed_at_ms,
+    )

@@ -1,0 +1,23 @@
+"""Settings of the indexer: OMMA_INDEXER__…"""
+
+from pydantic import Field
+
+from omma.settings import Section
+
+
+class IndexerSettings(Section):
+    """Bounds of what the indexer holds at once and how long it waits."""
+
+    images_partitions: int = Field(default=8, ge=1, le=1024, description="of a new topic omma.images")
+    batch_pictures: int = Field(default=64, ge=1, le=1024, description="events taken from the log at once, at most")
+    batches_in_flight: int = Field(default=3, ge=2, le=16, description="batches being embedded while one is committed")
+    chunk_pictures: int = Field(default=16, ge=1, le=64, description="pictures in one call of the embedder")
+    chunk_bytes: int = Field(default=32 << 20, ge=1 << 20, le=1 << 30, description="originals read for one call")
+    chunks_in_flight: int = Field(default=4, ge=1, le=64)
+    recent_pictures: int = Field(default=4096, ge=0, le=1 << 20, description="vectors kept until their shard has them")
+    embed_timeout_seconds: float = Field(default=120.0, ge=1, le=3600)
+    fetch_timeout_seconds: float = Field(default=5.0, ge=0.1, le=60)
+    poll_seconds: float = Field(default=1.0, ge=0.01, le=60)
+    retry_seconds: float = Field(default=0.2, ge=0.01, le=60, description="first wait after a failure; doubles to 10 s")
+    jobs_at_once: int = Field(default=2, ge=1, le=64)
+    jobs_kept: int = Field(default=100, ge=1, le=10_000, description="finished jobs whose outcome can still be asked")

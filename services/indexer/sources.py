@@ -1,0 +1,193 @@
+"""Where vectors come from: lately computed, the shard, another picture of the same bytes, or the embedder."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from omma.blobs.originals import Originals
+
+from omma.blobs.interface import Blobs, thumbnail_key
+from omma.buckets import shard_of
+from omma.catalog.interface import Catalog, Picture
+from omma.errors import STATUS, InvalidPicture, Kind, OmmaError, Overloaded
+from omma.hits import Int32Boxes
+from omma.identity import ImageId, Sha256
+from omma.rpc.deadline import Deadline
+from omma.vectors import Float16
+from services.egs.client import EmbeddedItem, Embedder, ImageItem
+from services.indexer.settings import IndexerSettings
+from services.nn_shard.client import FetchedPicture, ShardClient
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a space knows of some bytes. vectors: float16[regions, dim]; boxes: int32[regions, 4]."""
+
+    vectors: Float16
+    boxes: Int32Boxes
+    phash: int
+    width: int
+    height: int
+
+
+Outcome = Seen | OmmaError
+"""An OmmaError is the picture's own fault: it goes to the dead letters."""
+
+
+class VectorSources:
+    """Finds the vectors of rows, and embeds the same bytes only once in a space.
+
+    shards: one client a shard, in order; empty: nothing can be fetched. Raises the embedder's and the storage's
+    errors that are worth another try (Overloaded, OutOfTime, StorageFull).
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        blobs: Blobs,
+        originals: Originals,
+        embedder: Embedder,
+        shards: Sequence[ShardClient],
+        settings: IndexerSettings,
+    ) -> None:
+        self._catalog = catalog
+        self._blobs = blobs
+        self._originals = originals
+        self._embedder = embedder
+        self._shards = shards
+        self._settings = settings
+        self._recent: OrderedDict[Sha256, Seen] = OrderedDict()
+        self._under_way: dict[Sha256, asyncio.Future[Outcome]] = {}
+        self._chunks = asyncio.Semaphore(settings.chunks_in_flight)
+
+    async def find(self, rows: Sequence[Picture], unchanged_bytes: Collection[ImageId]) -> dict[Sha256, Outcome]:
+        """An outcome for the bytes of each row. unchanged_bytes: rows whose own shard should have their vectors."""
+        found: dict[Sha256, Outcome] = {
+            row.sha256: self._recent[row.sha256] for row in rows if row.sha256 in self._recent
+        }
+        own = {row.id: row.sha256 for row in rows if row.id in unchanged_bytes and row.sha256 not in found}
+        found |= await self._fetch(own)
+        missing = {row.sha256 for row in rows} - found.keys() - self._under_way.keys()
+        if missing:
+            elsewhere = await self._catalog.embedded_with(self._embedder.space.id, missing)
+            found |= await self._fetch({image_id: sha256 for sha256, image_id in elsewhere.items()})
+        return found | await self._embed_once({row.sha256: row for row in rows if row.sha256 not in found})
+
+    async def _fetch(self, wanted: dict[ImageId, Sha256]) -> dict[Sha256, Seen]:
+        """Vectors that the shards hold for these bytes; a shard that cannot answer holds none."""
+        if not wanted or not self._shards:
+            return {}
+        by_shard: dict[int, list[ImageId]] = {}
+        for image_id in wanted:
+            shard = shard_of(image_id, len(self._shards), self._embedder.space.buckets)
+            by_shard.setdefault(shard, []).append(image_id)
+        deadline = Deadline.after(self._settings.fetch_timeout_seconds)
+        calls = [self._shards[shard].fetch(None, ids, deadline) for shard, ids in by_shard.items()]
+        found: dict[Sha256, Seen] = {}
+        for answer in await asyncio.gather(*calls, return_exceptions=True):
+            if isinstance(answer, BaseException):
+                if not isinstance(answer, OmmaError):
+                    raise answer
+                continue
+            # The shard may lag behind a change of bytes: only vectors of the very bytes count.
+            found |= {Sha256(p.payload.sha256): _seen(p) for p in answer if p.payload.sha256 == wanted[p.image_id]}
+        return found
+
+    async def _embed_once(self, rows: dict[Sha256, Picture]) -> dict[Sha256, Outcome]:
+        # Looked at again: while the catalog was asked, another batch may have begun or ended the same bytes.
+        outcomes: dict[Sha256, Outcome] = {sha256: self._recent[sha256] for sha256 in rows if sha256 in self._recent}
+        waiting = {sha256: self._under_way[sha256] for sha256 in rows if sha256 in self._under_way}
+        mine = [row for sha256, row in rows.items() if sha256 not in waiting and sha256 not in outcomes]
+        loop = asyncio.get_running_loop()
+        futures: dict[Sha256, asyncio.Future[Outcome]] = {row.sha256: loop.create_future() for row in mine}
+        self._under_way |= futures
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for chunk in self._chunked(mine):
+                    tasks.create_task(self._embed_chunk(chunk, futures))
+        except* OmmaError as group:
+            raise group.exceptions[0] from None
+        finally:
+            for sha256, future in futures.items():
+                future.cancel()  # no effect on one that has its outcome
+                del self._under_way[sha256]
+        outcomes |= {sha256: future.result() for sha256, future in futures.items()}
+        for sha256, future in waiting.items():
+            outcomes[sha256] = await _of_another(future)
+        return outcomes
+
+    def _chunked(self, rows: Sequence[Picture]) -> Iterator[list[Picture]]:
+        chunk: list[Picture] = []
+        size = 0
+        for row in rows:
+            if chunk and (len(chunk) == self._settings.chunk_pictures or size + row.bytes > self._settings.chunk_bytes):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(row)
+            size += row.bytes
+        if chunk:
+            yield chunk
+
+    async def _embed_chunk(self, rows: Sequence[Picture], futures: dict[Sha256, asyncio.Future[Outcome]]) -> None:
+        async with self._chunks:
+            contents = await asyncio.gather(*[self._read(row) for row in rows])
+            readable = [(row, c) for row, c in zip(rows, contents, strict=True) if isinstance(c, bytes)]
+            for row, content in zip(rows, contents, strict=True):
+                if isinstance(content, OmmaError):
+                    futures[row.sha256].set_result(content)
+            items = [ImageItem(content, thumbnail=True) for _, content in readable]
+            deadline = Deadline.after(self._settings.embed_timeout_seconds)
+            answers = await self._embedder.embed(items, deadline) if items else []
+        puts = []
+        for (row, _), answer in zip(readable, answers, strict=True):
+            if isinstance(answer, Exception):
+                futures[row.sha256].set_result(_own_fault(answer))
+            else:
+                puts.append(self._keep(row.sha256, answer, futures[row.sha256]))
+        await asyncio.gather(*puts)
+
+    async def _read(self, row: Picture) -> bytes | OmmaError:
+        try:
+            content = await self._originals.read(row.uri)
+        except (OmmaError, OSError) as error:
+            return _own_fault(error)
+        if row.mtime_ns is not None and hashlib.sha256(content).hexdigest() != row.sha256:
+            return InvalidPicture("The file changed after it was found; ingest its folder again.")
+        return content
+
+    async def _keep(self, sha256: Sha256, item: EmbeddedItem, future: asyncio.Future[Outcome]) -> None:
+        if item.thumbnail:
+            await self._blobs.put(thumbnail_key(sha256), item.thumbnail, content_type="image/webp")
+        seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height)
+        self._recent[sha256] = seen
+        if len(self._recent) > self._settings.recent_pictures:
+            self._recent.popitem(last=False)
+        future.set_result(seen)
+
+
+def _seen(picture: FetchedPicture) -> Seen:
+    payload = picture.payload
+    return Seen(picture.vectors, picture.boxes, picture.phash, payload.width, payload.height)
+
+
+def _own_fault(error: Exception) -> OmmaError:
+    """The error as the picture's outcome; raised instead when another try may go better."""
+    if isinstance(error, OmmaError):
+        if STATUS[error.kind].retry or error.kind in (Kind.OUT_OF_TIME, Kind.STORAGE_FULL):
+            raise error
+        return error
+    return InvalidPicture(f"{type(error).__name__}: {error}"[:500])
+
+
+async def _of_another(future: asyncio.Future[Outcome]) -> Outcome:
+    """What another batch found; its failure is this batch's reason to try again."""
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if future.cancelled():
+            raise Overloaded("Another batch with the same bytes failed.") from None
+        raise

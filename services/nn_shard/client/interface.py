@@ -1,4 +1,4 @@
-"""What other services know of a shard: the interface, in process or over gRPC."""
+"""One replica of one shard, in process or over gRPC: what is asked of it and what it answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +65,9 @@ class ShardClient(Protocol):
     """One replica of one shard."""
 
     async def search(self, query: ShardQuery, deadline: Deadline) -> ShardHits:
-        """Raises InvalidQuery, WrongSpace, WrongState (other index), ReplicaDown (not loaded), Overloaded, OutOfTime."""
+        """Raises InvalidQuery, WrongSpace, WrongState (another index), ReplicaDown (not loaded), Overloaded,
+        OutOfTime.
+        """
 
     async def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline) -> list[FetchedPicture]:
         """Absent ids are left out. tenant None: any tenant's, for the indexer."""

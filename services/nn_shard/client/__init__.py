@@ -1,0 +1,6 @@
+"""What other services know of a shard: the interface, and the client that speaks to one over gRPC."""
+
+from services.nn_shard.client.interface import FetchedPicture, ShardClient, ShardQuery, ShardStats
+from services.nn_shard.client.remote import RemoteShard
+
+__all__ = ["FetchedPicture", "RemoteShard", "ShardClient", "ShardQuery", "ShardStats"]

@@ -1,0 +1,43 @@
+"""A replica in another process, over gRPC."""
+
+from collections.abc import Sequence
+
+import grpc
+
+from omma.hits import ShardHits
+from omma.identity import ImageId, Tenant
+from omma.rpc.channel import call, open_channel
+from omma.rpc.deadline import Deadline
+from omma.v1 import shard_pb2, shard_pb2_grpc
+from services.nn_shard.client import convert
+from services.nn_shard.client.interface import FetchedPicture, ShardQuery, ShardStats
+
+
+class RemoteShard:
+    """A ShardClient over one channel; concurrent calls share it."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+        stub = shard_pb2_grpc.ShardServiceStub(channel)
+        self._search = stub.Search
+        self._fetch = stub.Fetch
+        self._stats = stub.Stats
+
+    @classmethod
+    def at(cls, target: str, *, credentials: grpc.ChannelCredentials | None = None) -> "RemoteShard":
+        """target: `host:port`. Connects on the first call. Needs a running loop."""
+        return cls(open_channel(target, credentials=credentials))
+
+    async def search(self, query: ShardQuery, deadline: Deadline) -> ShardHits:
+        response = await call(self._search, convert.search_request(query), deadline)
+        return convert.shard_hits(response, query)
+
+    async def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline) -> list[FetchedPicture]:
+        request = shard_pb2.ShardServiceFetchRequest(tenant=tenant or "", ids=ids)
+        return convert.fetched_pictures(await call(self._fetch, request, deadline))
+
+    async def stats(self, deadline: Deadline) -> ShardStats:
+        return convert.shard_stats(await call(self._stats, shard_pb2.ShardServiceStatsRequest(), deadline))
+
+    async def close(self) -> None:
+        await self._channel.close()

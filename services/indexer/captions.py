@@ -46,11 +46,9 @@ def _read(path: Path) -> dict[str, Any]:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
         entries = json.loads(path.read_bytes())
-        if not isinstance(entries, dict):
-            raise ValueError("it is no JSON object")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         logger.warning("captions are passed over", extra={"path": str(path), "reason": str(error)})
         return {}
-    return entries
+    return entries if isinstance(entries, dict) else {}

@@ -34,26 +34,26 @@ class DeadLetters:
         self._log = log
         self._outbox = outbox
 
-    async def list(self, tenant: Tenant) -> list[DeadLetter]:
+    async def letters(self, tenant: Tenant) -> list[DeadLetter]:
         """By id. Reads the whole topic, which is compacted to one letter a picture."""
-        letters: dict[ImageId, DeadLetter] = {}
+        newest: dict[ImageId, DeadLetter] = {}
         async for record in self._log.scan(DEAD_LETTERS_TOPIC):
             letter = _letter(records_pb2.DeadLetter.FromString(record.value or b""))
-            letters[letter.image_id] = letter
-        rows = await self._catalog.pictures(letters.keys())
+            newest[letter.image_id] = letter
+        rows = await self._catalog.pictures(newest.keys())
         dead = {row.id: row.version for row in rows.values() if row.state is PictureState.DEAD and row.tenant == tenant}
-        return [letters[image_id] for image_id in sorted(dead) if letters[image_id].version == dead[image_id]]
+        return [newest[image_id] for image_id in sorted(dead) if newest[image_id].version == dead[image_id]]
 
     async def show(self, tenant: Tenant, image_id: ImageId) -> DeadLetter:
         """Raises Absent."""
-        for letter in await self.list(tenant):
+        for letter in await self.letters(tenant):
             if letter.image_id == image_id:
                 return letter
         raise Absent(f"Picture {image_id} has no dead letter.")
 
     async def replay(self, tenant: Tenant, image_ids: Collection[ImageId] | None) -> list[ImageId]:
         """Send their events again; None: of every dead letter. Ids that have none are left out."""
-        wanted = [one.image_id for one in await self.list(tenant) if image_ids is None or one.image_id in image_ids]
+        wanted = [one.image_id for one in await self.letters(tenant) if image_ids is None or one.image_id in image_ids]
         rows = await self._catalog.pictures(wanted)
         await self._outbox.resend([event_of(row, EventKind.UPSERT) for row in rows.values()])
         return wanted

@@ -53,7 +53,7 @@ class _Looked:
 
 
 class FolderIngest:
-    """Brings the catalog up to a folder. Every step may be repeated: the next run goes on where this one was broken off.
+    """Brings the catalog up to a folder. Every step may be repeated: the next run goes on from a broken one.
 
     A file keeps its row by its uri. One that moved becomes a new row, which takes its vectors from the old row's, so
     `indexed`, which returns when every event so far is handled, is awaited before vanished rows are deleted.

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 from omma.blobs.originals import Originals
@@ -101,10 +102,10 @@ class Indexer:
         while True:
             batch = await (await resolved.get())
             with INDEXER_BATCH_SECONDS.time(), span("index_commit"):
-                await self._persist("commit", lambda batch=batch: committer.commit(batch))
+                await self._persist("commit", partial(committer.commit, batch))
 
     async def _resolve_surely(self, records: Sequence[LogRecord]) -> Resolved:
-        return await self._persist("resolve", lambda: self._resolve(records))
+        return await self._persist("resolve", partial(self._resolve, records))
 
     async def _resolve(self, records: Sequence[LogRecord]) -> Resolved:
         events, unreadable = decode(records)

@@ -1,6 +1,6 @@
 """A span around each stage: to OpenTelemetry when traces are configured, to `explain` when stage times are asked for.
 
-With neither, a span costs 0.2 us, so stages are wrapped without a thought.
+With neither, a span costs 0.4 us, so stages are wrapped without a thought.
 """
 
 import threading

@@ -1,0 +1,59 @@
+"""Channels to Omma's services, and how a call is made over one."""
+
+from typing import Final, TypeVar
+
+import grpc
+
+from omma.rpc.deadline import Deadline
+from omma.rpc.errors import error_of
+from omma.rpc.handlers import REQUEST_ID, TRACEPARENT
+from omma.telemetry.context import request_id
+from omma.telemetry.traces import traceparent
+
+MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+"""64 pictures for EGS are the largest message; one picture has at most 20 MB."""
+
+KEEPALIVE_SECONDS: Final = 20
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+
+def open_channel(
+    target: str, *, credentials: grpc.ChannelCredentials | None = None, max_message_bytes: int = MAX_MESSAGE_BYTES
+) -> grpc.aio.Channel:
+    """A channel to `host:port`; close it with `await channel.close()`. Connects on the first call, again when lost.
+
+    gRPC's own retries are off: who calls goes to another replica at once, within its own deadline.
+    """
+    options = [
+        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.enable_retries", 0),
+        ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
+        ("grpc.keepalive_timeout_ms", 5_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # A replica that restarts is asked again soon; gRPC's own backoff grows to two minutes.
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+    ]
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    return grpc.aio.secure_channel(target, credentials, options=options)
+
+
+async def call(
+    method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request, deadline: Deadline
+) -> Response:
+    """Call a stub's method with what is left of the deadline, the request id and the span of this context.
+
+    Raises what the server raised, as omma.errors classes; ReplicaDown when it cannot be reached; OutOfTime.
+    """
+    try:
+        return await method(request, timeout=deadline.require(), metadata=_metadata())
+    except grpc.aio.AioRpcError as error:
+        raise error_of(error) from error
+
+
+def _metadata() -> tuple[tuple[str, str], ...]:
+    known = ((REQUEST_ID, request_id()), (TRACEPARENT, traceparent()))
+    return tuple((name, value) for name, value in known if value)

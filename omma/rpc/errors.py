@@ -1,0 +1,81 @@
+"""An OmmaError as a gRPC status and back, by the one table of omma.errors.
+
+The status carries the detail as its message; trailing metadata carries `omma-kind`, `omma-field`, `omma-limit` and
+`omma-retry-after-seconds`.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote, unquote
+
+import grpc
+
+from omma.errors import ERROR_OF_KIND, STATUS, Bug, Kind, OmmaError
+
+_MAX_DETAIL_CHARACTERS: Final = 2_000
+"""gRPC refuses more than 8 KiB of metadata by default."""
+
+_KINDS: Final = frozenset(kind.value for kind in Kind)
+
+_KIND_OF_CODE: Final[dict[str, Kind]] = {
+    # STATUS maps several kinds to one code; a status without `omma-kind` comes from gRPC itself and means the first.
+    **{status.grpc: kind for kind, status in reversed(STATUS.items())},
+    "RESOURCE_EXHAUSTED": Kind.OVERLOADED,
+    # A server that stops cancels the calls that outlive its grace; our own cancelling is a CancelledError.
+    "CANCELLED": Kind.REPLICA_DOWN,
+}
+
+
+def status_of(error: OmmaError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str], ...]]:
+    """The code, the message and the trailing metadata that tell a caller of this error."""
+    said = {
+        "omma-kind": error.kind.value,
+        "omma-field": None if error.field is None else quote(error.field[:200]),
+        "omma-limit": None if error.limit is None else repr(error.limit),
+        "omma-retry-after-seconds": None if error.retry_after_seconds is None else repr(error.retry_after_seconds),
+    }
+    metadata = tuple((name, value) for name, value in said.items() if value is not None)
+    return grpc.StatusCode[STATUS[error.kind].grpc], error.detail[:_MAX_DETAIL_CHARACTERS], metadata
+
+
+def error_of(error: grpc.aio.AioRpcError) -> OmmaError:
+    """What the server raised, as the same class with field and limit.
+
+    A status that gRPC made: UNAVAILABLE is ReplicaDown, DEADLINE_EXCEEDED is OutOfTime; what has no kind is a Bug.
+    """
+    said = _text_metadata(error.trailing_metadata() or ())
+    kind = said.get("omma-kind", "")
+    detail = error.details() or ""
+    if kind not in _KINDS:
+        return ERROR_OF_KIND[_kind_of(error.code(), detail)](detail or error.code().name)
+    field = said.get("omma-field")
+    return ERROR_OF_KIND[Kind(kind)](
+        detail,
+        field=None if field is None else unquote(field),
+        limit=_number(said.get("omma-limit")),
+        retry_after_seconds=_number(said.get("omma-retry-after-seconds")),
+    )
+
+
+def generic_bug() -> Bug:
+    """What a caller is told of an exception without a kind; the log has the rest."""
+    return Bug(f"{STATUS[Kind.BUG].title}; the log has it under this request id.")
+
+
+def _kind_of(code: grpc.StatusCode, detail: str) -> Kind:
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in detail:
+        return Kind.TOO_LARGE  # gRPC's own words for a message over the limit: sending it again would not help
+    return _KIND_OF_CODE.get(code.name, Kind.BUG)
+
+
+def _text_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    return {name: value for name, value in metadata if isinstance(value, str)}
+
+
+def _number(text: str | None) -> int | float | None:
+    if text is None:
+        return None
+    try:
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError:
+        return None

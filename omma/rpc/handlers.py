@@ -1,0 +1,115 @@
+"""What every RPC gets, wrapped around the handlers once, when a service is registered.
+
+A grpc.aio interceptor would rebuild the handler on each call; this costs 10 us where that costs 60.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias, cast
+
+import grpc
+from grpc.aio import AbortError
+
+from omma.errors import OmmaError, OutOfTime
+from omma.rpc.deadline import Deadline
+from omma.rpc.errors import generic_bug, status_of
+from omma.telemetry.context import accepted_request_id, bind_request_id
+from omma.telemetry.metrics import RPC_SECONDS
+from omma.telemetry.traces import continued
+
+REQUEST_ID: Final = "x-request-id"
+TRACEPARENT: Final = "traceparent"
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
+
+logger = logging.getLogger(__name__)
+
+
+def deadline_of(context: Context, at_most_seconds: float = 60.0) -> Deadline:
+    """The caller's deadline for a servicer to spend; a caller that gave none gets at_most_seconds."""
+    return Deadline.after(min(_remaining(context, at_most_seconds), at_most_seconds))
+
+
+def wrapped(method: str, handler: Handler) -> Handler:
+    """A unary handler that binds the caller's request id and span, refuses a call that arrives expired, counts and
+    times, and tells an error by the table: of one that has no kind, generic words, and the traceback to the log.
+    """
+    seconds: dict[str, Any] = {}
+
+    def observe(code: str, started: float) -> None:
+        child = seconds.get(code)
+        if child is None:
+            child = seconds[code] = RPC_SECONDS.labels(method, code)
+        child.observe(time.perf_counter() - started)
+
+    async def call(request: Any, context: Context) -> Any:
+        started = time.perf_counter()
+        said = _text_metadata(context)
+        bind_request_id(accepted_request_id(said.get(REQUEST_ID)))  # a call has a task, so a context, of its own
+        try:
+            if _remaining(context, 1.0) <= 0:
+                raise OutOfTime("The call arrived after its deadline.")
+            parent = said.get(TRACEPARENT)
+            if parent is None:
+                answer = await handler(request, context)
+            else:
+                with continued(parent):
+                    answer = await handler(request, context)
+        except asyncio.CancelledError:
+            observe("CANCELLED", started)
+            raise
+        except AbortError:
+            observe("ABORTED", started)
+            raise
+        except Exception as error:  # the boundary: whatever comes out of a servicer becomes a status
+            if not isinstance(error, OmmaError):
+                logger.error("%s failed", method, exc_info=error)
+                error = generic_bug()
+            code, detail, metadata = status_of(error)
+            observe(code.name, started)
+            await context.abort(code, detail, metadata)
+        observe("OK", started)
+        return answer
+
+    return call
+
+
+class Registrar:
+    """Stands where generated `add_…Servicer_to_server` functions expect a server, and wraps what they register."""
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+        self.service_names: list[str] = []
+
+    def add_generic_rpc_handlers(self, _handlers: object) -> None:
+        """The same methods come again, by name, to add_registered_method_handlers."""
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: Mapping[str, "grpc.RpcMethodHandler[Any, Any]"]
+    ) -> None:
+        self.service_names.append(service)
+        each = {name: _wrapped_handler(f"{service}/{name}", handler) for name, handler in handlers.items()}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, each),))
+
+
+def _wrapped_handler(method: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> "grpc.RpcMethodHandler[Any, Any]":
+    if handler.unary_unary is None:
+        raise TypeError(f"{method} streams; Omma's own calls are unary")
+    unary = cast(Handler, handler.unary_unary)  # the stubs know only grpc's synchronous context
+    return grpc.unary_unary_rpc_method_handler(
+        wrapped(method, unary),
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
+def _remaining(context: Context, unlimited: float) -> float:
+    left = context.time_remaining()
+    return unlimited if left is None else left
+
+
+def _text_metadata(context: Context) -> dict[str, str]:
+    return {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}

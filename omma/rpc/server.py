@@ -1,0 +1,78 @@
+"""A grpc.aio server with health, reflection, limits and a graceful stop."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from omma.rpc.channel import KEEPALIVE_SECONDS, MAX_MESSAGE_BYTES
+from omma.rpc.handlers import Registrar
+
+Registration: TypeAlias = Callable[[Any], None]
+"""Given a server, adds a servicer to it: `partial(add_ShardServiceServicer_to_server, servicer)`."""
+
+_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class RpcServer:
+    """Serves the registered servicers, each method wrapped as in omma.rpc.handlers.
+
+    Health answers NOT_SERVING until `set_ready(True)`: readiness is the service's to say, liveness is that it answers.
+    """
+
+    def __init__(
+        self,
+        registrations: Sequence[Registration],
+        *,
+        credentials: grpc.ServerCredentials | None = None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        max_concurrent_calls: int = 1024,
+    ) -> None:
+        """max_concurrent_calls: one more is refused with RESOURCE_EXHAUSTED. Needs a running loop."""
+        self._credentials = credentials
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.max_send_message_length", max_message_bytes),
+                ("grpc.max_receive_message_length", max_message_bytes),
+                # A port taken by another process must fail, not share its calls.
+                ("grpc.so_reuseport", 0),
+                ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_SECONDS * 500),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ],
+            maximum_concurrent_rpcs=max_concurrent_calls,
+        )
+        registrar = Registrar(self._server)
+        for register in registrations:
+            register(registrar)
+        self._services = ("", *registrar.service_names)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            (*registrar.service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+
+    async def start(self, address: str) -> int:
+        """Listen on `host:port`, port 0 for a free one; returns the port. Raises OSError when it cannot be bound."""
+        try:
+            if self._credentials is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, self._credentials)
+        except RuntimeError as error:
+            raise OSError(f"gRPC cannot listen on {address}; is the port taken?") from error
+        await self.set_ready(False)
+        await self._server.start()
+        return int(port)
+
+    async def set_ready(self, ready: bool) -> None:
+        """What grpc.health.v1 answers for every service here."""
+        for service in self._services:
+            await self._health.set(service, _SERVING if ready else _NOT_SERVING)
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Leave readiness, take no new calls, let running ones end within drain_seconds, then cancel them."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(drain_seconds)

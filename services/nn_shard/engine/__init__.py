@@ -1,0 +1,36 @@
+"""The shard's engine: vectors in, nearest pictures out. Pure and synchronous: no event loop, no gRPC, no log.
+
+One writer thread calls `apply` and `freeze`; any thread searches; one maintenance thread runs `plan`, `run`, `install`
+and `checkpoint`. Searches never wait for either: each works on the immutable view that was current when it began.
+
+    engine = Engine.open(folder, dim=256, space=space, index=index, settings=EngineSettings(), codebook=None)
+    engine.apply(records)
+    engine.search(queries, SearchOptions(tenant, k=50), deadline_at=time.monotonic() + 2.0)
+
+    while (task := engine.plan()) is not None:   # sealing, encoding, merging
+        task.run()
+        engine.install(task)
+
+    cut = engine.freeze()                        # on the writer thread, together with the log's offsets
+    engine.checkpoint(cut, stamp={"offsets": …}) # on the maintenance thread; `Engine.open` then knows the stamp
+"""
+
+from services.nn_shard.engine.codebook import Codebook
+from services.nn_shard.engine.engine import Engine
+from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum
+from services.nn_shard.engine.options import SearchOptions
+from services.nn_shard.engine.settings import EngineSettings
+from services.nn_shard.engine.training import train_codebook
+from services.nn_shard.engine.view import Counts
+
+__all__ = [
+    "Checkpoint",
+    "Codebook",
+    "Counts",
+    "Engine",
+    "EngineSettings",
+    "FileSum",
+    "SearchOptions",
+    "SegmentSum",
+    "train_codebook",
+]

@@ -1,6 +1,6 @@
 """What every RPC gets, wrapped around the handlers once, when a service is registered.
 
-A grpc.aio interceptor would rebuild the handler on each call; this costs 10 us where that costs 60.
+About 10 us a call beside the 300 that grpc.aio itself takes; an interceptor would make a new handler for each call.
 """
 
 import asyncio

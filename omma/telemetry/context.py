@@ -2,8 +2,8 @@
 
 import asyncio
 import contextvars
+import os
 import re
-import uuid
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final, ParamSpec, TypeVar
@@ -22,7 +22,7 @@ def request_id() -> str:
 
 def new_request_id() -> str:
     """32 hex characters, random."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def accepted_request_id(given: str | None) -> str:

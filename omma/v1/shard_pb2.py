@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from omma.v1 import types_pb2 as omma_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13omma/v1/shard.proto\x12\x07omma.v1\x1a\x13omma/v1/types.proto\"\x8a\x02\n\x19ShardServiceSearchRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x1f\n\x05query\x18\x04 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\t\n\x01k\x18\x05 \x01(\x05\x12\x0e\n\x06\x66ilter\x18\x06 \x01(\t\x12\x0e\n\x06\x65\x66\x66ort\x18\x07 \x01(\x05\x12\r\n\x05\x65xact\x18\x08 \x01(\x08\x12\x11\n\tuse_crops\x18\t \x01(\x08\x12\x14\n\x0cwith_payload\x18\n \x01(\x08\x12\x14\n\x0cwith_vectors\x18\x0b \x01(\x08\x12\x13\n\x0b\x65xclude_ids\x18\x0c \x03(\x03\x12\x10\n\x08receipts\x18\r \x03(\t\"\x9c\x03\n\x1aShardServiceSearchResponse\x12\x0b\n\x03ids\x18\x01 \x03(\x10\x12\x0e\n\x06scores\x18\x02 \x03(\x02\x12\x10\n\x08versions\x18\x03 \x03(\x10\x12\x0f\n\x07phashes\x18\x04 \x03(\x06\x12\x1b\n\x05\x62oxes\x18\x05 \x03(\x0b\x32\x0c.omma.v1.Box\x12\"\n\x08payloads\x18\x06 \x03(\x0b\x32\x10.omma.v1.Payload\x12!\n\x07vectors\x18\x07 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\r\n\x05index\x18\x08 \x01(\t\x12\r\n\x05space\x18\t \x01(\t\x12\x0c\n\x04live\x18\n \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x0b \x03(\t\x12\x14\n\x0clists_probed\x18\x0c \x01(\x05\x12\x12\n\ncandidates\x18\r \x01(\x05\x12\x42\n\x08stage_us\x18\x0e \x03(\x0b\x32\x30.omma.v1.ShardServiceSearchResponse.StageUsEntry\x1a.\n\x0cStageUsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"F\n\x18ShardServiceFetchRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0b\n\x03ids\x18\x03 \x03(\x03\"\xb5\x01\n\x0e\x46\x65tchedPicture\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12!\n\x07vectors\x18\x04 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\x1b\n\x05\x62oxes\x18\x05 \x03(\x0b\x32\x0c.omma.v1.Box\x12\r\n\x05phash\x18\x06 \x01(\x06\x12!\n\x07payload\x18\x07 \x01(\x0b\x32\x10.omma.v1.Payload\"d\n\x19ShardServiceFetchResponse\x12)\n\x08pictures\x18\x01 \x03(\x0b\x32\x17.omma.v1.FetchedPicture\x12\r\n\x05index\x18\x02 \x01(\t\x12\r\n\x05space\x18\x03 \x01(\t\"\x1a\n\x18ShardServiceStatsRequest\"\xf4\x01\n\x19ShardServiceStatsResponse\x12\r\n\x05index\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\x12\r\n\x05shard\x18\x03 \x01(\x05\x12\x0e\n\x06shards\x18\x04 \x01(\x05\x12\x0c\n\x04live\x18\x05 \x01(\x03\x12\x10\n\x08pictures\x18\x06 \x01(\x03\x12\x11\n\tdead_rows\x18\x07 \x01(\x03\x12\x11\n\thead_rows\x18\x08 \x01(\x03\x12\x10\n\x08segments\x18\t \x01(\x05\x12\x10\n\x08\x63odebook\x18\n \x01(\t\x12\x14\n\x0cnext_offsets\x18\x0b \x03(\x03\x12\x0b\n\x03lag\x18\x0c \x01(\x03\x12\r\n\x05ready\x18\r \x01(\x08\x32\x81\x02\n\x0cShardService\x12Q\n\x06Search\x12\".omma.v1.ShardServiceSearchRequest\x1a#.omma.v1.ShardServiceSearchResponse\x12N\n\x05\x46\x65tch\x12!.omma.v1.ShardServiceFetchRequest\x1a\".omma.v1.ShardServiceFetchResponse\x12N\n\x05Stats\x12!.omma.v1.ShardServiceStatsRequest\x1a\".omma.v1.ShardServiceStatsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13omma/v1/shard.proto\x12\x07omma.v1\x1a\x13omma/v1/types.proto\"\x9b\x02\n\x19ShardServiceSearchRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x1f\n\x05query\x18\x04 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\t\n\x01k\x18\x05 \x01(\x05\x12\x0e\n\x06\x66ilter\x18\x06 \x01(\t\x12\x0e\n\x06\x65\x66\x66ort\x18\x07 \x01(\x05\x12\r\n\x05\x65xact\x18\x08 \x01(\x08\x12\x11\n\tuse_crops\x18\t \x01(\x08\x12\x14\n\x0cwith_payload\x18\n \x01(\x08\x12\x14\n\x0cwith_vectors\x18\x0b \x01(\x08\x12\x13\n\x0b\x65xclude_ids\x18\x0c \x03(\x03\x12\x10\n\x08receipts\x18\r \x03(\t\x12\x0f\n\x07\x65xplain\x18\x0e \x01(\x08\"\x9c\x03\n\x1aShardServiceSearchResponse\x12\x0b\n\x03ids\x18\x01 \x03(\x10\x12\x0e\n\x06scores\x18\x02 \x03(\x02\x12\x10\n\x08versions\x18\x03 \x03(\x10\x12\x0f\n\x07phashes\x18\x04 \x03(\x06\x12\x1b\n\x05\x62oxes\x18\x05 \x03(\x0b\x32\x0c.omma.v1.Box\x12\"\n\x08payloads\x18\x06 \x03(\x0b\x32\x10.omma.v1.Payload\x12!\n\x07vectors\x18\x07 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\r\n\x05index\x18\x08 \x01(\t\x12\r\n\x05space\x18\t \x01(\t\x12\x0c\n\x04live\x18\n \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x0b \x03(\t\x12\x14\n\x0clists_probed\x18\x0c \x01(\x05\x12\x12\n\ncandidates\x18\r \x01(\x05\x12\x42\n\x08stage_us\x18\x0e \x03(\x0b\x32\x30.omma.v1.ShardServiceSearchResponse.StageUsEntry\x1a.\n\x0cStageUsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"F\n\x18ShardServiceFetchRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0b\n\x03ids\x18\x03 \x03(\x03\"\xb5\x01\n\x0e\x46\x65tchedPicture\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12!\n\x07vectors\x18\x04 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\x1b\n\x05\x62oxes\x18\x05 \x03(\x0b\x32\x0c.omma.v1.Box\x12\r\n\x05phash\x18\x06 \x01(\x06\x12!\n\x07payload\x18\x07 \x01(\x0b\x32\x10.omma.v1.Payload\"d\n\x19ShardServiceFetchResponse\x12)\n\x08pictures\x18\x01 \x03(\x0b\x32\x17.omma.v1.FetchedPicture\x12\r\n\x05index\x18\x02 \x01(\t\x12\r\n\x05space\x18\x03 \x01(\t\"\x1a\n\x18ShardServiceStatsRequest\"\xf4\x01\n\x19ShardServiceStatsResponse\x12\r\n\x05index\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\x12\r\n\x05shard\x18\x03 \x01(\x05\x12\x0e\n\x06shards\x18\x04 \x01(\x05\x12\x0c\n\x04live\x18\x05 \x01(\x03\x12\x10\n\x08pictures\x18\x06 \x01(\x03\x12\x11\n\tdead_rows\x18\x07 \x01(\x03\x12\x11\n\thead_rows\x18\x08 \x01(\x03\x12\x10\n\x08segments\x18\t \x01(\x05\x12\x10\n\x08\x63odebook\x18\n \x01(\t\x12\x14\n\x0cnext_offsets\x18\x0b \x03(\x03\x12\x0b\n\x03lag\x18\x0c \x01(\x03\x12\r\n\x05ready\x18\r \x01(\x08\x32\x81\x02\n\x0cShardService\x12Q\n\x06Search\x12\".omma.v1.ShardServiceSearchRequest\x1a#.omma.v1.ShardServiceSearchResponse\x12N\n\x05\x46\x65tch\x12!.omma.v1.ShardServiceFetchRequest\x1a\".omma.v1.ShardServiceFetchResponse\x12N\n\x05Stats\x12!.omma.v1.ShardServiceStatsRequest\x1a\".omma.v1.ShardServiceStatsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,21 +35,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._loaded_options = None
   _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._serialized_options = b'8\001'
   _globals['_SHARDSERVICESEARCHREQUEST']._serialized_start=54
-  _globals['_SHARDSERVICESEARCHREQUEST']._serialized_end=320
-  _globals['_SHARDSERVICESEARCHRESPONSE']._serialized_start=323
-  _globals['_SHARDSERVICESEARCHRESPONSE']._serialized_end=735
-  _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._serialized_start=689
-  _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._serialized_end=735
-  _globals['_SHARDSERVICEFETCHREQUEST']._serialized_start=737
-  _globals['_SHARDSERVICEFETCHREQUEST']._serialized_end=807
-  _globals['_FETCHEDPICTURE']._serialized_start=810
-  _globals['_FETCHEDPICTURE']._serialized_end=991
-  _globals['_SHARDSERVICEFETCHRESPONSE']._serialized_start=993
-  _globals['_SHARDSERVICEFETCHRESPONSE']._serialized_end=1093
-  _globals['_SHARDSERVICESTATSREQUEST']._serialized_start=1095
-  _globals['_SHARDSERVICESTATSREQUEST']._serialized_end=1121
-  _globals['_SHARDSERVICESTATSRESPONSE']._serialized_start=1124
-  _globals['_SHARDSERVICESTATSRESPONSE']._serialized_end=1368
-  _globals['_SHARDSERVICE']._serialized_start=1371
-  _globals['_SHARDSERVICE']._serialized_end=1628
+  _globals['_SHARDSERVICESEARCHREQUEST']._serialized_end=337
+  _globals['_SHARDSERVICESEARCHRESPONSE']._serialized_start=340
+  _globals['_SHARDSERVICESEARCHRESPONSE']._serialized_end=752
+  _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._serialized_start=706
+  _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._serialized_end=752
+  _globals['_SHARDSERVICEFETCHREQUEST']._serialized_start=754
+  _globals['_SHARDSERVICEFETCHREQUEST']._serialized_end=824
+  _globals['_FETCHEDPICTURE']._serialized_start=827
+  _globals['_FETCHEDPICTURE']._serialized_end=1008
+  _globals['_SHARDSERVICEFETCHRESPONSE']._serialized_start=1010
+  _globals['_SHARDSERVICEFETCHRESPONSE']._serialized_end=1110
+  _globals['_SHARDSERVICESTATSREQUEST']._serialized_start=1112
+  _globals['_SHARDSERVICESTATSREQUEST']._serialized_end=1138
+  _globals['_SHARDSERVICESTATSRESPONSE']._serialized_start=1141
+  _globals['_SHARDSERVICESTATSRESPONSE']._serialized_end=1385
+  _globals['_SHARDSERVICE']._serialized_start=1388
+  _globals['_SHARDSERVICE']._serialized_end=1645
 # @@protoc_insertion_point(module_scope)

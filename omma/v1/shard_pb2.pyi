@@ -36,6 +36,7 @@ class ShardServiceSearchRequest(_message.Message):
     WITH_VECTORS_FIELD_NUMBER: _builtins.int
     EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
     RECEIPTS_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     index: _builtins.str
     space: _builtins.str
     tenant: _builtins.str
@@ -51,6 +52,8 @@ class ShardServiceSearchRequest(_message.Message):
     """Hits carry their payload."""
     with_vectors: _builtins.bool
     """Hits carry the vector of the region that matched."""
+    explain: _builtins.bool
+    """Fill stage_us."""
     @_builtins.property
     def query(self) -> _types_pb2.Vectors:
         """One query vector."""
@@ -77,10 +80,11 @@ class ShardServiceSearchRequest(_message.Message):
         with_vectors: _builtins.bool = ...,
         exclude_ids: _abc.Iterable[_builtins.int] | None = ...,
         receipts: _abc.Iterable[_builtins.str] | None = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effort", b"effort", "exact", b"exact", "exclude_ids", b"exclude_ids", "filter", b"filter", "index", b"index", "k", b"k", "query", b"query", "receipts", b"receipts", "space", b"space", "tenant", b"tenant", "use_crops", b"use_crops", "with_payload", b"with_payload", "with_vectors", b"with_vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effort", b"effort", "exact", b"exact", "exclude_ids", b"exclude_ids", "explain", b"explain", "filter", b"filter", "index", b"index", "k", b"k", "query", b"query", "receipts", b"receipts", "space", b"space", "tenant", b"tenant", "use_crops", b"use_crops", "with_payload", b"with_payload", "with_vectors", b"with_vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -154,7 +158,7 @@ class ShardServiceSearchResponse(_message.Message):
 
     @_builtins.property
     def stage_us(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Microseconds, by stage."""
+        """Microseconds by stage, when explain was asked for."""
 
     def __init__(
         self,

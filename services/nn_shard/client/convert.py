@@ -30,6 +30,7 @@ def search_request(query: ShardQuery) -> shard_pb2.ShardServiceSearchRequest:
         with_vectors=query.with_vectors,
         exclude_ids=query.exclude_ids,
         receipts=[str(receipt) for receipt in query.receipts],
+        explain=query.explain,
     )
 
 
@@ -52,6 +53,7 @@ def shard_query(message: shard_pb2.ShardServiceSearchRequest) -> ShardQuery:
         with_vectors=message.with_vectors,
         exclude_ids=tuple(message.exclude_ids),
         receipts=tuple(map(Receipt.parse, message.receipts)),
+        explain=message.explain,
     )
 
 

@@ -27,6 +27,7 @@ class ShardQuery:
     with_vectors: bool = False
     exclude_ids: tuple[int, ...] = ()
     receipts: tuple[Receipt, ...] = ()
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,219 @@
+"""What was shown and what was clicked: through the log, in batches, to the catalog. Never delays an answer."""
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from omma.buckets import bucket_of
+from omma.catalog.interface import Catalog, Interaction, InteractionType
+from omma.errors import InvalidQuery
+from omma.identity import MAX_IMAGE_ID, ImageId, Tenant
+from omma.log.interface import Log, LogRecord, Producer, TopicPartition, TopicSpec
+from omma.records import INTERACTIONS_TOPIC, image_key
+from omma.telemetry.metrics import INTERACTIONS
+from omma.v1 import records_pb2
+from services.gateway.answer import SearchAnswer
+from services.gateway.query import MAX_USER_ID_CHARACTERS
+
+INTERACTIONS_GROUP: Final = "omma.interactions"
+_MAX_RANK: Final = 1_000_000
+_MAX_QUERY_ID_CHARACTERS: Final = 128
+_BATCH: Final = 1_000
+_POLL_SECONDS: Final = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """query_image_id 0: the query was no stored picture. Ids are bounded, not looked up. Raises InvalidQuery."""
+
+    user_id: str
+    query_image_id: int
+    displayed_image_id: int
+    rank: int
+    query_id: str = ""
+
+    def __post_init__(self) -> None:
+        _within("query_image_id", self.query_image_id, 0, MAX_IMAGE_ID)
+        _within("displayed_image_id", self.displayed_image_id, 1, MAX_IMAGE_ID)
+        _within("rank", self.rank, 0, _MAX_RANK)
+        _within("user_id", len(self.user_id), 0, MAX_USER_ID_CHARACTERS)
+        _within("query_id", len(self.query_id), 0, _MAX_QUERY_ID_CHARACTERS)
+
+
+class Impressions:
+    """A bounded queue between answers and the log. What does not fit is lost, and counted as lost."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        partitions: int,
+        *,
+        max_queued: int = 10_000,
+        sampled: float = 1.0,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """partitions: what `omma.interactions` has. sampled: share of searches whose hits are recorded, 0 … 1."""
+        self._producer = producer
+        self._partitions = partitions
+        self._max_queued = max_queued
+        self._sampled = sampled
+        self._now_ms = now_ms
+        self._queue: deque[Interaction] = deque()
+        self._queued = asyncio.Event()
+
+    def shown(self, tenant: Tenant, user_id: str, query_image_id: int, answer: SearchAnswer) -> None:
+        """Queue an impression a hit; returns at once."""
+        if not answer.hits or random.random() >= self._sampled:
+            return
+        room = self._max_queued - len(self._queue)
+        lost = max(0, len(answer.hits) - room)
+        if lost:
+            INTERACTIONS.labels(InteractionType.IMPRESSION.value, "dropped").inc(lost)
+        now_ms = self._now_ms()
+        self._queue.extend(
+            Interaction(
+                tenant,
+                user_id,
+                query_image_id,
+                ImageId(hit.id),
+                rank,
+                InteractionType.IMPRESSION,
+                now_ms,
+                answer.query_id,
+            )
+            for rank, hit in enumerate(answer.hits[: len(answer.hits) - lost], start=1)
+        )
+        self._queued.set()
+
+    async def clicked(self, tenant: Tenant, click: Click) -> None:
+        """In the log when it returns."""
+        await self._send(
+            [
+                Interaction(
+                    tenant,
+                    click.user_id,
+                    click.query_image_id,
+                    ImageId(click.displayed_image_id),
+                    click.rank,
+                    InteractionType.CLICK,
+                    self._now_ms(),
+                    click.query_id,
+                )
+            ]
+        )
+
+    async def run(self) -> None:
+        """Move what is queued to the log until cancelled; then send what is left."""
+        try:
+            while True:
+                await self._queued.wait()
+                self._queued.clear()
+                await self._drain()
+        finally:
+            await self._drain()
+
+    async def _drain(self) -> None:
+        while self._queue:
+            batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            try:
+                await self._send(batch)
+            except Exception as error:  # noqa: BLE001  impressions may be lost; the loop that moves them may not
+                INTERACTIONS.labels(InteractionType.IMPRESSION.value, "dropped").inc(len(batch))
+                logger.warning("impressions were lost", extra={"count": len(batch), "reason": repr(error)})
+
+    async def _send(self, batch: list[Interaction]) -> None:
+        records = [
+            (bucket_of(one.displayed_image_id, self._partitions), image_key(one.displayed_image_id), encode(one))
+            for one in batch
+        ]
+        await self._producer.send_many(INTERACTIONS_TOPIC, records)
+        INTERACTIONS.labels(batch[0].type.value, "sent").inc(len(batch))
+
+
+async def open_impressions(
+    log: Log, *, new_partitions: int = 4, max_queued: int = 10_000, sampled: float = 1.0
+) -> Impressions:
+    """Impressions on the log's `omma.interactions`, which is made with `new_partitions` if it is absent."""
+    existing = {spec.name: spec for spec in await log.topics()}
+    spec = existing.get(INTERACTIONS_TOPIC, TopicSpec(INTERACTIONS_TOPIC, new_partitions))
+    await log.ensure_topic(spec)
+    return Impressions(await log.producer(), spec.partitions, max_queued=max_queued, sampled=sampled)
+
+
+async def record_interactions(log: Log, catalog: Catalog) -> None:
+    """Move interactions from the log to the catalog, batch by batch, until cancelled.
+
+    Offsets are committed after the rows: a crash between the two writes a batch twice.
+    """
+    consumer = await log.subscribe(INTERACTIONS_TOPIC, INTERACTIONS_GROUP)
+    try:
+        while True:
+            records = await consumer.poll(_BATCH, _POLL_SECONDS)
+            if not records:
+                continue
+            await catalog.add_interactions([one for record in records if (one := _decoded(record)) is not None])
+            await consumer.commit(
+                {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+            )
+    finally:
+        await consumer.close()
+
+
+def encode(interaction: Interaction) -> bytes:
+    """The record's value in `omma.interactions`."""
+    return records_pb2.Interaction(
+        tenant=interaction.tenant,
+        user_id=interaction.user_id,
+        query_image_id=interaction.query_image_id,
+        displayed_image_id=interaction.displayed_image_id,
+        rank=interaction.rank,
+        type=_TYPES[interaction.type],
+        ts_ms=interaction.ts_ms,
+        query_id=interaction.query_id,
+    ).SerializeToString()
+
+
+def decode(value: bytes) -> Interaction:
+    """Raises ValueError (or google.protobuf DecodeError) for bytes that are no interaction."""
+    message = records_pb2.Interaction.FromString(value)
+    types = {number: type for type, number in _TYPES.items()}
+    if message.type not in types:
+        raise ValueError(f"{message.type} is no type of interaction")
+    return Interaction(
+        Tenant(message.tenant),
+        message.user_id,
+        message.query_image_id,
+        ImageId(message.displayed_image_id),
+        message.rank,
+        types[message.type],
+        message.ts_ms,
+        message.query_id,
+    )
+
+
+_TYPES: Final = {
+    InteractionType.IMPRESSION: records_pb2.Interaction.TYPE_IMPRESSION,
+    InteractionType.CLICK: records_pb2.Interaction.TYPE_CLICK,
+}
+
+
+def _decoded(record: LogRecord) -> Interaction | None:
+    try:
+        return decode(record.value or b"")
+    except (ValueError, DecodeError) as error:
+        logger.warning("an interaction could not be read", extra={"offset": record.offset, "reason": repr(error)})
+        return None
+
+
+def _within(field: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InvalidQuery(f"{field} must be {low} to {high}.", field=field, limit=high if value > high else low)

@@ -1,0 +1,161 @@
+"""The things to look for become one vector of the index's space."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from omma.errors import Absent, InvalidQuery, NoTextTower, TooLarge
+from omma.hits import Payload
+from omma.identity import ImageId, Tenant
+from omma.rpc.deadline import Deadline
+from omma.space import require_same_space
+from omma.telemetry.traces import span
+from omma.vectors import Float32, normalise
+from services.egs.client import EmbeddedItem, ImageItem, TextItem
+from services.gateway.fanout import Fanout
+from services.gateway.indexes import ServedIndex
+from services.gateway.query import Region, Sought, SoughtPicture, SoughtStored, SoughtVector, SoughtWords
+
+ReadOriginal = Callable[[Payload], Awaitable[bytes]]
+"""The encoded bytes of a stored picture, by what travels with its hits. Raises Absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """vector: float32[dim], normalised. phash: of the first picture among the sought, None without one.
+
+    stored_ids: pictures that the query itself consists of; they are left out of its answer.
+    """
+
+    vector: Float32
+    phash: int | None
+    stored_ids: tuple[ImageId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    vector: Float32
+    phash: int | None = None
+
+
+class Resolver:
+    """Embeds what has to be embedded in one call, fetches what a shard holds already, and mixes by weight."""
+
+    def __init__(self, fanout: Fanout, read_original: ReadOriginal, *, max_text_characters: int) -> None:
+        self._fanout = fanout
+        self._read_original = read_original
+        self._max_text_characters = max_text_characters
+
+    async def resolve(
+        self, sought: Sequence[Sought], served: ServedIndex, tenant: Tenant, deadline: Deadline
+    ) -> Resolved:
+        """Raises InvalidQuery, TooLarge, InvalidPicture, UnsupportedMedia, NoTextTower, WrongSpace, Absent, OutOfTime,
+        ReplicaDown (the shard that holds a stored picture), Overloaded.
+        """
+        parts: list[_Part | None] = []
+        items: list[ImageItem | TextItem] = []
+        for one in sought:
+            part = await self._without_model(one, served, tenant, deadline)
+            if isinstance(part, ImageItem | TextItem):
+                items.append(part)
+                parts.append(None)
+            else:
+                parts.append(part)
+        embedded = iter(await self._embed(items, served, deadline))
+        known = [_embedded_part(next(embedded)) if part is None else part for part in parts]
+        return Resolved(
+            vector=_mixed(known, [one.weight for one in sought]),
+            phash=next((part.phash for part in known if part.phash is not None), None),
+            stored_ids=tuple(one.image_id for one in sought if isinstance(one, SoughtStored)),
+        )
+
+    async def _without_model(
+        self, one: Sought, served: ServedIndex, tenant: Tenant, deadline: Deadline
+    ) -> _Part | ImageItem | TextItem:
+        match one:
+            case SoughtPicture():
+                return _image_item(one.content, one.region)
+            case SoughtWords():
+                return self._text_item(one.text, served)
+            case SoughtVector():
+                return _Part(_checked_vector(one, served))
+            case SoughtStored():
+                return await self._stored(one, served, tenant, deadline)
+
+    def _text_item(self, text: str, served: ServedIndex) -> TextItem:
+        if not text.strip():
+            raise InvalidQuery("The text is empty.", field="text")
+        limit = self._max_text_characters
+        if len(text) > limit:
+            raise TooLarge(f"A text has at most {limit} characters, not {len(text)}.", field="text", limit=limit)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise InvalidQuery("The text is not Unicode: it holds half of a surrogate pair.", field="text")
+        if not served.embedder.has_text_tower:
+            raise NoTextTower(f"Model {served.space.model!r} knows no words: search with a picture.", field="text")
+        return TextItem(text)
+
+    async def _stored(
+        self, one: SoughtStored, served: ServedIndex, tenant: Tenant, deadline: Deadline
+    ) -> _Part | ImageItem:
+        with span("fetch"):
+            found = await self._fanout.fetch(served, tenant, one.image_id, deadline)
+        if found is None:
+            raise Absent(f"There is no picture {one.image_id} in this index.", field="image_id")
+        if one.region is not None:
+            with span("read_original"):
+                return _image_item(await self._read_original(found.payload), one.region)
+        return _Part(found.vectors[0].astype(np.float32), found.phash)
+
+    async def _embed(
+        self, items: Sequence[ImageItem | TextItem], served: ServedIndex, deadline: Deadline
+    ) -> list[EmbeddedItem]:
+        if not items:
+            return []
+        require_same_space(served.space.id, served.embedder.space.id)
+        with span("embed"):
+            answers = await served.embedder.embed(items, deadline)
+        embedded = []
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+            embedded.append(answer)
+        return embedded
+
+
+def _image_item(content: bytes, region: Region | None) -> ImageItem:
+    if not content:
+        raise InvalidQuery("The image is empty.", field="image")
+    if region is None:
+        return ImageItem(content)
+    if region.fraction:
+        return ImageItem(content, fractions=(region.sides,))
+    return ImageItem(content, boxes=np.array([region.pixels()], np.int32))
+
+
+def _embedded_part(item: EmbeddedItem) -> _Part:
+    # Words have no size; a picture's pHash may well be 0.
+    return _Part(item.vectors[0], item.phash if item.width else None)
+
+
+def _checked_vector(one: SoughtVector, served: ServedIndex) -> Float32:
+    if not one.space:
+        raise InvalidQuery(f"Say which space the vector belongs to; here it is {served.space.id!r}.", field="space")
+    require_same_space(served.space.id, one.space)
+    if one.values.shape != (served.space.dim,):
+        raise InvalidQuery(
+            f"The vector has {one.values.size} numbers and must have {served.space.dim}.",
+            field="vector",
+            limit=served.space.dim,
+        )
+    return normalise(one.values)
+
+
+def _mixed(parts: Sequence[_Part], weights: Sequence[float]) -> Float32:
+    # In float64, so that one part of weight 1 comes out bit by bit as it went in after rounding.
+    total = np.sum(
+        [weight * part.vector.astype(np.float64) for part, weight in zip(parts, weights, strict=True)], axis=0
+    )
+    if np.linalg.norm(total) < 1e-6:
+        raise InvalidQuery("The weighted sum of what is sought is zero: change the weights.", field="weight")
+    return normalise(total)

@@ -1,1 +1,26 @@
-"""Pictures: safe decoding, orientation, crops, pHash, thumbnails."""
+"""Pictures: safe decoding, orientation, crops, pHash, thumbnails. Everything here blocks: call it on an executor."""
+
+from omma.images.crops import Corners, PixelBox, check_corners, crop_box, fraction_box, parse_bbox
+from omma.images.formats import media_type
+from omma.images.limits import PictureLimits
+from omma.images.phash import PHash, phash
+from omma.images.picture import Picture, PictureFile, Verified, verify
+from omma.images.thumbnails import thumbnail_webp
+
+__all__ = [
+    "Corners",
+    "PHash",
+    "Picture",
+    "PictureFile",
+    "PictureLimits",
+    "PixelBox",
+    "Verified",
+    "check_corners",
+    "crop_box",
+    "fraction_box",
+    "media_type",
+    "parse_bbox",
+    "phash",
+    "thumbnail_webp",
+    "verify",
+]

@@ -1,0 +1,139 @@
+"""What the process knows of topics: their partitions, where these end, and who waits for them to grow."""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from omma.errors import Absent, InvalidQuery, WrongState
+from omma.log.interface import TopicPartition, TopicSpec
+from omma.log.sqlite.writer import Batch
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+MAX_PARTITIONS: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    spec: TopicSpec
+    first_partition_id: int
+
+    @property
+    def partition_ids(self) -> range:
+        return range(self.first_partition_id, self.first_partition_id + self.spec.partitions)
+
+
+class Topics:
+    """Kept by the event loop's thread: an end moves when its records are durable, and wakes whoever waits."""
+
+    def __init__(self) -> None:
+        self._topics: dict[str, Topic] = {}
+        self._topic_of_partition: dict[int, str] = {}
+        self._ends: dict[int, int] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self.closed = False
+
+    def add(self, topic: Topic, ends: Mapping[int, int]) -> None:
+        """ends: by partition id; a partition that is left out is empty."""
+        self._topics[topic.spec.name] = topic
+        for partition_id in topic.partition_ids:
+            self._topic_of_partition[partition_id] = topic.spec.name
+            self._ends.setdefault(partition_id, ends.get(partition_id, 0))
+
+    def all(self) -> list[Topic]:
+        return sorted(self._topics.values(), key=lambda topic: topic.spec.name)
+
+    def find(self, name: str) -> Topic:
+        """Raises Absent, field `topic`."""
+        topic = self._topics.get(name)
+        if topic is None:
+            raise Absent(f"The log has no topic {name!r}.", field="topic")
+        return topic
+
+    def partition_id(self, at: TopicPartition) -> int:
+        """Raises Absent when there is no such topic or partition."""
+        topic = self.find(at.topic)
+        if not 0 <= at.partition < topic.spec.partitions:
+            raise Absent(f"Topic {at.topic!r} has no partition {at.partition}.", field="partition")
+        return topic.first_partition_id + at.partition
+
+    def end(self, partition_id: int) -> int:
+        return self._ends[partition_id]
+
+    def grew(self, ends: Mapping[int, int]) -> None:
+        """Take over the new ends by partition id and wake the readers of their topics."""
+        self._ends.update(ends)
+        for name in {self._topic_of_partition[partition_id] for partition_id in ends}:
+            self.wake(name)
+
+    def wake(self, name: str) -> None:
+        for event in self._waiting.get(name, ()):
+            event.set()
+
+    def close(self) -> None:
+        """Wake every reader to find the log closed."""
+        self.closed = True
+        for name in self._waiting:
+            self.wake(name)
+
+    def watch(self, names: Iterable[str], event: asyncio.Event) -> None:
+        """Set the event whenever one of the topics grows."""
+        for name in names:
+            self._waiting.setdefault(name, set()).add(event)
+
+    def unwatch(self, names: Iterable[str], event: asyncio.Event) -> None:
+        for name in names:
+            self._waiting.get(name, set()).discard(event)
+
+
+def checked_name(name: str, what: str) -> str:
+    """Raises InvalidQuery for a name that Kafka would not take. what: "topic", "group" …"""
+    if not _NAME.fullmatch(name):
+        raise InvalidQuery(f"A {what} name is 1 to 249 of A-Z a-z 0-9 . _ -, not {name[:80]!r}.", field=what)
+    return name
+
+
+def create_topic(batch: Batch, spec: TopicSpec) -> Topic:
+    """Create the topic, or find it. Raises WrongState when it exists with other partitions or compaction."""
+    topic = _stored(batch.connection, spec.name)
+    if topic is None:
+        (first,) = batch.connection.execute("SELECT coalesce(max(id), 0) + 1 FROM partition").fetchone()
+        topic = Topic(spec, first)
+        batch.connection.execute(
+            "INSERT INTO topic VALUES (?, ?, ?, ?, ?)",
+            (spec.name, first, spec.partitions, spec.compacted, spec.retention_seconds),
+        )
+        batch.connection.executemany("INSERT INTO partition (id) VALUES (?)", [(i,) for i in topic.partition_ids])
+        return topic
+    if (topic.spec.partitions, topic.spec.compacted) != (spec.partitions, spec.compacted):
+        raise WrongState(
+            f"Topic {spec.name!r} has {topic.spec.partitions} partitions, compacted={topic.spec.compacted}, "
+            f"not {spec.partitions}, compacted={spec.compacted}.",
+            field="topic",
+        )
+    if topic.spec != spec:
+        batch.connection.execute(
+            "UPDATE topic SET retention_seconds = ? WHERE name = ?", (spec.retention_seconds, spec.name)
+        )
+    return Topic(spec, topic.first_partition_id)
+
+
+def load(connection: sqlite3.Connection) -> tuple[list[Topic], dict[int, int]]:
+    """Every topic, and the end of each partition by its id. Blocking."""
+    rows = connection.execute("SELECT name, partitions, compacted, retention_seconds, first_partition_id FROM topic")
+    topics = [_topic(row) for row in rows]
+    return topics, dict(connection.execute("SELECT id, next FROM partition").fetchall())
+
+
+def _stored(connection: sqlite3.Connection, name: str) -> Topic | None:
+    row = connection.execute(
+        "SELECT name, partitions, compacted, retention_seconds, first_partition_id FROM topic WHERE name = ?", (name,)
+    ).fetchone()
+    return None if row is None else _topic(row)
+
+
+def _topic(row: tuple[str, int, int, int, int]) -> Topic:
+    name, partitions, compacted, retention_seconds, first_partition_id = row
+    return Topic(TopicSpec(name, partitions, bool(compacted), retention_seconds), first_partition_id)

@@ -1,0 +1,164 @@
+"""Blobs in a folder: one file a key."""
+
+import asyncio
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
+
+from omma.blobs.interface import Blobs
+from omma.errors import Absent, InvalidQuery, StorageFull
+
+T = TypeVar("T")
+
+_KEY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_MAX_KEY_CHARACTERS: Final = 512
+_STAGING: Final = ".staging"
+"""Files lie here until they are whole: no key starts with a dot."""
+_THREADS: Final = 4
+_LISTED_AT_ONCE: Final = 1_000
+
+
+class FolderBlobs(Blobs):
+    """Files under `root`, each written beside, synced, and renamed into place; one process at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="omma-blobs")
+
+    async def put(self, key: str, content: bytes, *, content_type: str = "application/octet-stream") -> None:
+        """The content type is not kept: whoever serves a blob knows what its key holds."""
+        await self._run(partial(self._put, self._path(key), content))
+
+    async def put_file(self, key: str, path: Path) -> None:
+        await self._run(partial(self._put, self._path(key), path))
+
+    async def get(self, key: str) -> bytes:
+        return await self._run(partial(_read, self._path(key), key))
+
+    async def get_file(self, key: str, path: Path) -> None:
+        await self._run(partial(_copy_out, self._path(key), key, path))
+
+    async def size(self, key: str) -> int | None:
+        return await self._run(partial(_size, self._path(key)))
+
+    async def delete(self, key: str) -> None:
+        await self._run(partial(_delete, self._path(key)))
+
+    async def keys(self, prefix: str) -> AsyncIterator[str]:
+        walk = _walk(self._root, "", prefix)
+        while found := await self._run(lambda: list(islice(walk, _LISTED_AT_ONCE))):
+            for key in found:
+                yield key
+
+    async def close(self) -> None:
+        """Drops what a crash left half written, and ends the threads."""
+        await self._run(partial(shutil.rmtree, self._root / _STAGING, ignore_errors=True))
+        self._executor.shutdown(wait=False)
+
+    async def _run(self, job: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, job)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull(
+                    f"{self._root} is full. Nothing was written; free some space and try again."
+                ) from error
+            raise
+
+    def _path(self, key: str) -> Path:
+        if len(key) > _MAX_KEY_CHARACTERS or not _KEY.fullmatch(key):
+            raise InvalidQuery(f"{key[:80]!r} is no key of a blob.", field="key")
+        return self._root / key
+
+    def _put(self, path: Path, source: bytes | Path) -> None:
+        staging = self._root / _STAGING
+        staging.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent, self._root)
+        _replace(path, source, staging)
+
+
+def _replace(path: Path, source: bytes | Path, staging: Path) -> None:
+    """The bytes are at path, whole and on the disk, or path is as it was. staging: on the same file system."""
+    handle, name = tempfile.mkstemp(dir=staging)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if isinstance(source, Path):
+                with source.open("rb") as content:
+                    shutil.copyfileobj(content, file, 1 << 20)
+            else:
+                file.write(source)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _make_folder(folder: Path, root: Path) -> None:
+    """Make the folder and those above it, durably."""
+    missing = [one for one in (folder, *folder.parents) if one.is_relative_to(root) and not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        _sync_folder(one.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path, key: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        raise _absent(key) from None
+
+
+def _copy_out(path: Path, key: str, to: Path) -> None:
+    if not path.is_file():
+        raise _absent(key)
+    _replace(to, path, to.parent)
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _delete(path: Path) -> None:
+    if path.is_file():
+        path.unlink()
+        _sync_folder(path.parent)
+
+
+def _walk(folder: Path, at: str, prefix: str) -> Iterator[str]:
+    """Keys that start with the prefix, in order; folders that cannot hold any are passed over."""
+    if not folder.is_dir():
+        return
+    # A folder sorts as its name with the slash: `a.b` comes before `a/c`, as it does among keys.
+    names = {f"{entry.name}/" if entry.is_dir() else entry.name for entry in os.scandir(folder)}
+    for name in sorted(names):
+        key = at + name
+        if name == f"{_STAGING}/" or not (key.startswith(prefix) or (name.endswith("/") and prefix.startswith(key))):
+            continue
+        if name.endswith("/"):
+            yield from _walk(folder / name, key, prefix)
+        else:
+            yield key
+
+
+def _absent(key: str) -> Absent:
+    return Absent(f"There is no blob {key!r}.", field="key")

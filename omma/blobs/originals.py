@@ -1,0 +1,92 @@
+"""Original pictures: in our blobs by their sha256, or in place where a local folder holds them."""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from omma.blobs.interface import Blobs, original_key
+from omma.errors import Absent, Corrupt, InvalidQuery, TooLarge
+from omma.identity import Sha256
+from omma.telemetry.context import run_in
+
+_OURS: Final = "omma:"
+_THREADS: Final = 4
+
+
+class Originals:
+    """Reads verify: what comes back has the sha256 that its row says."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="omma-originals")
+
+    async def read(self, uri: str, sha256: Sha256, max_bytes: int) -> bytes:
+        """The original's bytes. uri: `file://…` or `omma:<sha256>`.
+
+        Raises Absent (it vanished), Corrupt (other bytes than were ingested), TooLarge, InvalidQuery (another uri).
+        """
+        if uri == uri_of(sha256):
+            content = await self._read_blob(sha256, max_bytes)
+        elif urlsplit(uri).scheme == "file":
+            content = await run_in(self._executor, _read_file, path_of(uri), max_bytes)
+        else:
+            raise InvalidQuery(f"{uri[:200]!r} is no place of an original that Omma reads.", field="uri")
+        if await run_in(self._executor, sha256_of, content) != sha256:
+            raise Corrupt(f"{uri} has changed since it was ingested; ingest it again.", field="uri")
+        return content
+
+    async def put(self, content: bytes) -> tuple[Sha256, str]:
+        """Keep an upload under the sha256 of its bytes; durable when it returns. Returns (sha256, uri)."""
+        sha256 = await run_in(self._executor, sha256_of, content)
+        # The same bytes twice are written once: a key holds whole bytes or none.
+        if await self._blobs.size(original_key(sha256)) != len(content):
+            await self._blobs.put(original_key(sha256), content)
+        return sha256, uri_of(sha256)
+
+    async def close(self) -> None:
+        """Ends the threads; the blobs stay open."""
+        self._executor.shutdown(wait=False)
+
+    async def _read_blob(self, sha256: Sha256, max_bytes: int) -> bytes:
+        size = await self._blobs.size(original_key(sha256))
+        if size is not None and size > max_bytes:
+            raise _too_large(uri_of(sha256), max_bytes)
+        return await self._blobs.get(original_key(sha256))
+
+
+def uri_of(sha256: Sha256) -> str:
+    """The uri of an original that lies in our blobs."""
+    return f"{_OURS}{sha256}"
+
+
+def path_of(uri: str) -> Path:
+    """The file that a `file://` uri names, whatever the encoding of its name. Raises InvalidQuery for another host."""
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
+        raise InvalidQuery(f"{uri[:200]!r} is no file on this machine.", field="uri")
+    return Path(os.fsdecode(unquote_to_bytes(parts.path)))
+
+
+def sha256_of(content: bytes) -> Sha256:
+    """Blocking: about 1 ms a MB."""
+    return Sha256(hashlib.sha256(content).hexdigest())
+
+
+def _read_file(path: Path, max_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise Absent(f"{path} is no longer there; ingest its folder again.", field="uri") from None
+    except PermissionError:
+        raise Absent(f"{path} may not be read by this process.", field="uri") from None
+    if len(content) > max_bytes:
+        raise _too_large(str(path), max_bytes)
+    return content
+
+
+def _too_large(what: str, max_bytes: int) -> TooLarge:
+    return TooLarge(f"{what} has more than {max_bytes} bytes.", field="uri", limit=max_bytes)

@@ -1,4 +1,4 @@
-"""What other services know of the re-ranker: the interface, in process or over gRPC."""
+"""The re-ranker as other services see it."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,0 +1,13 @@
+"""What other services know of the re-ranker: the interface, and the client that speaks to one over gRPC."""
+
+from services.rerank.client.interface import (
+    DropReason,
+    NearDuplicates,
+    RankedHit,
+    Reranked,
+    Reranker,
+    RerankQuery,
+)
+from services.rerank.client.remote import RemoteReranker
+
+__all__ = ["DropReason", "NearDuplicates", "RankedHit", "RemoteReranker", "RerankQuery", "Reranked", "Reranker"]

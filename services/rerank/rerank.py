@@ -1,0 +1,119 @@
+"""The order of re-ranking: gates, then near-duplicates, then diversity, then k. Pure."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from omma.errors import InvalidQuery
+from omma.hits import Hits
+from omma.identity import ImageId
+from services.rerank.client import DropReason, NearDuplicates, RankedHit, Reranked, RerankQuery
+from services.rerank.diversity import diverse_order
+from services.rerank.near_duplicates import hamming, leaders
+from services.rerank.policies import Policy
+
+Keep = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.intp]
+
+
+def rerank(query: RerankQuery, policy: Policy, candidates: Hits) -> Reranked:
+    """Rank the candidates under a policy; what was dropped is told with the first reason that applied.
+
+    A candidate without payload, pHash or vector is never dropped for the lack of it, except by the pHash gate.
+    Raises InvalidQuery for a k below 1, or a phash_gate without a query picture or not 0 … 64.
+    """
+    if query.k < 1:
+        raise InvalidQuery("k must be at least 1.", field="k", limit=1)
+    alive = np.arange(len(candidates))
+    dropped: list[tuple[ImageId, DropReason]] = []
+    for reason, keep in _gates(query, policy, candidates):
+        dropped += _told(candidates, alive[~keep[alive]], reason)
+        alive = alive[keep[alive]]
+    alive, duplicates = _without_near_duplicates(query, policy, candidates, alive)
+    if query.near_duplicates is NearDuplicates.DROP:
+        for positions in duplicates.values():
+            dropped += _told(candidates, positions, DropReason.NEAR_DUPLICATE)
+        duplicates = {}
+    chosen = _diversified(query, policy, candidates, alive)
+    return Reranked(
+        ranked=tuple(
+            RankedHit(
+                position,
+                distance,
+                tuple(ImageId(one) for one in candidates.ids[duplicates[position]].tolist())
+                if position in duplicates
+                else (),
+            )
+            for position, distance in zip(chosen.tolist(), _distances(query, candidates, chosen), strict=True)
+        ),
+        policy=policy.id,
+        dropped=tuple(dropped),
+    )
+
+
+def _gates(query: RerankQuery, policy: Policy, candidates: Hits) -> Iterator[tuple[DropReason, Keep]]:
+    if query.score_threshold is not None:
+        yield DropReason.SCORE_THRESHOLD, candidates.scores >= np.float32(query.score_threshold)
+    if query.phash_gate is not None:
+        yield DropReason.PHASH_GATE, _inside_phash_gate(query, candidates)
+    payloads = candidates.payloads or ()
+    if policy.blocked_domains and payloads:
+        blocked = [is_blocked(payload.source_url, policy.blocked_domains) for payload in payloads]
+        yield DropReason.BLOCKED_SOURCE, ~np.array(blocked, bool)
+    if policy.min_side_pixels and payloads:
+        sides = np.array([min(payload.width, payload.height) for payload in payloads])
+        yield DropReason.LOW_QUALITY, (sides == 0) | (sides >= policy.min_side_pixels)
+
+
+def _inside_phash_gate(query: RerankQuery, candidates: Hits) -> Keep:
+    if query.phash_gate is None or not 0 <= query.phash_gate <= 64:
+        raise InvalidQuery("phash_gate is a Hamming distance, 0 to 64.", field="phash_gate", limit=64)
+    if not query.query_phash:
+        raise InvalidQuery("phash_gate compares with a query picture, and there is none.", field="phash_gate")
+    distances = hamming(candidates.phashes, np.uint64(query.query_phash))
+    keep: Keep = (distances <= query.phash_gate) & (candidates.phashes != 0)
+    return keep
+
+
+def is_blocked(source_url: str, domains: frozenset[str]) -> bool:
+    """Whether the url's host is one of the domains (lower case) or below one."""
+    try:
+        host = (urlsplit(source_url).hostname or "").rstrip(".")
+    except ValueError:  # no url, so on no domain
+        return False
+    labels = host.split(".")
+    return any(".".join(labels[start:]) in domains for start in range(len(labels)))
+
+
+def _without_near_duplicates(
+    query: RerankQuery, policy: Policy, candidates: Hits, alive: Positions
+) -> tuple[Positions, dict[int, Positions]]:
+    """The leaders among the positions, best first, and by leader the positions that it stands for."""
+    if query.near_duplicates is NearDuplicates.KEEP:
+        return alive, {}
+    vectors = None if candidates.vectors is None else candidates.vectors[alive]
+    leader = leaders(candidates.phashes[alive], vectors, max_hamming=policy.max_hamming, min_cosine=policy.min_cosine)
+    leads = leader == np.arange(len(alive))
+    groups = {int(alive[one]): alive[(leader == one) & ~leads] for one in np.unique(leader[~leads])}
+    return alive[leads], groups
+
+
+def _diversified(query: RerankQuery, policy: Policy, candidates: Hits, alive: Positions) -> Positions:
+    if policy.relevance == 1 or candidates.vectors is None:
+        return alive[: query.k]
+    return alive[diverse_order(candidates.scores[alive], candidates.vectors[alive], policy.relevance, query.k)]
+
+
+def _distances(query: RerankQuery, candidates: Hits, positions: Positions) -> list[int | None]:
+    """Hamming distance of the pHash to the query picture's; None where either is unknown."""
+    if not query.query_phash:
+        return [None] * len(positions)
+    phashes = candidates.phashes[positions]
+    distances = hamming(phashes, np.uint64(query.query_phash)).tolist()
+    return [distance if phash else None for distance, phash in zip(distances, phashes.tolist(), strict=True)]
+
+
+def _told(candidates: Hits, positions: Positions, reason: DropReason) -> list[tuple[ImageId, DropReason]]:
+    return [(ImageId(image_id), reason) for image_id in candidates.ids[positions].tolist()]

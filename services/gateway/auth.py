@@ -42,7 +42,7 @@ class Authenticator:
         max_age_seconds: float = 5.0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """open_without_keys: while no key exists everyone is admin of the default tenant; for loopback addresses only."""
+        """open_without_keys: while no key exists everyone is admin of the default tenant; for loopback only."""
         self._catalog = catalog
         self._open_without_keys = open_without_keys
         self._max_age_seconds = max_age_seconds

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from omma.errors import InvalidQuery
 from omma.filters import Filter
 from omma.identity import MAX_IMAGE_ID, ImageId, Receipt
+from omma.images import Corners, PixelBox, check_corners, parse_bbox
 from omma.vectors import Float32
 from services.rerank.client import NearDuplicates
 
@@ -26,50 +27,29 @@ _MAX_PIXEL: Final = 2**31 - 1
 class Region:
     """Part of an upright picture: pixels, or fractions of its sides. Clipped where the size is known: by the embedder.
 
-    Raises InvalidQuery, field `bbox`, unless the numbers are finite and right > left, bottom > top.
+    Raises InvalidQuery, field `bbox`, unless the corners are finite and make an area.
     """
 
-    left: float
-    top: float
-    right: float
-    bottom: float
+    corners: Corners
     fraction: bool = False
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(side) for side in self.sides):
-            raise InvalidQuery("A bbox holds finite numbers.", field="bbox")
-        if self.right <= self.left or self.bottom <= self.top:
-            raise InvalidQuery("A bbox is x1,y1,x2,y2 with x2 > x1 and y2 > y1: this one has no area.", field="bbox")
+        check_corners(self.corners)
 
-    @property
-    def sides(self) -> tuple[float, float, float, float]:
-        return self.left, self.top, self.right, self.bottom
-
-    def pixels(self) -> tuple[int, int, int, int]:
+    def pixels(self) -> PixelBox:
         """Whole pixels that cover the region, inside int32."""
-        low = (max(-_MAX_PIXEL, math.floor(side)) for side in (self.left, self.top))
-        high = (min(_MAX_PIXEL, math.ceil(side)) for side in (self.right, self.bottom))
-        left, top = (min(_MAX_PIXEL - 1, side) for side in low)
-        right, bottom = (max(1 - _MAX_PIXEL, side) for side in high)
-        return left, top, right, bottom
+        left, top, right, bottom = (min(max(corner, -_MAX_PIXEL), _MAX_PIXEL) for corner in self.corners)
+        return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
 
 
-def parse_region(value: str | Sequence[object], *, fraction: bool = False) -> Region:
+def region_of(value: str | Sequence[object], *, fraction: bool = False) -> Region:
     """`"x1,y1,x2,y2"` or four numbers. Raises InvalidQuery, field `bbox`."""
-    parts: Sequence[object] = value.split(",") if isinstance(value, str) else value
-    if len(parts) != 4:
-        raise InvalidQuery(f"A bbox is four numbers, x1,y1,x2,y2; this one has {len(parts)}.", field="bbox")
-    left, top, right, bottom = (_side(part) for part in parts)
-    return Region(left, top, right, bottom, fraction)
-
-
-def _side(part: object) -> float:
-    if isinstance(part, bool) or not isinstance(part, str | int | float):
+    if isinstance(value, str):
+        return Region(parse_bbox(value), fraction)
+    numbers = [number for number in value if isinstance(number, int | float) and not isinstance(number, bool)]
+    if len(numbers) != len(value):
         raise InvalidQuery("A bbox is four numbers, x1,y1,x2,y2.", field="bbox")
-    try:
-        return float(part)
-    except (ValueError, OverflowError):
-        raise InvalidQuery(f"{str(part)[:40]!r} in the bbox is no number.", field="bbox") from None
+    return Region(check_corners(numbers), fraction)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """The things to look for become one vector of the index's space."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from omma.blobs.originals import Originals
 from omma.errors import Absent, InvalidQuery, NoTextTower, TooLarge
-from omma.hits import Payload
-from omma.identity import ImageId, Tenant
+from omma.identity import ImageId, Sha256, Tenant
 from omma.rpc.deadline import Deadline
 from omma.space import require_same_space
 from omma.telemetry.traces import span
@@ -16,9 +16,6 @@ from services.egs.client import EmbeddedItem, ImageItem, TextItem
 from services.gateway.fanout import Fanout
 from services.gateway.indexes import ServedIndex
 from services.gateway.query import Region, Sought, SoughtPicture, SoughtStored, SoughtVector, SoughtWords
-
-ReadOriginal = Callable[[Payload], Awaitable[bytes]]
-"""The encoded bytes of a stored picture, by what travels with its hits. Raises Absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +39,12 @@ class _Part:
 class Resolver:
     """Embeds what has to be embedded in one call, fetches what a shard holds already, and mixes by weight."""
 
-    def __init__(self, fanout: Fanout, read_original: ReadOriginal, *, max_text_characters: int) -> None:
+    def __init__(
+        self, fanout: Fanout, originals: Originals, *, max_text_characters: int, max_picture_bytes: int
+    ) -> None:
         self._fanout = fanout
-        self._read_original = read_original
+        self._originals = originals
+        self._max_picture_bytes = max_picture_bytes
         self._max_text_characters = max_text_characters
 
     async def resolve(
@@ -104,7 +104,9 @@ class Resolver:
             raise Absent(f"There is no picture {one.image_id} in this index.", field="image_id")
         if one.region is not None:
             with span("read_original"):
-                return _image_item(await self._read_original(found.payload), one.region)
+                payload = found.payload
+                content = await self._originals.read(payload.uri, Sha256(payload.sha256), self._max_picture_bytes)
+            return _image_item(content, one.region)
         return _Part(found.vectors[0].astype(np.float32), found.phash)
 
     async def _embed(
@@ -129,7 +131,7 @@ def _image_item(content: bytes, region: Region | None) -> ImageItem:
     if region is None:
         return ImageItem(content)
     if region.fraction:
-        return ImageItem(content, fractions=(region.sides,))
+        return ImageItem(content, fractions=(region.corners,))
     return ImageItem(content, boxes=np.array([region.pixels()], np.int32))
 
 

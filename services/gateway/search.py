@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from omma.blobs.originals import Originals
 from omma.errors import CoverageTooLow, InvalidQuery, OmmaError, Overloaded
 from omma.filters import canonical
 from omma.hits import Degraded, Hits, merge, no_hits
@@ -24,7 +25,7 @@ from services.gateway.fanout import Coverage, Fanout, ShardOutcome, require_an_a
 from services.gateway.indexes import ServedIndex, ServedIndexes
 from services.gateway.interactions import Impressions
 from services.gateway.query import SearchQuery, SoughtStored
-from services.gateway.resolve import ReadOriginal, Resolved, Resolver
+from services.gateway.resolve import Resolved, Resolver
 from services.nn_shard.client import ShardQuery
 from services.rerank.client import NearDuplicates, RankedHit, Reranked, Reranker, RerankQuery
 
@@ -55,16 +56,19 @@ class SearchCore:
         self,
         indexes: ServedIndexes,
         reranker: Reranker,
-        read_original: ReadOriginal,
+        originals: Originals,
         impressions: Impressions | None = None,
         *,
         max_concurrent: int = 256,
         max_text_characters: int = 2_000,
+        max_picture_bytes: int = 20_000_000,
     ) -> None:
         """impressions: who is told what was shown; None: nobody. max_concurrent: one more search is refused."""
         self.indexes = indexes
         self._fanout = Fanout()
-        self._resolver = Resolver(self._fanout, read_original, max_text_characters=max_text_characters)
+        self._resolver = Resolver(
+            self._fanout, originals, max_text_characters=max_text_characters, max_picture_bytes=max_picture_bytes
+        )
         self._reranker = reranker
         self._impressions = impressions
         self._max_concurrent = max_concurrent
@@ -210,6 +214,7 @@ def _shard_query(
         with_payload=True,
         with_vectors=True,
         exclude_ids=(*resolved.stored_ids, *seen),
+        explain=query.explain,
     )
 
 

@@ -1,0 +1,26 @@
+"""Settings of the gateway: OMMA_GATEWAY__…"""
+
+from pydantic import Field
+
+from omma.settings import Section
+
+
+class GatewaySettings(Section):
+    """Limits of what callers may send, and of what is held while they wait."""
+
+    max_picture_bytes: int = Field(default=20_000_000, ge=1_000, le=1 << 30)
+    max_picture_pixels: int = Field(default=50_000_000, ge=1_000, le=1 << 30)
+    max_picture_frames: int = Field(default=64, ge=1, le=10_000)
+    max_json_bytes: int = Field(default=8_000_000, ge=1_000, le=1 << 30, description="a JSON body, batches included")
+    max_text_characters: int = Field(default=2_000, ge=1, le=100_000)
+    max_tags: int = Field(default=256, ge=0, le=10_000)
+    max_attributes_bytes: int = Field(default=16_384, ge=2, le=1 << 20, description="attributes of a picture as JSON")
+    max_concurrent_searches: int = Field(default=256, ge=1, le=100_000, description="one more is refused with 429")
+    max_concurrent_uploads: int = Field(default=32, ge=1, le=10_000, description="each holds a picture in memory")
+    picture_threads: int = Field(default=2, ge=1, le=256, description="that check uploads and draw thumbnails")
+    impressions_queued: int = Field(default=10_000, ge=1, le=10_000_000, description="more are lost, and counted")
+    impressions_sampled: float = Field(default=1.0, ge=0.0, le=1.0, description="share of searches recorded")
+    keys_max_age_seconds: float = Field(default=5.0, ge=0.0, le=3600.0, description="how long a revoked key may work")
+    resend_seconds: float = Field(default=5.0, ge=0.1, le=3600.0, description="between looks for events never sent")
+    url_timeout_seconds: float = Field(default=5.0, gt=0.0, le=60.0, description="to fetch an image_url")
+    drain_seconds: float = Field(default=10.0, ge=0.0, le=600.0, description="for calls under way when stopped")

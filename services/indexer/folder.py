@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import unquote, urlsplit
 
+from omma.blobs.originals import path_of
 from omma.catalog.interface import Catalog, Change, NewPicture
 from omma.errors import InvalidQuery
 from omma.identity import ImageId, Sha256, Tenant
@@ -165,6 +165,4 @@ def _prefix(folder: Path) -> str:
 
 
 def _gone(rows: list[tuple[ImageId, str]]) -> list[ImageId]:
-    return [
-        image_id for image_id, key in rows if not Path(unquote(urlsplit(key).path, errors="surrogateescape")).exists()
-    ]
+    return [image_id for image_id, uri in rows if not path_of(uri).exists()]

@@ -1,15 +1,14 @@
 """Where vectors come from: lately computed, the shard, another picture of the same bytes, or the embedder."""
 
 import asyncio
-import hashlib
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from omma.blobs.originals import Originals
 
 from omma.blobs.interface import Blobs, thumbnail_key
+from omma.blobs.originals import Originals
 from omma.buckets import shard_of
 from omma.catalog.interface import Catalog, Picture
 from omma.errors import STATUS, InvalidPicture, Kind, OmmaError, Overloaded
@@ -152,12 +151,9 @@ class VectorSources:
 
     async def _read(self, row: Picture) -> bytes | OmmaError:
         try:
-            content = await self._originals.read(row.uri)
+            return await self._originals.read(row.uri, row.sha256, self._settings.max_picture_bytes)
         except (OmmaError, OSError) as error:
             return _own_fault(error)
-        if row.mtime_ns is not None and hashlib.sha256(content).hexdigest() != row.sha256:
-            return InvalidPicture("The file changed after it was found; ingest its folder again.")
-        return content
 
     async def _keep(self, sha256: Sha256, item: EmbeddedItem, future: asyncio.Future[Outcome]) -> None:
         if item.thumbnail:

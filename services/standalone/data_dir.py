@@ -1,0 +1,121 @@
+"""The folder that holds everything: one process at a time, and where that one can be reached."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from omma.errors import InvalidQuery, WrongState
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """What `server.json` says of the process that serves this folder. grpc: host:port, empty when it has none."""
+
+    url: str
+    grpc: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """Names of what lies in the folder. Nothing is made before `held`."""
+
+    path: Path
+
+    @property
+    def catalog(self) -> Path:
+        return self.path / "catalog.db"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.db"
+
+    @property
+    def blobs(self) -> Path:
+        return self.path / "blobs"
+
+    @property
+    def shards(self) -> Path:
+        return self.path / "shards"
+
+    @property
+    def models(self) -> Path:
+        return self.path / "models"
+
+    @property
+    def sample(self) -> Path:
+        return self.path / "sample"
+
+    @property
+    def _server_file(self) -> Path:
+        return self.path / "server.json"
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / "omma.lock"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder and hold its lock. Raises WrongState when another process does, InvalidQuery for no folder.
+
+        The lock is the kernel's (flock): it ends with the process, however that ends.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = self._lock_file.open("a+")
+        except OSError as error:
+            raise InvalidQuery(
+                f"OMMA_DATA_DIR {self.path} cannot be used: {error.strerror}.", field="OMMA_DATA_DIR"
+            ) from None
+        with file:
+            if not _lock(file):
+                raise WrongState(self._who_holds(file), field="OMMA_DATA_DIR")
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            self._server_file.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                self._server_file.unlink(missing_ok=True)
+
+    def announce(self, address: ServerAddress) -> None:
+        """Say where this folder is served; taken back when it is no longer held."""
+        part = self._server_file.with_suffix(".part")
+        part.write_text(json.dumps(asdict(address)))
+        part.replace(self._server_file)
+
+    def served_at(self) -> ServerAddress | None:
+        """The address of the process that serves the folder now; None when none does."""
+        try:
+            address = ServerAddress(**json.loads(self._server_file.read_text()))
+            with self._lock_file.open("r+") as file:
+                return None if _lock(file) else address
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def free_bytes(self) -> int:
+        """Space left on the folder's file system."""
+        there = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists())
+        return shutil.disk_usage(there).free
+
+    def _who_holds(self, file: IO[str]) -> str:
+        file.seek(0)
+        pid = file.read(20).strip() or "unknown"
+        address = self.served_at()
+        where = f" at {address.url}" if address else ""
+        return f"{self.path} is in use by process {pid}{where}. One process uses a data folder at a time."
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

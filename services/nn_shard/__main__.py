@@ -1,0 +1,7 @@
+"""Runs a shard."""
+
+import asyncio
+
+from services.nn_shard.main import main
+
+asyncio.run(main())

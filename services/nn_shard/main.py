@@ -1,0 +1,106 @@
+"""One replica of one shard as a process: `python -m services.nn_shard`."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+from pydantic import Field
+
+from omma.blobs.folder import FolderBlobs
+from omma.catalog.interface import Catalog
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.errors import Absent
+from omma.index import Index, IndexState
+from omma.log.sqlite import SqliteLog
+from omma.process import ProcessSettings, begin, until_stopped
+from omma.rpc.server import RpcServer
+from omma.space import Space
+from omma.v1 import shard_pb2_grpc
+from services.nn_shard.replica import Replica
+from services.nn_shard.servicer import ShardServicer
+from services.nn_shard.settings import ShardSettings
+from services.nn_shard.shard import Shard
+
+_SWITCH_SECONDS = 0.0005
+"""Python's 5 ms lets a thread that decodes records hold back the loop that answers searches."""
+
+logger = logging.getLogger(__name__)
+
+
+class ServedShardSettings(ShardSettings):
+    """index: empty for the live one. number: which of the index's shards, from 0."""
+
+    index: str = Field("", max_length=200)
+    number: int = Field(0, ge=0, le=65_535)
+
+
+class ShardProcess(ProcessSettings):
+    """OMMA_DATA_DIR, OMMA_BIND, OMMA_GRPC_PORT and the others of a process, and OMMA_SHARD__…"""
+
+    data_dir: Path = Path("omma-data")
+    shard: ServedShardSettings = Field(default_factory=ServedShardSettings)
+
+
+async def main() -> None:
+    """Serve until SIGTERM or SIGINT. Raises Absent when the catalog has no such index."""
+    settings = ShardProcess()
+    begin(settings)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    async with AsyncExitStack() as stack:
+        catalog = await open_sqlite_catalog(settings.data_dir / "catalog.db")
+        stack.push_async_callback(catalog.close)
+        log = await SqliteLog.open(settings.data_dir / "log.db")
+        stack.push_async_callback(log.close)
+        blobs = FolderBlobs(settings.data_dir / "blobs")
+        stack.push_async_callback(blobs.close)
+        index, space = await find_served(catalog, settings.shard.index)
+        number = settings.shard.number
+        shard = Shard(
+            folder=settings.data_dir / "shards" / index.id / str(number),
+            space=space,
+            index=index,
+            shard=number,
+            log=log,
+            blobs=blobs,
+            catalog=catalog,
+            settings=settings.shard,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+        )
+        servicer = ShardServicer(lambda _: shard.client)
+        server = RpcServer(
+            [partial(shard_pb2_grpc.add_ShardServiceServicer_to_server, servicer)],
+            credentials=settings.server_credentials(),
+        )
+        port = await server.start(settings.grpc_address)
+        logger.info("the shard serves", extra={"address": settings.bind, "port": port, "index": index.id})
+        await _serve(shard, server, settings.drain_seconds)
+
+
+async def find_served(catalog: Catalog, index: str) -> tuple[Index, Space]:
+    """The index of this id, or the live one, and its space. Raises Absent."""
+    for one in await catalog.indexes():
+        if one.id == index or (not index and one.state is IndexState.LIVE):
+            return one, next(space for space in await catalog.spaces() if space.id == one.space)
+    raise Absent(f"The catalog has no index {index or 'that is live'!r}.", field="OMMA_SHARD__INDEX")
+
+
+async def _serve(shard: Shard, server: RpcServer, drain_seconds: float) -> None:
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(shard.run()), group.create_task(_tell_readiness(shard.replica, server))]
+        await until_stopped()
+        await server.stop(drain_seconds)
+        for task in running:
+            task.cancel()
+
+
+async def _tell_readiness(replica: Replica, server: RpcServer) -> None:
+    while True:
+        await replica.until_ready()
+        await server.set_ready(True)
+        await replica.until_ready(False)
+        await server.set_ready(False)

@@ -1,0 +1,221 @@
+"""One replica of one shard: it follows its buckets of the log into an engine, and owes its state to nothing else."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+
+from omma.errors import InvalidQuery, OmmaError, ReplicaDown
+from omma.index import IndexId
+from omma.log.interface import Log, LogRecord, OffsetOutOfRange, TopicPartition, TopicSpec
+from omma.records import VectorRecord
+from omma.space import Space
+from omma.telemetry.context import run_in
+from services.nn_shard.checkpoint import Source, Stamp
+from services.nn_shard.engine import Codebook, Engine
+from services.nn_shard.opening import Opening
+from services.nn_shard.receipts import ReceiptGate
+from services.nn_shard.settings import ShardSettings
+from services.nn_shard.snapshot import Snapshots
+
+if TYPE_CHECKING:
+    from services.nn_shard.engine import Cut
+
+logger = logging.getLogger(__name__)
+
+
+class Replica:
+    """Between `load` and the end of `follow` it has an engine; it is ready once it has caught up with the log's end.
+
+    writer: an executor of one thread; everything that changes the engine's head runs there, so that a cut and its
+    offsets agree. maintenance: an executor of one thread; what touches files runs there. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        space: Space,
+        index: IndexId,
+        log: Log,
+        settings: ShardSettings,
+        writer: Executor,
+        maintenance: Executor,
+    ) -> None:
+        self.space = space
+        self.index = index
+        self.receipts = ReceiptGate(self._version_of, self._owns)
+        self.stale = False
+        self._folder = folder
+        self._log = log
+        self._settings = settings
+        self._writer = writer
+        self._maintenance = maintenance
+        self._engine: Engine | None = None
+        self._source: Source | None = None
+        self._next_offsets: Mapping[int, int] = {}
+        self._ready = False
+        self._changed = asyncio.Condition()
+        self._maintained = asyncio.Event()
+
+    @property
+    def engine(self) -> Engine | None:
+        """None until it is loaded. Another one after the log had to be replayed."""
+        return self._engine
+
+    def loaded(self) -> Engine:
+        """The engine; raises ReplicaDown while there is none."""
+        if self._engine is None:
+            raise ReplicaDown(f"This replica of {self.index} is still loading.")
+        return self._engine
+
+    @property
+    def folder(self) -> Path:
+        """The engine's files."""
+        return self._folder
+
+    @property
+    def ready(self) -> bool:
+        """Loaded, stamped, and caught up with where the log ended when following began."""
+        return self._ready
+
+    @property
+    def next_offsets(self) -> Mapping[int, int]:
+        """By owned bucket, the first record that is not applied."""
+        return self._next_offsets
+
+    async def until_ready(self, ready: bool = True) -> None:
+        """Wait until `ready` is so."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._ready is ready)
+
+    async def load(self, shard: int, shards: int, codebook: Codebook | None, snapshots: Snapshots) -> None:
+        """Open the engine; makes the topic when it is not there. Raises what the log and the files raise."""
+        topic = TopicSpec(self.space.vectors_topic, self.space.buckets, compacted=True)
+        await self._log.ensure_topic(topic)
+        self._source = Source.of(await self._log.identity(), self.space, shard, shards)
+        opened = await (await self._opening(codebook)).open(snapshots, self._maintenance)
+        self._engine, self._next_offsets = opened.engine, opened.next_offsets
+
+    async def follow(self) -> None:
+        """Apply what the log brings, until cancelled. A log that cannot be read is tried again; one that cannot go on
+        from here is replayed from its beginning, and the replica is not ready meanwhile.
+        """
+        while True:
+            try:
+                await self._follow()
+            except OffsetOutOfRange as error:
+                logger.warning("Replaying %s from its beginning: %s", self.space.vectors_topic, error)
+                await self._start_over()
+            except OmmaError as error:
+                logger.warning("The log cannot be read, trying again: %s", error.detail)
+                await asyncio.sleep(self._settings.log_retry_seconds)
+
+    async def lag(self) -> int:
+        """Records that the log has and this replica has not applied; also sets `stale`."""
+        end = await self._log.end_offsets(self.space.vectors_topic)
+        lag = sum(max(0, end.get(bucket, 0) - offset) for bucket, offset in self._next_offsets.items())
+        self.stale = lag > self._settings.stale_lag_records
+        return lag
+
+    async def cut(self) -> tuple[Engine, "Cut", Stamp]:
+        """The engine's state and the offsets that it stands for, of one moment. Only after `load`."""
+        return await run_in(self._writer, self._cut)
+
+    async def adopt_codebook(self, codebook: Codebook) -> None:
+        """Raises WrongState when the engine has another one."""
+        await run_in(self._writer, self.loaded().adopt_codebook, codebook)
+
+    def maintained(self) -> None:
+        """A round of sealing and merging has ended: applying that waits for it goes on."""
+        self._maintained.set()
+
+    async def _follow(self) -> None:
+        topic = self.space.vectors_topic
+        target = await self._log.end_offsets(topic)
+        consumer = await self._log.assign({TopicPartition(topic, b): o for b, o in self._next_offsets.items()})
+        try:
+            while True:
+                if not self._ready and all(o >= target.get(b, 0) for b, o in self._next_offsets.items()):
+                    await self._set_ready(True)
+                records = await consumer.poll(self._settings.poll_records, self._settings.poll_seconds)
+                # Not the last record's offset: what compaction left out behind it is read as well.
+                positions = {at.partition: consumer.position(at) for at in consumer.assignment()}
+                if records or positions != self._next_offsets:
+                    await run_in(self._writer, self._apply, records, positions)
+                    self.receipts.applied()
+                    await self._let_sealing_catch_up()
+        finally:
+            await consumer.close()
+
+    async def _let_sealing_catch_up(self) -> None:
+        settings = self._settings
+        if self.loaded().counts().head_rows > settings.max_head_segments * settings.engine.seal_rows:
+            self._maintained.clear()
+            await self._maintained.wait()
+
+    async def _start_over(self) -> None:
+        await self._set_ready(False)
+        opening = await self._opening(self.loaded().codebook)
+        opened = await run_in(self._maintenance, opening.open_empty)
+        await run_in(self._writer, self._replace, opened.engine, opened.next_offsets)
+
+    async def _opening(self, codebook: Codebook | None) -> Opening:
+        topic = self.space.vectors_topic
+        return Opening(
+            folder=self._folder,
+            space=self.space,
+            index=self.index,
+            settings=self._settings.engine,
+            codebook=codebook,
+            source=self._known_source(),
+            beginning=await self._log.beginning_offsets(topic),
+            end=await self._log.end_offsets(topic),
+        )
+
+    async def _set_ready(self, ready: bool) -> None:
+        async with self._changed:
+            self._ready = ready
+            self._changed.notify_all()
+        if ready:
+            logger.info("Shard of %s is ready", self.index, extra={"pictures": self.loaded().counts().pictures})
+
+    def _apply(self, records: Sequence[LogRecord], positions: Mapping[int, int]) -> None:
+        self.loaded().apply([one for one in map(self._decoded, records) if one is not None])
+        self._next_offsets = positions
+
+    def _decoded(self, record: LogRecord) -> VectorRecord | None:
+        """None, said in the log, for what no shard of this space can hold: one bad record must not stop the others."""
+        if record.value is None:
+            return None
+        try:
+            decoded = VectorRecord.decode(record.value, self.space.dim)
+        except (DecodeError, InvalidQuery, ValueError) as error:
+            logger.error("%s[%d]@%d is no vector record: %s", record.topic, record.partition, record.offset, error)
+            return None
+        if decoded.space != self.space.id:
+            logger.error("%s[%d]@%d is of %s", record.topic, record.partition, record.offset, decoded.space)
+            return None
+        return decoded
+
+    def _cut(self) -> tuple[Engine, "Cut", Stamp]:
+        engine = self.loaded()
+        return engine, engine.freeze(), Stamp(self._known_source(), dict(self._next_offsets))
+
+    def _replace(self, engine: Engine, next_offsets: Mapping[int, int]) -> None:
+        self._engine, self._next_offsets = engine, next_offsets
+
+    def _known_source(self) -> Source:
+        if self._source is None:
+            raise ReplicaDown(f"This replica of {self.index} is still loading.")
+        return self._source
+
+    def _version_of(self, image_id: int) -> int | None:
+        return self.loaded().version_of(image_id)
+
+    def _owns(self, image_id: int) -> bool:
+        return self._known_source().owns(image_id)

@@ -1,0 +1,144 @@
+"""One shard in one process: its replica, maintenance and trainer, started and stopped together."""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import faiss
+
+from omma.blobs.interface import Blobs
+from omma.catalog.interface import Catalog
+from omma.errors import Absent, OmmaError
+from omma.index import Index
+from omma.log.interface import Log
+from omma.space import Space
+from omma.telemetry import metrics
+from services.nn_shard.codebooks import Codebooks
+from services.nn_shard.local import LocalShard
+from services.nn_shard.maintenance import Maintenance
+from services.nn_shard.replica import Replica
+from services.nn_shard.settings import ShardSettings
+from services.nn_shard.snapshot import Snapshots
+from services.nn_shard.trainer import Trainer, find_index
+
+_NICE = 10
+
+logger = logging.getLogger(__name__)
+
+
+class Shard:
+    """`client` answers once `run` has loaded; the index must be in the catalog. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        space: Space,
+        index: Index,
+        shard: int,
+        log: Log,
+        blobs: Blobs,
+        catalog: Catalog,
+        settings: ShardSettings,
+        holder: str,
+    ) -> None:
+        """folder: this replica's own. holder: of leases, unique to this process."""
+        self._index = index
+        self._shard = shard
+        self._catalog = catalog
+        self._settings = settings
+        self._lag = 0
+        self._search = ThreadPoolExecutor(settings.search_threads, "shard-search", _one_faiss_thread)
+        self._writer = ThreadPoolExecutor(1, "shard-apply", _one_faiss_thread)
+        self._maintainer = ThreadPoolExecutor(1, "shard-maintain", _in_the_background)
+        place = f"{index.id}/{shard}-of-{index.shards}"
+        self._codebooks = Codebooks(blobs, folder / "codebooks", self._maintainer)
+        self._snapshots = Snapshots(blobs, f"snapshots/{place}", self._maintainer, keep=settings.keep_snapshots)
+        self.replica = Replica(
+            folder=folder / "engine",
+            space=space,
+            index=index.id,
+            log=log,
+            settings=settings,
+            writer=self._writer,
+            maintenance=self._maintainer,
+        )
+        self.client = LocalShard(
+            self.replica,
+            shard=shard,
+            shards=index.shards,
+            executor=self._search,
+            settings=settings,
+            lag=lambda: self._lag,
+        )
+        self.maintenance = Maintenance(
+            self.replica,
+            self._snapshots,
+            catalog,
+            self._maintainer,
+            settings,
+            lease=f"snapshot:{place}",
+            holder=holder,
+        )
+        self._trainer = Trainer(self.replica, catalog, self._codebooks, self._maintainer, settings, holder=holder)
+
+    async def run(self) -> None:
+        """Load, follow the log and maintain until cancelled; then write a checkpoint and release everything.
+
+        Raises Absent when the catalog has no such index, Corrupt when its codebook cannot be had.
+        """
+        try:
+            await self._load()
+            async with asyncio.TaskGroup() as group:
+                for part in (self.replica.follow, self.maintenance.run, self._trainer.run, self._observe):
+                    group.create_task(part(), name=f"{self._index.id}: {part.__qualname__}")
+        finally:
+            await self._stop()
+
+    async def _load(self) -> None:
+        index = await find_index(self._catalog, self._index.id)
+        if index is None:
+            raise Absent(f"The catalog has no index {self._index.id!r}.")
+        codebook = None if index.codebook is None else await self._codebooks.load(index.codebook)
+        await self.replica.load(self._shard, self._index.shards, codebook, self._snapshots)
+
+    async def _stop(self) -> None:
+        try:
+            await self.maintenance.stop()
+        except (OmmaError, OSError) as error:
+            logger.error("No last checkpoint of %s, the next start replays more: %s", self._index.id, error)
+        for executor in (self._search, self._writer, self._maintainer):
+            await asyncio.to_thread(executor.shutdown)
+        if self.replica.engine is not None:
+            self.replica.engine.close()
+
+    async def _observe(self) -> None:
+        labels = (self._index.id, str(self._shard))
+        while True:
+            try:
+                self._lag = await self.replica.lag()
+            except OmmaError as error:
+                logger.warning("The log's end is not known: %s", error.detail)
+            counts = self.replica.loaded().counts()
+            metrics.SHARD_LAG_RECORDS.labels(*labels).set(self._lag)
+            metrics.SHARD_LIVE_VECTORS.labels(*labels).set(counts.live)
+            metrics.SHARD_DEAD_ROWS.labels(*labels).set(counts.dead_rows)
+            metrics.SHARD_HEAD_ROWS.labels(*labels).set(counts.head_rows)
+            metrics.SHARD_SEGMENTS.labels(*labels).set(counts.segments)
+            metrics.SHARD_QUEUE_QUERIES.labels(*labels).set(self.client.waiting)
+            await asyncio.sleep(self._settings.lag_check_seconds)
+
+
+def _one_faiss_thread() -> None:
+    # OpenMP's count is the calling thread's own: parallelism is one call a thread, as many threads as the settings say.
+    faiss.omp_set_num_threads(1)
+
+
+def _in_the_background() -> None:
+    _one_faiss_thread()
+    if sys.platform == "linux":  # only there has a thread a niceness of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

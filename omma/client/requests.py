@@ -1,0 +1,211 @@
+"""Arguments to HTTP requests, and answers to errors: what both clients share. No network here."""
+
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypedDict
+
+import httpx
+
+from omma.errors import ERROR_OF_KIND, STATUS, Bug, Kind, OmmaError, OutOfTime, ReplicaDown
+from omma.telemetry.context import request_id
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+CONNECT_TIMEOUT_SECONDS: Final = 5.0
+
+_KINDS: Final = frozenset(kind.value for kind in Kind)
+_KIND_OF_HTTP: Final = {status.http: kind for kind, status in reversed(STATUS.items())}
+
+
+class PillowImage(Protocol):
+    """A PIL.Image.Image: the SDK itself does not need Pillow."""
+
+    def save(self, fp: Any, format: str | None = None) -> None: ...
+
+
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | PillowImage
+"""A path, the bytes of a file, or a Pillow picture (sent as PNG)."""
+
+
+class SearchOptions(TypedDict, total=False):
+    """The fields of POST /search, beside the picture. Those left out take the server's defaults.
+
+    bbox: x1, y1, x2, y2 in pixels of the upright picture; in 0 … 1 with bbox_unit="fraction".
+    vector: of `space`. filter: as CONTRACT's JSON, already parsed. timeout_ms: the search's own deadline.
+    """
+
+    text: str
+    image_id: int
+    image_url: str
+    vector: Sequence[float]
+    space: str
+    image_weight: float
+    image_id_weight: float
+    image_url_weight: float
+    text_weight: float
+    vector_weight: float
+    bbox: str | tuple[float, float, float, float]
+    bbox_unit: Literal["pixel", "fraction"]
+    k: int
+    cursor: str
+    filter: Mapping[str, Any]
+    score_threshold: float
+    near_duplicates: Literal["collapse", "drop", "keep"]
+    phash_gate: int
+    use_crops: bool
+    policy: str
+    index: str
+    effort: int
+    exact: bool
+    explain: bool
+    timeout_ms: int
+    min_coverage: float
+    receipts: Sequence[str]
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """timeout_seconds: None is the client's own."""
+
+    method: str
+    path: str
+    json: Mapping[str, Any] | None = None
+    form: Mapping[str, str | list[str]] = field(default_factory=dict)
+    image: bytes | None = None
+    timeout_seconds: float | None = None
+
+    def arguments(self, api_key: str | None, timeout_seconds: float) -> dict[str, Any]:
+        """Keyword arguments of httpx's `request`."""
+        headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        if request_id():
+            headers["x-request-id"] = request_id()
+        timeout = httpx.Timeout(self.timeout_seconds or timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS)
+        body: dict[str, Any] = {} if self.json is None else {"json": self.json}
+        if self.image is not None:
+            body = {"data": self.form, "files": {"image": ("image", self.image, "application/octet-stream")}}
+        return {"method": self.method, "url": self.path, "headers": headers, "timeout": timeout, **body}
+
+
+def search_request(image: bytes | None, options: SearchOptions, timeout_seconds: float) -> Request:
+    """POST /search: multipart with a picture, JSON without. Waits as long as the search may take, and the network."""
+    fields: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if isinstance(fields.get("bbox"), tuple | list):
+        fields["bbox"] = ",".join(str(corner) for corner in fields["bbox"])
+    for name in ("vector", "receipts"):
+        if name in fields:
+            fields[name] = [one if isinstance(one, str) else float(one) for one in fields[name]]
+    wait = max(timeout_seconds, fields.get("timeout_ms", 0) / 1000 + CONNECT_TIMEOUT_SECONDS)
+    if image is None:
+        return Request("POST", "/search", json=fields, timeout_seconds=wait)
+    return Request("POST", "/search", form=_form(fields), image=image, timeout_seconds=wait)
+
+
+def upload_request(
+    image: bytes,
+    *,
+    external_id: str | None,
+    owner: str | None,
+    tags: Sequence[str],
+    source_url: str | None,
+    attributes: Mapping[str, Any] | None,
+) -> Request:
+    fields = {
+        "external_id": external_id,
+        "owner": owner,
+        "tags": list(tags) or None,
+        "source_url": source_url,
+        "attributes": attributes,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    return Request("POST", "/images", form=_form(given), image=image)
+
+
+def change_request(
+    image_id: int, *, tags: Sequence[str] | None, owner: str | None, attributes: Mapping[str, Any] | None
+) -> Request:
+    """What is None stays as it is."""
+    fields = {"tags": None if tags is None else list(tags), "owner": owner, "attributes": attributes}
+    return Request("PATCH", f"/images/{image_id}", json={name: one for name, one in fields.items() if one is not None})
+
+
+def click_request(
+    *, user_id: str, query_image_id: int, displayed_image_id: int, rank: int, query_id: str | None
+) -> Request:
+    body = {
+        "user_id": user_id,
+        "query_image_id": query_image_id,
+        "displayed_image_id": displayed_image_id,
+        "rank": rank,
+        **({} if query_id is None else {"query_id": query_id}),
+    }
+    return Request("POST", "/click", json=body)
+
+
+def content_of(image: ImageSource) -> bytes:
+    """The bytes to send. Reads a file: blocks. Raises OSError."""
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, str | os.PathLike):
+        return Path(image).read_bytes()
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def require_success(response: httpx.Response) -> httpx.Response:
+    """The response when it is one of success; else raises the omma.errors class that its problem document names.
+
+    The request id, by which the server's log is searched, is a note on the error.
+    """
+    if response.is_success:
+        return response
+    problem = _problem(response)
+    kind = problem.get("kind")
+    retry_after = response.headers.get("retry-after", "")
+    error = _class_of(kind, response.status_code)(
+        str(problem.get("detail") or problem.get("title") or f"HTTP {response.status_code}"),
+        field=problem.get("field"),
+        limit=problem.get("limit"),
+        retry_after_seconds=float(retry_after) if retry_after.isdigit() else None,
+    )
+    if problem.get("request_id"):
+        error.add_note(f"request {problem['request_id']}")
+    raise error
+
+
+def unreachable(error: httpx.HTTPError) -> OmmaError:
+    """A network's failure as an error with a kind."""
+    if isinstance(error, httpx.TimeoutException):
+        return OutOfTime(f"Omma did not answer in time ({type(error).__name__}).")
+    return ReplicaDown(f"Omma cannot be reached: {error}.")
+
+
+def _form(fields: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    return {name: _form_value(value) for name, value in fields.items()}
+
+
+def _form_value(value: Any) -> str | list[str]:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return value
+    return json.dumps(value)
+
+
+def _problem(response: httpx.Response) -> Mapping[str, Any]:
+    try:
+        problem = response.json()
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _class_of(kind: Any, http: int) -> type[OmmaError]:
+    if kind in _KINDS:
+        return ERROR_OF_KIND[Kind(kind)]
+    known = _KIND_OF_HTTP.get(http)  # a proxy's answer, not Omma's
+    return Bug if known is None else ERROR_OF_KIND[known]

@@ -1,0 +1,131 @@
+"""The SDK's blocking client."""
+
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+import httpx
+
+from omma.client import requests
+from omma.client.requests import DEFAULT_URL, ImageSource, Request, SearchOptions, content_of
+from omma.client.results import Picture, SearchResults, Uploaded
+
+
+class Client:
+    """One connection pool to one Omma; threads may share it. Close it, or use it in a `with` block.
+
+    Every method raises omma.errors classes: what the server answered, by kind; ReplicaDown when it cannot be reached;
+    OutOfTime. Nothing is tried again.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        api_key: str | None = None,
+        timeout_seconds: float = 30.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """url: unless given, OMMA_URL, else the address that `omma up` serves. transport: in place of the network."""
+        self._api_key = api_key
+        self._timeout_seconds = timeout_seconds
+        self._http = httpx.Client(base_url=url or os.environ.get("OMMA_URL") or DEFAULT_URL, transport=transport)
+
+    def search(self, image: ImageSource | None = None, **options: Unpack[SearchOptions]) -> SearchResults:
+        """Pictures like a picture, a crop of it (bbox), a stored one (image_id), words (text), or a mix of them."""
+        content = None if image is None else content_of(image)
+        request = requests.search_request(content, options, self._timeout_seconds)
+        return SearchResults.from_json(self._send(request).json())
+
+    def upload(
+        self,
+        image: ImageSource,
+        *,
+        external_id: str | None = None,
+        owner: str | None = None,
+        tags: Sequence[str] = (),
+        source_url: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Uploaded:
+        """The picture and its row are durable when this returns; a search with the receipt sees it."""
+        request = requests.upload_request(
+            content_of(image),
+            external_id=external_id,
+            owner=owner,
+            tags=tags,
+            source_url=source_url,
+            attributes=attributes,
+        )
+        return Uploaded.from_json(self._send(request).json())
+
+    def get(self, image_id: int) -> Picture:
+        """Raises Absent."""
+        return Picture.from_json(self._send(Request("GET", f"/images/{image_id}")).json())
+
+    def patch(
+        self,
+        image_id: int,
+        *,
+        tags: Sequence[str] | None = None,
+        owner: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Replace tags, owner or attributes; returns the receipt. Raises Absent."""
+        request = requests.change_request(image_id, tags=tags, owner=owner, attributes=attributes)
+        return self._send(request).headers["omma-receipt"]
+
+    def delete(self, image_id: int) -> str:
+        """Returns the receipt. Raises Absent."""
+        return self._send(Request("DELETE", f"/images/{image_id}")).headers["omma-receipt"]
+
+    def content(self, image_id: int) -> bytes:
+        """The original file. Raises Absent."""
+        return self._send(Request("GET", f"/images/{image_id}/content")).content
+
+    def thumbnail(self, image_id: int) -> bytes:
+        """WebP. Raises Absent."""
+        return self._send(Request("GET", f"/images/{image_id}/thumbnail")).content
+
+    def click(
+        self,
+        *,
+        user_id: str,
+        query_image_id: int,
+        displayed_image_id: int,
+        rank: int,
+        query_id: str | None = None,
+    ) -> None:
+        """Say that a user chose a hit. query_image_id: 0 when the query was no stored picture."""
+        self._send(
+            requests.click_request(
+                user_id=user_id,
+                query_image_id=query_image_id,
+                displayed_image_id=displayed_image_id,
+                rank=rank,
+                query_id=query_id,
+            )
+        )
+
+    def health(self) -> Mapping[str, Any]:
+        """`{"ok": true, …}`."""
+        health: Mapping[str, Any] = self._send(Request("GET", "/health")).json()
+        return health
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send(self, request: Request) -> httpx.Response:
+        try:
+            response = self._http.request(**request.arguments(self._api_key, self._timeout_seconds))
+        except httpx.HTTPError as error:
+            raise requests.unreachable(error) from error
+        return requests.require_success(response)

@@ -13,8 +13,8 @@ PHash = NewType("PHash", int)
 def phash(picture: Image.Image) -> PHash:
     """imagehash.phash (64-bit, DCT) of the upright RGB picture. Blocks.
 
-    Give it the picture as `PictureFile.decode(least_side=512)` leaves it: below 1024 pixels a side the bits are those of
-    imagehash on the full picture; above, where it was reduced, 1 of 49 photographs differed, by 2 bits, and hashing
-    12 megapixels takes 4 ms instead of 105. Source: imagehash 4.3, hackerfactor.com/blog 432.
+    Give it the picture as `Picture.reduced(512)` leaves it. Below 1024 pixels a side that is the picture
+    itself; above, where it was reduced, 1 of 49 photographs got other bits than from the full picture, 2 of them, and
+    12 megapixels take 4 ms instead of 105. Source: imagehash 4.3, hackerfactor.com/blog 432.
     """
     return PHash(int.from_bytes(np.packbits(imagehash.phash(picture).hash).tobytes(), "big"))

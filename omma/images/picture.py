@@ -48,6 +48,12 @@ class Picture:
         scaled = (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
         return self.pixels.resize(size, filter, box=scaled)
 
+    def reduced(self, least_side: int) -> Image.Image:
+        """All of it at 1/2, 1/4 or 1/8, if that leaves its shorter side at least so long."""
+        shorter = min(self.pixels.size)
+        scale = next((scale for scale in _SCALES if shorter // scale >= least_side), 1)
+        return self.pixels if scale == 1 else self.pixels.reduce(scale)
+
 
 class PictureFile:
     """An encoded picture whose header was read and whose limits hold; nothing is decoded before `decode`.

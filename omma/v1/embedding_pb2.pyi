@@ -26,12 +26,20 @@ class EmbedItem(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     BOXES_FIELD_NUMBER: _builtins.int
+    FRACTIONS_FIELD_NUMBER: _builtins.int
+    THUMBNAIL_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """An encoded picture: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF."""
     text: _builtins.str
+    thumbnail: _builtins.bool
+    """Also make the WebP thumbnail."""
     @_builtins.property
     def boxes(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Box]:
         """Embeds these regions of the picture, in this order; none: the whole picture."""
+
+    @_builtins.property
+    def fractions(self) -> _containers.RepeatedCompositeFieldContainer[Global___FractionBox]:
+        """The same in fractions of the upright picture, for a caller that does not know its size; not both."""
 
     def __init__(
         self,
@@ -39,16 +47,48 @@ class EmbedItem(_message.Message):
         image: _builtins.bytes = ...,
         text: _builtins.str = ...,
         boxes: _abc.Iterable[_types_pb2.Box] | None = ...,
+        fractions: _abc.Iterable[Global___FractionBox] | None = ...,
+        thumbnail: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "image", b"image", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "content", b"content", "image", b"image", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "content", b"content", "fractions", b"fractions", "image", b"image", "text", b"text", "thumbnail", b"thumbnail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["image", "text"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
 Global___EmbedItem: _TypeAlias = EmbedItem  # noqa: Y015
+
+@_typing.final
+class FractionBox(_message.Message):
+    """0 to 1 of the upright picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEFT_FIELD_NUMBER: _builtins.int
+    TOP_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    BOTTOM_FIELD_NUMBER: _builtins.int
+    left: _builtins.float
+    top: _builtins.float
+    right: _builtins.float
+    bottom: _builtins.float
+    def __init__(
+        self,
+        *,
+        left: _builtins.float = ...,
+        top: _builtins.float = ...,
+        right: _builtins.float = ...,
+        bottom: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bottom", b"bottom", "left", b"left", "right", b"right", "top", b"top"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FractionBox: _TypeAlias = FractionBox  # noqa: Y015
 
 @_typing.final
 class EmbedRequest(_message.Message):
@@ -82,12 +122,16 @@ class Embedded(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
+    THUMBNAIL_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
     phash: _builtins.int
     """Of the whole upright picture. 0 for text."""
     width: _builtins.int
     height: _builtins.int
     confidence: _builtins.float
     """0 to 1, for text: how far the model trusts itself on these words."""
+    thumbnail: _builtins.bytes
+    """WebP, when asked for."""
     @_builtins.property
     def vectors(self) -> _types_pb2.Vectors:
         """One row a box, float32, L2-normalised."""
@@ -95,6 +139,10 @@ class Embedded(_message.Message):
     @_builtins.property
     def boxes(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Box]:
         """The boxes after clipping to the picture."""
+
+    @_builtins.property
+    def problem(self) -> Global___Problem:
+        """Why this item has no vectors; absent when it has."""
 
     def __init__(
         self,
@@ -105,14 +153,50 @@ class Embedded(_message.Message):
         width: _builtins.int = ...,
         height: _builtins.int = ...,
         confidence: _builtins.float = ...,
+        thumbnail: _builtins.bytes = ...,
+        problem: Global___Problem | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "confidence", b"confidence", "height", b"height", "phash", b"phash", "vectors", b"vectors", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "confidence", b"confidence", "height", b"height", "phash", b"phash", "problem", b"problem", "thumbnail", b"thumbnail", "vectors", b"vectors", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Embedded: _TypeAlias = Embedded  # noqa: Y015
+
+@_typing.final
+class Problem(_message.Message):
+    """An item's own fault."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """As in a problem document: invalid_picture, too_large, ..."""
+    detail: _builtins.str
+    field: _builtins.str
+    limit: _builtins.float
+    """The bound that was passed, in the field's unit."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        field: _builtins.str = ...,
+        limit: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "detail", b"detail", "field", b"field", "kind", b"kind", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+Global___Problem: _TypeAlias = Problem  # noqa: Y015
 
 @_typing.final
 class EmbedResponse(_message.Message):
@@ -136,3 +220,54 @@ class EmbedResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EmbedResponse: _TypeAlias = EmbedResponse  # noqa: Y015
+
+@_typing.final
+class DescribeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeRequest: _TypeAlias = DescribeRequest  # noqa: Y015
+
+@_typing.final
+class DescribeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPACE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    DIM_FIELD_NUMBER: _builtins.int
+    BUCKETS_FIELD_NUMBER: _builtins.int
+    HAS_TEXT_TOWER_FIELD_NUMBER: _builtins.int
+    space: _builtins.str
+    model: _builtins.str
+    """name@version."""
+    signature: _builtins.str
+    """sha256 hex over towers, preprocessing, dim and metric."""
+    dim: _builtins.int
+    buckets: _builtins.int
+    has_text_tower: _builtins.bool
+    def __init__(
+        self,
+        *,
+        space: _builtins.str = ...,
+        model: _builtins.str = ...,
+        signature: _builtins.str = ...,
+        dim: _builtins.int = ...,
+        buckets: _builtins.int = ...,
+        has_text_tower: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "dim", b"dim", "has_text_tower", b"has_text_tower", "model", b"model", "signature", b"signature", "space", b"space"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeResponse: _TypeAlias = DescribeResponse  # noqa: Y015

@@ -40,6 +40,11 @@ class EmbeddingServiceStub:
                 request_serializer=omma_dot_v1_dot_embedding__pb2.EmbedRequest.SerializeToString,
                 response_deserializer=omma_dot_v1_dot_embedding__pb2.EmbedResponse.FromString,
                 _registered_method=True)
+        self.Describe = channel.unary_unary(
+                '/omma.v1.EmbeddingService/Describe',
+                request_serializer=omma_dot_v1_dot_embedding__pb2.DescribeRequest.SerializeToString,
+                response_deserializer=omma_dot_v1_dot_embedding__pb2.DescribeResponse.FromString,
+                _registered_method=True)
 
 
 class EmbeddingServiceServicer:
@@ -48,7 +53,15 @@ class EmbeddingServiceServicer:
 
     def Embed(self, request, context):
         """INVALID_ARGUMENT: a picture that cannot be read, a limit, an empty box. FAILED_PRECONDITION: words on a model
-        without a text tower. RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
+        without a text tower. Both only for a request of one item; in a larger one each fault is its item's `problem`.
+        RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Describe(self, request, context):
+        """The space that Embed stamps. No code of its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +74,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.Embed,
                     request_deserializer=omma_dot_v1_dot_embedding__pb2.EmbedRequest.FromString,
                     response_serializer=omma_dot_v1_dot_embedding__pb2.EmbedResponse.SerializeToString,
+            ),
+            'Describe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Describe,
+                    request_deserializer=omma_dot_v1_dot_embedding__pb2.DescribeRequest.FromString,
+                    response_serializer=omma_dot_v1_dot_embedding__pb2.DescribeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +109,33 @@ class EmbeddingService:
             '/omma.v1.EmbeddingService/Embed',
             omma_dot_v1_dot_embedding__pb2.EmbedRequest.SerializeToString,
             omma_dot_v1_dot_embedding__pb2.EmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Describe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omma.v1.EmbeddingService/Describe',
+            omma_dot_v1_dot_embedding__pb2.DescribeRequest.SerializeToString,
+            omma_dot_v1_dot_embedding__pb2.DescribeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,8 +35,11 @@ class EmbeddingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EmbeddingServiceAsyncStub: ...
     Embed: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.EmbedResponse]
     """INVALID_ARGUMENT: a picture that cannot be read, a limit, an empty box. FAILED_PRECONDITION: words on a model
-    without a text tower. RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
+    without a text tower. Both only for a request of one item; in a larger one each fault is its item's `problem`.
+    RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
     """
+    Describe: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.DescribeRequest, _embedding_pb2.DescribeResponse]
+    """The space that Embed stamps. No code of its own."""
 
 @_typing.type_check_only
 class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
@@ -45,8 +48,11 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Embed: _aio.UnaryUnaryMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.EmbedResponse]  # type: ignore[assignment]
     """INVALID_ARGUMENT: a picture that cannot be read, a limit, an empty box. FAILED_PRECONDITION: words on a model
-    without a text tower. RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
+    without a text tower. Both only for a request of one item; in a larger one each fault is its item's `problem`.
+    RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
     """
+    Describe: _aio.UnaryUnaryMultiCallable[_embedding_pb2.DescribeRequest, _embedding_pb2.DescribeResponse]  # type: ignore[assignment]
+    """The space that Embed stamps. No code of its own."""
 
 class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
     """EGS: pictures and words to vectors of one space."""
@@ -58,7 +64,16 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_pb2.EmbedResponse, _abc.Awaitable[_embedding_pb2.EmbedResponse]]:
         """INVALID_ARGUMENT: a picture that cannot be read, a limit, an empty box. FAILED_PRECONDITION: words on a model
-        without a text tower. RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
+        without a text tower. Both only for a request of one item; in a larger one each fault is its item's `problem`.
+        RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
         """
+
+    @_abc_1.abstractmethod
+    def Describe(
+        self,
+        request: _embedding_pb2.DescribeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_pb2.DescribeResponse, _abc.Awaitable[_embedding_pb2.DescribeResponse]]:
+        """The space that Embed stamps. No code of its own."""
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,4 +1,4 @@
-"""What other services know of EGS: the interface, in process or over gRPC."""
+"""What every embedder promises, in process or over gRPC."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

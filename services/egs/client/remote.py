@@ -1,0 +1,80 @@
+"""The embedder that asks an EGS over gRPC."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import grpc
+
+from omma.errors import InvalidPicture, InvalidQuery, NoTextTower, TooLarge, UnsupportedMedia
+from omma.rpc.channel import call
+from omma.rpc.deadline import Deadline
+from omma.space import Space, require_same_space
+from omma.v1 import embedding_pb2, embedding_pb2_grpc
+from services.egs.client.convert import MAX_ITEMS, described_space, embed_request, embedded_items
+from services.egs.client.interface import EmbeddedItem, ImageItem, TextItem
+
+_ITEM_FAULTS: Final = (InvalidPicture, InvalidQuery, NoTextTower, TooLarge, UnsupportedMedia)
+_MAX_CALL_BYTES: Final = 32 * 1024 * 1024
+"""Half of what a message may have, so that one more picture never passes it."""
+
+
+class RemoteEmbedder:
+    """Embedder over a channel, which it closes. Make it with `connect`."""
+
+    def __init__(self, channel: grpc.aio.Channel, space: Space, has_text_tower: bool) -> None:
+        self._channel = channel
+        self._stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
+        self._space = space
+        self._has_text_tower = has_text_tower
+
+    @classmethod
+    async def connect(cls, channel: grpc.aio.Channel, deadline: Deadline) -> "RemoteEmbedder":
+        """Asks the service for its space. Raises ReplicaDown, OutOfTime."""
+        stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
+        said = await call(stub.Describe, embedding_pb2.DescribeRequest(), deadline)
+        return cls(channel, described_space(said), said.has_text_tower)
+
+    @property
+    def space(self) -> Space:
+        return self._space
+
+    @property
+    def has_text_tower(self) -> bool:
+        return self._has_text_tower
+
+    async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
+        """As Embedder, in as many calls as the items' sizes need. Raises WrongSpace after the service changed model."""
+        answers: list[EmbeddedItem | Exception] = []
+        for part in _parts(items):
+            answers += await self._embed_part(part, deadline)
+        return answers
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def _embed_part(
+        self, items: Sequence[ImageItem | TextItem], deadline: Deadline
+    ) -> list[EmbeddedItem | Exception]:
+        # Pictures are copied into the message: megabytes, which the event loop must not wait for.
+        request = await asyncio.to_thread(embed_request, items)
+        try:
+            response = await call(self._stub.Embed, request, deadline)
+        except _ITEM_FAULTS as error:
+            if len(items) == 1:
+                return [error]
+            raise
+        require_same_space(self._space.id, response.space)
+        return embedded_items(response, self._space.dim)
+
+
+def _parts(items: Sequence[ImageItem | TextItem]) -> Iterator[Sequence[ImageItem | TextItem]]:
+    start = size = 0
+    for at, item in enumerate(items):
+        length = len(item.content) if isinstance(item, ImageItem) else len(item.text) * 4
+        if at > start and (at - start == MAX_ITEMS or size + length > _MAX_CALL_BYTES):
+            yield items[start:at]
+            start, size = at, 0
+        size += length
+    if items:
+        yield items[start:]

@@ -1,0 +1,100 @@
+"""What a registry entry says of a model: `manifest.json`, closed, and the space that it makes."""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from omma.space import Space, SpaceId
+
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+"""A plain name in the entry's own folder."""
+Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Channel3 = tuple[float, float, float]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Preprocessing(_Closed):
+    """From an upright RGB picture to the model's input, float32 NCHW: (value - mean) / std, value 0 ... 255.
+
+    squash: the whole box to size x size. centre_crop: the middle square of the box.
+    """
+
+    size: int = Field(ge=8, le=2048)
+    how: Literal["squash", "centre_crop"] = "squash"
+    resample: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
+    channels: Literal["RGB", "BGR"] = "RGB"
+    mean: Channel3
+    std: Channel3
+    layout: Literal["NCHW"] = "NCHW"
+
+    @model_validator(mode="after")
+    def _std_divides(self) -> "Preprocessing":
+        if min(self.std) <= 0:
+            raise ValueError("std must be above 0")
+        return self
+
+
+class ImageTower(_Closed):
+    """An ONNX file: input float32[n, 3, size, size] to output float32[n, dim]."""
+
+    file: FileName
+    input: str = Field(min_length=1)
+    output: str = Field(min_length=1)
+
+
+class TextTower(_Closed):
+    """An ONNX file: input int64[n, max_tokens] to output float32[n, dim]; tokenizer: a Hugging Face tokenizer.json."""
+
+    file: FileName
+    tokenizer: FileName
+    input: str = Field(min_length=1)
+    output: str = Field(min_length=1)
+    max_tokens: int = Field(ge=1, le=8192)
+    pad_id: int = Field(default=0, ge=0)
+
+
+class Manifest(_Closed):
+    """files: every file of the entry and its checksum. licence, origin: words for people."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    version: str = Field(pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$")
+    dim: int = Field(ge=1, le=65_536)
+    image: ImageTower
+    preprocessing: Preprocessing
+    text: TextTower | None = None
+    files: dict[FileName, Sha256Hex]
+    licence: str = ""
+    origin: str = ""
+
+    @model_validator(mode="after")
+    def _every_file_has_a_checksum(self) -> "Manifest":
+        used = {self.image.file} if self.text is None else {self.image.file, self.text.file, self.text.tokenizer}
+        if used - self.files.keys():
+            raise ValueError(f"no checksum of {', '.join(sorted(used - self.files.keys()))}")
+        return self
+
+    @property
+    def reference(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def version_key(self) -> tuple[int, ...]:
+        return tuple(map(int, self.version.split(".")))
+
+    def signature(self) -> str:
+        """sha256 hex over what decides a vector: towers, preprocessing, dim and metric; not over names and words."""
+        said = self.model_dump(mode="json", include={"image", "preprocessing", "text", "files", "dim"})
+        canonical = json.dumps({**said, "metric": "ip"}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def space(self, buckets: int = 256) -> Space:
+        """The space of this model's vectors."""
+        signature = self.signature()
+        space_id = SpaceId(f"{self.name}-{self.version}-{signature[:8]}")
+        return Space(space_id, self.reference, signature, self.dim, buckets)

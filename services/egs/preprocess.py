@@ -1,0 +1,91 @@
+"""From encoded bytes to what a model's image tower eats: the work of a decode thread."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from omma.errors import InvalidQuery
+from omma.hits import Int32Boxes
+from omma.images import Picture, PictureFile, PictureLimits, PixelBox, crop_box, fraction_box, phash, thumbnail_webp
+from omma.vectors import Float32
+from services.egs.client import ImageItem
+from services.egs.manifest import Preprocessing
+
+Uint8Rows = npt.NDArray[np.uint8]
+"""uint8[n, size, size, 3], channels as the model wants them; a quarter of the float tensor while it waits."""
+
+MAX_BOXES: Final = 64
+LEAST_SIDE: Final = 512
+"""Pixels: twice a thumbnail's side, and more than twice what a model of 224 sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One decode: what the tower needs and everything else that is asked of a picture. boxes: after clipping."""
+
+    rows: Uint8Rows
+    boxes: Int32Boxes
+    phash: int
+    width: int
+    height: int
+    thumbnail: bytes
+
+
+def prepare(item: ImageItem, limits: PictureLimits, how: Preprocessing) -> Prepared:
+    """Decode once, crop every box, hash, make the thumbnail. Blocks.
+
+    Raises TooLarge, UnsupportedMedia, InvalidPicture, field `image`; InvalidQuery, field `bbox`.
+    """
+    file = PictureFile(item.content, limits)
+    boxes = boxes_of(item, file.width, file.height)
+    picture = file.decode(max(LEAST_SIDE, 2 * how.size), boxes)
+    small = picture.reduced(LEAST_SIDE)
+    return Prepared(
+        rows=rows(picture, boxes, how),
+        boxes=np.array(boxes, np.int32),
+        phash=phash(small),
+        width=picture.width,
+        height=picture.height,
+        thumbnail=thumbnail_webp(small) if item.thumbnail else b"",
+    )
+
+
+def boxes_of(item: ImageItem, width: int, height: int) -> list[PixelBox]:
+    """The item's boxes clipped to its picture; without any, the whole. Raises InvalidQuery, field `bbox`. Pure."""
+    given: Sequence[Sequence[float]] = [] if item.boxes is None else item.boxes.tolist()
+    if given and item.fractions:
+        raise InvalidQuery("Give boxes in pixels or in fractions, not both.", field="bbox")
+    if max(len(given), len(item.fractions)) > MAX_BOXES:
+        raise InvalidQuery(f"At most {MAX_BOXES} boxes a picture.", field="bbox", limit=MAX_BOXES)
+    if item.fractions:
+        return [fraction_box(box, width, height) for box in item.fractions]
+    return [crop_box(box, width, height) for box in given] or [(0, 0, width, height)]
+
+
+def rows(picture: Picture, boxes: Sequence[PixelBox], how: Preprocessing) -> Uint8Rows:
+    """Each box at the model's size: uint8[boxes, size, size, 3]. Blocks."""
+    resample = Image.Resampling[how.resample.upper()]
+    if how.how == "centre_crop":
+        boxes = [_middle_square(box) for box in boxes]
+    made = np.stack([np.asarray(picture.resized(box, (how.size, how.size), resample)) for box in boxes])
+    return made if how.channels == "RGB" else made[..., ::-1]
+
+
+def tensor(made: Uint8Rows, how: Preprocessing) -> Float32:
+    """float32[n, 3, size, size], contiguous: (value - mean) / std. Pure."""
+    planes = np.ascontiguousarray(made.transpose(0, 3, 1, 2), dtype=np.float32)
+    shape = (1, 3, 1, 1)
+    planes -= np.array(how.mean, np.float32).reshape(shape)
+    planes /= np.array(how.std, np.float32).reshape(shape)
+    return planes
+
+
+def _middle_square(box: PixelBox) -> PixelBox:
+    left, top, right, bottom = box
+    side = min(right - left, bottom - top)
+    x, y = left + (right - left - side) // 2, top + (bottom - top - side) // 2
+    return x, y, x + side, y + side

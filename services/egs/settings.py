@@ -1,0 +1,35 @@
+"""Settings of EGS: OMMA_EGS__… in the environment."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field
+
+from omma.images import PictureLimits
+from omma.settings import Section
+
+_CORES: Final = max(1, len(os.sched_getaffinity(0)))
+
+
+class EgsSettings(Section):
+    """Threads, bounds and limits of one embedder. The threads' defaults are the cores (docs/adr/0005)."""
+
+    models_dir: Path = Field(default=Path("models"), description="The registry: <name>/<version>/manifest.json.")
+    host: str = Field(default="127.0.0.1", description="Address that the gRPC face binds.")
+    port: int = Field(default=9091, ge=0, le=65_535, description="0: a free one.")
+    drain_seconds: float = Field(default=10.0, ge=0, le=600, description="For running calls when the service stops.")
+
+    decode_threads: int = Field(default=_CORES, ge=1, le=256)
+    model_threads: int = Field(default=_CORES, ge=1, le=256, description="Runs of a tower at a time, a core each.")
+    wide_threads: int = Field(default=min(4, _CORES), ge=1, le=64, description="Cores that a lone picture is given.")
+    max_batch: int = Field(default=1, ge=1, le=256, description="Items in one run; on a CPU more gain nothing.")
+    queue_items: int = Field(default=256, ge=1, le=65_536, description="Items waiting or running; one more is refused.")
+
+    max_bytes: int = Field(default=20_000_000, ge=1_000, le=1_000_000_000, description="Of an encoded picture.")
+    max_pixels: int = Field(default=50_000_000, ge=10_000, le=1_000_000_000)
+    max_frames: int = Field(default=64, ge=1, le=100_000)
+
+    @property
+    def limits(self) -> PictureLimits:
+        return PictureLimits(self.max_bytes, self.max_pixels, self.max_frames)

@@ -1,0 +1,28 @@
+"""MobileNetEdgeTPU (ImageNet-1k), the backbone that stands in for a model of our own and teaches it later."""
+
+from pathlib import Path
+from typing import Final
+
+from services.egs.manifest import Preprocessing
+from services.egs.registry import Model, register_onnx
+
+ONNX_NAME: Final = "mobilenet_edgetpu_224_1.0_f32.onnx"
+
+
+def register_teacher(folder: Path, root: Path) -> Model:
+    """A registry entry under `root` for the ONNX file in `folder`. 1280-d, no text tower. Blocks.
+
+    Source: mlcommons/mobile_models, de-quantised to float32. Raises FileNotFoundError.
+    """
+    return register_onnx(
+        root,
+        folder / ONNX_NAME,
+        name="mobilenet-edgetpu",
+        version="1.0.0",
+        dim=1280,
+        image_input="input",
+        image_output="embedding",
+        preprocessing=Preprocessing(size=224, mean=(128.0, 128.0, 128.0), std=(128.0, 128.0, 128.0)),
+        licence="Apache-2.0",
+        origin="mlcommons/mobile_models, MobileNetEdgeTPU 1.0 224, ImageNet-1k",
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from omma.hits import Degraded
@@ -38,7 +39,7 @@ class SearchHit:
             thumbnail_url=hit["thumbnail_url"],
             bbox=_box(hit.get("bbox")),
             phash_distance=hit.get("phash_distance"),
-            duplicates=tuple(hit.get("duplicates") or ()),
+            duplicates=tuple(one["id"] for one in hit.get("duplicates") or ()),
             attributes=hit.get("attributes") or {},
             tags=tuple(hit.get("tags") or ()),
             owner=hit.get("owner") or "",
@@ -109,14 +110,19 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A row. state: pending, indexed or dead (reason says why). width, height: 0 until it is embedded."""
+    """A row. state: pending, indexed or dead (reason says why). width, height: 0 until it is embedded.
+
+    external_id: the caller's own, else the uri or the sha256. receipt: of the row's last change.
+    """
 
     id: int
+    external_id: str
     sha256: str
     uri: str
+    version: int
+    receipt: str
     state: str
-    version: int = 0
-    key: str = ""
+    created_at: datetime
     reason: str = ""
     width: int = 0
     height: int = 0
@@ -124,17 +130,18 @@ class Picture:
     tags: tuple[str, ...] = ()
     source_url: str = ""
     attributes: Json = field(default_factory=dict)
-    created_at_ms: int = 0
 
     @classmethod
     def from_json(cls, row: Json) -> "Picture":
         return cls(
             id=row["id"],
+            external_id=row["external_id"],
             sha256=row["sha256"],
             uri=row["uri"],
+            version=row["version"],
+            receipt=row["receipt"],
             state=row["state"],
-            version=row.get("version") or 0,
-            key=row.get("key") or "",
+            created_at=datetime.fromisoformat(row["created_at"]),
             reason=row.get("reason") or "",
             width=row.get("width") or 0,
             height=row.get("height") or 0,
@@ -142,7 +149,6 @@ class Picture:
             tags=tuple(row.get("tags") or ()),
             source_url=row.get("source_url") or "",
             attributes=row.get("attributes") or {},
-            created_at_ms=row.get("created_at_ms") or 0,
         )
 
 

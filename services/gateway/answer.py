@@ -10,15 +10,27 @@ from services.rerank.client import RankedHit, Reranked
 
 
 @dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A near-duplicate that a hit stands for. score: its own, cosine."""
+
+    id: int
+    score: float
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
 class SearchHit:
-    """score: cosine. box: left, top, right, bottom in pixels, of the region that matched; None unless regions count."""
+    """score: cosine. box: left, top, right, bottom in pixels, of the region that matched; None unless regions count.
+
+    duplicates: the others of its group, best first.
+    """
 
     id: int
     score: float
     payload: Payload
     box: tuple[int, int, int, int] | None
     phash_distance: int | None
-    duplicates: tuple[int, ...]
+    duplicates: tuple[Duplicate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ def hits_of(candidates: Hits, ranked: Sequence[RankedHit], *, with_boxes: bool) 
 def _rows(candidates: Hits, ranked: Sequence[RankedHit], with_boxes: bool) -> Iterator[SearchHit]:
     ids, scores, boxes = candidates.ids.tolist(), candidates.scores.tolist(), candidates.boxes.tolist()
     payloads = candidates.payloads or ()
+    position = {id: at for at, id in enumerate(ids)} if any(one.duplicates for one in ranked) else {}
     for one in ranked:
         at = one.position
         left, top, right, bottom = boxes[at]
@@ -53,7 +66,10 @@ def _rows(candidates: Hits, ranked: Sequence[RankedHit], with_boxes: bool) -> It
             payload=payloads[at],
             box=(left, top, right, bottom) if with_boxes else None,
             phash_distance=one.phash_distance,
-            duplicates=one.duplicates,
+            duplicates=tuple(
+                Duplicate(ids[other], round(scores[other], 6), payloads[other].uri)
+                for other in (position[id] for id in one.duplicates)
+            ),
         )
 
 

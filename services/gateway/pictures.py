@@ -57,8 +57,8 @@ class PictureCore:
         outbox: Outbox,
         executor: Executor,
         *,
-        picture_limits: PictureLimits = PictureLimits(),  # noqa: B008  frozen
-        row_limits: RowLimits = RowLimits(),
+        picture_limits: PictureLimits,
+        row_limits: RowLimits,
         max_concurrent_uploads: int = 32,
     ) -> None:
         """executor: for checking and drawing pictures; its owner shuts it down."""
@@ -100,17 +100,17 @@ class PictureCore:
         there_already = upserted.change is Change.SAME or (event is not None and event.kind is EventKind.ATTRIBUTES)
         return Uploaded(upserted.id, sha256, Receipt(upserted.id, upserted.version), there_already)
 
-    async def picture(self, tenant: Tenant, image_id: ImageId) -> Picture:
+    async def picture(self, tenant: Tenant, image_id: int) -> Picture:
         """Raises Absent."""
         return await self._catalog.picture(tenant, _checked_id(image_id))
 
-    async def content(self, tenant: Tenant, image_id: ImageId) -> Content:
+    async def content(self, tenant: Tenant, image_id: int) -> Content:
         """The original. Raises Absent."""
         picture = await self.picture(tenant, image_id)
         content = await self._read(picture)
         return Content(content, media_type(content), f'"{picture.sha256}"')
 
-    async def thumbnail(self, tenant: Tenant, image_id: ImageId) -> Content:
+    async def thumbnail(self, tenant: Tenant, image_id: int) -> Content:
         """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. Raises Absent."""
         picture = await self.picture(tenant, image_id)
         key = thumbnail_key(picture.sha256)
@@ -122,14 +122,14 @@ class PictureCore:
             await self._blobs.put(key, webp, content_type="image/webp")
         return Content(webp, "image/webp", f'"{picture.sha256}-{SIDE}"')
 
-    async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Receipt:
+    async def change(self, tenant: Tenant, image_id: int, change: PictureChange) -> Receipt:
         """Replace tags, owner or attributes; embeds nothing again. Raises Absent, InvalidQuery, TooLarge."""
         self._row_limits.check(change)
         changed = await self._catalog.change(tenant, _checked_id(image_id), change)
         await self._send(changed)
         return Receipt(changed.id, changed.version)
 
-    async def delete(self, tenant: Tenant, image_id: ImageId) -> Receipt:
+    async def delete(self, tenant: Tenant, image_id: int) -> Receipt:
         """Raises Absent. The blob stays until nothing refers to it."""
         deleted = await self._catalog.delete(tenant, [_checked_id(image_id)])
         if not deleted:

@@ -75,6 +75,15 @@ class SoughtStored:
 
 
 @dataclass(frozen=True, slots=True)
+class SoughtUrl:
+    """A picture somewhere on the public web."""
+
+    url: str
+    weight: float = 1.0
+    region: Region | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SoughtWords:
     text: str
     weight: float = 1.0
@@ -89,7 +98,7 @@ class SoughtVector:
     weight: float = 1.0
 
 
-Sought: TypeAlias = SoughtPicture | SoughtStored | SoughtWords | SoughtVector
+Sought: TypeAlias = SoughtPicture | SoughtStored | SoughtUrl | SoughtWords | SoughtVector
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +143,7 @@ class SearchQuery:
             _within("score_threshold", self.score_threshold, -1.0, 1.0)
         if self.phash_gate is not None:
             _within("phash_gate", self.phash_gate, 0, 64)
-            if not any(isinstance(one, SoughtPicture | SoughtStored) for one in self.sought):
+            if not any(isinstance(one, SoughtPicture | SoughtStored | SoughtUrl) for one in self.sought):
                 raise InvalidQuery("phash_gate compares pictures: give an image or an image_id.", field="phash_gate")
 
 

@@ -15,7 +15,16 @@ from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
 from services.gateway.fanout import Fanout
 from services.gateway.indexes import ServedIndex
-from services.gateway.query import Region, Sought, SoughtPicture, SoughtStored, SoughtVector, SoughtWords
+from services.gateway.query import (
+    Region,
+    Sought,
+    SoughtPicture,
+    SoughtStored,
+    SoughtUrl,
+    SoughtVector,
+    SoughtWords,
+)
+from services.gateway.urls import PictureFetcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +49,17 @@ class Resolver:
     """Embeds what has to be embedded in one call, fetches what a shard holds already, and mixes by weight."""
 
     def __init__(
-        self, fanout: Fanout, originals: Originals, *, max_text_characters: int, max_picture_bytes: int
+        self,
+        fanout: Fanout,
+        originals: Originals,
+        urls: PictureFetcher,
+        *,
+        max_text_characters: int,
+        max_picture_bytes: int,
     ) -> None:
         self._fanout = fanout
         self._originals = originals
+        self._urls = urls
         self._max_picture_bytes = max_picture_bytes
         self._max_text_characters = max_text_characters
 
@@ -76,6 +92,9 @@ class Resolver:
         match one:
             case SoughtPicture():
                 return _image_item(one.content, one.region)
+            case SoughtUrl():
+                with span("fetch_url"):
+                    return _image_item(await self._urls.fetch(one.url, deadline), one.region)
             case SoughtWords():
                 return self._text_item(one.text, served)
             case SoughtVector():

@@ -19,13 +19,15 @@ from omma.identity import Tenant
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
+from omma.vectors import Float32
 from services.gateway.answer import SearchAnswer, explanation, hits_of
 from services.gateway.cursor import decode_cursor, encode_cursor
 from services.gateway.fanout import Coverage, Fanout, ShardOutcome, require_an_answer
 from services.gateway.indexes import ServedIndex, ServedIndexes
 from services.gateway.interactions import Impressions
-from services.gateway.query import SearchQuery, SoughtStored
+from services.gateway.query import SearchQuery, Sought, SoughtStored
 from services.gateway.resolve import Resolved, Resolver
+from services.gateway.urls import PictureFetcher
 from services.nn_shard.client import ShardQuery
 from services.rerank.client import NearDuplicates, RankedHit, Reranked, Reranker, RerankQuery
 
@@ -57,6 +59,7 @@ class SearchCore:
         indexes: ServedIndexes,
         reranker: Reranker,
         originals: Originals,
+        urls: PictureFetcher,
         impressions: Impressions | None = None,
         *,
         max_concurrent: int = 256,
@@ -67,7 +70,7 @@ class SearchCore:
         self.indexes = indexes
         self._fanout = Fanout()
         self._resolver = Resolver(
-            self._fanout, originals, max_text_characters=max_text_characters, max_picture_bytes=max_picture_bytes
+            self._fanout, originals, urls, max_text_characters=max_text_characters, max_picture_bytes=max_picture_bytes
         )
         self._reranker = reranker
         self._impressions = impressions
@@ -110,6 +113,13 @@ class SearchCore:
         if self._impressions is not None:
             self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer)
         return answer
+
+    async def embed(self, tenant: Tenant, sought: Sought, timeout_seconds: float = 10.0) -> tuple[Float32, str]:
+        """One thing as float32[dim], normalised, and the id of its space, the live index's. Raises as search does."""
+        with self._admitted():
+            served = self.indexes.live()
+            resolved = await self._resolver.resolve([sought], served, tenant, Deadline.after(timeout_seconds))
+        return resolved.vector, served.space.id
 
     async def search_batch(self, tenant: Tenant, queries: Sequence[SearchQuery]) -> list[SearchAnswer | OmmaError]:
         """One answer or error a query, in order: a bad query never fails its batch. Raises InvalidQuery beyond 64."""

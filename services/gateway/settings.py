@@ -2,7 +2,9 @@
 
 from pydantic import Field
 
+from omma.images import PictureLimits
 from omma.settings import Section
+from services.gateway.description import RowLimits
 
 
 class GatewaySettings(Section):
@@ -24,3 +26,13 @@ class GatewaySettings(Section):
     resend_seconds: float = Field(default=5.0, ge=0.1, le=3600.0, description="between looks for events never sent")
     url_timeout_seconds: float = Field(default=5.0, gt=0.0, le=60.0, description="to fetch an image_url")
     drain_seconds: float = Field(default=10.0, ge=0.0, le=600.0, description="for calls under way when stopped")
+
+    @property
+    def picture_limits(self) -> PictureLimits:
+        """Of one picture, uploaded or searched with."""
+        return PictureLimits(self.max_picture_bytes, self.max_picture_pixels, self.max_picture_frames)
+
+    @property
+    def row_limits(self) -> RowLimits:
+        """Of what is said of one picture."""
+        return RowLimits(self.max_tags, self.max_attributes_bytes)

@@ -1,0 +1,121 @@
+"""Answers as JSON: plain dicts and the standard encoder, since a search may cost 5 ms here at most."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi.responses import Response
+
+from omma.catalog.interface import Page, Picture
+from services.gateway.answer import Duplicate, SearchAnswer, SearchHit
+from services.gateway.pictures import Content, Uploaded
+
+
+class JsonResponse(Response):
+    """application/json of a dict; NaN never shows."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def search_document(answer: SearchAnswer) -> dict[str, Any]:
+    """The 200 of CONTRACT's Search."""
+    document: dict[str, Any] = {
+        "results": [_hit(hit) for hit in answer.hits],
+        "latency_ms": answer.latency_ms,
+        "query_id": answer.query_id,
+        "space": answer.space,
+        "index": answer.index,
+        "coverage": {
+            "fraction": round(answer.coverage.fraction, 6),
+            "shards_answered": answer.coverage.shards_answered,
+            "shards_total": answer.coverage.shards_total,
+        },
+        "degraded": [reason.value for reason in answer.degraded],
+    }
+    if answer.next_cursor is not None:
+        document["next_cursor"] = answer.next_cursor
+    if answer.explain is not None:
+        document["explain"] = answer.explain
+    return document
+
+
+def _hit(hit: SearchHit) -> dict[str, Any]:
+    payload = hit.payload
+    optional = {
+        "bbox": hit.box,
+        "phash_distance": hit.phash_distance,
+        "duplicates": [_duplicate(one) for one in hit.duplicates] or None,
+        "attributes": payload.attributes or None,
+        "tags": payload.tags or None,
+        "owner": payload.owner or None,
+        "source_url": payload.source_url or None,
+    }
+    return {
+        "id": hit.id,
+        "score": hit.score,
+        "uri": payload.uri,
+        "thumbnail_url": f"/images/{hit.id}/thumbnail",
+        "width": payload.width,
+        "height": payload.height,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+
+
+def _duplicate(one: Duplicate) -> dict[str, Any]:
+    return {"id": one.id, "score": one.score, "uri": one.uri, "thumbnail_url": f"/images/{one.id}/thumbnail"}
+
+
+def upload_document(uploaded: Uploaded) -> dict[str, Any]:
+    """The answer of POST /images."""
+    return {
+        "id": uploaded.id,
+        "sha256": uploaded.sha256,
+        "receipt": str(uploaded.receipt),
+        "duplicate": uploaded.duplicate,
+    }
+
+
+def picture_document(picture: Picture) -> dict[str, Any]:
+    """A row, as GET /images/{id} tells it."""
+    document = {
+        "id": picture.id,
+        "key": picture.key,
+        "sha256": picture.sha256,
+        "uri": picture.uri,
+        "content_url": f"/images/{picture.id}/content",
+        "thumbnail_url": f"/images/{picture.id}/thumbnail",
+        "version": picture.version,
+        "receipt": f"{picture.id}@{picture.version}",
+        "state": picture.state.value,
+        "created_at": datetime.fromtimestamp(picture.created_at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "bytes": picture.bytes,
+        "width": picture.width,
+        "height": picture.height,
+        "owner": picture.owner,
+        "tags": list(picture.tags),
+        "source_url": picture.source_url,
+        "attributes": dict(picture.attributes),
+    }
+    return {**document, "reason": picture.reason} if picture.reason else document
+
+
+def page_document(page: Page) -> dict[str, Any]:
+    """The answer of GET /images."""
+    document: dict[str, Any] = {"images": [picture_document(one) for one in page.pictures], "count": page.count}
+    return {**document, "next_cursor": page.cursor} if page.cursor is not None else document
+
+
+def content_response(content: Content, if_none_match: str | None) -> Response:
+    """Bytes that never change under their ETag; 304 for a caller that has them."""
+    headers = {
+        "ETag": content.etag,
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "X-Content-Type-Options": "nosniff",
+    }
+    known = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    if content.etag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(content.content, media_type=content.media_type, headers=headers)

@@ -1,0 +1,42 @@
+"""The REST face as one ASGI app."""
+
+from fastapi import FastAPI
+
+import omma
+from services.gateway.auth import Authenticator
+from services.gateway.health import Health
+from services.gateway.interactions import Impressions
+from services.gateway.pictures import PictureCore
+from services.gateway.rest import problems
+from services.gateway.rest.clicks import clicks_router
+from services.gateway.rest.embed import embed_router
+from services.gateway.rest.images import images_router
+from services.gateway.rest.middleware import RequestScope
+from services.gateway.rest.ops import ops_router
+from services.gateway.rest.search import search_router
+from services.gateway.search import SearchCore
+from services.gateway.settings import GatewaySettings
+
+_ABOUT = "Finds pictures by picture, by a crop of a picture, or by words. Errors are `application/problem+json`."
+
+
+def create_app(
+    search: SearchCore,
+    pictures: PictureCore,
+    impressions: Impressions,
+    *,
+    authenticator: Authenticator,
+    health: Health,
+    settings: GatewaySettings,
+    metrics_open: bool,
+) -> FastAPI:
+    """metrics_open: /metrics without a key, for a loopback address. The cores' owner runs and closes them."""
+    app = FastAPI(title="Omma", description=_ABOUT, version=omma.__version__, license_info={"name": "Apache-2.0"})
+    app.include_router(search_router(search, authenticator, settings))
+    app.include_router(embed_router(search, authenticator, settings))
+    app.include_router(clicks_router(impressions, authenticator, settings))
+    app.include_router(images_router(pictures, authenticator, settings))
+    app.include_router(ops_router(health, authenticator, metrics_open=metrics_open))
+    problems.install(app)
+    app.add_middleware(RequestScope)
+    return app

@@ -1,0 +1,50 @@
+"""POST /embed/image and /embed/text."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from omma.catalog.interface import Role
+from omma.errors import InvalidQuery
+from services.gateway.auth import Authenticator, Caller
+from services.gateway.query import Sought, SoughtPicture, SoughtWords
+from services.gateway.rest import schemas
+from services.gateway.rest.answers import JsonResponse
+from services.gateway.rest.body import FormLimits, read_form, read_json
+from services.gateway.rest.fields import as_object, as_text, require_known, single
+from services.gateway.rest.search_fields import region_field
+from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
+from services.gateway.search import SearchCore
+from services.gateway.settings import GatewaySettings
+
+
+def embed_router(core: SearchCore, authenticator: Authenticator, settings: GatewaySettings) -> APIRouter:
+    """Needs role read."""
+    router = APIRouter(prefix="/embed", dependencies=SHOWN_IN_DOCS, tags=["embedding"])
+    reader = Annotated[Caller, Depends(signed_in(authenticator, Role.READ))]
+    form_limits = FormLimits(
+        frozenset({"image", "bbox", "bbox_unit"}), frozenset({"image"}), settings.max_picture_bytes
+    )
+
+    async def embedded(caller: Caller, sought: Sought) -> Response:
+        vector, space = await core.embed(caller.tenant, sought)
+        return JsonResponse({"vector": vector.tolist(), "space": space})
+
+    @router.post("/image", **schemas.EMBED_IMAGE)
+    async def embed_image(request: Request, caller: reader) -> Response:
+        """The vector of a picture or of a part of it."""
+        form = await read_form(request, form_limits)
+        if "image" not in form.files:
+            raise InvalidQuery("Send the picture's file as image.", field="image")
+        region = region_field(single(form.fields, ()))
+        return await embedded(caller, SoughtPicture(form.files["image"], region=region))
+
+    @router.post("/text", **schemas.EMBED_TEXT)
+    async def embed_text(request: Request, caller: reader) -> Response:
+        """The vector of words. 409 when the model has no text tower."""
+        body = as_object(await read_json(request, settings.max_json_bytes))
+        require_known(body, {"text"})
+        return await embedded(caller, SoughtWords(as_text(body.get("text"), "text")))
+
+    return router

@@ -1,0 +1,109 @@
+"""Single fields of a request to typed values, as a form writes them (text) or as JSON does."""
+
+import difflib
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from omma.errors import InvalidQuery
+
+_TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def unknown_field(name: str, known: Collection[str]) -> InvalidQuery:
+    """The error that says which field was meant, perhaps."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}."
+    return InvalidQuery(f"{name[:80]!r} is no field here; {hint}", field=name[:80])
+
+
+def require_known(given: Collection[str], known: Collection[str]) -> None:
+    """Raises InvalidQuery naming the first unknown field and the nearest known one."""
+    for name in given:
+        if name not in known:
+            raise unknown_field(name, known)
+
+
+def single(fields: Mapping[str, list[str]], repeated: Collection[str]) -> dict[str, Any]:
+    """A form's fields: one text each, and a list for those that may be repeated or hold a comma list.
+
+    Raises InvalidQuery for another field that occurs twice.
+    """
+    for name, values in fields.items():
+        if len(values) > 1 and name not in repeated:
+            raise InvalidQuery(f"{name} occurs {len(values)} times.", field=name)
+    return {name: _listed(values) if name in repeated else values[0] for name, values in fields.items()}
+
+
+def as_object(value: Any, field: str | None = None) -> dict[str, Any]:
+    """A JSON object, parsed if it comes as text."""
+    if isinstance(value, str):
+        value = _parsed(value, field)
+    if not isinstance(value, dict):
+        raise InvalidQuery(f"{field or 'The body'} must be a JSON object.", field=field)
+    return value
+
+
+def as_integer(value: Any, field: str) -> int:
+    if isinstance(value, str) and len(value) <= 20:
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    elif isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise InvalidQuery(f"{field} must be a whole number, not {str(value)[:40]!r}.", field=field)
+
+
+def as_number(value: Any, field: str) -> float:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            pass
+    raise InvalidQuery(f"{field} must be a number, not {str(value)[:40]!r}.", field=field)
+
+
+def as_truth(value: Any, field: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUTH:
+        return _TRUTH[value.lower()]
+    raise InvalidQuery(f"{field} must be true or false, not {str(value)[:40]!r}.", field=field)
+
+
+def as_text(value: Any, field: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidQuery(f"{field} must be text.", field=field)
+    return value
+
+
+def as_texts(value: Any, field: str) -> tuple[str, ...]:
+    """A list of texts, or one text with commas."""
+    if isinstance(value, str):
+        value = _listed([value])
+    if not isinstance(value, list):
+        raise InvalidQuery(f"{field} must be a list of texts.", field=field)
+    return tuple(as_text(one, field) for one in value)
+
+
+def as_numbers(value: Any, field: str) -> list[float]:
+    """A list of numbers: JSON's, JSON as text, or text with commas."""
+    if isinstance(value, str):
+        value = _parsed(value, field) if value.lstrip().startswith("[") else value.split(",")
+    if not isinstance(value, list):
+        raise InvalidQuery(f"{field} must be a list of numbers.", field=field)
+    return [as_number(one, field) for one in value]
+
+
+def _listed(values: list[str]) -> list[str]:
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def _parsed(text: str, field: str | None) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise InvalidQuery(f"{field} is nested too deep.", field=field) from None
+    except ValueError as error:
+        raise InvalidQuery(f"{field} is not JSON: {error}.", field=field) from None

@@ -1,0 +1,115 @@
+"""POST, GET, PATCH and DELETE of /images."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from omma.catalog.interface import PictureChange, Role
+from omma.errors import InvalidQuery
+from omma.filters import parse_filter
+from services.gateway.auth import Authenticator, Caller
+from services.gateway.description import Description
+from services.gateway.pictures import PictureCore
+from services.gateway.rest import schemas
+from services.gateway.rest.answers import (
+    JsonResponse,
+    content_response,
+    page_document,
+    picture_document,
+    upload_document,
+)
+from services.gateway.rest.body import FormLimits, read_form, read_json
+from services.gateway.rest.fields import as_integer, as_object, as_text, as_texts, require_known, single
+from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
+from services.gateway.settings import GatewaySettings
+
+RECEIPT_HEADER = "Omma-Receipt"
+_UPLOAD_FIELDS = frozenset({"image", "external_id", "owner", "tags", "source_url", "attributes"})
+_CHANGE_FIELDS = frozenset({"tags", "attributes", "owner"})
+_LIST_FIELDS = frozenset({"filter", "cursor", "limit"})
+_DEFAULT_PAGE = 100
+
+
+def images_router(core: PictureCore, authenticator: Authenticator, settings: GatewaySettings) -> APIRouter:
+    """Reading needs role read, the rest role write."""
+    router = APIRouter(prefix="/images", dependencies=SHOWN_IN_DOCS, tags=["pictures"])
+    reader = Annotated[Caller, Depends(signed_in(authenticator, Role.READ))]
+    writer = Annotated[Caller, Depends(signed_in(authenticator, Role.WRITE))]
+    upload_form = FormLimits(_UPLOAD_FIELDS, frozenset({"image"}), settings.max_picture_bytes)
+
+    @router.post("", **schemas.UPLOAD)
+    async def upload(request: Request, caller: writer) -> Response:
+        """Keep a picture: 201 when its bytes and row are durable, 200 when it was there already."""
+        form = await read_form(request, upload_form)
+        if "image" not in form.files:
+            raise InvalidQuery("Send the picture's file as image.", field="image")
+        given = single(form.fields, {"tags"})
+        description = Description(
+            external_id=given.get("external_id", ""),
+            owner=given.get("owner", ""),
+            tags=_tags(given.get("tags") or []),
+            source_url=given.get("source_url", ""),
+            attributes=as_object(given["attributes"], "attributes") if given.get("attributes") else {},
+        )
+        uploaded = await core.upload(caller.tenant, form.files["image"], description)
+        headers = {RECEIPT_HEADER: str(uploaded.receipt), "Location": f"/images/{uploaded.id}"}
+        return JsonResponse(upload_document(uploaded), 200 if uploaded.duplicate else 201, headers)
+
+    @router.get("", **schemas.LIST)
+    async def list_pictures(request: Request, caller: reader) -> Response:
+        """Rows by id, with how many match in all."""
+        params = request.query_params
+        require_known(params, _LIST_FIELDS)
+        given = single({name: params.getlist(name) for name in params}, ())
+        limit = as_integer(given.get("limit") or _DEFAULT_PAGE, "limit")
+        page = await core.page(caller.tenant, parse_filter(given.get("filter")), given.get("cursor") or None, limit)
+        return JsonResponse(page_document(page))
+
+    @router.get("/{image_id}", **schemas.PICTURE)
+    async def picture(image_id: int, caller: reader) -> Response:
+        """A picture's row."""
+        return JsonResponse(picture_document(await core.picture(caller.tenant, image_id)))
+
+    @router.get("/{image_id}/content", **schemas.CONTENT)
+    async def content(image_id: int, request: Request, caller: reader) -> Response:
+        """The original's bytes."""
+        found = await core.content(caller.tenant, image_id)
+        return content_response(found, request.headers.get("if-none-match"))
+
+    @router.get("/{image_id}/thumbnail", **schemas.THUMBNAIL)
+    async def thumbnail(image_id: int, request: Request, caller: reader) -> Response:
+        """WebP, at most 256 pixels a side."""
+        found = await core.thumbnail(caller.tenant, image_id)
+        return content_response(found, request.headers.get("if-none-match"))
+
+    @router.patch("/{image_id}", **schemas.CHANGE)
+    async def change(image_id: int, request: Request, caller: writer) -> Response:
+        """Replace tags, owner or attributes; nothing is embedded again."""
+        body = as_object(await read_json(request, settings.max_json_bytes))
+        require_known(body, _CHANGE_FIELDS)
+        if not body:
+            raise InvalidQuery("Say what to change: tags, owner or attributes.", field="tags")
+        receipt = await core.change(caller.tenant, image_id, _change(body))
+        changed = picture_document(await core.picture(caller.tenant, image_id))
+        return JsonResponse({**changed, "receipt": str(receipt)}, headers={RECEIPT_HEADER: str(receipt)})
+
+    @router.delete("/{image_id}", status_code=204, **schemas.DELETE)
+    async def delete(image_id: int, caller: writer) -> Response:
+        """Forget a picture."""
+        receipt = await core.delete(caller.tenant, image_id)
+        return Response(status_code=204, headers={RECEIPT_HEADER: str(receipt)})
+
+    return router
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(as_texts(value, "tags")))
+
+
+def _change(body: dict[str, Any]) -> PictureChange:
+    return PictureChange(
+        tags=_tags(body["tags"]) if "tags" in body else None,
+        owner=as_text(body["owner"], "owner") if "owner" in body else None,
+        attributes=as_object(body["attributes"], "attributes") if "attributes" in body else None,
+    )

@@ -1,0 +1,46 @@
+"""GET /health, /healthz, /readyz and /metrics."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+
+import omma
+from omma.catalog.interface import Role
+from services.gateway.auth import Authenticator
+from services.gateway.health import Health
+from services.gateway.rest import schemas
+from services.gateway.rest.answers import JsonResponse
+from services.gateway.rest.signed_in import signed_in
+
+
+def ops_router(
+    health: Health, authenticator: Authenticator, *, metrics_open: bool, registry: CollectorRegistry = REGISTRY
+) -> APIRouter:
+    """metrics_open: to everyone, for a loopback address; else to admins."""
+    router = APIRouter(tags=["operation"])
+    admin = signed_in(authenticator, Role.ADMIN)
+
+    @router.get("/health", **schemas.HEALTH)
+    async def told() -> Response:
+        """What answers here; 503 while it cannot search."""
+        document = {**health.document(), "version": omma.__version__}
+        return JsonResponse(document, 200 if health.ready else 503)
+
+    @router.get("/healthz", **schemas.HEALTH)
+    async def alive() -> Response:
+        """The loop turns."""
+        return JsonResponse({"ok": True})
+
+    @router.get("/readyz", **schemas.HEALTH)
+    async def ready() -> Response:
+        """Searches may be sent here."""
+        return JsonResponse({"ok": health.ready}, 200 if health.ready else 503)
+
+    @router.get("/metrics", **schemas.METRICS)
+    async def metrics(request: Request) -> Response:
+        """Prometheus' text format."""
+        if not metrics_open:
+            await admin(request)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,83 @@
+"""POST /search, GET /search, POST /search/batch, GET /images/{id}/neighbours."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from omma.catalog.interface import Role
+from omma.errors import InvalidQuery, OmmaError
+from services.gateway.auth import Authenticator, Caller
+from services.gateway.query import SearchQuery
+from services.gateway.rest import schemas
+from services.gateway.rest.answers import JsonResponse, search_document
+from services.gateway.rest.body import FormLimits, is_json, read_form, read_json
+from services.gateway.rest.fields import as_object, require_known, single
+from services.gateway.rest.problems import problem_document
+from services.gateway.rest.search_fields import FORM_FIELDS, QUERY_FIELDS, REPEATED, json_query, search_query
+from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
+from services.gateway.search import MAX_BATCH, SearchCore
+from services.gateway.settings import GatewaySettings
+
+_NEIGHBOUR_FIELDS = QUERY_FIELDS - {"image_id", "image_url", "text", "vector"}
+
+
+def search_router(core: SearchCore, authenticator: Authenticator, settings: GatewaySettings) -> APIRouter:
+    """Needs role read."""
+    router = APIRouter(dependencies=SHOWN_IN_DOCS, tags=["search"])
+    reader = Annotated[Caller, Depends(signed_in(authenticator, Role.READ))]
+    search_form = FormLimits(FORM_FIELDS, frozenset({"image"}), settings.max_picture_bytes)
+
+    async def answered(caller: Caller, query: SearchQuery) -> Response:
+        return JsonResponse(search_document(await core.search(caller.tenant, query)))
+
+    @router.post("/search", **schemas.SEARCH)
+    async def search(request: Request, caller: reader) -> Response:
+        """Pictures like a picture, a crop of one, a stored one, words, a vector, or a mixture of them."""
+        if is_json(request):
+            query = json_query(await read_json(request, settings.max_json_bytes))
+        else:
+            form = await read_form(request, search_form)
+            query = search_query(single(form.fields, REPEATED), form.files.get("image"))
+        return await answered(caller, query)
+
+    @router.get("/search", **schemas.SEARCH_WORDS)
+    async def search_words(request: Request, caller: reader) -> Response:
+        """The same from a query string, for words: `/search?text=a+red+chair`."""
+        return await answered(caller, search_query(_query_string(request, QUERY_FIELDS)))
+
+    @router.get("/images/{image_id}/neighbours", **schemas.NEIGHBOURS)
+    async def neighbours(image_id: int, request: Request, caller: reader) -> Response:
+        """Pictures like this stored one; takes the options of a search."""
+        given = _query_string(request, _NEIGHBOUR_FIELDS)
+        return await answered(caller, search_query({**given, "image_id": image_id}))
+
+    @router.post("/search/batch", **schemas.SEARCH_BATCH)
+    async def search_batch(request: Request, caller: reader) -> Response:
+        """Up to 64 searches; each answers for itself, with a result or with its problem."""
+        body = as_object(await read_json(request, settings.max_json_bytes))
+        require_known(body, {"searches"})
+        searches = body.get("searches")
+        if not isinstance(searches, list) or not 1 <= len(searches) <= MAX_BATCH:
+            raise InvalidQuery(f"searches must be a list of 1 to {MAX_BATCH}.", field="searches", limit=MAX_BATCH)
+        parsed = [_parsed(one) for one in searches]
+        good = [one for one in parsed if isinstance(one, SearchQuery)]
+        answers = iter(await core.search_batch(caller.tenant, good) if good else [])
+        told = [next(answers) if isinstance(one, SearchQuery) else one for one in parsed]
+        documents = [problem_document(one) if isinstance(one, OmmaError) else search_document(one) for one in told]
+        return JsonResponse({"answers": documents})
+
+    return router
+
+
+def _parsed(body: Any) -> SearchQuery | OmmaError:
+    try:
+        return json_query(body)
+    except OmmaError as error:
+        return error
+
+
+def _query_string(request: Request, known: frozenset[str]) -> dict[str, Any]:
+    params = request.query_params
+    require_known(params, known)
+    return single({name: params.getlist(name) for name in params}, REPEATED)

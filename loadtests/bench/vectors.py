@@ -1,0 +1,98 @@
+"""Real embeddings, a million made from them, and the exact answers; cached, since all three are costly."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+
+SOURCE = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "vectors" / "crops-114k-256.i8.npy"
+QUERIES = 1_000
+TRUTH_K = 100
+JITTER = 0.3
+"""Length of the noise added to a unit vector. The nearest neighbour of a query lies at 0.49 (median), the tenth at 0.81."""
+
+
+def cache() -> Path:
+    """Where data sets, built indexes and figures are kept: $OMMA_BENCH_CACHE or ~/.cache/omma/bench."""
+    folder = Path(os.environ.get("OMMA_BENCH_CACHE", Path.home() / ".cache" / "omma" / "bench"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """base: float32[n, d] (mapped), queries: float32[1000, d], truth: int64[1000, 100] rows of base, best first."""
+
+    name: str
+    base: Float32
+    queries: Float32
+    truth: Int64
+
+    def recall_at_10(self, found: npt.NDArray[np.integer]) -> float:
+        """Share of the true ten that are among the ten found; found: [queries, >= 10] rows of base."""
+        rows = len(found)
+        hits = sum(len(np.intersect1d(found[i, :10], self.truth[i, :10])) for i in range(rows))
+        return hits / (10 * rows)
+
+
+def load(name: str) -> DataSet:
+    """`real` (113,184 rows) or `million` (1,000,000 rows); the queries are the same."""
+    folder = cache() / name
+    if not (folder / "truth.npy").exists():
+        _make(name, folder)
+    return DataSet(
+        name,
+        np.load(folder / "base.npy", mmap_mode="r"),
+        np.load(folder / "queries.npy"),
+        np.load(folder / "truth.npy"),
+    )
+
+
+def unit(rows: npt.NDArray[np.generic]) -> Float32:
+    """Rows of length 1."""
+    rows = np.asarray(rows, np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def exact(base: Float32, queries: Float32, k: int, block: int = 65_536) -> Int64:
+    """int64[queries, k]: rows of base by inner product, best first, equal scores by row."""
+    scores = np.empty((len(queries), 0), np.float32)
+    ids = np.empty((len(queries), 0), np.int64)
+    for start in range(0, len(base), block):
+        part = queries @ base[start : start + block].T
+        best = np.argpartition(-part, min(k, part.shape[1] - 1), axis=1)[:, :k]
+        scores = np.concatenate([scores, np.take_along_axis(part, best, 1)], axis=1)
+        ids = np.concatenate([ids, best + start], axis=1)
+        order = np.lexsort((ids, -scores))[:, :k]
+        scores, ids = np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
+    return ids
+
+
+def _make(name: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    every = unit(np.load(SOURCE))
+    base, queries = every[:-QUERIES], every[-QUERIES:]
+    if name == "million":
+        base = _jittered(base, 1_000_000)
+    elif name != "real":
+        raise SystemExit(f"There is no data set {name!r}: real or million.")
+    np.save(folder / "base.npy", base)
+    np.save(folder / "queries.npy", queries)
+    np.save(folder / "truth.npy", exact(base, queries, TRUTH_K))
+
+
+def _jittered(base: Float32, rows: int) -> Float32:
+    """Copies of base in random order, each moved by noise of length JITTER."""
+    random = np.random.default_rng(7)
+    out = np.empty((rows, base.shape[1]), np.float32)
+    of = random.permutation(np.arange(rows) % len(base))
+    for start in range(0, rows, 65_536):
+        rows_here = base[of[start : start + 65_536]]
+        noise = random.standard_normal(rows_here.shape, np.float32) * (JITTER / np.sqrt(base.shape[1]))
+        out[start : start + 65_536] = unit(rows_here + noise)
+    return out

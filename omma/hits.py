@@ -110,9 +110,9 @@ def merge(parts: Sequence[Hits], k: int) -> Hits:
     """
     if k < 1:
         raise InvalidQuery("k must be at least 1.", field="k", limit=1)
+    if not any(len(part) for part in parts):
+        return parts[0] if parts else no_hits()
     parts = [part for part in parts if len(part)]
-    if not parts:
-        return no_hits()
     if len(parts) == 1:
         return parts[0] if len(parts[0]) <= k else parts[0].take(np.arange(k))
     every = _concatenate(parts)

@@ -25,10 +25,11 @@ def normalise(vectors: npt.ArrayLike) -> Float32:
     Raises InvalidQuery, field `vector`, for a row with NaN, infinity or no length.
     """
     rows = np.asarray(vectors, dtype=np.float32)
-    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    # In float64: the square of a component above 1.8e19 does not fit float32.
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=-1, keepdims=True)
     if not np.all(np.isfinite(lengths)) or np.any(lengths < 1e-12):
         raise InvalidQuery("A vector must be finite and not zero.", field="vector")
-    unit: Float32 = rows / lengths
+    unit: Float32 = (rows / lengths).astype(np.float32)
     return unit
 
 

@@ -64,8 +64,9 @@ class PictureFile:
     def __init__(self, content: bytes, limits: PictureLimits) -> None:
         """Raises TooLarge, UnsupportedMedia, InvalidPicture, each with field `image`. Blocks."""
         limits.check_bytes(len(content))
+        self._limits = limits
         self.media_type = media_type(content)
-        with _reading():
+        with _reading(self._limits):
             self._image = Image.open(io.BytesIO(content), formats=[PILLOW_FORMAT[self.media_type]])
             limits.check_pixels(*self._image.size)
             limits.check_frames(self._image, content)
@@ -84,7 +85,7 @@ class PictureFile:
         Raises InvalidPicture, field `image`, for a truncated or corrupt picture.
         """
         scale = self._scale(least_side, boxes or [(0, 0, self.width, self.height)])
-        with _reading():
+        with _reading(self._limits):
             drafted = self._load(scale)
             pixels = to_rgb(self._image)
             if scale > 1 and not drafted:
@@ -99,7 +100,7 @@ class PictureFile:
 
         Raises InvalidPicture, field `image`.
         """
-        with _reading():
+        with _reading(self._limits):
             self._load(_SCALES[0])
 
     def _load(self, scale: int) -> bool:
@@ -136,13 +137,16 @@ def verify(content: bytes, limits: PictureLimits | None = None) -> Verified:
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def _reading(limits: PictureLimits) -> Iterator[None]:
     try:
         yield
     except OmmaError:
         raise
     except Image.DecompressionBombError as fault:
-        raise TooLarge(str(fault), field="image") from fault
+        # Pillow's own limit, which comes before ours can be asked.
+        raise TooLarge(
+            f"The picture has more than {limits.max_pixels:,} pixels.", field="image", limit=limits.max_pixels
+        ) from fault
     except Exception as fault:
         # Hostile bytes make decoders raise nearly anything: OSError, SyntaxError, struct.error, IndexError, ...
         raise InvalidPicture(

@@ -1,28 +1,139 @@
 """The trained part of an index: OPQ matrix, coarse centroids, PQ, and the tuning measured on the training sample."""
 
-from dataclasses import dataclass
+import hashlib
+import json
 from pathlib import Path
 
+import faiss
+import numpy as np
+import numpy.typing as npt
 
-@dataclass(frozen=True, slots=True, eq=False)
+from omma.errors import Corrupt
+from omma.vectors import Float32, Int64
+from services.nn_shard.engine.lists import Faiss
+from services.nn_shard.engine.tuning import Tuning
+
+_MAGIC = b"OMMACB01"
+
+
 class Codebook:
-    """id: sha256 hex of its file. dim: of the vectors it encodes. train_rows: rows it was trained on."""
+    """Immutable, shared by all segments of an index and safe to use from any thread.
 
-    id: str
-    dim: int
-    nlist: int
-    train_rows: int
+    id: sha256 hex of its file. dim: of the vectors it encodes. rotated_dim: of what PQ sees. train_rows: rows it was
+    trained on. quantization_error: mean squared error of the sample's codes, which drift is compared with.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        try:
+            header, self._index = _parse(content)
+            self.dim = int(self._index.d)
+            self.factory = str(header["factory"])
+            self.train_rows = int(header["train_rows"])
+            self.coarse_score = float(header["coarse_score"])
+            self.tuning = Tuning.from_json(header["tuning"])
+        except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+            raise Corrupt(f"This is no codebook: {error}.") from None
+        self.id = hashlib.sha256(content).hexdigest()
+        self._content = content
+        self._ivf = ivf_of(self._index)
+        self._coarse = self._ivf.quantizer
+        self.nlist = int(self._ivf.nlist)
+        self.code_size = int(self._ivf.code_size)
+        self.rotated_dim = int(self._ivf.d)
+        self.centroids = faiss.rev_swig_ptr(
+            faiss.downcast_index(self._coarse).get_xb(), self.nlist * self.rotated_dim
+        ).reshape(self.nlist, self.rotated_dim)
+        self._rotation = _rotation(self._index, self.dim)
+
+    @classmethod
+    def build(cls, index: Faiss, *, factory: str, train_rows: int, coarse_score: float, tuning: Tuning) -> "Codebook":
+        """From a trained, empty FAISS index: IndexIVFPQ, alone or behind one linear transform."""
+        header = {"factory": factory, "train_rows": train_rows, "coarse_score": coarse_score, "tuning": tuning.to_json()}
+        text = json.dumps(header, sort_keys=True).encode()
+        return cls(_MAGIC + len(text).to_bytes(8, "little") + text + faiss.serialize_index(index).tobytes())
 
     @classmethod
     def load(cls, path: Path, sha256: str | None = None) -> "Codebook":
         """Raises Corrupt when the file does not have this checksum, or is no codebook."""
-        raise NotImplementedError
+        return cls.from_bytes(path.read_bytes(), sha256)
 
     @classmethod
     def from_bytes(cls, content: bytes, sha256: str | None = None) -> "Codebook":
         """Raises Corrupt as `load` does."""
-        raise NotImplementedError
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+            raise Corrupt(f"The codebook does not have the checksum {sha256}.")
+        return cls(content)
 
     def to_bytes(self) -> bytes:
         """The one file's content, byte for byte what it was loaded from."""
-        raise NotImplementedError
+        return self._content
+
+    def rotate(self, vectors: Float32) -> Float32:
+        """float32[n, dim] to float32[n, rotated_dim], where centroids and PQ live; inner products are kept by OPQ."""
+        if self._rotation is None:
+            return np.ascontiguousarray(vectors)
+        matrix, bias = self._rotation
+        rotated: Float32 = vectors @ matrix.T
+        return rotated if bias is None else rotated + bias
+
+    def assign(self, rotated: Float32, probes: int) -> tuple[Int64, Float32]:
+        """The `probes` nearest lists of each row: int64[n, probes] best first, and their scores float32[n, probes]."""
+        keys = np.empty((len(rotated), probes), np.int64)
+        scores = np.empty((len(rotated), probes), np.float32)
+        pointer = faiss.swig_ptr
+        self._coarse.search_c(len(rotated), pointer(rotated), probes, pointer(scores), pointer(keys), None)
+        return keys, scores
+
+    def encode(self, rotated: Float32, keys: Int64) -> npt.NDArray[np.uint8]:
+        """PQ codes uint8[n, code_size] of rows in the lists keys int64[n]."""
+        codes = np.empty((len(rotated), self.code_size), np.uint8)
+        if len(rotated):
+            pointer = faiss.swig_ptr
+            rows, lists = np.ascontiguousarray(rotated), np.ascontiguousarray(keys)
+            self._ivf.encode_vectors(len(rows), pointer(rows), pointer(lists), pointer(codes), False)
+        return codes
+
+    def searcher(self, lists: Faiss, rows: int) -> Faiss:
+        """An IndexIVFPQ over these lists that shares the coarse centroids; the PQ tables are copied (256 kB)."""
+        index = faiss.IndexIVFPQ(
+            self._coarse, self.rotated_dim, self.nlist, self._ivf.pq.M, self._ivf.pq.nbits, faiss.METRIC_INNER_PRODUCT
+        )
+        index.pq = self._ivf.pq
+        index.by_residual = self._ivf.by_residual
+        index.is_trained = True
+        index.replace_invlists(lists, False)
+        index.ntotal = rows
+        index.referenced_objects = [self, lists]
+        return index
+
+
+def ivf_of(index: Faiss) -> Faiss:
+    """The IndexIVFPQ in an index, behind its transform if there is one: a borrowed view, so keep the index.
+
+    Raises ValueError for another kind.
+    """
+    inner = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        inner = faiss.downcast_index(inner.index)
+    if not isinstance(inner, faiss.IndexIVFPQ) or inner.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise ValueError("not an IndexIVFPQ over inner products")
+    return inner
+
+
+def _parse(content: bytes) -> tuple[dict[str, object], Faiss]:
+    if content[:8] != _MAGIC:
+        raise ValueError("it does not begin as one")
+    end = 16 + int.from_bytes(content[8:16], "little")
+    header = json.loads(content[16:end])
+    return header, faiss.deserialize_index(np.frombuffer(content[end:], np.uint8))
+
+
+def _rotation(index: Faiss, dim: int) -> tuple[Float32, Float32 | None] | None:
+    if not isinstance(index, faiss.IndexPreTransform):
+        return None
+    if index.chain.size() != 1:
+        raise ValueError("more than one transform")
+    transform = faiss.downcast_VectorTransform(index.chain.at(0))
+    matrix = faiss.vector_to_array(transform.A).reshape(-1, dim)
+    bias = faiss.vector_to_array(transform.b) if transform.have_bias else None
+    return matrix, bias

@@ -1,26 +1,82 @@
 """Engine: what the rest of the shard calls."""
 
+import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+
+from omma.errors import Corrupt, InvalidQuery, WrongSpace, WrongState
 from omma.hits import ShardHits
-from omma.identity import ImageId, Tenant
+from omma.identity import ImageId, Tenant, Version
 from omma.index import IndexId
 from omma.records import VectorRecord
-from omma.space import SpaceId
+from omma.space import SpaceId, require_same_space
 from omma.vectors import Float32
 from services.nn_shard.client import FetchedPicture
 from services.nn_shard.engine.codebook import Codebook
-from services.nn_shard.engine.manifest import Checkpoint
+from services.nn_shard.engine.columns import decode_payloads
+from services.nn_shard.engine.head import Head
+from services.nn_shard.engine.maintenance import Task, plan
+from services.nn_shard.engine.manifest import (
+    MANIFEST,
+    Checkpoint,
+    SegmentSum,
+    dead_text,
+    read_manifest,
+    write_manifest,
+)
 from services.nn_shard.engine.options import SearchOptions
+from services.nn_shard.engine.part import Part
+from services.nn_shard.engine.search import Searcher, degraded
+from services.nn_shard.engine.segment import Segment, dead_rows, file_sum, verify
+from services.nn_shard.engine.selection import Selector
 from services.nn_shard.engine.settings import EngineSettings
-from services.nn_shard.engine.view import Counts
+from services.nn_shard.engine.view import Counts, View, without
+
+SEGMENTS: Final = "segments"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A moment between two applies: what was applied before it lies in segments and in these heads."""
+
+    heads: tuple[str, ...]
 
 
 class Engine:
     """Vectors of one shard of one index: a head of recent rows and sealed segments, searched as one."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        dim: int,
+        space: SpaceId,
+        index: IndexId,
+        settings: EngineSettings,
+        clock: Callable[[], float],
+        codebook: Codebook | None,
+        segments: tuple[Part, ...],
+        stamp: Mapping[str, Any],
+        dropped: tuple[str, ...],
+        named: frozenset[str],
+    ) -> None:
+        """Use `open`. named: segments that the manifest on disk names, whose files stay."""
+        self.dim, self.space, self.index, self.settings = dim, space, index, settings
+        self._folder, self._stamp, self._dropped, self._named = folder, stamp, dropped, named
+        selector = Selector(settings.exact_rows, settings.filter_cache_bytes)
+        self._searcher = Searcher(dim, settings.min_candidates, selector, clock)
+        # Held for microseconds, by whoever replaces the view; searches take the view without it.
+        self._publishing = threading.Lock()
+        self._head = Head(dim, codebook)
+        self._view = View(segments, (), self._head.grown(None), codebook)
+        self._sums: dict[str, SegmentSum] = {}
 
     @classmethod
     def open(
@@ -37,35 +93,70 @@ class Engine:
         """Load what the folder's `manifest.json` lists; an absent manifest is an empty engine.
 
         Every file is hashed and compared. A segment that fails is left out and named in `dropped_segments`: its pictures
-        are then missing until the owner replays the log from the start. codebook: the one of the manifest's
-        `codebook` (see `manifest_of`). clock: seconds, monotonic, that deadlines are on.
+        are then missing until the owner replays the log from the start. codebook: the one that `read_manifest(folder)`
+        names. clock: seconds, monotonic, that deadlines are on.
         Raises Corrupt for a manifest that cannot be read, WrongSpace for one of another space, dim or index,
         WrongState when the manifest names a codebook and another one or none is given.
         """
-        raise NotImplementedError
+        (folder / SEGMENTS).mkdir(parents=True, exist_ok=True)
+        manifest = read_manifest(folder)
+        if manifest is None:
+            manifest = Checkpoint(space, index, dim, None, (), {})
+        if codebook is not None and codebook.dim != dim:
+            raise WrongSpace(f"The codebook is for {codebook.dim} dimensions, not {dim}.", field="codebook")
+        if (manifest.space, manifest.index, manifest.dim) != (space, index, dim):
+            raise WrongSpace(f"{folder.name} holds index {manifest.index} of space {manifest.space}.", field="index")
+        if manifest.codebook is not None and (codebook is None or codebook.id != manifest.codebook):
+            raise WrongState(f"The segments need the codebook {manifest.codebook}.", field="codebook")
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            opened = list(pool.map(lambda each: _open_segment(folder, each, codebook), manifest.segments))
+        named = frozenset(segment.name for segment in manifest.segments)
+        engine = cls(
+            folder,
+            dim=dim,
+            space=space,
+            index=index,
+            settings=settings,
+            clock=clock,
+            codebook=codebook,
+            segments=tuple(part for part in opened if part is not None),
+            stamp=manifest.stamp,
+            dropped=tuple(each.name for each, part in zip(manifest.segments, opened, strict=True) if part is None),
+            named=named,
+        )
+        engine._sums = {segment.name: segment for segment in manifest.segments}
+        engine._sweep()
+        return engine
 
     @property
     def stamp(self) -> Mapping[str, Any]:
         """What the last checkpoint was given as stamp; empty for a new folder."""
-        raise NotImplementedError
+        return self._stamp
 
     @property
     def dropped_segments(self) -> tuple[str, ...]:
         """Names of the segments that `open` found corrupt. Not empty: replay the log from the start."""
-        raise NotImplementedError
+        return self._dropped
 
     @property
     def codebook(self) -> Codebook | None:
-        raise NotImplementedError
+        """The one in use; None while search is exact."""
+        return self._view.codebook
 
     @property
     def rebuild_proposed(self) -> str | None:
-        """Why a rebuild as a new index would help (rows past 8 x the training rows, or drift); None while it would not."""
-        raise NotImplementedError
+        """Why a rebuild as a new index would help; None while it would not."""
+        codebook = self._view.codebook
+        if codebook is None:
+            return None
+        live, limit = self.counts().live, self.settings.rebuild_growth * codebook.train_rows
+        if live > limit:
+            return f"{live} rows are more than {self.settings.rebuild_growth:g} times the {codebook.train_rows} trained on."
+        return None
 
     def counts(self) -> Counts:
         """Live rows and pictures, dead rows, head rows, segments. Cheap; any thread."""
-        raise NotImplementedError
+        return self._view.counts
 
     def apply(self, records: Sequence[VectorRecord]) -> int:
         """Make records searchable, all at once: a search sees all of them or none. Returns how many changed something.
@@ -74,7 +165,35 @@ class Engine:
         record hides the picture and is remembered. Writer thread only. Does not block on disk.
         Raises WrongSpace for a record of another space, InvalidQuery for vectors of another dim; then nothing changed.
         """
-        raise NotImplementedError
+        newest: dict[int, VectorRecord] = {}
+        for record in records:
+            self._check(record)
+            before = newest.get(record.image_id)
+            if before is None or record.version > before.version:
+                newest[record.image_id] = record
+        if not newest:
+            return 0
+        ids = np.fromiter(newest, np.int64, len(newest))
+        known = self._view.newest(ids).tolist()
+        fresh = [record for record, version in zip(newest.values(), known, strict=True) if record.version > version]
+        if not fresh:
+            return 0
+        replaced = np.array([record.image_id for record, version in zip(newest.values(), known, strict=True)
+                             if 0 <= version < record.version], np.int64)  # fmt: skip
+        with self._publishing:
+            view = self._view
+            segments, frozen, head = view.segments, view.frozen, view.head
+            if len(replaced):
+                segments, frozen = without(segments, replaced), without(frozen, replaced)
+                head = without([head], replaced)[0]
+            for record in fresh:
+                if record.deleted:
+                    self._head.bury(record.image_id, record.version)
+            self._head.append([record for record in fresh if not record.deleted])
+            self._view = View(segments, frozen, self._head.grown(head), view.codebook)
+        if len(self._head) >= self.settings.seal_rows:
+            self.freeze()
+        return len(fresh)
 
     def search(self, queries: Float32, options: SearchOptions, deadline_at: float) -> list[ShardHits]:
         """The k best pictures for each row of queries: float32[b, dim], L2-normalised.
@@ -83,49 +202,170 @@ class Engine:
         engine's clock; past it the remaining candidates keep their PQ estimate and the answer says RESCORE_CUT.
         Any thread; FAISS releases the GIL. Raises InvalidQuery for a wrong shape.
         """
-        raise NotImplementedError
+        if queries.ndim != 2 or queries.shape[1] != self.dim:
+            raise InvalidQuery(f"A query must have {self.dim} dimensions.", field="vector")
+        view = self._view
+        outcome = self._searcher.search(view, np.ascontiguousarray(queries, np.float32), options, deadline_at)
+        live, left_out = view.counts.live, degraded(outcome.cut)
+        stages = outcome.stage_us if options.explain else {}
+        return [
+            ShardHits(hits, self.index, self.space, live, left_out, outcome.lists_probed, outcome.candidates, stages)
+            for hits in outcome.hits
+        ]
 
     def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId]) -> list[FetchedPicture]:
         """Live pictures by id, in the order asked; absent ones and other tenants' are left out. Any thread."""
-        raise NotImplementedError
+        fetched = []
+        for found in self._view.find(np.array(ids, np.int64)):
+            if found is None:
+                continue
+            part, at = found
+            columns, store = part.columns, part.store
+            owner = store.tenants[int(columns.tenants[at])]
+            if tenant is not None and owner != tenant:
+                continue
+            rows = columns.rows_of(at)
+            fetched.append(
+                FetchedPicture(
+                    image_id=ImageId(int(columns.ids[at])),
+                    version=Version(int(columns.versions[at])),
+                    tenant=Tenant(owner),
+                    vectors=store.vectors(rows),
+                    boxes=columns.boxes[rows],
+                    phash=int(columns.phashes[at]),
+                    payload=decode_payloads(store.payload, [at])[0],
+                )
+            )
+        return fetched
 
     def version_of(self, image_id: int) -> int | None:
         """The newest version applied, also when it was a delete; None when the picture was never seen."""
-        raise NotImplementedError
+        version = int(self._view.newest(np.array([image_id], np.int64))[0])
+        return None if version < 0 else version
 
     def sample(self, rows: int, seed: int = 0) -> Float32:
         """At most `rows` live originals, float32[n, dim], drawn at random without replacement. Reads disk."""
-        raise NotImplementedError
+        parts = self._view.parts
+        live = [np.flatnonzero(part.live_mask()) for part in parts]
+        total = sum(len(of_part) for of_part in live)
+        chosen = np.sort(np.random.default_rng(seed).permutation(total)[:rows])
+        sampled = np.empty((len(chosen), self.dim), np.float32)
+        first = 0
+        for part, of_part in zip(parts, live, strict=True):
+            begin, end = np.searchsorted(chosen, [first, first + len(of_part)])
+            if end > begin:
+                sampled[begin:end] = part.store.vectors(of_part[chosen[begin:end] - first])
+            first += len(of_part)
+        return sampled
 
     def adopt_codebook(self, codebook: Codebook) -> None:
         """Encode new rows with it from now on, and older ones by the tasks that `plan` then gives. Writer thread.
 
         The same one again is ignored. Raises WrongState when another one is in use, WrongSpace for another dim.
         """
-        raise NotImplementedError
+        if codebook.dim != self.dim:
+            raise WrongSpace(f"The codebook is for {codebook.dim} dimensions, not {self.dim}.", field="codebook")
+        if self.codebook is not None:
+            if self.codebook.id != codebook.id:
+                raise WrongState("This index has a codebook; another one is another index.", field="codebook")
+            return
+        self._new_head(codebook)
 
-    def plan(self) -> "Task | None":
-        """The next piece of maintenance: sealing a full head, encoding, merging, tuning; None when there is none."""
-        raise NotImplementedError
+    def plan(self) -> Task | None:
+        """The next piece of maintenance: sealing a full head, encoding, merging; None when there is none."""
+        return plan(self._view, self._folder / SEGMENTS, self.dim, self.settings)
 
-    def install(self, task: "Task") -> None:
+    def install(self, task: Task) -> None:
         """Publish what the task has built. Short; the deletes that came meanwhile are carried over."""
-        raise NotImplementedError
+        if task.built is None:
+            raise WrongState("A task is run before it is installed.")
+        names = {part.store.name for part in task.inputs}
+        new = task.built.part()
+        with self._publishing:
+            view = self._view
+            now = {part.store.name: part for part in (*view.segments, *view.frozen) if part.store.name in names}
+            for before in task.inputs:
+                gone = np.flatnonzero(before.live_mask() & ~now[before.store.name].live_mask())
+                ids = before.columns.ids[np.unique(before.columns.row_pictures[gone])]
+                new = without([new], ids)[0]
+            segments = tuple(part for part in view.segments if part.store.name not in names)
+            frozen = tuple(part for part in view.frozen if part.store.name not in names)
+            self._view = View((*segments, new), frozen, view.head, view.codebook)
 
-    def freeze(self) -> "Cut":
+    def freeze(self) -> Cut:
         """Close the head, so that everything applied so far can be sealed. Writer thread; microseconds.
 
-        Take the log's offsets at the same moment: a checkpoint of this cut holds exactly what was applied before it.
+        Take the log's offsets at the same moment: a checkpoint of this cut holds all that was applied before it.
         """
-        raise NotImplementedError
+        if len(self._head) or self._head.deletes:
+            self._new_head(self._view.codebook)
+        return Cut(tuple(part.store.name for part in self._view.frozen))
 
-    def checkpoint(self, cut: "Cut", stamp: Mapping[str, Any]) -> Checkpoint:
+    def checkpoint(self, cut: Cut, stamp: Mapping[str, Any]) -> Checkpoint:
         """Seal what the cut needs, write `manifest.json` durably with stamp in it, and return what it says.
 
-        Files under `folder` that the checkpoint names stay until the next checkpoint. Maintenance thread; blocks on disk.
+        Files under the folder that the checkpoint names stay until the next checkpoint. Maintenance thread; blocks on
+        disk. Deletes applied after the cut may be in it already: replaying them changes nothing.
         """
-        raise NotImplementedError
+        while any(part.store.name in cut.heads for part in self._view.frozen):
+            task = plan(self._view, self._folder / SEGMENTS, self.dim, self.settings)
+            assert task is not None, "a frozen head is always planned for"
+            task.run()
+            self.install(task)
+        view = self._view
+        codebook = view.codebook.id if view.codebook else None
+        segments = tuple(self._sum(part) for part in view.segments)
+        made = Checkpoint(self.space, self.index, self.dim, codebook, segments, dict(stamp))
+        write_manifest(self._folder, made)
+        self._stamp, self._named = made.stamp, frozenset(segment.name for segment in segments)
+        self._sweep()
+        return made
 
     def close(self) -> None:
-        """Unmap the files. No search may be running."""
-        raise NotImplementedError
+        """Forget everything; files are unmapped with the last reference. No search may be running."""
+        self._head = Head(self.dim, None)
+        self._view = View((), (), self._head.grown(None), None)
+
+    def _new_head(self, codebook: Codebook | None) -> None:
+        with self._publishing:
+            view = self._view
+            frozen = (*view.frozen, view.head) if len(self._head) or self._head.deletes else view.frozen
+            self._head = Head(self.dim, codebook)
+            self._view = View(view.segments, frozen, self._head.grown(None), codebook)
+
+    def _check(self, record: VectorRecord) -> None:
+        require_same_space(self.space, record.space)
+        if record.deleted:
+            return
+        if record.vectors.ndim != 2 or record.vectors.shape[1] != self.dim or not len(record.vectors):
+            raise InvalidQuery(f"A picture has at least one vector of {self.dim} dimensions.", field="vector")
+
+    def _sum(self, part: Part) -> SegmentSum:
+        name = part.store.name
+        known = self._sums.get(name)
+        if known is None:
+            files = sorted((self._folder / SEGMENTS / name).iterdir())
+            known = SegmentSum(name, part.rows, tuple(file_sum(file, self._folder) for file in files), "")
+        summed = SegmentSum(name, known.rows, known.files, dead_text(dead_rows(part)))
+        self._sums[name] = summed
+        return summed
+
+    def _sweep(self) -> None:
+        """Remove folders that neither the manifest nor the view names. A search under way keeps what it has mapped."""
+        used = self._named | {part.store.name for part in self._view.segments}
+        self._sums = {name: known for name, known in self._sums.items() if name in used}
+        for path in (self._folder / SEGMENTS).iterdir():
+            if path.name not in used:
+                shutil.rmtree(path)
+
+
+def _open_segment(folder: Path, summed: SegmentSum, codebook: Codebook | None) -> Part | None:
+    """None for a segment that is corrupt."""
+    try:
+        verify(folder, summed.files)
+        return Segment(folder / SEGMENTS / summed.name, codebook).part(summed.dead_rows())
+    except Corrupt:
+        return None
+
+
+__all__ = ["MANIFEST", "Cut", "Engine"]

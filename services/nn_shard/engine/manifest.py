@@ -1,8 +1,22 @@
 """The engine's manifest: which sealed segments make up its state, with the checksum of every file."""
 
+import base64
+import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from pyroaring import BitMap
+
+from omma.errors import Corrupt
+from omma.vectors import Int64
+from services.nn_shard.engine.arrayfile import sync, sync_folder
+
+MANIFEST: Final = "manifest.json"
+_FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +37,10 @@ class SegmentSum:
     files: tuple[FileSum, ...]
     dead: str
 
+    def dead_rows(self) -> Int64:
+        """Row numbers that were dead, rising."""
+        return np.array(BitMap.deserialize(base64.b64decode(self.dead)), np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -39,9 +57,42 @@ class Checkpoint:
         """The files of every segment."""
         return tuple(file for segment in self.segments for file in segment.files)
 
-    def to_json(self) -> bytes: ...
+    def to_json(self) -> bytes:
+        """What `manifest.json` holds."""
+        return json.dumps({"format": _FORMAT, **asdict(self)}, indent=1).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> "Checkpoint":
         """Raises Corrupt for anything that `to_json` did not write."""
-        ...
+        try:
+            value = json.loads(text)
+            if value.pop("format") != _FORMAT:
+                raise Corrupt("The manifest is of another version of Omma.")
+            segments = tuple(
+                SegmentSum(**{**segment, "files": tuple(FileSum(**file) for file in segment["files"])})
+                for segment in value.pop("segments")
+            )
+            return cls(**value, segments=segments)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Corrupt(f"The manifest cannot be read: {error}.") from None
+
+
+def dead_text(rows: Int64) -> str:
+    """Row numbers as SegmentSum.dead."""
+    return base64.b64encode(BitMap(rows.astype(np.uint32)).serialize()).decode()
+
+
+def read_manifest(folder: Path) -> Checkpoint | None:
+    """The folder's manifest; None when there is none. Raises Corrupt."""
+    path = folder / MANIFEST
+    return Checkpoint.from_json(path.read_bytes()) if path.exists() else None
+
+
+def write_manifest(folder: Path, checkpoint: Checkpoint) -> None:
+    """Replace the folder's manifest, durably and at once: a crash leaves the old one or the new one."""
+    temporary = folder / f"{MANIFEST}.new"
+    with temporary.open("wb") as file:
+        file.write(checkpoint.to_json())
+        sync(file)
+    os.replace(temporary, folder / MANIFEST)
+    sync_folder(folder)

@@ -9,7 +9,9 @@ from omma.settings import Section
 class EngineSettings(Section):
     """Sizes are rows, that is region vectors, unless the name says otherwise."""
 
-    factory: str = Field(DEFAULT_FACTORY, max_length=200, description="FAISS factory; {nlist} follows the sample's size.")
+    factory: str = Field(
+        DEFAULT_FACTORY, max_length=200, description="FAISS factory; {nlist} follows the sample's size."
+    )
     train_rows: int = Field(50_000, ge=256, le=10_000_000, description="Live rows from which a codebook is worth it.")
     train_sample_rows: int = Field(65_536, ge=256, le=2_097_152, description="Rows that a codebook is trained on.")
     seal_rows: int = Field(65_536, ge=16, le=4_194_304, description="Head rows at which a segment is sealed.")
@@ -19,5 +21,7 @@ class EngineSettings(Section):
     min_candidates: int = Field(200, ge=10, le=100_000, description="Fewest candidates that originals score exactly.")
     exact_rows: int = Field(8_192, ge=0, le=1_048_576, description="A filter that leaves fewer is scanned exactly.")
     filter_cache_bytes: int = Field(16_777_216, ge=65_536, le=4_294_967_296, description="Evaluated filters a segment.")
-    rebuild_growth: float = Field(8.0, ge=1.5, le=1_000.0, description="Rows over training rows that propose a rebuild.")
+    rebuild_growth: float = Field(
+        8.0, ge=1.5, le=1_000.0, description="Rows over training rows that propose a rebuild."
+    )
     gpu: bool = Field(False, description="Clone sealed segments to a GPU when FAISS was built for one.")

@@ -1,0 +1,163 @@
+"""What is known of pictures and their rows, as columns: filters are evaluated on them, hits are read from them."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from omma.filters import ATTRIBUTES, Value
+from omma.hits import Int32Boxes, Payload
+from omma.records import payload_from_wire
+from omma.v1 import types_pb2
+from omma.vectors import Int64, UInt64
+
+Float64: TypeAlias = npt.NDArray[np.float64]
+Int32: TypeAlias = npt.NDArray[np.int32]
+UInt16: TypeAlias = npt.NDArray[np.uint16]
+UInt32: TypeAlias = npt.NDArray[np.uint32]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """n pictures and their rows. Text is kept as 64-bit hashes (two values of 10 million collide with p < 1e-5).
+
+    By picture: ids, versions int64; tenants uint32, a position in the part's list of names; phashes, owner, source,
+    source_domain uint64; created_at int64 ms; width, height int32. Picture i has the terms (tags and attributes)
+    term_ends[i-1] … term_ends[i]: term_keys uint64 of field and value, term_fields uint64, term_numbers float64 (NaN
+    for text), and the rows picture_rows[row_ends[i-1]:row_ends[i]], region 0 first.
+    By row: row_pictures int32, regions uint16, boxes int32[rows, 4].
+    """
+
+    ids: Int64
+    versions: Int64
+    tenants: UInt32
+    phashes: UInt64
+    created_at: Int64
+    width: Int32
+    height: Int32
+    owner: UInt64
+    source: UInt64
+    source_domain: UInt64
+    term_ends: Int64
+    term_keys: UInt64
+    term_fields: UInt64
+    term_numbers: Float64
+    row_ends: Int64
+    picture_rows: Int32
+    row_pictures: Int32
+    regions: UInt16
+    boxes: Int32Boxes
+
+    def rows_of(self, picture: int) -> Int32:
+        """The picture's rows, region 0 first."""
+        return self.picture_rows[(self.row_ends[picture - 1] if picture else 0) : self.row_ends[picture]]
+
+    def first_rows(self) -> Int32:
+        """int32[n]: the row of each picture's region 0."""
+        return self.picture_rows[starts(self.row_ends)]
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Name to array, as they are stored."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def starts(ends: Int64) -> Int64:
+    """Where each run begins, from where each ends."""
+    begins = np.empty_like(ends)
+    begins[:1] = 0
+    begins[1:] = ends[:-1]
+    return begins
+
+
+def take_runs(ends: Int64, wanted: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], Int64]:
+    """Positions of the elements of the wanted runs, run after run, and the ends of these runs."""
+    begins = starts(ends)[wanted]
+    lengths = ends[wanted] - begins
+    new_ends = np.cumsum(lengths)
+    total = int(new_ends[-1]) if len(new_ends) else 0
+    positions = np.arange(total) + np.repeat(begins - starts(new_ends), lengths)
+    return positions, new_ends
+
+
+def text_key(text: str) -> int:
+    """64 bits of BLAKE2b; the same on every machine, since it is stored."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+_repeated_text_key = lru_cache(maxsize=16_384)(text_key)
+
+
+def term_key(field: str, value: Value) -> int:
+    """The key of a term: true, 1 and "1" differ, 1 and 1.0 do not."""
+    kind = "b" if isinstance(value, bool) else "s" if isinstance(value, str) else "n"
+    return _repeated_text_key(f"{field}\0{kind}{value if kind != 'n' else float(value).hex()}")
+
+
+def domain_of(source_url: str) -> str:
+    """The host of a URL in lower case; empty when there is none."""
+    try:
+        return urlsplit(source_url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def picture_keys(payload: Payload) -> tuple[int, int, int]:
+    """owner, source, source_domain."""
+    return (
+        _repeated_text_key(payload.owner),
+        text_key(payload.source_url),
+        _repeated_text_key(domain_of(payload.source_url)),
+    )
+
+
+def terms_of(payload: Payload) -> Iterator[tuple[int, int, float]]:
+    """key, field, number of each tag and of each attribute that is text, a number or a truth value."""
+    tags = _repeated_text_key("tags")
+    for tag in dict.fromkeys(payload.tags):
+        yield term_key("tags", tag), tags, np.nan
+    for name, value in payload.attributes.items():
+        field = ATTRIBUTES + name
+        if isinstance(value, str | bool):
+            yield term_key(field, value), _repeated_text_key(field), np.nan
+        elif isinstance(value, int | float) and abs(value) < 1e308:
+            yield term_key(field, value), _repeated_text_key(field), float(value)
+
+
+class Growing:
+    """An array that only grows: views taken before stay valid, since what they show is never written again."""
+
+    __slots__ = ("_array", "_size")
+
+    def __init__(self, dtype: npt.DTypeLike, width: int | None = None) -> None:
+        self._array: npt.NDArray[Any] = np.empty(256 if width is None else (256, width), dtype)
+        self._size = 0
+
+    def extend(self, values: npt.ArrayLike, count: int) -> None:
+        wanted = self._size + count
+        if wanted > len(self._array):
+            grown = np.empty((max(wanted, 2 * len(self._array)), *self._array.shape[1:]), self._array.dtype)
+            grown[: self._size] = self._array[: self._size]
+            self._array = grown
+        self._array[self._size : wanted] = values
+        self._size = wanted
+
+    def view(self) -> npt.NDArray[Any]:
+        return self._array[: self._size]
+
+    def __len__(self) -> int:
+        return self._size
+
+
+PayloadBytes: TypeAlias = Callable[[int], bytes]
+"""Picture position to the bytes of its payload (omma.v1.Payload)."""
+
+
+def decode_payloads(read: PayloadBytes, pictures: Sequence[int]) -> tuple[Payload, ...]:
+    """Payloads of the pictures at these positions."""
+    return tuple(payload_from_wire(types_pb2.Payload.FromString(read(picture))) for picture in pictures)

@@ -1,0 +1,190 @@
+"""The head: recent rows as float16 in memory, in lists of the codebook's coarse centroids, or one list before it."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from omma.records import VectorRecord, payload_to_wire
+from omma.vectors import Float16, Float32, Int64
+from services.nn_shard.engine.codebook import Codebook
+from services.nn_shard.engine.columns import Columns, Growing, picture_keys, terms_of
+from services.nn_shard.engine.latch import Latch
+from services.nn_shard.engine.lists import Faiss, Float16Lists
+from services.nn_shard.engine.part import Part
+
+Ints: TypeAlias = npt.NDArray[np.integer[Any]]
+_ALL_IN_ONE = np.zeros((1, 1), np.int64)
+
+
+class Head:
+    """Grows by `append` (writer thread); parts taken before do not see what came after. A store, as segments are."""
+
+    encoded = False
+    list_sizes = None
+
+    def __init__(self, dim: int, codebook: Codebook | None) -> None:
+        self.name = uuid.uuid4().hex
+        self.codebook = codebook
+        self._dim = dim
+        self._scanner = Float16Lists(dim, codebook.nlist if codebook else 1)
+        self._latch = Latch()
+        self._columns = {
+            "ids": Growing(np.int64), "versions": Growing(np.int64), "tenants": Growing(np.uint32),
+            "phashes": Growing(np.uint64), "created_at": Growing(np.int64), "width": Growing(np.int32),
+            "height": Growing(np.int32), "owner": Growing(np.uint64), "source": Growing(np.uint64),
+            "source_domain": Growing(np.uint64), "term_ends": Growing(np.int64), "term_keys": Growing(np.uint64),
+            "term_fields": Growing(np.uint64), "term_numbers": Growing(np.float64), "row_ends": Growing(np.int64),
+            "picture_rows": Growing(np.int32), "row_pictures": Growing(np.int32), "regions": Growing(np.uint16),
+            "boxes": Growing(np.int32, 4),
+        }  # fmt: skip
+        self._row_list = Growing(np.int64)
+        self._row_offset = Growing(np.int64)
+        self._payloads: list[bytes] = []
+        self._position: dict[int, int] = {}
+        self.deletes: dict[int, int] = {}
+        self.tenants: list[str] = []
+        self.max_regions = 1
+
+    def __len__(self) -> int:
+        return len(self._row_list)
+
+    @property
+    def lists(self) -> Int64 | None:
+        return None if self.codebook is None else self._row_list.view()
+
+    def bury(self, image_id: int, version: int) -> None:
+        """Remember a delete."""
+        self.deletes[image_id] = version
+
+    def append(self, records: Sequence[VectorRecord]) -> None:
+        """Add pictures, each id once. Vectors have been checked."""
+        if not records:
+            return
+        first, first_row = len(self._payloads), len(self)
+        regions = [len(record.vectors) for record in records]
+        vectors = np.ascontiguousarray(np.concatenate([record.vectors for record in records]))
+        self._append_rows(vectors, first_row)
+        keys = np.array([picture_keys(record.payload) for record in records], np.uint64)
+        terms = [list(terms_of(record.payload)) for record in records]
+        flat = [term for of_picture in terms for term in of_picture]
+        count, rows = len(records), len(vectors)
+        add = self._extend
+        add("ids", [record.image_id for record in records], count)
+        add("versions", [record.version for record in records], count)
+        add("tenants", [self._tenant(record.tenant) for record in records], count)
+        add("phashes", np.array([record.phash for record in records], np.uint64), count)
+        add("created_at", [record.payload.created_at_ms for record in records], count)
+        add("width", [record.payload.width for record in records], count)
+        add("height", [record.payload.height for record in records], count)
+        for column, name in enumerate(("owner", "source", "source_domain")):
+            add(name, keys[:, column], count)
+        add("term_ends", len(self._columns["term_keys"]) + np.cumsum([len(t) for t in terms]), count)
+        add("term_keys", np.array([term[0] for term in flat], np.uint64), len(flat))
+        add("term_fields", np.array([term[1] for term in flat], np.uint64), len(flat))
+        add("term_numbers", [term[2] for term in flat], len(flat))
+        add("row_ends", first_row + np.cumsum(regions), count)
+        add("picture_rows", np.arange(first_row, first_row + rows), rows)
+        add("row_pictures", np.repeat(np.arange(first, first + count), regions), rows)
+        add("regions", np.concatenate([np.arange(n) for n in regions]), rows)
+        add("boxes", np.concatenate([_boxes(record) for record in records]), rows)
+        self._payloads.extend(payload_to_wire(record.payload).SerializeToString() for record in records)
+        self._position.update((record.image_id, first + at) for at, record in enumerate(records))
+        self.max_regions = max(self.max_regions, *regions)
+
+    def columns(self) -> Columns:
+        """Everything appended so far; what is appended later does not show."""
+        return Columns(**{name: column.view() for name, column in self._columns.items()})
+
+    def grown(self, before: Part | None) -> Part:
+        """The part after an append: `before`, with the rows that are new since all live."""
+        columns = self.columns()
+        rows, pictures = len(columns.row_pictures), len(columns.ids)
+        if before is None:
+            return Part(self, columns, _bits(rows), rows, pictures)
+        # The head always has live bits: they also keep a scan from seeing rows that came after its part.
+        live = _bits(rows)
+        if before.live is not None and before.rows:
+            kept = before.rows >> 3
+            live[:kept] = before.live[:kept]
+            if before.rows & 7:
+                live[kept] = (live[kept] & (0xFF << (before.rows & 7) & 0xFF)) | (
+                    before.live[kept] & ((1 << (before.rows & 7)) - 1)
+                )
+        new_rows, new_pictures = rows - before.rows, pictures - len(before.columns.ids)
+        return Part(self, columns, live, before.live_rows + new_rows, before.live_pictures + new_pictures)
+
+    def payload(self, picture: int) -> bytes:
+        return self._payloads[picture]
+
+    def vectors(self, rows: Ints) -> Float16:
+        lists, offsets = self._row_list.view()[rows].tolist(), self._row_offset.view()[rows].tolist()
+        found = np.empty((len(rows), self._dim), np.float16)
+        read, size = self._scanner.lists.get_single_code, 2 * self._dim
+        with self._latch.reading():
+            for at, (key, offset) in enumerate(zip(lists, offsets, strict=True)):
+                found[at] = faiss.rev_swig_ptr(read(key, offset), size).view(np.float16)
+        return found
+
+    def scan(self, queries: Float32, count: int, keys: Int64 | None, selector: Faiss | None) -> tuple[Float32, Int64]:
+        if self.codebook is None:
+            keys = np.repeat(_ALL_IN_ONE, len(queries), 0)
+        elif keys is None:
+            keys = np.repeat(np.arange(self.codebook.nlist)[None], len(queries), 0)
+        parameters = faiss.SearchParametersIVF(nprobe=keys.shape[1], sel=selector)
+        with self._latch.reading():
+            return self._scanner.search(queries, count, keys, parameters)
+
+    def locate(self, ids: Int64) -> Int64:
+        find = self._position.get
+        return np.array([find(image_id, -1) for image_id in ids.tolist()], np.int64)
+
+    def buried(self, ids: Int64) -> Int64:
+        find = self.deletes.get
+        return np.array([find(image_id, -1) for image_id in ids.tolist()], np.int64)
+
+    def _append_rows(self, vectors: Float16, first_row: int) -> None:
+        count = len(vectors)
+        keys = np.zeros(count, np.int64)
+        if self.codebook is not None:
+            keys = self.codebook.assign(self.codebook.rotate(vectors.astype(np.float32)), 1)[0][:, 0]
+        order = np.argsort(keys, kind="stable")
+        numbers = np.ascontiguousarray(first_row + order)
+        codes = vectors[order].view(np.uint8)
+        offsets = np.empty(count, np.int64)
+        lists, pointer = self._scanner.lists, faiss.swig_ptr
+        unique, begins = np.unique(keys[order], return_index=True)
+        ends = [*begins[1:].tolist(), count]
+        with self._latch.writing():
+            for key, begin, end in zip(unique.tolist(), begins.tolist(), ends, strict=True):
+                at = lists.add_entries(key, end - begin, pointer(numbers[begin:]), pointer(codes[begin:]))
+                offsets[order[begin:end]] = np.arange(at, at + end - begin)
+        self._row_list.extend(keys, count)
+        self._row_offset.extend(offsets, count)
+
+    def _extend(self, name: str, values: npt.ArrayLike, count: int) -> None:
+        self._columns[name].extend(values, count)
+
+    def _tenant(self, tenant: str) -> int:
+        try:
+            return self.tenants.index(tenant)
+        except ValueError:
+            self.tenants.append(tenant)
+            return len(self.tenants) - 1
+
+
+def _bits(rows: int) -> npt.NDArray[np.uint8]:
+    """`rows` ones, and zeros after them."""
+    bits = np.full((rows + 7) >> 3, 255, np.uint8)
+    if rows & 7:
+        bits[-1] = (1 << (rows & 7)) - 1
+    return bits
+
+
+def _boxes(record: VectorRecord) -> npt.NDArray[np.int32]:
+    boxes = np.zeros((len(record.vectors), 4), np.int32)
+    boxes[: len(record.boxes)] = record.boxes[: len(boxes)]
+    return boxes

@@ -1,0 +1,104 @@
+"""Which rows of a part a search may answer with: tenant, filter and regions as bits, or as few rows."""
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+
+from omma.vectors import Int64
+from services.nn_shard.engine.bytebound import ByteBound
+from services.nn_shard.engine.columns import Bools
+from services.nn_shard.engine.filtering import pictures_kept
+from services.nn_shard.engine.lists import Faiss
+from services.nn_shard.engine.options import SearchOptions
+from services.nn_shard.engine.part import Bits, Part, row_bits
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """count: rows selected, live or not. rows: their numbers, rising, when they are few; otherwise bits of all rows, and
+    lists: bool[nlist], the lists that hold one. Neither: every row.
+    """
+
+    count: int
+    rows: Int64 | None = None
+    bits: Bits | None = None
+    lists: Bools | None = None
+
+    @property
+    def bytes(self) -> int:
+        return 256 + sum(array.nbytes for array in (self.rows, self.bits, self.lists) if array is not None)
+
+
+class Selector:
+    """Finds selections, and keeps those of sealed segments, whose rows never change."""
+
+    def __init__(self, few_rows: int, cache_bytes: int) -> None:
+        self._few_rows = few_rows
+        self._cache: ByteBound[Selection] = ByteBound(cache_bytes)
+
+    def select(self, part: Part, options: SearchOptions) -> Selection | None:
+        """None when the part has no row of this kind. A repeated filter costs 2 us a segment, a new one 1 ms a million."""
+        tenants = part.store.tenants
+        one_tenant = len(tenants) == 1
+        whole_only = not options.use_crops and part.store.max_regions > 1
+        if one_tenant and tenants[0] != options.tenant:
+            return None
+        if one_tenant and options.filter is None and not whole_only:
+            return Selection(part.rows)
+        # A head's rows change under its name: the number of rows is part of the key.
+        key = (part.store.name, part.rows, options.tenant, options.filter, whole_only)
+        found = self._cache.get(key)
+        if found is None:
+            found = self._evaluate(part, options, whole_only)
+            self._cache.put(key, found, found.bytes)
+        return found if found.count else None
+
+    def _evaluate(self, part: Part, options: SearchOptions, whole_only: bool) -> Selection:
+        columns, tenants = part.columns, part.store.tenants
+        if options.tenant not in tenants:
+            return Selection(0)
+        kept = np.ones(len(columns.ids), np.bool_)
+        if len(tenants) > 1:
+            kept = columns.tenants == tenants.index(options.tenant)
+        if options.filter is not None:
+            kept = kept & pictures_kept(options.filter, columns)
+        mask: Bools = kept[columns.row_pictures]
+        if whole_only:
+            mask &= columns.regions == 0
+        count = int(np.count_nonzero(mask))
+        if count <= self._few_rows:
+            return Selection(count, rows=np.flatnonzero(mask))
+        return Selection(count, bits=np.packbits(mask, bitorder="little"), lists=_lists_with(part, mask))
+
+
+def _lists_with(part: Part, mask: Bools) -> Bools | None:
+    sizes = part.store.list_sizes
+    if sizes is None:
+        return None
+    before = np.concatenate([[0], np.cumsum(mask)])
+    ends = np.cumsum(sizes)
+    some: Bools = before[ends] > before[ends - sizes]
+    return some
+
+
+def live_rows(part: Part, rows: Int64) -> Int64:
+    """Those of the rows that are live."""
+    return rows if part.live is None else rows[row_bits(part.live, rows)]
+
+
+def parameters(part: Part, selection: Selection, probes: int) -> Faiss | None:
+    """FAISS parameters that let only live selected rows pass; None when every row does. Kept with the part."""
+    if selection.bits is None and part.live is None:
+        return None
+    key = (id(selection) if selection.bits is not None else None, probes)
+    found = part.cache.get(key)
+    if found is None:
+        bits = part.live if selection.bits is None else selection.bits
+        if part.live is not None and selection.bits is not None:
+            bits = part.live & selection.bits
+        chosen = faiss.IDSelectorBitmap(bits)
+        # The selection is held as well: its id is the key, and must not be given to another.
+        found = faiss.SearchParametersIVF(nprobe=probes, sel=chosen), chosen, bits, selection
+        part.cache.put(key, found, 1_024 + (0 if bits is part.live else bits.nbytes))
+    return found[0]

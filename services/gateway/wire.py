@@ -124,7 +124,8 @@ def _vector(message: types_pb2.Vectors) -> Float32:
     rows = from_wire(message)
     if len(rows) != 1:
         raise InvalidQuery(f"One vector is sought at a time, not {len(rows)}.", field="vector")
-    return rows[0].astype(np.float32)
+    vector: Float32 = rows[0].astype(np.float32)
+    return vector
 
 
 def _region(box: types_pb2.Box) -> Region:

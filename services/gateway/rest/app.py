@@ -20,14 +20,14 @@ from services.gateway.settings import GatewaySettings
 _ABOUT = "Finds pictures by picture, by a crop of a picture, or by words. Errors are `application/problem+json`."
 
 
-def create_app(
+def create_app(  # noqa: PLR0917  called where a process is composed, once
     search: SearchCore,
     pictures: PictureCore,
     impressions: Impressions,
-    *,
     authenticator: Authenticator,
     health: Health,
     settings: GatewaySettings,
+    *,
     metrics_open: bool,
 ) -> FastAPI:
     """metrics_open: /metrics without a key, for a loopback address. The cores' owner runs and closes them."""

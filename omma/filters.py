@@ -73,13 +73,18 @@ def parse_filter(source: str | dict[str, Any] | None) -> Filter | None:
         if len(source) > MAX_CHARACTERS:
             raise TooLarge(f"A filter has at most {MAX_CHARACTERS} characters.", field="filter", limit=MAX_CHARACTERS)
         source = _from_json(source)
-    builder = _Builder()
-    return builder.build(source, depth=1)
+    filter = _Builder().build(source, depth=1)
+    # Also of one that came parsed, and so that a shard, which is sent the canonical text, never refuses it.
+    if len(canonical(filter)) > MAX_CHARACTERS:
+        raise TooLarge(f"A filter has at most {MAX_CHARACTERS} characters.", field="filter", limit=MAX_CHARACTERS)
+    return filter
 
 
 def canonical(filter: Filter | None) -> str:
     """JSON text that parses back to an equal filter; empty for None. Equal filters give equal text."""
-    return "" if filter is None else json.dumps(_to_json(filter), sort_keys=True, separators=(",", ":"))
+    if filter is None:
+        return ""
+    return json.dumps(_to_json(filter), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _from_json(text: str) -> Any:
@@ -104,8 +109,10 @@ class _Builder:
             raise InvalidQuery(f"A filter nests at most {MAX_DEPTH} deep.", field="filter", limit=MAX_DEPTH)
         if not isinstance(node, dict) or not node:
             raise InvalidQuery('A filter is a JSON object such as {"owner": "ann"}.', field="filter")
-        parts = tuple(self._entry(key, value, depth) for key, value in sorted(node.items()))
-        return parts[0] if len(parts) == 1 else And(parts)
+        if len(node) == 1:
+            [(key, value)] = node.items()
+            return self._entry(key, value, depth)
+        return And(tuple(self.build({key: value}, depth + 1) for key, value in sorted(node.items())))
 
     def _entry(self, key: str, value: Any, depth: int) -> Filter:
         if key in ("and", "or"):
@@ -122,6 +129,7 @@ class _Builder:
 
 
 def _term(field: str, value: Any) -> Filter:
+    _require_utf8(field)
     if not (field in TEXT_FIELDS or field in NUMBER_FIELDS or _is_attribute(field)):
         known = ", ".join(sorted(TEXT_FIELDS | NUMBER_FIELDS))
         raise InvalidQuery(f"{field[:80]!r} is no field; there are {known}, attributes.<name>.", field="filter")
@@ -131,7 +139,9 @@ def _term(field: str, value: Any) -> Filter:
         values = value["in"]
         if not isinstance(values, list) or not 0 < len(values) <= MAX_IN_VALUES:
             raise InvalidQuery(f"'in' takes a list of 1 to {MAX_IN_VALUES} values.", field="filter")
-        return AnyOf(field, tuple(sorted({_value(field, one) for one in values}, key=_sort_key)))
+        # By type too: true and 1 are equal in Python and not in JSON.
+        distinct = {_sort_key(value): value for value in (_value(field, one) for one in values)}
+        return AnyOf(field, tuple(distinct[key] for key in sorted(distinct)))
     if value and set(value) <= _BOUNDS and field not in TEXT_FIELDS:
         return _between(field, value)
     raise InvalidQuery(f'{field!r} takes a value, {{"in": […]}} or, for numbers, gte, gt, lte, lt.', field="filter")
@@ -158,7 +168,7 @@ def _value(field: str, value: Any) -> Value:
     if field in NUMBER_FIELDS:
         return _number(field, value)
     if isinstance(value, str):
-        return value
+        return _require_utf8(value)
     if field in TEXT_FIELDS or not isinstance(value, int | float):
         raise InvalidQuery(f"{field!r} takes text.", field="filter")
     return value if isinstance(value, bool) else _number(field, value)
@@ -172,8 +182,10 @@ def _number(field: str, value: Any) -> float:
     try:
         number = float(value)
     except OverflowError:
-        raise InvalidQuery(f"{field!r} takes a number that fits 64 bits.", field="filter") from None
-    return number
+        number = math.inf
+    if not math.isfinite(number):
+        raise InvalidQuery(f"{field!r} takes a number that fits 64 bits.", field="filter")
+    return number + 0.0  # -0 is 0
 
 
 def _milliseconds(text: str) -> float:
@@ -184,8 +196,21 @@ def _milliseconds(text: str) -> float:
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000
 
 
+def _require_utf8(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidQuery("The filter has half a character (a lone surrogate).", field="filter") from None
+    return text
+
+
 def _sort_key(value: Value) -> tuple[str, str]:
     return type(value).__name__, repr(value)
+
+
+def _short(value: Value) -> Value:
+    """A whole number without its `.0`."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _to_json(filter: Filter) -> dict[str, Any]:
@@ -197,11 +222,12 @@ def _to_json(filter: Filter) -> dict[str, Any]:
         case Not(part):
             return {"not": _to_json(part)}
         case AnyOf(field, values):
-            return {field: values[0] if len(values) == 1 else {"in": list(values)}}
+            written = [_short(value) for value in values]
+            return {field: written[0] if len(written) == 1 else {"in": written}}
         case Between(field, low, high, low_open, high_open):
-            bounds: dict[str, float] = {}
+            bounds: dict[str, Value] = {}
             if low != -math.inf:
-                bounds["gt" if low_open else "gte"] = low
+                bounds["gt" if low_open else "gte"] = _short(low)
             if high != math.inf:
-                bounds["lt" if high_open else "lte"] = high
+                bounds["lt" if high_open else "lte"] = _short(high)
             return {field: bounds}

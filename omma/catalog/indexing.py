@@ -1,0 +1,129 @@
+"""What the outbox and the indexer tell the catalog about pictures."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import and_, bindparam, func, select, update
+
+from omma.catalog.database import Database
+from omma.catalog.interface import Embedded, PictureState
+from omma.catalog.schema import image_hash, image_spaces, images
+from omma.identity import ImageId, Sha256, Tenant, Version
+from omma.records import EventKind, ImageEvent
+
+
+class Indexing:
+    """The catalog's calls about events and vectors; see omma.catalog.interface.Catalog."""
+
+    _database: Database
+
+    async def mark_sent(self, events: Sequence[ImageEvent]) -> None:
+        if not events:
+            return
+        statement = (
+            update(images)
+            .where(images.c.id == bindparam("at_id"), images.c.sent_version < bindparam("sent"))
+            .values(sent_version=bindparam("sent"))
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(statement, [{"at_id": event.image_id, "sent": event.version} for event in events])
+
+    async def unsent(self, limit: int) -> list[ImageEvent]:
+        columns = images.c
+        query = (
+            select(columns.id, columns.version, columns.tenant_id, columns.unsent_kind)
+            .where(columns.sent_version < columns.version)
+            .order_by(columns.changed_at, columns.id)
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return [ImageEvent(ImageId(i), Version(v), Tenant(tenant), EventKind(kind)) for i, v, tenant, kind in found]
+
+    async def record_embedded(self, space: str, embedded: Sequence[Embedded]) -> None:
+        by_id = {one.image_id: one for one in embedded}
+        columns = images.c
+        query = (
+            select(columns.id, columns.version, columns.tenant_id, columns.sha256)
+            .where(self._database.dialect.among(columns.id, list(by_id)), columns.state != PictureState.DELETED)
+            .order_by(columns.id)
+            .with_for_update()
+        )
+        async with self._database.writing() as connection:
+            found = (await connection.execute(query)).all()
+            current = [
+                (by_id[i], tenant, sha256) for i, version, tenant, sha256 in found if by_id[i].version == version
+            ]
+            if not current:
+                return
+            await connection.execute(
+                update(images)
+                .where(columns.id == bindparam("at_id"))
+                .values(width=bindparam("w"), height=bindparam("h"), state=PictureState.INDEXED, reason=""),
+                [{"at_id": one.image_id, "w": one.width, "h": one.height} for one, _, _ in current],
+            )
+            await connection.execute(self._upsert_hash(), [_hash_row(one, tenant) for one, tenant, _ in current])
+            await connection.execute(
+                self._upsert_space(), [_space_row(space, one, tenant, sha256) for one, tenant, sha256 in current]
+            )
+
+    async def record_dead(self, image_id: ImageId, version: Version, reason: str) -> None:
+        live = images.c.state != PictureState.DELETED
+        statement = (
+            update(images)
+            .where(images.c.id == image_id, images.c.version == version, live)
+            .values(state=PictureState.DEAD, reason=reason)
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(statement)
+
+    async def embedded_with(self, space: str, sha256s: Collection[Sha256]) -> dict[Sha256, ImageId]:
+        same_row = and_(images.c.tenant_id == image_spaces.c.tenant_id, images.c.id == image_spaces.c.image_id)
+        query = (
+            select(image_spaces.c.sha256, func.min(image_spaces.c.image_id))
+            .join(images, same_row)
+            .where(image_spaces.c.space == space)
+            .where(self._database.dialect.among(image_spaces.c.sha256, list(sha256s)))
+            # A row whose bytes changed has vectors of the old ones until it is embedded again.
+            .where(images.c.sha256 == image_spaces.c.sha256)
+            .where(images.c.state.in_((PictureState.PENDING, PictureState.INDEXED)))
+            .group_by(image_spaces.c.sha256)
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return {Sha256(sha256): ImageId(image_id) for sha256, image_id in found}
+
+    async def counts(self) -> dict[str, int]:
+        by_state = select(images.c.state, func.count()).group_by(images.c.state)
+        unsent = select(func.count()).select_from(images).where(images.c.sent_version < images.c.version)
+        async with self._database.reading() as connection:
+            found = (await connection.execute(by_state)).all()
+            waiting = (await connection.execute(unsent)).scalar_one()
+        return {state.value: 0 for state in PictureState} | {row[0]: row[1] for row in found} | {"unsent": waiting}
+
+    def _upsert_hash(self) -> Any:
+        insert = self._database.dialect.insert(image_hash)
+        return insert.on_conflict_do_update(
+            index_elements=["tenant_id", "image_id"], set_={"phash": insert.excluded.phash}
+        )
+
+    def _upsert_space(self) -> Any:
+        insert = self._database.dialect.insert(image_spaces)
+        return insert.on_conflict_do_update(
+            index_elements=["tenant_id", "space", "image_id"],
+            set_={"version": insert.excluded.version, "sha256": insert.excluded.sha256},
+        )
+
+
+def _hash_row(one: Embedded, tenant: str) -> dict[str, Any]:
+    return {"tenant_id": tenant, "image_id": one.image_id, "phash": one.phash.to_bytes(8, "big")}
+
+
+def _space_row(space: str, one: Embedded, tenant: str, sha256: str) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant,
+        "space": space,
+        "image_id": one.image_id,
+        "version": one.version,
+        "sha256": sha256,
+    }

@@ -1,0 +1,81 @@
+"""What people did with results, and the keys they sign in with."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import select, update
+
+from omma.catalog import schema
+from omma.catalog.database import Database
+from omma.catalog.interface import ApiKey, Interaction, Role
+from omma.catalog.schema import api_keys
+from omma.errors import Absent, ConcurrentWrite, InvalidQuery
+from omma.identity import Tenant
+
+
+class People:
+    """The catalog's calls about interactions and keys; see omma.catalog.interface.Catalog."""
+
+    _database: Database
+
+    async def add_interactions(self, interactions: Sequence[Interaction]) -> None:
+        if not interactions:
+            return
+        values = [
+            {
+                "tenant_id": one.tenant,
+                "user_id": one.user_id,
+                "query_image_id": one.query_image_id,
+                "displayed_image_id": one.displayed_image_id,
+                "rank": one.rank,
+                "type": one.type.value,
+                "ts": one.ts_ms,
+                "query_id": one.query_id,
+            }
+            for one in interactions
+        ]
+        async with self._database.writing() as connection:
+            await connection.execute(
+                self._database.dialect.insert(schema.interactions).on_conflict_do_nothing(), values
+            )
+
+    async def add_api_key(self, key: ApiKey) -> None:
+        insert = self._database.dialect.insert(api_keys).on_conflict_do_nothing().returning(api_keys.c.hash)
+        values = {
+            "hash": key.hash,
+            "name": key.name,
+            "tenant_id": key.tenant,
+            "role": key.role.value,
+            "created_at": key.created_at_ms,
+            "revoked": key.revoked,
+        }
+        async with self._database.writing() as connection:
+            if (await connection.execute(insert, values)).first() is None:
+                raise ConcurrentWrite("This API key exists already.", field="key")
+
+    async def api_keys(self) -> list[ApiKey]:
+        query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.hash)
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).mappings().all()
+        return [
+            ApiKey(
+                hash=row["hash"],
+                name=row["name"],
+                tenant=Tenant(row["tenant_id"]),
+                role=Role(row["role"]),
+                created_at_ms=row["created_at"],
+                revoked=row["revoked"],
+            )
+            for row in found
+        ]
+
+    async def revoke_api_key(self, hash_prefix: str) -> ApiKey:
+        fitting = [key for key in await self.api_keys() if hash_prefix and key.hash.startswith(hash_prefix)]
+        if not fitting:
+            raise Absent(f"There is no API key {hash_prefix[:80]!r}.", field="key")
+        if len(fitting) > 1:
+            raise InvalidQuery(f"{len(fitting)} API keys start with {hash_prefix!r}; give more of it.", field="key")
+        (key,) = fitting
+        async with self._database.writing() as connection:
+            await connection.execute(update(api_keys).where(api_keys.c.hash == key.hash).values(revoked=True))
+        return replace(key, revoked=True)

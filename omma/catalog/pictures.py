@@ -1,0 +1,178 @@
+"""Rows of pictures: made, changed, deleted, read."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omma.catalog import rows
+from omma.catalog.database import Database
+from omma.catalog.interface import NewPicture, Page, Picture, PictureChange, PictureState, ReferencedFile, Upserted
+from omma.catalog.schema import image_hash, image_spaces, images
+from omma.catalog.where import where
+from omma.errors import Absent, InvalidQuery
+from omma.filters import Filter
+from omma.identity import MAX_IMAGE_ID, ImageId, Sha256, Tenant
+
+_LIVE: Final = images.c.state != PictureState.DELETED
+_FILES_AT_ONCE: Final = 2_000
+
+
+class Pictures:
+    """The catalog's calls about pictures; see omma.catalog.interface.Catalog."""
+
+    _database: Database
+
+    async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture]) -> list[Upserted]:
+        wanted = {picture.key: picture for picture in pictures}
+        now_ms = self._database.now_ms()
+        async with self._database.writing() as connection:
+            stored = await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(wanted)))
+            new = [picture for key, picture in sorted(wanted.items()) if key not in stored]
+            answers = await self._insert(connection, [rows.created(tenant, picture, now_ms) for picture in new])
+            late = [picture.key for picture in new if picture.key not in answers]
+            if late:
+                # Another writer made these rows between our look and our insert.
+                stored |= await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(late)))
+            rewrites = {key: rows.upserted(row, wanted[key], now_ms) for key, row in stored.items()}
+            await self._rewrite(connection, [(stored[key], rewrite) for key, rewrite in rewrites.items()])
+        answers |= {key: rows.answer(stored[key], rewrite) for key, rewrite in rewrites.items()}
+        return [answers[picture.key] for picture in pictures]
+
+    async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
+        async with self._database.writing() as connection:
+            found = await self._locked(
+                connection, and_(images.c.tenant_id == tenant, images.c.id == _id(image_id), _LIVE)
+            )
+            if not found:
+                raise _absent(image_id)
+            (stored,) = found.values()
+            rewrite = rows.patched(stored, change, self._database.now_ms())
+            await self._rewrite(connection, [(stored, rewrite)])
+        return rows.answer(stored, rewrite)
+
+    async def delete(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
+        now_ms = self._database.now_ms()
+        async with self._database.writing() as connection:
+            found = await self._locked(connection, and_(images.c.tenant_id == tenant, self._id_in(image_ids), _LIVE))
+            by_id = {stored.picture.id: stored for stored in found.values()}
+            gone = [by_id[image_id] for image_id in dict.fromkeys(image_ids) if image_id in by_id]
+            rewritten = [(stored, rows.deleted(stored, now_ms)) for stored in gone]
+            await self._rewrite(connection, rewritten)
+            for table in (image_hash, image_spaces):
+                ids = self._database.dialect.among(table.c.image_id, list(by_id))
+                await connection.execute(delete(table).where(table.c.tenant_id == tenant, ids))
+        return [rows.answer(stored, rewrite) for stored, rewrite in rewritten]
+
+    async def picture(self, tenant: Tenant, image_id: ImageId) -> Picture:
+        query = rows.select_pictures().where(images.c.tenant_id == tenant, images.c.id == _id(image_id), _LIVE)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        if row is None:
+            raise _absent(image_id)
+        return rows.stored_picture(row).picture
+
+    async def pictures(self, image_ids: Collection[ImageId]) -> dict[ImageId, Picture]:
+        query = rows.select_pictures().where(self._id_in(image_ids))
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).mappings().all()
+        pictures = [rows.stored_picture(row).picture for row in found]
+        return {picture.id: picture for picture in pictures}
+
+    async def list_pictures(self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int) -> Page:
+        if limit < 1:
+            raise InvalidQuery("A page has at least one picture.", field="limit", limit=1)
+        matching = [images.c.tenant_id == tenant, _LIVE]
+        if filter is not None:
+            matching.append(where(filter, self._database.dialect))
+        after = images.c.id > _from_cursor(cursor)
+        query = rows.select_pictures().where(*matching, after).order_by(images.c.id).limit(limit + 1)
+        async with self._database.reading() as connection:
+            count = (await connection.execute(select(func.count()).select_from(images).where(*matching))).scalar_one()
+            found = (await connection.execute(query)).mappings().all()
+        page = tuple(rows.stored_picture(row).picture for row in found[:limit])
+        return Page(page, count, _to_cursor(page[-1].id) if len(found) > limit else None)
+
+    async def referenced_files(self, tenant: Tenant, key_prefix: str) -> AsyncIterator[ReferencedFile]:
+        columns = images.c
+        query = (
+            select(columns.id, columns.key, columns.sha256, columns.bytes, columns.mtime_ns)
+            # Not LIKE: SQLite's knows no case, and a prefix may hold its wildcards.
+            .where(columns.tenant_id == tenant, func.substr(columns.key, 1, len(key_prefix)) == key_prefix)
+            .where(columns.mtime_ns.is_not(None), _LIVE)
+            .order_by(columns.id)
+            .limit(_FILES_AT_ONCE)
+        )
+        last = 0
+        while True:
+            async with self._database.reading() as connection:
+                found = (await connection.execute(query.where(columns.id > last))).all()
+            for image_id, key, sha256, size, mtime_ns in found:
+                last = image_id
+                yield ReferencedFile(ImageId(image_id), key, Sha256(sha256), size, mtime_ns)
+            if len(found) < _FILES_AT_ONCE:
+                return
+
+    def _key_in(self, keys: Iterable[str]) -> ColumnElement[bool]:
+        return self._database.dialect.among(images.c.key, list(keys))
+
+    def _id_in(self, image_ids: Iterable[ImageId]) -> ColumnElement[bool]:
+        return self._database.dialect.among(images.c.id, list(image_ids))
+
+    async def _locked(
+        self, connection: AsyncConnection, condition: ColumnElement[bool]
+    ) -> dict[str, rows.StoredPicture]:
+        """The rows by key, held until the transaction ends; in the order of ids, so that two writers never cross."""
+        query = rows.select_pictures().where(condition).order_by(images.c.id).with_for_update(of=images)
+        found = (await connection.execute(query)).mappings().all()
+        stored = [rows.stored_picture(row) for row in found]
+        return {one.picture.key: one for one in stored}
+
+    async def _insert(self, connection: AsyncConnection, new: list[dict[str, Any]]) -> dict[str, Upserted]:
+        """Answers by key, of the rows that were not there."""
+        if not new:
+            return {}
+        insert = (
+            self._database.dialect.insert(images)
+            .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
+            .returning(images.c.id, images.c.key, images.c.version, images.c.tenant_id)
+        )
+        made = (await connection.execute(insert, new)).mappings().all()
+        return {row["key"]: rows.answer_created(row) for row in made}
+
+    async def _rewrite(
+        self, connection: AsyncConnection, rewritten: list[tuple[rows.StoredPicture, rows.Rewrite]]
+    ) -> None:
+        if rewritten:
+            statement = update(images).where(images.c.id == bindparam("at_id"))
+            await connection.execute(
+                statement, [{"at_id": stored.picture.id, **rewrite.values} for stored, rewrite in rewritten]
+            )
+
+
+def _id(image_id: int) -> int:
+    """An id that no row can have becomes 0, which none has either; a larger one would not fit the column."""
+    return image_id if 0 < image_id <= MAX_IMAGE_ID else 0
+
+
+def _absent(image_id: ImageId) -> Absent:
+    return Absent(f"There is no picture {image_id}.", field="id")
+
+
+def _to_cursor(last: ImageId) -> str:
+    return base64.urlsafe_b64encode(last.to_bytes(8, "big")).decode().rstrip("=")
+
+
+def _from_cursor(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    try:
+        last = base64.b64decode(cursor.encode("ascii") + b"=", altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        last = b""
+    if len(last) != 8 or last[0] & 0x80:
+        raise InvalidQuery(f"{cursor[:80]!r} is no cursor; take it from the page before.", field="cursor")
+    return int.from_bytes(last, "big")

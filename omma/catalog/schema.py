@@ -1,0 +1,174 @@
+"""The catalog's tables, for SQLite and PostgreSQL. migrations/ makes them; a test holds the two equal.
+
+Times are milliseconds since 1970, UTC. `tenant_id` is in every key of what belongs to a tenant.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# AUTOINCREMENT in SQLite exists for INTEGER only, which is 64 bits wide there.
+_Serial = BigInteger().with_variant(Integer(), "sqlite")
+_Json = JSON().with_variant(JSONB(), "postgresql")
+
+images: Final = Table(
+    "images",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("sent_version", BigInteger, nullable=False, comment="of the last event that is in the log"),
+    Column("unsent_kind", SmallInteger, nullable=False, comment="of the event of `version`: records.EventKind"),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, comment="catalog.PictureState"),
+    Column("reason", Text, nullable=False, comment="why it is dead"),
+    Column("sha256", Text, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, comment="of a referenced file"),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("tags", _Json, nullable=False),
+    Column("source_url", Text, nullable=False),
+    Column("source_domain", Text, nullable=False),
+    Column("attributes", _Json, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("tenant_id", "key"),
+    UniqueConstraint("tenant_id", "id"),
+    # A deleted id must never be given again: logs and snapshots remember it.
+    sqlite_autoincrement=True,
+)
+Index("ix_images_sha256", images.c.sha256)
+Index(
+    "ix_images_unsent",
+    images.c.changed_at,
+    images.c.id,
+    sqlite_where=images.c.sent_version < images.c.version,
+    postgresql_where=images.c.sent_version < images.c.version,
+)
+
+image_hash: Final = Table(
+    "image_hash",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("image_id", BigInteger, primary_key=True),
+    Column("phash", LargeBinary, nullable=False, comment="64 bits, big-endian"),
+    ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
+)
+
+image_spaces: Final = Table(
+    "image_spaces",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("space", Text, primary_key=True),
+    Column("image_id", BigInteger, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False, comment="of the bytes that the space has vectors of"),
+    ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
+)
+Index("ix_image_spaces_space_sha256", image_spaces.c.space, image_spaces.c.sha256)
+
+interactions: Final = Table(
+    "interactions",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("query_image_id", BigInteger, nullable=False, comment="0 when the query was no stored picture"),
+    Column("displayed_image_id", BigInteger, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("type", Text, nullable=False, comment="impression | click"),
+    Column("ts", BigInteger, nullable=False),
+    Column("query_id", Text, nullable=False),
+    # The log delivers at least once; the same interaction twice is one row.
+    UniqueConstraint(
+        "tenant_id",
+        "ts",
+        "user_id",
+        "query_id",
+        "query_image_id",
+        "displayed_image_id",
+        "rank",
+        "type",
+        name="uq_interactions_once",
+    ),
+)
+
+objects: Final = Table(
+    "objects",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("bucket", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("sequencer", Text, nullable=False, comment="orders the object's events"),
+    Column("image_id", BigInteger, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
+)
+
+spaces: Final = Table(
+    "spaces",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("dim", Integer, nullable=False),
+    Column("buckets", Integer, nullable=False),
+    Column("metric", Text, nullable=False),
+)
+
+indexes: Final = Table(
+    "indexes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("space", Text, nullable=False),
+    Column("factory", Text, nullable=False),
+    Column("shards", Integer, nullable=False),
+    Column("state", Text, nullable=False, comment="index.IndexState"),
+    Column("codebook", Text, comment="sha256; null while search is exact"),
+    ForeignKeyConstraint(["space"], ["spaces.id"]),
+)
+
+leases: Final = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+api_keys: Final = Table(
+    "api_keys",
+    metadata,
+    Column("hash", Text, primary_key=True, comment="sha256 of the secret"),
+    Column("name", Text, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked", Boolean, nullable=False),
+)

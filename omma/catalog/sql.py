@@ -1,0 +1,18 @@
+"""The catalog in SQL: one implementation for SQLite and PostgreSQL, a class a subject."""
+
+from omma.catalog.database import Database
+from omma.catalog.indexing import Indexing
+from omma.catalog.interface import Catalog
+from omma.catalog.people import People
+from omma.catalog.pictures import Pictures
+from omma.catalog.registry import Registry
+
+
+class SqlCatalog(Pictures, Indexing, Registry, People, Catalog):
+    """On a database whose schema is this version's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def close(self) -> None:
+        await self._database.close()

@@ -1,0 +1,105 @@
+"""The catalog on SQLite: its dialect, and how a file is opened."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, ColumnElement, Connection, Table, and_, event, func, literal, or_, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from omma.catalog.database import Database
+from omma.catalog.dialect import Bounds, Dialect
+from omma.catalog.interface import Catalog
+from omma.catalog.migrate import upgrade
+from omma.catalog.sql import SqlCatalog
+from omma.errors import OmmaError
+from omma.filters import Value
+from omma.sqlite_errors import BUSY_TIMEOUT_SECONDS, storage_error
+
+_READERS: Final = 4
+_NUMBERS: Final = ("integer", "real")
+
+
+class SqliteDialect(Dialect):
+    def insert(self, table: Table) -> sqlite.Insert:
+        return sqlite.insert(table)
+
+    def among(self, column: ColumnElement[Any], values: Sequence[Value]) -> ColumnElement[bool]:
+        given = func.json_each(json.dumps(list(values))).table_valued("value")
+        return column.in_(select(given.c.value))
+
+    def any_tag(self, tags: ColumnElement[Any], values: Sequence[Value]) -> ColumnElement[bool]:
+        tag = func.json_each(tags).table_valued("value", name="tag")
+        return select(literal(1)).select_from(tag).where(self.among(tag.c.value, values)).exists()
+
+    def attribute_among(
+        self, attributes: ColumnElement[Any], name: str, values: Sequence[Value]
+    ) -> ColumnElement[bool]:
+        member = func.json_each(attributes).table_valued("key", "value", "type", name="member")
+        flags = tuple({True: "true", False: "false"}[value] for value in values if isinstance(value, bool))
+        texts = [value for value in values if isinstance(value, str)]
+        numbers = [value for value in values if not isinstance(value, bool | str)]
+        wanted = or_(
+            member.c.type.in_(flags),
+            and_(member.c.type == "text", self.among(member.c.value, texts)),
+            and_(member.c.type.in_(_NUMBERS), self.among(member.c.value, numbers)),
+        )
+        return select(literal(1)).select_from(member).where(member.c.key == name, wanted).exists()
+
+    def attribute_between(self, attributes: ColumnElement[Any], name: str, bounds: Bounds) -> ColumnElement[bool]:
+        member = func.json_each(attributes).table_valued("key", "value", "type", name="member")
+        within = and_(member.c.key == name, member.c.type.in_(_NUMBERS), bounds(member.c.value))
+        return select(literal(1)).select_from(member).where(within).exists()
+
+    def error(self, error: BaseException) -> OmmaError | None:
+        return storage_error(error, "The catalog")
+
+
+async def open_sqlite_catalog(
+    path: Path,
+    *,
+    clock: Callable[[], float] = time.time,
+    busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+) -> Catalog:
+    """Open the catalog, making it or bringing it to this version's schema; its folder must exist.
+
+    clock: seconds since 1970. busy_timeout_seconds: how long a write waits for another process.
+    Raises Overloaded, StorageFull, Corrupt.
+    """
+    write = _engine(path, busy_timeout_seconds, connections=1, begin="BEGIN IMMEDIATE")
+    read = _engine(path, busy_timeout_seconds, connections=_READERS, begin="BEGIN")
+    database = Database(read, write, SqliteDialect(), clock)
+    try:
+        async with database.writing() as connection:
+            await connection.run_sync(upgrade)
+    except BaseException:
+        await database.close()
+        raise
+    return SqlCatalog(database)
+
+
+def _engine(path: Path, busy_timeout_seconds: float, connections: int, begin: str) -> AsyncEngine:
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
+        connect_args={"timeout": busy_timeout_seconds},
+        pool_size=connections,
+        max_overflow=0,
+    )
+
+    def on_connect(connection: Any, _record: object) -> None:
+        # Transactions begin below, not by the driver's guess: https://docs.sqlalchemy.org/dialects/sqlite.html
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "begin", on_begin)
+    return engine

@@ -1,0 +1,94 @@
+"""OMMA_* names: what is read, what is warned about, what is out of bounds."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from pydantic import Field, ValidationError
+
+from omma.process import ProcessSettings
+from omma.settings import Section, Settings, warn_unknown_names
+from services.rerank.main import RerankProcess
+
+
+class Shard(Section):
+    effort: int = Field(default=3, ge=1, le=10)
+
+
+class Example(Settings):
+    data_dir: Path = Path("data")
+    shard: Shard = Shard()
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No .env of the machine that tests run on."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_names_nest_with_two_underscores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMMA_SHARD__EFFORT", "7")
+    assert Example().shard.effort == 7
+
+
+def test_the_environment_goes_before_the_file(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (empty_folder / ".env").write_text("OMMA_DATA_DIR=/from-file\nOMMA_SHARD__EFFORT=2\n")
+    monkeypatch.setenv("OMMA_SHARD__EFFORT", "7")
+    settings = Example()
+    assert (settings.data_dir, settings.shard.effort) == (Path("/from-file"), 7)
+
+
+@pytest.mark.parametrize("value", ["0", "11", "many", ""])
+def test_a_number_out_of_bounds_stops_the_start(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMMA_SHARD__EFFORT", value)
+    with pytest.raises(ValidationError, match="effort"):
+        Example()
+
+
+def test_settings_do_not_change_after_the_start() -> None:
+    with pytest.raises(ValidationError):
+        Example().data_dir = Path("elsewhere")
+    with pytest.raises(ValidationError):
+        Example().shard.effort = 5
+
+
+def test_an_unknown_name_is_warned_about_with_the_nearest_known(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        messages = warn_unknown_names(
+            Example.known_names(), {"OMMA_DATA_DRI": "x", "OMMA_SHARD__EFORT": "3", "OMMA_DATA_DIR": "y", "PATH": "z"}
+        )
+    assert messages == [
+        "OMMA_DATA_DRI is no setting of Omma; did you mean OMMA_DATA_DIR?",
+        "OMMA_SHARD__EFORT is no setting of Omma; did you mean OMMA_SHARD__EFFORT?",
+    ]
+    assert caplog.messages == messages
+
+
+def test_another_services_section_is_passed_over() -> None:
+    given = {"OMMA_EGS__THREADS": "3", "OMMA_GATEWAY__ANYTHING": "1", "OMMA_SHARD__NOTHING": "1"}
+    messages = warn_unknown_names(Example.known_names(), given)
+    assert [message.split()[0] for message in messages] == ["OMMA_SHARD__NOTHING"]
+
+
+def test_an_unknown_name_in_the_file_is_warned_about(empty_folder: Path) -> None:
+    (empty_folder / ".env").write_text("OMMA_DATA_DRI=x\n")
+    assert len(warn_unknown_names(Example.known_names())) >= 1
+
+
+def test_every_number_of_the_processes_has_bounds() -> None:
+    assert "OMMA_GRPC_PORT" in RerankProcess.known_names()
+    assert "OMMA_RERANK__POLICIES" in RerankProcess.known_names()
+    with pytest.raises(ValidationError):
+        ProcessSettings(grpc_port=65_536)
+
+
+def test_an_ipv6_address_is_bracketed() -> None:
+    assert ProcessSettings(bind="::1", grpc_port=9090).grpc_address == "[::1]:9090"
+    assert ProcessSettings(bind="127.0.0.1", grpc_port=0).grpc_address == "127.0.0.1:0"
+
+
+def test_policies_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMMA_RERANK__POLICIES", '[{"name": "shop", "version": 2, "blocked_domains": ["Spam.Example"]}]')
+    [policy] = RerankProcess().rerank.policies
+    assert (policy.id, policy.blocked_domains) == ("shop@2", {"spam.example"})

@@ -1,0 +1,46 @@
+"""The composition root: every service in this process, on one folder, with both faces."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from omma.rpc.server import Registration
+from services.gateway.health import Health
+from services.standalone.data_dir import DataDir
+from services.standalone.faces import authenticator_of, rest_face, rpc_face
+from services.standalone.services import Services, open_storage, start_services
+from services.standalone.settings import StandaloneSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Omma:
+    """rest: an ASGI application. rpc: what a gRPC server hosts."""
+
+    services: Services
+    health: Health
+    rest: FastAPI
+    rpc: tuple[Registration, ...]
+
+
+@asynccontextmanager
+async def opened(settings: StandaloneSettings, *, trusted: bool = False) -> AsyncIterator[Omma]:
+    """Everything, running, until the block ends; then drained, flushed and closed.
+
+    trusted: whoever calls is the folder's owner and needs no key: for commands that open the folder themselves.
+    Raises WrongState (another process has the folder, another model), Absent (no model), Corrupt, StorageFull.
+    """
+    data = DataDir(settings.data_dir)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(data.held())
+        storage = await open_storage(data, stack)
+        services = await start_services(settings, data, storage, stack)
+        authenticator = authenticator_of(settings, storage.catalog, trusted=trusted)
+        health = Health(services.search.indexes)
+        yield Omma(
+            services,
+            health,
+            rest_face(settings, services, authenticator, health),
+            rpc_face(services, authenticator),
+        )

@@ -1,0 +1,134 @@
+"""A search over REST as a person asks it, and its answer as a table and as a section of a contact sheet."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+from rich.table import Table
+
+from omma.errors import Absent, InvalidQuery
+from omma.images import PictureFile, PictureLimits, crop_box, parse_bbox, thumbnail_webp
+from services.standalone.connection import Connection
+from services.standalone.contact_sheet import Card, Fractions, Section
+
+_THUMBNAIL_SIDE = 480
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """picture: a file, or the id of a stored picture. bbox: `x1,y1,x2,y2` in pixels. filter: JSON."""
+
+    title: str
+    picture: Path | int | None = None
+    text: str = ""
+    bbox: str = ""
+    k: int = 50
+    filter: str = ""
+
+    def fields(self) -> dict[str, str | int]:
+        """What POST /search takes beside the file, as a form or as JSON."""
+        given: dict[str, str | int] = {
+            "text": self.text,
+            "bbox": self.bbox,
+            "filter": self.filter,
+            "image_id": self.picture if isinstance(self.picture, int) else 0,
+        }
+        return {"k": self.k, **{name: value for name, value in given.items() if value}}
+
+
+def picture_argument(given: str) -> Path | int:
+    """A file's path, or the id of a stored picture when there is no such file. Raises Absent."""
+    path = Path(given)
+    if path.is_file():
+        return path
+    if given.isascii() and given.isdigit():
+        return int(given)
+    raise Absent(f"There is no file {given}, and it is no id of a stored picture.", field="PICTURE")
+
+
+async def ask(connection: Connection, question: Question) -> dict[str, Any]:
+    """The answer of POST /search. Raises what it answers, InvalidQuery for an unreadable file."""
+    if not isinstance(question.picture, Path):
+        return cast(dict[str, Any], await connection.call("POST", "/search", json=question.fields()))
+    try:
+        content = await asyncio.to_thread(question.picture.read_bytes)
+    except OSError as error:
+        raise InvalidQuery(f"{question.picture} cannot be read: {error.strerror}.", field="PICTURE") from None
+    files = {"image": (question.picture.name, content)}
+    return cast(dict[str, Any], await connection.call("POST", "/search", data=question.fields(), files=files))
+
+
+def table(question: Question, answer: Mapping[str, Any]) -> Table:
+    """Ranks, scores, ids, names and what is known of them."""
+    made = Table(title=f"{question.title} ({note(answer)})", title_justify="left", header_style="bold")
+    made.add_column("#", justify="right")
+    made.add_column("score", justify="right")
+    made.add_column("id", justify="right")
+    made.add_column("picture", overflow="ellipsis", no_wrap=True)
+    made.add_column("about", overflow="ellipsis", no_wrap=True)
+    for rank, hit in enumerate(answer["results"], 1):
+        made.add_row(str(rank), f"{hit['score']:.3f}", str(hit["id"]), name_of(hit), _about(hit))
+    return made
+
+
+async def section(connection: Connection, question: Question, answer: Mapping[str, Any]) -> Section:
+    """With the thumbnails of every result and a small picture of the query, its bbox drawn."""
+    thumbnails = await asyncio.gather(*[_thumbnail(connection, hit["id"]) for hit in answer["results"]])
+    cards = [
+        Card(thumbnail, hit["score"], name_of(hit), _about(hit))
+        for hit, thumbnail in zip(answer["results"], thumbnails, strict=True)
+    ]
+    image, box = await _query_picture(connection, question)
+    return Section(question.title, cards, image, question.text, box, note(answer))
+
+
+def note(answer: Mapping[str, Any]) -> str:
+    """How long it took, and what it could not do."""
+    parts = [f"{len(answer['results'])} found in {answer['latency_ms']:.0f} ms"]
+    if answer["coverage"]["fraction"] < 1:
+        parts.append(f"{answer['coverage']['fraction']:.0%} of the index answered")
+    return ", ".join([*parts, *answer["degraded"]])
+
+
+def name_of(hit: Mapping[str, Any]) -> str:
+    """The last two parts of a file's path; for an upload its sha256, shortened."""
+    parts = urlsplit(hit["uri"])
+    if parts.scheme == "file":
+        return "/".join(Path(unquote(parts.path)).parts[-2:])
+    return str(hit["uri"])[:17]
+
+
+def _about(hit: Mapping[str, Any]) -> str:
+    caption = (hit.get("attributes") or {}).get("caption")
+    duplicates = hit.get("duplicates") or []
+    also = f"and {len(duplicates)} alike" if duplicates else ""
+    return ", ".join(filter(None, [str(caption) if caption else " ".join(hit.get("tags") or []), also]))
+
+
+async def _thumbnail(connection: Connection, image_id: int) -> bytes:
+    try:
+        return await connection.content("GET", f"/images/{image_id}/thumbnail")
+    except Absent:  # deleted since it was found
+        return b""
+
+
+async def _query_picture(connection: Connection, question: Question) -> tuple[bytes, Fractions | None]:
+    if question.picture is None:
+        return b"", None
+    if isinstance(question.picture, int):
+        content = await connection.content("GET", f"/images/{question.picture}/content")
+    else:
+        content = await asyncio.to_thread(question.picture.read_bytes)
+    return await asyncio.to_thread(_small, content, question.bbox)
+
+
+def _small(content: bytes, bbox: str) -> tuple[bytes, Fractions | None]:
+    picture = PictureFile(content, PictureLimits()).decode(least_side=_THUMBNAIL_SIDE)
+    image = thumbnail_webp(picture.pixels, _THUMBNAIL_SIDE)
+    if not bbox:
+        return image, None
+    left, top, right, bottom = crop_box(parse_bbox(bbox), picture.width, picture.height)
+    return image, (left / picture.width, top / picture.height, right / picture.width, bottom / picture.height)

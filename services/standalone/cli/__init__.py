@@ -1,0 +1,25 @@
+"""The `omma` command: one file a command."""
+
+import typer
+
+from services.standalone.cli import dead_letters, doctor, ingest, key, model, search, up
+
+
+def command_line() -> typer.Typer:
+    """Every command, wired."""
+    app = typer.Typer(
+        name="omma", no_args_is_help=True, pretty_exceptions_enable=False, help="Find pictures by picture or by words."
+    )
+    app.command()(up.up)
+    app.command()(ingest.ingest)
+    app.command()(search.search)
+    app.command()(doctor.doctor)
+    app.add_typer(dead_letters.app, name="dead-letters")
+    app.add_typer(key.app, name="key")
+    app.add_typer(model.app, name="model")
+    return app
+
+
+def main() -> None:
+    """Entry point of the `omma` script."""
+    command_line()()

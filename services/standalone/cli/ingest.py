@@ -1,0 +1,42 @@
+"""`omma ingest`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.indexer.folder import require_folder
+from services.standalone.connection import connected
+from services.standalone.ingesting import ingest as follow
+from services.standalone.ingesting import summary
+from services.standalone.output import Json, console, errors, print_json, progress_bar, run
+from services.standalone.settings import StandaloneSettings
+
+
+def ingest(
+    source: Annotated[str, typer.Argument(metavar="DIR", help="A folder of pictures; they stay where they are.")],
+    json: Json = False,
+) -> None:
+    """Make the pictures of a folder searchable; run it again to take over what changed, moved or vanished."""
+    job = run(_ingest(source))
+    if json:
+        print_json(job)
+    else:
+        console.print(summary(job))
+    if job["state"] != "done":
+        errors.print(f"[bold red]{job['state']}[/]: {job['error']}", highlight=False)
+        raise typer.Exit(1)
+
+
+async def _ingest(source: str) -> dict[str, Any]:
+    folder = require_folder(Path(source))
+    async with connected(StandaloneSettings()) as connection:
+        with progress_bar() as bars:
+            bar = bars.add_task(folder.name, total=None, rate=0.0)
+            return await follow(
+                connection,
+                folder,
+                lambda job: bars.update(
+                    bar, completed=job["done"], total=job["total"] or None, rate=job["pictures_per_second"]
+                ),
+            )

@@ -1,0 +1,51 @@
+"""`omma search`."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from omma.errors import OmmaError
+from services.standalone.asking import Question, ask, picture_argument, section, table
+from services.standalone.connection import connected
+from services.standalone.contact_sheet import render
+from services.standalone.output import Json, console, errors, fail, print_json, run
+from services.standalone.settings import StandaloneSettings
+
+
+def search(  # noqa: PLR0917  typer's options
+    picture: Annotated[str | None, typer.Argument(help="A picture's file, or the id of a stored picture.")] = None,
+    text: Annotated[str, typer.Option(help="Words; mixed with the picture when both are given.")] = "",
+    bbox: Annotated[str, typer.Option(help="x1,y1,x2,y2: only this part of the picture, in pixels.")] = "",
+    k: Annotated[int, typer.Option("-k", help="How many, 1 to 1000.")] = 10,
+    filter: Annotated[str, typer.Option(help='JSON, such as {"tags": "cat"}.')] = "",
+    html: Annotated[Path | None, typer.Option(help="Also write a contact sheet to this file.")] = None,
+    json: Json = False,
+) -> None:
+    """Find pictures by picture, by a crop of it, or by words."""
+    if picture is None and not text:
+        raise typer.BadParameter("Give a PICTURE, --text, or both.")
+    asked = [f"like {picture}"] if picture else []
+    asked += [f"at {bbox}"] if bbox else []
+    asked += [f"“{text}”"] if text else []
+    try:
+        given = None if picture is None else picture_argument(picture)
+    except OmmaError as error:
+        fail(error)
+    question = Question(" ".join(asked), given, text, bbox, k, filter)
+    answer = run(_search(question, html))
+    if json:
+        print_json(answer)
+    else:
+        console.print(table(question, answer))
+
+
+async def _search(question: Question, html: Path | None) -> dict[str, Any]:
+    async with connected(StandaloneSettings()) as connection:
+        answer = await ask(connection, question)
+        if html is not None:
+            page = render("Omma: search", [await section(connection, question, answer)])
+            await asyncio.to_thread(html.write_text, page, "utf-8")
+            errors.print(f"Contact sheet: {html}")
+    return answer

@@ -1,0 +1,25 @@
+"""`omma up`."""
+
+from typing import Annotated
+
+import typer
+
+from services.standalone.data_dir import ServerAddress
+from services.standalone.output import Json, errors, print_json, run
+from services.standalone.serve import serve
+from services.standalone.settings import StandaloneSettings
+
+
+def up(
+    other_ports: Annotated[bool, typer.Option(help="Take free ports when the usual ones are taken.")] = False,
+    json: Json = False,
+) -> None:
+    """Serve the data folder: REST on OMMA_HTTP_PORT, gRPC on OMMA_GRPC_PORT, until SIGTERM or Ctrl-C."""
+
+    def say(address: ServerAddress) -> None:
+        if json:
+            print_json({"url": address.url, "grpc": address.grpc, "pid": address.pid})
+        else:
+            errors.print(f"Omma serves [bold]{address.url}[/] and gRPC at {address.grpc}. Stop it with Ctrl-C.")
+
+    run(serve(StandaloneSettings(), on_ready=say, other_ports=other_ports))

@@ -1,0 +1,88 @@
+"""The faces of the one process: REST with the operator's routes, and every service's RPCs on one gRPC server."""
+
+from functools import partial
+
+from fastapi import FastAPI
+
+from omma.catalog.interface import Catalog, Role
+from omma.errors import WrongState
+from omma.identity import DEFAULT_TENANT
+from omma.rpc.server import Registration
+from omma.v1 import embedding_pb2_grpc, rerank_pb2_grpc, shard_pb2_grpc
+from services.egs.servicer import EmbeddingServicer
+from services.gateway.auth import Authenticator, Caller, is_loopback
+from services.gateway.health import Health
+from services.gateway.rest.app import create_app
+from services.gateway.rest.signed_in import signed_in
+from services.nn_shard.local import LocalShard
+from services.nn_shard.servicer import ShardServicer
+from services.rerank.servicer import RerankServicer
+from services.standalone.admin_rpc import for_admins
+from services.standalone.rest.dead_letters import dead_letters_router
+from services.standalone.rest.jobs import jobs_router
+from services.standalone.rest.keys import keys_router
+from services.standalone.rest.stats import stats_router
+from services.standalone.services import Services
+from services.standalone.settings import StandaloneSettings
+
+
+class FolderOwner(Authenticator):
+    """Whoever runs a command on the folder itself may do everything, as with any file of theirs."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        super().__init__(catalog, open_without_keys=True)
+
+    async def caller(self, secret: str | None, role: Role) -> Caller:
+        """The default tenant's admin, whatever the secret."""
+        return Caller(DEFAULT_TENANT, Role.ADMIN)
+
+
+def authenticator_of(settings: StandaloneSettings, catalog: Catalog, *, trusted: bool) -> Authenticator:
+    """trusted: commands in this process; else callers need keys once there are any, and always beyond loopback."""
+    if trusted:
+        return FolderOwner(catalog)
+    return Authenticator(
+        catalog,
+        open_without_keys=is_loopback(settings.bind),
+        max_age_seconds=settings.gateway.keys_max_age_seconds,
+    )
+
+
+def rest_face(
+    settings: StandaloneSettings, services: Services, authenticator: Authenticator, health: Health
+) -> FastAPI:
+    """The gateway's REST app with the operator's routes."""
+    app = create_app(
+        services.search,
+        services.pictures,
+        services.impressions,
+        authenticator=authenticator,
+        health=health,
+        settings=settings.gateway,
+        metrics_open=is_loopback(settings.bind),
+    )
+    admin = signed_in(authenticator, Role.ADMIN)
+    space = services.embedder.space
+    model = {"name": space.model, "space": space.id, "dim": space.dim, "text": services.embedder.has_text_tower}
+    clients = [shard.client for shard in services.shards]
+    app.include_router(jobs_router(services.jobs, admin))
+    app.include_router(dead_letters_router(services.dead_letters, admin))
+    app.include_router(keys_router(services.storage.catalog, admin))
+    app.include_router(stats_router(services.storage.catalog, clients, services.jobs, model, admin))
+    return app
+
+
+def rpc_face(services: Services, authenticator: Authenticator) -> tuple[Registration, ...]:
+    """What one gRPC server hosts."""
+
+    def shard_of(index: str) -> LocalShard:
+        if len(services.shards) > 1:
+            raise WrongState("This process holds every shard: ask SearchService.", field="index")
+        return services.shards[0].client
+
+    inner = (
+        partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(services.embedder)),
+        partial(shard_pb2_grpc.add_ShardServiceServicer_to_server, ShardServicer(shard_of)),
+        partial(rerank_pb2_grpc.add_RerankServiceServicer_to_server, RerankServicer(services.reranker)),
+    )
+    return tuple(for_admins(register, authenticator) for register in inner)

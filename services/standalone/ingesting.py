@@ -1,0 +1,40 @@
+"""Ingest of a folder over REST: start a job, follow it, cancel it when the person does."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from rich.table import Table
+
+from services.standalone.connection import Connection
+
+_EVERY_SECONDS: Final = 0.25
+
+
+async def ingest(connection: Connection, folder: Path, on_progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """folder: absolute. Returns the job's last document, whatever its state. Cancelling this cancels the job.
+
+    What was done by then stays, and the next ingest of the folder goes on from there.
+    """
+    started = await connection.call("POST", "/images/ingest", json={"folder": str(folder)})
+    try:
+        while True:
+            job: dict[str, Any] = await connection.call("GET", f"/jobs/{started['job_id']}")
+            on_progress(job)
+            if job["state"] != "running":
+                return job
+            await asyncio.sleep(_EVERY_SECONDS)
+    except asyncio.CancelledError:
+        await connection.call("DELETE", f"/jobs/{started['job_id']}")
+        raise
+
+
+def summary(job: dict[str, Any]) -> Table:
+    """What an ingest did."""
+    names = ("total", "created", "changed", "unchanged", "vanished", "skipped", "unreadable")
+    made = Table(title=f"{job['folder']}: {job['state']} in {job['seconds']:.1f} s", title_justify="left")
+    for name in names:
+        made.add_column(name, justify="right")
+    made.add_row(*(str(job[name]) for name in names))
+    return made

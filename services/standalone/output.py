@@ -1,0 +1,75 @@
+"""What commands print: tables and bars for people, one JSON document with --json; errors with an exit code."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from omma.errors import Kind, OmmaError
+
+T = TypeVar("T")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+console: Final = Console()
+errors: Final = Console(stderr=True)
+
+EXIT_CODES: Final = {
+    Kind.INVALID_QUERY: 2,
+    Kind.INVALID_PICTURE: 2,
+    Kind.UNSUPPORTED_MEDIA: 2,
+    Kind.TOO_LARGE: 2,
+    Kind.ABSENT: 3,
+    Kind.WRONG_STATE: 4,
+    Kind.WRONG_SPACE: 4,
+    Kind.NO_TEXT_TOWER: 4,
+    Kind.CONCURRENT_WRITE: 4,
+    Kind.NOT_SIGNED_IN: 5,
+    Kind.NOT_ALLOWED: 5,
+    Kind.STORAGE_FULL: 6,
+    Kind.CORRUPT: 7,
+    Kind.OVERLOADED: 75,
+    Kind.REPLICA_DOWN: 75,
+    Kind.COVERAGE_TOO_LOW: 75,
+    Kind.OUT_OF_TIME: 75,
+}
+"""75: worth another try (EX_TEMPFAIL of sysexits.h). A kind that is not here: 1. Ctrl-C: 130."""
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine; an OmmaError becomes one line on stderr and the exit code of its kind."""
+    try:
+        return asyncio.run(work)
+    except OmmaError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def fail(error: OmmaError) -> NoReturn:
+    """Print the error and leave with its exit code."""
+    field = f" ({error.field})" if error.field else ""
+    errors.print(f"[bold red]{error.kind}[/]{field}: {error.detail}", highlight=False)
+    raise typer.Exit(EXIT_CODES.get(error.kind, 1)) from error
+
+
+def print_json(document: Any) -> None:
+    """On stdout, indented for a terminal, one line for a pipe."""
+    print(json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+
+
+def progress_bar() -> Progress:
+    """A bar with rate (field `rate`, pictures a second) and remaining time."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.0f}/s"),
+        TimeRemainingColumn(),
+        console=errors,
+    )

@@ -1,0 +1,48 @@
+"""The space and the index that a data folder answers from: registered at its first start, checked at every other."""
+
+import logging
+
+from omma.catalog.interface import Catalog
+from omma.errors import WrongState
+from omma.index import DEFAULT_FACTORY, Index, IndexId, IndexState
+from omma.space import Space
+
+logger = logging.getLogger(__name__)
+
+
+async def model_in_use(catalog: Catalog) -> str | None:
+    """`name@version` of the live index's model; None in a new folder."""
+    live = await _live_index(catalog)
+    if live is None:
+        return None
+    return next(space.model for space in await catalog.spaces() if space.id == live.space)
+
+
+async def live_index(catalog: Catalog, space: Space, shards: int) -> Index:
+    """The live index, which is made when there is none. shards: of a new one.
+
+    Raises WrongState, field `OMMA_MODEL`, when the live index is of another space.
+    """
+    await _require_space(catalog, space)
+    live = await _live_index(catalog)
+    if live is None:
+        live = Index(IndexId(f"{space.id}.1"), space.id, DEFAULT_FACTORY, shards, IndexState.LIVE)
+        await catalog.register_index(live)
+    if live.shards != shards:
+        logger.warning("the index keeps its shards", extra={"index": live.id, "shards": live.shards, "wanted": shards})
+    return live
+
+
+async def _require_space(catalog: Catalog, space: Space) -> None:
+    live = await _live_index(catalog)
+    if live is not None and live.space != space.id:
+        raise WrongState(
+            f"This folder is embedded with {live.space}, and {space.model} has another space, {space.id}. "
+            "Embedding it again beside the old one is not there yet: use another OMMA_DATA_DIR.",
+            field="OMMA_MODEL",
+        )
+    await catalog.register_space(space)
+
+
+async def _live_index(catalog: Catalog) -> Index | None:
+    return next((index for index in await catalog.indexes() if index.state is IndexState.LIVE), None)

@@ -1,0 +1,40 @@
+"""GET /dead-letters, GET /dead-letters/{id}, POST /dead-letters/replay."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from omma.identity import MAX_IMAGE_ID, ImageId
+from services.gateway.auth import Caller
+from services.gateway.rest.signed_in import SignedIn
+from services.indexer.dead_letters import DeadLetters
+
+
+class ReplayRequest(BaseModel):
+    """image_ids: none given: every dead letter."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image_ids: list[Annotated[int, Field(ge=1, le=MAX_IMAGE_ID)]] | None = Field(default=None, max_length=10_000)
+
+
+def dead_letters_router(dead_letters: DeadLetters, admin: SignedIn) -> APIRouter:
+    """Pictures that could not be read."""
+    router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
+
+    @router.get("", summary="Every picture that could not be read, and why")
+    async def letters(caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
+        return {"dead_letters": [asdict(letter) for letter in await dead_letters.letters(caller.tenant)]}
+
+    @router.get("/{image_id}", summary="One of them")
+    async def show(image_id: int, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
+        return asdict(await dead_letters.show(caller.tenant, ImageId(image_id)))
+
+    @router.post("/replay", status_code=202, summary="Try to read them again")
+    async def replay(request: ReplayRequest, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
+        wanted = None if request.image_ids is None else {ImageId(one) for one in request.image_ids}
+        return {"replayed": await dead_letters.replay(caller.tenant, wanted)}
+
+    return router

@@ -1,0 +1,139 @@
+"""`omma up`: both faces on their ports, from a held folder to a clean end."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Final
+
+import uvicorn
+
+from omma.errors import InvalidQuery, WrongState
+from omma.process import until_stopped
+from omma.rpc.server import RpcServer
+from omma.settings import warn_unknown_names
+from omma.telemetry.logs import configure_logging
+from services.gateway.auth import is_loopback
+from services.standalone.app import Omma, opened
+from services.standalone.data_dir import DataDir, ServerAddress
+from services.standalone.settings import StandaloneSettings
+
+_BACKLOG: Final = 2048
+
+logger = logging.getLogger(__name__)
+
+
+async def serve(
+    settings: StandaloneSettings, on_ready: Callable[[ServerAddress], None], *, other_ports: bool = False
+) -> None:
+    """Serve until SIGTERM or SIGINT. on_ready: told the address once searches are answered.
+
+    other_ports: take free ports when the usual ones are taken. Raises as `opened`; WrongState for a taken port;
+    InvalidQuery when the address needs an API key and there is none.
+    """
+    configure_logging(settings.log_level, settings.log_format)
+    warn_unknown_names(settings.known_names())
+    stopped = asyncio.create_task(until_stopped(), name="signals")
+    try:
+        async with serving(settings, other_ports=other_ports) as (_, address):
+            on_ready(address)
+            await stopped
+            logger.info("stopping")
+    finally:
+        stopped.cancel()
+
+
+@asynccontextmanager
+async def serving(
+    settings: StandaloneSettings, *, other_ports: bool = False
+) -> AsyncIterator[tuple[Omma, ServerAddress]]:
+    """Both faces, listening and ready while the block runs. Raises as `serve`."""
+    data = DataDir(settings.data_dir)
+    async with AsyncExitStack() as stack:
+        http = stack.enter_context(_http_socket(settings, other_ports))
+        omma = await stack.enter_async_context(opened(settings))
+        await _require_key(settings, omma)
+        rpc = RpcServer(omma.rpc)
+        grpc_port = await _start_rpc(rpc, settings, other_ports)
+        stack.push_async_callback(rpc.stop, settings.drain_seconds)
+        rest = _HttpServer(
+            uvicorn.Config(
+                omma.rest,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=round(settings.drain_seconds),
+            )
+        )
+        await stack.enter_async_context(_serving_http(rest, http))
+        host = f"[{settings.bind}]" if ":" in settings.bind else settings.bind
+        address = ServerAddress(f"http://{host}:{http.getsockname()[1]}", f"{host}:{grpc_port}", os.getpid())
+        data.announce(address)
+        await omma.services.until_ready()
+        await rpc.set_ready(True)
+        yield omma, address
+        omma.health.draining = True
+        await rpc.set_ready(False)
+
+
+def _http_socket(settings: StandaloneSettings, other_ports: bool) -> socket.socket:
+    """A bound socket: a taken port is said before anything is opened."""
+    family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.bind, settings.http_port))
+    except OSError as error:
+        if not other_ports:
+            bound.close()
+            raise WrongState(
+                f"{settings.bind}:{settings.http_port} cannot be bound ({error.strerror}); set OMMA_HTTP_PORT.",
+                field="OMMA_HTTP_PORT",
+            ) from None
+        bound.bind((settings.bind, 0))
+    bound.listen(_BACKLOG)
+    return bound
+
+
+async def _start_rpc(server: RpcServer, settings: StandaloneSettings, other_ports: bool) -> int:
+    host = f"[{settings.bind}]" if ":" in settings.bind else settings.bind
+    try:
+        return await server.start(f"{host}:{settings.grpc_port}")
+    except OSError:
+        if not other_ports:
+            raise WrongState(
+                f"{host}:{settings.grpc_port} cannot be bound; set OMMA_GRPC_PORT.", field="OMMA_GRPC_PORT"
+            ) from None
+        return await server.start(f"{host}:0")
+
+
+async def _require_key(settings: StandaloneSettings, omma: Omma) -> None:
+    if is_loopback(settings.bind):
+        return
+    if not any(not key.revoked for key in await omma.services.storage.catalog.api_keys()):
+        raise InvalidQuery(
+            f"OMMA_BIND={settings.bind} can be reached from other machines: make an API key first, with "
+            "`omma key create NAME --role admin`.",
+            field="OMMA_BIND",
+        )
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn without its signal handlers: the process's own ones decide when it stops."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def _serving_http(server: uvicorn.Server, bound: socket.socket) -> AsyncIterator[None]:
+    """Answers beside the block; then calls under way may end, and nothing new is taken."""
+    serving = asyncio.create_task(server.serve([bound]), name="http")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving

@@ -1,0 +1,187 @@
+"""Every service's core, wired on one folder's storage."""
+
+import asyncio
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from omma.blobs.folder import FolderBlobs
+from omma.blobs.originals import Originals
+from omma.catalog.interface import Catalog
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.index import Index
+from omma.log.interface import Log
+from omma.log.sqlite import SqliteLog
+from omma.outbox import open_outbox
+from omma.records import IMAGES_TOPIC
+from omma.space import Space
+from services.egs.client import Embedder
+from services.egs.embedder import OnnxEmbedder
+from services.gateway.indexes import ServedIndex, ServedIndexes
+from services.gateway.interactions import Impressions, open_impressions, record_interactions
+from services.gateway.pictures import PictureCore
+from services.gateway.search import SearchCore
+from services.gateway.urls import PictureFetcher
+from services.indexer.backlog import backlog, wait_until_handled
+from services.indexer.dead_letters import DeadLetters
+from services.indexer.folder import FolderIngest
+from services.indexer.jobs import Jobs
+from services.indexer.worker import Indexer, ensure_topics, group_of
+from services.nn_shard.shard import Shard
+from services.rerank.local import LocalReranker
+from services.rerank.policies import Policies
+from services.standalone.background import running
+from services.standalone.data_dir import DataDir
+from services.standalone.models import choose_model
+from services.standalone.registration import live_index, model_in_use
+from services.standalone.settings import StandaloneSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What is durable."""
+
+    catalog: Catalog
+    log: Log
+    blobs: FolderBlobs
+    originals: Originals
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What answers, on that storage."""
+
+    storage: Storage
+    embedder: Embedder
+    index: Index
+    shards: tuple[Shard, ...]
+    reranker: LocalReranker
+    search: SearchCore
+    pictures: PictureCore
+    impressions: Impressions
+    jobs: Jobs
+    dead_letters: DeadLetters
+
+    async def until_ready(self) -> None:
+        """Wait until every shard is loaded and has caught up with the log; from then on searches are answered."""
+        for shard in self.shards:
+            await shard.replica.until_ready()
+        replicas = tuple((shard.client,) for shard in self.shards)
+        self.search.indexes.replace([ServedIndex(self.index, self.embedder.space, self.embedder, replicas)])
+
+
+async def open_storage(data: DataDir, stack: AsyncExitStack) -> Storage:
+    catalog = await open_sqlite_catalog(data.catalog)
+    stack.push_async_callback(catalog.close)
+    log = await SqliteLog.open(data.log)
+    stack.push_async_callback(log.close)
+    blobs = FolderBlobs(data.blobs)
+    stack.push_async_callback(blobs.close)
+    originals = Originals(blobs)
+    stack.push_async_callback(originals.close)
+    return Storage(catalog, log, blobs, originals)
+
+
+async def start_services(
+    settings: StandaloneSettings, data: DataDir, storage: Storage, stack: AsyncExitStack
+) -> Services:
+    catalog, log = storage.catalog, storage.log
+    model = await asyncio.to_thread(choose_model, settings, await model_in_use(catalog))
+    embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs)
+    stack.push_async_callback(embedder.close)
+    index = await live_index(catalog, embedder.space, settings.shards)
+    await ensure_topics(log, embedder.space)
+    shards = _shards(settings, data, storage, embedder.space, index)
+    await stack.enter_async_context(running(*(shard.run for shard in shards)))
+
+    reranker = LocalReranker(
+        Policies(settings.rerank.policies, settings.rerank.default_policy), threads=settings.rerank.threads
+    )
+    stack.push_async_callback(reranker.close)
+    gateway = settings.gateway
+    impressions = await open_impressions(
+        log, max_queued=gateway.impressions_queued, sampled=gateway.impressions_sampled
+    )
+    urls = PictureFetcher(max_bytes=gateway.max_picture_bytes, timeout_seconds=gateway.url_timeout_seconds)
+    stack.push_async_callback(urls.close)
+    search = SearchCore(
+        ServedIndexes(),
+        reranker,
+        storage.originals,
+        urls,
+        impressions,
+        max_concurrent=gateway.max_concurrent_searches,
+        max_text_characters=gateway.max_text_characters,
+        max_picture_bytes=gateway.max_picture_bytes,
+    )
+    outbox = await open_outbox(catalog, log, settings.indexer.images_partitions)
+    pictures = PictureCore(
+        catalog,
+        storage.blobs,
+        storage.originals,
+        outbox,
+        _executor(stack, gateway.picture_threads, "pictures"),
+        picture_limits=gateway.picture_limits,
+        row_limits=gateway.row_limits,
+        max_concurrent_uploads=gateway.max_concurrent_uploads,
+    )
+    indexer = Indexer(
+        catalog=catalog,
+        log=log,
+        blobs=storage.blobs,
+        originals=storage.originals,
+        embedder=embedder,
+        shards=[shard.client for shard in shards],
+        settings=settings.indexer,
+    )
+    await stack.enter_async_context(
+        running(
+            indexer.run,
+            impressions.run,
+            partial(record_interactions, log, catalog),
+            partial(pictures.relay, gateway.resend_seconds),
+        )
+    )
+    group = group_of(embedder.space.id)
+    indexed = partial(wait_until_handled, log, IMAGES_TOPIC, group)
+    folders = FolderIngest(catalog, outbox, _executor(stack, 1, "folders"), indexed)
+    jobs = Jobs(folders, partial(backlog, log, IMAGES_TOPIC, group), settings.indexer)
+    stack.push_async_callback(jobs.close)
+    return Services(
+        storage=storage,
+        embedder=embedder,
+        index=index,
+        shards=tuple(shards),
+        reranker=reranker,
+        search=search,
+        pictures=pictures,
+        impressions=impressions,
+        jobs=jobs,
+        dead_letters=DeadLetters(catalog, log, outbox),
+    )
+
+
+def _shards(settings: StandaloneSettings, data: DataDir, storage: Storage, space: Space, index: Index) -> list[Shard]:
+    return [
+        Shard(
+            folder=data.shards / index.id / str(number),
+            space=space,
+            index=index,
+            shard=number,
+            log=storage.log,
+            blobs=storage.blobs,
+            catalog=storage.catalog,
+            settings=settings.shard,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+        )
+        for number in range(index.shards)
+    ]
+
+
+def _executor(stack: AsyncExitStack, threads: int, name: str) -> ThreadPoolExecutor:
+    executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+    stack.callback(executor.shutdown, wait=False, cancel_futures=True)
+    return executor

@@ -35,10 +35,6 @@ class Outbox:
             sent += len(events)
         return sent
 
-    async def resend(self, events: Sequence[ImageEvent]) -> None:
-        """Events of rows that have not changed: another try at a dead letter."""
-        await self._send(events)
-
     async def _send(self, events: Sequence[ImageEvent]) -> None:
         if not events:
             return

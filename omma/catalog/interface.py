@@ -182,6 +182,9 @@ class Catalog(Protocol):
     async def delete(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
         """Marks rows deleted and raises their version; ids that are absent or deleted already are left out."""
 
+    async def retry(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
+        """Dead rows become pending again under a higher version; ids of rows that are not dead are left out."""
+
     async def picture(self, tenant: Tenant, image_id: ImageId) -> Picture:
         """Raises Absent, also for a deleted one."""
 

@@ -67,6 +67,15 @@ class Pictures:
                 await connection.execute(delete(table).where(table.c.tenant_id == tenant, ids))
         return [rows.answer(stored, rewrite) for stored, rewrite in rewritten]
 
+    async def retry(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
+        now_ms = self._database.now_ms()
+        dead = and_(images.c.tenant_id == tenant, self._id_in(image_ids), images.c.state == PictureState.DEAD)
+        async with self._database.writing() as connection:
+            found = await self._locked(connection, dead)
+            rewritten = [(stored, rows.retried(stored, now_ms)) for stored in found.values()]
+            await self._rewrite(connection, rewritten)
+        return [rows.answer(stored, rewrite) for stored, rewrite in rewritten]
+
     async def picture(self, tenant: Tenant, image_id: ImageId) -> Picture:
         query = rows.select_pictures().where(images.c.tenant_id == tenant, images.c.id == _id(image_id), _LIVE)
         async with self._database.reading() as connection:
@@ -146,11 +155,9 @@ class Pictures:
     async def _rewrite(
         self, connection: AsyncConnection, rewritten: list[tuple[rows.StoredPicture, rows.Rewrite]]
     ) -> None:
-        if rewritten:
-            statement = update(images).where(images.c.id == bindparam("at_id"))
-            await connection.execute(
-                statement, [{"at_id": stored.picture.id, **rewrite.values} for stored, rewrite in rewritten]
-            )
+        changes = [{"at_id": stored.picture.id, **one.values} for stored, one in rewritten if not one.idle]
+        if changes:
+            await connection.execute(update(images).where(images.c.id == bindparam("at_id")), changes)
 
 
 def _id(image_id: int) -> int:

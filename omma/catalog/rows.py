@@ -28,10 +28,14 @@ class StoredPicture:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """values: every column that a change may touch. kind: of the event to send, None when there is none."""
+    """values: every column that a change may touch. kind: of the event to send, None when there is none.
+
+    idle: the row is so already.
+    """
 
     values: dict[str, Any]
     kind: EventKind | None
+    idle: bool = False
 
 
 def select_pictures() -> Select[Any]:
@@ -111,6 +115,11 @@ def deleted(stored: StoredPicture, now_ms: int) -> Rewrite:
     return _changed(stored, EventKind.DELETE, gone | {"source_domain": "", "reason": ""}, now_ms)
 
 
+def retried(stored: StoredPicture, now_ms: int) -> Rewrite:
+    """What another try does to a dead row. A higher version: to its shard the dead one is deleted."""
+    return _changed(stored, EventKind.UPSERT, dict(_UNEMBEDDED), now_ms)
+
+
 def answer_created(row: RowMapping) -> Upserted:
     """What the caller is told of a new row."""
     event = ImageEvent(
@@ -178,7 +187,8 @@ def _same(stored: StoredPicture, values: dict[str, Any]) -> Rewrite:
         "unsent_kind": stored.unsent_kind.value,
         "changed_at": stored.changed_at_ms,
     }
-    return Rewrite(_columns(stored.picture) | values | outbox, None)
+    before = _columns(stored.picture)
+    return Rewrite(before | values | outbox, None, idle=not _differs(before, before | values))
 
 
 def _differs(before: Any, after: Any) -> bool:

@@ -3,12 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from omma.catalog.interface import Catalog, PictureState, event_of
+from omma.catalog.interface import Catalog, PictureState
 from omma.errors import Absent
 from omma.identity import ImageId, Tenant
 from omma.log.interface import Log
 from omma.outbox import Outbox
-from omma.records import DEAD_LETTERS_TOPIC, EventKind, ImageEvent
+from omma.records import DEAD_LETTERS_TOPIC, ImageEvent
 from omma.v1 import records_pb2
 
 
@@ -52,11 +52,11 @@ class DeadLetters:
         raise Absent(f"Picture {image_id} has no dead letter.")
 
     async def replay(self, tenant: Tenant, image_ids: Collection[ImageId] | None) -> list[ImageId]:
-        """Send their events again; None: of every dead letter. Ids that have none are left out."""
+        """Let the indexer try again; None: every dead letter. Returns the ids; those that have none are left out."""
         wanted = [one.image_id for one in await self.letters(tenant) if image_ids is None or one.image_id in image_ids]
-        rows = await self._catalog.pictures(wanted)
-        await self._outbox.resend([event_of(row, EventKind.UPSERT) for row in rows.values()])
-        return wanted
+        changes = await self._catalog.retry(tenant, wanted)
+        await self._outbox.send(changes)
+        return [change.id for change in changes]
 
 
 def _letter(message: records_pb2.DeadLetter) -> DeadLetter:

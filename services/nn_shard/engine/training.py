@@ -79,9 +79,10 @@ def _bound(index: Faiss, seed: int) -> Faiss | None:
         return None
     opq = faiss.downcast_VectorTransform(outer.chain.at(0))
     opq.niter, opq.niter_pq, opq.niter_pq_0, opq.max_train_points = 8, 2, 8, 16_384
-    opq.pq = faiss.ProductQuantizer(opq.d_out, opq.M, 8)
-    opq.pq.cp.min_points_per_centroid = 1
-    return opq.pq
+    blocks = faiss.ProductQuantizer(opq.d_out, opq.M, 8)
+    blocks.cp.min_points_per_centroid = 1
+    opq.pq = blocks
+    return blocks
 
 
 def _measure(index: Faiss, queries: Float32, rows: Float32) -> tuple[Tuning, float]:

@@ -1,7 +1,9 @@
 """The things to look for become one vector of the index's space."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -25,6 +27,11 @@ from services.gateway.query import (
     SoughtWords,
 )
 from services.gateway.urls import PictureFetcher
+from services.nn_shard.client import FetchedPicture
+
+_LOOK_AGAIN_SECONDS: Final = 0.02
+_SEARCH_SHARE: Final = 0.25
+"""Of the remaining time, kept for the search itself while a picture is awaited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,18 @@ class Resolved:
     vector: Float32
     phash: int | None
     stored_ids: tuple[ImageId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Where and until when the sought is resolved. awaited: stored pictures that may still be on their way, since the
+    query carries a receipt of theirs.
+    """
+
+    served: ServedIndex
+    tenant: Tenant
+    deadline: Deadline
+    awaited: frozenset[ImageId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +82,20 @@ class Resolver:
         self._max_picture_bytes = max_picture_bytes
         self._max_text_characters = max_text_characters
 
-    async def resolve(
-        self, sought: Sequence[Sought], served: ServedIndex, tenant: Tenant, deadline: Deadline
-    ) -> Resolved:
+    async def resolve(self, sought: Sequence[Sought], within: Within) -> Resolved:
         """Raises InvalidQuery, TooLarge, InvalidPicture, UnsupportedMedia, NoTextTower, WrongSpace, Absent, OutOfTime,
         ReplicaDown (the shard that holds a stored picture), Overloaded.
         """
         parts: list[_Part | None] = []
         items: list[ImageItem | TextItem] = []
         for one in sought:
-            part = await self._without_model(one, served, tenant, deadline)
+            part = await self._without_model(one, within)
             if isinstance(part, ImageItem | TextItem):
                 items.append(part)
                 parts.append(None)
             else:
                 parts.append(part)
-        embedded = iter(await self._embed(items, served, deadline))
+        embedded = iter(await self._embed(items, within))
         known = [_embedded_part(next(embedded)) if part is None else part for part in parts]
         return Resolved(
             vector=_mixed(known, [one.weight for one in sought]),
@@ -86,21 +103,19 @@ class Resolver:
             stored_ids=tuple(one.image_id for one in sought if isinstance(one, SoughtStored)),
         )
 
-    async def _without_model(
-        self, one: Sought, served: ServedIndex, tenant: Tenant, deadline: Deadline
-    ) -> _Part | ImageItem | TextItem:
+    async def _without_model(self, one: Sought, within: Within) -> _Part | ImageItem | TextItem:
         match one:
             case SoughtPicture():
                 return _image_item(one.content, one.region)
             case SoughtUrl():
                 with span("fetch_url"):
-                    return _image_item(await self._urls.fetch(one.url, deadline), one.region)
+                    return _image_item(await self._urls.fetch(one.url, within.deadline), one.region)
             case SoughtWords():
-                return self._text_item(one.text, served)
+                return self._text_item(one.text, within.served)
             case SoughtVector():
-                return _Part(_checked_vector(one, served))
+                return _Part(_checked_vector(one, within.served))
             case SoughtStored():
-                return await self._stored(one, served, tenant, deadline)
+                return await self._stored(one, within)
 
     def _text_item(self, text: str, served: ServedIndex) -> TextItem:
         if not text.strip():
@@ -114,11 +129,9 @@ class Resolver:
             raise NoTextTower(f"Model {served.space.model!r} knows no words: search with a picture.", field="text")
         return TextItem(text)
 
-    async def _stored(
-        self, one: SoughtStored, served: ServedIndex, tenant: Tenant, deadline: Deadline
-    ) -> _Part | ImageItem:
+    async def _stored(self, one: SoughtStored, within: Within) -> _Part | ImageItem:
         with span("fetch"):
-            found = await self._fanout.fetch(served, tenant, one.image_id, deadline)
+            found = await self._fetched(one.image_id, within)
         if found is None:
             raise Absent(f"There is no picture {one.image_id} in this index.", field="image_id")
         if one.region is not None:
@@ -128,14 +141,22 @@ class Resolver:
             return _image_item(content, one.region)
         return _Part(found.vectors[0].astype(np.float32), found.phash)
 
-    async def _embed(
-        self, items: Sequence[ImageItem | TextItem], served: ServedIndex, deadline: Deadline
-    ) -> list[EmbeddedItem]:
+    async def _fetched(self, image_id: ImageId, within: Within) -> FetchedPicture | None:
+        deadline = within.deadline
+        kept_for_search = deadline.remaining_seconds() * _SEARCH_SHARE
+        while True:
+            found = await self._fanout.fetch(within.served, within.tenant, image_id, deadline)
+            on_its_way = image_id in within.awaited and deadline.remaining_seconds() > kept_for_search
+            if found is not None or not on_its_way:
+                return found
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def _embed(self, items: Sequence[ImageItem | TextItem], within: Within) -> list[EmbeddedItem]:
         if not items:
             return []
-        require_same_space(served.space.id, served.embedder.space.id)
-        with span("embed"):
-            answers = await served.embedder.embed(items, deadline)
+        embedder = within.served.embedder
+        require_same_space(within.served.space.id, embedder.space.id)
+        answers = await embedder.embed(items, within.deadline)
         embedded = []
         for answer in answers:
             if isinstance(answer, Exception):

@@ -26,7 +26,7 @@ from services.gateway.fanout import Coverage, Fanout, ShardOutcome, require_an_a
 from services.gateway.indexes import ServedIndex, ServedIndexes
 from services.gateway.interactions import Impressions
 from services.gateway.query import SearchQuery, Sought, SoughtStored
-from services.gateway.resolve import Resolved, Resolver
+from services.gateway.resolve import Resolved, Resolver, Within
 from services.gateway.urls import PictureFetcher
 from services.nn_shard.client import ShardQuery
 from services.rerank.client import NearDuplicates, RankedHit, Reranked, Reranker, RerankQuery
@@ -90,7 +90,9 @@ class SearchCore:
             served = self.indexes.pinned(query.index)
             mark = _mark(served, query)
             seen = decode_cursor(query.cursor, mark) if query.cursor else ()
-            resolved = await self._resolver.resolve(query.sought, served, tenant, until)
+            awaited = frozenset(receipt.image_id for receipt in query.receipts)
+            with span("resolve"):
+                resolved = await self._resolver.resolve(query.sought, Within(served, tenant, until, awaited))
             shard_query = _shard_query(tenant, query, served, resolved, seen)
             found = await self._find(served, query, shard_query, resolved, until)
         degraded = _degraded(found)
@@ -118,7 +120,7 @@ class SearchCore:
         """One thing as float32[dim], normalised, and the id of its space, the live index's. Raises as search does."""
         with self._admitted():
             served = self.indexes.live()
-            resolved = await self._resolver.resolve([sought], served, tenant, Deadline.after(timeout_seconds))
+            resolved = await self._resolver.resolve([sought], Within(served, tenant, Deadline.after(timeout_seconds)))
         return resolved.vector, served.space.id
 
     async def search_batch(self, tenant: Tenant, queries: Sequence[SearchQuery]) -> list[SearchAnswer | OmmaError]:

@@ -1,0 +1,408 @@
+"""Bad input over REST and gRPC: a clear 4xx, the field named, nothing changed, the process lives."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from omma.v1 import search_pb2, search_pb2_grpc, types_pb2
+from omma.vectors import to_wire
+from services.egs.settings import EgsSettings
+from services.egs.teacher import register_teacher
+from services.standalone.serve import serving
+from services.standalone.settings import StandaloneSettings
+from tests.pictures import encoded, png_bomb, png_of, scene
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+GOOD = encoded(scene())
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+BAD_PICTURES = {
+    "truncated jpeg": (GOOD[: len(GOOD) // 2], 422, "invalid_picture"),
+    "png bomb": (png_bomb(), 413, "too_large"),
+    "100 megapixels": (png_of(10_000, 10_000), 413, "too_large"),
+    "text named jpg": (b"this is no picture, whatever its name says", 415, "unsupported_media"),
+    "svg": (SVG, 415, "unsupported_media"),
+    "no bytes": (b"", 4, ""),
+}
+NESTED = '{"not":' * 1_000 + '{"owner":"a"}' + "}" * 1_000
+BAD_FIELDS: dict[str, tuple[dict[str, Any], int, str]] = {
+    "bbox outside": ({"bbox": "900,900,950,950"}, 422, "bbox"),
+    "bbox of no area": ({"bbox": "10,10,10,40"}, 422, "bbox"),
+    "bbox reversed": ({"bbox": "100,100,20,20"}, 422, "bbox"),
+    "bbox with NaN": ({"bbox": "nan,0,10,10"}, 422, "bbox"),
+    "bbox with infinity": ({"bbox": "0,0,inf,10"}, 422, "bbox"),
+    "bbox of three": ({"bbox": "1,2,3"}, 422, "bbox"),
+    "bbox of words": ({"bbox": "a,b,c,d"}, 422, "bbox"),
+    "bbox unit": ({"bbox": "0,0,1,1", "bbox_unit": "miles"}, 422, "bbox_unit"),
+    "k of 0": ({"k": "0"}, 422, "k"),
+    "k of -1": ({"k": "-1"}, 422, "k"),
+    "k of a milliard": ({"k": "1000000000"}, 422, "k"),
+    "k of words": ({"k": "many"}, 422, "k"),
+    "filter that is no JSON": ({"filter": "{owner"}, 422, "filter"),
+    "filter of no field": ({"filter": '{"colour":"red"}'}, 422, "filter"),
+    "filter 1,000 deep": ({"filter": NESTED}, 422, "filter"),
+    "filter of 200,000 characters": ({"filter": '{"owner":"' + "a" * 200_000 + '"}'}, 413, "filter"),
+    "receipt that is none": ({"receipts": "yesterday"}, 422, "receipts"),
+    "receipt of version 0": ({"receipts": "1@0"}, 422, "receipts"),
+    "score threshold": ({"score_threshold": "nan"}, 422, "score_threshold"),
+    "timeout": ({"timeout_ms": "0"}, 422, "timeout_ms"),
+    "effort": ({"effort": "0"}, 422, "effort"),
+    "coverage": ({"min_coverage": "2"}, 422, "min_coverage"),
+    "gate": ({"phash_gate": "65"}, 422, "phash_gate"),
+    "weight that is infinite": ({"image_weight": "inf"}, 422, "weight"),
+    "weights that cancel out": ({"image_weight": "0"}, 422, "weight"),
+    "policy": ({"policy": "nobody-made-this"}, 422, "policy"),
+    "near duplicates": ({"near_duplicates": "hide"}, 422, "near_duplicates"),
+    "index": ({"index": "another.1"}, 404, "index"),
+    "cursor": ({"cursor": "made-up"}, 422, "cursor"),
+    "a field twice": ({"k": ["1", "2"]}, 422, "k"),
+    "an unknown field": ({"bbx": "0,0,1,1"}, 422, "bbx"),
+}
+BAD_JSON: dict[str, tuple[Any, int, str | None]] = {
+    "nothing sought": ({"k": 3}, 422, "image"),
+    "image_id absent": ({"image_id": 999_999}, 404, "image_id"),
+    "image_id negative": ({"image_id": -1}, 422, "image_id"),
+    "image_id beyond 64 bits": ({"image_id": 2**64}, 422, "image_id"),
+    "image_id fraction": ({"image_id": 1.5}, 422, "image_id"),
+    "text of 10 MB": ({"text": "a" * 10_000_000}, 413, None),
+    "text of 2,001": ({"text": "a" * 2_001}, 413, "text"),
+    "text with half a pair": ({"text": "\ud800"}, 422, "text"),
+    "words on a model without": ({"text": "a red chair"}, 409, "text"),
+    "vector of another space": ({"vector": [1.0] * 1280, "space": "clip-9-00000000"}, 409, "space"),
+    "vector without a space": ({"vector": [1.0] * 1280}, 422, "space"),
+    "bbox of words": ({"text": "chair", "bbox": "0,0,9,9"}, 422, "bbox"),
+    "gate without a picture": ({"text": "chair", "phash_gate": 3}, 422, "phash_gate"),
+    "no object": ([1, 2], 422, None),
+    "k that is a truth value": ({"image_id": 1, "k": True}, 422, "k"),
+    "url on this machine": ({"image_url": "http://127.0.0.1:1/a.jpg"}, 403, "image_url"),
+    "url of a file": ({"image_url": "file:///etc/passwd"}, 422, "image_url"),
+}
+
+
+class Server:
+    """A running Omma with one picture in it."""
+
+    def __init__(self, rest: httpx.AsyncClient, rpc: search_pb2_grpc.SearchServiceStub) -> None:
+        self.rest = rest
+        self.rpc = rpc
+
+    async def state(self) -> Any:
+        """What must not change."""
+        return (await self.rest.get("/images")).json()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(teacher_model: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    folder = tmp_path_factory.mktemp("bad-input")
+    register_teacher(teacher_model, folder / "models")
+    settings = StandaloneSettings(
+        data_dir=folder / "data", http_port=0, grpc_port=0, egs=EgsSettings(models_dir=folder / "models")
+    )
+    async with (
+        serving(settings) as (_, address),
+        httpx.AsyncClient(base_url=address.url, timeout=30) as rest,
+        grpc.aio.insecure_channel(address.grpc) as channel,
+    ):
+        uploaded = await rest.post("/images", files={"image": ("a.jpg", GOOD)})
+        assert uploaded.status_code == 201
+        seen = await rest.post("/search", json={"image_id": 1, "receipts": [uploaded.json()["receipt"]]})
+        assert seen.status_code == 200
+        yield Server(rest, search_pb2_grpc.SearchServiceStub(channel))
+
+
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def unharmed(server: Server) -> AsyncIterator[None]:
+    """After each test: the rows are as before, and a good search is answered."""
+    before = await server.state()
+    yield
+    assert await server.state() == before
+    answer = await server.rest.post("/search", files={"image": ("a.jpg", GOOD)}, data={"k": "1"})
+    assert [hit["id"] for hit in answer.json()["results"]] == [1]
+
+
+def assert_problem(answer: httpx.Response, status: int, field: str | None = None, kind: str = "") -> None:
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert answer.status_code == problem["status"]
+    assert (answer.status_code // 100 if status < 10 else answer.status_code) == status, problem
+    assert problem["type"] and problem["title"] and problem["detail"]
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    if field is not None:
+        assert problem.get("field") == field, problem
+    if kind:
+        assert problem["kind"] == kind
+
+
+@pytest.mark.parametrize("path", ["/search", "/images", "/embed/image"])
+@pytest.mark.parametrize("name", BAD_PICTURES)
+async def test_bad_pictures(server: Server, path: str, name: str) -> None:
+    content, status, kind = BAD_PICTURES[name]
+    answer = await server.rest.post(path, files={"image": ("a.jpg", content, "image/jpeg")})
+    assert_problem(answer, status, "image", kind)
+
+
+@pytest.mark.parametrize("name", BAD_FIELDS)
+async def test_bad_search_fields(server: Server, name: str) -> None:
+    fields, status, field = BAD_FIELDS[name]
+    answer = await server.rest.post("/search", files={"image": ("a.jpg", GOOD)}, data=fields)
+    assert_problem(answer, status, field)
+
+
+@pytest.mark.parametrize("name", BAD_JSON)
+async def test_bad_search_json(server: Server, name: str) -> None:
+    body, status, field = BAD_JSON[name]
+    content = json.dumps(body)
+    answer = await server.rest.post("/search", content=content, headers={"content-type": "application/json"})
+    assert_problem(answer, status, field)
+
+
+async def test_a_vector_of_a_wrong_length_says_which_is_right(server: Server) -> None:
+    space = (await server.rest.get("/health")).json()["indexes"][0]["space"]
+    answer = await server.rest.post("/search", json={"vector": [1.0, 2.0], "space": space})
+    assert_problem(answer, 422, "vector")
+    assert answer.json()["limit"] == 1280
+    zero = await server.rest.post("/search", json={"vector": [0.0] * 1280, "space": space})
+    assert_problem(zero, 422, "vector")
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (b'{"text": "\xff\xfe"}', "application/json"),
+        (b"{", "application/json"),
+        (b"[" * 200_000, "application/json"),
+        (b'{"k": NaN}', "application/json"),
+        (b"text=%ff", "application/x-www-form-urlencoded"),
+        (b"--b\r\nnonsense", "multipart/form-data; boundary=b"),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n\xff\xfe\r\n--b--\r\n',
+            "multipart/form-data; boundary=b",
+        ),
+        (b"--b", "multipart/form-data"),
+        (b"", "multipart/form-data; boundary=b"),
+        (b"", "application/json"),
+        (b"a picture", "image/jpeg"),
+        (b"", "text/plain"),
+    ],
+)
+async def test_bad_bodies(server: Server, content: bytes, content_type: str) -> None:
+    answer = await server.rest.post("/search", content=content, headers={"content-type": content_type})
+    assert_problem(answer, 4)
+
+
+async def test_an_empty_body_is_told_what_to_send(server: Server) -> None:
+    assert_problem(await server.rest.post("/search"), 422, "image")
+    assert_problem(await server.rest.post("/images"), 422, "image")
+
+
+def _megabytes(count: int, sent: list[int]) -> Iterator[bytes]:
+    yield b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
+    for _ in range(count):
+        sent.append(1_000_000)
+        yield bytes(1_000_000)
+    yield b"\r\n--b--\r\n"
+
+
+@pytest.mark.parametrize("path", ["/search", "/images"])
+async def test_200_megabytes_are_refused_before_they_have_come(server: Server, path: str) -> None:
+    sent: list[int] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for chunk in _megabytes(200, sent):
+            yield chunk
+
+    answer = await server.rest.post(path, content=body(), headers={"content-type": "multipart/form-data; boundary=b"})
+    assert_problem(answer, 413, "image", "too_large")
+    assert answer.json()["limit"] == 20_000_000
+    assert sum(sent) < 100_000_000
+
+
+async def test_200_megabytes_that_are_announced_are_refused_unread(server: Server) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=b", "content-length": str(200_000_000)}
+    request = server.rest.build_request("POST", "/images", headers=headers, content=_nothing())
+    answer = await server.rest.send(request)
+    assert_problem(answer, 413, "image", "too_large")
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b"--b\r\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"tags": ",".join(map(str, range(257)))}, "tags"),
+        ({"tags": "a" * 300}, "tags"),
+        ({"attributes": "[1]"}, "attributes"),
+        ({"attributes": "{"}, "attributes"),
+        ({"attributes": '{"price": NaN}'}, "attributes"),
+        ({"attributes": '{"nested": {"a": 1}}'}, "attributes"),
+        ({"attributes": json.dumps({"a": "b" * 20_000})}, "attributes"),
+        ({"external_id": "a" * 2_000}, "external_id"),
+        ({"owner": "a\x00b"}, "owner"),
+        ({"caption": "a cat"}, "caption"),
+    ],
+)
+async def test_bad_descriptions(server: Server, fields: dict[str, str], field: str) -> None:
+    other = encoded(scene(seed=9))
+    assert_problem(await server.rest.post("/images", files={"image": ("a.jpg", other)}, data=fields), 4, field)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/images/999", None, 404),
+        ("GET", "/images/0", None, 404),
+        ("GET", "/images/abc", None, 422),
+        ("GET", f"/images/{2**63}", None, 404),
+        ("GET", "/images/999/content", None, 404),
+        ("GET", "/images/999/thumbnail", None, 404),
+        ("GET", "/images/999/neighbours", None, 404),
+        ("GET", "/images?limit=0", None, 422),
+        ("GET", "/images?cursor=made-up", None, 422),
+        ("GET", "/images?filter={", None, 422),
+        ("GET", "/images?fitler={}", None, 422),
+        ("GET", "/search", None, 422),
+        ("GET", "/nowhere", None, 404),
+        ("PUT", "/search", None, 405),
+        ("PATCH", "/images/999", {"tags": ["a"]}, 404),
+        ("PATCH", "/images/1", {}, 422),
+        ("PATCH", "/images/1", {"sha256": "0"}, 422),
+        ("PATCH", "/images/1", {"tags": [1]}, 422),
+        ("DELETE", "/images/999", None, 404),
+        ("POST", "/click", {"displayed_image_id": 0, "rank": 1}, 422),
+        ("POST", "/click", {"displayed_image_id": "x", "rank": 1}, 422),
+        ("POST", "/click", {"displayed_image_id": 1, "rank": -1}, 422),
+        ("POST", "/click", {"displayed_image_id": 1}, 422),
+        ("POST", "/search/batch", {"searches": []}, 422),
+        ("POST", "/search/batch", {"searches": [{"image_id": 1}] * 65}, 422),
+        ("POST", "/embed/text", {"text": ""}, 422),
+        ("POST", "/embed/text", {"text": "a chair"}, 409),
+    ],
+)
+async def test_bad_calls(server: Server, method: str, path: str, body: Any, status: int) -> None:
+    assert_problem(await server.rest.request(method, path, json=body), status)
+
+
+async def test_a_request_id_that_cannot_be_printed_is_replaced(server: Server) -> None:
+    answer = await server.rest.get("/nowhere", headers={"x-request-id": "a b" * 100})
+    assert_problem(answer, 404)
+    kept = await server.rest.get("/nowhere", headers={"x-request-id": "abc-1"})
+    assert kept.json()["request_id"] == "abc-1"
+
+
+RPC_SEARCHES: dict[str, tuple[search_pb2.SearchRequest, grpc.StatusCode, str]] = {
+    name: (
+        search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(image=content)]),
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "image",
+    )
+    for name, (content, _, _) in BAD_PICTURES.items()
+}
+
+
+def _of(**options: Any) -> search_pb2.SearchRequest:
+    return search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(image=GOOD)], **options)
+
+
+def _box(left: int, top: int, right: int, bottom: int) -> search_pb2.SearchRequest:
+    box = types_pb2.Box(left=left, top=top, right=right, bottom=bottom)
+    return search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(image=GOOD, bbox=box)])
+
+
+def _vector(dim: int, space: str, value: float = 1.0) -> search_pb2.SearchRequest:
+    rows = to_wire(np.full((1, dim), value, np.float32))
+    return search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(vector=rows)], space=space)
+
+
+RPC_SEARCHES |= {
+    "nothing sought": (search_pb2.SearchRequest(), grpc.StatusCode.INVALID_ARGUMENT, "image"),
+    "empty query": (
+        search_pb2.SearchRequest(queries=[search_pb2.SearchQuery()]),
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "queries",
+    ),
+    "k of -1": (_of(k=-1), grpc.StatusCode.INVALID_ARGUMENT, "k"),
+    "k of a milliard": (_of(k=10**9), grpc.StatusCode.INVALID_ARGUMENT, "k"),
+    "bbox outside": (_box(900, 900, 950, 950), grpc.StatusCode.INVALID_ARGUMENT, "bbox"),
+    "bbox of no area": (_box(10, 10, 10, 40), grpc.StatusCode.INVALID_ARGUMENT, "bbox"),
+    "bbox reversed": (_box(100, 100, 20, 20), grpc.StatusCode.INVALID_ARGUMENT, "bbox"),
+    "filter that is no JSON": (_of(filter="{owner"), grpc.StatusCode.INVALID_ARGUMENT, "filter"),
+    "filter of no field": (_of(filter='{"colour":1}'), grpc.StatusCode.INVALID_ARGUMENT, "filter"),
+    "filter 1,000 deep": (_of(filter=NESTED), grpc.StatusCode.INVALID_ARGUMENT, "filter"),
+    "receipt that is none": (_of(receipts=["yesterday"]), grpc.StatusCode.INVALID_ARGUMENT, "receipts"),
+    "score threshold": (_of(score_threshold=float("nan")), grpc.StatusCode.INVALID_ARGUMENT, "score_threshold"),
+    "near duplicates": (_of(near_duplicates=99), grpc.StatusCode.INVALID_ARGUMENT, "near_duplicates"),
+    "index": (_of(index="another.1"), grpc.StatusCode.NOT_FOUND, "index"),
+    "image_id absent": (
+        search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(image_id=999_999)]),
+        grpc.StatusCode.NOT_FOUND,
+        "image_id",
+    ),
+    "text of 2,001": (
+        search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(text="a" * 2_001)]),
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "text",
+    ),
+    "words on a model without": (
+        search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(text="a chair")]),
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "text",
+    ),
+    "vector of another space": (_vector(1280, "clip-9-00000000"), grpc.StatusCode.FAILED_PRECONDITION, "space"),
+}
+
+
+def field_of(error: grpc.aio.AioRpcError) -> str | None:
+    return dict(error.trailing_metadata() or ()).get("omma-field")
+
+
+@pytest.mark.parametrize("name", RPC_SEARCHES)
+async def test_bad_searches_over_grpc(server: Server, name: str) -> None:
+    request, code, field = RPC_SEARCHES[name]
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await server.rpc.Search(request, timeout=30)
+    assert failure.value.code() is code, failure.value.details()
+    assert field_of(failure.value) == field
+
+
+@pytest.mark.parametrize("name", BAD_PICTURES)
+async def test_bad_upserts_over_grpc(server: Server, name: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await server.rpc.Upsert(search_pb2.UpsertRequest(image=BAD_PICTURES[name][0]), timeout=30)
+    assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert field_of(failure.value) == "image"
+
+
+async def test_bad_ids_and_descriptions_over_grpc(server: Server) -> None:
+    for call, request, code in (
+        (server.rpc.Get, search_pb2.GetRequest(id=999), grpc.StatusCode.NOT_FOUND),
+        (server.rpc.Get, search_pb2.GetRequest(), grpc.StatusCode.NOT_FOUND),
+        (server.rpc.Delete, search_pb2.DeleteRequest(id=999), grpc.StatusCode.NOT_FOUND),
+        (
+            server.rpc.Upsert,
+            search_pb2.UpsertRequest(image=encoded(scene(seed=8)), attributes_json=b"["),
+            grpc.StatusCode.INVALID_ARGUMENT,
+        ),
+        (
+            server.rpc.Upsert,
+            search_pb2.UpsertRequest(image=encoded(scene(seed=8)), tags=["a"] * 2 + [str(n) for n in range(300)]),
+            grpc.StatusCode.INVALID_ARGUMENT,
+        ),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await call(request, timeout=30)
+        assert failure.value.code() is code
+
+
+async def test_a_200_megabyte_message_is_refused_over_grpc(server: Server) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await server.rpc.Upsert(search_pb2.UpsertRequest(image=bytes(200_000_000)), timeout=30)
+    assert failure.value.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INVALID_ARGUMENT)

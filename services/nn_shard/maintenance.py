@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING
 
 from omma.catalog.interface import Catalog
 from omma.errors import OmmaError
@@ -13,12 +12,10 @@ from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_MAINTENANCE_SECONDS
 from services.nn_shard.checkpoint import Stamp
 from services.nn_shard.engine import Checkpoint, Engine
+from services.nn_shard.engine.engine import Cut
 from services.nn_shard.replica import Replica
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.snapshot import Snapshots
-
-if TYPE_CHECKING:
-    from services.nn_shard.engine import Cut
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +107,7 @@ class Maintenance:
             self._checkpointed = dict(stamp.next_offsets)
         return checkpoint
 
-    def _write(self, engine: Engine, cut: "Cut", stamp: Stamp) -> Checkpoint | None:
+    def _write(self, engine: Engine, cut: Cut, stamp: Stamp) -> Checkpoint | None:
         if engine is not self._replica.engine:  # replaced meanwhile, on this thread, and the folder with it
             return None
         with SHARD_MAINTENANCE_SECONDS.labels("checkpoint").time():

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
@@ -17,13 +16,11 @@ from omma.space import Space
 from omma.telemetry.context import run_in
 from services.nn_shard.checkpoint import Source, Stamp
 from services.nn_shard.engine import Codebook, Engine
+from services.nn_shard.engine.engine import Cut
 from services.nn_shard.opening import Opening
 from services.nn_shard.receipts import ReceiptGate
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.snapshot import Snapshots
-
-if TYPE_CHECKING:
-    from services.nn_shard.engine import Cut
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +119,7 @@ class Replica:
         self.stale = lag > self._settings.stale_lag_records
         return lag
 
-    async def cut(self) -> tuple[Engine, "Cut", Stamp]:
+    async def cut(self) -> tuple[Engine, Cut, Stamp]:
         """The engine's state and the offsets that it stands for, of one moment. Only after `load`."""
         return await run_in(self._writer, self._cut)
 
@@ -202,7 +199,7 @@ class Replica:
             return None
         return decoded
 
-    def _cut(self) -> tuple[Engine, "Cut", Stamp]:
+    def _cut(self) -> tuple[Engine, Cut, Stamp]:
         engine = self.loaded()
         return engine, engine.freeze(), Stamp(self._known_source(), dict(self._next_offsets))
 

@@ -12,7 +12,7 @@ import faiss
 
 from omma.blobs.interface import Blobs
 from omma.catalog.interface import Catalog
-from omma.errors import Absent, OmmaError
+from omma.errors import OmmaError
 from omma.index import Index
 from omma.log.interface import Log
 from omma.space import Space
@@ -84,7 +84,7 @@ class Shard:
             lease=f"snapshot:{place}",
             holder=holder,
         )
-        self._trainer = Trainer(self.replica, catalog, self._codebooks, self._maintainer, settings, holder=holder)
+        self.trainer = Trainer(self.replica, catalog, self._codebooks, self._maintainer, settings, holder=holder)
 
     async def run(self) -> None:
         """Load, follow the log and maintain until cancelled; then write a checkpoint and release everything.
@@ -94,15 +94,13 @@ class Shard:
         try:
             await self._load()
             async with asyncio.TaskGroup() as group:
-                for part in (self.replica.follow, self.maintenance.run, self._trainer.run, self._observe):
+                for part in (self.replica.follow, self.maintenance.run, self.trainer.run, self._observe):
                     group.create_task(part(), name=f"{self._index.id}: {part.__qualname__}")
         finally:
             await self._stop()
 
     async def _load(self) -> None:
         index = await find_index(self._catalog, self._index.id)
-        if index is None:
-            raise Absent(f"The catalog has no index {self._index.id!r}.")
         codebook = None if index.codebook is None else await self._codebooks.load(index.codebook)
         await self.replica.load(self._shard, self._index.shards, codebook, self._snapshots)
 

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from omma.catalog.interface import Catalog
-from omma.errors import OmmaError
+from omma.errors import Absent, OmmaError
 from omma.index import Index, IndexId
 from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_MAINTENANCE_SECONDS
@@ -74,8 +74,6 @@ class Trainer:
             self._say_rebuild(engine)
             return
         index = await find_index(self._catalog, self._replica.index)
-        if index is None:
-            return
         if index.codebook is not None:
             await self._replica.adopt_codebook(await self._codebooks.load(index.codebook))
             logger.info("Adopted codebook %s of %s", index.codebook, index.id)
@@ -87,6 +85,9 @@ class Trainer:
         if not await self._has(lease):
             return
         try:
+            index = await find_index(self._catalog, index.id)
+            if index.codebook is not None:  # trained by the one who had the lease until now
+                return
             codebook = await self._codebooks.publish(await self._train(engine, index.factory, lease))
             if await self._catalog.adopt_codebook(index.id, codebook.id):
                 logger.info("Trained codebook %s of %s", codebook.id, index.id)
@@ -132,5 +133,9 @@ class Trainer:
         self._said = proposed
 
 
-async def find_index(catalog: Catalog, index: IndexId) -> Index | None:
-    return next((one for one in await catalog.indexes() if one.id == index), None)
+async def find_index(catalog: Catalog, index: IndexId) -> Index:
+    """Its row as it is now. Raises Absent."""
+    for one in await catalog.indexes():
+        if one.id == index:
+            return one
+    raise Absent(f"The catalog has no index {index!r}.", field="index")

@@ -15,7 +15,7 @@ from services.rerank.rerank import rerank
 
 
 class LocalReranker:
-    """A Reranker on an executor of its own: 200 candidates take under 1 ms, 4,000 with diversity 100 ms."""
+    """A Reranker on an executor of its own: 200 candidates take about 1 ms, 4,000 with diversity 0.4 s."""
 
     def __init__(self, policies: Policies, *, threads: int = 1) -> None:
         self._policies = policies

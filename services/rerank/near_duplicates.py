@@ -29,6 +29,7 @@ def leaders(
     count = len(phashes)
     leader = np.arange(count)
     free = phashes != 0
+    rows32 = None if vectors is None else vectors.astype(np.float32, copy=False)
     for start in range(0, count, _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         close = np.triu(hamming(phashes[rows, None], phashes[None]) <= max_hamming, k=start + 1) & free
@@ -36,9 +37,8 @@ def leaders(
             if not free[row]:
                 continue
             followers = np.flatnonzero(close[row - start] & free)
-            if vectors is not None:
-                cosines = vectors[followers].astype(np.float32) @ vectors[row].astype(np.float32)
-                followers = followers[cosines >= min_cosine]
+            if rows32 is not None:
+                followers = followers[rows32[followers] @ rows32[row] >= min_cosine]
             leader[followers] = row
             free[followers] = False
     return leader

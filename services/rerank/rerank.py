@@ -33,8 +33,8 @@ def rerank(query: RerankQuery, policy: Policy, candidates: Hits) -> Reranked:
         alive = alive[keep[alive]]
     alive, duplicates = _without_near_duplicates(query, policy, candidates, alive)
     if query.near_duplicates is NearDuplicates.DROP:
-        for positions in duplicates.values():
-            dropped += _told(candidates, positions, DropReason.NEAR_DUPLICATE)
+        followers = sorted(one for group in duplicates.values() for one in group)
+        dropped += _told(candidates, np.array(followers, np.intp), DropReason.NEAR_DUPLICATE)
         duplicates = {}
     chosen = _diversified(query, policy, candidates, alive)
     return Reranked(
@@ -42,9 +42,7 @@ def rerank(query: RerankQuery, policy: Policy, candidates: Hits) -> Reranked:
             RankedHit(
                 position,
                 distance,
-                tuple(ImageId(one) for one in candidates.ids[duplicates[position]].tolist())
-                if position in duplicates
-                else (),
+                tuple(ImageId(int(candidates.ids[one])) for one in duplicates.get(position, ())),
             )
             for position, distance in zip(chosen.tolist(), _distances(query, candidates, chosen), strict=True)
         ),
@@ -89,14 +87,16 @@ def is_blocked(source_url: str, domains: frozenset[str]) -> bool:
 
 def _without_near_duplicates(
     query: RerankQuery, policy: Policy, candidates: Hits, alive: Positions
-) -> tuple[Positions, dict[int, Positions]]:
+) -> tuple[Positions, dict[int, list[int]]]:
     """The leaders among the positions, best first, and by leader the positions that it stands for."""
     if query.near_duplicates is NearDuplicates.KEEP:
         return alive, {}
     vectors = None if candidates.vectors is None else candidates.vectors[alive]
     leader = leaders(candidates.phashes[alive], vectors, max_hamming=policy.max_hamming, min_cosine=policy.min_cosine)
     leads = leader == np.arange(len(alive))
-    groups = {int(alive[one]): alive[(leader == one) & ~leads] for one in np.unique(leader[~leads])}
+    groups: dict[int, list[int]] = {}
+    for position, leads_it in zip(alive[~leads].tolist(), alive[leader[~leads]].tolist(), strict=True):
+        groups.setdefault(leads_it, []).append(position)
     return alive[leads], groups
 
 

@@ -1,6 +1,7 @@
 """Opening a picture that may be hostile, and decoding it upright in RGB."""
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,10 +44,16 @@ class Picture:
     media_type: str
 
     def resized(self, box: PixelBox, size: tuple[int, int], filter: Image.Resampling) -> Image.Image:
-        """The box, in pixels of width x height, squashed to size; no pixel outside it is looked at."""
+        """The box, in pixels of width x height, squashed to size, as if it had been cropped first.
+
+        Pillow's own box argument would let pixels beyond the edge seep in.
+        """
         across, down = self.pixels.width / self.width, self.pixels.height / self.height
-        scaled = (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
-        return self.pixels.resize(size, filter, box=scaled)
+        left, top = box[0] * across, box[1] * down
+        right, bottom = min(box[2] * across, self.pixels.width), min(box[3] * down, self.pixels.height)
+        x, y = math.floor(left), math.floor(top)
+        cut = self.pixels.crop((x, y, math.ceil(right), math.ceil(bottom)))
+        return cut.resize(size, filter, box=(left - x, top - y, right - x, bottom - y))
 
     def reduced(self, least_side: int) -> Image.Image:
         """All of it at 1/2, 1/4 or 1/8, if that leaves its shorter side at least so long."""

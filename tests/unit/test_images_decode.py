@@ -40,8 +40,16 @@ def test_a_crop_of_a_turned_picture_is_the_crop_of_the_upright_one(orientation: 
     box = crop_box((120, 40, 480, 360), 640, 400)
     picture = PictureFile(oriented(upright, orientation), LIMITS).decode(least_side, [box])
     assert (picture.pixels.width < 640) == bool(least_side)
-    expected = upright.resize((64, 64), Image.Resampling.BILINEAR, box=box)
+    expected = upright.crop(box).resize((64, 64), Image.Resampling.BILINEAR)
     assert difference(picture.resized(box, (64, 64), Image.Resampling.BILINEAR), expected) < 3
+
+
+def test_nothing_beyond_its_edge_seeps_into_a_crop() -> None:
+    picture = Image.new("RGB", (60, 20), (255, 0, 0))
+    picture.paste((0, 0, 255), (20, 0, 40, 20))
+    decoded_once = PictureFile(encoded(picture, "PNG"), LIMITS).decode()
+    crop = decoded_once.resized((20, 0, 40, 20), (64, 64), Image.Resampling.BICUBIC)
+    assert (np.asarray(crop) == (0, 0, 255)).all()
 
 
 def sixteen_bits(grey: Image.Image) -> Image.Image:

@@ -97,7 +97,6 @@ def _explained(outcome: ShardOutcome) -> dict[str, Any]:
     answer = outcome.answer
     return {
         **told,
-        "live": answer.live,
         "lists_probed": answer.lists_probed,
         "candidates": answer.candidates,
         "stages_ms": {name: round(us / 1000, 3) for name, us in answer.stage_us.items()},

@@ -38,7 +38,7 @@ SETTINGS = IndexerSettings(poll_seconds=0.05, retry_seconds=0.01)
 
 
 class CountingEmbedder:
-    """Vectors are made of the bytes. A picture that starts with `bad` cannot be read, one with `busy` not the first time."""
+    """Vectors are made of the bytes. A picture that starts with `bad` cannot be read, one with `busy` only later."""
 
     space = SPACE
     has_text_tower = False
@@ -264,7 +264,7 @@ async def test_a_record_that_is_no_event_holds_nothing_back(world: World):
 async def test_an_indexer_that_was_broken_off_is_finished_by_the_next_exactly_once(world: World):
     uploads = await world.upload(*(f"picture {number}".encode() for number in range(300)))
     first = asyncio.create_task(world.indexer().run())
-    while len(world.embedder.embedded) < 100:
+    while len(world.embedder.embedded) < 100:  # noqa: ASYNC110  what it waits for is the counter
         await asyncio.sleep(0)
     first.cancel()
     await asyncio.wait({first})

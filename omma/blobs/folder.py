@@ -32,6 +32,7 @@ class FolderBlobs(Blobs):
     def __init__(self, root: Path) -> None:
         self._root = root
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="omma-blobs")
+        self._closed = False
 
     async def put(self, key: str, content: bytes, *, content_type: str = "application/octet-stream") -> None:
         """The content type is not kept: whoever serves a blob knows what its key holds."""
@@ -60,8 +61,10 @@ class FolderBlobs(Blobs):
 
     async def close(self) -> None:
         """Drops what a crash left half written, and ends the threads."""
-        await self._run(partial(shutil.rmtree, self._root / _STAGING, ignore_errors=True))
-        self._executor.shutdown(wait=False)
+        if not self._closed:
+            self._closed = True
+            await self._run(partial(shutil.rmtree, self._root / _STAGING, ignore_errors=True))
+            self._executor.shutdown(wait=False)
 
     async def _run(self, job: Callable[[], T]) -> T:
         try:

@@ -1,0 +1,404 @@
+"""What every catalog keeps. A backend joins by one more parameter of the fixture."""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from omma.catalog.interface import (
+    ApiKey,
+    Catalog,
+    Change,
+    Embedded,
+    NewPicture,
+    Page,
+    PictureChange,
+    PictureState,
+    Role,
+    Upserted,
+)
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.errors import Absent, InvalidQuery, WrongSpace, WrongState
+from omma.filters import parse_filter
+from omma.identity import ImageId, Sha256, Tenant, Version
+from omma.index import Index, IndexId, IndexState
+from omma.records import EventKind
+from omma.space import Space, SpaceId
+
+ANN, BOB = Tenant("ann"), Tenant("bob")
+SPACE = Space(SpaceId("mini-1-abcdef01"), "mini", "f" * 64, 256)
+INDEX = Index(IndexId("mini-1-abcdef01.1"), SPACE.id, "Flat", 1, IndexState.BUILDING)
+
+
+class Clock:
+    """Seconds since 1970 that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Backend:
+    """A catalog that can be left and opened again."""
+
+    def __init__(self, open_catalog: Callable[[], Awaitable[Catalog]]) -> None:
+        self._open_catalog = open_catalog
+        self._opened: list[Catalog] = []
+
+    async def open(self) -> Catalog:
+        self._opened.append(await self._open_catalog())
+        return self._opened[-1]
+
+    async def close(self) -> None:
+        for catalog in self._opened:
+            await catalog.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["sqlite"])
+async def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
+    path = tmp_path / "catalog.db"
+    backend = {"sqlite": lambda: Backend(lambda: open_sqlite_catalog(path, clock=clock))}[request.param]()
+    yield backend
+    await backend.close()
+
+
+@pytest.fixture
+async def catalog(backend: Backend) -> Catalog:
+    return await backend.open()
+
+
+def sha(content: str) -> Sha256:
+    return Sha256(hashlib.sha256(content.encode()).hexdigest())
+
+
+def new(key: str, content: str = "") -> NewPicture:
+    return NewPicture(key=key, sha256=sha(content or key), uri=f"omma:{sha(content or key)}", bytes=10)
+
+
+async def one(catalog: Catalog, picture: NewPicture, tenant: Tenant = ANN) -> Upserted:
+    (answer,) = await catalog.upsert(tenant, [picture])
+    return answer
+
+
+def kind(answer: Upserted) -> EventKind | None:
+    if answer.event is not None:
+        assert (answer.event.image_id, answer.event.version) == (answer.id, answer.version)
+    return answer.event and answer.event.kind
+
+
+async def sent(catalog: Catalog, *answers: Upserted) -> None:
+    await catalog.mark_sent([answer.event for answer in answers if answer.event is not None])
+
+
+async def embedded(catalog: Catalog, *answers: Upserted, space: str = SPACE.id) -> None:
+    await catalog.record_embedded(space, [Embedded(a.id, a.version, 640, 480, 2**64 - 1) for a in answers])
+
+
+async def test_a_new_picture_is_a_row_that_waits(catalog: Catalog, clock: Clock) -> None:
+    given = replace(
+        new("k"), owner="ann", tags=("a", "b"), source_url="https://example.org/x", attributes={"n": 1, "ä": [True]}
+    )
+    answer = await one(catalog, given)
+    assert (answer.change, answer.version, kind(answer)) == (Change.CREATED, 1, EventKind.UPSERT)
+    row = await catalog.picture(ANN, answer.id)
+    assert (row.id, row.tenant, row.key, row.version, row.state) == (answer.id, ANN, "k", 1, PictureState.PENDING)
+    assert (row.owner, row.tags, row.attributes) == (given.owner, given.tags, given.attributes)
+    assert (row.source_url, row.sha256, row.uri, row.bytes) == (given.source_url, given.sha256, given.uri, 10)
+    assert (row.created_at_ms, row.width, row.height, row.phash) == (int(clock.seconds * 1000), 0, 0, 0)
+
+
+async def test_the_same_again_changes_nothing(catalog: Catalog) -> None:
+    first = await one(catalog, new("k"))
+    again = await one(catalog, new("k"))
+    assert again == Upserted(first.id, Version(1), Change.SAME, None)
+
+
+async def test_other_bytes_ask_for_an_embedding(catalog: Catalog) -> None:
+    first = await one(catalog, new("k", "old"))
+    await sent(catalog, first)
+    await embedded(catalog, first)
+    changed = await one(catalog, new("k", "new"))
+    assert (changed.id, changed.version, changed.change) == (first.id, 2, Change.CHANGED)
+    assert kind(changed) is EventKind.UPSERT
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.width, row.sha256) == (PictureState.PENDING, 0, sha("new"))
+
+
+async def test_other_words_embed_nothing_again(catalog: Catalog) -> None:
+    version = 1
+    first = await one(catalog, new("k"))
+    await sent(catalog, first)
+    await embedded(catalog, first)
+    given = new("k")
+    for field, value in {
+        "owner": "bob",
+        "tags": ("t",),
+        "attributes": {"a": 1},
+        "source_url": "https://example.org",
+        "uri": "file:///moved",
+    }.items():
+        given = replace(given, **{field: value})
+        answer = await one(catalog, given)
+        await sent(catalog, answer)
+        version += 1
+        assert (answer.version, answer.change, kind(answer)) == (version, Change.CHANGED, EventKind.ATTRIBUTES)
+    assert (await one(catalog, replace(given, attributes={"a": True}))).change is Change.CHANGED
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.width, row.phash) == (PictureState.INDEXED, 640, 2**64 - 1)
+
+
+async def test_a_new_mtime_moves_the_reference_only(catalog: Catalog) -> None:
+    given = replace(new("k"), uri="file:///k", mtime_ns=1)
+    first = await one(catalog, given)
+    assert await one(catalog, replace(given, mtime_ns=2)) == Upserted(first.id, Version(1), Change.SAME, None)
+    assert (await catalog.picture(ANN, first.id)).mtime_ns == 2
+
+
+async def test_a_batch_answers_in_order_and_the_last_of_a_key_wins(catalog: Catalog) -> None:
+    await catalog.upsert(ANN, [new("b")])
+    answers = await catalog.upsert(ANN, [new("c"), new("a", "1"), new("b"), new("a", "2")])
+    assert [answer.change for answer in answers] == [Change.CREATED, Change.CREATED, Change.SAME, Change.CREATED]
+    assert answers[1].id == answers[3].id
+    rows = await catalog.pictures([answer.id for answer in answers])
+    assert [rows[answer.id].key for answer in answers] == ["c", "a", "b", "a"]
+    assert rows[answers[1].id].sha256 == sha("2")
+    assert await catalog.upsert(ANN, []) == []
+
+
+async def test_a_deleted_picture_is_absent_but_keeps_its_version(catalog: Catalog) -> None:
+    first = await one(catalog, replace(new("k"), tags=("secret",)))
+    await embedded(catalog, first)
+    missing = ImageId(first.id + 1)
+    (gone,) = await catalog.delete(ANN, [first.id, missing, first.id])
+    assert (gone.id, gone.version, kind(gone)) == (first.id, 2, EventKind.DELETE)
+    assert await catalog.delete(ANN, [first.id]) == []
+    with pytest.raises(Absent):
+        await catalog.picture(ANN, first.id)
+    with pytest.raises(Absent):
+        await catalog.change(ANN, first.id, PictureChange(owner="x"))
+    row = (await catalog.pictures([first.id]))[first.id]
+    assert (row.state, row.version, row.tags) == (PictureState.DELETED, 2, ())
+    assert (await catalog.list_pictures(ANN, None, None, 10)).count == 0
+    assert await catalog.embedded_with(SPACE.id, [sha("k")]) == {}
+
+
+async def test_a_deleted_key_comes_back_as_the_same_picture(catalog: Catalog) -> None:
+    first = await one(catalog, new("k"))
+    await embedded(catalog, first)
+    await catalog.delete(ANN, [first.id])
+    back = await one(catalog, new("k"))
+    assert (back.id, back.version, back.change, kind(back)) == (first.id, 3, Change.CHANGED, EventKind.UPSERT)
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.width, row.phash) == (PictureState.PENDING, 0, 0)
+
+
+async def test_change_replaces_only_what_is_given(catalog: Catalog) -> None:
+    first = await one(catalog, replace(new("k"), owner="ann", tags=("a",), attributes={"x": 1}))
+    await sent(catalog, first)
+    answer = await catalog.change(ANN, first.id, PictureChange(tags=("b", "c")))
+    assert (answer.version, answer.change, kind(answer)) == (2, Change.CHANGED, EventKind.ATTRIBUTES)
+    row = await catalog.picture(ANN, first.id)
+    assert (row.version, row.owner, row.tags, row.attributes) == (2, "ann", ("b", "c"), {"x": 1})
+    same = await catalog.change(ANN, first.id, PictureChange(tags=("b", "c"), owner="ann"))
+    assert same == Upserted(first.id, Version(2), Change.SAME, None)
+    assert (await catalog.change(ANN, first.id, PictureChange(attributes={}, owner=""))).version == 3
+
+
+async def test_tenants_never_meet(catalog: Catalog) -> None:
+    hers = await one(catalog, new("k"), ANN)
+    his = await one(catalog, new("k"), BOB)
+    assert hers.id != his.id
+    with pytest.raises(Absent):
+        await catalog.picture(BOB, hers.id)
+    with pytest.raises(Absent):
+        await catalog.change(BOB, hers.id, PictureChange(owner="bob"))
+    assert await catalog.delete(BOB, [hers.id]) == []
+    assert [p.id for p in (await catalog.list_pictures(BOB, None, None, 10)).pictures] == [his.id]
+    assert set(await catalog.pictures([hers.id, his.id])) == {hers.id, his.id}
+
+
+@pytest.mark.parametrize("image_id", [0, -1, 2**63, 2**70])
+async def test_an_id_that_none_has_is_absent(catalog: Catalog, image_id: int) -> None:
+    with pytest.raises(Absent):
+        await catalog.picture(ANN, ImageId(image_id))
+    assert await catalog.delete(ANN, [ImageId(image_id)]) == []
+
+
+async def test_pages_hold_every_picture_once(catalog: Catalog) -> None:
+    await catalog.upsert(ANN, [replace(new(f"{i:02}"), tags=("even",) if i % 2 == 0 else ()) for i in range(25)])
+    pages: list[Page] = []
+    cursor: str | None = None
+    while not pages or cursor:
+        pages.append(await catalog.list_pictures(ANN, None, cursor, 10))
+        cursor = pages[-1].cursor
+    assert [len(page.pictures) for page in pages] == [10, 10, 5]
+    assert {page.count for page in pages} == {25}
+    ids = [picture.id for page in pages for picture in page.pictures]
+    assert ids == sorted(set(ids)) and len(ids) == 25
+    even = await catalog.list_pictures(ANN, parse_filter({"tags": "even"}), None, 13)
+    assert (even.count, len(even.pictures), even.cursor) == (13, 13, None)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "ä", "AAAA", "__________8", "-" * 11, "A" * 1000])
+async def test_a_cursor_that_it_did_not_make_is_refused(catalog: Catalog, cursor: str) -> None:
+    with pytest.raises(InvalidQuery) as caught:
+        await catalog.list_pictures(ANN, None, cursor, 10)
+    assert caught.value.field == "cursor"
+
+
+async def test_referenced_files_under_a_prefix(catalog: Catalog) -> None:
+    def file(key: str) -> NewPicture:
+        return replace(new(key), uri=key, mtime_ns=5)
+
+    keys = ["file:///a/1", "file:///a/%25/2", "file:///A/1", "file:///ab/1"]
+    answers = await catalog.upsert(ANN, [*map(file, keys), new("file:///a/uploaded")])
+    await catalog.upsert(BOB, [file("file:///a/1")])
+    found = {row.key: row async for row in catalog.referenced_files(ANN, "file:///a/")}
+    assert set(found) == {"file:///a/1", "file:///a/%25/2"}
+    assert (found["file:///a/1"].id, found["file:///a/1"].mtime_ns) == (answers[0].id, 5)
+    await catalog.delete(ANN, [answers[0].id])
+    assert [row.key async for row in catalog.referenced_files(ANN, "file:///a/%")] == ["file:///a/%25/2"]
+    assert [row.key async for row in catalog.referenced_files(ANN, "file:///a/1")] == []
+
+
+async def test_the_row_is_the_outbox(backend: Backend, clock: Clock) -> None:
+    catalog = await backend.open()
+    first = await one(catalog, new("a"))
+    clock.seconds += 1
+    second = await one(catalog, new("b"))
+    await catalog.close()
+    catalog = await backend.open()
+    waiting = await catalog.unsent(10)
+    assert [(e.image_id, e.version, e.tenant, e.kind) for e in waiting] == [
+        (first.id, 1, ANN, EventKind.UPSERT),
+        (second.id, 1, ANN, EventKind.UPSERT),
+    ]
+    assert await catalog.unsent(1) == waiting[:1]
+    assert (await catalog.counts())["unsent"] == 2
+    await catalog.mark_sent(waiting)
+    assert await catalog.unsent(10) == []
+    (gone,) = await catalog.delete(ANN, [first.id])
+    await catalog.mark_sent(waiting)  # an older event that is sent late does not count for the newer one
+    assert [(e.version, e.kind) for e in await catalog.unsent(10)] == [(gone.version, EventKind.DELETE)]
+
+
+async def test_an_embedding_that_was_never_asked_for_is_still_asked_for(catalog: Catalog) -> None:
+    first = await one(catalog, new("k"))
+    changed = await catalog.change(ANN, first.id, PictureChange(owner="x"))
+    assert kind(changed) is EventKind.UPSERT
+    assert [(e.version, e.kind) for e in await catalog.unsent(10)] == [(2, EventKind.UPSERT)]
+
+
+async def test_what_the_indexer_learned_counts_for_its_version_only(catalog: Catalog) -> None:
+    first = await one(catalog, new("k"))
+    await embedded(catalog, first)
+    await embedded(catalog, first)
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.width, row.height, row.phash) == (PictureState.INDEXED, 640, 480, 2**64 - 1)
+    changed = await one(catalog, new("k", "new"))
+    await embedded(catalog, first)
+    await catalog.record_dead(first.id, first.version, "late")
+    assert (await catalog.picture(ANN, first.id)).state is PictureState.PENDING
+    await catalog.record_dead(changed.id, changed.version, "truncated")
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.reason) == (PictureState.DEAD, "truncated")
+    await embedded(catalog, changed)
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.reason) == (PictureState.INDEXED, "")
+
+
+async def test_the_same_bytes_are_found_in_a_space(catalog: Catalog) -> None:
+    first, other = await catalog.upsert(ANN, [new("a", "bytes"), new("b", "other")])
+    assert await catalog.embedded_with(SPACE.id, [sha("bytes")]) == {}
+    await embedded(catalog, first, other)
+    assert await catalog.embedded_with(SPACE.id, [sha("bytes"), sha("x")]) == {sha("bytes"): first.id}
+    assert await catalog.embedded_with("another", [sha("bytes")]) == {}
+    assert await catalog.embedded_with(SPACE.id, []) == {}
+    await one(catalog, new("a", "changed"))
+    assert await catalog.embedded_with(SPACE.id, [sha("bytes"), sha("changed")]) == {}
+
+
+async def test_counts_by_state(catalog: Catalog) -> None:
+    answers = await catalog.upsert(ANN, [new(str(i)) for i in range(5)])
+    await embedded(catalog, answers[0], answers[1])
+    await catalog.record_dead(answers[2].id, answers[2].version, "no picture")
+    await catalog.delete(ANN, [answers[3].id])
+    await sent(catalog, *answers[:3])
+    assert await catalog.counts() == {"pending": 1, "indexed": 2, "dead": 1, "deleted": 1, "unsent": 2}
+
+
+async def test_spaces_are_registered_once(catalog: Catalog) -> None:
+    await catalog.register_space(SPACE)
+    await catalog.register_space(SPACE)
+    assert await catalog.spaces() == [SPACE]
+    for other in (replace(SPACE, dim=128), replace(SPACE, signature="0" * 64), replace(SPACE, buckets=512)):
+        with pytest.raises(WrongSpace):
+            await catalog.register_space(other)
+
+
+async def test_an_index_walks_but_never_changes(catalog: Catalog) -> None:
+    with pytest.raises(WrongState):
+        await catalog.register_index(INDEX)
+    await catalog.register_space(SPACE)
+    await catalog.register_index(INDEX)
+    await catalog.set_index_state(INDEX.id, IndexState.LIVE)
+    assert await catalog.adopt_codebook(INDEX.id, "c" * 64)
+    assert not await catalog.adopt_codebook(INDEX.id, "d" * 64)
+    await catalog.register_index(INDEX)
+    walked = replace(INDEX, state=IndexState.LIVE, codebook="c" * 64)
+    assert await catalog.indexes() == [walked]
+    with pytest.raises(WrongState):
+        await catalog.register_index(replace(INDEX, shards=2))
+    for call in (catalog.set_index_state("x", IndexState.LIVE), catalog.adopt_codebook("x", "c")):
+        with pytest.raises(Absent):
+            await call
+
+
+async def test_one_index_is_live(catalog: Catalog) -> None:
+    await catalog.register_space(SPACE)
+    ids = [IndexId(f"{SPACE.id}.{n}") for n in range(3)]
+    for index_id in ids[:2]:
+        await catalog.register_index(replace(INDEX, id=index_id))
+        await catalog.set_index_state(index_id, IndexState.LIVE)
+    await catalog.register_index(replace(INDEX, id=ids[2], state=IndexState.LIVE))
+    states = {index.id: index.state for index in await catalog.indexes()}
+    assert [states[i] for i in ids] == [IndexState.RETIRED, IndexState.RETIRED, IndexState.LIVE]
+
+
+async def test_a_lease_has_one_holder(catalog: Catalog, clock: Clock) -> None:
+    assert await catalog.acquire_lease("train", "a", 10)
+    assert not await catalog.acquire_lease("train", "b", 10)
+    clock.seconds += 9
+    assert await catalog.acquire_lease("train", "a", 10)
+    clock.seconds += 9
+    assert not await catalog.acquire_lease("train", "b", 10)
+    clock.seconds += 1
+    assert await catalog.acquire_lease("train", "b", 10)
+    await catalog.release_lease("train", "a")
+    assert not await catalog.acquire_lease("train", "a", 10)
+    await catalog.release_lease("train", "b")
+    assert await catalog.acquire_lease("train", "a", 10)
+
+
+async def test_keys_are_revoked_by_a_prefix_that_fits_one(catalog: Catalog) -> None:
+    first = ApiKey("ab12", "one", ANN, Role.READ, 1)
+    second = ApiKey("ab34", "two", BOB, Role.ADMIN, 2)
+    for key in (first, second):
+        await catalog.add_api_key(key)
+    assert await catalog.api_keys() == [first, second]
+    with pytest.raises(InvalidQuery):
+        await catalog.revoke_api_key("ab")
+    for prefix in ("zz", "", "%"):
+        with pytest.raises(Absent):
+            await catalog.revoke_api_key(prefix)
+    assert await catalog.revoke_api_key("ab1") == replace(first, revoked=True)
+    assert await catalog.api_keys() == [replace(first, revoked=True), second]

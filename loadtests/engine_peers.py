@@ -34,6 +34,7 @@ class Contestant:
         self.recall = 0.0
         self.described = ""
         self.rss_mib = 0.0
+        self.as_raw: list[int] | None = None
         python = sys.executable if name == "omma" else str(BENCH_PYTHON)
         environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
         self._process = subprocess.Popen(
@@ -58,6 +59,7 @@ class Contestant:
             if setting is None and self._ask(do="recall", setting=one, queries=200)["recall"] < RECALL - 0.015:
                 continue
             answer = self._ask(do="recall", setting=one, queries=1_000)
+            self.as_raw = answer.get("as_raw")
             self.recall, self.described = answer["recall"], answer["described"]
             print(f"  {self.name}: {self.described}: recall {self.recall:.4f}, {answer['rate']:,.0f}/s", flush=True)
             if self.recall >= RECALL:
@@ -93,7 +95,7 @@ def main() -> int:
                 continue
             stack.callback(contestants[name].close)
             settled = contestants.get("omma")
-            contestants[name].settle(settled.built["as_raw"] if name == "faiss" and settled else None)
+            contestants[name].settle(settled.as_raw if name == "faiss" and settled else None)
         for at in range(given.rounds + 1):
             for one in contestants.values():
                 one.round(given.seconds)

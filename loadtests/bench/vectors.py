@@ -14,7 +14,7 @@ SOURCE = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "vecto
 QUERIES = 1_000
 TRUTH_K = 100
 JITTER = 0.3
-"""Length of the noise added to a unit vector. The nearest neighbour of a query lies at 0.49 (median), the tenth at 0.81."""
+"""Length of the noise added to a unit vector. A query's nearest neighbour lies at 0.49 (median), its tenth at 0.81."""
 
 
 def cache() -> Path:

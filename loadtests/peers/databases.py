@@ -30,7 +30,9 @@ class Chroma:
         self._rows.modify(configuration={"hnsw": {"ef_search": setting}})
 
     def search(self, query: Float32, k: int) -> list[int]:
-        return [int(one) for one in self._rows.query(query_embeddings=query, n_results=k, include=["distances"])["ids"][0]]
+        return [
+            int(one) for one in self._rows.query(query_embeddings=query, n_results=k, include=["distances"])["ids"][0]
+        ]
 
     def described(self) -> str:
         return f"HNSW M=16, ef_search={self._ef}"
@@ -51,9 +53,7 @@ class Lancedb:
             return
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(base).ravel()), base.shape[1])
         self._table = connection.create_table("base", pa.table({"row": np.arange(len(base)), "vector": vectors}))
-        self._table.create_index(
-            metric="dot", index_type="IVF_PQ", num_partitions=len(base) // 400, num_sub_vectors=64
-        )
+        self._table.create_index(metric="dot", index_type="IVF_PQ", num_partitions=len(base) // 400, num_sub_vectors=64)
 
     def use(self, setting: tuple[int, int]) -> None:
         self._probes, self._refine = setting

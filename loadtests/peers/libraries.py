@@ -1,4 +1,4 @@
-"""Index libraries: hnswlib, usearch, FAISS. They keep vectors in memory and know nothing of filters, deletes or files."""
+"""Index libraries: hnswlib, usearch, FAISS. Vectors in memory; no filters, no deletes that last, no payload."""
 
 from pathlib import Path
 from typing import Any

@@ -49,7 +49,10 @@ class Worker:
             ids = self._peer.search(self._data.queries[at : at + 1], 10)
             found[at, : len(ids)] = ids
         seconds = time.perf_counter() - start
-        return {"recall": self._data.recall_at_10(found), "rate": queries / seconds, "described": self._peer.described()}
+        answer = {"recall": self._data.recall_at_10(found), "rate": queries / seconds}
+        if hasattr(self._peer, "as_raw"):
+            answer["as_raw"] = self._peer.as_raw()
+        return {**answer, "described": self._peer.described()}
 
     def round(self, seconds: float) -> dict[str, Any]:
         """One query after the other for about that long, going round through all of them."""

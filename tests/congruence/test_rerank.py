@@ -1,0 +1,142 @@
+"""A re-ranker over gRPC answers as the one in process does."""
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+import numpy as np
+import pytest
+
+from omma.errors import InvalidQuery, OutOfTime
+from omma.hits import Hits, Payload
+from omma.rpc.channel import call
+from omma.rpc.deadline import Deadline
+from omma.rpc.server import RpcServer
+from omma.v1 import rerank_pb2, rerank_pb2_grpc, types_pb2
+from omma.vectors import normalise
+from services.rerank.client import NearDuplicates, RemoteReranker, RerankQuery
+from services.rerank.local import LocalReranker
+from services.rerank.policies import Policies, Policy
+from services.rerank.servicer import RerankServicer
+
+OWN = Policy(name="own", version=3, relevance=0.5, blocked_domains=frozenset({"spam.example"}), min_side_pixels=100)
+
+
+@pytest.fixture
+async def both() -> AsyncIterator[tuple[LocalReranker, RemoteReranker]]:
+    local = LocalReranker(Policies([OWN]))
+    server = RpcServer([partial(rerank_pb2_grpc.add_RerankServiceServicer_to_server, RerankServicer(local))])
+    remote = RemoteReranker.at(f"127.0.0.1:{await server.start('127.0.0.1:0')}")
+    yield local, remote
+    await remote.close()
+    await server.stop(0)
+    await local.close()
+
+
+def some_candidates(seed: int, count: int, *, vectors: bool = True, payloads: bool = True) -> Hits:
+    """Random ones with a handful of pHashes and sources, so that every stage has work."""
+    numbers = np.random.default_rng(seed)
+    sources = ["", "https://spam.example/x", "https://fine.example/x"]
+    return Hits(
+        ids=numbers.permutation(10 * count)[:count].astype(np.int64) + 1,
+        scores=np.sort(numbers.random(count).astype(np.float32))[::-1].copy(),
+        versions=np.ones(count, np.int64),
+        phashes=numbers.choice(np.array([0, 0xFF00, 0xFF01, 2**64 - 1, 2**63], np.uint64), count),
+        boxes=np.zeros((count, 4), np.int32),
+        payloads=tuple(
+            Payload(
+                source_url=sources[numbers.integers(3)],
+                width=int(numbers.integers(0, 300)),
+                height=int(numbers.integers(90, 300)),
+            )
+            for _ in range(count)
+        )
+        if payloads
+        else None,
+        vectors=normalise(numbers.normal((3, 0, 0), 1, (count, 3))).astype(np.float16) if vectors else None,
+    )
+
+
+@pytest.mark.parametrize("near_duplicates", NearDuplicates)
+@pytest.mark.parametrize("policy", ["", "diverse", "own@3"])
+@pytest.mark.parametrize("seed", range(3))
+async def test_both_answer_alike(
+    both: tuple[LocalReranker, RemoteReranker], seed: int, policy: str, near_duplicates: NearDuplicates
+) -> None:
+    query = RerankQuery(
+        k=12,
+        policy=policy,
+        near_duplicates=near_duplicates,
+        query_phash=[None, 0xFF00, 0][seed],
+        phash_gate=[None, 40, None][seed],
+        score_threshold=[None, 0.1, -1.0][seed],
+    )
+    candidates = some_candidates(seed, 40)
+    here, there = [await one.rerank(query, candidates, Deadline.after(5)) for one in both]
+    assert here == there
+    assert here.ranked
+
+
+@pytest.mark.parametrize("count", [0, 1])
+async def test_both_take_few_candidates(both: tuple[LocalReranker, RemoteReranker], count: int) -> None:
+    for vectors in (True, False):
+        candidates = some_candidates(1, count, vectors=vectors, payloads=vectors)
+        here, there = [await one.rerank(RerankQuery(k=5), candidates, Deadline.after(5)) for one in both]
+        assert here == there
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        (RerankQuery(k=5, policy="absent"), "policy"),
+        (RerankQuery(k=0), "k"),
+        (RerankQuery(k=5, phash_gate=3), "phash_gate"),
+    ],
+)
+async def test_both_refuse_alike(both: tuple[LocalReranker, RemoteReranker], query: RerankQuery, field: str) -> None:
+    said = []
+    for one in both:
+        with pytest.raises(InvalidQuery) as raised:
+            await one.rerank(query, some_candidates(1, 5), Deadline.after(5))
+        assert raised.value.field == field
+        said.append((raised.value.detail, raised.value.limit))
+    assert said[0] == said[1]
+
+
+async def test_both_are_out_of_time_alike(both: tuple[LocalReranker, RemoteReranker]) -> None:
+    for one in both:
+        with pytest.raises(OutOfTime):
+            await one.rerank(RerankQuery(k=5), some_candidates(1, 5), Deadline.after(0))
+
+
+CANDIDATE = rerank_pb2.RerankCandidate(image_id=1, score=0.5)
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (rerank_pb2.RerankRequest(k=1, candidates=[CANDIDATE, CANDIDATE]), "candidates"),
+        (
+            rerank_pb2.RerankRequest(
+                k=1,
+                candidates=[CANDIDATE],
+                vectors=types_pb2.Vectors(data=b"\0" * 8, dim=2, dtype=types_pb2.DTYPE_FLOAT16),
+            ),
+            "vectors",
+        ),
+        (
+            rerank_pb2.RerankRequest(
+                k=1, candidates=[CANDIDATE], vectors=types_pb2.Vectors(data=b"\0" * 3, dim=2, dtype=1)
+            ),
+            "vector",
+        ),
+        (rerank_pb2.RerankRequest(k=1, near_duplicates=9), "near_duplicates"),
+        (rerank_pb2.RerankRequest(k=1, candidates=[CANDIDATE] * 10_001), "candidates"),
+    ],
+    ids=["twice", "vectors of another length", "half a vector", "unknown enum", "too many"],
+)
+async def test_a_message_that_does_not_fit_is_refused(
+    both: tuple[LocalReranker, RemoteReranker], request_: rerank_pb2.RerankRequest, field: str
+) -> None:
+    with pytest.raises(InvalidQuery) as raised:
+        await call(both[1]._rerank, request_, Deadline.after(5))
+    assert raised.value.field == field

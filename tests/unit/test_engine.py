@@ -1,4 +1,4 @@
-"""The engine against a dictionary: whatever is applied, sealed, merged and reopened, exact answers are a brute force's."""
+"""The engine against a dictionary: whatever its life, exact answers are those of a brute force."""
 
 import time
 from collections.abc import Iterator
@@ -23,6 +23,7 @@ from services.nn_shard.engine import Codebook, Engine, EngineSettings, SearchOpt
 DIM = 16
 SPACE, INDEX = SpaceId("s-1-00000000"), IndexId("s-1-00000000.1")
 TENANT = Tenant("ann")
+ASKED = (("ann", None, False), ("ann", {"tags": "x"}, True), ("bob", {"owner": "o1"}, False))
 SETTINGS = EngineSettings(seal_rows=64, exact_rows=16)
 
 
@@ -144,7 +145,11 @@ class Model(RuleBasedStateMachine):
         assert counts.pictures == len(self.live)
         assert counts.live == sum(len(one.vectors) for one in self.live.values())
         query = clustered(1, seed=3)
-        for tenant, filter_, crops in (("ann", None, False), ("ann", {"tags": "x"}, True), ("bob", {"owner": "o1"}, False)):
+        for tenant, filter_, crops in (
+            ("ann", None, False),
+            ("ann", {"tags": "x"}, True),
+            ("bob", {"owner": "o1"}, False),
+        ):
             options = SearchOptions(
                 Tenant(tenant), 7, filter=parse_filter(filter_), exact=True, use_crops=crops, with_payload=True
             )
@@ -256,7 +261,9 @@ def test_records_that_do_not_belong_change_nothing(engine: Engine) -> None:
         engine.search(clustered(1, seed=1, dim=8), SearchOptions(TENANT, 5), far())
 
 
-@pytest.mark.parametrize(("field", "values"), [("k", {"k": 0}), ("k", {"k": 10**9}), ("effort", {"k": 1, "effort": 11})])
+@pytest.mark.parametrize(
+    ("field", "values"), [("k", {"k": 0}), ("k", {"k": 10**9}), ("effort", {"k": 1, "effort": 11})]
+)
 def test_options_out_of_bounds_are_refused(field: str, values: dict[str, int]) -> None:
     with pytest.raises(InvalidQuery) as caught:
         SearchOptions(TENANT, **values)

@@ -43,8 +43,10 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     views = {}
     for name, (dtype, shape, offset) in json.loads(bytes(data[16:start])).items():
         count = int(np.prod(shape))
-        views[name] = np.frombuffer(content, np.dtype(dtype), count, start + offset).reshape(shape) if count else (
-            np.empty(shape, np.dtype(dtype))
+        views[name] = (
+            np.frombuffer(content, np.dtype(dtype), count, start + offset).reshape(shape)
+            if count
+            else (np.empty(shape, np.dtype(dtype)))
         )
     return views
 

@@ -92,9 +92,9 @@ class Engine:
     ) -> "Engine":
         """Load what the folder's `manifest.json` lists; an absent manifest is an empty engine.
 
-        Every file is hashed and compared. A segment that fails is left out and named in `dropped_segments`: its pictures
-        are then missing until the owner replays the log from the start. codebook: the one that `read_manifest(folder)`
-        names. clock: seconds, monotonic, that deadlines are on.
+        Every file is hashed and compared. A segment that fails is left out and named in `dropped_segments`: its
+        pictures are then missing until the owner replays the log from the start. codebook: the one that
+        `read_manifest(folder)` names. clock: seconds, monotonic, that deadlines are on.
         Raises Corrupt for a manifest that cannot be read, WrongSpace for one of another space, dim or index,
         WrongState when the manifest names a codebook and another one or none is given.
         """
@@ -149,9 +149,9 @@ class Engine:
         codebook = self._view.codebook
         if codebook is None:
             return None
-        live, limit = self.counts().live, self.settings.rebuild_growth * codebook.train_rows
-        if live > limit:
-            return f"{live} rows are more than {self.settings.rebuild_growth:g} times the {codebook.train_rows} trained on."
+        live, growth = self.counts().live, self.settings.rebuild_growth
+        if live > growth * codebook.train_rows:
+            return f"{live} rows are more than {growth:g} times the {codebook.train_rows} trained on."
         return None
 
     def counts(self) -> Counts:

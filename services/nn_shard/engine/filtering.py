@@ -1,6 +1,7 @@
 """A filter on columns: one truth value a picture."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +17,23 @@ def pictures_kept(filter: Filter, columns: Columns) -> Bools:
     """bool[n]: which pictures the filter keeps. 1 million pictures and one equality take about 1 ms."""
     match filter:
         case And(parts):
-            return np.logical_and.reduce([pictures_kept(part, columns) for part in parts])
+            return _every([pictures_kept(part, columns) for part in parts])
         case Or(parts):
-            return np.logical_or.reduce([pictures_kept(part, columns) for part in parts])
+            return _any([pictures_kept(part, columns) for part in parts])
         case Not(part):
             return ~pictures_kept(part, columns)
         case AnyOf(field, values):
             return _any_of(field, values, columns)
         case Between():
             return _between(filter, columns)
+
+
+def _every(masks: Sequence[Bools]) -> Bools:
+    return reduce(np.logical_and, masks)
+
+
+def _any(masks: Sequence[Bools]) -> Bools:
+    return reduce(np.logical_or, masks)
 
 
 def _any_of(field: str, values: Sequence[Value], columns: Columns) -> Bools:
@@ -50,10 +59,10 @@ def _isin(column: npt.NDArray[np.generic], values: npt.NDArray[np.generic]) -> B
     # One comparison a value is 10 x faster than np.isin, which sorts, while values are few.
     if len(values) > 8:
         return np.isin(column, values)
-    return np.logical_or.reduce([column == value for value in values])
+    return _any([column == value for value in values])
 
 
-def _inside(numbers: npt.NDArray[np.generic], bounds: Between) -> Bools:
+def _inside(numbers: npt.NDArray[np.int64 | np.int32 | np.float64], bounds: Between) -> Bools:
     above = numbers > bounds.low if bounds.low_open else numbers >= bounds.low
     below = numbers < bounds.high if bounds.high_open else numbers <= bounds.high
     kept: Bools = above & below

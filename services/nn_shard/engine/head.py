@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -13,8 +12,9 @@ from omma.vectors import Float16, Float32, Int64
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.columns import Columns, Growing, picture_keys, terms_of
 from services.nn_shard.engine.latch import Latch
-from services.nn_shard.engine.lists import Faiss, Float16Lists
+from services.nn_shard.engine.lists import Float16Lists
 from services.nn_shard.engine.part import Part
+from services.nn_shard.engine.swig import Faiss, faiss
 
 Ints: TypeAlias = npt.NDArray[np.integer[Any]]
 _ALL_IN_ONE = np.zeros((1, 1), np.int64)
@@ -51,6 +51,10 @@ class Head:
 
     def __len__(self) -> int:
         return len(self._row_list)
+
+    @property
+    def listed(self) -> bool:
+        return self.codebook is not None
 
     @property
     def lists(self) -> Int64 | None:

@@ -52,8 +52,10 @@ def plan(view: View, folder: Path, dim: int, settings: EngineSettings) -> Task |
 
 
 def _to_merge(segments: Sequence[Part], settings: EngineSettings) -> tuple[Part, ...]:
-    """Small segments join a larger one once they are a third of it: a row is rewritten O(log n) times, and a query meets
-    O(log n) segments. A segment with many dead rows is rewritten alone.
+    """Small segments join a larger one once they are a third of it.
+
+    A row is then rewritten O(log n) times, and a query meets O(log n) segments. One with many dead rows is rewritten
+    alone.
     """
     by_size = sorted(segments, key=lambda part: part.live_rows)
     total, taken = 0, 0

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,7 +43,7 @@ class SegmentSum:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything that `Engine.open` needs: put `files()` and `to_json()` as manifest.json into a folder, and open it."""
+    """Everything that `Engine.open` needs: `files()`, and `to_json()` as manifest.json beside them."""
 
     space: str
     index: str
@@ -94,5 +93,5 @@ def write_manifest(folder: Path, checkpoint: Checkpoint) -> None:
     with temporary.open("wb") as file:
         file.write(checkpoint.to_json())
         sync(file)
-    os.replace(temporary, folder / MANIFEST)
+    temporary.replace(folder / MANIFEST)
     sync_folder(folder)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from omma.vectors import Float16, Float32, Int64
 from services.nn_shard.engine.bytebound import ByteBound
 from services.nn_shard.engine.columns import Bools, Columns
-from services.nn_shard.engine.lists import Faiss
+from services.nn_shard.engine.swig import Faiss
 
 _CACHE_BYTES = 4_194_304
 
@@ -28,8 +28,12 @@ class Store(Protocol):
     def tenants(self) -> Sequence[str]: ...
 
     @property
+    def listed(self) -> bool:
+        """Rows have lists of the codebook; otherwise only an exact scan finds them."""
+
+    @property
     def lists(self) -> Int64 | None:
-        """int64[rows]: the codebook's list of each row; None for rows that have none yet."""
+        """int64[rows]: the codebook's list of each row; None unless `listed`. Made anew: 50 us for 100,000."""
 
     @property
     def list_sizes(self) -> Int64 | None:

@@ -1,4 +1,4 @@
-"""The way of a query through the parts: PQ scores pick candidates, originals score them, pictures are folded and ranked."""
+"""The way of a query through the parts: PQ scores pick candidates, originals score them, the best are ranked."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,19 +7,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from omma.hits import Degraded, Hits, no_hits
+from omma.hits import Degraded, Hits
 from omma.vectors import Float16, Float32, Int64
 from services.nn_shard.engine.codebook import Codebook
-from services.nn_shard.engine.columns import decode_payloads
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.part import Part
+from services.nn_shard.engine.ranking import Scored, rank
 from services.nn_shard.engine.rescore import Scratch
 from services.nn_shard.engine.segment import Segment
 from services.nn_shard.engine.selection import Selection, Selector, live_rows, parameters
 from services.nn_shard.engine.view import View
-
-Scored = tuple[Part, Float32, Int64]
-"""A part with scores and rows for one query."""
 
 _HURRY_SECONDS = 0.1
 """With less than this left, originals are read in small chunks: 200 cold random rows take 17 ms from a disk."""
@@ -27,7 +24,10 @@ _HURRIED_ROWS = 32
 
 
 class Candidates(NamedTuple):
-    """PQ estimates, rows and positions in `segments`, [b, n] each; rows of -1 are none."""
+    """PQ estimates, rows and positions in `segments`, [b, n] each or [n] of one query; rows of -1 are none.
+
+    of: None when there is one segment.
+    """
 
     estimates: Float32
     rows: Int64
@@ -90,7 +90,7 @@ class _Search:
         for part, chosen in self._chosen:
             if chosen.rows is not None:
                 self._score_few(part, live_rows(part, chosen.rows), found)
-            elif codebook is not None and part.store.lists is not None:
+            elif codebook is not None and part.store.listed:
                 fine.append((part, chosen))
             else:
                 self._scan(part, chosen, None, found)
@@ -101,7 +101,7 @@ class _Search:
             if candidates is not None:
                 self._rescore(candidates, found)
                 marks.append(("rescore", self._clock()))
-        hits = [self._rank(scored) for scored in found]
+        hits = [rank(scored, self._options, self._dim, fold=self._folded) for scored in found]
         marks.append(("rank", self._clock()))
         stages = {name: int((at - marks[i][1]) * 1e6) for i, (name, at) in enumerate(marks[1:])}
         return Outcome(hits, self._cut, self._probes, self._rescored, stages)
@@ -136,7 +136,7 @@ class _Search:
         tuning, effort = codebook.tuning, self._options.effort
         kept = sum(chosen.count for _, chosen in fine) / sum(part.rows for part, _ in fine)
         depth = (self._options.k + len(self._options.exclude)) / kept
-        probes = self._probes = tuning.probes_at(depth, effort, codebook.nlist)
+        probes = self._probes = codebook.probes_at(depth, effort)
         rotated = codebook.rotate(self._queries)
         keys, coarse = codebook.assign(rotated, probes)
         sealed = [(part, chosen) for part, chosen in fine if part.store.encoded]
@@ -154,7 +154,7 @@ class _Search:
             if chosen.lists is not None:
                 of_part = _lists_that_hold(codebook, rotated, chosen.lists, probes)
             selector = parameters(part, chosen, of_part[0].shape[1])
-            every.append(segment.candidates(rotated, count, *of_part, selector))
+            every.append(segment.candidates(rotated, count, of_part, selector))
         segments = [part for part, _ in sealed]
         if len(every) == 1:
             return Candidates(*every[0], None, segments)
@@ -172,7 +172,8 @@ class _Search:
             query = self._queries[number : number + 1]
             left = self._deadline_at - self._clock()
             if left < _HURRY_SECONDS:
-                self._rescore_in_a_hurry(candidates.segments, query, rows, estimates, of, of_query)
+                some = Candidates(estimates, rows, of, candidates.segments)
+                self._rescore_in_a_hurry(query, some, of_query)
             elif of is None:
                 rows = np.sort(rows)
                 part = candidates.segments[0]
@@ -194,16 +195,9 @@ class _Search:
         scores, at = self._scratch.best(query, vectors, self._wanted)
         of_query.extend(_by_part(segments, scores, rows[at], of[at]))
 
-    def _rescore_in_a_hurry(
-        self,
-        segments: Sequence[Part],
-        query: Float32,
-        rows: Int64,
-        estimates: Float32,
-        of: Int64 | None,
-        of_query: list[Scored],
-    ) -> None:
+    def _rescore_in_a_hurry(self, query: Float32, candidates: Candidates, of_query: list[Scored]) -> None:
         """The best first, a few at a time; what time does not reach keeps its PQ estimate."""
+        estimates, rows, of, segments = candidates
         of = np.zeros(len(rows), np.int64) if of is None else of
         order = np.argsort(-estimates, kind="stable")
         for begin in range(0, len(order), _HURRIED_ROWS):
@@ -214,84 +208,6 @@ class _Search:
                 of_query.extend(_by_part(segments, estimates[rest], rows[rest], of[rest]))
                 return
             self._rescore_many(segments, query, rows[some], of[some], of_query)
-
-    def _rank(self, scored: list[Scored]) -> Hits:
-        """The k best pictures of what was scored, as columns; equal scores order by id."""
-        options = self._options
-        if len(scored) == 1 and not self._folded and not options.exclude:
-            return self._rank_one(*scored[0])
-        if not scored:
-            return no_hits(dim=self._dim if options.with_vectors else None, with_payload=options.with_payload)
-        scores = np.concatenate([one[1] for one in scored])
-        rows = np.concatenate([one[2] for one in scored])
-        of = np.repeat(np.arange(len(scored)), [len(one[2]) for one in scored])
-        pictures = np.empty(len(rows), np.int64)
-        ids = np.empty(len(rows), np.int64)
-        for number, (part, _, _) in enumerate(scored):
-            mine = of == number
-            pictures[mine] = part.columns.row_pictures[rows[mine]]
-            ids[mine] = part.columns.ids[pictures[mine]]
-        order = np.lexsort((rows, ids, -scores))
-        order = order[rows[order] >= 0]
-        if self._folded:
-            order = order[np.sort(np.unique(ids[order], return_index=True)[1])]
-        if options.exclude:
-            order = order[~np.isin(ids[order], options.exclude)]
-        order = order[: options.k]
-        return self._hits([one[0] for one in scored], of[order], scores[order], ids[order], pictures[order], rows[order])
-
-    def _rank_one(self, part: Part, scores: Float32, rows: Int64) -> Hits:
-        """The common case without the rest: one part, a row a picture, nothing excluded. 12 us less of 25."""
-        if len(rows) and rows[-1] < 0:
-            there = rows >= 0
-            scores, rows = scores[there], rows[there]
-        pictures = part.columns.row_pictures[rows]
-        ids = part.columns.ids[pictures]
-        order = np.lexsort((ids, -scores))[: self._options.k]
-        return self._hits([part], None, scores[order], ids[order], pictures[order], rows[order])
-
-    def _hits(
-        self,
-        parts: list[Part],
-        of: Int64 | None,
-        scores: Float32,
-        ids: Int64,
-        pictures: npt.NDArray[np.integer],  # type: ignore[type-arg]
-        rows: Int64,
-    ) -> Hits:
-        options = self._options
-        if of is None:
-            columns, store = parts[0].columns, parts[0].store
-            return Hits(
-                ids,
-                scores,
-                columns.versions[pictures],
-                columns.phashes[pictures],
-                columns.boxes[rows],
-                decode_payloads(store.payload, pictures.tolist()) if options.with_payload else None,
-                store.vectors(rows) if options.with_vectors else None,
-            )
-        hits = Hits(
-            ids,
-            scores,
-            np.empty(len(ids), np.int64),
-            np.empty(len(ids), np.uint64),
-            np.empty((len(ids), 4), np.int32),
-            None,
-            np.empty((len(ids), self._dim), np.float16) if options.with_vectors else None,
-        )
-        for number, part in enumerate(parts):
-            mine = of == number
-            hits.versions[mine] = part.columns.versions[pictures[mine]]
-            hits.phashes[mine] = part.columns.phashes[pictures[mine]]
-            hits.boxes[mine] = part.columns.boxes[rows[mine]]
-            if hits.vectors is not None:
-                hits.vectors[mine] = part.store.vectors(rows[mine])
-        if not options.with_payload:
-            return hits
-        where = zip(of.tolist(), pictures.tolist(), strict=True)
-        payloads = tuple(decode_payloads(parts[number].store.payload, [picture])[0] for number, picture in where)
-        return Hits(hits.ids, hits.scores, hits.versions, hits.phashes, hits.boxes, payloads, hits.vectors)
 
 
 def _lists_that_hold(
@@ -313,9 +229,8 @@ def _best_of(every: list[tuple[Float32, Int64]], count: int, segments: Sequence[
     rows = np.concatenate([one[1] for one in every], axis=1)
     of = np.broadcast_to(np.repeat(np.arange(len(every)), [one[1].shape[1] for one in every]), rows.shape)
     best = np.argpartition(-estimates, count - 1, axis=1)[:, :count]
-    return Candidates(
-        np.take_along_axis(estimates, best, 1), np.take_along_axis(rows, best, 1), np.take_along_axis(of, best, 1), segments
-    )
+    estimates, rows, of = (np.take_along_axis(column, best, 1) for column in (estimates, rows, of))
+    return Candidates(estimates, rows, of, segments)
 
 
 def _by_part(segments: Sequence[Part], scores: Float32, rows: Int64, of: Int64) -> list[Scored]:

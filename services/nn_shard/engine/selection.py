@@ -2,22 +2,22 @@
 
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 
 from omma.vectors import Int64
 from services.nn_shard.engine.bytebound import ByteBound
 from services.nn_shard.engine.columns import Bools
 from services.nn_shard.engine.filtering import pictures_kept
-from services.nn_shard.engine.lists import Faiss
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.part import Bits, Part, row_bits
+from services.nn_shard.engine.swig import Faiss, faiss
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """count: rows selected, live or not. rows: their numbers, rising, when they are few; otherwise bits of all rows, and
-    lists: bool[nlist], the lists that hold one. Neither: every row.
+    """count: rows selected, live or not. rows: their numbers, rising, when they are few.
+
+    Otherwise bits: of all rows, and lists: bool[nlist], the lists that hold one. Neither: every row.
     """
 
     count: int
@@ -38,7 +38,7 @@ class Selector:
         self._cache: ByteBound[Selection] = ByteBound(cache_bytes)
 
     def select(self, part: Part, options: SearchOptions) -> Selection | None:
-        """None when the part has no row of this kind. A repeated filter costs 2 us a segment, a new one 1 ms a million."""
+        """None when the part has no such row. A repeated filter costs 2 us a segment, a new one 1 ms a million rows."""
         tenants = part.store.tenants
         one_tenant = len(tenants) == 1
         whole_only = not options.use_crops and part.store.max_regions > 1
@@ -94,9 +94,8 @@ def parameters(part: Part, selection: Selection, probes: int) -> Faiss | None:
     key = (id(selection) if selection.bits is not None else None, probes)
     found = part.cache.get(key)
     if found is None:
-        bits = part.live if selection.bits is None else selection.bits
-        if part.live is not None and selection.bits is not None:
-            bits = part.live & selection.bits
+        both = [bits for bits in (part.live, selection.bits) if bits is not None]
+        bits = both[0] if len(both) == 1 else both[0] & both[1]
         chosen = faiss.IDSelectorBitmap(bits)
         # The selection is held as well: its id is the key, and must not be given to another.
         found = faiss.SearchParametersIVF(nprobe=probes, sel=chosen), chosen, bits, selection

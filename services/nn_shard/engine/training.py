@@ -3,13 +3,12 @@
 import math
 import re
 
-import faiss
 import numpy as np
 
 from omma.errors import InvalidQuery
 from omma.vectors import Float32, Int64
 from services.nn_shard.engine.codebook import Codebook, ivf_of
-from services.nn_shard.engine.lists import Faiss
+from services.nn_shard.engine.swig import Faiss, faiss
 from services.nn_shard.engine.tuning import DEPTHS, TARGET_RECALL, Tuning, probes_needed, true_neighbours
 
 _FACTORY = re.compile(r"(?:OPQ(?P<blocks>\d+)_(?P<out>\d+),)?IVF(?P<nlist>\d+|\{nlist\}),PQ(?P<m>\d+)(?:x8)?")
@@ -61,7 +60,7 @@ def adapt_factory(factory: str, dim: int, rows: int) -> str:
 
 def _nlist(rows: int) -> int:
     # 65,536 rows give 1,024 lists; k-means wants 39 rows a list.
-    wanted = 2 ** round(math.log2(4 * math.sqrt(rows)))
+    wanted: int = 2 ** round(math.log2(4 * math.sqrt(rows)))
     return max(1, min(wanted, rows // 39))
 
 

@@ -17,8 +17,9 @@ DEPTHS = (1, 10, 30, 100, 300, 1_000)
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """probes: lists needed by depth, as (depth, lists) with depth rising: the true `depth` nearest rows are then found with
-    TARGET_RECALL. candidates: PQ ranks needed for the 10 nearest; oversample: candidates for each hit of a longer list.
+    """probes: (depth, lists needed), depth rising: the true `depth` nearest rows are then found with TARGET_RECALL.
+
+    candidates: PQ ranks needed for the 10 nearest. oversample: candidates for each hit of a longer list.
     """
 
     probes: tuple[tuple[int, int], ...]
@@ -60,12 +61,12 @@ class Tuning:
 
 
 def probes_needed(list_ranks: Int64, target: float) -> int:
-    """list_ranks: int64[queries, depth], where each true neighbour's list stands in the query's order of lists, from 0."""
+    """list_ranks: int64[queries, depth], from 0: where a true neighbour's list stands in the query's order of lists."""
     return int(np.quantile(list_ranks, target, method="higher")) + 1
 
 
 def true_neighbours(queries: Float32, rows: Float32, depth: int) -> Int64:
-    """int64[q, depth]: exact nearest rows by inner product, best first. A million rows of 256 take 10 s for 256 queries."""
+    """int64[q, depth]: exact nearest rows by inner product, best first. 10 s for 256 queries on a million rows."""
     best = np.empty((len(queries), 0), np.int64)
     best_scores = np.empty((len(queries), 0), np.float32)
     for start in range(0, len(rows), 16_384):

@@ -12,7 +12,7 @@ from services.nn_shard.engine.part import Part
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """live: live rows (vectors); pictures: live pictures; dead_rows: hidden until a merge; head_rows: not sealed yet."""
+    """live: live rows (vectors); pictures: live; dead_rows: hidden until a merge; head_rows: not sealed yet."""
 
     live: int
     pictures: int

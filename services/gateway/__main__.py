@@ -1,0 +1,7 @@
+"""Runs the gateway."""
+
+import asyncio
+
+from services.gateway.main import main
+
+asyncio.run(main())

@@ -1,0 +1,195 @@
+"""The composition root of the gateway as a process: `python -m services.gateway`.
+
+The embedder, the shards and the re-ranker are asked over gRPC; catalog, log and blobs lie in a folder that the other
+processes share.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import Field
+
+from omma.blobs.folder import FolderBlobs
+from omma.blobs.originals import Originals
+from omma.catalog.interface import Catalog
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.errors import Absent
+from omma.index import Index, IndexState
+from omma.log.sqlite import SqliteLog
+from omma.outbox import open_outbox
+from omma.process import ProcessSettings, begin, until_stopped
+from omma.rpc.channel import open_channel
+from omma.rpc.deadline import Deadline
+from omma.rpc.server import RpcServer
+from omma.v1 import search_pb2_grpc
+from services.egs.client import RemoteEmbedder
+from services.gateway.auth import Authenticator, is_loopback
+from services.gateway.health import Health
+from services.gateway.indexes import ServedIndex, ServedIndexes
+from services.gateway.interactions import open_impressions, record_interactions
+from services.gateway.pictures import PictureCore
+from services.gateway.rest.app import create_app
+from services.gateway.search import SearchCore
+from services.gateway.servicer import SearchServicer
+from services.gateway.settings import GatewaySettings
+from services.gateway.urls import PictureFetcher
+from services.nn_shard.client import RemoteShard
+from services.rerank.client import RemoteReranker
+
+_CONNECT_SECONDS = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class ServedGatewaySettings(GatewaySettings):
+    """egs, rerank: `host:port`. shards: JSON, the replicas of shard 0, of shard 1, …: `[["a:9091"], ["b:9091"]]`."""
+
+    egs: str = Field(min_length=1)
+    rerank: str = Field(min_length=1)
+    shards: tuple[tuple[str, ...], ...] = Field(min_length=1)
+
+
+class GatewayProcess(ProcessSettings):
+    """OMMA_DATA_DIR, OMMA_BIND, OMMA_HTTP_PORT, OMMA_GRPC_PORT and the others of a process, and OMMA_GATEWAY__…"""
+
+    data_dir: Path = Path("omma-data")
+    http_port: int = Field(default=8080, ge=0, le=65_535)
+    gateway: ServedGatewaySettings
+
+
+async def main() -> None:
+    """Serve until SIGTERM or SIGINT. Raises Absent while the catalog has no live index; ReplicaDown without EGS."""
+    settings = GatewayProcess()
+    begin(settings)
+    async with AsyncExitStack() as stack:
+        catalog = await open_sqlite_catalog(settings.data_dir / "catalog.db")
+        stack.push_async_callback(catalog.close)
+        indexes = ServedIndexes([await _served(settings.gateway, catalog, stack)])
+        health = Health(indexes)
+        app, rpc, work = await _compose(settings, catalog, indexes, health, stack)
+        await rpc.start(settings.grpc_address)
+        await rpc.set_ready(True)
+        await _serve(app, rpc, health, settings, work)
+
+
+async def _served(settings: ServedGatewaySettings, catalog: Catalog, stack: AsyncExitStack) -> ServedIndex:
+    embedder = await RemoteEmbedder.connect(open_channel(settings.egs), Deadline.after(_CONNECT_SECONDS))
+    stack.push_async_callback(embedder.close)
+    shards = []
+    for addresses in settings.shards:
+        replicas = tuple(RemoteShard.at(address) for address in addresses)
+        for replica in replicas:
+            stack.push_async_callback(replica.close)
+        shards.append(replicas)
+    index = await _live_index(catalog)
+    if len(shards) != index.shards:
+        raise Absent(
+            f"Index {index.id} has {index.shards} shards and {len(shards)} are named.", field="OMMA_GATEWAY__SHARDS"
+        )
+    return ServedIndex(index, embedder.space, embedder, tuple(shards))
+
+
+async def _live_index(catalog: Catalog) -> Index:
+    for index in await catalog.indexes():
+        if index.state is IndexState.LIVE:
+            return index
+    raise Absent("The catalog has no live index yet.", field="index")
+
+
+async def _compose(
+    process: GatewayProcess, catalog: Catalog, indexes: ServedIndexes, health: Health, stack: AsyncExitStack
+) -> tuple[FastAPI, RpcServer, list[Coroutine[Any, Any, None]]]:
+    """Both faces, and the work that runs beside them."""
+    settings = process.gateway
+    log = await SqliteLog.open(process.data_dir / "log.db")
+    stack.push_async_callback(log.close)
+    blobs = FolderBlobs(process.data_dir / "blobs")
+    stack.push_async_callback(blobs.close)
+    originals = Originals(blobs)
+    stack.push_async_callback(originals.close)
+    urls = PictureFetcher(max_bytes=settings.max_picture_bytes, timeout_seconds=settings.url_timeout_seconds)
+    stack.push_async_callback(urls.close)
+    reranker = RemoteReranker.at(settings.rerank)
+    stack.push_async_callback(reranker.close)
+    impressions = await open_impressions(
+        log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled
+    )
+    search = SearchCore(
+        indexes,
+        reranker,
+        originals,
+        urls,
+        impressions,
+        max_concurrent=settings.max_concurrent_searches,
+        max_text_characters=settings.max_text_characters,
+        max_picture_bytes=settings.max_picture_bytes,
+    )
+    executor = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
+    stack.callback(executor.shutdown, wait=False)
+    pictures = PictureCore(
+        catalog,
+        blobs,
+        originals,
+        await open_outbox(catalog, log),
+        executor,
+        picture_limits=settings.picture_limits,
+        row_limits=settings.row_limits,
+        max_concurrent_uploads=settings.max_concurrent_uploads,
+    )
+    loopback = is_loopback(process.bind)
+    authenticator = Authenticator(catalog, open_without_keys=loopback, max_age_seconds=settings.keys_max_age_seconds)
+    servicer = SearchServicer(search, pictures, authenticator)
+    app = create_app(search, pictures, impressions, authenticator, health, settings, metrics_open=loopback)
+    rpc = RpcServer(
+        [partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)],
+        credentials=process.server_credentials(),
+    )
+    work = [impressions.run(), record_interactions(log, catalog), pictures.relay(settings.resend_seconds)]
+    return app, rpc, work
+
+
+async def _serve(
+    app: FastAPI,
+    rpc: RpcServer,
+    health: Health,
+    settings: GatewayProcess,
+    work: list[Coroutine[Any, Any, None]],
+) -> None:
+    rest = _HttpServer(
+        uvicorn.Config(
+            app,
+            host=settings.bind,
+            port=settings.http_port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=round(settings.drain_seconds),
+        )
+    )
+    async with asyncio.TaskGroup() as group:
+        beside = [group.create_task(one) for one in work]
+        serving = group.create_task(rest.serve())
+        logger.info("the gateway serves", extra={"address": settings.bind, "port": settings.http_port})
+        await until_stopped()
+        health.draining = True
+        await rpc.stop(settings.drain_seconds)
+        rest.should_exit = True
+        await serving
+        for task in beside:
+            task.cancel()
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn without its signal handlers: the process decides when it stops."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -9,7 +9,7 @@ from typing import Any, Self, Unpack
 import httpx
 
 from omma.client import requests
-from omma.client.requests import DEFAULT_URL, ImageSource, Request, SearchOptions, content_of
+from omma.client.requests import DEFAULT_URL, ImageSource, Request, SearchOptions, content_of, document_of
 from omma.client.results import Picture, SearchResults, Uploaded
 
 
@@ -37,7 +37,7 @@ class AsyncClient:
         """Pictures like a picture, a crop of it (bbox), a stored one (image_id), words (text), or a mix of them."""
         content = None if image is None else await asyncio.to_thread(content_of, image)
         request = requests.search_request(content, options, self._timeout_seconds)
-        return SearchResults.from_json((await self._send(request)).json())
+        return SearchResults.from_json(document_of(await self._send(request)))
 
     async def upload(
         self,
@@ -58,11 +58,11 @@ class AsyncClient:
             source_url=source_url,
             attributes=attributes,
         )
-        return Uploaded.from_json((await self._send(request)).json())
+        return Uploaded.from_json(document_of(await self._send(request)))
 
     async def get(self, image_id: int) -> Picture:
         """Raises Absent."""
-        return Picture.from_json((await self._send(Request("GET", f"/images/{image_id}"))).json())
+        return Picture.from_json(document_of(await self._send(Request("GET", f"/images/{image_id}"))))
 
     async def patch(
         self,
@@ -110,8 +110,7 @@ class AsyncClient:
 
     async def health(self) -> Mapping[str, Any]:
         """`{"ok": true, …}`."""
-        health: Mapping[str, Any] = (await self._send(Request("GET", "/health"))).json()
-        return health
+        return document_of(await self._send(Request("GET", "/health")))
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -17,7 +17,7 @@ DEFAULT_URL: Final = "http://127.0.0.1:8080"
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 
 _KINDS: Final = frozenset(kind.value for kind in Kind)
-_KIND_OF_HTTP: Final = {status.http: kind for kind, status in reversed(STATUS.items())}
+_KIND_OF_HTTP: Final = {**{status.http: kind for kind, status in reversed(STATUS.items())}, 500: Kind.BUG}
 
 
 class PillowImage(Protocol):
@@ -98,7 +98,9 @@ def search_request(image: bytes | None, options: SearchOptions, timeout_seconds:
     for name in ("vector", "receipts"):
         if name in fields:
             fields[name] = [one if isinstance(one, str) else float(one) for one in fields[name]]
-    wait = max(timeout_seconds, fields.get("timeout_ms", 0) / 1000 + CONNECT_TIMEOUT_SECONDS)
+    wait = timeout_seconds
+    if "timeout_ms" in fields:
+        wait = max(wait, fields["timeout_ms"] / 1000 + CONNECT_TIMEOUT_SECONDS)
     if image is None:
         return Request("POST", "/search", json=fields, timeout_seconds=wait)
     return Request("POST", "/search", form=_form(fields), image=image, timeout_seconds=wait)
@@ -184,6 +186,17 @@ def unreachable(error: httpx.HTTPError) -> OmmaError:
     return ReplicaDown(f"Omma cannot be reached: {error}.")
 
 
+def document_of(response: httpx.Response) -> Mapping[str, Any]:
+    """The JSON object of an answer. Raises Bug when it is none: something else than Omma answers there."""
+    try:
+        document = response.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise Bug(f"What answers at {response.url} is not Omma.")
+    return document
+
+
 def _form(fields: Mapping[str, Any]) -> dict[str, str | list[str]]:
     return {name: _form_value(value) for name, value in fields.items()}
 
@@ -205,7 +218,7 @@ def _problem(response: httpx.Response) -> Mapping[str, Any]:
 
 
 def _class_of(kind: Any, http: int) -> type[OmmaError]:
-    if kind in _KINDS:
+    if isinstance(kind, str) and kind in _KINDS:
         return ERROR_OF_KIND[Kind(kind)]
     known = _KIND_OF_HTTP.get(http)  # a proxy's answer, not Omma's
     return Bug if known is None else ERROR_OF_KIND[known]

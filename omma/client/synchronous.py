@@ -8,7 +8,7 @@ from typing import Any, Self, Unpack
 import httpx
 
 from omma.client import requests
-from omma.client.requests import DEFAULT_URL, ImageSource, Request, SearchOptions, content_of
+from omma.client.requests import DEFAULT_URL, ImageSource, Request, SearchOptions, content_of, document_of
 from omma.client.results import Picture, SearchResults, Uploaded
 
 
@@ -36,7 +36,7 @@ class Client:
         """Pictures like a picture, a crop of it (bbox), a stored one (image_id), words (text), or a mix of them."""
         content = None if image is None else content_of(image)
         request = requests.search_request(content, options, self._timeout_seconds)
-        return SearchResults.from_json(self._send(request).json())
+        return SearchResults.from_json(document_of(self._send(request)))
 
     def upload(
         self,
@@ -57,11 +57,11 @@ class Client:
             source_url=source_url,
             attributes=attributes,
         )
-        return Uploaded.from_json(self._send(request).json())
+        return Uploaded.from_json(document_of(self._send(request)))
 
     def get(self, image_id: int) -> Picture:
         """Raises Absent."""
-        return Picture.from_json(self._send(Request("GET", f"/images/{image_id}")).json())
+        return Picture.from_json(document_of(self._send(Request("GET", f"/images/{image_id}"))))
 
     def patch(
         self,
@@ -109,8 +109,7 @@ class Client:
 
     def health(self) -> Mapping[str, Any]:
         """`{"ok": true, …}`."""
-        health: Mapping[str, Any] = self._send(Request("GET", "/health")).json()
-        return health
+        return document_of(self._send(Request("GET", "/health")))
 
     def close(self) -> None:
         self._http.close()

@@ -6,27 +6,23 @@ from PIL import Image, ImageCms
 
 _WHITE = (255, 255, 255, 255)
 _ALPHA_MODES = {"LA", "La", "PA", "RGBA", "RGBa"}
+_MAY_HAVE_A_TRANSPARENT_COLOUR = {"1", "L", "P", "RGB"}
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit RGB of the loaded picture: alpha on white, 16-bit and float scaled (not clipped), CMYK without profile."""
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode in _ALPHA_MODES or "transparency" in image.info:
+    mode = image.mode
+    if mode in _ALPHA_MODES or (mode in _MAY_HAVE_A_TRANSPARENT_COLOUR and "transparency" in image.info):
         return _on_white(image)
-    if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
+    if mode.startswith("I;16") or mode in {"I", "F"}:
         return _scaled(image).convert("RGB")
-    if image.mode == "LAB":
+    if mode == "LAB":
         return _lab_to_rgb(image)
-    return image.convert("RGB")
+    return image if mode == "RGB" else image.convert("RGB")
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode in {"I", "I;16", "F"}:
-        return _scaled(image).convert("RGB")
-    rgba = image.convert("RGBA") if image.mode in {"P", "PA", "L", "RGB", "1", "LA", "RGBA", "RGBa"} else image
-    if rgba.mode != "RGBA":  # La has one way out only
-        rgba = rgba.convert("LA").convert("RGBA")
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", rgba.size, _WHITE), rgba).convert("RGB")
 
 

@@ -22,6 +22,7 @@ from services.egs.client import EmbeddedItem, ImageItem, TextItem
 from services.egs.preprocess import Prepared, Uint8Rows, prepare, tensor
 from services.egs.registry import Model
 from services.egs.settings import EgsSettings
+from services.egs.text import TextSide
 from services.egs.tower import Tower, first_fault
 from services.egs.workers import Workers
 
@@ -42,11 +43,13 @@ class OnnxEmbedder:
         self._inside = 0
         self._tower = Tower(
             model.path(manifest.image.file),
+            "image",
             input=manifest.image.input,
             output=manifest.image.output,
             dim=manifest.dim,
             wide_threads=settings.wide_threads,
         )
+        self._text = None if manifest.text is None else TextSide(model, manifest.text, settings)
         self._warm_up()
         self._decoders = Workers("egs-decode", self._prepare_all, threads=settings.decode_threads)
         self._towers = Workers(
@@ -59,7 +62,7 @@ class OnnxEmbedder:
 
     @property
     def has_text_tower(self) -> bool:
-        return False
+        return self._text is not None
 
     async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
         """As services.egs.client.Embedder; cancelling it takes its items out of the queues."""
@@ -91,13 +94,18 @@ class OnnxEmbedder:
         """What waits fails with ReplicaDown; returns when every thread has ended."""
         await asyncio.to_thread(self._decoders.close)
         await asyncio.to_thread(self._towers.close)
+        if self._text is not None:
+            await asyncio.to_thread(self._text.close)
 
     async def _answer(self, item: ImageItem | TextItem, deadline: Deadline) -> EmbeddedItem | Exception:
         kind = "image" if isinstance(item, ImageItem) else "text"
         try:
-            if isinstance(item, TextItem):
+            if isinstance(item, ImageItem):
+                answer = await self._embed_picture(item, deadline)
+            elif self._text is not None:
+                answer = await self._text.embed(item, deadline)
+            else:
                 raise NoTextTower(f"{self._space.model} has no text tower: search by picture.", field="text")
-            answer = await self._embed_picture(item, deadline)
         except Exception as error:  # noqa: BLE001 - an item's fault is its answer
             EMBED_ITEMS.labels(kind, error.kind.value if isinstance(error, OmmaError) else "bug").inc()
             return error

@@ -29,6 +29,7 @@ class EgsSettings(Section):
     max_bytes: int = Field(default=20_000_000, ge=1_000, le=1_000_000_000, description="Of an encoded picture.")
     max_pixels: int = Field(default=50_000_000, ge=10_000, le=1_000_000_000)
     max_frames: int = Field(default=64, ge=1, le=100_000)
+    max_text_characters: int = Field(default=2_000, ge=1, le=1_000_000)
 
     @property
     def limits(self) -> PictureLimits:

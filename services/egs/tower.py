@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import onnxruntime as ort
 
-from omma.errors import Corrupt, InvalidPicture
+from omma.errors import Corrupt, InvalidPicture, InvalidQuery
 from omma.vectors import Float32
+
+Kind: TypeAlias = Literal["image", "text"]
 
 _NO_LENGTH: Final = 1e-12
 
@@ -21,8 +23,9 @@ class Tower:
     (docs/adr/0005). Both give the same bits.
     """
 
-    def __init__(self, path: Path, *, input: str, output: str, dim: int, wide_threads: int) -> None:
+    def __init__(self, path: Path, kind: Kind, *, input: str, output: str, dim: int, wide_threads: int) -> None:
         """Raises Corrupt for a file that is no such graph. Blocks."""
+        self._kind: Kind = kind
         self._input, self._output, self._dim, self._path = input, output, dim, path
         self._narrow = _session(path, 1)
         self._wide = _session(path, wide_threads) if wide_threads > 1 else self._narrow
@@ -36,18 +39,19 @@ class Tower:
         (rows,) = session.run([self._output], {self._input: batch})
         if rows.ndim != 2 or rows.shape[1] != self._dim:
             raise Corrupt(f"{self._path} gives {rows.shape}, and its manifest says dim {self._dim}.")
-        return unit_rows(rows)
+        return unit_rows(rows, self._kind)
 
 
-def unit_rows(rows: Float32) -> list[Float32 | Exception]:
-    """Each row L2-normalised; Corrupt for one with NaN or infinity, InvalidPicture for one of no length. Pure."""
+def unit_rows(rows: Float32, kind: Kind) -> list[Float32 | Exception]:
+    """Each row L2-normalised; Corrupt for one that is not finite, the input's own fault for one of no length. Pure."""
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
     made: list[Float32 | Exception] = []
     for row, length in zip(rows, lengths, strict=True):
         if not np.isfinite(length):
             made.append(Corrupt("The model computed a vector that is not finite."))
         elif length < _NO_LENGTH:
-            made.append(InvalidPicture("The model sees nothing in it: its vector has no length.", field="image"))
+            fault = InvalidPicture if kind == "image" else InvalidQuery
+            made.append(fault("The model makes nothing of it: its vector has no length.", field=kind))
         else:
             made.append((row / length).astype(np.float32))
     return made

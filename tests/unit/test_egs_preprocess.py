@@ -81,7 +81,7 @@ def test_channels_and_the_middle_square_follow_the_manifest() -> None:
 
 def test_vectors_have_length_one_or_are_a_fault() -> None:
     raw = np.array([[3, 4], [np.nan, 1], [0, 0], [np.inf, 0], [1e-3, 0]], np.float32)
-    unit, nan, zero, infinite, small = unit_rows(raw)
+    unit, nan, zero, infinite, small = unit_rows(raw, "image")
     assert not isinstance(unit, Exception)
     assert not isinstance(small, Exception)
     assert unit.dtype == np.float32

@@ -62,7 +62,6 @@ RERANK_DROPPED = Counter("omma_rerank_dropped_total", "Candidates taken out.", (
 INDEXED_PICTURES = Counter(
     "omma_indexed_pictures_total", "Events handled: embedded, reused, deleted, dead, stale.", ("outcome",)
 )
-INDEXER_LAG_EVENTS = Gauge("omma_indexer_lag_events", "Events in the log and not handled yet.", ("space",))
 INDEXER_BATCH_SECONDS = Histogram(
     "omma_indexer_batch_seconds", "One batch of events to durable vectors.", buckets=_FAST
 )

@@ -1,65 +1,24 @@
 """The engine against a dictionary: whatever its life, exact answers are those of a brute force."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from engine_lives import DIM, INDEX, SETTINGS, SPACE, TENANT, clustered, far, gone, maintain, opened, record
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from omma.errors import InvalidQuery, WrongSpace, WrongState
 from omma.filters import parse_filter
-from omma.hits import Degraded, Payload
+from omma.hits import Degraded
 from omma.identity import ImageId, Tenant, Version
-from omma.index import IndexId
 from omma.records import VectorRecord, deleted_record
-from omma.space import SpaceId
-from omma.vectors import Float32, normalise
-from services.nn_shard.engine import Codebook, Engine, EngineSettings, SearchOptions, train_codebook
+from omma.vectors import Float32
+from services.nn_shard.engine import Codebook, Engine, SearchOptions, train_codebook
 
-DIM = 16
-SPACE, INDEX = SpaceId("s-1-00000000"), IndexId("s-1-00000000.1")
-TENANT = Tenant("ann")
 ASKED = (("ann", None, False), ("ann", {"tags": "x"}, True), ("bob", {"owner": "o1"}, False))
-SETTINGS = EngineSettings(seal_rows=64, exact_rows=16)
-
-
-def far() -> float:
-    return time.monotonic() + 60
-
-
-def clustered(rows: int, seed: int, dim: int = DIM) -> Float32:
-    """Rows around 40 centres, as embeddings of real pictures lie."""
-    rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).normal(size=(40, dim))
-    return normalise(centres[rng.integers(0, 40, rows)] + 0.4 * rng.normal(size=(rows, dim)))
-
-
-def record(image_id: int, vectors: Float32, version: int = 1, tenant: str = TENANT, **known: object) -> VectorRecord:
-    rows = np.atleast_2d(vectors).astype(np.float16)
-    boxes = np.array([[0, 0, 10 + at, 20] for at in range(len(rows))], np.int32)
-    payload = Payload(uri=f"file:///{image_id}@{version}", **known)  # type: ignore[arg-type]
-    return VectorRecord(
-        ImageId(image_id), Version(version), Tenant(tenant), SPACE, rows, boxes, phash=image_id, payload=payload
-    )
-
-
-def gone(image_id: int, version: int) -> VectorRecord:
-    return deleted_record(ImageId(image_id), Version(version), TENANT, SPACE, DIM)
-
-
-def opened(folder: Path, codebook: Codebook | None = None, **changed: object) -> Engine:
-    chosen = SETTINGS.model_copy(update=changed)
-    return Engine.open(folder, dim=DIM, space=SPACE, index=INDEX, settings=chosen, codebook=codebook)
-
-
-def maintain(engine: Engine) -> None:
-    while (task := engine.plan()) is not None:
-        task.run()
-        engine.install(task)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +141,7 @@ def test_any_life_gives_a_brute_forces_answers(codebook: Codebook, tmp_path: Pat
     Model.trained = codebook
     Model.folders = (tmp_path / str(n) for n in range(1_000_000))
     Model.TestCase.settings = settings(
-        max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=40, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
     )
     case = Model.TestCase("runTest")
     case.runTest()

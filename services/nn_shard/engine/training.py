@@ -79,7 +79,7 @@ def _bound(index: Faiss, seed: int) -> Faiss | None:
     if not isinstance(outer, faiss.IndexPreTransform):
         return None
     opq = faiss.downcast_VectorTransform(outer.chain.at(0))
-    opq.niter, opq.niter_pq, opq.niter_pq_0, opq.max_train_points = 8, 2, 8, 16_384
+    opq.niter, opq.niter_pq, opq.niter_pq_0, opq.max_train_points = 6, 1, 6, 16_384
     blocks = faiss.ProductQuantizer(opq.d_out, opq.M, 8)
     blocks.cp.min_points_per_centroid = 1
     opq.pq = blocks

@@ -1,0 +1,179 @@
+"""What lies on disk: checkpoints, corruption, crashes between steps, codebooks as files."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine_lives import DIM, SPACE, TENANT, clustered, far, gone, maintain, opened, record
+
+from omma.errors import Corrupt, InvalidQuery, WrongSpace, WrongState
+from omma.identity import ImageId
+from omma.index import IndexId
+from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings, SearchOptions, train_codebook
+from services.nn_shard.engine.training import adapt_factory
+
+ROWS = clustered(200, seed=1)
+
+
+@pytest.fixture
+def codebook() -> Codebook:
+    return train_codebook(clustered(600, seed=5), "OPQ8_16,IVF8,PQ8x8")
+
+
+def filled(folder: Path, codebook: Codebook | None = None) -> Engine:
+    engine = opened(folder, codebook)
+    engine.apply([record(i + 1, row) for i, row in enumerate(ROWS)])
+    return engine
+
+
+def answers(engine: Engine) -> list[list[int]]:
+    return [one.hits.ids.tolist() for one in engine.search(ROWS[:5], SearchOptions(TENANT, 5), far())]
+
+
+@pytest.mark.parametrize("file", ["vectors", "codes", "columns", "payloads", "segment.json"])
+def test_a_damaged_segment_is_dropped_and_a_replay_brings_it_back(
+    tmp_path: Path, codebook: Codebook, file: str
+) -> None:
+    engine = filled(tmp_path, codebook)
+    engine.checkpoint(engine.freeze(), {})
+    wanted = answers(engine)
+    damaged = next(tmp_path.glob(f"segments/*/{file}"))
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    again = opened(tmp_path, codebook)
+    assert again.dropped_segments == (damaged.parent.name,)
+    again.apply([record(i + 1, row) for i, row in enumerate(ROWS)])
+    assert again.counts().pictures == len(ROWS)
+    assert answers(again) == wanted
+
+
+def test_an_absent_file_is_damage_too(tmp_path: Path) -> None:
+    engine = filled(tmp_path)
+    engine.checkpoint(engine.freeze(), {})
+    next(tmp_path.glob("segments/*/payloads")).unlink()
+    assert opened(tmp_path).dropped_segments
+
+
+def test_a_checkpoint_carries_deletes_and_a_copy_of_its_files_is_a_shard(tmp_path: Path) -> None:
+    engine = filled(tmp_path / "one")
+    engine.checkpoint(engine.freeze(), {"offset": 1})
+    engine.apply([gone(3, 9), record(4, ROWS[3], version=2)])
+    made = engine.checkpoint(engine.freeze(), {"offset": 3})
+    for file in made.files():
+        (tmp_path / "two" / file.path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tmp_path / "one" / file.path, tmp_path / "two" / file.path)
+    (tmp_path / "two" / "manifest.json").write_bytes(made.to_json())
+    copy = opened(tmp_path / "two")
+    assert copy.stamp == {"offset": 3}
+    assert copy.counts().pictures == engine.counts().pictures == len(ROWS) - 1
+    assert copy.version_of(3) == 9
+    assert copy.version_of(4) == 2
+    assert copy.apply([record(3, ROWS[2], version=8), record(4, ROWS[3], version=2)]) == 0
+    assert answers(copy) == answers(engine)
+
+
+def test_what_was_not_checkpointed_is_gone_and_its_replay_harmless(tmp_path: Path) -> None:
+    engine = filled(tmp_path)
+    engine.checkpoint(engine.freeze(), {"offset": 1})
+    engine.apply([gone(1, 2)])
+    engine.freeze()
+    maintain(engine)
+    (tmp_path / "segments" / "left-by-a-crash").mkdir()
+    again = opened(tmp_path)
+    assert again.stamp == {"offset": 1}
+    assert again.counts().pictures == len(ROWS)
+    assert not (tmp_path / "segments" / "left-by-a-crash").exists()
+    again.apply([gone(1, 2)])
+    assert again.fetch(None, [ImageId(1)]) == []
+
+
+def test_merging_keeps_segments_few_and_drops_the_dead(tmp_path: Path) -> None:
+    engine = opened(tmp_path)
+    for begin in range(0, 200, 10):
+        engine.apply([record(i + 1, ROWS[i]) for i in range(begin, begin + 10)])
+        engine.freeze()
+        maintain(engine)
+    assert engine.counts().segments <= 4
+    engine.apply([gone(i, 2) for i in range(1, 190)])
+    maintain(engine)
+    counts = engine.counts()
+    assert counts.pictures == 11
+    assert counts.dead_rows <= 4
+    assert engine.version_of(1) == 2
+
+
+def test_a_delete_outlives_the_merge_of_its_row(tmp_path: Path) -> None:
+    engine = filled(tmp_path)
+    engine.apply([gone(i + 1, 5) for i in range(len(ROWS))])
+    engine.checkpoint(engine.freeze(), {})
+    maintain(engine)
+    engine.checkpoint(engine.freeze(), {})
+    again = opened(tmp_path)
+    assert again.counts().live == 0
+    assert again.apply([record(1, ROWS[0], version=4)]) == 0
+    assert again.version_of(1) == 5
+    assert again.apply([record(1, ROWS[0], version=6)]) == 1
+
+
+def test_a_manifest_of_something_else_is_refused(tmp_path: Path, codebook: Codebook) -> None:
+    engine = filled(tmp_path, codebook)
+    made = engine.checkpoint(engine.freeze(), {})
+    assert Checkpoint.from_json(made.to_json()) == made
+    with pytest.raises(WrongSpace):
+        Engine.open(tmp_path, dim=DIM, space=SPACE, index=IndexId("other.2"), settings=EngineSettings())
+    with pytest.raises(WrongState):
+        opened(tmp_path)
+    with pytest.raises(WrongState):
+        opened(tmp_path, train_codebook(clustered(600, seed=6), "IVF4,PQ8x8"))
+    for text in (b"", b"{}", b'{"format": 2}', json.dumps({"format": 1, "segments": [1]}).encode()):
+        (tmp_path / "manifest.json").write_bytes(text)
+        with pytest.raises(Corrupt):
+            opened(tmp_path, codebook)
+
+
+def test_a_codebook_is_one_file_known_by_its_checksum(tmp_path: Path, codebook: Codebook) -> None:
+    path = tmp_path / "codebook"
+    path.write_bytes(codebook.to_bytes())
+    loaded = Codebook.load(path, codebook.id)
+    assert (loaded.id, loaded.tuning, loaded.train_rows) == (codebook.id, codebook.tuning, 600)
+    rotated = loaded.rotate(ROWS)
+    keys = loaded.assign(rotated, 1)[0][:, 0]
+    assert np.array_equal(loaded.encode(rotated, keys), codebook.encode(rotated, keys))
+    with pytest.raises(Corrupt):
+        Codebook.from_bytes(codebook.to_bytes()[:-1] + b"x", codebook.id)
+    for content in (b"", b"OMMACB01", codebook.to_bytes()[:100]):
+        with pytest.raises(Corrupt):
+            Codebook.from_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("factory", "dim", "rows", "adapted"),
+    [
+        ("OPQ64_256,IVF{nlist},PQ64x8", 256, 65_536, "OPQ64_256,IVF1024,PQ64x8"),
+        ("OPQ64_256,IVF{nlist},PQ64x8", 1_280, 65_536, "OPQ64_256,IVF1024,PQ64x8"),
+        ("OPQ64_256,IVF{nlist},PQ64x8", 100, 10_000, "OPQ32_96,IVF256,PQ32x8"),
+        ("OPQ64_256,IVF{nlist},PQ64x8", 16, 256, "OPQ8_16,IVF6,PQ8x8"),
+        ("IVF100,PQ16", 48, 100_000, "IVF100,PQ16x8"),
+    ],
+)
+def test_a_factory_is_adapted_to_what_there_is(factory: str, dim: int, rows: int, adapted: str) -> None:
+    assert adapt_factory(factory, dim, rows) == adapted
+
+
+@pytest.mark.parametrize("factory", ["", "Flat", "HNSW32", "OPQ8_16,IVF4,PQ4x8", "IVF4,PQ8x4", "IVF4,PQ0"])
+def test_a_factory_of_another_form_is_refused(factory: str) -> None:
+    with pytest.raises(InvalidQuery):
+        train_codebook(clustered(300, seed=1), factory)
+
+
+def test_a_sample_is_of_live_rows_without_repeats(tmp_path: Path) -> None:
+    engine = filled(tmp_path)
+    engine.apply([gone(i + 1, 2) for i in range(100)])
+    sampled = engine.sample(1_000)
+    assert len(sampled) == 100
+    assert len(np.unique(sampled, axis=0)) == 100
+    assert np.allclose(np.sort(sampled, axis=0), np.sort(ROWS[100:], axis=0), atol=1e-3)
+    assert len(engine.sample(30)) == 30

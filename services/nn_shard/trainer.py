@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -107,7 +108,8 @@ class Trainer:
 
     async def _run_process(self, arguments: tuple[str, ...], lease: str) -> None:
         until = self._now() + self._settings.training_max_seconds
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", TRAIN_PROCESS, *arguments)
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(self._settings.training_threads)}
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", TRAIN_PROCESS, *arguments, env=environment)
         try:
             while process.returncode is None:
                 with contextlib.suppress(TimeoutError):

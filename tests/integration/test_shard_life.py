@@ -315,8 +315,8 @@ async def test_a_killed_trainer_is_replaced(world: World, monkeypatch: pytest.Mo
     killed: list[int] = []
     start = asyncio.create_subprocess_exec
 
-    async def start_and_kill(*arguments: str) -> asyncio.subprocess.Process:
-        process = await start(*arguments)
+    async def start_and_kill(*arguments: str, env: dict[str, str]) -> asyncio.subprocess.Process:
+        process = await start(*arguments, env=env)
         if not killed:
             killed.append(process.pid)
             os.kill(process.pid, signal.SIGKILL)

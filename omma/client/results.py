@@ -112,11 +112,11 @@ class Uploaded:
 class Picture:
     """A row. state: pending, indexed or dead (reason says why). width, height: 0 until it is embedded.
 
-    external_id: the caller's own, else the uri or the sha256. receipt: of the row's last change.
+    key: the caller's external_id, else the uri or the sha256. receipt: of the row's last change.
     """
 
     id: int
-    external_id: str
+    key: str
     sha256: str
     uri: str
     version: int
@@ -135,7 +135,7 @@ class Picture:
     def from_json(cls, row: Json) -> "Picture":
         return cls(
             id=row["id"],
-            external_id=row["external_id"],
+            key=row["key"],
             sha256=row["sha256"],
             uri=row["uri"],
             version=row["version"],

@@ -48,7 +48,7 @@ ANSWER = {
 }
 ROW = {
     "id": 7,
-    "external_id": "mine",
+    "key": "mine",
     "sha256": "ab",
     "uri": "omma:ab",
     "version": 2,
@@ -211,7 +211,7 @@ def test_uploading() -> None:
 def test_reading_a_row() -> None:
     wire = Wire(httpx.Response(200, json=ROW))
     picture = wire.client().get(7)
-    assert (picture.external_id, picture.receipt, picture.created_at.year) == ("mine", "7@2", 2026)
+    assert (picture.key, picture.receipt, picture.created_at.year) == ("mine", "7@2", 2026)
     assert (wire.request.method, wire.request.url.path) == ("GET", "/images/7")
 
 

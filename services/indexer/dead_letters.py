@@ -1,6 +1,8 @@
 """Dead letters: pictures that could not be read, why, and another try."""
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 
 from omma.catalog.interface import Catalog, PictureState
@@ -29,10 +31,12 @@ class DeadLetter:
 class DeadLetters:
     """What is still dead: a letter whose picture was changed, deleted or read since is passed over."""
 
-    def __init__(self, catalog: Catalog, log: Log, outbox: Outbox) -> None:
+    def __init__(self, catalog: Catalog, log: Log, outbox: Outbox, indexed: Callable[[], Awaitable[None]]) -> None:
+        """indexed: returns when every event so far is handled."""
         self._catalog = catalog
         self._log = log
         self._outbox = outbox
+        self._indexed = indexed
 
     async def letters(self, tenant: Tenant) -> list[DeadLetter]:
         """By id. Reads the whole topic, which is compacted to one letter a picture."""
@@ -51,12 +55,22 @@ class DeadLetters:
                 return letter
         raise Absent(f"Picture {image_id} has no dead letter.")
 
-    async def replay(self, tenant: Tenant, image_ids: Collection[ImageId] | None) -> list[ImageId]:
-        """Let the indexer try again; None: every dead letter. Returns the ids; those that have none are left out."""
+    async def replay(
+        self, tenant: Tenant, image_ids: Collection[ImageId] | None, wait_seconds: float
+    ) -> tuple[list[ImageId], list[ImageId]]:
+        """Let the indexer try again; None: every dead letter. Ids that have none are left out.
+
+        Returns which were sent, and which of them are dead again after at most wait_seconds.
+        """
         wanted = [one.image_id for one in await self.letters(tenant) if image_ids is None or one.image_id in image_ids]
         changes = await self._catalog.retry(tenant, wanted)
         await self._outbox.send(changes)
-        return [change.id for change in changes]
+        sent = [change.id for change in changes]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_seconds):
+                await self._indexed()
+        rows = await self._catalog.pictures(sent)
+        return sent, [one for one in sent if rows[one].state is PictureState.DEAD]
 
 
 def _letter(message: records_pb2.DeadLetter) -> DeadLetter:

@@ -160,7 +160,7 @@ async def start_services(
         pictures=pictures,
         impressions=impressions,
         jobs=jobs,
-        dead_letters=DeadLetters(catalog, log, outbox),
+        dead_letters=DeadLetters(catalog, log, outbox, indexed),
     )
 
 

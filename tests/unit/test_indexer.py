@@ -121,12 +121,15 @@ class World:
         await self.outbox.send(changes)
         return changes
 
+    async def handled(self) -> None:
+        await wait_until_handled(self.log, IMAGES_TOPIC, group_of(SPACE.id), every_seconds=0.01)
+
     async def indexed(self) -> dict[int, VectorRecord]:
         """Run until everything is handled."""
         running = asyncio.create_task(self.indexer().run())
         try:
             async with asyncio.timeout(20):
-                await wait_until_handled(self.log, IMAGES_TOPIC, group_of(SPACE.id), every_seconds=0.01)
+                await self.handled()
         finally:
             running.cancel()
             await asyncio.wait({running})
@@ -214,7 +217,7 @@ async def test_a_delete_is_a_record_with_a_body(world: World):
 async def test_what_cannot_be_read_is_a_dead_letter_with_the_reason(world: World):
     bad, good = await world.upload(b"bad picture", b"good picture")
     records = await world.indexed()
-    letters = DeadLetters(world.catalog, world.log, world.outbox)
+    letters = DeadLetters(world.catalog, world.log, world.outbox, world.handled)
     (letter,) = await letters.letters(DEFAULT_TENANT)
     assert (letter.image_id, letter.kind, letter.reason) == (bad.id, "invalid_picture", "It is cut off.")
     assert records[bad.id].deleted, "receipts of a dead picture must not wait for ever"
@@ -229,11 +232,11 @@ async def test_a_missing_original_is_a_dead_letter_and_can_be_replayed(world: Wo
     new = NewPicture(file.as_uri(), sha256, file.as_uri(), 4, mtime_ns=1)
     (late,) = await world.send(await world.catalog.upsert(DEFAULT_TENANT, [new]))
     await world.indexed()
-    letters = DeadLetters(world.catalog, world.log, world.outbox)
+    letters = DeadLetters(world.catalog, world.log, world.outbox, world.handled)
     assert (await letters.show(DEFAULT_TENANT, late.id)).kind == "absent"
 
     file.write_bytes(b"late")
-    assert await letters.replay(DEFAULT_TENANT, None) == [late.id]
+    assert await letters.replay(DEFAULT_TENANT, None, wait_seconds=0) == ([late.id], [])
     record = (await world.indexed())[late.id]
     assert not record.deleted and record.version > late.version, "its shard has a delete of the old version"
     assert await letters.letters(DEFAULT_TENANT) == []

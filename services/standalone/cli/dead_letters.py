@@ -46,4 +46,4 @@ def replay(
     if json:
         print_json(replayed)
     else:
-        console.print(f"{len(replayed['replayed'])} pictures are tried again.")
+        console.print(f"{len(replayed['replayed'])} tried again, {len(replayed['dead_again'])} dead again.")

@@ -6,7 +6,6 @@ import typer
 
 from services.standalone.data_dir import ServerAddress
 from services.standalone.output import Json, errors, print_json, run
-from services.standalone.serve import serve
 from services.standalone.settings import StandaloneSettings
 
 
@@ -15,6 +14,8 @@ def up(
     json: Json = False,
 ) -> None:
     """Serve the data folder: REST on OMMA_HTTP_PORT, gRPC on OMMA_GRPC_PORT, until SIGTERM or Ctrl-C."""
+
+    from services.standalone.serve import serve  # the whole server: commands that only ask one start without it
 
     def say(address: ServerAddress) -> None:
         if json:

@@ -1,7 +1,7 @@
 """GET /dead-letters, GET /dead-letters/{id}, POST /dead-letters/replay."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +10,9 @@ from omma.identity import MAX_IMAGE_ID, ImageId
 from services.gateway.auth import Caller
 from services.gateway.rest.signed_in import SignedIn
 from services.indexer.dead_letters import DeadLetters
+
+_WAIT_SECONDS: Final = 30.0
+"""For the outcome of a replay; what takes longer goes on after the answer."""
 
 
 class ReplayRequest(BaseModel):
@@ -32,9 +35,10 @@ def dead_letters_router(dead_letters: DeadLetters, admin: SignedIn) -> APIRouter
     async def show(image_id: int, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
         return asdict(await dead_letters.show(caller.tenant, ImageId(image_id)))
 
-    @router.post("/replay", status_code=202, summary="Try to read them again")
+    @router.post("/replay", summary="Try to read them again")
     async def replay(request: ReplayRequest, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
         wanted = None if request.image_ids is None else {ImageId(one) for one in request.image_ids}
-        return {"replayed": await dead_letters.replay(caller.tenant, wanted)}
+        sent, dead_again = await dead_letters.replay(caller.tenant, wanted, _WAIT_SECONDS)
+        return {"replayed": sent, "dead_again": dead_again}
 
     return router

@@ -1,0 +1,448 @@
+"""The search core over shards that hold their pictures in memory and compare them one by one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from omma.blobs.folder import FolderBlobs
+from omma.blobs.originals import Originals
+from omma.buckets import shard_of
+from omma.errors import (
+    Absent,
+    CoverageTooLow,
+    InvalidQuery,
+    NoTextTower,
+    Overloaded,
+    ReplicaDown,
+    TooLarge,
+    WrongSpace,
+    WrongState,
+)
+from omma.hits import Degraded, Hits, Payload, ShardHits, no_hits
+from omma.identity import ImageId, Receipt, Tenant, Version
+from omma.index import Index, IndexId, IndexState
+from omma.rpc.deadline import Deadline
+from omma.space import Space, SpaceId
+from omma.vectors import Float32, normalise
+from services.egs.client import EmbeddedItem, ImageItem, TextItem
+from services.gateway.indexes import ServedIndex, ServedIndexes
+from services.gateway.query import (
+    Region,
+    SearchQuery,
+    SoughtPicture,
+    SoughtStored,
+    SoughtVector,
+    SoughtWords,
+)
+from services.gateway.search import SearchCore
+from services.gateway.urls import PictureFetcher
+from services.nn_shard.client import FetchedPicture, ShardQuery, ShardStats
+from services.rerank.client import NearDuplicates, Reranked, RerankQuery
+from services.rerank.local import LocalReranker
+from services.rerank.policies import Policies
+
+DIM = 16
+SPACE = Space(SpaceId("m-1-00000000"), "m@1", "0" * 64, DIM, buckets=256)
+ANN = Tenant("ann")
+
+
+def vector_of(seed: int) -> Float32:
+    return normalise(np.random.default_rng(seed).normal(size=DIM))
+
+
+class BruteForceShard:
+    """A ShardClient over a dict. fault: raised instead of an answer."""
+
+    def __init__(self, index: str = "m-1-00000000.1") -> None:
+        self.index = index
+        self.pictures: dict[int, FetchedPicture] = {}
+        self.fault: BaseException | None = None
+        self.hangs = False
+        self.reached = asyncio.Event()
+        self.asked: list[ShardQuery] = []
+
+    def add(self, image_id: int, vector: Float32, *, tenant: Tenant = ANN, phash: int | None = None) -> None:
+        self.pictures[image_id] = FetchedPicture(
+            ImageId(image_id),
+            Version(1),
+            tenant,
+            vector[None].astype(np.float16),
+            np.array([[0, 0, 8, 8]], np.int32),
+            image_id * 0x9E3779B97F4A7C15 % 2**64 if phash is None else phash,
+            Payload(uri=f"omma:{image_id}", sha256=f"{image_id:064x}"),
+        )
+
+    async def search(self, query: ShardQuery, deadline: Deadline) -> ShardHits:
+        self.asked.append(query)
+        self.reached.set()
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.fault is not None:
+            raise self.fault
+        mine = [p for p in self.pictures.values() if p.tenant == query.tenant and p.image_id not in query.exclude_ids]
+        if not mine:
+            return ShardHits(no_hits(dim=DIM, with_payload=True), self.index, SPACE.id, live=0)
+        ids = np.array([p.image_id for p in mine], np.int64)
+        vectors = np.concatenate([p.vectors[:1] for p in mine])
+        scores = vectors.astype(np.float32) @ query.query
+        order = np.lexsort((ids, -scores))[: query.k]
+        hits = Hits(
+            ids=ids,
+            scores=scores.astype(np.float32),
+            versions=np.ones(len(ids), np.int64),
+            phashes=np.array([p.phash for p in mine], np.uint64),
+            boxes=np.concatenate([p.boxes for p in mine]),
+            payloads=tuple(p.payload for p in mine),
+            vectors=vectors,
+        )
+        return ShardHits(hits.take(order), self.index, SPACE.id, live=len(self.pictures))
+
+    async def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline) -> list[FetchedPicture]:
+        if self.fault is not None:
+            raise self.fault
+        found = [self.pictures[id] for id in ids if id in self.pictures]
+        return [one for one in found if tenant is None or one.tenant == tenant]
+
+    async def stats(self, deadline: Deadline) -> ShardStats:
+        raise NotImplementedError
+
+    async def close(self) -> None: ...
+
+
+class SeedEmbedder:
+    """A picture's content and a text are the decimal seed of their vector."""
+
+    space = SPACE
+
+    def __init__(self, has_text_tower: bool = True) -> None:
+        self.has_text_tower = has_text_tower
+        self.calls: list[Sequence[ImageItem | TextItem]] = []
+
+    async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
+        self.calls.append(items)
+        return [self._one(item) for item in items]
+
+    def _one(self, item: ImageItem | TextItem) -> EmbeddedItem:
+        boxes = np.array([[0, 0, 8, 8]], np.int32)
+        if isinstance(item, TextItem):
+            return EmbeddedItem(vector_of(int(item.text))[None], boxes)
+        return EmbeddedItem(vector_of(int(item.content))[None], boxes, phash=7, width=8, height=8)
+
+    async def close(self) -> None: ...
+
+
+class BrokenReranker:
+    async def rerank(self, query: RerankQuery, candidates: Hits, deadline: Deadline) -> Reranked:
+        raise ConnectionError("gone")
+
+    async def close(self) -> None: ...
+
+
+class World:
+    """Two shards with forty pictures of Ann's, vector_of(id) each."""
+
+    def __init__(self, originals: Originals, **options: Any) -> None:
+        self.shards = [BruteForceShard(), BruteForceShard()]
+        for image_id in range(1, 41):
+            self.owner(image_id).add(image_id, vector_of(image_id))
+        self.embedder = SeedEmbedder()
+        index = Index(IndexId("m-1-00000000.1"), SPACE.id, "Flat", 2, IndexState.LIVE)
+        building = Index(IndexId("m-1-00000000.2"), SPACE.id, "Flat", 2, IndexState.BUILDING)
+        replicas = tuple((shard,) for shard in self.shards)
+        self.indexes = ServedIndexes(ServedIndex(one, SPACE, self.embedder, replicas) for one in (index, building))
+        self.core = SearchCore(
+            self.indexes,
+            options.pop("reranker", LocalReranker(Policies())),
+            originals,
+            PictureFetcher(max_bytes=10, timeout_seconds=1),
+            **options,
+        )
+
+    def owner(self, image_id: int) -> BruteForceShard:
+        return self.shards[shard_of(image_id, 2, SPACE.buckets)]
+
+    async def ids(self, *sought: Any, **options: Any) -> list[int]:
+        options.setdefault("near_duplicates", NearDuplicates.KEEP)
+        answer = await self.core.search(ANN, SearchQuery(sought, **options))
+        return [hit.id for hit in answer.hits]
+
+
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture
+async def originals(tmp_path: Path) -> AsyncIterator[Originals]:
+    originals = Originals(FolderBlobs(tmp_path))
+    yield originals
+    await originals.close()
+
+
+@pytest.fixture
+def world(originals: Originals) -> World:
+    return World(originals)
+
+
+def best(query: Float32, ids: Sequence[int], k: int) -> list[int]:
+    stored = {id: vector_of(id).astype(np.float16).astype(np.float32) for id in ids}
+    return sorted(ids, key=lambda id: (-float(stored[id] @ query), id))[:k]
+
+
+async def test_the_best_of_every_shard_in_one_list(world: World) -> None:
+    assert await world.ids(SoughtPicture(b"1000"), k=7) == best(vector_of(1000), range(1, 41), 7)
+    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"5"),), k=3))
+    assert (answer.space, answer.index) == (SPACE.id, "m-1-00000000.1")
+    assert (answer.coverage.fraction, answer.coverage.shards_answered, answer.coverage.shards_total) == (1.0, 2, 2)
+    assert answer.degraded == ()
+    assert answer.hits[0].id == 5
+    assert answer.hits[0].payload.uri == "omma:5"
+    assert answer.explain is None
+
+
+async def test_pictures_and_words_are_embedded_in_one_call_and_mixed_by_weight(world: World) -> None:
+    sought = (SoughtPicture(b"1000", 2.0), SoughtWords("2000", -0.5), SoughtVector(7 * vector_of(3000), SPACE.id, 1.5))
+    query = normalise(2.0 * vector_of(1000) - 0.5 * vector_of(2000) + 1.5 * vector_of(3000))
+    assert await world.ids(*sought, k=9) == best(query, range(1, 41), 9)
+    assert [len(items) for items in world.embedder.calls] == [2]
+
+
+async def test_weights_that_cancel_out_are_refused(world: World) -> None:
+    with pytest.raises(InvalidQuery) as failure:
+        await world.ids(SoughtWords("1"), SoughtWords("1", -1.0))
+    assert failure.value.field == "weight"
+
+
+async def test_a_stored_picture_is_not_embedded_and_leaves_itself_out(world: World) -> None:
+    others = [id for id in range(1, 41) if id != 7]
+    found = await world.ids(SoughtStored(ImageId(7)), k=40)
+    assert found[:10] == best(vector_of(7), others, 10)
+    assert sorted(found) == others
+    assert world.embedder.calls == []
+
+
+async def test_a_part_of_a_stored_picture_is_read_and_embedded(originals: Originals) -> None:
+    world = World(originals)
+    sha256, uri = await originals.put(b"1000")
+    shard = world.owner(7)
+    stored = shard.pictures[7]
+    payload = Payload(uri=uri, sha256=sha256)
+    shard.pictures[7] = FetchedPicture(
+        stored.image_id, stored.version, stored.tenant, stored.vectors, stored.boxes, stored.phash, payload
+    )
+    others = [id for id in range(1, 41) if id != 7]
+    region = Region((0.0, 0.0, 0.5, 0.5), fraction=True)
+    assert await world.ids(SoughtStored(ImageId(7), region=region), k=5) == best(vector_of(1000), others, 5)
+    (items,) = world.embedder.calls
+    assert isinstance(items[0], ImageItem)
+    assert items[0].fractions == ((0.0, 0.0, 0.5, 0.5),)
+
+
+@pytest.mark.parametrize(
+    ("sought", "error", "field"),
+    [
+        (SoughtStored(ImageId(999)), Absent, "image_id"),
+        (SoughtVector(vector_of(1), "other"), WrongSpace, "space"),
+        (SoughtVector(vector_of(1)[:3], SPACE.id), InvalidQuery, "vector"),
+        (SoughtVector(np.full(DIM, np.nan, np.float32), SPACE.id), InvalidQuery, "vector"),
+        (SoughtVector(vector_of(1), ""), InvalidQuery, "space"),
+        (SoughtPicture(b""), InvalidQuery, "image"),
+        (SoughtWords("  "), InvalidQuery, "text"),
+        (SoughtWords("1" * 2_001), TooLarge, "text"),
+    ],
+)
+async def test_what_cannot_be_sought(world: World, sought: Any, error: type[Exception], field: str) -> None:
+    with pytest.raises(error) as failure:
+        await world.ids(sought)
+    assert getattr(failure.value, "field", None) == field
+
+
+async def test_words_need_a_text_tower(world: World) -> None:
+    world.embedder.has_text_tower = False
+    with pytest.raises(NoTextTower):
+        await world.ids(SoughtWords("1"))
+
+
+@pytest.mark.parametrize("fault", [ReplicaDown("x"), WrongState("x"), Overloaded("x"), RuntimeError("a bug")])
+async def test_a_lost_shard_is_said_and_ends_nothing_else(world: World, fault: Exception) -> None:
+    whole = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),)))
+    assert whole.coverage.fraction == 1.0
+    world.shards[0].fault = fault
+    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), explain=True))
+    assert {hit.id for hit in answer.hits} == set(world.shards[1].pictures)
+    assert Degraded.SHARD_MISSING in answer.degraded
+    # What the lost shard last held still counts.
+    assert answer.coverage.fraction == pytest.approx(len(world.shards[1].pictures) / 40)
+    assert answer.explain is not None
+    assert "missing" in answer.explain["shards"][0]
+    with pytest.raises(CoverageTooLow):
+        await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), min_coverage=0.9))
+
+
+async def test_no_shard_at_all_is_an_error(world: World) -> None:
+    for shard in world.shards:
+        shard.fault = ReplicaDown("x")
+    with pytest.raises(ReplicaDown):
+        await world.ids(SoughtPicture(b"1000"))
+    for shard in world.shards:
+        shard.fault = Overloaded("x")
+    with pytest.raises(Overloaded):
+        await world.ids(SoughtPicture(b"1000"))
+
+
+async def test_what_a_shard_finds_wrong_with_the_query_is_the_callers(world: World) -> None:
+    world.shards[1].fault = InvalidQuery("x", field="filter")
+    with pytest.raises(InvalidQuery):
+        await world.ids(SoughtPicture(b"1000"))
+
+
+async def test_a_shard_that_hangs_costs_the_deadline_not_the_answer(world: World) -> None:
+    world.shards[0].hangs = True
+    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), timeout_ms=150))
+    assert {hit.id for hit in answer.hits} == set(world.shards[1].pictures)
+    assert Degraded.SHARD_MISSING in answer.degraded
+    assert Degraded.RERANK_SKIPPED not in answer.degraded, "time was kept for re-ranking"
+
+
+async def test_an_answer_of_another_index_never_gets_in(world: World) -> None:
+    world.shards[0].index = "m-1-00000000.9"
+    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),)))
+    assert {hit.id for hit in answer.hits} == set(world.shards[1].pictures)
+    assert Degraded.SHARD_MISSING in answer.degraded
+
+
+async def test_another_replica_is_asked_at_once(world: World) -> None:
+    down = BruteForceShard()
+    down.fault = ReplicaDown("x")
+    live = world.indexes.live()
+    replicas = tuple((down, shard) for shard in world.shards)
+    world.indexes.replace([ServedIndex(live.index, SPACE, world.embedder, replicas)])
+    for _ in range(4):  # whichever replica's turn it is
+        answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),)))
+        assert (answer.coverage.fraction, answer.degraded) == (1.0, ())
+        assert await world.ids(SoughtStored(ImageId(7)), k=1)
+
+
+async def test_receipts_go_to_the_shards_that_own_them(world: World) -> None:
+    receipts = tuple(Receipt(ImageId(id), Version(1)) for id in range(1, 11))
+    await world.ids(SoughtPicture(b"1"), receipts=receipts)
+    for number, shard in enumerate(world.shards):
+        owned = {receipt for receipt in receipts if shard_of(receipt.image_id, 2, SPACE.buckets) == number}
+        assert set(shard.asked[-1].receipts) == owned
+
+
+async def test_a_stored_picture_that_is_on_its_way_is_awaited(world: World) -> None:
+    async def arrives() -> None:
+        world.owner(50).add(50, vector_of(50))
+
+    query = SearchQuery((SoughtStored(ImageId(50)),), k=1, receipts=(Receipt(ImageId(50), Version(1)),))
+    search = asyncio.create_task(world.core.search(ANN, query))
+    await asyncio.sleep(0)
+    await arrives()
+    assert len((await search).hits) == 1
+
+
+async def test_without_the_re_ranker_what_was_demanded_still_holds(originals: Originals) -> None:
+    world = World(originals, reranker=BrokenReranker())
+    world.owner(60).add(60, vector_of(60), phash=7)  # the query's own
+    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), k=5))
+    assert answer.degraded == (Degraded.RERANK_SKIPPED,)
+    assert len(answer.hits) == 5
+    above = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), score_threshold=0.2))
+    assert above.hits
+    assert all(hit.score >= 0.2 for hit in above.hits)
+    gated = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), phash_gate=0))
+    assert [hit.id for hit in gated.hits] == [60]
+
+
+async def test_collapsing_still_fills_k(originals: Originals) -> None:
+    world = World(originals)
+    for image_id in range(100, 160):  # sixty copies of picture 1
+        world.owner(image_id).add(image_id, vector_of(1), phash=1)
+    world.owner(1).add(1, vector_of(1), phash=1)
+    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1"),), k=10))
+    assert len(answer.hits) == 10
+    first, *others = answer.hits
+    assert (first.id, {one.id for one in first.duplicates}) == (1, set(range(100, 160)))
+    assert [hit.id for hit in others] == best(vector_of(1), range(2, 41), 9)
+
+
+async def test_pages_repeat_nothing_and_leave_nothing_out(world: World) -> None:
+    seen: list[int] = []
+    cursor = ""
+    while True:
+        answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), k=7, cursor=cursor))
+        seen += [hit.id for hit in answer.hits]
+        if answer.next_cursor is None:
+            break
+        cursor = answer.next_cursor
+    assert seen == best(vector_of(1000), range(1, 41), 40)
+
+
+async def test_a_cursor_of_another_search_is_refused(world: World) -> None:
+    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1"),), k=7))
+    assert answer.next_cursor is not None
+    with pytest.raises(InvalidQuery) as failure:
+        await world.ids(SoughtPicture(b"1"), use_crops=True, cursor=answer.next_cursor)
+    assert failure.value.field == "cursor"
+
+
+async def test_indexes_are_pinned_by_name(world: World) -> None:
+    assert await world.ids(SoughtPicture(b"1"), index="m-1-00000000.1", k=1) == [1]
+    with pytest.raises(Absent) as failure:
+        await world.ids(SoughtPicture(b"1"), index="nope")
+    assert "m-1-00000000.1" in failure.value.detail
+    with pytest.raises(WrongState):
+        await world.ids(SoughtPicture(b"1"), index="m-1-00000000.2")
+    world.indexes.replace([])
+    with pytest.raises(ReplicaDown):
+        await world.ids(SoughtPicture(b"1"))
+
+
+async def test_one_search_too_many_is_refused_and_leaves_room_again(originals: Originals) -> None:
+    world = World(originals, max_concurrent=1)
+    world.shards[0].hangs = True
+    slow = asyncio.create_task(world.ids(SoughtPicture(b"1"), timeout_ms=60_000))
+    await world.shards[0].reached.wait()
+    with pytest.raises(Overloaded) as failure:
+        await world.ids(SoughtPicture(b"1"))
+    assert failure.value.retry_after_seconds
+    slow.cancel()
+    await asyncio.gather(slow, return_exceptions=True)
+    world.shards[0].hangs = False
+    assert await world.ids(SoughtPicture(b"1"), k=1) == [1]
+
+
+async def test_a_bad_search_never_fails_its_batch(world: World) -> None:
+    good, bad = SearchQuery((SoughtPicture(b"3"),), k=1), SearchQuery((SoughtStored(ImageId(999)),))
+    first, second, third = await world.core.search_batch(ANN, [good, bad, good])
+    assert isinstance(second, Absent)
+    assert not isinstance(first, Exception)
+    assert not isinstance(third, Exception)
+    assert first.hits[0].id == third.hits[0].id == 3
+    with pytest.raises(InvalidQuery):
+        await world.core.search_batch(ANN, [good] * 65)
+
+
+async def test_explain_tells_stages_shards_and_what_was_dropped(world: World) -> None:
+    world.owner(101).add(101, vector_of(1), phash=1)
+    world.owner(1).add(1, vector_of(1), phash=1)
+    query = SearchQuery((SoughtPicture(b"1"),), k=3, near_duplicates=NearDuplicates.DROP, explain=True)
+    told = (await world.core.search(ANN, query)).explain
+    assert told is not None
+    assert {"resolve", "shards", "merge", "rerank", "search"} <= set(told["stages_ms"])
+    assert told["dropped"] == [{"id": 101, "reason": "near_duplicate"}]
+    assert [shard["shard"] for shard in told["shards"]] == [0, 1]
+    assert told["policy"].startswith("default@")
+
+
+async def test_tenants_are_the_shards_to_keep_apart_and_the_cores_to_name(world: World) -> None:
+    bob = Tenant("bob")
+    world.owner(70).add(70, vector_of(70), tenant=bob)
+    assert 70 not in await world.ids(SoughtPicture(b"70"), k=100)
+    answer = await world.core.search(bob, SearchQuery((SoughtPicture(b"70"),)))
+    assert [hit.id for hit in answer.hits] == [70]
+    with pytest.raises(Absent):
+        await world.ids(SoughtStored(ImageId(70)))

@@ -129,7 +129,7 @@ class Pictures:
         return self._database.dialect.among(images.c.key, list(keys))
 
     def _id_in(self, image_ids: Iterable[ImageId]) -> ColumnElement[bool]:
-        return self._database.dialect.among(images.c.id, list(image_ids))
+        return self._database.dialect.among(images.c.id, [_id(image_id) for image_id in image_ids])
 
     async def _locked(
         self, connection: AsyncConnection, condition: ColumnElement[bool]

@@ -1,6 +1,5 @@
 """The catalog's dialect of PostgreSQL."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ class PostgresDialect(Dialect):
         return postgresql.insert(table)
 
     def among(self, column: ColumnElement[Any], values: Sequence[Value]) -> ColumnElement[bool]:
-        member = Text() if all(isinstance(value, str) for value in values) else Double()
+        member = Double() if any(isinstance(value, float) for value in values) else column.type
         return column == any_(literal(list(values), ARRAY(member)))
 
     def any_tag(self, tags: ColumnElement[Any], values: Sequence[Value]) -> ColumnElement[bool]:
@@ -33,7 +32,7 @@ class PostgresDialect(Dialect):
     ) -> ColumnElement[bool]:
         member = cast(attributes, JSONB)[name]
         # A list contains a scalar as its element, but another list as its part: hence the look at the type.
-        given = cast(json.dumps(list(values)), JSONB)
+        given = literal(list(values), JSONB)
         return case((func.jsonb_typeof(member).in_(_SCALARS), given.contains(member)), else_=false())
 
     def attribute_between(self, attributes: ColumnElement[Any], name: str, bounds: Bounds) -> ColumnElement[bool]:

@@ -21,6 +21,7 @@ from omma.vectors import Float32
 from services.nn_shard.client import FetchedPicture
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.columns import decode_payloads
+from services.nn_shard.engine.gpu import gpu_present
 from services.nn_shard.engine.head import Head
 from services.nn_shard.engine.maintenance import Task, plan
 from services.nn_shard.engine.manifest import (
@@ -124,6 +125,8 @@ class Engine:
             dropped=tuple(each.name for each, part in zip(manifest.segments, opened, strict=True) if part is None),
             named=named,
         )
+        for part in engine._view.segments:
+            engine._accelerate(part)
         engine._sums = {segment.name: segment for segment in manifest.segments}
         engine._sweep()
         return engine
@@ -281,6 +284,7 @@ class Engine:
             raise WrongState("A task is run before it is installed.")
         names = {part.store.name for part in task.inputs}
         new = task.built.part()
+        self._accelerate(new)
         with self._publishing:
             view = self._view
             now = {part.store.name: part for part in (*view.segments, *view.frozen) if part.store.name in names}
@@ -332,6 +336,10 @@ class Engine:
             frozen = (*view.frozen, view.head) if len(self._head) or self._head.deletes else view.frozen
             self._head = Head(self.dim, codebook)
             self._view = View(view.segments, frozen, self._head.grown(None), codebook)
+
+    def _accelerate(self, part: Part) -> None:
+        if self.settings.gpu and gpu_present() and isinstance(part.store, Segment):
+            part.store.clone_to_gpu()
 
     def _check(self, record: VectorRecord) -> None:
         require_same_space(self.space, record.space)

@@ -153,6 +153,9 @@ class _Search:
             of_part = keys, coarse
             if chosen.lists is not None:
                 of_part = _lists_that_hold(codebook, rotated, chosen.lists, probes)
+            if segment.clone is not None and chosen.bits is None:
+                every.append(segment.clone.candidates(part, rotated, count, of_part))
+                continue
             selector = parameters(part, chosen, of_part[0].shape[1])
             every.append(segment.candidates(rotated, count, of_part, selector))
         segments = [part for part, _ in sealed]

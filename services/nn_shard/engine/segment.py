@@ -14,6 +14,7 @@ from omma.vectors import Float16, Float32, Int64
 from services.nn_shard.engine.arrayfile import map_file, read_arrays
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.columns import Columns
+from services.nn_shard.engine.gpu import GpuClone
 from services.nn_shard.engine.lists import ID_BYTES, Float16Lists, list_offsets, mapped_lists, preassigned
 from services.nn_shard.engine.manifest import FileSum
 from services.nn_shard.engine.part import Bits, Part
@@ -72,12 +73,18 @@ class Segment:
             # The index borrows the codebook's centroids and these lists: both live as long as this segment.
             self._searcher = self.codebook.searcher(self._codes, rows)
             self._code_bytes = map_file(folder / CODES)
+        self.clone: GpuClone | None = None
 
         self.encoded = self.listed = self.codebook is not None
 
     @property
     def lists(self) -> Int64 | None:
         return np.repeat(np.arange(len(self.list_sizes)), self.list_sizes) if self.encoded else None
+
+    def clone_to_gpu(self) -> None:
+        """Search the codes on a GPU from now on; raises RuntimeError when they do not fit it. Needs `gpu_present`."""
+        if self.encoded and self.about.rows:
+            self.clone = GpuClone(self._searcher)
 
     def part(self, dead_rows: Ints | None = None) -> Part:
         """All of it, less the rows that are dead."""

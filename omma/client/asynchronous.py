@@ -109,7 +109,7 @@ class AsyncClient:
         )
 
     async def health(self) -> Mapping[str, Any]:
-        """`{"ok": true, …}`."""
+        """`{"ok": true, …}`. Raises ReplicaDown while it cannot search."""
         return document_of(await self._send(Request("GET", "/health")))
 
     async def close(self) -> None:

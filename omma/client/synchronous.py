@@ -108,7 +108,7 @@ class Client:
         )
 
     def health(self) -> Mapping[str, Any]:
-        """`{"ok": true, …}`."""
+        """`{"ok": true, …}`. Raises ReplicaDown while it cannot search."""
         return document_of(self._send(Request("GET", "/health")))
 
     def close(self) -> None:

@@ -1,0 +1,268 @@
+"""The picture core and interactions on the embedded catalog, log and blobs."""
+
+import asyncio
+import hashlib
+import io
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from omma.blobs.folder import FolderBlobs
+from omma.blobs.interface import original_key, thumbnail_key
+from omma.blobs.originals import Originals
+from omma.catalog.interface import Catalog, Interaction, InteractionType, PictureChange, PictureState, Upserted
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.errors import Absent, InvalidPicture, InvalidQuery, Overloaded, TooLarge
+from omma.hits import Payload
+from omma.identity import Tenant
+from omma.images import PictureLimits
+from omma.log.interface import Log
+from omma.log.sqlite import SqliteLog
+from omma.outbox import Outbox, open_outbox
+from omma.records import IMAGES_TOPIC, INTERACTIONS_TOPIC, EventKind, ImageEvent
+from services.gateway.answer import SearchAnswer, SearchHit
+from services.gateway.description import Description, RowLimits
+from services.gateway.fanout import Coverage
+from services.gateway.interactions import (
+    INTERACTIONS_GROUP,
+    Click,
+    Impressions,
+    decode,
+    encode,
+    open_impressions,
+    record_interactions,
+)
+from services.gateway.pictures import PictureCore
+from tests.pictures import encoded, scene
+
+ANN, BOB = Tenant("ann"), Tenant("bob")
+PICTURE = encoded(scene())
+
+
+class Parts:
+    """The embedded parts in one folder; effects in the order in which they happened."""
+
+    def __init__(self, catalog: Catalog, log: Log, blobs: FolderBlobs, originals: Originals, outbox: Outbox) -> None:
+        self.catalog = catalog
+        self.log = log
+        self.blobs = blobs
+        self.originals = originals
+        self.outbox = outbox
+        self.executor = ThreadPoolExecutor(1)
+
+    def core(self, outbox: Any = None, **options: Any) -> PictureCore:
+        limits = {"picture_limits": PictureLimits(), "row_limits": RowLimits(tags=3, attributes_bytes=100), **options}
+        return PictureCore(self.catalog, self.blobs, self.originals, outbox or self.outbox, self.executor, **limits)
+
+    async def events(self) -> list[ImageEvent]:
+        return [ImageEvent.decode(record.value or b"") async for record in self.log.scan(IMAGES_TOPIC)]
+
+
+@pytest.fixture
+async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+    catalog = await open_sqlite_catalog(tmp_path / "catalog.db")
+    log = await SqliteLog.open(tmp_path / "log.db")
+    blobs = FolderBlobs(tmp_path / "blobs")
+    originals = Originals(blobs)
+    parts = Parts(catalog, log, blobs, originals, await open_outbox(catalog, log))
+    yield parts
+    parts.executor.shutdown()
+    await originals.close()
+    await blobs.close()
+    await log.close()
+    await catalog.close()
+
+
+async def test_an_upload_is_blob_row_and_event(parts: Parts) -> None:
+    core = parts.core()
+    uploaded = await core.upload(ANN, PICTURE, Description("sku-7", "ann", ("lamp",), attributes={"price": 4}))
+    assert uploaded.sha256 == hashlib.sha256(PICTURE).hexdigest()
+    assert not uploaded.duplicate
+    assert await parts.blobs.get(original_key(uploaded.sha256)) == PICTURE
+    row = await core.picture(ANN, uploaded.id)
+    assert (row.key, row.tags, row.attributes, row.state) == ("sku-7", ("lamp",), {"price": 4}, PictureState.PENDING)
+    (event,) = await parts.events()
+    assert (event.image_id, event.version, event.kind) == (uploaded.id, uploaded.receipt.version, EventKind.UPSERT)
+    assert await parts.catalog.unsent(10) == []
+
+
+async def test_the_same_upload_again_is_a_duplicate_and_no_event(parts: Parts) -> None:
+    core = parts.core()
+    first = await core.upload(ANN, PICTURE, Description())
+    again = await core.upload(ANN, PICTURE, Description())
+    assert again.duplicate
+    assert (again.id, again.receipt) == (first.id, first.receipt)
+    assert len(await parts.events()) == 1
+    tagged = await core.upload(ANN, PICTURE, Description(tags=("lamp",)))
+    assert tagged.duplicate
+    assert tagged.receipt.version > first.receipt.version
+    other_bytes = await core.upload(ANN, encoded(scene(seed=1)), Description(external_id="k"))
+    replaced = await core.upload(ANN, PICTURE, Description(external_id="k"))
+    assert (replaced.id, replaced.duplicate) == (other_bytes.id, False)
+
+
+async def test_another_tenants_copy_is_its_own_picture_on_the_same_blob(parts: Parts) -> None:
+    core = parts.core()
+    ours, theirs = await core.upload(ANN, PICTURE, Description()), await core.upload(BOB, PICTURE, Description())
+    assert not theirs.duplicate
+    assert ours.id != theirs.id
+    await core.delete(ANN, ours.id)
+    with pytest.raises(Absent):
+        await core.content(ANN, ours.id)
+    assert (await core.content(BOB, theirs.id)).content == PICTURE
+
+
+class Away:
+    """An outbox whose log is away."""
+
+    async def send(self, changes: Sequence[Upserted]) -> None:
+        raise ConnectionError("the log is away")
+
+
+async def test_an_event_that_could_not_be_sent_follows(parts: Parts) -> None:
+    uploaded = await parts.core(Away()).upload(ANN, PICTURE, Description())
+    assert await parts.events() == []
+    relay = asyncio.create_task(parts.core().relay(every_seconds=0.01))
+    async with asyncio.timeout(10):
+        while not await parts.events():  # noqa: ASYNC110  the log has no other way to be watched
+            await asyncio.sleep(0.01)
+    relay.cancel()
+    assert [event.image_id for event in await parts.events()] == [uploaded.id]
+
+
+async def test_a_picture_that_cannot_be_read_leaves_nothing(parts: Parts) -> None:
+    with pytest.raises(InvalidPicture):
+        await parts.core().upload(ANN, PICTURE[:-2000], Description())
+    with pytest.raises(InvalidQuery):
+        await parts.core().upload(ANN, PICTURE, Description(tags=("a", "b", "c", "d")))
+    with pytest.raises(TooLarge):
+        await parts.core().upload(ANN, PICTURE, Description(attributes={"a": "b" * 100}))
+    assert [key async for key in parts.blobs.keys("")] == []
+    assert (await parts.catalog.list_pictures(ANN, None, None, 10)).count == 0
+    assert await parts.events() == []
+
+
+async def test_one_upload_too_many_is_refused(parts: Parts) -> None:
+    core = parts.core(max_concurrent_uploads=0)
+    with pytest.raises(Overloaded):
+        await core.upload(ANN, PICTURE, Description())
+
+
+async def test_a_thumbnail_is_drawn_once(parts: Parts) -> None:
+    core = parts.core()
+    uploaded = await core.upload(ANN, encoded(scene(600, 300)), Description())
+    first = await core.thumbnail(ANN, uploaded.id)
+    with Image.open(io.BytesIO(first.content)) as drawn:
+        assert (drawn.format, drawn.size) == ("WEBP", (256, 128))
+    assert await parts.blobs.get(thumbnail_key(uploaded.sha256)) == first.content
+    await parts.blobs.put(thumbnail_key(uploaded.sha256), b"kept")
+    assert (await core.thumbnail(ANN, uploaded.id)).content == b"kept"
+
+
+async def test_a_change_and_a_delete_raise_the_version_and_are_told(parts: Parts) -> None:
+    core = parts.core()
+    uploaded = await core.upload(ANN, PICTURE, Description(owner="ann", tags=("a",)))
+    changed = await core.change(ANN, uploaded.id, PictureChange(tags=("b",)))
+    row = await core.picture(ANN, uploaded.id)
+    assert (row.owner, row.tags, row.version) == ("ann", ("b",), changed.version)
+    deleted = await core.delete(ANN, uploaded.id)
+    assert uploaded.receipt.version < changed.version < deleted.version
+    assert [event.kind for event in await parts.events()] == [
+        EventKind.UPSERT,
+        EventKind.ATTRIBUTES,
+        EventKind.DELETE,
+    ]
+    with pytest.raises(Absent):
+        await core.delete(ANN, uploaded.id)
+    with pytest.raises(Absent):
+        await core.change(ANN, uploaded.id, PictureChange(owner="x"))
+
+
+def answer_of(ids: Sequence[int]) -> SearchAnswer:
+    hits = tuple(SearchHit(id, 0.5, Payload(), None, None, ()) for id in ids)
+    return SearchAnswer(hits, "q1", "s", "i", Coverage(1.0, 1, 1), (), 1.0)
+
+
+async def interactions(log: Log) -> list[Interaction]:
+    found = [decode(record.value or b"") async for record in log.scan(INTERACTIONS_TOPIC)]
+    return sorted(found, key=lambda one: (one.type, one.rank))
+
+
+async def test_impressions_and_clicks_reach_the_log(parts: Parts) -> None:
+    impressions = await open_impressions(parts.log)
+    running = asyncio.create_task(impressions.run())
+    impressions.shown(ANN, "u", 7, answer_of([3, 1]))
+    await impressions.clicked(ANN, Click("u", 7, 1, 2, "q1"))
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    click, first, second = await interactions(parts.log)
+    assert (click.type, click.displayed_image_id, click.rank, click.query_id) == (InteractionType.CLICK, 1, 2, "q1")
+    assert [(one.displayed_image_id, one.rank, one.query_image_id) for one in (first, second)] == [(3, 1, 7), (1, 2, 7)]
+    assert decode(encode(click)) == click
+
+
+class Counting:
+    """A producer that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    async def send_many(self, topic: str, records: Sequence[Any]) -> None:
+        self.sent += records
+
+
+async def test_what_does_not_fit_the_queue_is_lost_not_waited_for() -> None:
+    producer = Counting()
+    impressions = Impressions(producer, 4, max_queued=5)  # type: ignore[arg-type]  # only send_many is called
+    impressions.shown(ANN, "u", 0, answer_of(range(1, 9)))
+    impressions.shown(ANN, "u", 0, answer_of([9]))
+    running = asyncio.create_task(impressions.run())
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert len(producer.sent) == 5
+    unsampled = Impressions(producer, 4, sampled=0.0)  # type: ignore[arg-type]
+    unsampled.shown(ANN, "u", 0, answer_of([1]))
+    assert len(producer.sent) == 5
+
+
+@pytest.mark.parametrize(
+    "bad", [{"displayed_image_id": 0}, {"query_image_id": -1}, {"rank": -1}, {"user_id": "u" * 300}]
+)
+def test_a_click_is_checked(bad: dict[str, Any]) -> None:
+    with pytest.raises(InvalidQuery) as failure:
+        Click(**{"user_id": "u", "query_image_id": 0, "displayed_image_id": 1, "rank": 1, **bad})
+    assert failure.value.field == next(iter(bad))
+
+
+class Recording:
+    """The one call of a catalog that the consumer makes."""
+
+    def __init__(self) -> None:
+        self.rows: list[Interaction] = []
+        self.added = asyncio.Event()
+
+    async def add_interactions(self, rows: Sequence[Interaction]) -> None:
+        self.rows += rows
+        self.added.set()
+
+
+async def test_interactions_move_to_the_catalog_and_what_is_no_interaction_is_passed_over(parts: Parts) -> None:
+    impressions = await open_impressions(parts.log, new_partitions=1)
+    producer = await parts.log.producer()
+    await producer.send(INTERACTIONS_TOPIC, 0, b"", b"\xff\xff")
+    await impressions.clicked(ANN, Click("u", 0, 5, 1))
+    recording = Recording()
+    moving = asyncio.create_task(record_interactions(parts.log, recording))  # type: ignore[arg-type]
+    ends = await parts.log.end_offsets(INTERACTIONS_TOPIC)
+    async with asyncio.timeout(10):
+        while await parts.log.committed(INTERACTIONS_GROUP, INTERACTIONS_TOPIC) != ends:
+            await recording.added.wait()
+    moving.cancel()
+    await asyncio.gather(moving, return_exceptions=True)
+    assert [one.displayed_image_id for one in recording.rows] == [5]

@@ -64,9 +64,9 @@ async def ask(connection: Connection, question: Question) -> dict[str, Any]:
 def table(question: Question, answer: Mapping[str, Any]) -> Table:
     """Ranks, scores, ids, names and what is known of them."""
     made = Table(title=f"{question.title} ({note(answer)})", title_justify="left", header_style="bold")
-    made.add_column("#", justify="right")
-    made.add_column("score", justify="right")
-    made.add_column("id", justify="right")
+    made.add_column("#", justify="right", no_wrap=True, min_width=2)
+    made.add_column("score", justify="right", no_wrap=True, min_width=6)
+    made.add_column("id", justify="right", no_wrap=True, min_width=4)
     made.add_column("picture", overflow="ellipsis", no_wrap=True)
     made.add_column("about", overflow="ellipsis", no_wrap=True)
     for rank, hit in enumerate(answer["results"], 1):

@@ -8,12 +8,13 @@ from omma.catalog.interface import Catalog, Role
 from omma.errors import WrongState
 from omma.identity import DEFAULT_TENANT
 from omma.rpc.server import Registration
-from omma.v1 import embedding_pb2_grpc, rerank_pb2_grpc, shard_pb2_grpc
+from omma.v1 import embedding_pb2_grpc, rerank_pb2_grpc, search_pb2_grpc, shard_pb2_grpc
 from services.egs.servicer import EmbeddingServicer
 from services.gateway.auth import Authenticator, Caller, is_loopback
 from services.gateway.health import Health
 from services.gateway.rest.app import create_app
 from services.gateway.rest.signed_in import signed_in
+from services.gateway.servicer import SearchServicer
 from services.nn_shard.local import LocalShard
 from services.nn_shard.servicer import ShardServicer
 from services.rerank.servicer import RerankServicer
@@ -85,4 +86,8 @@ def rpc_face(services: Services, authenticator: Authenticator) -> tuple[Registra
         partial(shard_pb2_grpc.add_ShardServiceServicer_to_server, ShardServicer(shard_of)),
         partial(rerank_pb2_grpc.add_RerankServiceServicer_to_server, RerankServicer(services.reranker)),
     )
-    return tuple(for_admins(register, authenticator) for register in inner)
+    search = SearchServicer(services.search, services.pictures, authenticator)
+    return (
+        partial(search_pb2_grpc.add_SearchServiceServicer_to_server, search),
+        *(for_admins(register, authenticator) for register in inner),
+    )

@@ -43,7 +43,7 @@ def samples(seed: int = 0) -> Iterator[Sample]:
             for colour in Random(own).sample(sorted(COLOURS), VARIANTS):
                 yield Sample(
                     name=f"{kind.replace(' ', '-')}-{colour}.jpg",
-                    caption=caption.format(colour=colour, kind=kind),
+                    caption=caption.format(colour=colour, kind=kind).replace("a orange", "an orange"),
                     tags=(family, kind, colour),
                     draw=draw,
                     colour=colour,

@@ -84,7 +84,9 @@ class Shard:
             lease=f"snapshot:{place}",
             holder=holder,
         )
-        self.trainer = Trainer(self.replica, catalog, self._codebooks, self._maintainer, settings, holder=holder)
+        self.trainer = Trainer(
+            self.replica, catalog, self._codebooks, self._maintainer, settings, shards=index.shards, holder=holder
+        )
 
     async def run(self) -> None:
         """Load, follow the log and maintain until cancelled; then write a checkpoint and release everything.
@@ -98,6 +100,17 @@ class Shard:
                     group.create_task(part(), name=f"{self._index.id}: {part.__qualname__}")
         finally:
             await self._stop()
+
+    async def build(self) -> bool:
+        """While `run` runs: wait until it has caught up, and give it its codebook now; True when it lacks nothing.
+
+        False while another shard trains the codebook: try again. What a new index waits for before it is compared.
+        """
+        await self.replica.until_ready()
+        await self.trainer.look()
+        await self.maintenance.work_off()
+        engine = self.replica.loaded()
+        return engine.codebook is not None or not self.trainer.is_due(engine)
 
     async def _load(self) -> None:
         index = await find_index(self._catalog, self._index.id)

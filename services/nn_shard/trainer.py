@@ -44,6 +44,7 @@ class Trainer:
         executor: Executor,
         settings: ShardSettings,
         *,
+        shards: int,
         holder: str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -53,7 +54,9 @@ class Trainer:
         self._codebooks = codebooks
         self._executor = executor
         self._settings = settings
+        self._shards = shards
         self._holder = holder
+        self._looking = asyncio.Lock()
         self._now = now
         self._said: str | None = None
 
@@ -68,6 +71,14 @@ class Trainer:
 
     async def look(self) -> None:
         """One look at the index's row, and what follows from it. Raises TrainingFailed, and what the parts raise."""
+        async with self._looking:
+            await self._look()
+
+    def is_due(self, engine: Engine) -> bool:
+        """Rows enough for a codebook, and all there are: one trained halfway through a replay knows half of them."""
+        return self._replica.ready and engine.counts().live * self._shards >= self._settings.engine.train_rows
+
+    async def _look(self) -> None:
         engine = self._replica.engine
         if engine is None:
             return
@@ -78,7 +89,7 @@ class Trainer:
         if index.codebook is not None:
             await self._replica.adopt_codebook(await self._codebooks.load(index.codebook))
             logger.info("Adopted codebook %s of %s", index.codebook, index.id)
-        elif engine.counts().live * index.shards >= self._settings.engine.train_rows:
+        elif self.is_due(engine):
             await self._train_as_holder(engine, index)
 
     async def _train_as_holder(self, engine: Engine, index: Index) -> None:
@@ -94,17 +105,22 @@ class Trainer:
                 logger.info("Trained codebook %s of %s", codebook.id, index.id)
         finally:
             await self._catalog.release_lease(lease, self._holder)
-        await self.look()
+        await self._look()
 
     async def _train(self, engine: Engine, factory: str, lease: str) -> bytes:
         with tempfile.TemporaryDirectory(prefix="omma-codebook-") as folder:
             sample, codebook = Path(folder) / "sample.npy", Path(folder) / "codebook"
-            rows = self._settings.engine.train_sample_rows
+            rows = self._sample_rows(engine.counts().live)
             await run_in(self._executor, lambda: np.save(sample, engine.sample(rows)))
             arguments = (str(sample), str(codebook), factory, str(self._settings.training_threads))
             with SHARD_MAINTENANCE_SECONDS.labels("training").time():
                 await self._run_process(arguments, lease)
             return await run_in(self._executor, codebook.read_bytes)
+
+    def _sample_rows(self, live: int) -> int:
+        """Enough that the index may double before it outgrows its codebook."""
+        settings = self._settings.engine
+        return max(settings.train_sample_rows, int(2 * live / settings.rebuild_growth))
 
     async def _run_process(self, arguments: tuple[str, ...], lease: str) -> None:
         until = self._now() + self._settings.training_max_seconds

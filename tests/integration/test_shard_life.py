@@ -21,6 +21,7 @@ from omma.log.sqlite import SqliteLog
 from omma.rpc.deadline import Deadline
 from omma.vectors import normalise
 from services.nn_shard.engine import Checkpoint
+from services.nn_shard.rebuild import register_rebuild
 from services.nn_shard.trainer import TrainingFailed
 
 __all__ = ["world"]
@@ -346,3 +347,28 @@ async def test_a_trainer_whose_machine_is_gone_is_replaced_when_its_lease_ends(w
         async with asyncio.timeout(30):
             while shard.replica.loaded().codebook is None:
                 await shard.trainer.look()
+
+
+async def test_a_rebuild_is_a_new_index_with_its_own_codebook(world: World) -> None:
+    index = await world.register()
+    grown = SETTINGS.engine.model_copy(update={"train_sample_rows": 300, "rebuild_growth": 1.5})
+    settings = SETTINGS.model_copy(update={"catalog_seconds": 3_600, "engine": grown})
+    async with running(world.shard(index, settings=settings)) as shard:
+        await world.put(700)
+        await caught_up(world, shard)
+        assert await shard.build()
+        assert shard.replica.loaded().rebuild_proposed is None
+        await world.put(1_000, first=1_000)
+        await caught_up(world, shard)
+        assert shard.replica.loaded().rebuild_proposed
+        rebuilt = await register_rebuild(world.catalog, index)
+        assert rebuilt.id != index.id
+        async with running(world.shard(rebuilt, settings=settings, folder="rebuilt")) as other:
+            assert await other.build()
+            before, after = shard.replica.loaded(), other.replica.loaded()
+            assert before.codebook
+            assert after.codebook
+            assert after.codebook.id != before.codebook.id
+            assert after.rebuild_proposed is None
+            await require_model(world, other, rebuilt)
+        await require_model(world, shard, index)

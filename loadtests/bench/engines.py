@@ -35,10 +35,15 @@ def records(
     return [
         VectorRecord(
             ImageId(one), Version(version), _tenant(one, tenants), SPACE, half[at : at + 1], _BOX,
-            phash=one, payload=payload or Payload(uri=f"file:///pictures/{one}.jpg"),
+            phash=one, payload=payload or Payload(uri=f"file:///pictures/{one}.jpg", owner=owner_of(one)),
         )
         for at, one in enumerate(ids)
     ]  # fmt: skip
+
+
+def owner_of(image_id: int) -> str:
+    """One of a hundred: what the filters of the served measure ask for."""
+    return f"tenant-{image_id % 100:02d}"
 
 
 def _tenant(image_id: int, tenants: int) -> Tenant:

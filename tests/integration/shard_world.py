@@ -97,7 +97,7 @@ class World:
             blobs=self.blobs,
             catalog=self.catalog,
             settings=settings,
-            holder=folder,
+            holder="one process",
         )
 
 

@@ -59,13 +59,18 @@ class Impressions:
         *,
         max_queued: int = 10_000,
         sampled: float = 1.0,
+        linger_seconds: float = 0.2,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        """partitions: what `omma.interactions` has. sampled: share of searches whose hits are recorded, 0 … 1."""
+        """partitions: what `omma.interactions` has. sampled: share of searches whose hits are recorded, 0 … 1.
+
+        linger_seconds: how long the first in the queue waits for company, so that searches share a write.
+        """
         self._producer = producer
         self._partitions = partitions
         self._max_queued = max_queued
         self._sampled = sampled
+        self._linger_seconds = linger_seconds
         self._now_ms = now_ms
         self._queue: deque[Interaction] = deque()
         self._queued = asyncio.Event()
@@ -116,6 +121,7 @@ class Impressions:
         try:
             while True:
                 await self._queued.wait()
+                await asyncio.sleep(self._linger_seconds)
                 self._queued.clear()
                 await self._drain()
         finally:

@@ -64,7 +64,8 @@ class Folder:
             try:
                 line = process.stdout.readline()  # blocks until it is ready or has ended
                 assert line, process.stderr.read()
-                yield Server(process, json.loads(line)["url"])
+                said = json.loads(line)
+                yield Server(process, said["url"], said["grpc"])
             finally:
                 process.kill()
 
@@ -73,6 +74,7 @@ class Folder:
 class Server:
     process: "subprocess.Popen[str]"
     url: str
+    grpc: str
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=60)

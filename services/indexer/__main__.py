@@ -1,0 +1,7 @@
+"""Runs the indexer."""
+
+import asyncio
+
+from services.indexer.main import main
+
+asyncio.run(main())

@@ -1,0 +1,82 @@
+"""The composition root of the indexer as a process: `python -m services.indexer`.
+
+The embedder and the shards are asked over gRPC; catalog, log and blobs lie in a folder that the other processes share.
+"""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from pydantic import Field
+
+from omma.blobs.folder import FolderBlobs
+from omma.blobs.originals import Originals
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.log.sqlite import SqliteLog
+from omma.process import ProcessSettings, begin, until_stopped
+from omma.rpc.channel import open_channel
+from omma.rpc.deadline import Deadline
+from services.egs.client import RemoteEmbedder
+from services.indexer.settings import IndexerSettings
+from services.indexer.worker import Indexer
+from services.nn_shard.client import RemoteShard
+
+_CONNECT_SECONDS = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class ServedIndexerSettings(IndexerSettings):
+    """egs: `host:port`. shards: JSON, one replica of shard 0, of shard 1, …: `["a:9091", "b:9091"]`; none: nothing is
+    copied from a shard, and attributes that change embed again once they are no longer in memory.
+    """
+
+    egs: str = Field(min_length=1)
+    shards: tuple[str, ...] = ()
+
+
+class IndexerProcess(ProcessSettings):
+    """OMMA_DATA_DIR and what every process has, and OMMA_INDEXER__…"""
+
+    data_dir: Path = Path("omma-data")
+    indexer: ServedIndexerSettings
+
+
+async def main() -> None:
+    """Index until SIGTERM or SIGINT; what was not committed is taken again by the next. Raises ReplicaDown without EGS.
+
+    The space is the embedder's, and is registered if it is new.
+    """
+    settings = IndexerProcess()
+    begin(settings)
+    async with AsyncExitStack() as stack:
+        catalog = await open_sqlite_catalog(settings.data_dir / "catalog.db")
+        stack.push_async_callback(catalog.close)
+        log = await SqliteLog.open(settings.data_dir / "log.db")
+        stack.push_async_callback(log.close)
+        blobs = FolderBlobs(settings.data_dir / "blobs")
+        stack.push_async_callback(blobs.close)
+        originals = Originals(blobs)
+        stack.push_async_callback(originals.close)
+        channel = open_channel(settings.indexer.egs)
+        embedder = await RemoteEmbedder.connect(channel, Deadline.after(_CONNECT_SECONDS))
+        stack.push_async_callback(embedder.close)
+        shards = [RemoteShard.at(address) for address in settings.indexer.shards]
+        for shard in shards:
+            stack.push_async_callback(shard.close)
+        await catalog.register_space(embedder.space)
+        indexer = Indexer(
+            catalog=catalog,
+            log=log,
+            blobs=blobs,
+            originals=originals,
+            embedder=embedder,
+            shards=shards,
+            settings=settings.indexer,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(indexer.run(), name="indexer")
+            logger.info("the indexer runs", extra={"space": embedder.space.id})
+            await until_stopped()
+            running.cancel()

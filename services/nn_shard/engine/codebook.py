@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from omma.errors import Corrupt
 from omma.vectors import Float32, Int64
-from services.nn_shard.engine.swig import Faiss, faiss
+from services.nn_shard.engine.swig import BLAS_ROWS, Faiss, faiss
 from services.nn_shard.engine.tuning import Tuning
 
 _MAGIC = b"OMMACB01"
@@ -80,7 +80,10 @@ class Codebook:
         if self._rotation is None:
             return np.ascontiguousarray(vectors)
         matrix, bias = self._rotation
-        rotated: Float32 = vectors @ matrix.T
+        if len(vectors) >= BLAS_ROWS:
+            rotated: Float32 = vectors @ matrix.T
+        else:
+            rotated = _products(vectors, matrix)
         return rotated if bias is None else rotated + bias
 
     def assign(self, rotated: Float32, probes: int) -> tuple[Int64, Float32]:
@@ -90,6 +93,10 @@ class Codebook:
         pointer = faiss.swig_ptr
         self._coarse.search_c(len(rotated), pointer(rotated), probes, pointer(scores), pointer(keys), None)
         return keys, scores
+
+    def coarse_scores(self, rotated: Float32) -> Float32:
+        """float32[n, nlist]: every list's score for each row."""
+        return _products(rotated, self.centroids)
 
     def encode(self, rotated: Float32, keys: Int64) -> npt.NDArray[np.uint8]:
         """PQ codes uint8[n, code_size] of rows in the lists keys int64[n]."""
@@ -124,6 +131,15 @@ def ivf_of(index: Faiss) -> Faiss:
     if not isinstance(inner, faiss.IndexIVFPQ) or inner.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise ValueError("not an IndexIVFPQ over inner products")
     return inner
+
+
+def _products(rows: Float32, others: Float32) -> Float32:
+    """Inner products [n, m] of a few rows [n, d] with others [m, d], without BLAS: see BLAS_ROWS."""
+    products = np.empty((len(rows), len(others)), np.float32)
+    pointer, by = faiss.swig_ptr, faiss.swig_ptr(others)
+    for source, target in zip(np.ascontiguousarray(rows), products, strict=True):
+        faiss.fvec_inner_products_ny(pointer(target), pointer(source), by, others.shape[1], len(others))
+    return products
 
 
 def _parse(content: bytes) -> tuple[dict[str, Any], Faiss]:

@@ -218,7 +218,7 @@ def _lists_that_hold(
 ) -> tuple[Int64, Float32]:
     """The nearest lists among those that hold a selected row: a filter that follows the clusters costs no recall."""
     keys = np.flatnonzero(holding)
-    scores = rotated @ codebook.centroids[keys].T
+    scores = codebook.coarse_scores(rotated)[:, keys]
     if len(keys) > probes:
         best = np.argpartition(-scores, probes - 1, axis=1)[:, :probes]
         best = np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, 1), axis=1), 1)

@@ -8,6 +8,9 @@ from typing import Final
 from omma.errors import WrongState
 
 _FORMAT: Final = 1
+_CACHE_KIB: Final = 32 << 10
+_CHECKPOINT_PAGES: Final = 8_192
+"""32 MiB; at the default of 1,000, single records over 256 partitions wrote 1.4 x as much (docs/adr/0004)."""
 
 # A record's position packs partition id and offset into the rowid: a partition's records lie side by side, reading
 # them is one range of one b-tree, and no second index has to be kept.
@@ -59,6 +62,8 @@ def open_writer(path: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         connection.execute("BEGIN IMMEDIATE")
         for statement in _TABLES.split(";"):
             connection.execute(statement)

@@ -40,6 +40,8 @@ class Batch:
 
     def flush(self) -> dict[int, int]:
         """Write the records; returns the new end of each partition that got some."""
+        # In the order of the b-tree, each of its pages is written once.
+        self._rows.sort(key=_position)
         self.connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", self._rows)
         ends = [(end, partition_id) for partition_id, end in self._next.items()]
         self.connection.executemany("UPDATE partition SET next = ? WHERE id = ?", ends)
@@ -149,6 +151,10 @@ def _commit(connection: sqlite3.Connection, writes: Collection[Write[Any]]) -> t
             connection.execute("ROLLBACK")
         raise
     return results, ends
+
+
+def _position(row: tuple[int, int, bytes, bytes | None]) -> int:
+    return row[0]
 
 
 def _attempt(write: Write[Any], batch: Batch) -> Any:

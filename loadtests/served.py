@@ -7,6 +7,7 @@ again in a memory cgroup in which, beside its own memory and PQ codes, only a fi
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -91,25 +92,26 @@ def main() -> int:
     given = parser.parse_args()
     data = vectors.load(given.data_set)
     report = Report(f"served_{given.data_set}", f"python -m loadtests.served {given.data_set}")
-    _warm_up_folder(data)
-    contestants = [Contestant("omma", ShardServer(data), data)]
-    contestants[0].server.wait(len(data.base), sealed=True)  # type: ignore[union-attr]
-    if "weaviate" not in given.without and BINARY.exists():
-        contestants.append(Contestant("weaviate", WeaviateServer(data, BENCH_PYTHON), data))
-    try:
+    warm_up_folder(data)
+    with contextlib.ExitStack() as stack:
+        shard = ShardServer(data)
+        stack.callback(shard.close)
+        shard.wait(len(data.base), sealed=True)
+        contestants = [Contestant("omma", shard, data)]
+        if "weaviate" not in given.without and BINARY.exists():
+            weaviate = WeaviateServer(data, BENCH_PYTHON)
+            stack.callback(weaviate.close)
+            contestants.append(Contestant("weaviate", weaviate, data))
         _run(contestants, data, given.rounds, given.seconds)
         _tell(report, contestants)
-    finally:
-        for one in contestants:
-            one.server.close()
     if "cgroup" not in given.without:
         _in_cgroup(report, data, contestants[0], given.rounds, given.seconds)
     report.save()
     return int(any(one.met is False for one in report.targets))
 
 
-def _warm_up_folder(data: vectors.DataSet) -> None:
-    """Let the shard seal and merge what the log holds, and leave a checkpoint: a start in mid-life is what is measured."""
+def warm_up_folder(data: vectors.DataSet) -> None:
+    """Let the shard seal and merge what the log holds, and leave a checkpoint: what is measured is mid-life."""
     server = ShardServer(data, OMMA_SHARD__CHECKPOINT_SECONDS="2")
     server.wait(len(data.base), sealed=True)
     server.close()
@@ -185,23 +187,24 @@ def _in_cgroup(report: Report, data: vectors.DataSet, free: Contestant, rounds: 
         report.notes.append(f"No memory cgroup can be made here ({error.strerror}): that run was left out.")
         return
     forget(server.folder)
-    served = Contestant("omma in a cgroup", ShardServer(data, group=group), data)
+    shard = ShardServer(data, group=group)
+    served = Contestant("omma in a cgroup", shard, data)
     try:
-        served.server.wait(len(data.base), sealed=True)  # type: ignore[union-attr]
+        shard.wait(len(data.base), sealed=True)
         served._effort, served.recall = free._effort, free.recall
         for _ in range(rounds):
             for clients in CLIENTS:
                 served.measure(clients, seconds)
         _tell_cgroup(report, served, free, limit)
     finally:
-        served.server.close()
+        shard.close()
         time.sleep(0.2)
         group.close()
 
 
 def _tell_cgroup(report: Report, served: Contestant, free: Contestant, limit: int) -> None:
     table = report.table(
-        f"The shard in a memory cgroup of {limit / 2**20:,.0f} MiB (its own memory, codes, columns, a fifth of the originals).",
+        f"The shard in a memory cgroup of {limit / 2**20:,.0f} MiB: its own, codes, columns, a fifth of the originals.",
         ["clients", "queries/s", "p50 ms", "p99 ms", "of the free run"],
     )
     for (clients, _), rates in served.rates.items():
@@ -218,8 +221,12 @@ def _tell_cgroup(report: Report, served: Contestant, free: Contestant, limit: in
         )
     weaviate = [one for one in report.targets if "RssAnon" in one.what]
     figure = f"answers with {limit / 2**20:,.0f} MiB in all, {rss_anon_mib(served.server.pid):,.0f} MiB RssAnon"
-    report.target(f"{report.measure}: inside a cgroup with a fifth of the originals", figure, "runs; a quarter of Weaviate's memory",
-                  weaviate[0].met if weaviate else None)  # fmt: skip
+    report.target(
+        f"{report.measure}: inside a cgroup with a fifth of the originals",
+        figure,
+        "runs; a quarter of Weaviate's memory",
+        weaviate[0].met if weaviate else None,
+    )
 
 
 def _truth_of_tenants(data: vectors.DataSet) -> vectors.Int64:

@@ -12,7 +12,7 @@ import numpy as np
 
 from loadtests.bench import vectors
 from omma.hits import Payload
-from omma.identity import DEFAULT_TENANT, ImageId, Tenant, Version
+from omma.identity import DEFAULT_TENANT, ImageId, Version
 from omma.index import IndexId
 from omma.records import VectorRecord
 from omma.space import SpaceId
@@ -28,13 +28,13 @@ _TRAINING = ("codebook.py", "training.py", "tuning.py")
 
 
 def records(
-    rows: vectors.Float32, ids: Sequence[int], version: int = 1, *, tenants: int = 1, payload: Payload | None = None
+    rows: vectors.Float32, ids: Sequence[int], version: int = 1, *, payload: Payload | None = None
 ) -> list[VectorRecord]:
-    """One region a picture. tenants: picture i belongs to tenant i % tenants (`default` when there is one)."""
+    """One region a picture. payload: the same for all; None: one that names the picture and its owner."""
     half = np.asarray(rows, np.float16)
     return [
         VectorRecord(
-            ImageId(one), Version(version), _tenant(one, tenants), SPACE, half[at : at + 1], _BOX,
+            ImageId(one), Version(version), DEFAULT_TENANT, SPACE, half[at : at + 1], _BOX,
             phash=one, payload=payload or Payload(uri=f"file:///pictures/{one}.jpg", owner=owner_of(one)),
         )
         for at, one in enumerate(ids)
@@ -46,20 +46,16 @@ def owner_of(image_id: int) -> str:
     return f"tenant-{image_id % 100:02d}"
 
 
-def _tenant(image_id: int, tenants: int) -> Tenant:
-    return DEFAULT_TENANT if tenants == 1 else Tenant(f"tenant-{image_id % tenants:03d}")
-
-
-def built(data: vectors.DataSet, settings: EngineSettings, *, tenants: int = 1) -> Engine:
+def built(data: vectors.DataSet, settings: EngineSettings) -> Engine:
     """Every row of base as the picture row + 1, sealed and merged, checkpointed; only opened when it is there."""
     codebook = trained(data, settings)
     files = sorted(path.name for path in _ENGINE.glob("*.py"))
     mark = _fingerprint(files) + codebook.id[:12] + hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]
-    home = vectors.cache() / data.name / "omma" / f"engine-{tenants}"
+    home = vectors.cache() / data.name / "omma" / "engine"
     if not (home / mark).exists():
         shutil.rmtree(home, ignore_errors=True)
         engine = opened(home / "index", data, settings, codebook)
-        fill(engine, data.base, tenants=tenants)
+        fill(engine, data.base, np.arange(1, len(data.base) + 1))
         engine.freeze()
         maintain(engine)
         engine.checkpoint(engine.freeze(), {})
@@ -74,13 +70,11 @@ def opened(folder: Path, data: vectors.DataSet, settings: EngineSettings, codebo
     )  # fmt: skip
 
 
-def fill(engine: Engine, base: vectors.Float32, *, first_id: int = 1, tenants: int = 1) -> None:
-    """Apply every row, sealing and merging on the way as the shard's maintenance would."""
-    for start in range(0, len(base), BLOCK):
-        rows = base[start : start + BLOCK]
-        engine.apply(records(rows, range(first_id + start, first_id + start + len(rows)), tenants=tenants))
-        if start // BLOCK % 16 == 15:
-            maintain(engine)
+def fill(engine: Engine, rows: vectors.Float32, ids: vectors.Int64) -> None:
+    """Apply these pictures, sealing and merging on the way as the shard's maintenance would."""
+    for start in range(0, len(rows), BLOCK):
+        engine.apply(records(rows[start : start + BLOCK], ids[start : start + BLOCK].tolist()))
+        maintain(engine)
 
 
 def maintain(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""A load generator: closed loops of clients over bare gRPC stubs. A process of its own, so that it shares no GIL with a server.
+"""A load generator: closed loops of clients over bare gRPC stubs, in a process of its own.
 
     python -m loadtests.bench.load '{"server": "omma", "address": …, "clients": 8, "seconds": 5, …}'
 
@@ -45,10 +45,9 @@ def weaviate(given: dict[str, Any], queries: vectors.Float32) -> Ask:
     stub = weaviate_pb2_grpc.WeaviateStub(_channel(given))
 
     def request(at: int) -> Any:
-        vector = base_pb2.Vectors(vector_bytes=queries[at].tobytes(), type=base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32)
         made = search_get_pb2.SearchRequest(
             collection="Base", limit=given["k"], uses_123_api=True, uses_125_api=True, uses_127_api=True,
-            near_vector=base_search_pb2.NearVector(vectors=[vector]),
+            near_vector=base_search_pb2.NearVector(vector_bytes=queries[at].tobytes()),
             metadata=search_get_pb2.MetadataRequest(uuid=True, distance=True),
         )  # fmt: skip
         if given["filtered"]:

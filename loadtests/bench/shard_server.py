@@ -41,7 +41,9 @@ class ShardServer:
         }  # fmt: skip
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "services.nn_shard"], env=environment, preexec_fn=group.enter if group else None
+            [sys.executable, "-m", "services.nn_shard"],
+            env=environment,
+            preexec_fn=group.enter if group else None,  # noqa: PLW1509  no thread runs yet
         )
         self._channel = grpc.insecure_channel(self.address)
         self.stub = shard_pb2_grpc.ShardServiceStub(self._channel)

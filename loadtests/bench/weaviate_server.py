@@ -1,4 +1,4 @@
-"""A Weaviate server as a process, filled over gRPC. Run as a command it fills one: only the benches' venv has the stubs."""
+"""A Weaviate server as a process, filled over gRPC. As a command it fills one: only the benches' venv has the stubs."""
 
 import json
 import os
@@ -41,11 +41,16 @@ class WeaviateServer:
             [str(BINARY), "--host", "127.0.0.1", "--port", str(http), "--scheme", "http"],
             env=environment, cwd=folder, stdout=self._log, stderr=self._log,
         )  # fmt: skip
-        self._wait()
-        if not (folder / "filled").exists():
-            self._ask("POST", "/schema", _SCHEMA)
-            subprocess.run([bench_python, "-m", "loadtests.bench.weaviate_server", data.name, self.address], check=True)
-            (folder / "filled").touch()
+        try:
+            self._wait()
+            if not (folder / "filled").exists():
+                self._ask("POST", "/schema", _SCHEMA)
+                filling = [bench_python, "-m", "loadtests.bench.weaviate_server", data.name, self.address]
+                subprocess.run(filling, check=True)
+                (folder / "filled").touch()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def pid(self) -> int:
@@ -91,7 +96,7 @@ _SCHEMA = {
 
 
 def fill(data_set: str, address: str) -> None:
-    from weaviate.proto.v1 import base_pb2, batch_pb2, weaviate_pb2_grpc
+    from weaviate.proto.v1 import batch_pb2, weaviate_pb2_grpc
 
     data = vectors.load(data_set)
     stub = weaviate_pb2_grpc.WeaviateStub(grpc.insecure_channel(address))
@@ -99,9 +104,7 @@ def fill(data_set: str, address: str) -> None:
         objects = []
         for row in range(start, min(start + BLOCK, len(data.base))):
             one = batch_pb2.BatchObject(uuid=str(uuid.UUID(int=row)), collection="Base")
-            one.vectors.append(
-                base_pb2.Vectors(vector_bytes=data.base[row].tobytes(), type=base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32)
-            )
+            one.vector_bytes = data.base[row].tobytes()
             one.properties.non_ref_properties.update({"owner": f"tenant-{(row + 1) % 100:02d}"})
             objects.append(one)
         answer = stub.BatchObjects(batch_pb2.BatchObjectsRequest(objects=objects), timeout=300)

@@ -12,6 +12,7 @@ import pytest
 from omma.v1 import (
     embedding_pb2,
     embedding_pb2_grpc,
+    rerank_pb2,
     rerank_pb2_grpc,
     search_pb2,
     search_pb2_grpc,

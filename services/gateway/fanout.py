@@ -75,13 +75,20 @@ class Fanout:
     async def fetch(
         self, served: ServedIndex, tenant: Tenant, image_id: ImageId, deadline: Deadline
     ) -> FetchedPicture | None:
-        """The stored picture from the shard that owns it; None when it is absent. Raises what the shard raised."""
+        """The stored picture from the shard that owns it; None when it is absent.
+
+        Raises ReplicaDown, in words that name no address; what else the shard raised.
+        """
         shard = shard_of(image_id, len(served.shards), served.space.buckets)
 
         async def fetch(client: ShardClient) -> list[FetchedPicture]:
             return await client.fetch(tenant, [image_id], deadline)
 
-        _, found = await self._first_able(served.shards[shard], fetch)
+        try:
+            _, found = await self._first_able(served.shards[shard], fetch)
+        except ReplicaDown as error:
+            logger.warning("a shard could not be asked", extra={"shard": shard, "reason": repr(error)})
+            raise ReplicaDown(f"The shard that holds picture {image_id} does not answer.") from error
         return found[0] if found else None
 
     def coverage(self, served: ServedIndex, outcomes: Sequence[ShardOutcome]) -> Coverage:

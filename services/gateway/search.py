@@ -36,8 +36,9 @@ MAX_POOL: Final = 4_000
 
 MAX_BATCH: Final = 64
 _BATCH_AT_ONCE: Final = 8
-_RERANK_SHARE: Final = 0.1
+_RERANK_SHARE: Final = 0.2
 _RERANK_SECONDS: Final = 0.05
+"""Kept of the remaining time for re-ranking: 200 candidates take 1 ms, and so may the executor that they wait for."""
 
 logger = logging.getLogger(__name__)
 

@@ -294,6 +294,15 @@ async def test_bad_calls(server: Server, method: str, path: str, body: Any, stat
     assert_problem(await server.rest.request(method, path, json=body), status)
 
 
+async def test_metrics_name_templates_never_what_was_asked(server: Server) -> None:
+    await server.rest.get("/images/424242")
+    await server.rest.get("/nowhere/secret")
+    told = (await server.rest.get("/metrics")).text
+    assert 'omma_http_request_seconds_count{method="GET",route="/images/{image_id}",status="404"}' in told
+    assert "424242" not in told
+    assert "nowhere" not in told
+
+
 async def test_a_request_id_that_cannot_be_printed_is_replaced(server: Server) -> None:
     answer = await server.rest.get("/nowhere", headers={"x-request-id": "a b" * 100})
     assert_problem(answer, 404)

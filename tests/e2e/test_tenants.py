@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 import pytest_asyncio
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 
 from omma.catalog.interface import ApiKey, Catalog, Role
 from omma.identity import Tenant
+from omma.v1 import search_pb2, search_pb2_grpc
 from services.egs.settings import EgsSettings
 from services.egs.teacher import register_teacher
 from services.gateway.auth import hash_secret
-from services.standalone.app import opened
+from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
 from tests.pictures import encoded, scene
 
@@ -64,6 +66,7 @@ class Caller:
 @dataclass
 class Server:
     rest: httpx.AsyncClient
+    rpc: search_pb2_grpc.SearchServiceStub
     catalog: Catalog
 
     async def tenant(self) -> Caller:
@@ -80,14 +83,17 @@ async def server(teacher_model: Path, tmp_path_factory: pytest.TempPathFactory) 
     register_teacher(teacher_model, folder / "models")
     options = StandaloneSettings(
         data_dir=folder / "data",
+        http_port=0,
+        grpc_port=0,
         egs=EgsSettings(models_dir=folder / "models"),
         gateway={"keys_max_age_seconds": 0.0},
     )
-    async with opened(options) as omma:
-        await omma.services.until_ready()
-        transport = httpx.ASGITransport(app=omma.rest)
-        async with httpx.AsyncClient(transport=transport, base_url="http://omma", timeout=60) as rest:
-            yield Server(rest, omma.services.storage.catalog)
+    async with (
+        serving(options) as (omma, address),
+        httpx.AsyncClient(base_url=address.url, timeout=60) as rest,
+        grpc.aio.insecure_channel(address.grpc) as channel,
+    ):
+        yield Server(rest, search_pb2_grpc.SearchServiceStub(channel), omma.services.storage.catalog)
 
 
 picture_numbers = st.lists(st.integers(0, len(PICTURES) - 1), min_size=1, max_size=4)
@@ -107,7 +113,7 @@ async def test_tenants_never_see_each_other(server: Server, ours: list[int], the
 
     for one, other in ((ann, bob), (bob, ann)):
         await _sees_only_its_own(one, other)
-        await _cannot_touch(one, other)
+        await _cannot_touch(one, other, server.rpc)
     for one in (ann, bob):
         listed = (await one.ask("GET", "/images")).json()
         assert {row["id"] for row in listed["images"]} == set(one.live)
@@ -132,7 +138,7 @@ async def _sees_only_its_own(one: Caller, other: Caller) -> None:
         assert {hit["id"] for hit in answer.json()["results"]} <= set(one.live)
 
 
-async def _cannot_touch(one: Caller, other: Caller) -> None:
+async def _cannot_touch(one: Caller, other: Caller, rpc: search_pb2_grpc.SearchServiceStub) -> None:
     """Another tenant's picture answers word for word as one that never was."""
     never = 10**12
     for image_id in other.ever:
@@ -153,6 +159,15 @@ async def _cannot_touch(one: Caller, other: Caller) -> None:
             assert search.status_code == 404
     click = {"user_id": "u", "query_image_id": never, "displayed_image_id": min(other.ever), "rank": 1}
     assert (await one.ask("POST", "/click", json=click)).status_code == 204
+    for image_id in other.ever:
+        for call, request in (
+            (rpc.Get, search_pb2.GetRequest(id=image_id)),
+            (rpc.Delete, search_pb2.DeleteRequest(id=image_id)),
+            (rpc.Search, search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(image_id=image_id)])),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as failure:
+                await call(request, metadata=list(one.headers.items()), timeout=30)
+            assert failure.value.code() is grpc.StatusCode.NOT_FOUND
     for image_id, receipt in other.live.items():
         row = (await other.ask("GET", f"/images/{image_id}")).json()
         assert (row["receipt"], row["owner"] == "thief") == (receipt, False)

@@ -1,46 +1,36 @@
 """Engine: what the rest of the shard calls."""
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from omma.errors import Corrupt, InvalidQuery, WrongSpace, WrongState
+from omma.errors import InvalidQuery, WrongSpace, WrongState
 from omma.hits import ShardHits
-from omma.identity import ImageId, Tenant, Version
+from omma.identity import ImageId, Tenant
 from omma.index import IndexId
 from omma.records import VectorRecord
 from omma.space import SpaceId, require_same_space
 from omma.vectors import Float32
 from services.nn_shard.client import FetchedPicture
 from services.nn_shard.engine.codebook import Codebook
-from services.nn_shard.engine.columns import decode_payloads
+from services.nn_shard.engine.files import SegmentFiles
 from services.nn_shard.engine.gpu import gpu_present
 from services.nn_shard.engine.head import Head
 from services.nn_shard.engine.maintenance import Task, plan
-from services.nn_shard.engine.manifest import (
-    MANIFEST,
-    Checkpoint,
-    SegmentSum,
-    dead_text,
-    read_manifest,
-    write_manifest,
-)
+from services.nn_shard.engine.manifest import Checkpoint, read_manifest
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.part import Part
+from services.nn_shard.engine.reading import fetch, sample
 from services.nn_shard.engine.search import Searcher, degraded
-from services.nn_shard.engine.segment import Segment, dead_rows, file_sum, verify
+from services.nn_shard.engine.segment import Segment
 from services.nn_shard.engine.selection import Selector
 from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.view import Counts, View, without
-
-SEGMENTS: Final = "segments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +45,7 @@ class Engine:
 
     def __init__(
         self,
-        folder: Path,
+        files: SegmentFiles,
         *,
         dim: int,
         space: SpaceId,
@@ -66,18 +56,16 @@ class Engine:
         segments: tuple[Part, ...],
         stamp: Mapping[str, Any],
         dropped: tuple[str, ...],
-        named: frozenset[str],
     ) -> None:
-        """Use `open`. named: segments that the manifest on disk names, whose files stay."""
+        """Use `open`."""
         self.dim, self.space, self.index, self.settings = dim, space, index, settings
-        self._folder, self._stamp, self._dropped, self._named = folder, stamp, dropped, named
+        self._files, self._stamp, self._dropped = files, stamp, dropped
         selector = Selector(settings.exact_rows, settings.filter_cache_bytes)
         self._searcher = Searcher(dim, settings.min_candidates, selector, clock)
         # Held for microseconds, by whoever replaces the view; searches take the view without it.
         self._publishing = threading.Lock()
         self._head = Head(dim, codebook)
         self._view = View(segments, (), self._head.grown(None), codebook)
-        self._sums: dict[str, SegmentSum] = {}
 
     @classmethod
     def open(
@@ -99,7 +87,6 @@ class Engine:
         Raises Corrupt for a manifest that cannot be read, WrongSpace for one of another space, dim or index,
         WrongState when the manifest names a codebook and another one or none is given.
         """
-        (folder / SEGMENTS).mkdir(parents=True, exist_ok=True)
         manifest = read_manifest(folder)
         if manifest is None:
             manifest = Checkpoint(space, index, dim, None, (), {})
@@ -109,11 +96,10 @@ class Engine:
             raise WrongSpace(f"{folder.name} holds index {manifest.index} of space {manifest.space}.", field="index")
         if manifest.codebook is not None and (codebook is None or codebook.id != manifest.codebook):
             raise WrongState(f"The segments need the codebook {manifest.codebook}.", field="codebook")
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            opened = list(pool.map(lambda each: _open_segment(folder, each, codebook), manifest.segments))
-        named = frozenset(segment.name for segment in manifest.segments)
+        files = SegmentFiles(folder)
+        opened = files.open(manifest.segments, codebook)
         engine = cls(
-            folder,
+            files,
             dim=dim,
             space=space,
             index=index,
@@ -123,12 +109,12 @@ class Engine:
             segments=tuple(part for part in opened if part is not None),
             stamp=manifest.stamp,
             dropped=tuple(each.name for each, part in zip(manifest.segments, opened, strict=True) if part is None),
-            named=named,
         )
         for part in engine._view.segments:
             engine._accelerate(part)
-        engine._sums = {segment.name: segment for segment in manifest.segments}
-        engine._sweep()
+        for part in engine._view.segments:
+            engine._accelerate(part)
+        files.sweep(engine._view.segments)
         return engine
 
     @property
@@ -218,28 +204,7 @@ class Engine:
 
     def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId]) -> list[FetchedPicture]:
         """Live pictures by id, in the order asked; absent ones and other tenants' are left out. Any thread."""
-        fetched = []
-        for found in self._view.find(np.array(ids, np.int64)):
-            if found is None:
-                continue
-            part, at = found
-            columns, store = part.columns, part.store
-            owner = store.tenants[int(columns.tenants[at])]
-            if tenant is not None and owner != tenant:
-                continue
-            rows = columns.rows_of(at)
-            fetched.append(
-                FetchedPicture(
-                    image_id=ImageId(int(columns.ids[at])),
-                    version=Version(int(columns.versions[at])),
-                    tenant=Tenant(owner),
-                    vectors=store.vectors(rows),
-                    boxes=columns.boxes[rows],
-                    phash=int(columns.phashes[at]),
-                    payload=decode_payloads(store.payload, [at])[0],
-                )
-            )
-        return fetched
+        return fetch(self._view, tenant, np.array(ids, np.int64))
 
     def version_of(self, image_id: int) -> int | None:
         """The newest version applied, also when it was a delete; None when the picture was never seen."""
@@ -248,18 +213,7 @@ class Engine:
 
     def sample(self, rows: int, seed: int = 0) -> Float32:
         """At most `rows` live originals, float32[n, dim], drawn at random without replacement. Reads disk."""
-        parts = self._view.parts
-        live = [np.flatnonzero(part.live_mask()) for part in parts]
-        total = sum(len(of_part) for of_part in live)
-        chosen = np.sort(np.random.default_rng(seed).permutation(total)[:rows])
-        sampled = np.empty((len(chosen), self.dim), np.float32)
-        first = 0
-        for part, of_part in zip(parts, live, strict=True):
-            begin, end = np.searchsorted(chosen, [first, first + len(of_part)])
-            if end > begin:
-                sampled[begin:end] = part.store.vectors(of_part[chosen[begin:end] - first])
-            first += len(of_part)
-        return sampled
+        return sample(self._view.parts, rows, self.dim, seed)
 
     def adopt_codebook(self, codebook: Codebook) -> None:
         """Encode new rows with it from now on, and older ones by the tasks that `plan` then gives. Writer thread.
@@ -276,7 +230,7 @@ class Engine:
 
     def plan(self) -> Task | None:
         """The next piece of maintenance: sealing a full head, encoding, merging; None when there is none."""
-        return plan(self._view, self._folder / SEGMENTS, self.dim, self.settings)
+        return plan(self._view, self._files.segments, self.dim, self.settings)
 
     def install(self, task: Task) -> None:
         """Publish what the task has built. Short; the deletes that came meanwhile are carried over."""
@@ -312,17 +266,17 @@ class Engine:
         disk. Deletes applied after the cut may be in it already: replaying them changes nothing.
         """
         while any(part.store.name in cut.heads for part in self._view.frozen):
-            task = plan(self._view, self._folder / SEGMENTS, self.dim, self.settings)
+            task = plan(self._view, self._files.segments, self.dim, self.settings)
             assert task is not None, "a frozen head is always planned for"
             task.run()
             self.install(task)
         view = self._view
         codebook = view.codebook.id if view.codebook else None
-        segments = tuple(self._sum(part) for part in view.segments)
+        segments = tuple(self._files.sum(part) for part in view.segments)
         made = Checkpoint(self.space, self.index, self.dim, codebook, segments, dict(stamp))
-        write_manifest(self._folder, made)
-        self._stamp, self._named = made.stamp, frozenset(segment.name for segment in segments)
-        self._sweep()
+        self._files.write(made)
+        self._stamp = made.stamp
+        self._files.sweep(view.segments)
         return made
 
     def close(self) -> None:
@@ -347,33 +301,3 @@ class Engine:
             return
         if record.vectors.ndim != 2 or record.vectors.shape[1] != self.dim or not len(record.vectors):
             raise InvalidQuery(f"A picture has at least one vector of {self.dim} dimensions.", field="vector")
-
-    def _sum(self, part: Part) -> SegmentSum:
-        name = part.store.name
-        known = self._sums.get(name)
-        if known is None:
-            files = sorted((self._folder / SEGMENTS / name).iterdir())
-            known = SegmentSum(name, part.rows, tuple(file_sum(file, self._folder) for file in files), "")
-        summed = SegmentSum(name, known.rows, known.files, dead_text(dead_rows(part)))
-        self._sums[name] = summed
-        return summed
-
-    def _sweep(self) -> None:
-        """Remove folders that neither the manifest nor the view names. A search under way keeps what it has mapped."""
-        used = self._named | {part.store.name for part in self._view.segments}
-        self._sums = {name: known for name, known in self._sums.items() if name in used}
-        for path in (self._folder / SEGMENTS).iterdir():
-            if path.name not in used:
-                shutil.rmtree(path)
-
-
-def _open_segment(folder: Path, summed: SegmentSum, codebook: Codebook | None) -> Part | None:
-    """None for a segment that is corrupt."""
-    try:
-        verify(folder, summed.files)
-        return Segment(folder / SEGMENTS / summed.name, codebook).part(summed.dead_rows())
-    except Corrupt:
-        return None
-
-
-__all__ = ["MANIFEST", "Cut", "Engine"]

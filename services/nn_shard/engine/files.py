@@ -1,0 +1,65 @@
+"""The engine's folder: which segments lie in it, their checksums, and what may go."""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from omma.errors import Corrupt
+from services.nn_shard.engine.codebook import Codebook
+from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum, dead_text, write_manifest
+from services.nn_shard.engine.part import Part
+from services.nn_shard.engine.segment import Segment, dead_rows, file_sum, verify
+
+SEGMENTS: Final = "segments"
+
+
+class SegmentFiles:
+    """`segments/<name>/` below the engine's folder. Maintenance thread only, after `open`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.segments = folder / SEGMENTS
+        self.segments.mkdir(parents=True, exist_ok=True)
+        self._sums: dict[str, SegmentSum] = {}
+        self._named: frozenset[str] = frozenset()
+
+    def open(self, sums: Sequence[SegmentSum], codebook: Codebook | None) -> list[Part | None]:
+        """Each segment as a part, None for one that is corrupt. Hashes every file, on two threads."""
+        self._sums = {one.name: one for one in sums}
+        self._named = frozenset(self._sums)
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            return list(pool.map(lambda one: self._open(one, codebook), sums))
+
+    def sum(self, part: Part) -> SegmentSum:
+        """Checksums of a sealed part, hashed once, and its rows that are dead now."""
+        name = part.store.name
+        known = self._sums.get(name)
+        files = known.files if known else self._hash(name)
+        summed = SegmentSum(name, part.rows, files, dead_text(dead_rows(part)))
+        self._sums[name] = summed
+        return summed
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Make it the folder's manifest, durably."""
+        write_manifest(self.folder, checkpoint)
+        self._named = frozenset(segment.name for segment in checkpoint.segments)
+
+    def sweep(self, parts: Iterable[Part]) -> None:
+        """Remove what neither the manifest nor a part needs. A search under way keeps what it has mapped."""
+        used = self._named | {part.store.name for part in parts}
+        self._sums = {name: known for name, known in self._sums.items() if name in used}
+        for path in self.segments.iterdir():
+            if path.name not in used:
+                shutil.rmtree(path)
+
+    def _open(self, summed: SegmentSum, codebook: Codebook | None) -> Part | None:
+        try:
+            verify(self.folder, summed.files)
+            return Segment(self.segments / summed.name, codebook).part(summed.dead_rows())
+        except Corrupt:
+            return None
+
+    def _hash(self, name: str) -> tuple[FileSum, ...]:
+        return tuple(file_sum(file, self.folder) for file in sorted((self.segments / name).iterdir()))

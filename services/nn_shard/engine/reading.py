@@ -1,0 +1,53 @@
+"""Reading pictures and rows of a view without searching it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from omma.identity import ImageId, Tenant, Version
+from omma.vectors import Float32, Int64
+from services.nn_shard.client import FetchedPicture
+from services.nn_shard.engine.columns import decode_payloads
+from services.nn_shard.engine.part import Part
+from services.nn_shard.engine.view import View
+
+
+def fetch(view: View, tenant: Tenant | None, ids: Int64) -> list[FetchedPicture]:
+    """Live pictures by id, in the order asked; absent ones are left out, and other tenants' unless tenant is None."""
+    fetched = []
+    for found in view.find(ids):
+        if found is None:
+            continue
+        part, at = found
+        columns, store = part.columns, part.store
+        owner = store.tenants[int(columns.tenants[at])]
+        if tenant is not None and owner != tenant:
+            continue
+        rows = columns.rows_of(at)
+        fetched.append(
+            FetchedPicture(
+                image_id=ImageId(int(columns.ids[at])),
+                version=Version(int(columns.versions[at])),
+                tenant=Tenant(owner),
+                vectors=store.vectors(rows),
+                boxes=columns.boxes[rows],
+                phash=int(columns.phashes[at]),
+                payload=decode_payloads(store.payload, [at])[0],
+            )
+        )
+    return fetched
+
+
+def sample(parts: Sequence[Part], rows: int, dim: int, seed: int) -> Float32:
+    """At most `rows` live originals, float32[n, dim], drawn at random without replacement."""
+    live = [np.flatnonzero(part.live_mask()) for part in parts]
+    total = sum(len(of_part) for of_part in live)
+    chosen = np.sort(np.random.default_rng(seed).permutation(total)[:rows])
+    sampled = np.empty((len(chosen), dim), np.float32)
+    first = 0
+    for part, of_part in zip(parts, live, strict=True):
+        begin, end = np.searchsorted(chosen, [first, first + len(of_part)])
+        if end > begin:
+            sampled[begin:end] = part.store.vectors(of_part[chosen[begin:end] - first])
+        first += len(of_part)
+    return sampled

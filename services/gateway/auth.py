@@ -4,17 +4,22 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from omma.catalog.interface import ApiKey, Catalog, Role
-from omma.errors import NotAllowed, NotSignedIn
+from omma.errors import NotAllowed, NotSignedIn, OmmaError, Overloaded
 from omma.identity import DEFAULT_TENANT, Tenant
 
 _RANK: Final = {role: rank for rank, role in enumerate(Role)}
 _MAX_SECRET_CHARACTERS: Final = 512
+_READ_SECONDS: Final = 1.0
+_STALE_SECONDS: Final = 60.0
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,11 @@ class Caller:
 
 
 class Authenticator:
-    """Knows the keys of the catalog, as of at most max_age_seconds ago: a revoked key works no longer than that."""
+    """Knows the keys of the catalog, as of at most max_age_seconds ago: a revoked key works no longer than that.
+
+    While the catalog cannot be read, say because another process has locked it, what was known last counts, for a
+    minute: searches read no database to answer.
+    """
 
     def __init__(
         self,
@@ -49,10 +58,11 @@ class Authenticator:
         self._now = now
         self._keys: list[ApiKey] = []
         self._read_at = float("-inf")
+        self._known_at = float("-inf")
         self._reading = asyncio.Lock()
 
     async def caller(self, secret: str | None, role: Role) -> Caller:
-        """Who holds this secret, with at least this role. Raises NotSignedIn, NotAllowed."""
+        """Who holds this secret, with at least this role. Raises NotSignedIn, NotAllowed, Overloaded."""
         keys = await self._fresh_keys()
         if not keys and self._open_without_keys:
             return Caller(DEFAULT_TENANT, Role.ADMIN)
@@ -69,9 +79,20 @@ class Authenticator:
         if self._now() - self._read_at >= self._max_age_seconds:
             async with self._reading:
                 if self._now() - self._read_at >= self._max_age_seconds:
-                    self._keys = await self._catalog.api_keys()
-                    self._read_at = self._now()
+                    await self._read()
         return self._keys
+
+    async def _read(self) -> None:
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                self._keys = await self._catalog.api_keys()
+        except (TimeoutError, OmmaError) as error:
+            if self._now() - self._known_at > _STALE_SECONDS:
+                raise Overloaded("API keys cannot be checked now.", retry_after_seconds=_READ_SECONDS) from error
+            logger.warning("API keys could not be read; those known still count", extra={"reason": repr(error)})
+        else:
+            self._known_at = self._now()
+        self._read_at = self._now()
 
 
 def hash_secret(secret: str) -> str:

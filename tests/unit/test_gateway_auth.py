@@ -3,7 +3,7 @@
 import pytest
 
 from omma.catalog.interface import ApiKey, Role
-from omma.errors import NotAllowed, NotSignedIn
+from omma.errors import NotAllowed, NotSignedIn, Overloaded
 from omma.identity import DEFAULT_TENANT, Tenant
 from services.gateway.auth import Authenticator, Caller, hash_secret, is_loopback, secret_of
 
@@ -14,9 +14,12 @@ class Keys:
     def __init__(self, *keys: ApiKey) -> None:
         self.keys = list(keys)
         self.reads = 0
+        self.locked = False
 
     async def api_keys(self) -> list[ApiKey]:
         self.reads += 1
+        if self.locked:
+            raise Overloaded("locked")
         return list(self.keys)
 
 
@@ -68,6 +71,29 @@ async def test_a_revoked_key_works_no_longer_than_the_cache_lives() -> None:
     clock[0] += 0.2
     with pytest.raises(NotSignedIn):
         await door.caller("a", Role.READ)
+
+
+async def test_while_the_catalog_is_locked_the_known_keys_count_for_a_minute() -> None:
+    keys, clock = Keys(key("a")), [0.0]
+    door = authenticator(keys, clock)
+    await door.caller("a", Role.READ)
+    keys.locked = True
+    clock[0] = 59.0
+    assert (await door.caller("a", Role.READ)).tenant == "ann"
+    with pytest.raises(NotSignedIn):
+        await door.caller("b", Role.READ)
+    clock[0] = 66.0
+    with pytest.raises(Overloaded):
+        await door.caller("a", Role.READ)
+    keys.locked = False
+    assert (await door.caller("a", Role.READ)).tenant == "ann"
+
+
+async def test_keys_that_were_never_read_let_nobody_in() -> None:
+    keys = Keys()
+    keys.locked = True
+    with pytest.raises(Overloaded):
+        await authenticator(keys, [0.0], open_without_keys=True).caller(None, Role.READ)
 
 
 def test_where_the_secret_stands() -> None:

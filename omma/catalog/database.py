@@ -1,7 +1,10 @@
 """Connections of the catalog, with the driver's errors turned into errors with a kind."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -9,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from omma.catalog.dialect import Dialect
 from omma.errors import Overloaded
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Database:
@@ -18,6 +24,7 @@ class Database:
         self._read = read
         self._write = write
         self._clock = clock
+        self._running: set[asyncio.Task[Any]] = set()
         self.dialect = dialect
 
     def now_ms(self) -> int:
@@ -35,7 +42,17 @@ class Database:
         async with self._connection(self._write) as connection:
             yield connection
 
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """The work's result; a caller that is cancelled leaves it running to its end."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
     async def close(self) -> None:
+        """After what still runs."""
+        if self._running:
+            await asyncio.wait(self._running)
         await self._read.dispose()
         await self._write.dispose()
 
@@ -49,3 +66,29 @@ class Database:
         except DBAPIError as error:
             cause = error.orig
             raise (cause and self.dialect.error(cause)) or error from None
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that asyncio does not report what an abandoned caller missed
+
+
+class OnDatabase(Protocol):
+    """A part of the catalog."""
+
+    _database: Database
+
+
+S = TypeVar("S", bound=OnDatabase)
+
+
+def uninterrupted(
+    call: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Let a call go on when its caller is cancelled: a connection left in the midst of a statement keeps its lock."""
+
+    @functools.wraps(call)
+    async def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._database.finish(call(self, *args, **kwargs))
+
+    return run

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, func, select, update
 
-from omma.catalog.database import Database
+from omma.catalog.database import Database, uninterrupted
 from omma.catalog.interface import Embedded, PictureState
 from omma.catalog.schema import image_hash, image_spaces, images
 from omma.identity import ImageId, Sha256, Tenant, Version
@@ -17,6 +17,7 @@ class Indexing:
 
     _database: Database
 
+    @uninterrupted
     async def mark_sent(self, events: Sequence[ImageEvent]) -> None:
         if not events:
             return
@@ -28,6 +29,7 @@ class Indexing:
         async with self._database.writing() as connection:
             await connection.execute(statement, [{"at_id": event.image_id, "sent": event.version} for event in events])
 
+    @uninterrupted
     async def unsent(self, limit: int) -> list[ImageEvent]:
         columns = images.c
         query = (
@@ -40,6 +42,7 @@ class Indexing:
             found = (await connection.execute(query)).all()
         return [ImageEvent(ImageId(i), Version(v), Tenant(tenant), EventKind(kind)) for i, v, tenant, kind in found]
 
+    @uninterrupted
     async def record_embedded(self, space: str, embedded: Sequence[Embedded]) -> None:
         by_id = {one.image_id: one for one in embedded}
         columns = images.c
@@ -67,6 +70,7 @@ class Indexing:
                 self._upsert_space(), [_space_row(space, one, tenant, sha256) for one, tenant, sha256 in current]
             )
 
+    @uninterrupted
     async def record_dead(self, image_id: ImageId, version: Version, reason: str) -> None:
         live = images.c.state != PictureState.DELETED
         statement = (
@@ -77,6 +81,7 @@ class Indexing:
         async with self._database.writing() as connection:
             await connection.execute(statement)
 
+    @uninterrupted
     async def embedded_with(self, space: str, sha256s: Collection[Sha256]) -> dict[Sha256, ImageId]:
         same_row = and_(images.c.tenant_id == image_spaces.c.tenant_id, images.c.id == image_spaces.c.image_id)
         query = (
@@ -93,6 +98,7 @@ class Indexing:
             found = (await connection.execute(query)).all()
         return {Sha256(sha256): ImageId(image_id) for sha256, image_id in found}
 
+    @uninterrupted
     async def counts(self) -> dict[str, int]:
         by_state = select(images.c.state, func.count()).group_by(images.c.state)
         unsent = select(func.count()).select_from(images).where(images.c.sent_version < images.c.version)

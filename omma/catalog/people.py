@@ -6,7 +6,7 @@ from dataclasses import replace
 from sqlalchemy import select, update
 
 from omma.catalog import schema
-from omma.catalog.database import Database
+from omma.catalog.database import Database, uninterrupted
 from omma.catalog.interface import ApiKey, Interaction, Role
 from omma.catalog.schema import api_keys
 from omma.errors import Absent, ConcurrentWrite, InvalidQuery
@@ -18,6 +18,7 @@ class People:
 
     _database: Database
 
+    @uninterrupted
     async def add_interactions(self, interactions: Sequence[Interaction]) -> None:
         if not interactions:
             return
@@ -39,6 +40,7 @@ class People:
                 self._database.dialect.insert(schema.interactions).on_conflict_do_nothing(), values
             )
 
+    @uninterrupted
     async def add_api_key(self, key: ApiKey) -> None:
         insert = self._database.dialect.insert(api_keys).on_conflict_do_nothing().returning(api_keys.c.hash)
         values = {
@@ -53,6 +55,7 @@ class People:
             if (await connection.execute(insert, values)).first() is None:
                 raise ConcurrentWrite("This API key exists already.", field="key")
 
+    @uninterrupted
     async def api_keys(self) -> list[ApiKey]:
         query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.hash)
         async with self._database.reading() as connection:
@@ -69,6 +72,7 @@ class People:
             for row in found
         ]
 
+    @uninterrupted
     async def revoke_api_key(self, hash_prefix: str) -> ApiKey:
         fitting = [key for key in await self.api_keys() if hash_prefix and key.hash.startswith(hash_prefix)]
         if not fitting:

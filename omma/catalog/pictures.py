@@ -5,11 +5,11 @@ import binascii
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog import rows
-from omma.catalog.database import Database
+from omma.catalog.database import Database, uninterrupted
 from omma.catalog.interface import NewPicture, Page, Picture, PictureChange, PictureState, ReferencedFile, Upserted
 from omma.catalog.schema import image_hash, image_spaces, images
 from omma.catalog.where import where
@@ -26,6 +26,7 @@ class Pictures:
 
     _database: Database
 
+    @uninterrupted
     async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture]) -> list[Upserted]:
         wanted = {picture.key: picture for picture in pictures}
         now_ms = self._database.now_ms()
@@ -42,6 +43,7 @@ class Pictures:
         answers |= {key: rows.answer(stored[key], rewrite) for key, rewrite in rewrites.items()}
         return [answers[picture.key] for picture in pictures]
 
+    @uninterrupted
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
         async with self._database.writing() as connection:
             found = await self._locked(
@@ -54,6 +56,7 @@ class Pictures:
             await self._rewrite(connection, [(stored, rewrite)])
         return rows.answer(stored, rewrite)
 
+    @uninterrupted
     async def delete(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
         now_ms = self._database.now_ms()
         async with self._database.writing() as connection:
@@ -67,6 +70,7 @@ class Pictures:
                 await connection.execute(delete(table).where(table.c.tenant_id == tenant, ids))
         return [rows.answer(stored, rewrite) for stored, rewrite in rewritten]
 
+    @uninterrupted
     async def retry(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
         now_ms = self._database.now_ms()
         dead = and_(images.c.tenant_id == tenant, self._id_in(image_ids), images.c.state == PictureState.DEAD)
@@ -76,6 +80,7 @@ class Pictures:
             await self._rewrite(connection, rewritten)
         return [rows.answer(stored, rewrite) for stored, rewrite in rewritten]
 
+    @uninterrupted
     async def picture(self, tenant: Tenant, image_id: ImageId) -> Picture:
         query = rows.select_pictures().where(images.c.tenant_id == tenant, images.c.id == _id(image_id), _LIVE)
         async with self._database.reading() as connection:
@@ -84,6 +89,7 @@ class Pictures:
             raise _absent(image_id)
         return rows.stored_picture(row).picture
 
+    @uninterrupted
     async def pictures(self, image_ids: Collection[ImageId]) -> dict[ImageId, Picture]:
         query = rows.select_pictures().where(self._id_in(image_ids))
         async with self._database.reading() as connection:
@@ -91,6 +97,7 @@ class Pictures:
         pictures = [rows.stored_picture(row).picture for row in found]
         return {picture.id: picture for picture in pictures}
 
+    @uninterrupted
     async def list_pictures(self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int) -> Page:
         if limit < 1:
             raise InvalidQuery("A page has at least one picture.", field="limit", limit=1)
@@ -116,14 +123,18 @@ class Pictures:
             .limit(_FILES_AT_ONCE)
         )
         last = 0
-        while True:
-            async with self._database.reading() as connection:
-                found = (await connection.execute(query.where(columns.id > last))).all()
-            for image_id, key, sha256, size, mtime_ns in found:
-                last = image_id
-                yield ReferencedFile(ImageId(image_id), key, Sha256(sha256), size, mtime_ns)
-            if len(found) < _FILES_AT_ONCE:
-                return
+        while files := await self._files(query.where(columns.id > last)):
+            for file in files:
+                yield file
+            last = files[-1].id
+
+    @uninterrupted
+    async def _files(self, query: Select[Any]) -> list[ReferencedFile]:
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return [
+            ReferencedFile(ImageId(i), key, Sha256(sha256), size, mtime_ns) for i, key, sha256, size, mtime_ns in found
+        ]
 
     def _key_in(self, keys: Iterable[str]) -> ColumnElement[bool]:
         return self._database.dialect.among(images.c.key, list(keys))

@@ -3,7 +3,7 @@
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omma.catalog.database import Database
+from omma.catalog.database import Database, uninterrupted
 from omma.catalog.schema import indexes, leases, spaces
 from omma.errors import Absent, WrongSpace, WrongState
 from omma.index import Index, IndexId, IndexState
@@ -15,6 +15,7 @@ class Registry:
 
     _database: Database
 
+    @uninterrupted
     async def register_space(self, space: Space) -> None:
         insert = self._database.dialect.insert(spaces).on_conflict_do_nothing(index_elements=["id"])
         values = {
@@ -34,10 +35,12 @@ class Registry:
                 field="space",
             )
 
+    @uninterrupted
     async def spaces(self) -> list[Space]:
         async with self._database.reading() as connection:
             return await _spaces(connection)
 
+    @uninterrupted
     async def register_index(self, index: Index) -> None:
         insert = self._database.dialect.insert(indexes).on_conflict_do_nothing(index_elements=["id"])
         values = {
@@ -60,10 +63,12 @@ class Registry:
         if (stored.space, stored.factory, stored.shards) != (index.space, index.factory, index.shards):
             raise WrongState(f"Index {index.id!r} is registered and differs: {stored}.", field="index")
 
+    @uninterrupted
     async def indexes(self) -> list[Index]:
         async with self._database.reading() as connection:
             return await _indexes(connection)
 
+    @uninterrupted
     async def set_index_state(self, index_id: str, state: IndexState) -> None:
         async with self._database.writing() as connection:
             if not await _indexes(connection, index_id):
@@ -72,6 +77,7 @@ class Registry:
                 await _retire_live(connection)
             await connection.execute(update(indexes).where(indexes.c.id == index_id).values(state=state.value))
 
+    @uninterrupted
     async def adopt_codebook(self, index_id: str, codebook: str) -> bool:
         first = update(indexes).where(indexes.c.id == index_id, indexes.c.codebook.is_(None)).values(codebook=codebook)
         async with self._database.writing() as connection:
@@ -80,6 +86,7 @@ class Registry:
                 raise _absent(index_id)
         return adopted
 
+    @uninterrupted
     async def acquire_lease(self, name: str, holder: str, ttl_seconds: float) -> bool:
         now_ms = self._database.now_ms()
         insert = self._database.dialect.insert(leases)
@@ -92,6 +99,7 @@ class Registry:
         async with self._database.writing() as connection:
             return (await connection.execute(take, values)).first() is not None
 
+    @uninterrupted
     async def release_lease(self, name: str, holder: str) -> None:
         async with self._database.writing() as connection:
             await connection.execute(leases.delete().where(leases.c.name == name, leases.c.holder == holder))

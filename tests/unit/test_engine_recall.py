@@ -7,6 +7,7 @@ import pytest
 from engine_lives import INDEX, SETTINGS, SPACE, TENANT, Float32, clustered, far, gone, maintain, nearest, record
 
 from omma.filters import Filter, parse_filter
+from omma.vectors import normalise
 from services.nn_shard.engine import Codebook, Engine, EngineSettings, SearchOptions, train_codebook
 
 DIM, ROWS, K = 32, 12_000, 10
@@ -139,6 +140,15 @@ def test_growth_proposes_a_rebuild_that_restores_recall(tmp_path: Path, rows: Fl
         assert one.rebuild_proposed is None
     ids = np.arange(ROWS) + 1
     assert recall(rebuilt, queries, rows, ids) >= recall(fresh, queries, rows, ids) - 0.01
+
+
+def test_drift_proposes_a_rebuild(tmp_path: Path, codebook: Codebook, rows: Float32) -> None:
+    engine = built(tmp_path, codebook, seal_rows=1_000)
+    add(engine, rows[:1_000])
+    assert engine.rebuild_proposed is None
+    elsewhere = normalise(np.random.default_rng(1).normal(size=(1_000, DIM)))
+    add(engine, elsewhere, first=1_000)
+    assert "fit" in str(engine.rebuild_proposed)
 
 
 def test_exact_answers_do_not_depend_on_segments(

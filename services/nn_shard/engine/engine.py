@@ -1,5 +1,6 @@
 """Engine: what the rest of the shard calls."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +15,14 @@ from omma.hits import ShardHits
 from omma.identity import ImageId, Tenant
 from omma.index import IndexId
 from omma.records import VectorRecord
-from omma.space import SpaceId, require_same_space
+from omma.space import SpaceId
 from omma.vectors import Float32
 from services.nn_shard.client import FetchedPicture
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.files import SegmentFiles
 from services.nn_shard.engine.gpu import gpu_present
 from services.nn_shard.engine.head import Head
+from services.nn_shard.engine.incoming import newest_of
 from services.nn_shard.engine.maintenance import Task, plan
 from services.nn_shard.engine.manifest import Checkpoint, read_manifest
 from services.nn_shard.engine.options import SearchOptions
@@ -65,6 +67,8 @@ class Engine:
         # Held for microseconds, by whoever replaces the view; searches take the view without it.
         self._publishing = threading.Lock()
         self._head = Head(dim, codebook)
+        # Of the last head that was a quarter full or more: how well its rows fit the codebook's lists.
+        self._fit = math.inf
         self._view = View(segments, (), self._head.grown(None), codebook)
 
     @classmethod
@@ -141,6 +145,8 @@ class Engine:
         live, growth = self.counts().live, self.settings.rebuild_growth
         if live > growth * codebook.train_rows:
             return f"{live} rows are more than {growth:g} times the {codebook.train_rows} trained on."
+        if self._fit < self.settings.rebuild_drift * codebook.coarse_score:
+            return f"Recent rows fit their lists with {self._fit:.3f}, the sample did with {codebook.coarse_score:.3f}."
         return None
 
     def counts(self) -> Counts:
@@ -154,12 +160,7 @@ class Engine:
         record hides the picture and is remembered. Writer thread only. Does not block on disk.
         Raises WrongSpace for a record of another space, InvalidQuery for vectors of another dim; then nothing changed.
         """
-        newest: dict[int, VectorRecord] = {}
-        for record in records:
-            self._check(record)
-            before = newest.get(record.image_id)
-            if before is None or record.version > before.version:
-                newest[record.image_id] = record
+        newest = newest_of(records, self.space, self.dim)
         if not newest:
             return 0
         ids = np.fromiter(newest, np.int64, len(newest))
@@ -285,6 +286,9 @@ class Engine:
         self._view = View((), (), self._head.grown(None), None)
 
     def _new_head(self, codebook: Codebook | None) -> None:
+        head = self._head
+        if head.codebook is not None and 4 * len(head) >= self.settings.seal_rows:
+            self._fit = head.fit / len(head)
         with self._publishing:
             view = self._view
             frozen = (*view.frozen, view.head) if len(self._head) or self._head.deletes else view.frozen
@@ -294,10 +298,3 @@ class Engine:
     def _accelerate(self, part: Part) -> None:
         if self.settings.gpu and gpu_present() and isinstance(part.store, Segment):
             part.store.clone_to_gpu()
-
-    def _check(self, record: VectorRecord) -> None:
-        require_same_space(self.space, record.space)
-        if record.deleted:
-            return
-        if record.vectors.ndim != 2 or record.vectors.shape[1] != self.dim or not len(record.vectors):
-            raise InvalidQuery(f"A picture has at least one vector of {self.dim} dimensions.", field="vector")

@@ -21,7 +21,10 @@ _ALL_IN_ONE = np.zeros((1, 1), np.int64)
 
 
 class Head:
-    """Grows by `append` (writer thread); parts taken before do not see what came after. A store, as segments are."""
+    """Grows by `append` (writer thread); parts taken before do not see what came after. A store, as segments are.
+
+    fit: sum of the rows' inner products with their lists' centroids; its mean falls when pictures drift.
+    """
 
     encoded = False
     list_sizes = None
@@ -48,6 +51,7 @@ class Head:
         self.deletes: dict[int, int] = {}
         self.tenants: list[str] = []
         self.max_regions = 1
+        self.fit = 0.0
 
     def __len__(self) -> int:
         return len(self._row_list)
@@ -154,17 +158,19 @@ class Head:
         count = len(vectors)
         keys = np.zeros(count, np.int64)
         if self.codebook is not None:
-            keys = self.codebook.assign(self.codebook.rotate(vectors.astype(np.float32)), 1)[0][:, 0]
+            lists, scores = self.codebook.assign(self.codebook.rotate(vectors.astype(np.float32)), 1)
+            keys = lists[:, 0]
+            self.fit += float(scores.sum())
         order = np.argsort(keys, kind="stable")
         numbers = np.ascontiguousarray(first_row + order)
         codes = vectors[order].view(np.uint8)
         offsets = np.empty(count, np.int64)
-        lists, pointer = self._scanner.lists, faiss.swig_ptr
+        grown, pointer = self._scanner.lists, faiss.swig_ptr
         unique, begins = np.unique(keys[order], return_index=True)
         ends = [*begins[1:].tolist(), count]
         with self._latch.writing():
             for key, begin, end in zip(unique.tolist(), begins.tolist(), ends, strict=True):
-                at = lists.add_entries(key, end - begin, pointer(numbers[begin:]), pointer(codes[begin:]))
+                at = grown.add_entries(key, end - begin, pointer(numbers[begin:]), pointer(codes[begin:]))
                 offsets[order[begin:end]] = np.arange(at, at + end - begin)
         self._row_list.extend(keys, count)
         self._row_offset.extend(offsets, count)

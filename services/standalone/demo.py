@@ -72,7 +72,7 @@ async def _until_stopped_or_done(stopped: asyncio.Task[None], show: Coroutine[An
 
 def _say_where(settings: StandaloneSettings, address: ServerAddress) -> None:
     port = httpx.URL(address.url).port
-    if port != settings.http_port:
+    if settings.http_port not in (0, port):
         console.print(f"[yellow]Port {settings.http_port} is taken: this demo serves {address.url} instead.")
     console.print(f"Omma serves [bold]{address.url}[/] (gRPC at {address.grpc}) with its data in {settings.data_dir}")
 

@@ -42,10 +42,8 @@ def jobs_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
 def _document(job: Job, waiting: int, now_seconds: float) -> dict[str, Any]:
     progress = job.progress
     seconds = (now_seconds if job.finished_at_seconds is None else job.finished_at_seconds) - job.started_at_seconds
-    written = progress.created + progress.changed
-    indexed = max(0, written - waiting)
     done = max(0, progress.looked_at - waiting)
-    rate = indexed / seconds if seconds > 0 else 0.0
+    rate = done / seconds if seconds > 0 else 0.0
     return {
         "job_id": job.id,
         "state": job.state,

@@ -58,13 +58,14 @@ async def test_an_id_is_never_given_again(tmp_path: Path) -> None:
 
 async def test_callers_that_go_away_leave_no_lock_behind(tmp_path: Path) -> None:
     catalog = await open_sqlite_catalog(tmp_path / "catalog.db", busy_timeout_seconds=0.05)
-    for turns in range(60):
-        calls = [asyncio.create_task(catalog.upsert(ANN, pictures(3, f"{turns}-"))) for _ in range(2)]
-        calls += [asyncio.create_task(catalog.list_pictures(ANN, None, None, 5)) for _ in range(3)]
-        await asyncio.wait(calls, timeout=turns * 0.0002)
+    for turns in range(150):
+        calls = [asyncio.create_task(catalog.upsert(ANN, pictures(20, f"{turns}-"))) for _ in range(2)]
+        calls += [asyncio.create_task(catalog.list_pictures(ANN, None, None, 5)) for _ in range(6)]
+        await asyncio.wait(calls, timeout=turns % 50 * 0.0002)
         for call in calls:
             call.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert not [result for result in results if isinstance(result, Exception)]
     assert len(await catalog.upsert(ANN, pictures(1, "last"))) == 1
     await catalog.close()
 

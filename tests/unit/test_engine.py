@@ -170,6 +170,7 @@ def test_a_batch_answers_as_single_queries_do(engine: Engine, codebook: Codebook
         alone = engine.search(queries[at : at + 1], SearchOptions(TENANT, 10), far())[0]
         assert alone.hits.ids.tolist() == hits.hits.ids.tolist()
         assert alone.hits.scores.tobytes() == hits.hits.scores.tobytes()
+        assert alone.candidates == hits.candidates
 
 
 def test_a_hit_carries_its_vector_and_the_excluded_picture_is_left_out(engine: Engine) -> None:

@@ -199,8 +199,8 @@ class Engine:
         live, left_out = view.counts.live, degraded(outcome.cut)
         stages = outcome.stage_us if options.explain else {}
         return [
-            ShardHits(hits, self.index, self.space, live, left_out, outcome.lists_probed, outcome.candidates, stages)
-            for hits in outcome.hits
+            ShardHits(hits, self.index, self.space, live, left_out, outcome.lists_probed, candidates, stages)
+            for hits, candidates in zip(outcome.hits, outcome.candidates, strict=True)
         ]
 
     def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId]) -> list[FetchedPicture]:

@@ -37,12 +37,12 @@ class Candidates(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What the queries of one batch came to."""
+    """What the queries of one batch came to: hits and candidates by query."""
 
     hits: list[Hits]
     cut: bool
     lists_probed: int
-    candidates: int
+    candidates: list[int]
     stage_us: dict[str, int]
 
 
@@ -73,7 +73,8 @@ class _Search:
         self._dim = searcher._dim
         self._view, self._queries, self._options, self._deadline_at = view, queries, options, deadline_at
         self._cut = False
-        self._probes = self._rescored = 0
+        self._probes = 0
+        self._rescored = [0] * len(queries)
         select = searcher._selector.select
         self._chosen = [(part, chosen) for part in view.parts if (chosen := select(part, options)) is not None]
         self._folded = options.use_crops and any(part.store.max_regions > 1 for part, _ in self._chosen)
@@ -171,7 +172,7 @@ class _Search:
                 there = rows >= 0
                 rows, estimates = rows[there], estimates[there]
                 of = None if of is None else of[there]
-            self._rescored += len(rows)
+            self._rescored[number] = len(rows)
             query = self._queries[number : number + 1]
             left = self._deadline_at - self._clock()
             if left < _HURRY_SECONDS:

@@ -26,6 +26,8 @@ from services.nn_shard.codebooks import codebook_key
 from services.nn_shard.engine import EngineSettings
 
 FILL_SECONDS = 1_800
+REST_SECONDS = 8.0
+"""Of no change: maintenance looks every second, and a merge of this size takes less."""
 
 
 class ShardServer:
@@ -56,8 +58,9 @@ class ShardServer:
         return self.stub.Stats(shard_pb2.ShardServiceStatsRequest(), timeout=10, wait_for_ready=True)
 
     def wait(self, live: int, *, sealed: bool, seconds: float = FILL_SECONDS) -> None:
-        """Until it is ready and holds so many vectors; sealed: and all of them lie in one encoded segment."""
+        """Until it is ready and holds so many vectors; sealed: and its maintenance has come to rest."""
         until = time.perf_counter() + seconds
+        rested_since, before = time.perf_counter(), 0
         while time.perf_counter() < until:
             if self.process.poll() is not None:
                 raise SystemExit(f"The shard ended with {self.process.returncode}.")
@@ -66,7 +69,10 @@ class ShardServer:
             except grpc.RpcError:
                 time.sleep(0.01)
                 continue
-            if stats.ready and stats.live == live and (not sealed or (stats.segments == 1 and stats.head_rows == 0)):
+            if stats.segments != before or stats.head_rows or stats.live != live:
+                rested_since, before = time.perf_counter(), stats.segments
+            rested = not sealed or time.perf_counter() - rested_since >= REST_SECONDS
+            if stats.ready and stats.live == live and rested:
                 return
             time.sleep(0.5 if sealed else 0.01)
         raise SystemExit(f"The shard did not get there in {seconds} s: {stats}")

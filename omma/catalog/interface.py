@@ -28,6 +28,7 @@ class NewPicture:
     key: the caller's external_id, else the object's uri, else the sha256; unique in the tenant.
     uri: where the original lies: `file://…` for one that is referenced, `omma:<sha256>` for one in our blobs.
     mtime_ns: of a referenced file, so that a second run sees what changed.
+    owner, tags, source_url, attributes: left empty they stay as the row has them; `Catalog.change` clears them.
     """
 
     key: str

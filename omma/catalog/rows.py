@@ -14,6 +14,7 @@ from omma.sources import source_domain_of
 from omma.telemetry.context import request_id
 
 _UNEMBEDDED: Final = {"width": 0, "height": 0, "state": PictureState.PENDING, "reason": ""}
+_DESCRIPTION: Final = ("owner", "tags", "source_url", "source_domain", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,12 @@ def created(tenant: Tenant, new: NewPicture, now_ms: int) -> dict[str, Any]:
 
 
 def upserted(stored: StoredPicture, new: NewPicture, now_ms: int) -> Rewrite:
-    """What an upsert does to the row that its key has."""
-    row, given = stored.picture, _given(new)
+    """What an upsert does to the row that its key has; a description left empty stays as it was."""
+    row, before = stored.picture, _columns(stored.picture)
+    given = _given(new)
+    given |= {name: before[name] for name in _DESCRIPTION if not given[name]}
     if row.state is PictureState.DELETED or row.sha256 != new.sha256:
         return _changed(stored, EventKind.UPSERT, given | _UNEMBEDDED, now_ms)
-    before = _columns(row)
     if any(_differs(before[name], given[name]) for name in given.keys() - {"bytes", "mtime_ns"}):
         return _changed(stored, EventKind.ATTRIBUTES, given, now_ms)
     return _same(stored, given)

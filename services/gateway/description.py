@@ -16,7 +16,10 @@ _MAX_URL_CHARACTERS: Final = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a caller says of a picture it uploads. external_id: its own key; empty: the sha256 is the key."""
+    """What a caller says of a picture it uploads. external_id: its own key; empty: the sha256 is the key.
+
+    Other fields left empty: not said, so that uploading a picture again does not forget what is known of it.
+    """
 
     external_id: str = ""
     owner: str = ""

@@ -73,7 +73,7 @@ class PictureCore:
         self._uploading = 0
 
     async def upload(self, tenant: Tenant, content: bytes, description: Description) -> Uploaded:
-        """Blob and row are durable when it returns; what was said of the key before is replaced.
+        """Blob and row are durable when it returns; what the description leaves empty stays as it was for the key.
 
         Raises InvalidPicture, UnsupportedMedia, TooLarge, InvalidQuery, Overloaded, StorageFull.
         """

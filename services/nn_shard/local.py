@@ -86,7 +86,7 @@ class LocalShard:
             with_vectors=query.with_vectors,
             explain=query.explain,
         )
-        arrived = not query.receipts or await replica.receipts.wait(query.receipts, deadline)
+        arrived = not query.receipts or await replica.receipts.wait(query.tenant, query.receipts, deadline)
         answer = await self._batcher.submit(options, query.query, deadline)
         if query.exclude_ids:
             answer = _without(answer, query.exclude_ids, query.k)

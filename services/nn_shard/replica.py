@@ -9,6 +9,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from omma.errors import InvalidQuery, OmmaError, ReplicaDown
+from omma.identity import Tenant
 from omma.index import IndexId
 from omma.log.interface import Log, LogRecord, OffsetOutOfRange, TopicPartition, TopicSpec
 from omma.records import VectorRecord
@@ -211,8 +212,8 @@ class Replica:
             raise ReplicaDown(f"This replica of {self.index} is still loading.")
         return self._source
 
-    def _version_of(self, image_id: int) -> int | None:
-        return self.loaded().version_of(image_id)
+    def _version_of(self, image_id: int, tenant: Tenant) -> int | None:
+        return self.loaded().version_of(image_id, tenant)
 
     def _owns(self, image_id: int) -> bool:
         return self._known_source().owns(image_id)

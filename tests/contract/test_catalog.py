@@ -122,6 +122,19 @@ async def test_the_same_again_changes_nothing(catalog: Catalog) -> None:
     assert again == Upserted(first.id, Version(1), Change.SAME, None)
 
 
+async def test_what_an_upsert_leaves_empty_stays_as_it_was(catalog: Catalog) -> None:
+    known = replace(new("k"), owner="ann", tags=("a",), source_url="https://example.org/x", attributes={"n": 1})
+    first = await one(catalog, known)
+    assert (await one(catalog, new("k"))).change is Change.SAME
+    await one(catalog, replace(new("k"), tags=("b",)))
+    await one(catalog, new("k", "other bytes"))
+    row = await catalog.picture(ANN, first.id)
+    assert (row.version, row.owner, row.tags, row.attributes) == (3, "ann", ("b",), {"n": 1})
+    assert row.source_url == known.source_url
+    await catalog.change(ANN, first.id, PictureChange(tags=()))
+    assert (await catalog.picture(ANN, first.id)).tags == ()
+
+
 async def test_other_bytes_ask_for_an_embedding(catalog: Catalog) -> None:
     first = await one(catalog, new("k", "old"))
     await sent(catalog, first)

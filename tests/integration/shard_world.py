@@ -150,4 +150,4 @@ async def require_model(world: World, shard: Shard, index: Index) -> None:
 async def caught_up(world: World, shard: Shard) -> None:
     """Wait for the last write of every picture, as a caller with its receipt does."""
     receipts = [Receipt(one.image_id, one.version) for one in world.model.values()]
-    assert await shard.replica.receipts.wait(receipts, Deadline.after(30))
+    assert await shard.replica.receipts.wait(ANN, receipts, Deadline.after(30))

@@ -132,7 +132,7 @@ class Model(RuleBasedStateMachine):
         for image_id, one in self.live.items():
             kept = filter_ is None or ("x" in one.payload.tags if "tags" in filter_ else one.payload.owner == "o1")
             if one.tenant == tenant and kept:
-                scores = (query @ one.vectors[: None if crops else 1].astype(np.float32).T)[0]
+                scores = np.minimum((query @ one.vectors[: None if crops else 1].astype(np.float32).T)[0], 1)
                 found.append((float(scores.max()), image_id, int(scores.argmax())))
         return sorted(found, key=lambda hit: (-round(hit[0], 5), hit[1]))
 
@@ -208,6 +208,21 @@ def test_a_search_under_way_does_not_see_later_writes(engine: Engine) -> None:
     engine.apply([gone(1, 2), record(2, clustered(1, seed=2))])
     assert [part.live_pictures for part in view.parts] == [1]
     assert view.counts.pictures == 1
+
+
+def test_no_score_is_above_one(engine: Engine) -> None:
+    rows = clustered(200, seed=11)
+    engine.apply([record(i + 1, row) for i, row in enumerate(rows)])
+    # Rounded to float16, about half of the originals are a little longer than 1.
+    found = [answer.hits.scores[0] for answer in engine.search(rows, SearchOptions(tenant=TENANT, k=1), far())]
+    assert max(found) == 1.0
+
+
+def test_versions_are_told_of_a_tenants_own_pictures(engine: Engine) -> None:
+    mine, theirs = clustered(2, seed=12)
+    engine.apply([record(1, mine, version=3), record(2, theirs, version=4, tenant="bob")])
+    assert [engine.version_of(i, TENANT) for i in (1, 2, 3)] == [3, None, None]
+    assert engine.version_of(2) == 4
 
 
 def test_records_that_do_not_belong_change_nothing(engine: Engine) -> None:

@@ -27,7 +27,7 @@ from services.nn_shard.engine.maintenance import Task, plan
 from services.nn_shard.engine.manifest import Checkpoint, read_manifest
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.part import Part
-from services.nn_shard.engine.reading import fetch, sample
+from services.nn_shard.engine.reading import fetch, sample, version_of
 from services.nn_shard.engine.search import Searcher, degraded
 from services.nn_shard.engine.segment import Segment
 from services.nn_shard.engine.selection import Selector
@@ -207,10 +207,12 @@ class Engine:
         """Live pictures by id, in the order asked; absent ones and other tenants' are left out. Any thread."""
         return fetch(self._view, tenant, np.array(ids, np.int64))
 
-    def version_of(self, image_id: int) -> int | None:
-        """The newest version applied, also when it was a delete; None when the picture was never seen."""
-        version = int(self._view.newest(np.array([image_id], np.int64))[0])
-        return None if version < 0 else version
+    def version_of(self, image_id: int, tenant: Tenant | None = None) -> int | None:
+        """The newest version applied, also when it was a delete; None when the picture was never seen.
+
+        tenant: another tenant's live picture was never seen. A deleted one has no tenant any more.
+        """
+        return version_of(self._view, image_id, tenant)
 
     def sample(self, rows: int, seed: int = 0) -> Float32:
         """At most `rows` live originals, float32[n, dim], drawn at random without replacement. Reads disk."""

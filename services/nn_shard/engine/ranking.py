@@ -33,7 +33,7 @@ def rank(scored: Sequence[Scored], options: SearchOptions, dim: int, *, fold: bo
         return _rank_one(*scored[0], options)
     if not scored:
         return no_hits(dim=dim if options.with_vectors else None, with_payload=options.with_payload)
-    scores = np.concatenate([one[1] for one in scored])
+    scores = _cosines(np.concatenate([one[1] for one in scored]))
     rows = np.concatenate([one[2] for one in scored])
     of = np.repeat(np.arange(len(scored)), [len(one[2]) for one in scored])
     pictures, ids = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
@@ -59,10 +59,16 @@ def _rank_one(part: Part, scores: Float32, rows: Int64, options: SearchOptions) 
     if len(rows) and rows[-1] < 0:
         there = rows >= 0
         scores, rows = scores[there], rows[there]
+    scores = _cosines(scores)
     pictures = part.columns.row_pictures[rows]
     ids = part.columns.ids[pictures]
     order = np.lexsort((ids, -scores))[: options.k]
     return _hits_of(part, _Ranked(scores[order], ids[order], pictures[order], rows[order]), options)
+
+
+def _cosines(scores: Float32) -> Float32:
+    """At most 1, at least -1: a float16 original may be a little longer than 1."""
+    return np.minimum(np.maximum(scores, np.float32(-1)), np.float32(1))
 
 
 def _hits_of(part: Part, ranked: _Ranked, options: SearchOptions) -> Hits:

@@ -38,6 +38,18 @@ def fetch(view: View, tenant: Tenant | None, ids: Int64) -> list[FetchedPicture]
     return fetched
 
 
+def version_of(view: View, image_id: int, tenant: Tenant | None) -> int | None:
+    """The newest version known of the picture, deletes too; None when it was never seen or is another tenant's."""
+    ids = np.array([image_id], np.int64)
+    (found,) = view.find(ids)
+    if found is not None and tenant is not None:
+        part, at = found
+        if part.store.tenants[int(part.columns.tenants[at])] != tenant:
+            return None
+    version = int(view.newest(ids)[0])
+    return None if version < 0 else version
+
+
 def sample(parts: Sequence[Part], rows: int, dim: int, seed: int) -> Float32:
     """At most `rows` live originals, float32[n, dim], drawn at random without replacement."""
     live = [np.flatnonzero(part.live_mask()) for part in parts]

@@ -55,8 +55,10 @@ class Contestant:
 
     def settle(self, setting: Any = None) -> None:
         """Take this setting, or the cheapest that reaches the recall over all queries."""
-        for one in [setting] if setting is not None else self.built["settings"]:
-            if setting is None and self._ask(do="recall", setting=one, queries=200)["recall"] < RECALL - 0.015:
+        offered = [setting] if setting is not None else self.built["settings"]
+        for one in offered:
+            # A look at a fifth of the queries spares the settings that are far off.
+            if one != offered[-1] and self._ask(do="recall", setting=one, queries=200)["recall"] < RECALL - 0.02:
                 continue
             answer = self._ask(do="recall", setting=one, queries=1_000)
             self.as_raw = answer.get("as_raw")

@@ -11,23 +11,31 @@ BLOCK = 5_000
 
 
 class Chroma:
-    settings = (10, 16, 24, 32, 48, 64, 100, 150, 200)
+    settings = (10, 12, 14, 16, 20, 24, 32, 48, 64, 100, 150, 200)
 
     def build(self, base: Float32, folder: Path) -> None:
-        import chromadb
-
-        client = chromadb.PersistentClient(
-            str(folder / "chroma"), settings=chromadb.Settings(anonymized_telemetry=False)
-        )
+        self._folder = folder / "chroma"
         hnsw = {"space": "ip", "max_neighbors": 16, "ef_construction": 100, "sync_threshold": 50_000}
-        self._rows = client.get_or_create_collection("base", configuration={"hnsw": hnsw}, embedding_function=None)
+        self._rows = self._client().get_or_create_collection(
+            "base", configuration={"hnsw": hnsw}, embedding_function=None
+        )
         for start in range(self._rows.count(), len(base), BLOCK):
             stop = min(start + BLOCK, len(base))
             self._rows.add(ids=[str(row) for row in range(start, stop)], embeddings=base[start:stop])
 
     def use(self, setting: int) -> None:
+        """ef_search counts from the next opening: an index that is loaded keeps the one that it was loaded with."""
+        from chromadb.api.shared_system_client import SharedSystemClient
+
         self._ef = setting
         self._rows.modify(configuration={"hnsw": {"ef_search": setting}})
+        SharedSystemClient.clear_system_cache()
+        self._rows = self._client().get_collection("base", embedding_function=None)
+
+    def _client(self) -> Any:
+        import chromadb
+
+        return chromadb.PersistentClient(str(self._folder), settings=chromadb.Settings(anonymized_telemetry=False))
 
     def search(self, query: Float32, k: int) -> list[int]:
         return [

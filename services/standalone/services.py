@@ -33,6 +33,7 @@ from services.indexer.worker import Indexer, ensure_topics, group_of
 from services.nn_shard.shard import Shard
 from services.rerank.local import LocalReranker
 from services.rerank.policies import Policies
+from services.standalone import housekeeping
 from services.standalone.background import running
 from services.standalone.data_dir import DataDir
 from services.standalone.models import choose_model
@@ -143,6 +144,7 @@ async def start_services(
             impressions.run,
             partial(record_interactions, log, catalog),
             partial(pictures.relay, gateway.resend_seconds),
+            partial(housekeeping.clean, log, settings.log_compaction_seconds),
         )
     )
     group = group_of(embedder.space.id)

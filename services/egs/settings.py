@@ -16,9 +16,6 @@ class EgsSettings(Section):
     """Threads, bounds and limits of one embedder. The threads' defaults are the cores (docs/adr/0005)."""
 
     models_dir: Path = Field(default=Path("models"), description="The registry: <name>/<version>/manifest.json.")
-    host: str = Field(default="127.0.0.1", description="Address that the gRPC face binds.")
-    port: int = Field(default=9091, ge=0, le=65_535, description="0: a free one.")
-    drain_seconds: float = Field(default=10.0, ge=0, le=600, description="For running calls when the service stops.")
 
     decode_threads: int = Field(default=_CORES, ge=1, le=256)
     model_threads: int = Field(default=_CORES, ge=1, le=256, description="Runs of a tower at a time, a core each.")

@@ -1,7 +1,6 @@
 """Runs the gateway."""
 
-import asyncio
-
+from omma.process import run
 from services.gateway.main import main
 
-asyncio.run(main())
+run(main())

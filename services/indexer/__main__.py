@@ -1,7 +1,6 @@
 """Runs the indexer."""
 
-import asyncio
-
+from omma.process import run
 from services.indexer.main import main
 
-asyncio.run(main())
+run(main())

@@ -1,7 +1,6 @@
 """Runs a shard."""
 
-import asyncio
-
+from omma.process import run
 from services.nn_shard.main import main
 
-asyncio.run(main())
+run(main())

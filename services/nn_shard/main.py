@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import socket
-import sys
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -25,9 +24,6 @@ from services.nn_shard.replica import Replica
 from services.nn_shard.servicer import ShardServicer
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.shard import Shard
-
-_SWITCH_SECONDS = 0.0005
-"""Python's 5 ms lets a thread that decodes records hold back the loop that answers searches."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +46,6 @@ async def main() -> None:
     """Serve until SIGTERM or SIGINT. Raises Absent when the catalog has no such index."""
     settings = ShardProcess()
     begin(settings)
-    sys.setswitchinterval(_SWITCH_SECONDS)
     async with AsyncExitStack() as stack:
         catalog = await open_sqlite_catalog(settings.data_dir / "catalog.db")
         stack.push_async_callback(catalog.close)

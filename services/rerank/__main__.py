@@ -1,7 +1,6 @@
 """Runs the re-ranker."""
 
-import asyncio
-
+from omma.process import run
 from services.rerank.main import main
 
-asyncio.run(main())
+run(main())

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from omma.errors import NoTextTower, OmmaError
-from omma.process import until_stopped
+from omma.process import run, until_stopped
 from omma.telemetry.logs import configure_logging
 from services.indexer.folder import require_folder
 from services.standalone.app import Omma
@@ -159,7 +159,7 @@ def main() -> None:
     """Exit code 0 after Ctrl-C or SIGTERM, else that of the error's kind."""
     given = " ".join(sys.argv[1:]) or os.environ.get("IMAGES", "")
     try:
-        asyncio.run(demo(Path(given).expanduser() if given else None))
+        run(demo(Path(given).expanduser() if given else None))
     except OmmaError as error:
         console.print(f"[bold red]{error.kind}[/]: {error.detail}", highlight=False)
         sys.exit(EXIT_CODES.get(error.kind, 1))

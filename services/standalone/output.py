@@ -1,6 +1,5 @@
 """What commands print: tables and bars for people, one JSON document with --json; errors with an exit code."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Coroutine
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from omma import process
 from omma.errors import Kind, OmmaError
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ EXIT_CODES: Final = {
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; an OmmaError becomes one line on stderr and the exit code of its kind."""
     try:
-        return asyncio.run(work)
+        return process.run(work)
     except OmmaError as error:
         fail(error)
     except KeyboardInterrupt:

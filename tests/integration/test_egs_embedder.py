@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,12 @@ from omma.errors import (
 from omma.images import phash
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
+from omma.rpc.server import RpcServer
+from omma.v1 import embedding_pb2_grpc
 from services.egs.client import EmbeddedItem, ImageItem, RemoteEmbedder, TextItem
 from services.egs.embedder import OnnxEmbedder
-from services.egs.main import EgsProcess, serve
 from services.egs.registry import Model, load_model
+from services.egs.servicer import EmbeddingServicer
 from services.egs.settings import EgsSettings
 from services.egs.teacher import ONNX_NAME, register_teacher
 
@@ -196,14 +199,13 @@ def test_a_changed_tower_is_never_loaded(teacher_model: Path, tmp_path: Path) ->
         load_model(tmp_path, "mobilenet-edgetpu")
 
 
-async def test_the_service_answers_as_the_embedder(model: Model, embedder: OnnxEmbedder, free_port: int) -> None:
-    settings = EgsSettings(models_dir=model.folder.parent.parent, port=free_port)
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        service = group.create_task(serve(EgsProcess(model="mobilenet-edgetpu", egs=settings), stop))
-        channel = open_channel(f"127.0.0.1:{free_port}")
-        await asyncio.wait({service, group.create_task(channel.channel_ready())}, return_when="FIRST_COMPLETED")
-        remote = await RemoteEmbedder.connect(channel, Deadline.after(30))
+async def test_the_service_answers_as_the_embedder(embedder: OnnxEmbedder) -> None:
+    servicer = EmbeddingServicer(embedder)
+    server = RpcServer([partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, servicer)])
+    port = await server.start("127.0.0.1:0")
+    await server.set_ready(True)
+    remote = await RemoteEmbedder.connect(open_channel(f"127.0.0.1:{port}"), Deadline.after(30))
+    try:
         assert remote.space == embedder.space
         item = ImageItem(encoded(scene()), thumbnail=True)
         (there,) = await remote.embed([item], Deadline.after(30))
@@ -214,13 +216,9 @@ async def test_the_service_answers_as_the_embedder(model: Model, embedder: OnnxE
         assert there.thumbnail == here.thumbnail
         (bad,) = await remote.embed([ImageItem(b"no picture")], Deadline.after(30))
         assert isinstance(bad, UnsupportedMedia)
+    finally:
         await remote.close()
-        stop.set()
-
-
-@pytest.fixture
-def free_port(unused_tcp_port: int) -> int:
-    return unused_tcp_port
+        await server.stop(0)
 
 
 def _is_grey(path: Path) -> bool:

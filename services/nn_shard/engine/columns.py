@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from omma.filters import ATTRIBUTES, Value
 from omma.hits import Int32Boxes, Payload
 from omma.records import payload_from_wire
+from omma.sources import source_domain_of
 from omma.v1 import types_pb2
 from omma.vectors import Int64, UInt64
 
@@ -99,20 +99,12 @@ def term_key(field: str, value: Value) -> int:
     return _repeated_text_key(f"{field}\0{kind}{value if kind != 'n' else float(value).hex()}")
 
 
-def domain_of(source_url: str) -> str:
-    """The host of a URL in lower case; empty when there is none."""
-    try:
-        return urlsplit(source_url).hostname or ""
-    except ValueError:
-        return ""
-
-
 def picture_keys(payload: Payload) -> tuple[int, int, int]:
     """owner, source, source_domain."""
     return (
         _repeated_text_key(payload.owner),
         text_key(payload.source_url),
-        _repeated_text_key(domain_of(payload.source_url)),
+        _repeated_text_key(source_domain_of(payload.source_url)),
     )
 
 

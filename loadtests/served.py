@@ -1,9 +1,11 @@
-"""The shard service against a Weaviate server: gRPC, bare stubs, 1, 8 and 64 clients in processes of their own.
+"""The shard service against a Weaviate server: gRPC, bare stubs, 1, 8 and 64 clients in a process of their own.
 
     python -m loadtests.served [real|million] [--rounds N] [--seconds S] [--without weaviate]
 
-Same vectors, recall@10 >= 0.95 for both at their cheapest setting. Then a hundred tenants' filters mixed, and the shard
-again in a memory cgroup in which, beside its own memory and PQ codes, only a fifth of the originals fits.
+Requests are encoded before and answers decoded after the clock runs (loadtests/generator, which needs Go), so that the
+generator takes as little as it can of the cores that it shares with the server. Same vectors, recall@10 >= 0.95 for
+both at their cheapest setting. Then a hundred tenants' filters mixed, and the shard again in a memory cgroup in which,
+beside its own memory and PQ codes, only a fifth of the originals fits.
 """
 
 import argparse
@@ -15,11 +17,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from loadtests.bench import engines, vectors
+from loadtests.bench import engines, vectors, wire
 from loadtests.bench.cgroup import MemoryCgroup, forget, rss_anon_mib
 from loadtests.bench.figures import Report, percentile, spread
 from loadtests.bench.shard_server import ShardServer
@@ -27,7 +28,7 @@ from loadtests.bench.weaviate_server import BINARY, WeaviateServer
 from loadtests.engine_peers import BENCH_PYTHON, RECALL, ROOT
 
 CLIENTS = (1, 8, 64)
-GENERATORS = 2
+GENERATOR = Path(os.environ.get("OMMA_BENCH_GENERATOR", Path.home() / ".cache/omma/bin/omma-load"))
 K = 10
 EFFORTS = (1, 2, 3, 4, 5, 6)
 EFS = (10, 12, 16, 20, 24, 32, 48, 64, 100)
@@ -38,49 +39,63 @@ class Contestant:
 
     def __init__(self, name: str, server: ShardServer | WeaviateServer, data: vectors.DataSet) -> None:
         self.name, self.server, self._data = name, server, data
-        self.setting = ""
-        self._effort = 0
+        self.kind = "weaviate" if isinstance(server, WeaviateServer) else "omma"
+        self.setting = 0
         self.rates: dict[tuple[int, bool], list[float]] = {}
         self.latencies: dict[tuple[int, bool], list[float]] = {}
         self.recall: dict[bool, float] = {}
 
     def settle(self, truth_of_tenants: vectors.Int64) -> None:
         """Take the cheapest setting that reaches the recall, and tell its recall under filters."""
-        for setting in EFS if isinstance(self.server, WeaviateServer) else EFFORTS:
-            if isinstance(self.server, WeaviateServer):
-                self.server.use(setting)
-            self._effort, self.setting = setting, str(setting)
-            self.recall[False] = self._data.recall_at_10(_padded(self._load(1, 0.1, with_recall=True)[0]["found"]))
+        for setting in EFS if self.kind == "weaviate" else EFFORTS:
+            self.take(setting)
+            self.recall[False] = self._data.recall_at_10(self._found(filtered=False))
             print(f"  {self.name} at {setting}: recall {self.recall[False]:.4f}", flush=True)
             if self.recall[False] >= RECALL:
                 break
-        found = _padded(self._load(1, 0.1, filtered=True, with_recall=True)[0]["found"])
         of_tenants = vectors.DataSet("", self._data.base, self._data.queries, truth_of_tenants)
-        self.recall[True] = of_tenants.recall_at_10(found)
+        self.recall[True] = of_tenants.recall_at_10(self._found(filtered=True))
+
+    def take(self, setting: int) -> None:
+        """setting: effort or ef."""
+        self.setting = setting
+        if isinstance(self.server, WeaviateServer):
+            self.server.use(setting)
+        for filtered in (False, True):
+            given = {
+                "data_set": self._data.name, "k": K, "filtered": filtered,
+                "index": engines.INDEX, "space": engines.SPACE, "effort": setting,
+            }  # fmt: skip
+            self._wire("encode", json.dumps(given), self._file("requests", filtered))
 
     def measure(self, clients: int, seconds: float, *, filtered: bool = False) -> None:
-        parts = self._load(clients, seconds, filtered=filtered)
+        told = json.loads(self._generate(filtered, "-clients", str(clients), "-seconds", str(seconds)))
         key = clients, filtered
-        self.rates.setdefault(key, []).append(sum(len(one["latencies_us"]) / one["seconds"] for one in parts))
-        self.latencies.setdefault(key, []).extend(value for one in parts for value in one["latencies_us"])
+        self.rates.setdefault(key, []).append(len(told["latencies_us"]) / told["seconds"])
+        self.latencies.setdefault(key, []).extend(told["latencies_us"])
 
-    def _load(self, clients: int, seconds: float, **options: Any) -> list[dict[str, Any]]:
-        generators = min(GENERATORS, clients)
-        python = sys.executable if self.name.startswith("omma") else str(BENCH_PYTHON)
-        given = {
-            "server": "omma" if self.name.startswith("omma") else "weaviate", "address": self.server.address,
-            "clients": clients // generators, "seconds": seconds, "data_set": self._data.name, "k": K,
-            "index": engines.INDEX, "space": engines.SPACE, "effort": self._effort,
-            "filtered": False, "with_recall": False, **options,
-        }  # fmt: skip
-        running = [
-            subprocess.Popen(
-                [python, "-m", "loadtests.bench.load", json.dumps({**given, "first_query": 501 * number})],
-                stdout=subprocess.PIPE, text=True, cwd=ROOT,
-            )
-            for number in range(generators)
-        ]  # fmt: skip
-        return [json.loads(one.communicate()[0]) for one in running]
+    def _found(self, *, filtered: bool) -> vectors.Int64:
+        """int64[queries, k]: one pass over the queries."""
+        answers = self._file("answers", filtered)
+        self._generate(filtered, "-answers", str(answers))
+        return _padded(json.loads(self._wire("decode", "{}", answers)))
+
+    def _generate(self, filtered: bool, *options: str) -> str:
+        return _output(
+            [GENERATOR, "-address", self.server.address, "-method", wire.METHODS[self.kind],
+             "-requests", str(self._file("requests", filtered)), *options]
+        )  # fmt: skip
+
+    def _wire(self, what: str, given: str, file: Path) -> str:
+        python = BENCH_PYTHON if self.kind == "weaviate" else Path(sys.executable)
+        return _output([python, "-m", "loadtests.bench.wire", what, self.kind, given, str(file)])
+
+    def _file(self, what: str, filtered: bool) -> Path:
+        return vectors.cache() / self._data.name / f"{self.kind}-{'filtered' if filtered else 'plain'}.{what}"
+
+
+def _output(command: list[str | Path]) -> str:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
 
 
 def main() -> int:
@@ -191,7 +206,8 @@ def _in_cgroup(report: Report, data: vectors.DataSet, free: Contestant, rounds: 
     served = Contestant("omma in a cgroup", shard, data)
     try:
         shard.wait(len(data.base), sealed=True)
-        served._effort, served.recall = free._effort, free.recall
+        served.take(free.setting)
+        served.recall = free.recall
         for _ in range(rounds):
             for clients in CLIENTS:
                 served.measure(clients, seconds)

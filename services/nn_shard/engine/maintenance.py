@@ -52,10 +52,10 @@ def plan(view: View, folder: Path, dim: int, settings: EngineSettings) -> Task |
 
 
 def _to_merge(segments: Sequence[Part], settings: EngineSettings) -> tuple[Part, ...]:
-    """Small segments join a larger one once they are a third of it.
+    """Small segments join a larger one once they are 1 / merge_ratio of it.
 
-    A row is then rewritten O(log n) times, and a query meets O(log n) segments. One with many dead rows is rewritten
-    alone.
+    A query meets O(log n) segments, each at 100 us, and a row is rewritten up to merge_ratio times a level, beside the
+    searches. One with many dead rows is rewritten alone.
     """
     by_size = sorted(segments, key=lambda part: part.live_rows)
     total, taken = 0, 0

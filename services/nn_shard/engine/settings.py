@@ -19,7 +19,7 @@ class EngineSettings(Section):
     max_segment_rows: int = Field(16_777_216, ge=1_024, le=1_073_741_824, description="A merge makes none larger.")
     max_dead_fraction: float = Field(0.25, gt=0.0, le=1.0, description="Dead rows at which a segment is rewritten.")
     min_candidates: int = Field(200, ge=10, le=100_000, description="Fewest candidates that originals score exactly.")
-    exact_rows: int = Field(4_096, ge=0, le=1_048_576, description="A filter that leaves fewer is scanned exactly.")
+    exact_rows: int = Field(16_384, ge=0, le=1_048_576, description="A filter that leaves fewer is scanned exactly.")
     filter_cache_bytes: int = Field(16_777_216, ge=65_536, le=4_294_967_296, description="Evaluated filters a segment.")
     rebuild_growth: float = Field(
         8.0, ge=1.5, le=1_000.0, description="Rows over training rows that propose a rebuild."

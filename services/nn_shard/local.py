@@ -52,6 +52,7 @@ class LocalShard:
             workers=settings.search_threads,
             max_batch=settings.max_batch,
             max_waiting=settings.max_waiting,
+            inline_seconds=settings.inline_seconds,
         )
 
     @property

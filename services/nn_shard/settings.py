@@ -13,6 +13,9 @@ class ShardSettings(Section):
 
     search_threads: int = Field(1, ge=1, le=256, description="Engine calls at a time.")
     max_batch: int = Field(32, ge=1, le=1_024, description="Queries that share one engine call.")
+    inline_seconds: float = Field(
+        0.003, ge=0, le=1, description="A call that should take less runs on the loop, not on a thread; 0: none."
+    )
     max_waiting: int = Field(1_024, ge=1, le=100_000, description="Queries that wait; one more is refused.")
 
     poll_records: int = Field(2_000, ge=1, le=100_000, description="Records applied at once.")

@@ -1,6 +1,7 @@
 """Micro-batching: everyone gets their own answer, nobody waits without need, nothing grows without bound."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,8 +39,11 @@ def executor() -> Iterator[ThreadPoolExecutor]:
         yield executor
 
 
-def batcher(engine: Engine, executor: ThreadPoolExecutor, **sizes: int) -> Batcher[str, int, tuple[str, int]]:
-    return Batcher(engine, executor, **{"workers": 1, "max_batch": 4, "max_waiting": 100, **sizes})
+def batcher(
+    engine: Engine, executor: ThreadPoolExecutor, inline_seconds: float = 0, **sizes: int
+) -> Batcher[str, int, tuple[str, int]]:
+    sizes = {"workers": 1, "max_batch": 4, "max_waiting": 100, **sizes}
+    return Batcher(engine, executor, inline_seconds=inline_seconds, **sizes)
 
 
 @settings(max_examples=50, deadline=None)
@@ -135,9 +139,72 @@ async def test_a_hurried_query_does_not_cut_the_time_of_a_patient_one(executor: 
         left.update(dict.fromkeys(queries, deadline.remaining_seconds()))
         return list(queries)
 
-    batch: Batcher[str, int, int] = Batcher(run, executor, workers=1, max_batch=8, max_waiting=8)
+    batch: Batcher[str, int, int] = Batcher(run, executor, workers=1, max_batch=8, max_waiting=8, inline_seconds=0)
     await asyncio.gather(*(batch.submit("a", seconds, Deadline.after(seconds)) for seconds in (2, 100, 3, 90)))
     assert left[2] <= 2
     assert left[3] <= 2
     assert 80 < left[90] <= 90
     assert 80 < left[100] <= 90
+
+
+class Steps:
+    """A clock that a call moves on by what it costs."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.threads: list[int] = []
+
+    def run(self, cost: float, queries: Sequence[int], deadline: Deadline) -> list[int]:
+        self.now += cost * len(queries)
+        self.threads.append(threading.get_ident())
+        return list(queries)
+
+    def batcher(self, executor: ThreadPoolExecutor) -> Batcher[float, int, int]:
+        return Batcher(
+            self.run,
+            executor,
+            workers=1,
+            max_batch=4,
+            max_waiting=100,
+            inline_seconds=0.01,
+            clock=lambda: self.now,
+        )
+
+
+async def test_a_short_call_runs_on_the_loop_once_it_is_known_and_a_long_one_never(
+    executor: ThreadPoolExecutor,
+) -> None:
+    steps, loop_thread = Steps(), threading.get_ident()
+    batch = steps.batcher(executor)
+    for cost in (0.001, 0.02):
+        for _ in range(3):
+            await batch.submit(cost, 1, Deadline.after(60))
+    assert [thread == loop_thread for thread in steps.threads] == [False, True, True, False, False, False]
+    # Four at once would hold the loop for too long.
+    await batch.submit(0.004, 1, Deadline.after(60))
+    await asyncio.gather(*(batch.submit(0.004, query, Deadline.after(60)) for query in range(4)))
+    assert steps.threads[-1] != loop_thread
+
+
+async def test_short_calls_of_many_kinds_let_the_loop_breathe(executor: ThreadPoolExecutor) -> None:
+    steps = Steps()
+    batch = steps.batcher(executor)
+    kinds = [0.004 + kind / 1e6 for kind in range(20)]
+    for kind in kinds:
+        await batch.submit(kind, 1, Deadline.after(60))
+    calls = [asyncio.create_task(batch.submit(kind, 1, Deadline.after(60))) for kind in kinds]
+    turns: list[float] = []
+    while not all(call.done() for call in calls):
+        turns.append(steps.now)
+        await asyncio.sleep(0)
+    held = [after - before for before, after in itertools.pairwise(turns)]
+    assert max(held) < 2 * 0.01
+
+
+async def test_an_error_on_the_loop_is_the_callers(executor: ThreadPoolExecutor) -> None:
+    engine = Engine()
+    batch = batcher(engine, executor, inline_seconds=1)
+    for _ in range(2):
+        with pytest.raises(InvalidQuery):
+            await batch.submit("bad", 1, Deadline.after(60))
+    assert batch.waiting == 0

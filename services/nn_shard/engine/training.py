@@ -14,7 +14,7 @@ from services.nn_shard.engine.tuning import DEPTHS, TARGET_RECALL, Tuning, probe
 _FACTORY = re.compile(r"(?:OPQ(?P<blocks>\d+)_(?P<out>\d+),)?IVF(?P<nlist>\d+|\{nlist\}),PQ(?P<m>\d+)(?:x8)?")
 MIN_ROWS = 256
 """PQ has 256 centroids; FAISS trains none from fewer rows."""
-_HELD_OUT = 256
+_HELD_OUT = 1_024
 
 
 def train_codebook(sample: Float32, factory: str, *, seed: int = 0) -> Codebook:

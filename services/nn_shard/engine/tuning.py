@@ -10,8 +10,8 @@ import numpy as np
 from omma.vectors import Float32, Int64
 
 TARGET_RECALL = 0.985
-"""Of recall@10 on held-out rows. At 0.975 two codebooks of the same rows were up to 0.012 apart on other queries, which a
-rebuild would show; the flatter end of the curve keeps them within 0.01 for a third more lists."""
+"""Of recall@10 on held-out rows. At 0.975 two codebooks of the same rows were up to 0.012 apart on other queries, which
+a rebuild would show; the flatter end of the curve keeps them within 0.01 for a third more lists."""
 
 DEPTHS = (1, 10, 30, 100, 300, 1_000)
 

@@ -21,7 +21,7 @@ test: $(VENV)/dev.stamp ## Every test that this machine can run
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, buf, generated code unchanged
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

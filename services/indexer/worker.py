@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
-from omma.blobs.originals import Originals
-
 from omma.blobs.interface import Blobs
+from omma.blobs.originals import Originals
 from omma.catalog.interface import Catalog
 from omma.errors import OmmaError
 from omma.log.interface import Consumer, Log, LogRecord, ProducerFenced, TopicSpec

@@ -19,6 +19,10 @@ demo: install ## Ingest IMAGES (unset: a catalogue drawn here), search it three 
 test: $(VENV)/dev.stamp ## Every test that this machine can run
 	$(BIN)/pytest
 
+.PHONY: test-training
+test-training: $(VENV)/train.stamp ## The same with torch, so that the training tests run too
+	$(BIN)/pytest
+
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, buf, generated code unchanged
 	$(BIN)/ruff check --no-cache .
@@ -58,4 +62,9 @@ $(VENV)/base.stamp: locks/base.txt | $(VENV)/bin/pip
 
 $(VENV)/dev.stamp: locks/dev.txt $(VENV)/base.stamp
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps -r locks/dev.txt
+	@touch $@
+
+$(VENV)/train.stamp: locks/train.txt $(VENV)/dev.stamp
+	@echo "Installing torch and what goes with it into $(VENV) (once, about 6 GB) ..."
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps -r locks/train.txt
 	@touch $@

@@ -76,7 +76,8 @@ class Hits:
 class ShardHits:
     """One shard's answer: its hits, stamped, with what it rests on.
 
-    live: live vectors in the shard. stage_us: microseconds by stage, filled when explain was asked for.
+    live: live vectors in the shard. stage_us: microseconds by stage, filled when explain was asked for. applied: sum
+    of the next offsets of its buckets when the search began; of a shard's replicas the one with the lower is behind.
     """
 
     hits: Hits
@@ -87,6 +88,7 @@ class ShardHits:
     lists_probed: int = 0
     candidates: int = 0
     stage_us: dict[str, int] = field(default_factory=dict)
+    applied: int = 0
 
 
 def no_hits(*, dim: int | None = None, with_payload: bool = False) -> Hits:

@@ -130,12 +130,17 @@ class ShardServiceSearchResponse(_message.Message):
     LISTS_PROBED_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     STAGE_US_FIELD_NUMBER: _builtins.int
+    APPLIED_FIELD_NUMBER: _builtins.int
     index: _builtins.str
     space: _builtins.str
     live: _builtins.int
     """Live vectors this shard holds."""
     lists_probed: _builtins.int
     candidates: _builtins.int
+    applied: _builtins.int
+    """How far this replica had read its buckets when the search began: the sum of their next offsets. Replicas of a shard
+    read the same log, so the one with the lower number is behind.
+    """
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -177,10 +182,11 @@ class ShardServiceSearchResponse(_message.Message):
         lists_probed: _builtins.int = ...,
         candidates: _builtins.int = ...,
         stage_us: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        applied: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "candidates", b"candidates", "degraded", b"degraded", "ids", b"ids", "index", b"index", "lists_probed", b"lists_probed", "live", b"live", "payloads", b"payloads", "phashes", b"phashes", "scores", b"scores", "space", b"space", "stage_us", b"stage_us", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "boxes", b"boxes", "candidates", b"candidates", "degraded", b"degraded", "ids", b"ids", "index", b"index", "lists_probed", b"lists_probed", "live", b"live", "payloads", b"payloads", "phashes", b"phashes", "scores", b"scores", "space", b"space", "stage_us", b"stage_us", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -310,6 +316,7 @@ class ShardServiceStatsResponse(_message.Message):
     NEXT_OFFSETS_FIELD_NUMBER: _builtins.int
     LAG_FIELD_NUMBER: _builtins.int
     READY_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
     index: _builtins.str
     space: _builtins.str
     shard: _builtins.int
@@ -323,6 +330,8 @@ class ShardServiceStatsResponse(_message.Message):
     lag: _builtins.int
     """Records that the log has and this replica has not applied."""
     ready: _builtins.bool
+    stale: _builtins.bool
+    """Answers, but is too far behind or does not read the log any more; its searches say stale_replica."""
     @_builtins.property
     def next_offsets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Next offset of each bucket that this shard owns, in bucket order."""
@@ -343,10 +352,11 @@ class ShardServiceStatsResponse(_message.Message):
         next_offsets: _abc.Iterable[_builtins.int] | None = ...,
         lag: _builtins.int = ...,
         ready: _builtins.bool = ...,
+        stale: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codebook", b"codebook", "dead_rows", b"dead_rows", "head_rows", b"head_rows", "index", b"index", "lag", b"lag", "live", b"live", "next_offsets", b"next_offsets", "pictures", b"pictures", "ready", b"ready", "segments", b"segments", "shard", b"shard", "shards", b"shards", "space", b"space"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codebook", b"codebook", "dead_rows", b"dead_rows", "head_rows", b"head_rows", "index", b"index", "lag", b"lag", "live", b"live", "next_offsets", b"next_offsets", "pictures", b"pictures", "ready", b"ready", "segments", b"segments", "shard", b"shard", "shards", b"shards", "space", b"space", "stale", b"stale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

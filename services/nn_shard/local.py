@@ -88,12 +88,11 @@ class LocalShard:
             explain=query.explain,
         )
         arrived = not query.receipts or await replica.receipts.wait(query.tenant, query.receipts, deadline)
+        applied = replica.applied
         answer = await self._batcher.submit(options, query.query, deadline)
         if query.exclude_ids:
             answer = _without(answer, query.exclude_ids, query.k)
-        if arrived and not replica.stale:
-            return answer
-        return replace(answer, degraded=answer.degraded | self._late(arrived))
+        return replace(answer, applied=applied, degraded=answer.degraded | self._late(arrived))
 
     async def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline) -> list[FetchedPicture]:
         deadline.require()
@@ -117,6 +116,7 @@ class LocalShard:
             next_offsets=tuple(offset for _, offset in sorted(self._replica.next_offsets.items())),
             lag=self._lag(),
             ready=self._replica.ready,
+            stale=self._replica.stale,
         )
 
     async def close(self) -> None:

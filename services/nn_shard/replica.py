@@ -18,7 +18,7 @@ from omma.telemetry.context import run_in
 from services.nn_shard.checkpoint import Source, Stamp
 from services.nn_shard.engine import Codebook, Engine
 from services.nn_shard.engine.engine import Cut
-from services.nn_shard.opening import Opening
+from services.nn_shard.opening import Opened, Opening
 from services.nn_shard.receipts import ReceiptGate
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.snapshot import Snapshots
@@ -56,6 +56,7 @@ class Replica:
         self._engine: Engine | None = None
         self._source: Source | None = None
         self._next_offsets: Mapping[int, int] = {}
+        self._applied = 0
         self._ready = False
         self._changed = asyncio.Condition()
         self._maintained = asyncio.Event()
@@ -86,6 +87,11 @@ class Replica:
         """By owned bucket, the first record that is not applied."""
         return self._next_offsets
 
+    @property
+    def applied(self) -> int:
+        """Sum of the next offsets: it never falls while the replica serves, and tells replicas of a shard apart."""
+        return self._applied
+
     async def until_ready(self, ready: bool = True) -> None:
         """Wait until `ready` is so."""
         async with self._changed:
@@ -97,7 +103,7 @@ class Replica:
         await self._log.ensure_topic(topic)
         self._source = Source.of(await self._log.identity(), self.space, shard, shards)
         opened = await (await self._opening(codebook)).open(snapshots, self._maintenance)
-        self._engine, self._next_offsets = opened.engine, opened.next_offsets
+        self._replace(opened)
 
     async def follow(self) -> None:
         """Apply what the log brings, until cancelled. A log that cannot be read is tried again; one that cannot go on
@@ -160,7 +166,7 @@ class Replica:
         await self._set_ready(False)
         opening = await self._opening(self.loaded().codebook)
         opened = await run_in(self._maintenance, opening.open_empty)
-        await run_in(self._writer, self._replace, opened.engine, opened.next_offsets)
+        await run_in(self._writer, self._replace, opened)
 
     async def _opening(self, codebook: Codebook | None) -> Opening:
         topic = self.space.vectors_topic
@@ -184,7 +190,7 @@ class Replica:
 
     def _apply(self, records: Sequence[LogRecord], positions: Mapping[int, int]) -> None:
         self.loaded().apply([one for one in map(self._decoded, records) if one is not None])
-        self._next_offsets = positions
+        self._move_to(positions)
 
     def _decoded(self, record: LogRecord) -> VectorRecord | None:
         """None, said in the log, for what no shard of this space can hold: one bad record must not stop the others."""
@@ -204,8 +210,12 @@ class Replica:
         engine = self.loaded()
         return engine, engine.freeze(), Stamp(self._known_source(), dict(self._next_offsets))
 
-    def _replace(self, engine: Engine, next_offsets: Mapping[int, int]) -> None:
-        self._engine, self._next_offsets = engine, next_offsets
+    def _replace(self, opened: Opened) -> None:
+        self._engine = opened.engine
+        self._move_to(opened.next_offsets)
+
+    def _move_to(self, next_offsets: Mapping[int, int]) -> None:
+        self._next_offsets, self._applied = next_offsets, sum(next_offsets.values())
 
     def _known_source(self) -> Source:
         if self._source is None:

@@ -64,7 +64,7 @@ def test_hits() -> None:
         payloads=(PAYLOAD, Payload()),
         vectors=np.eye(2, 4, dtype=np.float16),
     )
-    answer = ShardHits(hits, "s.1", "s", 12, frozenset({Degraded.RESCORE_CUT}), 3, 200, {"scan": 41})
+    answer = ShardHits(hits, "s.1", "s", 12, frozenset({Degraded.RESCORE_CUT}), 3, 200, {"scan": 41}, applied=2**40)
     equal(convert.shard_hits(convert.search_response(answer), QUERY), answer)
 
 
@@ -95,5 +95,5 @@ def test_fetched_pictures() -> None:
 
 
 def test_stats() -> None:
-    stats = ShardStats("s.1", "s", 1, 4, 100, 90, 5, 10, 3, "ab", (1, 2, 3), 7, True)
+    stats = ShardStats("s.1", "s", 1, 4, 100, 90, 5, 10, 3, "ab", (1, 2, 3), 7, True, True)
     assert convert.shard_stats(convert.stats_response(stats)) == stats

@@ -74,6 +74,7 @@ def search_response(answer: ShardHits) -> shard_pb2.ShardServiceSearchResponse:
         lists_probed=answer.lists_probed,
         candidates=answer.candidates,
         stage_us=answer.stage_us,
+        applied=answer.applied,
     )
 
 
@@ -100,6 +101,7 @@ def shard_hits(message: shard_pb2.ShardServiceSearchResponse, query: ShardQuery)
         lists_probed=message.lists_probed,
         candidates=message.candidates,
         stage_us=dict(message.stage_us),
+        applied=message.applied,
     )
 
 
@@ -152,6 +154,7 @@ def stats_response(stats: ShardStats) -> shard_pb2.ShardServiceStatsResponse:
         next_offsets=stats.next_offsets,
         lag=stats.lag,
         ready=stats.ready,
+        stale=stats.stale,
     )
 
 
@@ -170,4 +173,5 @@ def shard_stats(message: shard_pb2.ShardServiceStatsResponse) -> ShardStats:
         next_offsets=tuple(message.next_offsets),
         lag=message.lag,
         ready=message.ready,
+        stale=message.stale,
     )

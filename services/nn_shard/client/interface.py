@@ -45,7 +45,10 @@ class FetchedPicture:
 
 @dataclass(frozen=True, slots=True)
 class ShardStats:
-    """live: vectors; pictures: live pictures; next_offsets: by bucket, in order; lag: records not applied yet."""
+    """live: vectors; pictures: live pictures; next_offsets: by bucket, in order; lag: records not applied yet.
+
+    stale: its searches say stale_replica.
+    """
 
     index: str
     space: str
@@ -60,6 +63,12 @@ class ShardStats:
     next_offsets: tuple[int, ...]
     lag: int
     ready: bool
+    stale: bool = False
+
+    @property
+    def applied(self) -> int:
+        """As in ShardHits."""
+        return sum(self.next_offsets)
 
 
 class ShardClient(Protocol):

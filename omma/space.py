@@ -6,7 +6,7 @@ from typing import NewType
 from omma.errors import WrongSpace
 
 SpaceId = NewType("SpaceId", str)
-"""`<model>-<version>-<8 hex of the signature>`: legal in a topic name ([A-Za-z0-9._-])."""
+"""`<model>-<major>.<minor>.0-<8 hex of the signature>`: legal in a topic name ([A-Za-z0-9._-])."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,21 @@ class TextTower(_Closed):
     pad_id: int = Field(default=0, ge=0)
 
 
+class Drift(_Closed):
+    """How far a tower's vectors lie from those it was made from, measured when it was made, over so many items."""
+
+    tower: Literal["image", "text"]
+    against: str = Field(min_length=1, description="`torch`, or the `name@version` that this one is a variant of.")
+    items: int = Field(ge=1)
+    mean_cosine: float = Field(ge=-1, le=1)
+    worst_cosine: float = Field(ge=-1, le=1)
+
+
 class Manifest(_Closed):
-    """files: every file of the entry and its checksum. licence, origin: words for people."""
+    """files: every file of the entry and its checksum; documents: those of them that decide no vector, as a model card.
+
+    licence, origin: words for people. precision: of the towers' weights. drift: what that and the export cost.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
     version: str = Field(pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$")
@@ -68,14 +81,20 @@ class Manifest(_Closed):
     preprocessing: Preprocessing
     text: TextTower | None = None
     files: dict[FileName, Sha256Hex]
+    documents: tuple[FileName, ...] = ()
     licence: str = ""
     origin: str = ""
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    drift: tuple[Drift, ...] = ()
 
     @model_validator(mode="after")
     def _every_file_has_a_checksum(self) -> "Manifest":
         used = {self.image.file} if self.text is None else {self.image.file, self.text.file, self.text.tokenizer}
-        if used - self.files.keys():
-            raise ValueError(f"no checksum of {', '.join(sorted(used - self.files.keys()))}")
+        missing = (used | set(self.documents)) - self.files.keys()
+        if missing:
+            raise ValueError(f"no checksum of {', '.join(sorted(missing))}")
+        if used & set(self.documents):
+            raise ValueError("a tower or a tokenizer is no document")
         return self
 
     @property
@@ -84,17 +103,23 @@ class Manifest(_Closed):
         return f"{self.name}@{self.version}"
 
     @property
-    def version_key(self) -> tuple[int, ...]:
-        return tuple(map(int, self.version.split(".")))
+    def version_key(self) -> tuple[int, int, int]:
+        major, minor, patch = map(int, self.version.split("."))
+        return major, minor, patch
 
     def signature(self) -> str:
-        """sha256 hex over what decides a vector: towers, preprocessing, dim and metric; not over names and words."""
-        said = self.model_dump(mode="json", include={"image", "preprocessing", "text", "files", "dim"})
+        """sha256 hex over what decides a vector: towers, preprocessing, dim and metric; not over names and words.
+
+        A setting that a manifest leaves out is not part of it, so that a new optional one changes no old signature.
+        """
+        said = self.model_dump(mode="json", include={"image", "preprocessing", "text", "dim"}, exclude_none=True)
+        said["files"] = {file: sha256 for file, sha256 in self.files.items() if file not in self.documents}
         canonical = json.dumps({**said, "metric": "ip"}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def space(self, buckets: int = 256) -> Space:
-        """The space of this model's vectors."""
+        """The space of this model's vectors; a patch has those of its minor, so it answers from the same space."""
         signature = self.signature()
-        space_id = SpaceId(f"{self.name}-{self.version}-{signature[:8]}")
+        major, minor, _ = self.version_key
+        space_id = SpaceId(f"{self.name}-{major}.{minor}.0-{signature[:8]}")
         return Space(space_id, self.reference, signature, self.dim, buckets)

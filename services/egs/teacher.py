@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from services.egs.manifest import Preprocessing
-from services.egs.registry import Model, register_onnx
+from services.egs.manifest import ImageTower, Manifest, Preprocessing
+from services.egs.registry import Model, register, sha256_of_file
 
 ONNX_NAME: Final = "mobilenet_edgetpu_224_1.0_f32.onnx"
 
@@ -14,15 +14,14 @@ def register_teacher(folder: Path, root: Path) -> Model:
 
     Source: mlcommons/mobile_models, de-quantised to float32. Raises FileNotFoundError.
     """
-    return register_onnx(
-        root,
-        folder / ONNX_NAME,
+    manifest = Manifest(
         name="mobilenet-edgetpu",
         version="1.0.0",
         dim=1280,
-        image_input="input",
-        image_output="embedding",
+        image=ImageTower(file=ONNX_NAME, input="input", output="embedding"),
         preprocessing=Preprocessing(size=224, mean=(128.0, 128.0, 128.0), std=(128.0, 128.0, 128.0)),
+        files={ONNX_NAME: sha256_of_file(folder / ONNX_NAME)},
         licence="Apache-2.0",
         origin="mlcommons/mobile_models, MobileNetEdgeTPU 1.0 224, ImageNet-1k",
     )
+    return register(root, manifest, {ONNX_NAME: folder / ONNX_NAME})

@@ -1,5 +1,6 @@
 """A registry entry is closed, named by its folder, and verified to the last file."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -7,19 +8,32 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from omma.errors import Absent, Corrupt
-from services.egs.manifest import Preprocessing
-from services.egs.registry import Model, list_models, load_model, register_onnx
+from omma.errors import Absent, Corrupt, InvalidQuery, WrongState
+from services.egs.manifest import Drift, ImageTower, Manifest, Preprocessing, TextTower
+from services.egs.registry import Model, current_version, list_models, load_model, register, set_current
 
 HALF = Preprocessing(size=224, mean=(128.0, 128.0, 128.0), std=(128.0, 128.0, 128.0))
 
 
-def registered(root: Path, version: str = "1.0.0", name: str = "tiny", graph: bytes = b"a graph") -> Model:
-    onnx = root.parent / f"{root.name}-tower.onnx"
-    onnx.write_bytes(graph)
-    return register_onnx(
-        root, onnx, name=name, version=version, dim=8, image_input="x", image_output="y", preprocessing=HALF
+def registered(
+    root: Path, version: str = "1.0.0", name: str = "tiny", graph: bytes = b"a graph", card: bytes = b"", **words: Any
+) -> Model:
+    folder = root.parent / f"{root.name}-given"
+    folder.mkdir(exist_ok=True)
+    files = {"tower.onnx": graph} | ({"card.md": card} if card else {})
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+    manifest = Manifest(
+        name=name,
+        version=version,
+        dim=8,
+        image=ImageTower(file="tower.onnx", input="x", output="y"),
+        preprocessing=HALF,
+        files={file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
+        documents=("card.md",) if card else (),
+        **words,
     )
+    return register(root, manifest, {file: folder / file for file in files})
 
 
 @pytest.fixture
@@ -89,11 +103,76 @@ def test_a_manifest_that_is_none_is_corrupt(root: Path, changes: dict[str, Any])
         load_model(root, "tiny")
 
 
-def test_registering_twice_keeps_the_first(root: Path) -> None:
+def test_registering_again_word_for_word_is_no_error(root: Path) -> None:
     first = registered(root)
-    again = registered(root, graph=b"another graph")
-    assert again.manifest == first.manifest
+    assert registered(root).manifest == first.manifest
     assert [path.name for path in root.iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize("other", [{"graph": b"another graph"}, {"licence": "MIT"}])
+def test_a_version_never_changes(root: Path, other: dict[str, Any]) -> None:
+    first = registered(root)
+    with pytest.raises(WrongState, match=r"1\.1\.0" if "graph" in other else r"1\.0\.1") as error:
+        registered(root, **other)
+    assert error.value.field == "version"
+    assert load_model(root, "tiny").manifest == first.manifest
+    assert first.path("tower.onnx").read_bytes() == b"a graph"
+    assert [path.name for path in root.iterdir()] == ["tiny"]
+
+
+def test_other_vectors_are_at_least_a_minor(root: Path) -> None:
+    registered(root, "1.0.0")
+    registered(root, "1.4.0", graph=b"a third graph")
+    with pytest.raises(WrongState, match=r"1\.5\.0"):
+        registered(root, "1.0.1", graph=b"another graph")
+    registered(root, "1.1.0", graph=b"another graph")
+    registered(root, "1.0.1", licence="MIT")
+    registered(root, "2.0.0")
+    assert len(list_models(root)) == 5
+
+
+def test_a_patch_answers_from_the_same_space(root: Path) -> None:
+    first = registered(root, "1.0.0", card=b"# A model")
+    patched = registered(root, "1.0.1", card=b"# A model, and what it cannot do")
+    assert patched.manifest.files != first.manifest.files
+    assert patched.manifest.space().id == first.manifest.space().id
+    assert patched.manifest.space().signature == first.manifest.space().signature
+    assert registered(root, "1.1.0", card=b"# A model").manifest.space().id != first.manifest.space().id
+
+
+def test_a_file_that_is_not_its_checksums_is_not_registered(root: Path) -> None:
+    model = registered(root)
+    given = root.parent / "given.onnx"
+    given.write_bytes(b"a gr")
+    manifest = model.manifest.model_copy(update={"version": "2.0.0"})
+    with pytest.raises(Corrupt, match="sha256"):
+        register(root, manifest, {"tower.onnx": given})
+    with pytest.raises(InvalidQuery, match=r"other\.onnx"):
+        register(root, manifest, {"other.onnx": given})
+    assert [one.version for one in list_models(root)] == ["1.0.0"]
+    assert [path.name for path in root.iterdir()] == ["tiny"]
+
+
+def test_the_bare_name_means_the_current_version_else_the_newest(root: Path) -> None:
+    registered(root, "1.0.0")
+    registered(root, "1.1.0", graph=b"another graph")
+    assert current_version(root, "tiny") is None
+    assert load_model(root, "tiny").manifest.version == "1.1.0"
+    set_current(root, "tiny@1.0.0")
+    assert current_version(root, "tiny") == "1.0.0"
+    assert load_model(root, "tiny").manifest.version == "1.0.0"
+    assert load_model(root, "tiny@1.1.0").manifest.version == "1.1.0"
+    assert len(list_models(root)) == 2
+    with pytest.raises(Absent):
+        set_current(root, "tiny@3.0.0")
+    assert current_version(root, "tiny") == "1.0.0"
+
+
+def test_a_pointer_to_nothing_is_absent_and_says_so(root: Path) -> None:
+    registered(root, "1.0.0")
+    (root / "tiny" / "current").write_text("7.0.0\n")
+    with pytest.raises(Absent, match=r"current version is 7\.0\.0"):
+        load_model(root, "tiny")
 
 
 def test_arguments_that_make_no_manifest_leave_nothing(root: Path) -> None:
@@ -112,4 +191,24 @@ def test_the_space_is_what_decides_a_vector(root: Path) -> None:
     assert words.signature() == manifest.signature()
     for update in ({"dim": 9}, {"preprocessing": HALF.model_copy(update={"resample": "bicubic"})}):
         assert manifest.model_copy(update=update).signature() != manifest.signature()
-    assert registered(root, "1.0.1", graph=b"another graph").manifest.signature() != manifest.signature()
+    assert registered(root, "1.1.0", graph=b"another graph").manifest.signature() != manifest.signature()
+    drift = Drift(tower="image", against="torch", items=9, mean_cosine=1, worst_cosine=0.9)
+    assert manifest.model_copy(update={"drift": (drift,), "precision": "int8"}).signature() == manifest.signature()
+
+
+def test_a_setting_that_is_left_out_is_no_part_of_the_signature(root: Path) -> None:
+    """So that manifests written before an optional setting existed keep their space."""
+    manifest = registered(root).manifest
+    said = json.loads(manifest.model_dump_json(exclude_none=True))
+    chosen = {key: said[key] for key in ("image", "preprocessing", "files", "dim")} | {"metric": "ip"}
+    canonical = json.dumps(chosen, sort_keys=True, separators=(",", ":"))
+    assert manifest.signature() == hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def test_a_tower_is_no_document(root: Path) -> None:
+    said = registered(root).manifest.model_dump()
+    text = TextTower(file="text.onnx", tokenizer="t.json", input="t", output="y", max_tokens=3)
+    said["files"] |= {"text.onnx": "0" * 64, "t.json": "0" * 64}
+    for documents in (("tower.onnx",), ("t.json",), ("absent.md",)):
+        with pytest.raises(ValidationError):
+            Manifest.model_validate(said | {"text": text, "documents": documents})

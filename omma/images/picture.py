@@ -43,17 +43,31 @@ class Picture:
     height: int
     media_type: str
 
-    def resized(self, box: PixelBox, size: tuple[int, int], filter: Image.Resampling) -> Image.Image:
+    def resized(
+        self,
+        box: PixelBox,
+        size: tuple[int, int],
+        filter: Image.Resampling,
+        part: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
+    ) -> Image.Image:
         """The box, in pixels of width x height, squashed to size, as if it had been cropped first.
 
-        Pillow's own box argument would let pixels beyond the edge seep in.
+        Pillow's own box argument would let pixels beyond the edge seep in. part: only this part of the box, in
+        fractions of it, fills size; what lies around it in the box does seep in, as if it were cut off afterwards.
         """
         across, down = self.pixels.width / self.width, self.pixels.height / self.height
         left, top = box[0] * across, box[1] * down
         right, bottom = min(box[2] * across, self.pixels.width), min(box[3] * down, self.pixels.height)
         x, y = math.floor(left), math.floor(top)
         cut = self.pixels.crop((x, y, math.ceil(right), math.ceil(bottom)))
-        return cut.resize(size, filter, box=(left - x, top - y, right - x, bottom - y))
+        wide, high = right - left, bottom - top
+        inner = (
+            left - x + part[0] * wide,
+            top - y + part[1] * high,
+            left - x + part[2] * wide,
+            top - y + part[3] * high,
+        )
+        return cut.resize(size, filter, box=inner)
 
     def reduced(self, least_side: int) -> Image.Image:
         """All of it at 1/2, 1/4 or 1/8, if that leaves its shorter side at least so long."""

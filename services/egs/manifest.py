@@ -21,7 +21,8 @@ class _Closed(BaseModel):
 class Preprocessing(_Closed):
     """From an upright RGB picture to the model's input, float32 NCHW: (value - mean) / std, value 0 ... 255.
 
-    squash: the whole box to size x size. centre_crop: the middle square of the box.
+    squash: the whole box to size x size. centre_crop: the shorter side of the box to size, then the middle square, as
+    torchvision's Resize and CenterCrop.
     """
 
     size: int = Field(ge=8, le=2048)

@@ -19,6 +19,7 @@ Uint8Rows = npt.NDArray[np.uint8]
 """uint8[n, size, size, 3], channels as the model wants them; a quarter of the float tensor while it waits."""
 
 MAX_BOXES: Final = 64
+_WHOLE: Final = (0.0, 0.0, 1.0, 1.0)
 LEAST_SIDE: Final = 512
 """Pixels: twice a thumbnail's side, and more than twice what a model of 224 sees."""
 
@@ -69,9 +70,11 @@ def boxes_of(item: ImageItem, width: int, height: int) -> list[PixelBox]:
 def rows(picture: Picture, boxes: Sequence[PixelBox], how: Preprocessing) -> Uint8Rows:
     """Each box at the model's size: uint8[boxes, size, size, 3]. Blocks."""
     resample = Image.Resampling[how.resample.upper()]
-    if how.how == "centre_crop":
-        boxes = [_middle_square(box) for box in boxes]
-    made = np.stack([np.asarray(picture.resized(box, (how.size, how.size), resample)) for box in boxes])
+    size = (how.size, how.size)
+    parts = [_WHOLE if how.how == "squash" else middle(box, how.size) for box in boxes]
+    made = np.stack(
+        [np.asarray(picture.resized(box, size, resample, part)) for box, part in zip(boxes, parts, strict=True)]
+    )
     return made if how.channels == "RGB" else made[..., ::-1]
 
 
@@ -84,8 +87,19 @@ def tensor(made: Uint8Rows, how: Preprocessing) -> Float32:
     return planes
 
 
-def _middle_square(box: PixelBox) -> PixelBox:
-    left, top, right, bottom = box
-    side = min(right - left, bottom - top)
-    x, y = left + (right - left - side) // 2, top + (bottom - top - side) // 2
-    return x, y, x + side, y + side
+def middle(box: PixelBox, size: int) -> tuple[float, float, float, float]:
+    """The part of the box that is left when its shorter side is scaled to size and the middle square kept. Pure.
+
+    In fractions of the box. Whole pixels as torchvision's Resize and CenterCrop count them: the longer side is cut
+    down, half a pixel of margin goes to the even side.
+    """
+    width, height = box[2] - box[0], box[3] - box[1]
+    shorter = min(width, height)
+    x1, x2 = _middle(size * width // shorter, size)
+    y1, y2 = _middle(size * height // shorter, size)
+    return x1, y1, x2, y2
+
+
+def _middle(side: int, size: int) -> tuple[float, float]:
+    first = round((side - size) / 2)
+    return first / side, (first + size) / side

@@ -1,5 +1,7 @@
 """From bytes to the tower's input."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from pictures import encoded, oriented, scene
@@ -76,7 +78,32 @@ def test_channels_and_the_middle_square_follow_the_manifest() -> None:
     picture.paste((0, 0, 255), (20, 0, 40, 20))
     how = HALF.model_copy(update={"how": "centre_crop", "channels": "BGR"})
     made = prepare(ImageItem(encoded(picture, "PNG")), LIMITS, how)
-    assert (made.rows[0] == (255, 0, 0)).all(), "the blue middle, blue first"
+    assert (made.rows[0][:, 2:-2] == (255, 0, 0)).all(), "the blue middle, blue first"
+
+
+@pytest.mark.parametrize("size", [(320, 200), (200, 320), (333, 201), (75, 60), (31, 400), (32, 32)])
+@pytest.mark.parametrize("resample", ["bicubic", "bilinear"])
+def test_the_middle_is_cut_as_torchvision_cuts_it(size: tuple[int, int], resample: Any) -> None:
+    """Resize(32) and CenterCrop(32), written out: all of it is scaled, then whole pixels of the longer side are cut."""
+    picture = scene(*size)
+    resized = picture.resize(tuple(32 * side // min(size) for side in size), Image.Resampling[resample.upper()])
+    left, top = (round((side - 32) / 2.0) for side in resized.size)
+    expected = np.asarray(resized.crop((left, top, left + 32, top + 32)), np.int16)
+    how = HALF.model_copy(update={"how": "centre_crop", "resample": resample})
+    made = prepare(ImageItem(encoded(picture, "PNG")), LIMITS, how)
+    assert np.abs(made.rows[0].astype(np.int16) - expected).max() <= 1
+    box = np.array([[10, 20, 10 + size[0], 20 + size[1]]], np.int32)
+    within = Image.new("RGB", (size[0] + 40, size[1] + 40), (255, 0, 255))
+    within.paste(picture, (10, 20))
+    cropped = prepare(ImageItem(encoded(within, "PNG"), boxes=box), LIMITS, how)
+    assert np.array_equal(cropped.rows, made.rows)
+
+
+def test_a_thread_of_a_picture_is_cut_without_scaling_all_of_it() -> None:
+    picture = Image.new("RGB", (40_000, 2), (9, 99, 200))
+    made = prepare(ImageItem(encoded(picture, "PNG")), LIMITS, HALF.model_copy(update={"how": "centre_crop"}))
+    assert made.rows.shape == (1, 32, 32, 3)
+    assert (made.rows[0] == (9, 99, 200)).all()
 
 
 def test_vectors_have_length_one_or_are_a_fault() -> None:

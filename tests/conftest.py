@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
+
+# Without the phase that explains a failure: it traces every line, twenty times slower, before there is one to explain.
+settings.register_profile("omma", phases=set(Phase) - {Phase.explain}, deadline=None)
+settings.load_profile("omma")
 
 ROOT = Path(__file__).parent.parent
 MARKS = ("unit", "contract", "congruence", "integration", "e2e")

@@ -10,6 +10,8 @@ from hypothesis import Phase, settings
 settings.register_profile("omma", phases=set(Phase) - {Phase.explain}, deadline=None)
 settings.load_profile("omma")
 
+pytest_plugins = ["tests.parts.fixtures"]
+
 ROOT = Path(__file__).parent.parent
 MARKS = ("unit", "contract", "congruence", "integration", "e2e")
 

@@ -1,0 +1,20 @@
+"""Asking a part over HTTP."""
+
+import json
+import urllib.request
+from typing import Any
+
+
+def get_ok(url: str) -> bool:
+    """Whether the address answers 200 within two seconds. Raises OSError."""
+    with urllib.request.urlopen(url, timeout=2) as answer:
+        return bool(answer.status == 200)
+
+
+def ask(method: str, url: str, body: Any = None) -> Any:
+    """One JSON request; the decoded answer, None if it is empty. Raises OSError, for error statuses too."""
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, content, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None

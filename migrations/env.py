@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from omma.catalog.schema import metadata
 
 # A migration that has to wait for a lock makes every query behind it wait too.
-_TIMEOUTS = ("SET lock_timeout = '5s'", "SET statement_timeout = '15min'")
+_TIMEOUTS = ("SET LOCAL lock_timeout = '5s'", "SET LOCAL statement_timeout = '15min'")
 
 
 def _migrate(connection: Connection) -> None:

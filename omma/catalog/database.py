@@ -2,10 +2,13 @@
 
 import asyncio
 import functools
+import random
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
+from sqlalchemy import BigInteger, ColumnElement, literal
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -16,11 +19,24 @@ from omma.errors import Overloaded
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_TRIES: Final = 4
+"""Of a transaction that the database undid because it crossed with another one."""
+_PAUSE_SECONDS: Final = 0.02
+
+
+class Crossed(Overloaded):
+    """The database undid the transaction in favour of another one: the same again is safe, and likely to work."""
+
 
 class Database:
-    """read and write: the same engine twice where the database itself orders writers, as PostgreSQL does."""
+    """read and write: one pool with two isolations where the database itself orders writers, as PostgreSQL does.
 
-    def __init__(self, read: AsyncEngine, write: AsyncEngine, dialect: Dialect, clock: Callable[[], float]) -> None:
+    clock: seconds since 1970; None: the process's, and for what several processes compare, the database's.
+    """
+
+    def __init__(
+        self, read: AsyncEngine, write: AsyncEngine, dialect: Dialect, clock: Callable[[], float] | None
+    ) -> None:
         self._read = read
         self._write = write
         self._clock = clock
@@ -28,11 +44,17 @@ class Database:
         self.dialect = dialect
 
     def now_ms(self) -> int:
-        return int(self._clock() * 1000)
+        return int((self._clock or time.time)() * 1000)
+
+    def shared_now_ms(self) -> ColumnElement[int]:
+        """The time that leases are compared by: one clock for every process."""
+        if self._clock is None:
+            return self.dialect.now_ms()
+        return literal(self.now_ms(), BigInteger())
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """One snapshot. Raises Overloaded when every connection is taken for too long."""
+        """One snapshot. Raises Overloaded when every connection is taken for too long, ReplicaDown when none opens."""
         async with self._connection(self._read) as connection:
             yield connection
 
@@ -63,9 +85,13 @@ class Database:
                 yield connection
         except PoolTimeout:
             raise Overloaded("The catalog has no connection left; try again.", retry_after_seconds=1.0) from None
-        except DBAPIError as error:
-            cause = error.orig
-            raise (cause and self.dialect.error(cause)) or error from None
+        except Exception as error:
+            # Connecting and COPY raise what the driver raises, statements what SQLAlchemy wraps around it.
+            cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+            known = self.dialect.error(cause)
+            if known is None:
+                raise
+            raise known from cause
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
@@ -85,10 +111,22 @@ S = TypeVar("S", bound=OnDatabase)
 def uninterrupted(
     call: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Let a call go on when its caller is cancelled: a connection left in the midst of a statement keeps its lock."""
+    """Let a call go on when its caller is cancelled: a connection left in the midst of a statement keeps its lock.
+
+    The call is one transaction: where the database undid it in favour of another one, it is done once more.
+    """
 
     @functools.wraps(call)
     async def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._database.finish(call(self, *args, **kwargs))
+        return await self._database.finish(_repeated(lambda: call(self, *args, **kwargs)))
 
     return run
+
+
+async def _repeated(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    for tried in range(1, _TRIES):
+        try:
+            return await call()
+        except Crossed:
+            await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS * 2**tried))
+    return await call()

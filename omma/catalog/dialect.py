@@ -33,5 +33,8 @@ class Dialect(Protocol):
     def attribute_between(self, attributes: ColumnElement[Any], name: str, bounds: Bounds) -> ColumnElement[bool]:
         """The JSON object's member is a number within the bounds."""
 
+    def now_ms(self) -> ColumnElement[int]:
+        """The database's clock: milliseconds since 1970."""
+
     def error(self, error: BaseException) -> OmmaError | None:
         """The error with a kind that the driver's error stands for."""

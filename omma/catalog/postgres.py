@@ -1,19 +1,60 @@
-"""The catalog's dialect of PostgreSQL."""
+"""The catalog on PostgreSQL: its dialect, and how a pool of connections is opened."""
 
-from collections.abc import Sequence
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, ColumnElement, Double, Table, Text, any_, case, cast, false, func, literal
+import asyncpg
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Double,
+    Table,
+    Text,
+    any_,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from omma.catalog.database import Crossed, Database
 from omma.catalog.dialect import Bounds, Dialect
-from omma.errors import OmmaError, Overloaded, StorageFull
+from omma.catalog.interface import Catalog
+from omma.catalog.migrate import upgrade
+from omma.catalog.postgres_settings import PostgresSettings
+from omma.catalog.sql import SqlCatalog
+from omma.errors import Corrupt, InvalidQuery, OmmaError, Overloaded, ReplicaDown, StorageFull
 from omma.filters import Value
 
 _SCALARS: Final = ("string", "number", "boolean")
+
+# https://www.postgresql.org/docs/15/errcodes-appendix.html
 _DISK_FULL: Final = "53100"
-_LOCK_TIMEOUT: Final = frozenset({"55P03", "57014", "40P01", "53300"})
+_BUSY: Final = frozenset({"55P03", "57014", "53200", "53300", "53400"})
+_CROSSED: Final = frozenset({"40001", "40P01"})
+_DAMAGED: Final = frozenset({"XX001", "XX002"})
+_GONE: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25006", "25P03"})
+_GONE_CLASSES: Final = ("08", "28", "3D")
+"""No connection, none allowed, no such database: what a server that is restarted or restored says for a while."""
+
+_NO_TEXT: Final = frozenset({"22021", "22P05"})
+
+_MIGRATION: Final = 0x6F6D6D61
+"""The advisory lock of whoever migrates: "omma" in ASCII."""
+_MIGRATION_WAIT: Final = "5s"
+_PAUSE_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 5.0
+
+logger = logging.getLogger(__name__)
 
 
 class PostgresDialect(Dialect):
@@ -39,10 +80,88 @@ class PostgresDialect(Dialect):
         member = cast(attributes, JSONB)[name]
         return case((func.jsonb_typeof(member) == "number", bounds(cast(member.astext, Double))), else_=false())
 
+    def now_ms(self) -> ColumnElement[int]:
+        return func.floor(func.extract("epoch", func.clock_timestamp()) * 1000).cast(BigInteger)
+
     def error(self, error: BaseException) -> OmmaError | None:
-        state = getattr(error, "sqlstate", None)
+        """error: the driver's, or what SQLAlchemy made of it with the driver's as its cause."""
+        driver = (
+            error.__cause__ if isinstance(error.__cause__, asyncpg.PostgresError | asyncpg.InterfaceError) else error
+        )
+        state = getattr(driver, "sqlstate", None) or ""
+        if isinstance(driver, asyncpg.exceptions.OutdatedSchemaCacheError | asyncpg.InvalidCachedStatementError):
+            return Crossed("The catalog was migrated meanwhile. Nothing was written; try again.")
+        if state in _NO_TEXT or (isinstance(driver, asyncpg.InterfaceError) and isinstance(driver, ValueError)):
+            return InvalidQuery("PostgreSQL cannot keep this value: a text with a NUL, half a character, or too large.")
+        if isinstance(driver, OSError | TimeoutError | asyncpg.InterfaceError):
+            return _gone(driver)
+        if state in _CROSSED:
+            return Crossed("The catalog is busy. Nothing was written; try again.", retry_after_seconds=1.0)
+        if state in _BUSY:
+            return Overloaded("The catalog is busy. Nothing was written; try again.", retry_after_seconds=1.0)
         if state == _DISK_FULL:
             return StorageFull("The catalog cannot grow: its disk is full. Nothing was written.")
-        if state in _LOCK_TIMEOUT:
-            return Overloaded("The catalog is busy. Nothing was written; try again.", retry_after_seconds=1.0)
+        if state in _DAMAGED:
+            return Corrupt(f"The catalog is damaged: {driver}. Restore it from a backup.")
+        if state in _GONE or state[:2] in _GONE_CLASSES:
+            return _gone(driver)
         return None
+
+
+async def open_postgres_catalog(settings: PostgresSettings, *, clock: Callable[[], float] | None = None) -> Catalog:
+    """Open the catalog, making it or bringing it to this version's schema; several processes may do so at once.
+
+    clock: seconds since 1970; None: the process's, and the server's for leases.
+    Raises ReplicaDown when the server does not answer within `start_seconds`, Overloaded, StorageFull.
+    """
+    await _migrated(settings)
+    pool = _engine(settings, settings.server_settings(), settings.statement_timeout_seconds)
+    reading = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return SqlCatalog(Database(reading, pool, PostgresDialect(), clock))
+
+
+async def _migrated(settings: PostgresSettings) -> None:
+    # A migration may take long: alone on a connection of its own, without the bounds of a call.
+    engine = _engine(settings, {"application_name": f"{settings.application_name}-migration"[:63]}, None)
+    database = Database(engine, engine, PostgresDialect(), None)
+    deadline = asyncio.get_running_loop().time() + settings.start_seconds
+    try:
+        while True:
+            try:
+                async with database.writing() as connection:
+                    await connection.execute(select(func.set_config("lock_timeout", _MIGRATION_WAIT, True)))
+                    await connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION)))
+                    await connection.run_sync(upgrade)
+                return
+            except (ReplicaDown, Overloaded) as error:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                logger.warning("the catalog is not there yet", extra={"reason": error.detail})
+                await asyncio.sleep(random.uniform(0.1, _PAUSE_SECONDS))
+    finally:
+        await database.close()
+
+
+def _engine(settings: PostgresSettings, server_settings: dict[str, Any], timeout_seconds: float | None) -> AsyncEngine:
+    """timeout_seconds: of a statement. The server ends it then; one that is gone cannot, so this side does later."""
+    return create_async_engine(
+        settings.address(),
+        connect_args={
+            "server_settings": server_settings,
+            "timeout": settings.connect_timeout_seconds,
+            "command_timeout": timeout_seconds and timeout_seconds + _GRACE_SECONDS,
+            "ssl": settings.ssl(),
+        },
+        pool_size=settings.connections,
+        max_overflow=0,
+        pool_timeout=settings.connection_wait_seconds,
+        pool_recycle=round(settings.connection_life_seconds),
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+    )
+
+
+def _gone(error: BaseException) -> ReplicaDown:
+    return ReplicaDown(
+        f"The catalog does not answer ({type(error).__name__}: {error}); try again.", retry_after_seconds=1.0
+    )

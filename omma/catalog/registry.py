@@ -52,7 +52,7 @@ class Registry:
             "codebook": index.codebook,
         }
         async with self._database.writing() as connection:
-            if not await _spaces(connection, index.space):
+            if index.space not in await _held_spaces(connection):
                 raise WrongState(f"Space {index.space!r} is not registered.", field="space")
             if not await _indexes(connection, index.id):
                 if index.state is IndexState.LIVE:
@@ -71,6 +71,7 @@ class Registry:
     @uninterrupted
     async def set_index_state(self, index_id: str, state: IndexState) -> None:
         async with self._database.writing() as connection:
+            await _held_spaces(connection)
             if not await _indexes(connection, index_id):
                 raise _absent(index_id)
             if state is IndexState.LIVE:
@@ -88,16 +89,17 @@ class Registry:
 
     @uninterrupted
     async def acquire_lease(self, name: str, holder: str, ttl_seconds: float) -> bool:
-        now_ms = self._database.now_ms()
-        insert = self._database.dialect.insert(leases)
+        now_ms = self._database.shared_now_ms()
+        insert = self._database.dialect.insert(leases).values(
+            name=name, holder=holder, expires_at=now_ms + int(ttl_seconds * 1000)
+        )
         take = insert.on_conflict_do_update(
             index_elements=["name"],
             set_={"holder": insert.excluded.holder, "expires_at": insert.excluded.expires_at},
             where=or_(leases.c.holder == holder, leases.c.expires_at <= now_ms),
         ).returning(leases.c.holder)
-        values = {"name": name, "holder": holder, "expires_at": now_ms + int(ttl_seconds * 1000)}
         async with self._database.writing() as connection:
-            return (await connection.execute(take, values)).first() is not None
+            return (await connection.execute(take)).first() is not None
 
     @uninterrupted
     async def release_lease(self, name: str, holder: str) -> None:
@@ -129,6 +131,12 @@ async def _indexes(connection: AsyncConnection, index_id: str | None = None) -> 
         )
         for row in found
     ]
+
+
+async def _held_spaces(connection: AsyncConnection) -> set[str]:
+    """Ids of all spaces, locked until the transaction ends: whoever changes which index is live waits in line here."""
+    query = select(spaces.c.id).order_by(spaces.c.id).with_for_update()
+    return set((await connection.execute(query)).scalars())
 
 
 async def _retire_live(connection: AsyncConnection) -> None:

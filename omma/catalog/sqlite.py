@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, ColumnElement, Connection, Table, and_, event, func, literal, or_, select
+from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Table, and_, cast, event, func, literal, or_, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -53,6 +53,10 @@ class SqliteDialect(Dialect):
         member = func.json_each(attributes).table_valued("key", "value", "type", name="member")
         within = and_(member.c.key == name, member.c.type.in_(_NUMBERS), bounds(member.c.value))
         return select(literal(1)).select_from(member).where(within).exists()
+
+    def now_ms(self) -> ColumnElement[int]:
+        # julianday() counts from noon, 24 November 4714 BC: https://sqlite.org/lang_datefunc.html
+        return cast((func.julianday("now") - 2440587.5) * 86_400_000, BigInteger)
 
     def error(self, error: BaseException) -> OmmaError | None:
         return storage_error(error, "The catalog")

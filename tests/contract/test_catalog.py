@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from omma.catalog.interface import (
     ApiKey,
@@ -19,6 +20,8 @@ from omma.catalog.interface import (
     Role,
     Upserted,
 )
+from omma.catalog.postgres import open_postgres_catalog
+from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import Absent, InvalidQuery, WrongSpace, WrongState
 from omma.filters import parse_filter
@@ -26,6 +29,7 @@ from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.index import Index, IndexId, IndexState
 from omma.records import EventKind
 from omma.space import Space, SpaceId
+from tests.databases import fresh_database
 
 ANN, BOB = Tenant("ann"), Tenant("bob")
 SPACE = Space(SpaceId("mini-1-abcdef01"), "mini", "f" * 64, 256)
@@ -63,12 +67,19 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 async def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
-    path = tmp_path / "catalog.db"
-    backend = {"sqlite": lambda: Backend(lambda: open_sqlite_catalog(path, clock=clock))}[request.param]()
-    yield backend
-    await backend.close()
+    if request.param == "sqlite":
+        path = tmp_path / "catalog.db"
+        backend = Backend(lambda: open_sqlite_catalog(path, clock=clock))
+        yield backend
+        await backend.close()
+    else:
+        async with fresh_database(request.getfixturevalue("postgres")) as url:
+            settings = PostgresSettings(url=SecretStr(url), connections=4)
+            backend = Backend(lambda: open_postgres_catalog(settings, clock=clock))
+            yield backend
+            await backend.close()
 
 
 @pytest.fixture

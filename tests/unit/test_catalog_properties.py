@@ -185,11 +185,12 @@ class Histories(RuleBasedStateMachine):
         for key, answer in dict(zip(keys, self._runner.run(self.catalog.upsert(ANN, new)), strict=True)).items():
             known = self.known.setdefault(answer.id, Known(key, content, owner, version=0))
             assert known.key == key
+            said = owner or known.owner  # left empty it stays as it was
             if known.version == 0 or known.deleted or known.content != content:
                 self._changed(known, EventKind.UPSERT)
-            elif known.owner != owner:
+            elif known.owner != said:
                 self._changed(known, EventKind.ATTRIBUTES)
-            known.content, known.owner, known.deleted = content, owner, False
+            known.content, known.owner, known.deleted = content, said, False
             assert answer.version == known.version
 
     @rule(place=st.integers(0, 2), owner=st.sampled_from(["", "x", "y"]))

@@ -26,6 +26,19 @@ SEARCH_COVERAGE = Histogram(
     "omma_search_coverage_ratio", "Share of live vectors answered for.", buckets=(0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 )
 SHARD_CALLS = Counter("omma_shard_calls_total", "Calls to replicas: first, failover or hedge.", ("attempt", "outcome"))
+REPLICA_EJECTIONS = Counter(
+    "omma_replica_ejections_total", "Replicas not asked for a while: failures, failed_share or slow.", ("reason",)
+)
+REPLICAS_PASSED_OVER = Gauge(
+    "omma_replicas_passed_over", "Replicas that others stand in for: ejected or stale.", ("index", "shard", "why")
+)
+HEDGE_BUDGET = Gauge("omma_hedge_budget_calls", "Hedges that may come at once.")
+SEARCHES_IN_FLIGHT = Gauge("omma_searches_in_flight", "Searches under way.")
+SEARCHES_WAITING = Gauge("omma_searches_waiting", "Searches that wait for their turn.")
+BODY_BYTES_IN_FLIGHT = Gauge("omma_body_bytes_in_flight", "Bytes of request bodies held.")
+REQUESTS_SHED = Counter(
+    "omma_requests_shed_total", "Requests refused with 429: queue_full, waited or body_bytes.", ("reason",)
+)
 INTERACTIONS = Counter("omma_interactions_total", "Impressions and clicks: sent or dropped.", ("type", "outcome"))
 
 # EGS
@@ -52,6 +65,15 @@ SHARD_MAINTENANCE_SECONDS = Histogram(
 )
 SHARD_CORRUPT_FILES = Counter(
     "omma_shard_corrupt_files_total", "Files whose checksum did not fit, rebuilt from the log."
+)
+SHARD_STALE = Gauge(
+    "omma_shard_stale", "1 while the replica is behind its bound, or hears nothing.", ("index", "shard")
+)
+SHARD_MAINTENANCE_FAILURES = Counter(
+    "omma_shard_maintenance_failures_total", "Tries that failed: disk_full, lease_lost, other.", ("reason",)
+)
+SHARD_SNAPSHOTS_REFUSED = Counter(
+    "omma_shard_snapshots_refused_total", "Snapshots that a restore could not use and passed over."
 )
 
 # Re-ranker

@@ -39,6 +39,12 @@ class Codebooks:
         await run_in(self._executor, _keep, copy, content)
         return codebook
 
+    async def ensure(self, codebook: Codebook) -> None:
+        """Publish it again when object storage has lost it: whoever has a copy can help those who come after."""
+        if await self._blobs.size(codebook_key(codebook.id)) is None:
+            logger.warning("Codebook %s was gone from object storage and is published again", codebook.id)
+            await self._blobs.put(codebook_key(codebook.id), codebook.to_bytes())
+
     async def publish(self, content: bytes) -> Codebook:
         """Durable when it returns. The same bytes again change nothing. Raises Corrupt for what is no codebook."""
         codebook = await run_in(self._executor, Codebook.from_bytes, content)

@@ -29,10 +29,19 @@ logger = logging.getLogger(__name__)
 
 
 class ServedShardSettings(ShardSettings):
-    """index: empty for the live one. number: which of the index's shards, from 0."""
+    """What one process is told beside what every shard is."""
 
-    index: str = Field("", max_length=200)
-    number: int = Field(0, ge=0, le=65_535)
+    index: str = Field("", max_length=200, description="Empty for the live one.")
+    number: int = Field(0, ge=0, le=65_535, description="Which of the index's shards, from 0.")
+    replica: int | None = Field(
+        None, ge=0, le=65_535, description="Which replica of it; unless told, the number at the end of the host's name."
+    )
+    snapshot_seconds: float = Field(
+        300.0,
+        ge=0,
+        le=604_800,
+        description="Between two snapshots to object storage; 0: none, for a folder that lasts.",
+    )
 
 
 class ShardProcess(ProcessSettings):
@@ -56,7 +65,7 @@ async def main() -> None:
         index, space = await find_served(catalog, settings.shard.index)
         number = settings.shard.number
         shard = Shard(
-            folder=settings.data_dir / "shards" / index.id / str(number),
+            folder=settings.data_dir / "shards" / index.id / str(number) / f"replica-{replica_of(settings.shard)}",
             space=space,
             index=index,
             shard=number,
@@ -74,6 +83,14 @@ async def main() -> None:
         port = await server.start(settings.grpc_address)
         logger.info("the shard serves", extra={"address": settings.bind, "port": port, "index": index.id})
         await _serve(shard, server, settings.drain_seconds)
+
+
+def replica_of(settings: ServedShardSettings, hostname: str = "") -> int:
+    """The replica's number: told, or that of a StatefulSet's pod (`omma-shard-2-1` is 1), or 0."""
+    if settings.replica is not None:
+        return settings.replica
+    ordinal = (hostname or socket.gethostname()).rpartition("-")[2]
+    return int(ordinal) if ordinal.isdecimal() else 0
 
 
 async def find_served(catalog: Catalog, index: str) -> tuple[Index, Space]:

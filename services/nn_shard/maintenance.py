@@ -1,75 +1,76 @@
 """Background work on the engine's files: sealing, merging, checkpoints and snapshots, on one niced thread."""
 
 import asyncio
+import errno
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from typing import Final
 
-from omma.catalog.interface import Catalog
-from omma.errors import OmmaError
+from omma.errors import OmmaError, StorageFull
 from omma.telemetry.context import run_in
-from omma.telemetry.metrics import SHARD_MAINTENANCE_SECONDS
+from omma.telemetry.metrics import SHARD_MAINTENANCE_FAILURES, SHARD_MAINTENANCE_SECONDS
 from services.nn_shard.checkpoint import Stamp
-from services.nn_shard.engine import Checkpoint, Engine
+from services.nn_shard.codebooks import Codebooks
+from services.nn_shard.engine import Abandoned, Checkpoint, Engine, Task
 from services.nn_shard.engine.engine import Cut
+from services.nn_shard.lease import Lease, LeaseLost
 from services.nn_shard.replica import Replica
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.snapshot import Snapshots
+
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+"""Between two tries at what fails, a full disk above all: each try at sealing writes until there is no room again."""
 
 logger = logging.getLogger(__name__)
 
 
 class Maintenance:
-    """Never stops searches or applying. A full disk is said in the log and tried again."""
+    """Never stops searches. Applying goes on until the head is at its bound; then it waits for room on the disk."""
 
     def __init__(
         self,
         replica: Replica,
         snapshots: Snapshots,
-        catalog: Catalog,
+        codebooks: Codebooks,
+        *,
+        lease: Lease,
         executor: Executor,
         settings: ShardSettings,
-        *,
-        lease: str,
-        holder: str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """executor: one thread. lease: its name in the catalog; of the replicas of a shard, one writes snapshots."""
+        """executor: one thread. lease: of a shard's snapshots; of its replicas the holder writes them."""
         self._replica = replica
         self._snapshots = snapshots
-        self._catalog = catalog
+        self._codebooks = codebooks
+        self._lease = lease
         self._executor = executor
         self._settings = settings
-        self._lease = lease
-        self._holder = holder
         self._now = now
+        self._checkpoint_at = now() + settings.checkpoint_seconds
+        self._snapshot_at = now() + settings.snapshot_seconds
+        self._task: Task | None = None
         self._stopping = False
+        self._worked = False
         self._checkpointed: dict[int, int] | None = None
         self._files = asyncio.Lock()
 
     async def run(self) -> None:
-        """Until cancelled."""
-        checkpoint_at = self._now() + self._settings.checkpoint_seconds
-        snapshot_at = self._now() + self._settings.snapshot_seconds
+        """Until cancelled. What fails is said, counted and tried again, ever more slowly; the rest goes on."""
+        pause_seconds = self._settings.maintenance_seconds
         while True:
-            await asyncio.sleep(self._settings.maintenance_seconds)
-            try:
-                worked = await self.work_off()
-                if self._settings.snapshot_seconds and self._now() >= snapshot_at:
-                    snapshot_at = self._now() + self._settings.snapshot_seconds
-                    await self.snapshot()
-                elif self._now() >= checkpoint_at and (worked or self._is_ahead()):
-                    checkpoint_at = self._now() + self._settings.checkpoint_seconds
-                    await self.checkpoint()
-            except (OmmaError, OSError) as error:
-                logger.error("Maintenance of %s failed and is tried again: %s", self._replica.index, error)
-            finally:
-                self._replica.maintained()
+            await asyncio.sleep(pause_seconds)
+            fine = [
+                await self._tried(one) for one in (self.work_off, self._checkpoint_when_due, self._snapshot_when_due)
+            ]
+            longest = max(_LONGEST_PAUSE_SECONDS, self._settings.maintenance_seconds)
+            pause_seconds = self._settings.maintenance_seconds if all(fine) else min(2 * pause_seconds, longest)
+            self._replica.maintained()
 
     async def work_off(self) -> bool:
         """Do what the engine plans until it plans nothing; True when there was something."""
-        return await run_in(self._executor, self._work_off)
+        return await run_in(self._executor, self._work_off, asyncio.get_running_loop())
 
     async def checkpoint(self) -> None:
         """Make what is applied now durable, so that a restart replays only what comes after."""
@@ -77,28 +78,64 @@ class Maintenance:
             await self._checkpoint()
 
     async def snapshot(self) -> bool:
-        """Checkpoint, and upload it; False when another replica of the shard is doing so. Raises StorageFull."""
-        ttl_seconds = max(60.0, self._settings.snapshot_seconds)
-        if not await self._catalog.acquire_lease(self._lease, self._holder, ttl_seconds):
+        """Checkpoint, and upload it; False when that is another replica's to do. Raises LeaseLost, StorageFull.
+
+        The lease is kept until this replica stops, dies or falls behind: only snapshots of one replica share files. One
+        that is behind writes none, since its snapshot would push better ones out.
+        """
+        if not self._replica.ready or self._replica.stale:
+            await self._lease.release_if_held()
             return False
-        try:
-            async with self._files:  # the next checkpoint may remove files that are being uploaded
-                checkpoint = await self._checkpoint()
-                if checkpoint is not None:
-                    with SHARD_MAINTENANCE_SECONDS.labels("snapshot").time():
-                        await self._snapshots.write(checkpoint, self._replica.folder)
-        finally:
-            await self._catalog.release_lease(self._lease, self._holder)
-        return checkpoint is not None
+        if not await self._lease.acquire():
+            return False
+        return await self._lease.run(self._snapshot())
 
     async def stop(self) -> None:
-        """After `run` has ended: let the task under way end, begin no other, and write the last checkpoint."""
+        """After `run` has ended: drop the merge under way, let a sealing end, and write the last checkpoint."""
         self._stopping = True
-        if self._replica.engine is not None and self._is_ahead():
+        task = self._task
+        if task is not None and not task.urgent:
+            task.abandon()
+        try:
+            if self._replica.engine is not None and self._is_ahead():
+                await self.checkpoint()
+        finally:
+            await self._lease.release_if_held()
+
+    async def _tried(self, part: Callable[[], Awaitable[object]]) -> bool:
+        try:
+            await part()
+        except (OmmaError, OSError, LeaseLost) as error:
+            SHARD_MAINTENANCE_FAILURES.labels(_reason(error)).inc()
+            logger.error("Maintenance of %s failed and is tried again: %s", self._replica.index, error)
+            return False
+        return True
+
+    async def _checkpoint_when_due(self) -> None:
+        if self._now() >= self._checkpoint_at and (self._worked or self._is_ahead()):
             await self.checkpoint()
+            self._worked = False
+            self._checkpoint_at = self._now() + self._settings.checkpoint_seconds
+
+    async def _snapshot_when_due(self) -> None:
+        if self._settings.snapshot_seconds and self._now() >= self._snapshot_at:
+            await self.snapshot()
+            self._snapshot_at = self._now() + self._settings.snapshot_seconds
 
     def _is_ahead(self) -> bool:
         return self._checkpointed != self._replica.next_offsets
+
+    async def _snapshot(self) -> bool:
+        async with self._files:  # the next checkpoint may remove files that are being uploaded
+            checkpoint = await self._checkpoint()
+            if checkpoint is None:
+                return False
+            with SHARD_MAINTENANCE_SECONDS.labels("snapshot").time():
+                codebook = self._replica.loaded().codebook
+                if codebook is not None:
+                    await self._codebooks.ensure(codebook)
+                await self._snapshots.write(checkpoint, self._replica.folder, self._lease.require)
+        return True
 
     async def _checkpoint(self) -> Checkpoint | None:
         engine, cut, stamp = await self._replica.cut()
@@ -113,12 +150,26 @@ class Maintenance:
         with SHARD_MAINTENANCE_SECONDS.labels("checkpoint").time():
             return engine.checkpoint(cut, stamp.to_json())
 
-    def _work_off(self) -> bool:
+    def _work_off(self, loop: asyncio.AbstractEventLoop) -> bool:
         engine = self._replica.engine
         worked = False
         while engine is not None and not self._stopping and (task := engine.plan()) is not None:
-            with SHARD_MAINTENANCE_SECONDS.labels("task").time():
-                task.run()
+            self._task = task
+            try:
+                with SHARD_MAINTENANCE_SECONDS.labels("task").time():
+                    task.run()
+            except Abandoned:
+                break
+            finally:
+                self._task = None
             engine.install(task)
-            worked = True
+            worked = self._worked = True
+            # Not only when all is done: applying may wait for this sealing, and a long merge follow it.
+            loop.call_soon_threadsafe(self._replica.maintained)
         return worked
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, StorageFull) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+        return "disk_full"
+    return "lease_lost" if isinstance(error, LeaseLost) else "other"

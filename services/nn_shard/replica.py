@@ -1,8 +1,10 @@
 """One replica of one shard: it follows its buckets of the log into an engine, and owes its state to nothing else."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -11,13 +13,14 @@ from google.protobuf.message import DecodeError
 from omma.errors import InvalidQuery, OmmaError, ReplicaDown
 from omma.identity import Tenant
 from omma.index import IndexId
-from omma.log.interface import Log, LogRecord, OffsetOutOfRange, TopicPartition, TopicSpec
+from omma.log.interface import Consumer, Log, LogRecord, OffsetOutOfRange, TopicPartition, TopicSpec
 from omma.records import VectorRecord
 from omma.space import Space
 from omma.telemetry.context import run_in
 from services.nn_shard.checkpoint import Source, Stamp
 from services.nn_shard.engine import Codebook, Engine
 from services.nn_shard.engine.engine import Cut
+from services.nn_shard.freshness import Freshness
 from services.nn_shard.opening import Opened, Opening
 from services.nn_shard.receipts import ReceiptGate
 from services.nn_shard.settings import ShardSettings
@@ -43,11 +46,13 @@ class Replica:
         settings: ShardSettings,
         writer: Executor,
         maintenance: Executor,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.space = space
         self.index = index
         self.receipts = ReceiptGate(self._version_of, self._owns)
-        self.stale = False
+        self._now = now
+        self._freshness = Freshness(settings.stale_seconds, now)
         self._folder = folder
         self._log = log
         self._settings = settings
@@ -79,8 +84,21 @@ class Replica:
 
     @property
     def ready(self) -> bool:
-        """Loaded, stamped, and caught up with where the log ended when following began."""
+        """Loaded, stamped, and caught up with where the log ended when following began.
+
+        It stays so while the replica falls behind: every replica does when the log is gone, and searches go on.
+        """
         return self._ready
+
+    @property
+    def stale(self) -> bool:
+        """Not known to hold what the log had stale_seconds ago: it answers, and its answers say so."""
+        return self._ready and self._freshness.stale
+
+    @property
+    def age_seconds(self) -> float:
+        """How old the newest moment is up to which everything is known to be applied."""
+        return self._freshness.age_seconds
 
     @property
     def next_offsets(self) -> Mapping[int, int]:
@@ -115,16 +133,19 @@ class Replica:
             except OffsetOutOfRange as error:
                 logger.warning("Replaying %s from its beginning: %s", self.space.vectors_topic, error)
                 await self._start_over()
-            except OmmaError as error:
-                logger.warning("The log cannot be read, trying again: %s", error.detail)
+            except (OmmaError, OSError) as error:
+                logger.warning("The log of %s cannot be read, trying again: %r", self.index, error)
                 await asyncio.sleep(self._settings.log_retry_seconds)
 
     async def lag(self) -> int:
-        """Records that the log has and this replica has not applied; also sets `stale`."""
-        end = await self._log.end_offsets(self.space.vectors_topic)
-        lag = sum(max(0, end.get(bucket, 0) - offset) for bucket, offset in self._next_offsets.items())
-        self.stale = lag > self._settings.stale_lag_records
-        return lag
+        """Records that the log has and this replica has not applied: also what `stale` is told by.
+
+        On Kafka up to two more a partition than there are, since a transaction's marker has an offset too. Raises
+        OmmaError, or TimeoutError after log_timeout_seconds.
+        """
+        end = await self._look_at_end()
+        self._freshness.applied(self._next_offsets)
+        return sum(max(0, end.get(bucket, 0) - offset) for bucket, offset in self._next_offsets.items())
 
     async def cut(self) -> tuple[Engine, Cut, Stamp]:
         """The engine's state and the offsets that it stands for, of one moment. Only after `load`."""
@@ -139,14 +160,16 @@ class Replica:
         self._maintained.set()
 
     async def _follow(self) -> None:
-        topic = self.space.vectors_topic
-        target = await self._log.end_offsets(topic)
+        settings, topic = self._settings, self.space.vectors_topic
+        await self._look_at_end()
         consumer = await self._log.assign({TopicPartition(topic, b): o for b, o in self._next_offsets.items()})
         try:
             while True:
-                if not self._ready and all(o >= target.get(b, 0) for b, o in self._next_offsets.items()):
+                if self._freshness.applied(self._next_offsets) and not self._ready:
                     await self._set_ready(True)
-                records = await consumer.poll(self._settings.poll_records, self._settings.poll_seconds)
+                # A poll that outlives its own bound hangs: another consumer is made then.
+                async with asyncio.timeout(settings.poll_seconds + settings.log_timeout_seconds):
+                    records = await consumer.poll(settings.poll_records, settings.poll_seconds)
                 # Not the last record's offset: what compaction left out behind it is read as well.
                 positions = {at.partition: consumer.position(at) for at in consumer.assignment()}
                 if records or positions != self._next_offsets:
@@ -154,11 +177,24 @@ class Replica:
                     self.receipts.applied()
                     await self._let_sealing_catch_up()
         finally:
-            await consumer.close()
+            await self._close(consumer)
+
+    async def _close(self, consumer: Consumer) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.log_timeout_seconds):
+                await consumer.close()
+
+    async def _look_at_end(self) -> Mapping[int, int]:
+        asked_at = self._now()
+        async with asyncio.timeout(self._settings.log_timeout_seconds):
+            end = await self._log.end_offsets(self.space.vectors_topic)
+        self._freshness.log_ended_at(end, asked_at)
+        return end
 
     async def _let_sealing_catch_up(self) -> None:
+        """The head's bound: while the disk is too slow, or full, nothing more is read."""
         settings = self._settings
-        if self.loaded().counts().head_rows > settings.max_head_segments * settings.engine.seal_rows:
+        while self.loaded().counts().head_rows > settings.max_head_segments * settings.engine.seal_rows:
             self._maintained.clear()
             await self._maintained.wait()
 
@@ -167,6 +203,7 @@ class Replica:
         opening = await self._opening(self.loaded().codebook)
         opened = await run_in(self._maintenance, opening.open_empty)
         await run_in(self._writer, self._replace, opened)
+        self._freshness.start_over()  # and not before: what was covered was so by the engine that is gone
 
     async def _opening(self, codebook: Codebook | None) -> Opening:
         topic = self.space.vectors_topic

@@ -21,8 +21,9 @@ class ShardSettings(Section):
     poll_records: int = Field(2_000, ge=1, le=100_000, description="Records applied at once.")
     poll_seconds: float = Field(1.0, gt=0, le=60, description="Longest wait of one poll of the log.")
     log_retry_seconds: float = Field(1.0, ge=0, le=60, description="Pause after the log could not be read.")
-    stale_lag_records: int = Field(
-        10_000, ge=1, le=1_000_000_000, description="Records behind at which answers say stale_replica."
+    log_timeout_seconds: float = Field(10.0, gt=0, le=600, description="Then a call to the log counts as failed.")
+    stale_seconds: float = Field(
+        30.0, gt=0, le=86_400, description="Behind the log, or without word from it, when answers say stale_replica."
     )
     lag_check_seconds: float = Field(5.0, gt=0, le=600, description="Between two looks at the log's end.")
     max_head_segments: float = Field(

@@ -3,29 +3,36 @@
 import asyncio
 import logging
 import os
+import secrets
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import faiss
 
 from omma.blobs.interface import Blobs
 from omma.catalog.interface import Catalog
-from omma.errors import OmmaError
+from omma.errors import Absent, Corrupt, Kind, OmmaError
 from omma.index import Index
 from omma.log.interface import Log
 from omma.space import Space
 from omma.telemetry import metrics
 from services.nn_shard.codebooks import Codebooks
+from services.nn_shard.engine import Codebook
+from services.nn_shard.lease import Lease
 from services.nn_shard.local import LocalShard
 from services.nn_shard.maintenance import Maintenance
 from services.nn_shard.replica import Replica
+from services.nn_shard.sampling import LogSample
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.snapshot import Snapshots
 from services.nn_shard.trainer import Trainer, find_index
 
-_NICE = 10
+_NICE: Final = 10
+_PASSING: Final = frozenset({Kind.OVERLOADED, Kind.REPLICA_DOWN, Kind.STORAGE_FULL, Kind.OUT_OF_TIME})
+"""Kinds of errors that may be gone at the next try."""
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +63,9 @@ class Shard:
         self._writer = ThreadPoolExecutor(1, "shard-apply", _one_faiss_thread)
         self._maintainer = ThreadPoolExecutor(1, "shard-maintain", _in_the_background)
         place = f"{index.id}/{shard}-of-{index.shards}"
-        holder = f"{holder}/{place}"  # shards of one process are as much rivals for a lease as those of two
+        holder = (
+            f"{holder}/{secrets.token_hex(4)}"  # those of one process are as much rivals for a lease as those of two
+        )
         self._codebooks = Codebooks(blobs, folder / "codebooks", self._maintainer)
         self._snapshots = Snapshots(blobs, f"snapshots/{place}", self._maintainer, keep=settings.keep_snapshots)
         self.replica = Replica(
@@ -79,23 +88,29 @@ class Shard:
         self.maintenance = Maintenance(
             self.replica,
             self._snapshots,
-            catalog,
-            self._maintainer,
-            settings,
-            lease=f"snapshot:{place}",
-            holder=holder,
+            self._codebooks,
+            # Renewed at each snapshot, so that the same replica writes the next one.
+            lease=Lease(catalog, f"snapshot:{place}", holder, 60 + 2 * settings.snapshot_seconds),
+            executor=self._maintainer,
+            settings=settings,
         )
         self.trainer = Trainer(
-            self.replica, catalog, self._codebooks, self._maintainer, settings, shards=index.shards, holder=holder
+            self.replica,
+            catalog,
+            self._codebooks,
+            lease=Lease(catalog, f"codebook:{index.id}", holder, settings.training_lease_seconds),
+            executor=self._maintainer,
+            settings=settings,
+            others=LogSample(log, space, shard, index.shards),
         )
 
     async def run(self) -> None:
         """Load, follow the log and maintain until cancelled; then write a checkpoint and release everything.
 
-        Raises Absent when the catalog has no such index, Corrupt when its codebook cannot be had.
+        What cannot be reached is waited for. Raises Absent when the catalog has no such index.
         """
         try:
-            await self._load()
+            await self._load_when_possible()
             async with asyncio.TaskGroup() as group:
                 for part in (self.replica.follow, self.maintenance.run, self.trainer.run, self._observe):
                     group.create_task(part(), name=f"{self._index.id}: {part.__qualname__}")
@@ -113,10 +128,27 @@ class Shard:
         engine = self.replica.loaded()
         return engine.codebook is not None or not self.trainer.is_due(engine)
 
+    async def _load_when_possible(self) -> None:
+        while True:
+            try:
+                return await self._load()
+            except (OmmaError, OSError) as error:
+                if isinstance(error, OmmaError) and error.kind not in _PASSING:
+                    raise
+                logger.warning("%s cannot be loaded yet, trying again: %s", self._index.id, error)
+            await asyncio.sleep(self._settings.log_retry_seconds)
+
     async def _load(self) -> None:
         index = await find_index(self._catalog, self._index.id)
-        codebook = None if index.codebook is None else await self._codebooks.load(index.codebook)
+        codebook = None if index.codebook is None else await self._codebook(index.codebook)
         await self.replica.load(self._shard, self._index.shards, codebook, self._snapshots)
+
+    async def _codebook(self, sha256: str) -> Codebook | None:
+        try:
+            return await self._codebooks.load(sha256)
+        except (Absent, Corrupt) as error:
+            logger.error("Without codebook %s this shard searches exactly, and slowly: %s", sha256, error.detail)
+            return None
 
     async def _stop(self) -> None:
         try:
@@ -133,10 +165,11 @@ class Shard:
         while True:
             try:
                 self._lag = await self.replica.lag()
-            except OmmaError as error:
-                logger.warning("The log's end is not known: %s", error.detail)
+            except (OmmaError, OSError) as error:
+                logger.warning("The log's end is not known: %r", error)
             counts = self.replica.loaded().counts()
             metrics.SHARD_LAG_RECORDS.labels(*labels).set(self._lag)
+            metrics.SHARD_STALE.labels(*labels).set(self.replica.stale)
             metrics.SHARD_LIVE_VECTORS.labels(*labels).set(counts.live)
             metrics.SHARD_DEAD_ROWS.labels(*labels).set(counts.dead_rows)
             metrics.SHARD_HEAD_ROWS.labels(*labels).set(counts.head_rows)

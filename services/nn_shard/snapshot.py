@@ -2,8 +2,11 @@
 
 <prefix>/files/<sha256>                   segment files, shared by the snapshots that name them
 <prefix>/manifests/<number>-<sha256>.json  a checkpoint as the engine wrote it; the highest number is the newest
+<prefix>/damaged/<sha256>                 empty: a restore found this file damaged, the next snapshot uploads it again
 """
 
+import asyncio
+import contextlib
 import hashlib
 import logging
 import re
@@ -14,18 +17,20 @@ from pathlib import Path
 from typing import Final
 
 from omma.blobs.interface import Blobs
-from omma.errors import Absent, Corrupt
+from omma.errors import Absent, Corrupt, OmmaError
 from omma.telemetry.context import run_in
-from omma.telemetry.metrics import SHARD_CORRUPT_FILES
+from omma.telemetry.metrics import SHARD_CORRUPT_FILES, SHARD_SNAPSHOTS_REFUSED
 from services.nn_shard.engine import Checkpoint, FileSum
 
+_DOWNLOADS: Final = 4
+"""Files at a time, while those that came before are hashed."""
 _MANIFEST: Final = re.compile(r"(\d{12})-([0-9a-f]{64})\.json")
 
 logger = logging.getLogger(__name__)
 
 
 class Snapshots:
-    """Of one shard of one index. Only the holder of the shard's snapshot lease may write; anyone may restore."""
+    """Of one shard of one index. Only the holder of the shard's snapshot lease writes; anyone restores."""
 
     def __init__(self, blobs: Blobs, prefix: str, executor: Executor, *, keep: int) -> None:
         """prefix: without a slash at its end. executor: for hashing and moving files. keep: snapshots, newest first."""
@@ -34,20 +39,26 @@ class Snapshots:
         self._executor = executor
         self._keep = keep
 
-    async def write(self, checkpoint: Checkpoint, folder: Path) -> None:
+    async def write(self, checkpoint: Checkpoint, folder: Path, require_lease: Callable[[], None]) -> None:
         """Upload what is not there yet, then the manifest, then delete what no kept snapshot names.
 
-        folder: the engine's; its files must stay until this returns.
+        folder: the engine's; its files must stay until this returns. require_lease: raises when the lease is not held
+        any more; asked before the manifest and before each delete, so that no collector meets another's upload.
+        A checkpoint that is the newest snapshot already is not written again.
         """
-        for file in checkpoint.files():
-            if await self._blobs.size(self._file_key(file.sha256)) != file.bytes:
-                await self._blobs.put_file(self._file_key(file.sha256), folder / file.path)
-        manifests = await self._manifests()
-        number = int(_number(manifests[-1])) + 1 if manifests else 1
         content = checkpoint.to_json()
-        name = f"{number:012d}-{hashlib.sha256(content).hexdigest()}.json"
+        sha256 = hashlib.sha256(content).hexdigest()
+        manifests = await self._manifests()
+        damaged = await self._damaged() & {file.sha256 for file in checkpoint.files()}
+        if manifests and sha256 in manifests[-1] and not damaged:
+            return
+        for file in checkpoint.files():
+            await self._upload(file, folder, again=file.sha256 in damaged)
+        number = int(_number(manifests[-1])) + 1 if manifests else 1
+        name = f"{number:012d}-{sha256}.json"
+        require_lease()
         await self._blobs.put(f"{self._prefix}/manifests/{name}", content, content_type="application/json")
-        await self._prune([*manifests, name])
+        await self._prune([*manifests, name], require_lease)
 
     async def restore(self, folder: Path, require: Callable[[Checkpoint], None]) -> bool:
         """Fill the folder, which must not exist, from the newest snapshot that is whole; False when there is none.
@@ -60,6 +71,7 @@ class Snapshots:
             try:
                 await self._download(name, part, require)
             except (Corrupt, Absent) as error:
+                SHARD_SNAPSHOTS_REFUSED.inc()
                 logger.warning("Snapshot %s/%s is not used: %s", self._prefix, name, error.detail)
                 await run_in(self._executor, shutil.rmtree, part, ignore_errors=True)
                 continue
@@ -76,14 +88,35 @@ class Snapshots:
         checkpoint = Checkpoint.from_json(content)
         require(checkpoint)
         await run_in(self._executor, _empty, folder)
-        for file in checkpoint.files():
-            path = folder / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            await self._blobs.get_file(self._file_key(file.sha256), path)
-            await run_in(self._executor, _require_checksum, path, file)
+        at_a_time = asyncio.Semaphore(_DOWNLOADS)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for file in checkpoint.files():
+                    group.create_task(self._fetch(file, folder, at_a_time))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         await run_in(self._executor, (folder / "manifest.json").write_bytes, content)
 
-    async def _prune(self, manifests: list[str]) -> None:
+    async def _fetch(self, file: FileSum, folder: Path, at_a_time: asyncio.Semaphore) -> None:
+        path = folder / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        async with at_a_time:
+            await self._blobs.get_file(self._file_key(file.sha256), path)
+        try:
+            await run_in(self._executor, _require_checksum, path, file)
+        except Corrupt:
+            with contextlib.suppress(OmmaError):
+                await self._blobs.put(self._damaged_key(file.sha256), b"")
+            raise
+
+    async def _upload(self, file: FileSum, folder: Path, *, again: bool) -> None:
+        key = self._file_key(file.sha256)
+        if again or await self._blobs.size(key) != file.bytes:
+            await self._blobs.put_file(key, folder / file.path)
+        if again:
+            await self._blobs.delete(self._damaged_key(file.sha256))
+
+    async def _prune(self, manifests: list[str], require_lease: Callable[[], None]) -> None:
         kept: set[str] = set()
         for name in manifests[-self._keep :]:
             try:
@@ -91,10 +124,12 @@ class Snapshots:
             except Corrupt:
                 continue
             kept.update(file.sha256 for file in checkpoint.files())
-        for name in manifests[: -self._keep]:
-            await self._blobs.delete(f"{self._prefix}/manifests/{name}")
-        unnamed = [key async for key in self._blobs.keys(f"{self._prefix}/files/") if key.rsplit("/", 1)[1] not in kept]
-        for key in unnamed:
+        doomed = [f"{self._prefix}/manifests/{name}" for name in manifests[: -self._keep]]
+        for folder in ("files", "damaged"):
+            found = [key async for key in self._blobs.keys(f"{self._prefix}/{folder}/")]
+            doomed += [key for key in found if key.rsplit("/", 1)[1] not in kept]
+        for key in doomed:
+            require_lease()
             await self._blobs.delete(key)
 
     async def _manifests(self) -> list[str]:
@@ -102,8 +137,14 @@ class Snapshots:
         names = [key.rsplit("/", 1)[1] async for key in self._blobs.keys(f"{self._prefix}/manifests/")]
         return sorted(name for name in names if _MANIFEST.fullmatch(name))
 
+    async def _damaged(self) -> set[str]:
+        return {key.rsplit("/", 1)[1] async for key in self._blobs.keys(f"{self._prefix}/damaged/")}
+
     def _file_key(self, sha256: str) -> str:
         return f"{self._prefix}/files/{sha256}"
+
+    def _damaged_key(self, sha256: str) -> str:
+        return f"{self._prefix}/damaged/{sha256}"
 
 
 def _number(name: str) -> str:

@@ -1,13 +1,10 @@
 """An index's first codebook: trained once, by whichever shard holds the lease, and adopted by all of them."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Final
@@ -21,7 +18,9 @@ from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_MAINTENANCE_SECONDS
 from services.nn_shard.codebooks import Codebooks
 from services.nn_shard.engine import Engine
+from services.nn_shard.lease import Lease, LeaseLost
 from services.nn_shard.replica import Replica
+from services.nn_shard.sampling import LogSample
 from services.nn_shard.settings import ShardSettings
 
 TRAIN_PROCESS: Final = "services.nn_shard.train_process"
@@ -41,23 +40,21 @@ class Trainer:
         replica: Replica,
         catalog: Catalog,
         codebooks: Codebooks,
+        *,
+        lease: Lease,
         executor: Executor,
         settings: ShardSettings,
-        *,
-        shards: int,
-        holder: str,
-        now: Callable[[], float] = time.monotonic,
+        others: LogSample,
     ) -> None:
-        """executor: for reading the sample. holder: of leases, unique to this process."""
+        """lease: of the index's codebook. executor: for reading the sample. others: what the other shards hold."""
         self._replica = replica
         self._catalog = catalog
         self._codebooks = codebooks
         self._executor = executor
         self._settings = settings
-        self._shards = shards
-        self._holder = holder
+        self._lease = lease
+        self._others = others
         self._looking = asyncio.Lock()
-        self._now = now
         self._said: str | None = None
 
     async def run(self) -> None:
@@ -65,18 +62,21 @@ class Trainer:
         while True:
             try:
                 await self.look()
-            except (OmmaError, OSError, TrainingFailed) as error:
+            except (OmmaError, OSError, TrainingFailed, LeaseLost) as error:
                 logger.error("No codebook for %s yet: %s", self._replica.index, error)
             await asyncio.sleep(self._settings.catalog_seconds)
 
     async def look(self) -> None:
-        """One look at the index's row, and what follows from it. Raises TrainingFailed, and what the parts raise."""
+        """One look at the index's row, and what follows from it.
+
+        Raises TrainingFailed, LeaseLost, and what the parts raise.
+        """
         async with self._looking:
             await self._look()
 
     def is_due(self, engine: Engine) -> bool:
         """Rows enough for a codebook, and all there are: one trained halfway through a replay knows half of them."""
-        return self._replica.ready and engine.counts().live * self._shards >= self._settings.engine.train_rows
+        return self._replica.ready and engine.counts().live * self._others.shards >= self._settings.engine.train_rows
 
     async def _look(self) -> None:
         engine = self._replica.engine
@@ -93,28 +93,39 @@ class Trainer:
             await self._train_as_holder(engine, index)
 
     async def _train_as_holder(self, engine: Engine, index: Index) -> None:
-        lease = f"codebook:{index.id}"
-        if not await self._has(lease):
+        if not await self._lease.acquire():
             return
         try:
             index = await find_index(self._catalog, index.id)
             if index.codebook is not None:  # trained by the one who had the lease until now
                 return
-            codebook = await self._codebooks.publish(await self._train(engine, index.factory, lease))
+            trained = await self._lease.run(self._train_in_time(engine, index.factory))
+            codebook = await self._codebooks.publish(trained)
             if await self._catalog.adopt_codebook(index.id, codebook.id):
                 logger.info("Trained codebook %s of %s", codebook.id, index.id)
         finally:
-            await self._catalog.release_lease(lease, self._holder)
+            await self._lease.release()
         await self._look()
 
-    async def _train(self, engine: Engine, factory: str, lease: str) -> bytes:
+    async def _train_in_time(self, engine: Engine, factory: str) -> bytes:
+        seconds = self._settings.training_max_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._train(engine, factory)
+        except TimeoutError:
+            raise TrainingFailed(f"it took longer than {seconds} s.") from None
+
+    async def _train(self, engine: Engine, factory: str) -> bytes:
         with tempfile.TemporaryDirectory(prefix="omma-codebook-") as folder:
             sample, codebook = Path(folder) / "sample.npy", Path(folder) / "codebook"
-            rows = self._sample_rows(engine.counts().live)
-            await run_in(self._executor, lambda: np.save(sample, engine.sample(rows)))
+            rows = self._sample_rows(engine.counts().live * self._others.shards)
+            own = await run_in(self._executor, engine.sample, rows)
+            # Buckets are a hash of the id: a shard's are a fair sample, but n shards would wait for n times the rows.
+            other = await self._others.read(rows - len(own))
+            await run_in(self._executor, lambda: np.save(sample, np.concatenate([own, other])))
             arguments = (str(sample), str(codebook), factory, str(self._settings.training_threads))
             with SHARD_MAINTENANCE_SECONDS.labels("training").time():
-                await self._run_process(arguments, lease)
+                await self._run_process(arguments)
             return await run_in(self._executor, codebook.read_bytes)
 
     def _sample_rows(self, live: int) -> int:
@@ -122,18 +133,11 @@ class Trainer:
         settings = self._settings.engine
         return max(settings.train_sample_rows, int(2 * live / settings.rebuild_growth))
 
-    async def _run_process(self, arguments: tuple[str, ...], lease: str) -> None:
-        until = self._now() + self._settings.training_max_seconds
+    async def _run_process(self, arguments: tuple[str, ...]) -> None:
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(self._settings.training_threads)}
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", TRAIN_PROCESS, *arguments, env=environment)
         try:
-            while process.returncode is None:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), self._settings.training_lease_seconds / 3)
-                if self._now() >= until:
-                    raise TrainingFailed(f"it took longer than {self._settings.training_max_seconds} s.")
-                if not await self._has(lease):
-                    raise TrainingFailed("the lease was lost.")
+            await process.wait()
         finally:
             if process.returncode is None:
                 process.kill()
@@ -141,14 +145,18 @@ class Trainer:
         if process.returncode != 0:
             raise TrainingFailed(f"the trainer ended with status {process.returncode}.")
 
-    async def _has(self, lease: str) -> bool:
-        return await self._catalog.acquire_lease(lease, self._holder, self._settings.training_lease_seconds)
-
     def _say_rebuild(self, engine: Engine) -> None:
-        proposed = engine.rebuild_proposed
+        proposed = engine.rebuild_proposed or self._outgrown(engine)
         if proposed is not None and proposed != self._said:
             logger.warning("Index %s would gain from a rebuild: %s", self._replica.index, proposed)
         self._said = proposed
+
+    def _outgrown(self, engine: Engine) -> str | None:
+        """What one shard's engine cannot know of: the others' rows."""
+        rows, codebook = engine.counts().live * self._others.shards, engine.codebook
+        if codebook is None or rows <= self._settings.engine.rebuild_growth * codebook.train_rows:
+            return None
+        return f"about {rows} rows in {self._others.shards} shards, {codebook.train_rows} trained on."
 
 
 async def find_index(catalog: Catalog, index: IndexId) -> Index:

@@ -74,6 +74,10 @@ class ShardStats:
 class ShardClient(Protocol):
     """One replica of one shard."""
 
+    @property
+    def connected(self) -> bool:
+        """Whether a call would reach it at once. Asking lets a lost connection be made again."""
+
     async def search(self, query: ShardQuery, deadline: Deadline) -> ShardHits:
         """Raises InvalidQuery, WrongSpace, WrongState (another index), ReplicaDown (not loaded), Overloaded,
         OutOfTime.

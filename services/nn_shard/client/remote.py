@@ -28,6 +28,10 @@ class RemoteShard:
         """target: `host:port`. Connects on the first call. Needs a running loop."""
         return cls(open_channel(target, credentials=credentials))
 
+    @property
+    def connected(self) -> bool:
+        return self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+
     async def search(self, query: ShardQuery, deadline: Deadline) -> ShardHits:
         response = await call(self._search, convert.search_request(query), deadline)
         return convert.shard_hits(response, query)

@@ -17,13 +17,16 @@ and `checkpoint`. Searches never wait for either: each works on the immutable vi
 
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.engine import Engine
+from services.nn_shard.engine.maintenance import Task
 from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum
 from services.nn_shard.engine.options import SearchOptions
+from services.nn_shard.engine.segment_writer import Abandoned
 from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.training import train_codebook
 from services.nn_shard.engine.view import Counts
 
 __all__ = [
+    "Abandoned",
     "Checkpoint",
     "Codebook",
     "Counts",
@@ -32,5 +35,6 @@ __all__ = [
     "FileSum",
     "SearchOptions",
     "SegmentSum",
+    "Task",
     "train_codebook",
 ]

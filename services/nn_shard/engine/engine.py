@@ -116,8 +116,6 @@ class Engine:
         )
         for part in engine._view.segments:
             engine._accelerate(part)
-        for part in engine._view.segments:
-            engine._accelerate(part)
         files.sweep(engine._view.segments)
         return engine
 

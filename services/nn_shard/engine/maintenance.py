@@ -1,5 +1,6 @@
 """What to do next so that searches stay fast: seal full heads, encode what has no codes, merge small segments."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -33,10 +34,21 @@ class Task:
     dim: int
     codebook: Codebook | None
     built: Segment | None = field(default=None)
+    _abandoned: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def urgent(self) -> bool:
+        """A checkpoint waits for it; it takes seconds at most."""
+        return self.kind is Work.SEAL
 
     def run(self) -> None:
-        """Build the segment. Once; raises OSError when the disk is full, and leaves nothing that is used."""
-        self.built = write_segment(self.folder, self.inputs, deletes_of(self.inputs), self.codebook, self.dim)
+        """Build the segment. Once; raises OSError when the disk is full, Abandoned; then it leaves no file."""
+        deletes, abandoned = deletes_of(self.inputs), self._abandoned.is_set
+        self.built = write_segment(self.folder, self.inputs, deletes, self.codebook, self.dim, abandoned=abandoned)
+
+    def abandon(self) -> None:
+        """Make `run` end soon, without effect. Any thread."""
+        self._abandoned.set()
 
 
 def plan(view: View, folder: Path, dim: int, settings: EngineSettings) -> Task | None:

@@ -1,8 +1,9 @@
 """Writing a segment from the live rows of heads and other segments."""
 
 import json
+import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -22,17 +23,38 @@ _CHUNK_ROWS: Final = 8_192
 """Bounds what a merge holds in memory beside the columns: 8,192 x 256 float32 are 8 MB."""
 
 
+class Abandoned(Exception):
+    """Whoever wanted the segment wants it no more."""
+
+
 def write_segment(
-    folder: Path, sources: Sequence[Part], deletes: tuple[Int64, Int64], codebook: Codebook | None, dim: int
+    folder: Path,
+    sources: Sequence[Part],
+    deletes: tuple[Int64, Int64],
+    codebook: Codebook | None,
+    dim: int,
+    *,
+    abandoned: Callable[[], bool] = lambda: False,
 ) -> Segment:
     """Write the live rows of sources to a new folder below `folder`, durably, and open it.
 
     deletes: ids and versions to remember, by id. Rows that have a list or codes of this codebook keep them.
+    abandoned: looked at every few thousand rows. Raises Abandoned when it says so, OSError when the disk is full; what
+    was written is removed then, since on a full disk it is what would keep it full.
     Runs beside searches and applies: sources are immutable. Blocks on disk; FAISS and numpy release the GIL.
     """
     target = folder / uuid.uuid4().hex
-    target.mkdir(parents=True)
-    build = _Build(sources, codebook, dim)
+    try:
+        target.mkdir(parents=True)
+        _write(target, _Build(sources, codebook, dim, abandoned), deletes, codebook, dim)
+        sync_folder(folder)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    return Segment(target, codebook)
+
+
+def _write(target: Path, build: "_Build", deletes: tuple[Int64, Int64], codebook: Codebook | None, dim: int) -> None:
     arrays = build.columns().arrays()
     arrays |= {"list_sizes": build.list_sizes, "deleted_ids": deletes[0], "deleted_versions": deletes[1]}
     arrays["payload_ends"] = build.write_payloads(target / PAYLOADS)
@@ -45,15 +67,16 @@ def write_segment(
         file.write(json.dumps(asdict(about)).encode())
         sync(file)
     sync_folder(target)
-    sync_folder(folder)
-    return Segment(target, codebook)
 
 
 class _Build:
     """The order of pictures (by id) and rows (by list, then id, then region), and where each comes from."""
 
-    def __init__(self, sources: Sequence[Part], codebook: Codebook | None, dim: int) -> None:
+    def __init__(
+        self, sources: Sequence[Part], codebook: Codebook | None, dim: int, abandoned: Callable[[], bool]
+    ) -> None:
         self._sources = sources
+        self._abandoned = abandoned
         self._codebook = codebook
         self._dim = dim
         kept = [np.flatnonzero(part.pictures_live(np.arange(len(part.columns.ids)))) for part in sources]
@@ -126,7 +149,7 @@ class _Build:
 
     def write_vectors(self, path: Path) -> None:
         with path.open("xb") as file:
-            for begin in range(0, self.rows, _CHUNK_ROWS):
+            for begin in self._chunks(self.rows):
                 file.write(self._vectors(slice(begin, begin + _CHUNK_ROWS)).data)
             file.write(np.arange(self.rows).data)
             sync(file)
@@ -137,7 +160,7 @@ class _Build:
         first = np.cumsum(self.list_sizes) - self.list_sizes
         with path.open("xb") as file:
             file.truncate(self.rows * (size + ID_BYTES))
-            for begin in range(0, self.rows, _CHUNK_ROWS):
+            for begin in self._chunks(self.rows):
                 chunk = slice(begin, min(begin + _CHUNK_ROWS, self.rows))
                 codes = self._codes(chunk, codebook)
                 keys, at, counts = np.unique(self._list[chunk], return_index=True, return_counts=True)
@@ -148,6 +171,12 @@ class _Build:
                     file.seek(int(offsets[key] + self.list_sizes[key] * size + (row - first[key]) * ID_BYTES))
                     file.write(np.arange(row, row + count).data)
             sync(file)
+
+    def _chunks(self, rows: int) -> Iterator[int]:
+        for begin in range(0, rows, _CHUNK_ROWS):
+            if self._abandoned():
+                raise Abandoned
+            yield begin
 
     def _codes(self, chunk: slice, codebook: Codebook) -> npt.NDArray[np.uint8]:
         codes = np.empty((chunk.stop - chunk.start, codebook.code_size), np.uint8)
@@ -176,7 +205,7 @@ class _Build:
         if part.store.lists is not None:
             return part.store.lists[rows]
         lists = np.empty(len(rows), np.int64)
-        for begin in range(0, len(rows), _CHUNK_ROWS):
+        for begin in self._chunks(len(rows)):
             chunk = slice(begin, begin + _CHUNK_ROWS)
             vectors: Float32 = part.store.vectors(rows[chunk]).astype(np.float32)
             lists[chunk] = self._codebook.assign(self._codebook.rotate(vectors), 1)[0][:, 0]

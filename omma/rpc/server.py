@@ -13,6 +13,9 @@ from omma.rpc.handlers import Registrar
 Registration: TypeAlias = Callable[[Any], None]
 """Given a server, adds a servicer to it: `partial(add_ShardServiceServicer_to_server, servicer)`."""
 
+LIVENESS: Final = "liveness"
+"""A name for grpc.health.v1 that is SERVING while the loop turns, whatever readiness says: what a liveness probe asks."""
+
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -20,7 +23,7 @@ _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 class RpcServer:
     """Serves the registered servicers, each method wrapped as in omma.rpc.handlers.
 
-    Health answers NOT_SERVING until `set_ready(True)`: readiness is the service's to say, liveness is that it answers.
+    Health answers NOT_SERVING until `set_ready(True)`: readiness is the service's to say. LIVENESS is always SERVING.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class RpcServer:
         except RuntimeError as error:
             raise OSError(f"gRPC cannot listen on {address}; is the port taken?") from error
         await self.set_ready(False)
+        await self._health.set(LIVENESS, _SERVING)
         await self._server.start()
         return int(port)
 

@@ -17,7 +17,7 @@ from omma.errors import ERROR_OF_KIND, Bug, Kind, OmmaError, OutOfTime, ReplicaD
 from omma.rpc.channel import call, open_channel
 from omma.rpc.deadline import Deadline
 from omma.rpc.handlers import deadline_of
-from omma.rpc.server import RpcServer
+from omma.rpc.server import LIVENESS, RpcServer
 from omma.telemetry.context import bind_request_id, request_id
 from omma.v1 import shard_pb2, shard_pb2_grpc
 
@@ -188,6 +188,8 @@ async def test_health_follows_readiness(served: Served) -> None:
     health = health_pb2_grpc.HealthStub(served.channel)
     request = health_pb2.HealthCheckRequest(service="omma.v1.ShardService")
     assert (await health.Check(request)).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    alive = await health.Check(health_pb2.HealthCheckRequest(service=LIVENESS))
+    assert alive.status == health_pb2.HealthCheckResponse.SERVING
     await served.server.set_ready(True)
     assert (await health.Check(request)).status == health_pb2.HealthCheckResponse.SERVING
     assert (await health.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING

@@ -13,7 +13,19 @@ from omma.telemetry.traces import traceparent
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 """64 pictures for EGS are the largest message; one picture has at most 20 MB."""
 
-KEEPALIVE_SECONDS: Final = 20
+KEEPALIVE_SECONDS: Final = 1
+"""Between pings while nothing else comes: with the two seconds that an answer may take, a dead host shows in three."""
+
+_KEEPALIVE_TIMEOUT_SECONDS: Final = 2
+_CONNECT_SECONDS: Final = 2
+"""gRPC's own is 20: a host that is gone answers nothing, and one that came back would wait for that."""
+
+_RECONNECT_SECONDS: Final = 0.25
+_MAX_RECONNECT_SECONDS: Final = 1
+"""gRPC's own backoff grows to two minutes; an attempt costs next to nothing."""
+
+_SERVICE_CONFIG: Final = '{"loadBalancingConfig": [{"round_robin": {}}]}'
+"""Behind one name may be several replicas (EGS, re-rankers); it also connects again without being called."""
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -30,11 +42,14 @@ def open_channel(
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.enable_retries", 0),
+        ("grpc.service_config", _SERVICE_CONFIG),
         ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
-        ("grpc.keepalive_timeout_ms", 5_000),
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_SECONDS * 1000),
         ("grpc.keepalive_permit_without_calls", 1),
-        # A replica that restarts is asked again soon; gRPC's own backoff grows to two minutes.
-        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.min_reconnect_backoff_ms", _CONNECT_SECONDS * 1000),
+        ("grpc.initial_reconnect_backoff_ms", int(_RECONNECT_SECONDS * 1000)),
+        ("grpc.max_reconnect_backoff_ms", _MAX_RECONNECT_SECONDS * 1000),
     ]
     if credentials is None:
         return grpc.aio.insecure_channel(target, options=options)

@@ -5,6 +5,7 @@ from pydantic import Field
 from omma.images import PictureLimits
 from omma.settings import Section
 from services.gateway.description import RowLimits
+from services.gateway.fanout.settings import FanoutSettings
 
 
 class GatewaySettings(Section):
@@ -19,6 +20,7 @@ class GatewaySettings(Section):
     max_attributes_bytes: int = Field(default=16_384, ge=2, le=1 << 20, description="attributes of a picture as JSON")
     max_concurrent_searches: int = Field(default=256, ge=1, le=100_000, description="one more is refused with 429")
     max_concurrent_uploads: int = Field(default=32, ge=1, le=10_000, description="each holds a picture in memory")
+    fanout: FanoutSettings = FanoutSettings()
     picture_threads: int = Field(default=2, ge=1, le=256, description="that check uploads and draw thumbnails")
     impressions_queued: int = Field(default=10_000, ge=1, le=10_000_000, description="more are lost, and counted")
     impressions_sampled: float = Field(default=1.0, ge=0.0, le=1.0, description="share of searches recorded")

@@ -64,6 +64,11 @@ class LocalShard:
         return self._replica.space.id
 
     @property
+    def connected(self) -> bool:
+        """It is in this process."""
+        return True
+
+    @property
     def waiting(self) -> int:
         """Queries that wait for the engine."""
         return self._batcher.waiting

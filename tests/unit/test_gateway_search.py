@@ -57,6 +57,8 @@ def vector_of(seed: int) -> Float32:
 class BruteForceShard:
     """A ShardClient over a dict. fault: raised instead of an answer."""
 
+    connected = True
+
     def __init__(self, index: str = "m-1-00000000.1") -> None:
         self.index = index
         self.pictures: dict[int, FetchedPicture] = {}

@@ -14,7 +14,7 @@ Registration: TypeAlias = Callable[[Any], None]
 """Given a server, adds a servicer to it: `partial(add_ShardServiceServicer_to_server, servicer)`."""
 
 LIVENESS: Final = "liveness"
-"""A name for grpc.health.v1 that is SERVING while the loop turns, whatever readiness says: what a liveness probe asks."""
+"""A name for grpc.health.v1 that is SERVING while the loop turns, ready or not: what a liveness probe asks."""
 
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING

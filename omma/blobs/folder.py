@@ -3,9 +3,7 @@
 import asyncio
 import errno
 import os
-import re
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,13 +11,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
-from omma.blobs.interface import Blobs
-from omma.errors import Absent, InvalidQuery, StorageFull
+from omma.blobs.files import sync_folder, whole_file
+from omma.blobs.interface import Blobs, absent, checked_key
+from omma.errors import StorageFull
 
 T = TypeVar("T")
 
-_KEY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
-_MAX_KEY_CHARACTERS: Final = 512
 _STAGING: Final = ".staging"
 """Files lie here until they are whole: no key starts with a dot."""
 _THREADS: Final = 4
@@ -77,9 +74,7 @@ class FolderBlobs(Blobs):
             raise
 
     def _path(self, key: str) -> Path:
-        if len(key) > _MAX_KEY_CHARACTERS or not _KEY.fullmatch(key):
-            raise InvalidQuery(f"{key[:80]!r} is no key of a blob.", field="key")
-        return self._root / key
+        return self._root / checked_key(key)
 
     def _put(self, path: Path, source: bytes | Path) -> None:
         staging = self._root / _STAGING
@@ -89,23 +84,12 @@ class FolderBlobs(Blobs):
 
 
 def _replace(path: Path, source: bytes | Path, staging: Path) -> None:
-    """The bytes are at path, whole and on the disk, or path is as it was. staging: on the same file system."""
-    handle, name = tempfile.mkstemp(dir=staging)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            if isinstance(source, Path):
-                with source.open("rb") as content:
-                    shutil.copyfileobj(content, file, 1 << 20)
-            else:
-                file.write(source)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    with whole_file(path, staging) as file:
+        if isinstance(source, Path):
+            with source.open("rb") as content:
+                shutil.copyfileobj(content, file, 1 << 20)
+        else:
+            file.write(source)
 
 
 def _make_folder(folder: Path, root: Path) -> None:
@@ -113,27 +97,19 @@ def _make_folder(folder: Path, root: Path) -> None:
     missing = [one for one in (folder, *folder.parents) if one.is_relative_to(root) and not one.exists()]
     for one in reversed(missing):
         one.mkdir(exist_ok=True)
-        _sync_folder(one.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(one.parent)
 
 
 def _read(path: Path, key: str) -> bytes:
     try:
         return path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
-        raise _absent(key) from None
+        raise absent(key) from None
 
 
 def _copy_out(path: Path, key: str, to: Path) -> None:
     if not path.is_file():
-        raise _absent(key)
+        raise absent(key)
     _replace(to, path, to.parent)
 
 
@@ -144,7 +120,7 @@ def _size(path: Path) -> int | None:
 def _delete(path: Path) -> None:
     if path.is_file():
         path.unlink()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def _walk(folder: Path, at: str, prefix: str) -> Iterator[str]:
@@ -161,7 +137,3 @@ def _walk(folder: Path, at: str, prefix: str) -> Iterator[str]:
             yield from _walk(folder / name, key, prefix)
         else:
             yield key
-
-
-def _absent(key: str) -> Absent:
-    return Absent(f"There is no blob {key!r}.", field="key")

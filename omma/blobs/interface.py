@@ -1,14 +1,21 @@
 """Blobs: bytes under a key, written once or replaced whole."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+from omma.errors import Absent, InvalidQuery
+
+_KEY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_MAX_KEY_CHARACTERS: Final = 512
 
 
 class Blobs(Protocol):
     """Keys are relative paths of [A-Za-z0-9._/-] without `..`. A key is either absent or holds whole, durable bytes.
 
-    Raises Absent for a key that is not there, StorageFull when the storage is.
+    Raises Absent for a key that is not there, StorageFull when the storage is, ReplicaDown or Overloaded when it does
+    not answer, Corrupt when it answers other bytes than were put.
     """
 
     async def put(self, key: str, content: bytes, *, content_type: str = "application/octet-stream") -> None:
@@ -39,3 +46,14 @@ def original_key(sha256: str) -> str:
 
 def thumbnail_key(sha256: str) -> str:
     return f"thumbnails/{sha256[:2]}/{sha256}.webp"
+
+
+def checked_key(key: str) -> str:
+    """The key. Raises InvalidQuery for one that is none."""
+    if len(key) > _MAX_KEY_CHARACTERS or not _KEY.fullmatch(key):
+        raise InvalidQuery(f"{key[:80]!r} is no key of a blob.", field="key")
+    return key
+
+
+def absent(key: str) -> Absent:
+    return Absent(f"There is no blob {key!r}.", field="key")

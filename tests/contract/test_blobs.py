@@ -8,12 +8,17 @@ import pytest
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import Blobs, original_key
+from omma.blobs.s3 import S3Blobs
 from omma.errors import Absent, InvalidQuery
+from tests.buckets import bucket_settings
 
 
-@pytest.fixture(params=["folder"])
+@pytest.fixture(params=["folder", "s3"])
 async def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Blobs]:
-    blobs: Blobs = {"folder": lambda: FolderBlobs(tmp_path / "blobs")}[request.param]()
+    if request.param == "folder":
+        blobs: Blobs = FolderBlobs(tmp_path / "blobs")
+    else:
+        blobs = await S3Blobs.open(bucket_settings(request.getfixturevalue("minio")))
     yield blobs
     await blobs.close()
 
@@ -41,11 +46,11 @@ async def test_what_is_put_is_there_until_it_is_deleted(blobs: Blobs) -> None:
 
 async def test_files_in_and_out(blobs: Blobs, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
-    source.write_bytes(b"x" * 3_000_000)
+    source.write_bytes(b"x" * 6_000_000)
     await blobs.put_file("snapshots/a", source)
     source.write_bytes(b"changed afterwards")
     await blobs.get_file("snapshots/a", target)
-    assert target.read_bytes() == b"x" * 3_000_000
+    assert target.read_bytes() == b"x" * 6_000_000
     with pytest.raises(Absent):
         await blobs.get_file("snapshots/b", tmp_path / "nothing")
     assert not target.with_name("nothing").exists()

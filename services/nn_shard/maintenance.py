@@ -140,6 +140,7 @@ class Maintenance:
     async def _checkpoint(self) -> Checkpoint | None:
         engine, cut, stamp = await self._replica.cut()
         checkpoint = await run_in(self._executor, self._write, engine, cut, stamp)
+        self._replica.maintained()
         if checkpoint is not None:
             self._checkpointed = dict(stamp.next_offsets)
         return checkpoint

@@ -1,0 +1,1 @@
+"""Trains, exports and evaluates models. No service imports it: what it leaves is a registry entry."""

@@ -1,13 +1,13 @@
 """The records of the log as Python values, and their bytes."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
 
-from omma.hits import Int32Boxes, Payload
+from omma.hits import Int32Boxes, Payload, StoredPayloads
 from omma.identity import ImageId, Tenant, Version
 from omma.v1 import records_pb2, types_pb2
 from omma.vectors import Float16, from_wire, to_wire
@@ -150,6 +150,11 @@ def payload_to_wire(payload: Payload) -> types_pb2.Payload:
         height=payload.height,
         sha256=payload.sha256,
     )
+
+
+def stored_payloads(messages: Sequence[types_pb2.Payload]) -> StoredPayloads:
+    """The payloads of these messages, each decoded when it is looked at."""
+    return StoredPayloads(messages, payload_from_wire)
 
 
 def payload_from_wire(message: types_pb2.Payload) -> Payload:

@@ -126,8 +126,7 @@ class Replicas:
         else:
             well = stats.ready
             if well:
-                says_stale = replica.stale and stats.lag > self._settings.stale_records
-                self.saw(replica, sum(stats.next_offsets), asked_at, says_stale=says_stale)
+                self.saw(replica, sum(stats.next_offsets), asked_at, says_stale=stats.stale)
         finally:
             replica.being_looked_at = False
         replica.looked_at(self._clock(), well=well)

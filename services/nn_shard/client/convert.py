@@ -1,14 +1,14 @@
 """A shard's messages and its values, both ways, here and nowhere else. Columns go over whole, not hit by hit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from omma.errors import InvalidQuery
-from omma.hits import Degraded, Hits, ShardHits
+from omma.hits import Degraded, Hits, Payload, ShardHits, StoredPayloads
 from omma.identity import ImageId, Receipt, Tenant, Version
-from omma.records import boxes_from_wire, boxes_to_wire, payload_from_wire, payload_to_wire
-from omma.v1 import shard_pb2
+from omma.records import boxes_from_wire, boxes_to_wire, payload_from_wire, payload_to_wire, stored_payloads
+from omma.v1 import shard_pb2, types_pb2
 from omma.vectors import from_wire, to_wire
 from services.nn_shard.client.interface import FetchedPicture, ShardQuery, ShardStats
 
@@ -65,7 +65,7 @@ def search_response(answer: ShardHits) -> shard_pb2.ShardServiceSearchResponse:
         versions=hits.versions.tolist(),
         phashes=hits.phashes.tolist(),
         boxes=boxes_to_wire(hits.boxes),
-        payloads=map(payload_to_wire, hits.payloads or ()),
+        payloads=_payloads_to_wire(hits.payloads or ()),
         vectors=None if hits.vectors is None else to_wire(hits.vectors),
         index=answer.index,
         space=answer.space,
@@ -91,7 +91,7 @@ def shard_hits(message: shard_pb2.ShardServiceSearchResponse, query: ShardQuery)
             versions=np.fromiter(message.versions, np.int64, n),
             phashes=np.fromiter(message.phashes, np.uint64, n),
             boxes=boxes_from_wire(message.boxes),
-            payloads=tuple(map(payload_from_wire, message.payloads)) if query.with_payload else None,
+            payloads=stored_payloads(message.payloads) if query.with_payload else None,
             vectors=vectors,
         ),
         index=message.index,
@@ -103,6 +103,12 @@ def shard_hits(message: shard_pb2.ShardServiceSearchResponse, query: ShardQuery)
         stage_us=dict(message.stage_us),
         applied=message.applied,
     )
+
+
+def _payloads_to_wire(payloads: Sequence[Payload]) -> Iterable[types_pb2.Payload]:
+    if isinstance(payloads, StoredPayloads):
+        return payloads.stored
+    return map(payload_to_wire, payloads)
 
 
 def fetch_response(pictures: Sequence[FetchedPicture], index: str, space: str) -> shard_pb2.ShardServiceFetchResponse:

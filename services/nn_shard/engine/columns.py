@@ -1,7 +1,7 @@
 """What is known of pictures and their rows, as columns: filters are evaluated on them, hits are read from them."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from omma.filters import ATTRIBUTES, Value
 from omma.hits import Int32Boxes, Payload
-from omma.records import payload_from_wire
 from omma.sources import source_domain_of
 from omma.v1 import types_pb2
 from omma.vectors import Int64, UInt64
@@ -150,6 +149,6 @@ PayloadBytes: TypeAlias = Callable[[int], bytes]
 """Picture position to the bytes of its payload (omma.v1.Payload)."""
 
 
-def decode_payloads(read: PayloadBytes, pictures: Sequence[int]) -> tuple[Payload, ...]:
-    """Payloads of the pictures at these positions."""
-    return tuple(payload_from_wire(types_pb2.Payload.FromString(read(picture))) for picture in pictures)
+def payload_of(read: PayloadBytes, picture: int) -> types_pb2.Payload:
+    """As it is stored, parsed."""
+    return types_pb2.Payload.FromString(read(picture))

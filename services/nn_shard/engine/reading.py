@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from omma.identity import ImageId, Tenant, Version
+from omma.records import payload_from_wire
 from omma.vectors import Float32, Int64
 from services.nn_shard.client import FetchedPicture
-from services.nn_shard.engine.columns import decode_payloads
+from services.nn_shard.engine.columns import payload_of
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.view import View
 
@@ -32,7 +33,7 @@ def fetch(view: View, tenant: Tenant | None, ids: Int64) -> list[FetchedPicture]
                 vectors=store.vectors(rows),
                 boxes=columns.boxes[rows],
                 phash=int(columns.phashes[at]),
-                payload=decode_payloads(store.payload, [at])[0],
+                payload=payload_from_wire(payload_of(store.payload, at)),
             )
         )
     return fetched

@@ -38,7 +38,7 @@ class PresignedPut:
 
 
 class S3Blobs(Blobs):
-    """boto3 on threads of its own; every request has timeouts and bounded tries, bytes are checked both ways by CRC32."""
+    """boto3 on threads of its own; a request has timeouts and bounded tries, bytes are checked both ways by CRC32."""
 
     def __init__(self, settings: S3Settings) -> None:
         """Nothing is asked of the storage before `open`."""

@@ -1,10 +1,11 @@
 """What SQLite and PostgreSQL say differently; everything else of the catalog is one SQL."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from sqlalchemy import ColumnElement, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.errors import OmmaError
 from omma.filters import Value
@@ -32,6 +33,18 @@ class Dialect(Protocol):
 
     def attribute_between(self, attributes: ColumnElement[Any], name: str, bounds: Bounds) -> ColumnElement[bool]:
         """The JSON object's member is a number within the bounds."""
+
+    async def append(self, connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add many rows, the quickest way there is; all have the same columns."""
+
+    async def make_days(self, connection: AsyncConnection, days: Sequence[int]) -> None:
+        """Make room for interactions of these days since 1970, UTC."""
+
+    async def drop_days(self, connection: AsyncConnection, before: int) -> bool:
+        """Drop interactions of the days before this one; True when there may be more of them."""
+
+    async def raise_ids(self, connection: AsyncConnection, image_id: int) -> None:
+        """The next id of `images` is above this one and never lower than it would have been."""
 
     def now_ms(self) -> ColumnElement[int]:
         """The database's clock: milliseconds since 1970."""

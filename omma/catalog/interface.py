@@ -106,11 +106,12 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """cursor: opaque; None on the last page. count: of all that match."""
+    """cursor: opaque; None on the last page. count: of all that match, up to 100,000; capped: there are more."""
 
     pictures: tuple[Picture, ...]
     count: int
     cursor: str | None
+    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,35 @@ class Interaction:
     query_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedInteraction:
+    """partition, offset: where `omma.interactions` has it."""
+
+    partition: int
+    offset: int
+    interaction: Interaction
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """The last event known of an object in the inbox. image_id: None when the object is deleted."""
+
+    sequencer: str
+    image_id: ImageId | None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSummary:
+    """What is compared with blobs, log and shards."""
+
+    id: ImageId
+    tenant: Tenant
+    version: Version
+    state: PictureState
+    sha256: Sha256
+    uri: str
+
+
 class Role(StrEnum):
     """Each includes the ones before it."""
 
@@ -166,7 +196,8 @@ class ApiKey:
 class Catalog(Protocol):
     """Every write is one transaction. Tenant-scoped calls never see another tenant's rows: to them these are absent.
 
-    Raises StorageFull; Overloaded when another process holds the database longer than the timeout.
+    Raises StorageFull; Overloaded when another process holds the database longer than the timeout; ReplicaDown when
+    the database does not answer, of a write also when nobody knows whether it was done: it is safe to repeat.
     """
 
     # Pictures
@@ -197,6 +228,32 @@ class Catalog(Protocol):
 
     def referenced_files(self, tenant: Tenant, key_prefix: str) -> AsyncIterator[ReferencedFile]:
         """Live rows whose key starts with the prefix and whose original is referenced."""
+
+    async def find_pictures(self, place: str) -> list[Picture]:
+        """Across tenants, deleted ones too: at most 100 whose key or uri this is. Reads every row: for operators."""
+
+    def summaries(self, after: int = 0) -> AsyncIterator[PictureSummary]:
+        """Every row of every tenant with a higher id, deleted ones too, by id; read page by page."""
+
+    async def overtake(self, seen: Mapping[ImageId, Version]) -> list[Upserted]:
+        """Give these rows a version above the one that was seen elsewhere, and an event that says all of them again.
+
+        For repairs: an UPSERT of a live row, a DELETE of a deleted one. Ids without a row are left out.
+        """
+
+    async def raise_ids_above(self, image_id: ImageId) -> None:
+        """No later row gets this id or a lower one: what a catalog restored from a backup must be told of the log."""
+
+    # Objects in the inbox
+    async def object(self, tenant: Tenant, bucket: str, key: str) -> StoredObject | None: ...
+
+    async def record_object(
+        self, tenant: Tenant, bucket: str, key: str, sequencer: str, image_id: ImageId | None
+    ) -> bool:
+        """False, and nothing changes, unless the sequencer is newer than the one recorded. image_id: None if deleted.
+
+        An empty sequencer is older than any: of an object that was listed, not told of.
+        """
 
     # The row is the outbox
     async def mark_sent(self, events: Sequence[ImageEvent]) -> None: ...
@@ -236,7 +293,17 @@ class Catalog(Protocol):
     async def release_lease(self, name: str, holder: str) -> None: ...
 
     # Interactions and keys
-    async def add_interactions(self, interactions: Sequence[Interaction]) -> None: ...
+    async def add_interactions(self, log: str, batch: Sequence[LoggedInteraction]) -> int:
+        """Add rows, with the place in the log that they came from in the same transaction; returns how many.
+
+        log: its identity. What a partition gave before is passed over: a batch that comes twice is there once.
+        """
+
+    def interactions(self, tenant: Tenant, since_ms: int, until_ms: int) -> AsyncIterator[Interaction]:
+        """since_ms <= ts_ms < until_ms, in the order of time; read page by page."""
+
+    async def roll_interactions(self, kept_days: int) -> None:
+        """Make room for the days to come, and drop the days (UTC) that lie more than kept_days back."""
 
     async def add_api_key(self, key: ApiKey) -> None: ...
 

@@ -1,44 +1,20 @@
-"""What people did with results, and the keys they sign in with."""
+"""The keys that people sign in with."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import select, update
 
-from omma.catalog import schema
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.interface import ApiKey, Interaction, Role
+from omma.catalog.interface import ApiKey, Role
 from omma.catalog.schema import api_keys
 from omma.errors import Absent, ConcurrentWrite, InvalidQuery
 from omma.identity import Tenant
 
 
 class People:
-    """The catalog's calls about interactions and keys; see omma.catalog.interface.Catalog."""
+    """The catalog's calls about keys; see omma.catalog.interface.Catalog."""
 
     _database: Database
-
-    @uninterrupted
-    async def add_interactions(self, interactions: Sequence[Interaction]) -> None:
-        if not interactions:
-            return
-        values = [
-            {
-                "tenant_id": one.tenant,
-                "user_id": one.user_id,
-                "query_image_id": one.query_image_id,
-                "displayed_image_id": one.displayed_image_id,
-                "rank": one.rank,
-                "type": one.type.value,
-                "ts": one.ts_ms,
-                "query_id": one.query_id,
-            }
-            for one in interactions
-        ]
-        async with self._database.writing() as connection:
-            await connection.execute(
-                self._database.dialect.insert(schema.interactions).on_conflict_do_nothing(), values
-            )
 
     @uninterrupted
     async def add_api_key(self, key: ApiKey) -> None:

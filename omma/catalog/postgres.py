@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
@@ -21,11 +21,13 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from omma.catalog import postgres_days
 from omma.catalog.database import Crossed, Database
 from omma.catalog.dialect import Bounds, Dialect
 from omma.catalog.interface import Catalog
@@ -79,6 +81,26 @@ class PostgresDialect(Dialect):
     def attribute_between(self, attributes: ColumnElement[Any], name: str, bounds: Bounds) -> ColumnElement[bool]:
         member = cast(attributes, JSONB)[name]
         return case((func.jsonb_typeof(member) == "number", bounds(cast(member.astext, Double))), else_=false())
+
+    async def append(self, connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        # COPY: 5,000 interactions take a tenth of the time that inserting them takes.
+        columns = list(rows[0])
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        records = [tuple(row[column] for column in columns) for row in rows]
+        await driver.copy_records_to_table(table.name, records=records, columns=columns)
+
+    async def make_days(self, connection: AsyncConnection, days: Sequence[int]) -> None:
+        await postgres_days.make(connection, days)
+
+    async def drop_days(self, connection: AsyncConnection, before: int) -> bool:
+        await postgres_days.drop(connection, before)
+        return False
+
+    async def raise_ids(self, connection: AsyncConnection, image_id: int) -> None:
+        # No insert may take a number between our look and our change.
+        await connection.execute(text("LOCK TABLE images IN SHARE ROW EXCLUSIVE MODE"))
+        raised = text("SELECT setval('images_id_seq', greatest(last_value, :id)) FROM images_id_seq")
+        await connection.execute(raised, {"id": image_id})
 
     def now_ms(self) -> ColumnElement[int]:
         return func.floor(func.extract("epoch", func.clock_timestamp()) * 1000).cast(BigInteger)

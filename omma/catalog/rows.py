@@ -122,6 +122,15 @@ def retried(stored: StoredPicture, now_ms: int) -> Rewrite:
     return _changed(stored, EventKind.UPSERT, dict(_UNEMBEDDED), now_ms)
 
 
+def overtaken(stored: StoredPicture, seen: Version, now_ms: int) -> Rewrite:
+    """The row as it is, under a version above its own and the one that was seen elsewhere."""
+    gone = stored.picture.state is PictureState.DELETED
+    values: dict[str, Any] = {} if gone else dict(_UNEMBEDDED)
+    rewrite = _changed(stored, EventKind.DELETE if gone else EventKind.UPSERT, values, now_ms)
+    rewrite.values["version"] = max(rewrite.values["version"], seen + 1)
+    return rewrite
+
+
 def answer_created(row: RowMapping) -> Upserted:
     """What the caller is told of a new row."""
     event = ImageEvent(

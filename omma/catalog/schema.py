@@ -31,6 +31,8 @@ metadata: Final = MetaData(
     }
 )
 
+DAY_MS: Final = 86_400_000
+
 # AUTOINCREMENT in SQLite exists for INTEGER only, which is 64 bits wide there.
 _Serial = BigInteger().with_variant(Integer(), "sqlite")
 _Json = JSON().with_variant(JSONB(), "postgresql")
@@ -106,18 +108,17 @@ interactions: Final = Table(
     Column("type", Text, nullable=False, comment="impression | click"),
     Column("ts", BigInteger, nullable=False),
     Column("query_id", Text, nullable=False),
-    # The log delivers at least once; the same interaction twice is one row.
-    UniqueConstraint(
-        "tenant_id",
-        "ts",
-        "user_id",
-        "query_id",
-        "query_image_id",
-        "displayed_image_id",
-        "rank",
-        "type",
-        name="uq_interactions_once",
-    ),
+    sqlite_autoincrement=True,
+)
+# In PostgreSQL a table by ranges of ts, a partition a day (UTC), with the key (ts, id): migrations/versions/0002.
+Index("ix_interactions_ts_id", interactions.c.ts, interactions.c.id).ddl_if(dialect="sqlite")
+
+interaction_offsets: Final = Table(
+    "interaction_offsets",
+    metadata,
+    Column("log", Text, primary_key=True, comment="its identity"),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False, comment="of the first record that is no row yet"),
 )
 
 objects: Final = Table(
@@ -127,7 +128,7 @@ objects: Final = Table(
     Column("bucket", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("sequencer", Text, nullable=False, comment="orders the object's events"),
-    Column("image_id", BigInteger, nullable=False),
+    Column("image_id", BigInteger, comment="null: the object was deleted"),
     ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
 )
 

@@ -1,14 +1,16 @@
 """The catalog in SQL: one implementation for SQLite and PostgreSQL, a class a subject."""
 
+from omma.catalog.clicks import Clicks
 from omma.catalog.database import Database
 from omma.catalog.indexing import Indexing
 from omma.catalog.interface import Catalog
 from omma.catalog.people import People
 from omma.catalog.pictures import Pictures
 from omma.catalog.registry import Registry
+from omma.catalog.repairs import Repairs
 
 
-class SqlCatalog(Pictures, Indexing, Registry, People, Catalog):
+class SqlCatalog(Pictures, Indexing, Registry, Clicks, People, Repairs, Catalog):
     """On a database whose schema is this version's."""
 
     def __init__(self, database: Database) -> None:

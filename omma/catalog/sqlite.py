@@ -2,18 +2,35 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Table, and_, cast, event, func, literal, or_, select
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    cast,
+    delete,
+    event,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from omma.catalog.database import Database
 from omma.catalog.dialect import Bounds, Dialect
 from omma.catalog.interface import Catalog
 from omma.catalog.migrate import upgrade
+from omma.catalog.schema import DAY_MS, interactions
 from omma.catalog.sql import SqlCatalog
 from omma.errors import OmmaError
 from omma.filters import Value
@@ -21,6 +38,7 @@ from omma.sqlite_errors import BUSY_TIMEOUT_SECONDS, storage_error
 
 _READERS: Final = 4
 _NUMBERS: Final = ("integer", "real")
+_DROPPED_AT_ONCE: Final = 10_000
 
 
 class SqliteDialect(Dialect):
@@ -53,6 +71,25 @@ class SqliteDialect(Dialect):
         member = func.json_each(attributes).table_valued("key", "value", "type", name="member")
         within = and_(member.c.key == name, member.c.type.in_(_NUMBERS), bounds(member.c.value))
         return select(literal(1)).select_from(member).where(within).exists()
+
+    async def append(self, connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        await connection.execute(insert(table), list(rows))
+
+    async def make_days(self, connection: AsyncConnection, days: Sequence[int]) -> None:
+        """Nothing to do: one table has all days."""
+
+    async def drop_days(self, connection: AsyncConnection, before: int) -> bool:
+        old = select(interactions.c.id).where(interactions.c.ts < before * DAY_MS).limit(_DROPPED_AT_ONCE)
+        done = await connection.execute(delete(interactions).where(interactions.c.id.in_(old)))
+        return done.rowcount == _DROPPED_AT_ONCE
+
+    async def raise_ids(self, connection: AsyncConnection, image_id: int) -> None:
+        # https://sqlite.org/autoinc.html: the table may be written, and has no row before the first insert.
+        known = text("SELECT 1 FROM sqlite_sequence WHERE name = 'images'")
+        if (await connection.execute(known)).first() is None:
+            await connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES ('images', 0)"))
+        raised = text("UPDATE sqlite_sequence SET seq = max(seq, :id) WHERE name = 'images'")
+        await connection.execute(raised, {"id": image_id})
 
     def now_ms(self) -> ColumnElement[int]:
         # julianday() counts from noon, 24 November 4714 BC: https://sqlite.org/lang_datefunc.html

@@ -39,7 +39,11 @@ BODY_BYTES_IN_FLIGHT = Gauge("omma_body_bytes_in_flight", "Bytes of request bodi
 REQUESTS_SHED = Counter(
     "omma_requests_shed_total", "Requests refused with 429: queue_full, waited or body_bytes.", ("reason",)
 )
-INTERACTIONS = Counter("omma_interactions_total", "Impressions and clicks: sent or dropped.", ("type", "outcome"))
+INTERACTIONS = Counter(
+    "omma_interactions_total",
+    "Impressions and clicks: sent or dropped by the face; then recorded, expired or unreadable.",
+    ("type", "outcome"),
+)
 
 # EGS
 EMBED_ITEMS = Counter("omma_embed_items_total", "Pictures and texts embedded.", ("kind", "outcome"))

@@ -1,4 +1,4 @@
-"""What was shown and what was clicked: through the log, in batches, to the catalog. Never delays an answer."""
+"""What was shown and what was clicked: to the log, from where recording.py takes it. Never delays an answer."""
 
 import asyncio
 import logging
@@ -9,24 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from google.protobuf.message import DecodeError
-
 from omma.buckets import bucket_of
-from omma.catalog.interface import Catalog, Interaction, InteractionType
+from omma.catalog.interface import Interaction, InteractionType
 from omma.errors import InvalidQuery
 from omma.identity import MAX_IMAGE_ID, ImageId, Tenant
-from omma.log.interface import Log, LogRecord, Producer, TopicPartition, TopicSpec
+from omma.log.interface import Log, Producer, TopicSpec
 from omma.records import INTERACTIONS_TOPIC, image_key
 from omma.telemetry.metrics import INTERACTIONS
 from omma.v1 import records_pb2
 from services.gateway.answer import SearchAnswer
 from services.gateway.query import MAX_USER_ID_CHARACTERS
 
-INTERACTIONS_GROUP: Final = "omma.interactions"
 _MAX_RANK: Final = 1_000_000
 _MAX_QUERY_ID_CHARACTERS: Final = 128
 _BATCH: Final = 1_000
-_POLL_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -155,25 +151,6 @@ async def open_impressions(
     return Impressions(await log.producer(), spec.partitions, max_queued=max_queued, sampled=sampled)
 
 
-async def record_interactions(log: Log, catalog: Catalog) -> None:
-    """Move interactions from the log to the catalog, batch by batch, until cancelled.
-
-    Offsets are committed after the rows: a crash between the two writes a batch twice.
-    """
-    consumer = await log.subscribe(INTERACTIONS_TOPIC, INTERACTIONS_GROUP)
-    try:
-        while True:
-            records = await consumer.poll(_BATCH, _POLL_SECONDS)
-            if not records:
-                continue
-            await catalog.add_interactions([one for record in records if (one := _decoded(record)) is not None])
-            await consumer.commit(
-                {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
-            )
-    finally:
-        await consumer.close()
-
-
 def encode(interaction: Interaction) -> bytes:
     """The record's value in `omma.interactions`."""
     return records_pb2.Interaction(
@@ -210,14 +187,6 @@ _TYPES: Final = {
     InteractionType.IMPRESSION: records_pb2.Interaction.TYPE_IMPRESSION,
     InteractionType.CLICK: records_pb2.Interaction.TYPE_CLICK,
 }
-
-
-def _decoded(record: LogRecord) -> Interaction | None:
-    try:
-        return decode(record.value or b"")
-    except (ValueError, DecodeError) as error:
-        logger.warning("an interaction could not be read", extra={"offset": record.offset, "reason": repr(error)})
-        return None
 
 
 def _within(field: str, value: int, low: int, high: int) -> None:

@@ -34,8 +34,9 @@ from services.egs.client import RemoteEmbedder
 from services.gateway.auth import Authenticator, is_loopback
 from services.gateway.health import Health
 from services.gateway.indexes import ServedIndex, ServedIndexes
-from services.gateway.interactions import open_impressions, record_interactions
+from services.gateway.interactions import open_impressions
 from services.gateway.pictures import PictureCore
+from services.gateway.recording import record_interactions
 from services.gateway.rest.app import create_app
 from services.gateway.search import SearchCore
 from services.gateway.servicer import SearchServicer
@@ -152,7 +153,11 @@ async def _compose(
         [partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)],
         credentials=process.server_credentials(),
     )
-    work = [impressions.run(), record_interactions(log, catalog), pictures.relay(settings.resend_seconds)]
+    work = [
+        impressions.run(),
+        record_interactions(log, catalog, kept_days=settings.interactions_kept_days),
+        pictures.relay(settings.resend_seconds),
+    ]
     return app, rpc, work
 
 

@@ -21,8 +21,9 @@ from omma.space import Space
 from services.egs.client import Embedder
 from services.egs.embedder import OnnxEmbedder
 from services.gateway.indexes import ServedIndex, ServedIndexes
-from services.gateway.interactions import Impressions, open_impressions, record_interactions
+from services.gateway.interactions import Impressions, open_impressions
 from services.gateway.pictures import PictureCore
+from services.gateway.recording import record_interactions
 from services.gateway.search import SearchCore
 from services.gateway.urls import PictureFetcher
 from services.indexer.backlog import backlog, wait_until_handled
@@ -142,7 +143,7 @@ async def start_services(
         running(
             indexer.run,
             impressions.run,
-            partial(record_interactions, log, catalog),
+            partial(record_interactions, log, catalog, kept_days=gateway.interactions_kept_days),
             partial(pictures.relay, gateway.resend_seconds),
             partial(housekeeping.clean, log, settings.log_compaction_seconds),
         )

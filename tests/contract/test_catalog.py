@@ -1,9 +1,12 @@
 """What every catalog keeps. A backend joins by one more parameter of the fixture."""
 
+import asyncio
 import hashlib
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -13,15 +16,20 @@ from omma.catalog.interface import (
     Catalog,
     Change,
     Embedded,
+    Interaction,
+    InteractionType,
+    LoggedInteraction,
     NewPicture,
     Page,
     PictureChange,
     PictureState,
     Role,
+    StoredObject,
     Upserted,
 )
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
+from omma.catalog.schema import DAY_MS
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import Absent, InvalidQuery, WrongSpace, WrongState
 from omma.filters import parse_filter
@@ -426,3 +434,178 @@ async def test_keys_are_revoked_by_a_prefix_that_fits_one(catalog: Catalog) -> N
             await catalog.revoke_api_key(prefix)
     assert await catalog.revoke_api_key("ab1") == replace(first, revoked=True)
     assert await catalog.api_keys() == [replace(first, revoked=True), second]
+
+
+def shown(offset: int, ts_ms: int, partition: int = 0, **more: Any) -> LoggedInteraction:
+    given = {"user_id": "u", "query_image_id": 0, "rank": 1, "type": InteractionType.IMPRESSION, "query_id": "q"}
+    one = Interaction(tenant=ANN, displayed_image_id=ImageId(offset + 1), ts_ms=ts_ms, **{**given, **more})
+    return LoggedInteraction(partition, offset, one)
+
+
+async def ids(catalog: Catalog, since_ms: int = 0, until_ms: int = 2**62, tenant: Tenant = ANN) -> list[int]:
+    return [one.displayed_image_id async for one in catalog.interactions(tenant, since_ms, until_ms)]
+
+
+async def test_interactions_are_read_back_as_they_were_in_the_order_of_time(catalog: Catalog, clock: Clock) -> None:
+    now = int(clock.seconds * 1000)
+    batch = [
+        shown(0, now + 2, user_id="ünï\t\n\\N", query_image_id=2**63 - 1, rank=2**31 - 1),
+        shown(1, now, type=InteractionType.CLICK, query_id=""),
+        shown(2, now - DAY_MS),
+    ]
+    assert await catalog.add_interactions("log", batch) == 3
+    assert [one async for one in catalog.interactions(ANN, 0, 2**62)] == [
+        batch[2].interaction,
+        batch[1].interaction,
+        batch[0].interaction,
+    ]
+    assert await ids(catalog, now, now + 2) == [2]
+    assert await ids(catalog, tenant=BOB) == []
+
+
+async def test_a_batch_that_comes_twice_is_there_once(backend: Backend, clock: Clock) -> None:
+    now = int(clock.seconds * 1000)
+    catalog = await backend.open()
+    batch = [shown(i, now, partition=i % 2) for i in range(6)]
+    assert await catalog.add_interactions("log", batch[:4]) == 4
+    other = await backend.open()
+    assert await other.add_interactions("log", batch) == 2
+    assert await catalog.add_interactions("log", batch) == 0
+    assert await catalog.add_interactions("log", []) == 0
+    assert await ids(catalog) == [1, 2, 3, 4, 5, 6]
+    assert await catalog.add_interactions("another log", batch[:1]) == 1
+
+
+async def test_two_consumers_of_one_partition_add_each_interaction_once(backend: Backend, clock: Clock) -> None:
+    now = int(clock.seconds * 1000)
+    catalogs = [await backend.open() for _ in range(3)]
+    batches = [[shown(i, now) for i in range(first, first + 40)] for first in (0, 20, 40)]
+    for batch in batches:
+        await asyncio.gather(*(catalog.add_interactions("log", batch) for catalog in catalogs))
+    assert await ids(catalogs[0]) == list(range(1, 81))
+
+
+async def test_interactions_come_in_pages_and_none_is_lost_between_two(catalog: Catalog, clock: Clock) -> None:
+    now = int(clock.seconds * 1000)
+    await catalog.add_interactions("log", [shown(i, now + i // 4_000) for i in range(12_001)])
+    assert await ids(catalog) == list(range(1, 12_002))
+
+
+async def test_days_of_interactions_are_dropped_whole(catalog: Catalog, clock: Clock) -> None:
+    clock.seconds = 1_700_000_000 // 86_400 * 86_400 + 3_600
+    now = int(clock.seconds * 1000)
+    days = [0, 1, 2, 3, 200]
+    await catalog.add_interactions("log", [shown(i, now - day * DAY_MS) for i, day in enumerate(days)])
+    await catalog.roll_interactions(2)
+    assert await ids(catalog) == [3, 2, 1]
+    clock.seconds += 86_400
+    await catalog.roll_interactions(2)
+    await catalog.roll_interactions(2)
+    assert await ids(catalog) == [2, 1]
+    assert await catalog.add_interactions("log", [shown(9, now + 86_400_000)]) == 1
+
+
+async def test_the_newest_event_of_an_object_counts(catalog: Catalog) -> None:
+    picture = await one(catalog, new("s3://inbox/a"))
+    assert await catalog.object(ANN, "inbox", "a") is None
+    assert await catalog.record_object(ANN, "inbox", "a", "", picture.id)
+    assert await catalog.record_object(ANN, "inbox", "a", "0055AED6DC90", picture.id)
+    assert not await catalog.record_object(ANN, "inbox", "a", "0055AED6DC90", None)
+    assert not await catalog.record_object(ANN, "inbox", "a", "0055aed6dc9", None)
+    assert not await catalog.record_object(ANN, "inbox", "a", "", None)
+    assert await catalog.object(ANN, "inbox", "a") == StoredObject("0055AED6DC90", picture.id)
+    assert await catalog.record_object(ANN, "inbox", "a", "0055AED6DC91", None)
+    assert not await catalog.record_object(ANN, "inbox", "a", "0055AED6DC90FF", picture.id)
+    assert await catalog.object(ANN, "inbox", "a") == StoredObject("0055AED6DC91", None)
+    assert await catalog.object(BOB, "inbox", "a") is None
+    assert await catalog.object(ANN, "other", "a") is None
+
+
+async def test_events_of_an_object_from_everywhere_leave_the_newest(backend: Backend) -> None:
+    catalogs = [await backend.open() for _ in range(2)]
+    events = [f"{i:04X}" for i in range(16)]
+    random.Random(4).shuffle(events)
+    await asyncio.gather(*(catalog.record_object(ANN, "inbox", "a", e, None) for e in events for catalog in catalogs))
+    assert await catalogs[0].object(ANN, "inbox", "a") == StoredObject("000F", None)
+
+
+async def test_every_row_is_summed_up_and_found_by_its_place(catalog: Catalog) -> None:
+    first, second = await catalog.upsert(ANN, [new("a"), replace(new("b"), uri="file:///b")])
+    third = await one(catalog, new("a"), BOB)
+    await catalog.delete(ANN, [first.id])
+    rows = [row async for row in catalog.summaries()]
+    assert [(row.id, row.tenant, row.version, row.state, row.sha256) for row in rows] == [
+        (first.id, ANN, 2, PictureState.DELETED, sha("a")),
+        (second.id, ANN, 1, PictureState.PENDING, sha("b")),
+        (third.id, BOB, 1, PictureState.PENDING, sha("a")),
+    ]
+    assert [row.id async for row in catalog.summaries(after=second.id)] == [third.id]
+    assert [row.id for row in await catalog.find_pictures("a")] == [first.id, third.id]
+    assert [row.id for row in await catalog.find_pictures("file:///b")] == [second.id]
+    assert await catalog.find_pictures("c") == []
+
+
+async def test_an_id_of_the_log_is_not_given_again(backend: Backend) -> None:
+    catalog = await backend.open()
+    await catalog.raise_ids_above(ImageId(1_000))
+    first = await one(catalog, new("a"))
+    assert first.id == 1_001
+    await catalog.raise_ids_above(ImageId(500))
+    await catalog.raise_ids_above(ImageId(0))
+    assert (await one(catalog, new("b"))).id == 1_002
+    for wrong in (-1, 2**63 - 1):
+        with pytest.raises(InvalidQuery):
+            await catalog.raise_ids_above(ImageId(wrong))
+
+
+async def test_a_row_overtakes_what_was_seen_of_it(catalog: Catalog) -> None:
+    live, gone = await catalog.upsert(ANN, [new("a"), new("b")])
+    await catalog.delete(ANN, [gone.id])
+    await embedded(catalog, live)
+    await sent(catalog, live)
+    answers = await catalog.overtake({live.id: Version(7), gone.id: Version(1), ImageId(99): Version(1)})
+    assert [(a.id, a.version, kind(a)) for a in answers] == [
+        (live.id, 8, EventKind.UPSERT),
+        (gone.id, 3, EventKind.DELETE),
+    ]
+    assert {(e.image_id, e.version) for e in await catalog.unsent(9)} == {(live.id, 8), (gone.id, 3)}
+    assert (await catalog.picture(ANN, live.id)).state is PictureState.PENDING
+
+
+async def test_writers_of_one_key_lose_no_version(backend: Backend) -> None:
+    catalogs = [await backend.open() for _ in range(3)]
+    keys = ["a", "b", "c"]
+
+    async def write(catalog: Catalog, writer: int) -> None:
+        for turn in range(5):
+            order = random.Random(f"{writer}.{turn}").sample(keys, 3)
+            await catalog.upsert(ANN, [new(key, f"{writer}.{turn}") for key in order])
+
+    await asyncio.gather(*(write(catalog, writer) for writer, catalog in enumerate(catalogs * 2)))
+    rows = (await catalogs[0].list_pictures(ANN, None, None, 10)).pictures
+    assert sorted((row.key, row.version) for row in rows) == [(key, 30) for key in keys]
+
+
+async def test_deletes_and_changes_cross_without_waiting_for_each_other(backend: Backend) -> None:
+    catalogs = [await backend.open() for _ in range(3)]
+    made = await catalogs[0].upsert(ANN, [new(str(i)) for i in range(20)])
+    ids = [answer.id for answer in made]
+    work = [
+        catalogs[0].upsert(ANN, [new(str(i), "other") for i in reversed(range(20))]),
+        catalogs[1].delete(ANN, ids[::-1]),
+        catalogs[2].mark_sent([answer.event for answer in reversed(made) if answer.event]),
+        catalogs[1].record_embedded(SPACE.id, [Embedded(a.id, a.version, 1, 1, 1) for a in reversed(made)]),
+        catalogs[0].overtake(dict.fromkeys(reversed(ids), Version(1))),
+    ]
+    await asyncio.gather(*work)
+    versions = {picture.version for picture in (await catalogs[0].pictures(ids)).values()}
+    assert versions <= {3, 4} and len(versions) == 1
+
+
+async def test_of_two_that_make_an_index_live_one_is(backend: Backend) -> None:
+    catalogs = [await backend.open() for _ in range(2)]
+    await catalogs[0].register_space(SPACE)
+    made = [replace(INDEX, id=IndexId(f"{SPACE.id}.{n}"), state=IndexState.LIVE) for n in range(6)]
+    await asyncio.gather(*(catalogs[n % 2].register_index(index) for n, index in enumerate(made)))
+    await asyncio.gather(*(catalogs[n % 2].set_index_state(one.id, IndexState.LIVE) for n, one in enumerate(made)))
+    assert [index.state for index in await catalogs[0].indexes()].count(IndexState.LIVE) == 1

@@ -28,13 +28,11 @@ from services.gateway.answer import SearchAnswer, SearchHit
 from services.gateway.description import Description, RowLimits
 from services.gateway.fanout import Coverage
 from services.gateway.interactions import (
-    INTERACTIONS_GROUP,
     Click,
     Impressions,
     decode,
     encode,
     open_impressions,
-    record_interactions,
 )
 from services.gateway.pictures import PictureCore
 from tests.pictures import encoded, scene
@@ -238,31 +236,3 @@ def test_a_click_is_checked(bad: dict[str, Any]) -> None:
     with pytest.raises(InvalidQuery) as failure:
         Click(**{"user_id": "u", "query_image_id": 0, "displayed_image_id": 1, "rank": 1, **bad})
     assert failure.value.field == next(iter(bad))
-
-
-class Recording:
-    """The one call of a catalog that the consumer makes."""
-
-    def __init__(self) -> None:
-        self.rows: list[Interaction] = []
-        self.added = asyncio.Event()
-
-    async def add_interactions(self, rows: Sequence[Interaction]) -> None:
-        self.rows += rows
-        self.added.set()
-
-
-async def test_interactions_move_to_the_catalog_and_what_is_no_interaction_is_passed_over(parts: Parts) -> None:
-    impressions = await open_impressions(parts.log, new_partitions=1)
-    producer = await parts.log.producer()
-    await producer.send(INTERACTIONS_TOPIC, 0, b"", b"\xff\xff")
-    await impressions.clicked(ANN, Click("u", 0, 5, 1))
-    recording = Recording()
-    moving = asyncio.create_task(record_interactions(parts.log, recording))  # type: ignore[arg-type]
-    ends = await parts.log.end_offsets(INTERACTIONS_TOPIC)
-    async with asyncio.timeout(10):
-        while await parts.log.committed(INTERACTIONS_GROUP, INTERACTIONS_TOPIC) != ends:
-            await recording.added.wait()
-    moving.cancel()
-    await asyncio.gather(moving, return_exceptions=True)
-    assert [one.displayed_image_id for one in recording.rows] == [5]

@@ -4,7 +4,6 @@ import asyncio
 import io
 import sqlite3
 from contextlib import closing, redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-from omma.catalog.interface import Interaction, InteractionType, NewPicture
+from omma.catalog.interface import NewPicture
 from omma.catalog.migrate import alembic_configuration
 from omma.catalog.postgres import PostgresDialect
 from omma.catalog.schema import metadata
@@ -24,24 +23,13 @@ from omma.catalog.sqlite import open_sqlite_catalog
 from omma.catalog.where import where
 from omma.errors import Corrupt, Kind, OmmaError, Overloaded, StorageFull
 from omma.filters import parse_filter
-from omma.identity import ImageId, Sha256, Tenant
+from omma.identity import Sha256, Tenant
 
 ANN = Tenant("ann")
 
 
 def pictures(count: int, name: str = "k") -> list[NewPicture]:
     return [NewPicture(f"{name}{i}", Sha256("0" * 64), "omma:0", 1, attributes={"x": "y" * 500}) for i in range(count)]
-
-
-async def test_interactions_that_arrive_twice_are_one_row(tmp_path: Path) -> None:
-    catalog = await open_sqlite_catalog(tmp_path / "catalog.db")
-    click = Interaction(ANN, "u", 0, ImageId(7), 1, InteractionType.CLICK, 5, "q")
-    await catalog.add_interactions([click, click, replace(click, rank=2)])
-    await catalog.add_interactions([click])
-    await catalog.close()
-    with closing(sqlite3.connect(tmp_path / "catalog.db")) as database:
-        rows = database.execute("SELECT tenant_id, displayed_image_id, rank, type, ts FROM interactions").fetchall()
-    assert sorted(rows) == [("ann", 7, 1, "click", 5), ("ann", 7, 2, "click", 5)]
 
 
 async def test_an_id_is_never_given_again(tmp_path: Path) -> None:

@@ -105,6 +105,8 @@ def picture_document(picture: Picture) -> dict[str, Any]:
 def page_document(page: Page) -> dict[str, Any]:
     """The answer of GET /images."""
     document: dict[str, Any] = {"images": [picture_document(one) for one in page.pictures], "count": page.count}
+    if page.capped:
+        document["count_capped"] = True
     return {**document, "next_cursor": page.cursor} if page.cursor is not None else document
 
 

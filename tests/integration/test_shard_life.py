@@ -281,7 +281,7 @@ async def test_a_query_for_something_else_is_refused(world: World) -> None:
             ({"filter": "{"}, InvalidQuery),
         ):
             with pytest.raises(error):
-                await shard.client.search(replace(asked, **wrong), Deadline.after(5))  # type: ignore[arg-type]
+                await shard.client.search(replace(asked, **wrong), Deadline.after(5))
 
 
 async def test_excluded_pictures_and_other_tenants_are_left_out(world: World) -> None:

@@ -9,15 +9,21 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from shard_world import DIM, World, query, world
 
+from omma.hits import Degraded
+from omma.identity import ImageId, Receipt, Version
 from omma.rpc.deadline import Deadline
 from omma.vectors import normalise
+from services.nn_shard.checkpoint import Stamp
 from services.nn_shard.client import RemoteShard
+from services.nn_shard.engine import Checkpoint
+from services.nn_shard.main import ServedShardSettings, replica_of
 
 __all__ = ["world"]
 
@@ -29,7 +35,7 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def process(folder: Path, port: int) -> AsyncIterator[tuple[Process, RemoteShard]]:
+async def process(folder: Path, port: int, **settings: str) -> AsyncIterator[tuple[Process, RemoteShard]]:
     environment = {
         **os.environ,
         "OMMA_DATA_DIR": str(folder),
@@ -37,22 +43,31 @@ async def process(folder: Path, port: int) -> AsyncIterator[tuple[Process, Remot
         "OMMA_METRICS_PORT": "0",
         "OMMA_SHARD__CHECKPOINT_SECONDS": "0.1",
         "OMMA_SHARD__MAINTENANCE_SECONDS": "0.1",
+        **settings,
     }
     started = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.nn_shard", env=environment)
     target = f"127.0.0.1:{port}"
     remote = RemoteShard.at(target)
     try:
         async with grpc.aio.insecure_channel(target) as channel:
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True)
-            async for health in watch:
-                if health.status == health_pb2.HealthCheckResponse.SERVING:
-                    break
+            await until_health(watch(channel), health_pb2.HealthCheckResponse.SERVING)
         yield started, remote
     finally:
         await remote.close()
         if started.returncode is None:
             started.kill()
         await started.wait()
+
+
+def watch(channel: grpc.aio.Channel) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+    stub: Any = health_pb2_grpc.HealthStub(channel)  # its stubs know no Watch
+    return aiter(stub.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True))
+
+
+async def until_health(told: AsyncIterator[health_pb2.HealthCheckResponse], status: int) -> None:
+    async for health in told:
+        if health.status == status:
+            return
 
 
 async def test_ready_when_caught_up_and_the_same_after_kill_and_after_term(world: World) -> None:
@@ -71,3 +86,34 @@ async def test_ready_when_caught_up_and_the_same_after_kill_and_after_term(world
             assert await started.wait() == (0 if end is signal.SIGTERM else -signal.SIGKILL)
     assert sorted(answers[0][0]) == sorted(world.live())
     assert answers[1:] == answers[:1] * 2
+
+
+async def test_told_to_stop_it_leaves_readiness_ends_its_calls_and_leaves_a_checkpoint(world: World) -> None:
+    index = await world.register()
+    await world.put(300)
+    await world.log.close()
+    await world.catalog.close()
+    never = (Receipt(ImageId(1), Version(99)),)
+    waiting = query(index, normalise(np.ones(DIM)), k=10, receipts=never)
+    port = free_port()
+    async with (
+        asyncio.timeout(60),
+        process(world.folder, port, OMMA_SHARD__CHECKPOINT_SECONDS="3600") as (started, remote),
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        told = watch(channel)
+        await until_health(told, health_pb2.HealthCheckResponse.SERVING)
+        running = asyncio.create_task(remote.search(waiting, Deadline.after(4)))
+        assert (await remote.stats(Deadline.after(5))).ready
+        started.send_signal(signal.SIGTERM)
+        await until_health(told, health_pb2.HealthCheckResponse.NOT_SERVING)
+        assert (await running).degraded == {Degraded.RECEIPT_PENDING}
+        assert await started.wait() == 0
+    (manifest,) = (world.folder / "shards").rglob("manifest.json")
+    assert sum(Stamp.from_json(Checkpoint.from_json(manifest.read_bytes()).stamp).next_offsets.values()) == 300
+
+
+def test_a_replica_is_told_or_a_pod_of_a_stateful_set_or_the_first() -> None:
+    assert replica_of(ServedShardSettings(replica=3), "omma-shard-2-1") == 3
+    assert replica_of(ServedShardSettings(), "omma-shard-2-1") == 1
+    assert replica_of(ServedShardSettings(), "laptop") == 0

@@ -31,7 +31,9 @@ from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
 from omma.v1 import search_pb2_grpc
 from services.egs.client import RemoteEmbedder
+from services.gateway.admission import Admission
 from services.gateway.auth import Authenticator, is_loopback
+from services.gateway.fanout import Fanout
 from services.gateway.health import Health
 from services.gateway.indexes import ServedIndex, ServedIndexes
 from services.gateway.interactions import open_impressions
@@ -129,7 +131,10 @@ async def _compose(
         originals,
         urls,
         impressions,
-        max_concurrent=settings.max_concurrent_searches,
+        fanout=Fanout(settings.fanout),
+        admission=Admission(
+            settings.max_concurrent_searches, settings.max_waiting_searches, settings.max_search_wait_seconds
+        ),
         max_text_characters=settings.max_text_characters,
         max_picture_bytes=settings.max_picture_bytes,
     )

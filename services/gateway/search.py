@@ -4,15 +4,14 @@ import asyncio
 import logging
 import uuid
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from omma.blobs.originals import Originals
-from omma.errors import CoverageTooLow, InvalidQuery, OmmaError, Overloaded
+from omma.errors import CoverageTooLow, InvalidQuery, OmmaError
 from omma.filters import canonical
 from omma.hits import Degraded, Hits, merge, no_hits
 from omma.identity import Tenant
@@ -20,6 +19,7 @@ from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
 from omma.vectors import Float32
+from services.gateway.admission import Admission
 from services.gateway.answer import SearchAnswer, explanation, hits_of
 from services.gateway.cursor import decode_cursor, encode_cursor
 from services.gateway.fanout import Coverage, Fanout, ShardOutcome, require_an_answer
@@ -39,6 +39,12 @@ _BATCH_AT_ONCE: Final = 8
 _RERANK_SHARE: Final = 0.2
 _RERANK_SECONDS: Final = 0.05
 """Kept of the remaining time for re-ranking: 200 candidates take 1 ms, and so may the executor that they wait for."""
+_ANSWER_SECONDS: Final = 0.01
+"""Kept of that for the answer itself: one that comes after the caller has gone is none."""
+_SEARCH_SHARE: Final = 0.25
+_SEARCH_SECONDS: Final = 0.5
+"""Kept of the whole time for the shards while the query is embedded."""
+_MAX_RUNNING: Final = 128
 
 logger = logging.getLogger(__name__)
 
@@ -63,20 +69,20 @@ class SearchCore:
         urls: PictureFetcher,
         impressions: Impressions | None = None,
         *,
-        max_concurrent: int = 256,
+        fanout: Fanout | None = None,
+        admission: Admission | None = None,
         max_text_characters: int = 2_000,
         max_picture_bytes: int = 20_000_000,
     ) -> None:
-        """impressions: who is told what was shown; None: nobody. max_concurrent: one more search is refused."""
+        """impressions: who is told what was shown; None: nobody."""
         self.indexes = indexes
-        self._fanout = Fanout()
+        self._fanout = fanout or Fanout()
+        self._admission = admission or Admission(_MAX_RUNNING)
         self._resolver = Resolver(
             self._fanout, originals, urls, max_text_characters=max_text_characters, max_picture_bytes=max_picture_bytes
         )
         self._reranker = reranker
         self._impressions = impressions
-        self._max_concurrent = max_concurrent
-        self._running = 0
 
     async def search(self, tenant: Tenant, query: SearchQuery, deadline: Deadline | None = None) -> SearchAnswer:
         """deadline: the caller's own; the earlier of it and timeout_ms counts.
@@ -87,31 +93,11 @@ class SearchCore:
         until = Deadline.after(query.timeout_ms / 1000)
         if deadline is not None:
             until = min(until, deadline, key=Deadline.remaining_seconds)
-        with self._admitted(), stage_times() as stage_us, span("search"):
-            served = self.indexes.pinned(query.index)
-            mark = _mark(served, query)
-            seen = decode_cursor(query.cursor, mark) if query.cursor else ()
-            awaited = frozenset(receipt.image_id for receipt in query.receipts)
-            with span("resolve"):
-                resolved = await self._resolver.resolve(query.sought, Within(served, tenant, until, awaited))
-            shard_query = _shard_query(tenant, query, served, resolved, seen)
-            found = await self._find(served, query, shard_query, resolved, until)
-        degraded = _degraded(found)
-        answer = SearchAnswer(
-            hits=hits_of(found.candidates, found.ranked, with_boxes=query.use_crops),
-            query_id=uuid.uuid4().hex,
-            space=served.space.id,
-            index=served.index.id,
-            coverage=found.coverage,
-            degraded=degraded,
-            latency_ms=round(stage_us["search"] / 1000, 3),
-            next_cursor=_next_cursor(found, query, mark, seen),
-            explain=_explain(stage_us, found) if query.explain else None,
-        )
+        answer, stage_us = await self._answer(tenant, query, until)
         for stage, us in stage_us.items():
             SEARCH_STAGE_SECONDS.labels(stage).observe(us / 1e6)
-        SEARCH_COVERAGE.observe(found.coverage.fraction)
-        for reason in degraded:
+        SEARCH_COVERAGE.observe(answer.coverage.fraction)
+        for reason in answer.degraded:
             SEARCH_DEGRADED.labels(reason.value).inc()
         if self._impressions is not None:
             self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer)
@@ -119,7 +105,7 @@ class SearchCore:
 
     async def embed(self, tenant: Tenant, sought: Sought, timeout_seconds: float = 10.0) -> tuple[Float32, str]:
         """One thing as float32[dim], normalised, and the id of its space, the live index's. Raises as search does."""
-        with self._admitted():
+        async with self._admission.admitted():
             served = self.indexes.live()
             resolved = await self._resolver.resolve([sought], Within(served, tenant, Deadline.after(timeout_seconds)))
         return resolved.vector, served.space.id
@@ -139,17 +125,37 @@ class SearchCore:
 
         return list(await asyncio.gather(*map(one, queries)))
 
-    @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        if self._running >= self._max_concurrent:
-            raise Overloaded(
-                f"{self._max_concurrent} searches are under way.", limit=self._max_concurrent, retry_after_seconds=1.0
-            )
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
+    async def _answer(
+        self, tenant: Tenant, query: SearchQuery, until: Deadline
+    ) -> tuple[SearchAnswer, Mapping[str, int]]:
+        """The answer and its microseconds by stage."""
+        with stage_times() as stage_us, span("search"):
+            async with self._admission.admitted():
+                served = self.indexes.pinned(query.index)
+                mark = _mark(served, query)
+                seen = decode_cursor(query.cursor, mark) if query.cursor else ()
+                resolved = await self._resolved(served, tenant, query, until)
+                shard_query = _shard_query(tenant, query, served, resolved, seen)
+                found = await self._find(served, query, shard_query, resolved, until)
+        answer = SearchAnswer(
+            hits=hits_of(found.candidates, found.ranked, with_boxes=query.use_crops),
+            query_id=uuid.uuid4().hex,
+            space=served.space.id,
+            index=served.index.id,
+            coverage=found.coverage,
+            degraded=_degraded(found),
+            latency_ms=round(stage_us["search"] / 1000, 3),
+            next_cursor=_next_cursor(found, query, mark, seen),
+            explain=_explain(stage_us, found) if query.explain else None,
+        )
+        return answer, stage_us
+
+    async def _resolved(self, served: ServedIndex, tenant: Tenant, query: SearchQuery, until: Deadline) -> Resolved:
+        """An embedder that hangs takes its share, so that the caller is told while there is time to try again."""
+        kept = min(_SEARCH_SECONDS, _SEARCH_SHARE * until.require())
+        awaited = frozenset(receipt.image_id for receipt in query.receipts)
+        with span("resolve"):
+            return await self._resolver.resolve(query.sought, Within(served, tenant, until.earlier(kept), awaited))
 
     async def _find(
         self, served: ServedIndex, query: SearchQuery, shard_query: ShardQuery, resolved: Resolved, deadline: Deadline
@@ -202,8 +208,9 @@ class SearchCore:
             candidates = no_hits(dim=len(resolved.vector), with_payload=True)
         try:
             with span("rerank"):
-                async with asyncio.timeout(deadline.require()):
-                    return await self._reranker.rerank(rerank_query, candidates, deadline)
+                before = deadline.earlier(min(_ANSWER_SECONDS, _RERANK_SHARE * deadline.require()))
+                async with asyncio.timeout(before.require()):
+                    return await self._reranker.rerank(rerank_query, candidates, before)
         except InvalidQuery:
             raise
         except Exception as error:  # noqa: BLE001  a lost re-ranker costs the order, never the answer

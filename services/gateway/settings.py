@@ -18,7 +18,12 @@ class GatewaySettings(Section):
     max_text_characters: int = Field(default=2_000, ge=1, le=100_000)
     max_tags: int = Field(default=256, ge=0, le=10_000)
     max_attributes_bytes: int = Field(default=16_384, ge=2, le=1 << 20, description="attributes of a picture as JSON")
-    max_concurrent_searches: int = Field(default=256, ge=1, le=100_000, description="one more is refused with 429")
+    max_concurrent_searches: int = Field(default=128, ge=1, le=100_000, description="under way; one more waits")
+    max_waiting_searches: int = Field(default=256, ge=0, le=100_000, description="one more is refused with 429")
+    max_search_wait_seconds: float = Field(default=0.5, gt=0.0, le=60.0, description="for a turn, then 429")
+    max_body_bytes: int = Field(
+        default=1 << 29, ge=1 << 25, le=1 << 40, description="of all request bodies held at once; then 429"
+    )
     max_concurrent_uploads: int = Field(default=32, ge=1, le=10_000, description="each holds a picture in memory")
     fanout: FanoutSettings = FanoutSettings()
     picture_threads: int = Field(default=2, ge=1, le=256, description="that check uploads and draw thumbnails")

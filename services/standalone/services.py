@@ -20,6 +20,8 @@ from omma.records import IMAGES_TOPIC
 from omma.space import Space
 from services.egs.client import Embedder
 from services.egs.embedder import OnnxEmbedder
+from services.gateway.admission import Admission
+from services.gateway.fanout import Fanout
 from services.gateway.indexes import ServedIndex, ServedIndexes
 from services.gateway.interactions import Impressions, open_impressions
 from services.gateway.pictures import PictureCore
@@ -115,7 +117,10 @@ async def start_services(
         storage.originals,
         urls,
         impressions,
-        max_concurrent=gateway.max_concurrent_searches,
+        fanout=Fanout(gateway.fanout),
+        admission=Admission(
+            gateway.max_concurrent_searches, gateway.max_waiting_searches, gateway.max_search_wait_seconds
+        ),
         max_text_characters=gateway.max_text_characters,
         max_picture_bytes=gateway.max_picture_bytes,
     )

@@ -29,6 +29,7 @@ from omma.rpc.deadline import Deadline
 from omma.space import Space, SpaceId
 from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
+from services.gateway.admission import Admission
 from services.gateway.indexes import ServedIndex, ServedIndexes
 from services.gateway.query import (
     Region,
@@ -411,7 +412,7 @@ async def test_indexes_are_pinned_by_name(world: World) -> None:
 
 
 async def test_one_search_too_many_is_refused_and_leaves_room_again(originals: Originals) -> None:
-    world = World(originals, max_concurrent=1)
+    world = World(originals, admission=Admission(max_running=1))
     world.shards[0].hangs = True
     slow = asyncio.create_task(world.ids(SoughtPicture(b"1"), timeout_ms=60_000))
     await world.shards[0].reached.wait()

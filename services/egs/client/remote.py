@@ -6,7 +6,7 @@ from typing import Final
 
 import grpc
 
-from omma.errors import InvalidPicture, InvalidQuery, NoTextTower, TooLarge, UnsupportedMedia
+from omma.errors import InvalidPicture, InvalidQuery, NoTextTower, ReplicaDown, TooLarge, UnsupportedMedia
 from omma.rpc.channel import call
 from omma.rpc.deadline import Deadline
 from omma.space import Space, require_same_space
@@ -59,13 +59,20 @@ class RemoteEmbedder:
         # Pictures are copied into the message: megabytes, which the event loop must not wait for.
         request = await asyncio.to_thread(embed_request, items)
         try:
-            response = await call(self._stub.Embed, request, deadline)
+            response = await self._embedded(request, deadline)
         except _ITEM_FAULTS as error:
             if len(items) == 1:
                 return [error]
             raise
         require_same_space(self._space.id, response.space)
         return embedded_items(response, self._space.dim)
+
+    async def _embedded(self, request: embedding_pb2.EmbedRequest, deadline: Deadline) -> embedding_pb2.EmbedResponse:
+        try:
+            return await call(self._stub.Embed, request, deadline)
+        except ReplicaDown:
+            # One of several died under the call, or is being replaced: the channel has another one by now.
+            return await call(self._stub.Embed, request, deadline)
 
 
 def _parts(items: Sequence[ImageItem | TextItem]) -> Iterator[Sequence[ImageItem | TextItem]]:

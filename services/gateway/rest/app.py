@@ -8,6 +8,7 @@ from services.gateway.health import Health
 from services.gateway.interactions import Impressions
 from services.gateway.pictures import PictureCore
 from services.gateway.rest import problems
+from services.gateway.rest.body_budget import BodyBudget
 from services.gateway.rest.clicks import clicks_router
 from services.gateway.rest.embed import embed_router
 from services.gateway.rest.images import images_router
@@ -38,5 +39,6 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.include_router(images_router(pictures, authenticator, settings))
     app.include_router(ops_router(health, authenticator, metrics_open=metrics_open))
     problems.install(app)
+    app.add_middleware(BodyBudget, max_bytes=settings.max_body_bytes, largest_bytes=settings.max_picture_bytes)
     app.add_middleware(RequestScope)
     return app

@@ -6,19 +6,15 @@ import os
 import socket
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 
 from pydantic import Field
 
-from omma.blobs.folder import FolderBlobs
 from omma.catalog.interface import Catalog
-from omma.catalog.sqlite import open_sqlite_catalog
-from omma.errors import Absent
 from omma.index import Index, IndexState
-from omma.log.sqlite import SqliteLog
-from omma.process import ProcessSettings, begin, until_stopped
+from omma.process import begin, until_stopped
 from omma.rpc.server import RpcServer
 from omma.space import Space
+from omma.storage import StorageSettings, open_storage
 from omma.v1 import shard_pb2_grpc
 from services.nn_shard.replica import Replica
 from services.nn_shard.servicer import ShardServicer
@@ -44,34 +40,31 @@ class ServedShardSettings(ShardSettings):
     )
 
 
-class ShardProcess(ProcessSettings):
-    """OMMA_DATA_DIR, OMMA_BIND, OMMA_GRPC_PORT and the others of a process, and OMMA_SHARD__…"""
+class ShardProcess(StorageSettings):
+    """What reaches the storage, OMMA_BIND, OMMA_GRPC_PORT and the others of a process, and OMMA_SHARD__…
 
-    data_dir: Path = Path("omma-data")
+    OMMA_DATA_DIR is the replica's own disk, whatever servers the storage is on.
+    """
+
     shard: ServedShardSettings = Field(default_factory=ServedShardSettings)
 
 
 async def main() -> None:
-    """Serve until SIGTERM or SIGINT. Raises Absent when the catalog has no such index."""
+    """Serve until SIGTERM or SIGINT, once the catalog has the index."""
     settings = ShardProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
-        catalog = await open_sqlite_catalog(settings.data_dir / "catalog.db")
-        stack.push_async_callback(catalog.close)
-        log = await SqliteLog.open(settings.data_dir / "log.db")
-        stack.push_async_callback(log.close)
-        blobs = FolderBlobs(settings.data_dir / "blobs")
-        stack.push_async_callback(blobs.close)
-        index, space = await find_served(catalog, settings.shard.index)
+        storage = await open_storage(settings, stack)
+        index, space = await until_served(storage.catalog, settings.shard.index, settings.shard.catalog_seconds)
         number = settings.shard.number
         shard = Shard(
             folder=settings.data_dir / "shards" / index.id / str(number) / f"replica-{replica_of(settings.shard)}",
             space=space,
             index=index,
             shard=number,
-            log=log,
-            blobs=blobs,
-            catalog=catalog,
+            log=storage.log,
+            blobs=storage.blobs,
+            catalog=storage.catalog,
             settings=settings.shard,
             holder=f"{socket.gethostname()}:{os.getpid()}",
         )
@@ -93,12 +86,14 @@ def replica_of(settings: ServedShardSettings, hostname: str = "") -> int:
     return int(ordinal) if ordinal.isdecimal() else 0
 
 
-async def find_served(catalog: Catalog, index: str) -> tuple[Index, Space]:
-    """The index of this id, or the live one, and its space. Raises Absent."""
-    for one in await catalog.indexes():
-        if one.id == index or (not index and one.state is IndexState.LIVE):
-            return one, next(space for space in await catalog.spaces() if space.id == one.space)
-    raise Absent(f"The catalog has no index {index or 'that is live'!r}.", field="OMMA_SHARD__INDEX")
+async def until_served(catalog: Catalog, index: str, look_seconds: float) -> tuple[Index, Space]:
+    """The index of this id, or the live one, and its space; waits while the catalog has none yet."""
+    while True:
+        for one in await catalog.indexes():
+            if one.id == index or (not index and one.state is IndexState.LIVE):
+                return one, next(space for space in await catalog.spaces() if space.id == one.space)
+        logger.info("waiting for the index", extra={"index": index or "the live one"})
+        await asyncio.sleep(look_seconds)
 
 
 async def _serve(shard: Shard, server: RpcServer, drain_seconds: float) -> None:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from omma.errors import InvalidQuery, OmmaError, ReplicaDown
+from omma.errors import OmmaError, ReplicaDown
 from omma.identity import Tenant
 from omma.index import IndexId
 from omma.log.interface import Consumer, Log, LogRecord, OffsetOutOfRange, TopicPartition, TopicSpec
-from omma.records import VectorRecord
 from omma.space import Space
 from omma.telemetry.context import run_in
+from omma.v1 import records_pb2
 from services.nn_shard.checkpoint import Source, Stamp
-from services.nn_shard.engine import Codebook, Engine
+from services.nn_shard.engine import Codebook, Engine, Incoming, incoming
 from services.nn_shard.engine.engine import Cut
 from services.nn_shard.freshness import Freshness
 from services.nn_shard.opening import Opened, Opening
@@ -226,22 +226,18 @@ class Replica:
             logger.info("Shard of %s is ready", self.index, extra={"pictures": self.loaded().counts().pictures})
 
     def _apply(self, records: Sequence[LogRecord], positions: Mapping[int, int]) -> None:
-        self.loaded().apply([one for one in map(self._decoded, records) if one is not None])
+        self.loaded().take_in([one for one in map(self._decoded, records) if one is not None])
         self._move_to(positions)
 
-    def _decoded(self, record: LogRecord) -> VectorRecord | None:
+    def _decoded(self, record: LogRecord) -> Incoming | None:
         """None, said in the log, for what no shard of this space can hold: one bad record must not stop the others."""
         if record.value is None:
             return None
         try:
-            decoded = VectorRecord.decode(record.value, self.space.dim)
-        except (DecodeError, InvalidQuery, ValueError) as error:
-            logger.error("%s[%d]@%d is no vector record: %s", record.topic, record.partition, record.offset, error)
+            return incoming(records_pb2.VectorRecord.FromString(record.value), self.space.id, self.space.dim)
+        except (DecodeError, OmmaError, ValueError) as error:
+            logger.error("%s[%d]@%d is passed over: %s", record.topic, record.partition, record.offset, error)
             return None
-        if decoded.space != self.space.id:
-            logger.error("%s[%d]@%d is of %s", record.topic, record.partition, record.offset, decoded.space)
-            return None
-        return decoded
 
     def _cut(self) -> tuple[Engine, Cut, Stamp]:
         engine = self.loaded()

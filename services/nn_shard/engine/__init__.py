@@ -17,6 +17,7 @@ and `checkpoint`. Searches never wait for either: each works on the immutable vi
 
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.engine import Engine
+from services.nn_shard.engine.incoming import Incoming, incoming
 from services.nn_shard.engine.maintenance import Task
 from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum
 from services.nn_shard.engine.options import SearchOptions
@@ -33,8 +34,10 @@ __all__ = [
     "Engine",
     "EngineSettings",
     "FileSum",
+    "Incoming",
     "SearchOptions",
     "SegmentSum",
     "Task",
+    "incoming",
     "train_codebook",
 ]

@@ -1,7 +1,7 @@
 """What is known of pictures and their rows, as columns: filters are evaluated on them, hits are read from them."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omma.filters import ATTRIBUTES, Value
-from omma.hits import Int32Boxes, Payload
+from omma.hits import Int32Boxes
 from omma.sources import source_domain_of
 from omma.v1 import types_pb2
 from omma.vectors import Int64, UInt64
@@ -98,26 +98,25 @@ def term_key(field: str, value: Value) -> int:
     return _repeated_text_key(f"{field}\0{kind}{value if kind != 'n' else float(value).hex()}")
 
 
-def picture_keys(payload: Payload) -> tuple[int, int, int]:
+def picture_keys(owner: str, source_url: str) -> tuple[int, int, int]:
     """owner, source, source_domain."""
-    return (
-        _repeated_text_key(payload.owner),
-        text_key(payload.source_url),
-        _repeated_text_key(source_domain_of(payload.source_url)),
-    )
+    source = (_repeated_text_key(""),) * 2
+    if source_url:
+        source = text_key(source_url), _repeated_text_key(source_domain_of(source_url))
+    return _repeated_text_key(owner), *source
 
 
-def terms_of(payload: Payload) -> Iterator[tuple[int, int, float]]:
+def terms_of(tags: Iterable[str], attributes: Mapping[str, Any]) -> list[tuple[int, int, float]]:
     """key, field, number of each tag and of each attribute that is text, a number or a truth value."""
-    tags = _repeated_text_key("tags")
-    for tag in dict.fromkeys(payload.tags):
-        yield term_key("tags", tag), tags, np.nan
-    for name, value in payload.attributes.items():
+    of_tags = _repeated_text_key("tags")
+    terms = [(term_key("tags", tag), of_tags, np.nan) for tag in dict.fromkeys(tags)]
+    for name, value in attributes.items():
         field = ATTRIBUTES + name
         if isinstance(value, str | bool):
-            yield term_key(field, value), _repeated_text_key(field), np.nan
+            terms.append((term_key(field, value), _repeated_text_key(field), np.nan))
         elif isinstance(value, int | float) and abs(value) < 1e308:
-            yield term_key(field, value), _repeated_text_key(field), float(value)
+            terms.append((term_key(field, value), _repeated_text_key(field), float(value)))
+    return terms
 
 
 class Growing:

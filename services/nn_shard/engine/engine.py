@@ -22,7 +22,7 @@ from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.files import SegmentFiles
 from services.nn_shard.engine.gpu import gpu_present
 from services.nn_shard.engine.head import Head
-from services.nn_shard.engine.incoming import newest_of
+from services.nn_shard.engine.incoming import Incoming, incoming_of, newest_of
 from services.nn_shard.engine.maintenance import Task, plan
 from services.nn_shard.engine.manifest import Checkpoint, read_manifest
 from services.nn_shard.engine.options import SearchOptions
@@ -158,7 +158,11 @@ class Engine:
         record hides the picture and is remembered. Writer thread only. Does not block on disk.
         Raises WrongSpace for a record of another space, InvalidQuery for vectors of another dim; then nothing changed.
         """
-        newest = newest_of(records, self.space, self.dim)
+        return self.take_in([incoming_of(record, self.space, self.dim) for record in records])
+
+    def take_in(self, records: Sequence[Incoming]) -> int:
+        """As `apply`, of records that `incoming` has made for this space and dim."""
+        newest = newest_of(records)
         if not newest:
             return 0
         ids = np.fromiter(newest, np.int64, len(newest))

@@ -2,15 +2,15 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from omma.records import VectorRecord, payload_to_wire
 from omma.vectors import Float16, Float32, Int64
 from services.nn_shard.engine.codebook import Codebook
-from services.nn_shard.engine.columns import Columns, Growing, picture_keys, terms_of
+from services.nn_shard.engine.columns import Columns, Growing
+from services.nn_shard.engine.incoming import Incoming
 from services.nn_shard.engine.latch import Latch
 from services.nn_shard.engine.lists import Float16Lists
 from services.nn_shard.engine.part import Part
@@ -18,6 +18,8 @@ from services.nn_shard.engine.swig import Faiss, faiss
 
 Ints: TypeAlias = npt.NDArray[np.integer[Any]]
 _ALL_IN_ONE = np.zeros((1, 1), np.int64)
+_MANY_ROWS: Final = 1_024
+"""From so many on, rows are read list by list."""
 
 
 class Head:
@@ -68,18 +70,17 @@ class Head:
         """Remember a delete."""
         self.deletes[image_id] = version
 
-    def append(self, records: Sequence[VectorRecord]) -> None:
-        """Add pictures, each id once. Vectors have been checked."""
+    def append(self, records: Sequence[Incoming]) -> None:
+        """Add pictures, each id once."""
         if not records:
             return
         first, first_row = len(self._payloads), len(self)
-        regions = [len(record.vectors) for record in records]
-        vectors = np.ascontiguousarray(np.concatenate([record.vectors for record in records]))
+        regions = [record.regions for record in records]
+        count, rows = len(records), sum(regions)
+        vectors = np.frombuffer(b"".join([record.vectors for record in records]), "<f2").reshape(rows, self._dim)
         self._append_rows(vectors, first_row)
-        keys = np.array([picture_keys(record.payload) for record in records], np.uint64)
-        terms = [list(terms_of(record.payload)) for record in records]
-        flat = [term for of_picture in terms for term in of_picture]
-        count, rows = len(records), len(vectors)
+        keys = np.array([record.keys for record in records], np.uint64)
+        flat = [term for record in records for term in record.terms]
         add = self._extend
         add("ids", [record.image_id for record in records], count)
         add("versions", [record.version for record in records], count)
@@ -90,17 +91,18 @@ class Head:
         add("height", [record.payload.height for record in records], count)
         for column, name in enumerate(("owner", "source", "source_domain")):
             add(name, keys[:, column], count)
-        add("term_ends", len(self._columns["term_keys"]) + np.cumsum([len(t) for t in terms]), count)
+        add("term_ends", len(self._columns["term_keys"]) + np.cumsum([len(r.terms) for r in records]), count)
         add("term_keys", np.array([term[0] for term in flat], np.uint64), len(flat))
         add("term_fields", np.array([term[1] for term in flat], np.uint64), len(flat))
         add("term_numbers", [term[2] for term in flat], len(flat))
-        add("row_ends", first_row + np.cumsum(regions), count)
+        ends = np.cumsum(regions)
+        add("row_ends", first_row + ends, count)
         add("picture_rows", np.arange(first_row, first_row + rows), rows)
         add("row_pictures", np.repeat(np.arange(first, first + count), regions), rows)
-        add("regions", np.concatenate([np.arange(n) for n in regions]), rows)
-        add("boxes", np.concatenate([_boxes(record) for record in records]), rows)
-        self._payloads.extend(payload_to_wire(record.payload).SerializeToString() for record in records)
-        self._position.update((record.image_id, first + at) for at, record in enumerate(records))
+        add("regions", np.arange(rows) - np.repeat(ends - regions, regions), rows)
+        add("boxes", np.array([box for record in records for box in record.boxes], np.int32), rows)
+        self._payloads.extend([record.payload.SerializeToString() for record in records])
+        self._position.update(zip([record.image_id for record in records], range(first, first + count), strict=True))
         self.max_regions = max(self.max_regions, *regions)
 
     def columns(self) -> Columns:
@@ -129,11 +131,14 @@ class Head:
         return self._payloads[picture]
 
     def vectors(self, rows: Ints) -> Float16:
-        lists, offsets = self._row_list.view()[rows].tolist(), self._row_offset.view()[rows].tolist()
+        lists, offsets = self._row_list.view()[rows], self._row_offset.view()[rows]
         found = np.empty((len(rows), self._dim), np.float16)
+        if len(rows) >= _MANY_ROWS:
+            self._copy_by_list(lists, offsets, found)
+            return found
         read, size = self._scanner.lists.get_single_code, 2 * self._dim
         with self._latch.reading():
-            for at, (key, offset) in enumerate(zip(lists, offsets, strict=True)):
+            for at, (key, offset) in enumerate(zip(lists.tolist(), offsets.tolist(), strict=True)):
                 found[at] = faiss.rev_swig_ptr(read(key, offset), size).view(np.float16)
         return found
 
@@ -175,6 +180,18 @@ class Head:
         self._row_list.extend(keys, count)
         self._row_offset.extend(offsets, count)
 
+    def _copy_by_list(self, lists: Int64, offsets: Int64, found: Float16) -> None:
+        """What sealing reads: row by row it took 6 us each, as much as encoding them."""
+        order = np.argsort(lists, kind="stable")
+        unique, begins = np.unique(lists[order], return_index=True)
+        ends = [*begins[1:].tolist(), len(order)]
+        grown = self._scanner.lists
+        for key, begin, end in zip(unique.tolist(), begins.tolist(), ends, strict=True):
+            at = order[begin:end]
+            with self._latch.reading():
+                codes = faiss.rev_swig_ptr(grown.get_codes(key), grown.list_size(key) * 2 * self._dim)
+                found[at] = codes.view(np.float16).reshape(-1, self._dim)[offsets[at]]
+
     def _extend(self, name: str, values: npt.ArrayLike, count: int) -> None:
         self._columns[name].extend(values, count)
 
@@ -192,9 +209,3 @@ def _bits(rows: int) -> npt.NDArray[np.uint8]:
     if rows & 7:
         bits[-1] = (1 << (rows & 7)) - 1
     return bits
-
-
-def _boxes(record: VectorRecord) -> npt.NDArray[np.int32]:
-    boxes = np.zeros((len(record.vectors), 4), np.int32)
-    boxes[: len(record.boxes)] = record.boxes[: len(boxes)]
-    return boxes

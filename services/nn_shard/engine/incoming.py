@@ -1,25 +1,95 @@
-"""Records on their way in: each is checked, and of each picture only the newest counts."""
+"""Records on their way in: each is checked and taken apart, and of each picture only the newest counts."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
 
 from omma.errors import InvalidQuery
-from omma.records import VectorRecord
+from omma.records import VectorRecord, boxes_to_wire, payload_to_wire
 from omma.space import SpaceId, require_same_space
+from omma.v1 import records_pb2, types_pb2
+from omma.vectors import from_wire
+from services.nn_shard.engine.columns import picture_keys, terms_of
+
+_NO_PAYLOAD: Final = types_pb2.Payload()
 
 
-def newest_of(records: Iterable[VectorRecord], space: SpaceId, dim: int) -> dict[int, VectorRecord]:
-    """The record of the highest version of each picture, by id.
+@dataclass(slots=True)  # frozen, each would cost 1 us more
+class Incoming:
+    """A record as the head takes it in; nothing can be wrong with it any more.
 
-    Raises WrongSpace for a record of another space; InvalidQuery, field `vector`, for no vector or one of another dim.
+    vectors: regions x dim little-endian float16. keys, terms: what filters compare (see columns). payload: as stored.
     """
-    newest: dict[int, VectorRecord] = {}
+
+    image_id: int
+    version: int
+    deleted: bool
+    tenant: str
+    regions: int
+    vectors: bytes
+    boxes: list[tuple[int, int, int, int]]
+    phash: int
+    keys: tuple[int, int, int]
+    terms: list[tuple[int, int, float]]
+    payload: types_pb2.Payload
+
+
+def incoming(message: records_pb2.VectorRecord, space: SpaceId, dim: int) -> Incoming:
+    """Raises WrongSpace for another space; InvalidQuery for no vector, one of another dim, or unreadable attributes.
+
+    Made from the message as it is: with a VectorRecord between, a replay took 11 us a record more.
+    """
+    if message.space != space:
+        require_same_space(space, SpaceId(message.space))
+    image_id, version, tenant = message.image_id, message.version, message.tenant
+    if message.deleted:
+        return Incoming(image_id, version, True, tenant, 0, b"", [], 0, (0, 0, 0), [], _NO_PAYLOAD)
+    wire, payload = message.vectors, message.payload
+    data = wire.data
+    if wire.dtype != types_pb2.DTYPE_FLOAT16:
+        data = from_wire(wire, dim).astype("<f2").tobytes()
+    regions, rest = divmod(len(data), 2 * dim)
+    if wire.dim != dim or rest or not regions:
+        raise InvalidQuery(f"A picture has at least one vector of {dim} dimensions.", field="vector")
+    boxes = [(box.left, box.top, box.right, box.bottom) for box in message.boxes[:regions]]
+    boxes += [(0, 0, 0, 0)] * (regions - len(boxes))
+    keys = picture_keys(payload.owner, payload.source_url)
+    terms = terms_of(payload.tags, _attributes(payload)) if payload.tags or payload.attributes_json else []
+    return Incoming(image_id, version, False, tenant, regions, data, boxes, message.phash, keys, terms, payload)
+
+
+def incoming_of(record: VectorRecord, space: SpaceId, dim: int) -> Incoming:
+    """As `incoming`, of a record that was not encoded."""
+    if record.deleted:
+        message = records_pb2.VectorRecord(deleted=True)
+    else:
+        vectors = types_pb2.Vectors(dtype=types_pb2.DTYPE_FLOAT16, dim=record.vectors.shape[-1])
+        vectors.data = np.ascontiguousarray(record.vectors, "<f2").tobytes()
+        boxes, payload = boxes_to_wire(record.boxes), payload_to_wire(record.payload)
+        message = records_pb2.VectorRecord(vectors=vectors, boxes=boxes, payload=payload, phash=record.phash)
+    message.image_id, message.version = record.image_id, record.version
+    message.tenant, message.space = record.tenant, record.space
+    return incoming(message, space, dim)
+
+
+def newest_of(records: Iterable[Incoming]) -> dict[int, Incoming]:
+    """The record of the highest version of each picture, by id."""
+    newest: dict[int, Incoming] = {}
     for record in records:
-        require_same_space(space, record.space)
-        if not record.deleted and (
-            record.vectors.ndim != 2 or record.vectors.shape[1] != dim or not len(record.vectors)
-        ):
-            raise InvalidQuery(f"A picture has at least one vector of {dim} dimensions.", field="vector")
         before = newest.get(record.image_id)
         if before is None or record.version > before.version:
             newest[record.image_id] = record
     return newest
+
+
+def _attributes(payload: types_pb2.Payload) -> Mapping[str, Any]:
+    try:
+        attributes = json.loads(payload.attributes_json) if payload.attributes_json else {}
+    except ValueError as error:
+        raise InvalidQuery(f"The attributes cannot be read: {error}.", field="attributes") from None
+    if not isinstance(attributes, dict):
+        raise InvalidQuery("The attributes are no object.", field="attributes")
+    return attributes

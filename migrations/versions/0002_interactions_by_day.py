@@ -57,7 +57,7 @@ def upgrade() -> None:
     )
     if op.get_context().dialect.name == "postgresql":
         _run(_TO_DAYS)
-        op.alter_column("objects", "image_id", nullable=True)
+        op.alter_column("objects", "image_id", nullable=True, comment="null: the object was deleted")
         return
     with op.batch_alter_table("interactions", table_kwargs={"sqlite_autoincrement": True}) as table:
         table.drop_constraint("uq_interactions_once", type_="unique")
@@ -70,7 +70,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM objects WHERE image_id IS NULL")
     if op.get_context().dialect.name == "postgresql":
         _run(_TO_ONE)
-        op.alter_column("objects", "image_id", nullable=False)
+        op.alter_column("objects", "image_id", nullable=False, comment=None)
     else:
         op.drop_index("ix_interactions_ts_id", "interactions")
         op.execute(

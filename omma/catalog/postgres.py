@@ -48,8 +48,6 @@ _GONE: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25006", "25P03"})
 _GONE_CLASSES: Final = ("08", "28", "3D")
 """No connection, none allowed, no such database: what a server that is restarted or restored says for a while."""
 
-_NO_TEXT: Final = frozenset({"22021", "22P05"})
-
 _MIGRATION: Final = 0x6F6D6D61
 """The advisory lock of whoever migrates: "omma" in ASCII."""
 _MIGRATION_WAIT: Final = "5s"
@@ -113,7 +111,7 @@ class PostgresDialect(Dialect):
         state = getattr(driver, "sqlstate", None) or ""
         if isinstance(driver, asyncpg.exceptions.OutdatedSchemaCacheError | asyncpg.InvalidCachedStatementError):
             return Crossed("The catalog was migrated meanwhile. Nothing was written; try again.")
-        if state in _NO_TEXT or (isinstance(driver, asyncpg.InterfaceError) and isinstance(driver, ValueError)):
+        if isinstance(driver, asyncpg.DataError):
             return InvalidQuery("PostgreSQL cannot keep this value: a text with a NUL, half a character, or too large.")
         if isinstance(driver, OSError | TimeoutError | asyncpg.InterfaceError):
             return _gone(driver)

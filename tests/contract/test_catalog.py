@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.index import Index, IndexId, IndexState
 from omma.records import EventKind
 from omma.space import Space, SpaceId
-from tests.databases import fresh_database
+from tests import parts
+from tests.databases import empty, shared_database
 
 ANN, BOB = Tenant("ann"), Tenant("bob")
 SPACE = Space(SpaceId("mini-1-abcdef01"), "mini", "f" * 64, 256)
@@ -75,6 +76,12 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="module")
+def database(postgres: parts.Postgres) -> Iterator[str]:
+    with shared_database(postgres) as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 async def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
     if request.param == "sqlite":
@@ -83,11 +90,12 @@ async def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) 
         yield backend
         await backend.close()
     else:
-        async with fresh_database(request.getfixturevalue("postgres")) as url:
-            settings = PostgresSettings(url=SecretStr(url), connections=4)
-            backend = Backend(lambda: open_postgres_catalog(settings, clock=clock))
-            yield backend
-            await backend.close()
+        url = request.getfixturevalue("database")
+        settings = PostgresSettings(url=SecretStr(url), connections=4)
+        backend = Backend(lambda: open_postgres_catalog(settings, clock=clock))
+        yield backend
+        await backend.close()
+        await empty(url)
 
 
 @pytest.fixture

@@ -133,10 +133,10 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     given_pictures=st.lists(pictures, min_size=4, max_size=12), given_filters=st.lists(filters, min_size=6, max_size=12)
 )
 def test_sql_keeps_what_the_filter_means(shelf: Shelf, given_pictures: list[Any], given_filters: list[Filter]) -> None:
-    shelf.runner.run(_compare(shelf.catalog, Tenant(str(next(shelf.tenants))), given_pictures, given_filters))
+    shelf.runner.run(compare(shelf.catalog, Tenant(str(next(shelf.tenants))), given_pictures, given_filters))
 
 
-async def _compare(catalog: Catalog, tenant: Tenant, given_pictures: list[Any], given_filters: list[Filter]) -> None:
+async def compare(catalog: Catalog, tenant: Tenant, given_pictures: list[Any], given_filters: list[Filter]) -> None:
     new = [
         NewPicture(f"{i}", Sha256("0" * 64), "omma:0", 1, owner, tags, url, attributes)
         for i, (owner, tags, url, attributes) in enumerate(given_pictures)

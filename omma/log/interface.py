@@ -1,6 +1,6 @@
 """The log: topics of ordered, keyed records in partitions. Kafka's semantics, so that Kafka can be the backend."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -33,8 +33,15 @@ class LogRecord:
     timestamp_ms: int
 
 
+OnAssigned = Callable[[Sequence[TopicPartition]], Awaitable[None]]
+"""Told a member's new partitions, in order, before their committed offsets are looked up and anything is read: the
+place to fence who wrote for them before. Starting a transactional producer there, and only there, keeps a member that
+was away from writing old records after its successor's.
+"""
+
+
 class ProducerFenced(Exception):
-    """A newer producer with the same transactional id exists; this one may never write again."""
+    """A newer producer with the same transactional id exists, or this one lost its place: it may never write again."""
 
 
 class OffsetOutOfRange(Exception):
@@ -65,7 +72,10 @@ class Producer(Protocol):
         """(partition, key, value) each; all durable when it returns."""
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """Commits on a clean exit, aborts on an exception. Raises ProducerFenced."""
+        """Commits on a clean exit, aborts on an exception. Raises ProducerFenced.
+
+        What it committed is durable then, and visible at once or, with a server, a moment later.
+        """
 
     async def close(self) -> None: ...
 
@@ -74,9 +84,13 @@ class Consumer(Protocol):
     """Reads committed records of its partitions in offset order. Used by one task at a time."""
 
     async def poll(self, max_records: int, timeout_seconds: float) -> list[LogRecord]:
-        """Up to max_records, at once if there are any, else after waiting. Raises OffsetOutOfRange."""
+        """Up to max_records, as soon as there are any; none after waiting for so long in vain.
 
-    def assignment(self) -> Collection[TopicPartition]: ...
+        With timeout 0 it does not wait for a server: what has arrived already. Raises OffsetOutOfRange.
+        """
+
+    def assignment(self) -> Collection[TopicPartition]:
+        """What it reads now. Of a group's member: known, and given up, only between two polls or in one."""
 
     def position(self, at: TopicPartition) -> int:
         """Offset of the next record that poll will return."""
@@ -96,8 +110,12 @@ class Consumer(Protocol):
 class Log(Protocol):
     """A log with an identity. Every name that it takes is [A-Za-z0-9._-]{1,249}."""
 
-    async def identity(self) -> str:
-        """Made once with the log; another log, even with equal topics, has another one."""
+    async def identity(self, topic: str | None = None) -> str:
+        """Made once with the log; another log, even with equal topics, has another one.
+
+        With a topic: of the log and this topic, which differs for a topic that was deleted and made again, where topics
+        can be. Raises Absent.
+        """
 
     async def ensure_topic(self, spec: TopicSpec) -> None:
         """Create it, or check it. Raises WrongState when it exists with other partitions or compaction."""
@@ -115,8 +133,10 @@ class Log(Protocol):
 
     async def producer(self, transactional_id: str | None = None) -> Producer: ...
 
-    async def subscribe(self, topic: str, group: str) -> Consumer:
-        """A member of the group: starts at its committed offsets, or the beginning. Partitions are shared out."""
+    async def subscribe(self, topic: str, group: str, on_assigned: OnAssigned | None = None) -> Consumer:
+        """A member of the group: starts at its committed offsets, or the beginning. Partitions are shared out; they may
+        come with a later poll, and after each change of hands are read from their committed offsets again.
+        """
 
     async def assign(self, positions: Mapping[TopicPartition, int]) -> Consumer:
         """Exactly these partitions from these offsets, no group."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from omma.errors import ConcurrentWrite, WrongState
-from omma.log.interface import Consumer, LogRecord, OffsetOutOfRange, TopicPartition
+from omma.log.interface import Consumer, LogRecord, OffsetOutOfRange, OnAssigned, TopicPartition
 from omma.log.sqlite.groups import Group
 from omma.log.sqlite.producer import offsets_of, write_offsets
 from omma.log.sqlite.reader import Readers, Span, fetch
@@ -116,6 +116,7 @@ class Membership:
     topic: str
     group: str
     members: Group
+    on_assigned: OnAssigned | None = None
 
 
 class GroupConsumer(AssignedConsumer):
@@ -126,6 +127,7 @@ class GroupConsumer(AssignedConsumer):
         self._writer = writer
         self._group = membership.group
         self._members = membership.members
+        self._on_assigned = membership.on_assigned
         self._watched = {membership.topic}
         topics.watch(self._watched, self._grew)
         self._members.join(self)
@@ -150,6 +152,8 @@ class GroupConsumer(AssignedConsumer):
             del self._ids[at]
         gained = owned - self._positions.keys()
         if gained:
+            if self._on_assigned is not None:
+                await self._on_assigned(sorted(gained))
             ids = {at: self._topics.partition_id(at) for at in gained}
             starts = await self._readers.run(partial(group_starts, group=self._group, partition_ids=ids.values()))
             self._ids |= ids

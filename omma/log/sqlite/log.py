@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Final, Self
 
 from omma.errors import InvalidQuery, WrongState
-from omma.log.interface import Consumer, Log, LogRecord, Producer, TopicPartition, TopicSpec
+from omma.log.interface import Consumer, Log, LogRecord, OnAssigned, Producer, TopicPartition, TopicSpec
+from omma.log.names import checked_name
 from omma.log.sqlite.compaction import clean
 from omma.log.sqlite.consumer import AssignedConsumer, GroupConsumer, Membership
 from omma.log.sqlite.groups import Group
 from omma.log.sqlite.producer import PlainProducer, TransactionalProducer, claim_epoch
 from omma.log.sqlite.reader import Readers
-from omma.log.sqlite.topics import MAX_PARTITIONS, Topics, checked_name, create_topic, load
+from omma.log.sqlite.topics import MAX_PARTITIONS, Topics, create_topic, load
 from omma.log.sqlite.writer import Writer
 from omma.sqlite_errors import BUSY_TIMEOUT_SECONDS
 
@@ -61,7 +62,10 @@ class SqliteLog(Log):
             topics.add(topic, ends)
         return log
 
-    async def identity(self) -> str:
+    async def identity(self, topic: str | None = None) -> str:
+        """A topic of this log is never deleted: it adds nothing."""
+        if topic is not None:
+            self._topics.find(topic)
         return await self._readers.run(_identity)
 
     async def ensure_topic(self, spec: TopicSpec) -> None:
@@ -95,7 +99,7 @@ class SqliteLog(Log):
         epoch = await self._writer.run(partial(claim_epoch, transactional_id=transactional_id))
         return TransactionalProducer(self._topics, self._writer, self._clock, transactional_id, epoch)
 
-    async def subscribe(self, topic: str, group: str) -> Consumer:
+    async def subscribe(self, topic: str, group: str, on_assigned: OnAssigned | None = None) -> Consumer:
         """A member that stops polling without a close keeps its partitions."""
         self._require_open()
         key = (topic, checked_name(group, "group"))
@@ -104,7 +108,7 @@ class SqliteLog(Log):
         if members is None:
             partitions = [TopicPartition(topic, partition) for partition in range(found.spec.partitions)]
             members = self._groups[key] = Group(partitions, partial(self._topics.wake, topic))
-        membership = Membership(topic, group, members)
+        membership = Membership(topic, group, members, on_assigned)
         consumer = GroupConsumer(self._topics, self._readers, self._writer, membership)
         await consumer.start()
         return consumer

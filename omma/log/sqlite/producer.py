@@ -6,7 +6,8 @@ from typing import Final
 
 from omma.errors import TooLarge, WrongState
 from omma.log.interface import Producer, ProducerFenced, TopicPartition, Transaction
-from omma.log.sqlite.topics import Topics, checked_name
+from omma.log.names import checked_name
+from omma.log.sqlite.topics import Topics
 from omma.log.sqlite.writer import Batch, Writer
 
 MAX_RECORD_BYTES: Final = 16 << 20

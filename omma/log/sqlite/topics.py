@@ -1,17 +1,15 @@
 """What the process knows of topics: their partitions, where these end, and who waits for them to grow."""
 
 import asyncio
-import re
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from omma.errors import Absent, InvalidQuery, WrongState
+from omma.errors import Absent, WrongState
 from omma.log.interface import TopicPartition, TopicSpec
 from omma.log.sqlite.writer import Batch
 
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 MAX_PARTITIONS: Final = 1 << 16
 
 
@@ -86,13 +84,6 @@ class Topics:
     def unwatch(self, names: Iterable[str], event: asyncio.Event) -> None:
         for name in names:
             self._waiting.get(name, set()).discard(event)
-
-
-def checked_name(name: str, what: str) -> str:
-    """Raises InvalidQuery for a name that Kafka would not take. what: "topic", "group" …"""
-    if not _NAME.fullmatch(name):
-        raise InvalidQuery(f"A {what} name is 1 to 249 of A-Z a-z 0-9 . _ -, not {name[:80]!r}.", field=what)
-    return name
 
 
 def create_topic(batch: Batch, spec: TopicSpec) -> Topic:

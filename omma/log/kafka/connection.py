@@ -1,0 +1,64 @@
+"""Questions to the brokers that belong to no producer or consumer."""
+
+import asyncio
+import random
+from typing import Any
+
+from aiokafka import errors
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.protocol.api import Request
+
+from omma.errors import WrongState
+from omma.log.kafka.errors import translated
+from omma.log.kafka.settings import KafkaSettings
+
+
+class Connection:
+    """Any broker that answers will do; each question is bounded by request_seconds."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._client = AIOKafkaClient(**settings.connection())
+        self.closed = False
+
+    async def start(self) -> None:
+        """Raises ReplicaDown when no broker answers."""
+        with translated():
+            async with asyncio.timeout(self._settings.request_seconds):
+                await self._client.bootstrap()
+
+    async def ask(self, request: Request[Any]) -> Any:
+        """Raises ReplicaDown when no broker answers, WrongState after `close`."""
+        self.require_open()
+        with translated():
+            async with asyncio.timeout(self._settings.request_seconds):
+                return await self._ask(request)
+
+    async def ask_coordinator(self, group: str, request: Request[Any]) -> Any:
+        """Ask the broker that coordinates the group. Raises as `ask`."""
+        self.require_open()
+        with translated():
+            async with asyncio.timeout(self._settings.request_seconds):
+                node = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
+                return await self._client.send(node, request)
+
+    def require_open(self) -> None:
+        if self.closed:
+            raise WrongState("The log is closed.")
+
+    async def close(self) -> None:
+        self.closed = True
+        await self._client.close()
+
+    async def _ask(self, request: Request[Any]) -> Any:
+        brokers = list(self._client.cluster.brokers())
+        random.shuffle(brokers)
+        failure: errors.KafkaError = errors.NoBrokersAvailable()
+        for broker in brokers:
+            try:
+                return await self._client.send(broker.nodeId, request)
+            except errors.KafkaError as error:
+                failure = error
+        # They may have moved: the next question finds those that there are now.
+        self._client.force_metadata_update()
+        raise failure

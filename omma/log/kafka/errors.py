@@ -1,0 +1,46 @@
+"""aiokafka's errors as Omma's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiokafka import errors as kafka
+
+from omma.errors import Absent, NotAllowed, OmmaError, ReplicaDown, TooLarge
+
+_KINDS: tuple[tuple[tuple[type[Exception], ...], type[OmmaError], str], ...] = (
+    ((kafka.UnknownTopicOrPartitionError,), Absent, "Kafka has no such topic or partition"),
+    ((kafka.MessageSizeTooLargeError, kafka.RecordTooLargeError), TooLarge, "The record is too large for Kafka"),
+    (
+        (
+            kafka.TopicAuthorizationFailedError,
+            kafka.GroupAuthorizationFailedError,
+            kafka.ClusterAuthorizationFailedError,
+        ),
+        NotAllowed,
+        "Kafka does not allow this",
+    ),
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises the OmmaError for what aiokafka raises inside: ReplicaDown for whatever another try may get past.
+
+    TimeoutError too, so that a bounded wait inside becomes ReplicaDown.
+    """
+    try:
+        yield
+    except OmmaError:
+        raise
+    except (TimeoutError, kafka.KafkaError, OSError) as error:
+        for types, kind, detail in _KINDS:
+            if isinstance(error, types):
+                raise kind(f"{detail}: {error}.") from error
+        raise ReplicaDown(f"Kafka does not answer as it should: {error!r}.") from error
+
+
+def ends_producer(error: BaseException | None) -> bool:
+    """Whether an idempotent producer can write no more after this: it was fenced, or its sequence is broken."""
+    return (
+        isinstance(error, kafka.KafkaError) and not error.retriable and not isinstance(error, kafka.KafkaTimeoutError)
+    )

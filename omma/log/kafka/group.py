@@ -1,0 +1,167 @@
+"""A member of a consumer group."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from omma.errors import ConcurrentWrite, OmmaError
+from omma.log.interface import LogRecord, OnAssigned, TopicPartition
+from omma.log.kafka.consumer import AssignedConsumer, client
+from omma.log.kafka.errors import translated
+from omma.log.kafka.settings import KafkaSettings
+from omma.log.kafka.topics import Topics
+from omma.log.names import checked_name
+
+Committed = Callable[[], Awaitable[Mapping[int, int]]]
+
+logger = logging.getLogger(__name__)
+
+
+class GroupConsumer(AssignedConsumer):
+    """Reads its share of a topic from where the group has committed.
+
+    aiokafka joins and leaves behind its user's back, so each rebalance is held up at two points. Partitions go only
+    once their reader is back at `poll`, or has closed, or `rebalance_seconds` are half over: what it polled before is
+    handled. And nothing is read from new ones before `on_assigned` has returned and their committed offsets have been
+    asked for again, since what it fences may have committed more.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Topics,
+        consumer: AIOKafkaConsumer,
+        committed: Committed,
+        on_assigned: OnAssigned | None,
+    ) -> None:
+        super().__init__(settings, topics, consumer)
+        self._committed = committed
+        self._on_assigned = on_assigned
+        self._settled = asyncio.Event()
+        self._at_poll = asyncio.Event()
+        self._generation = 0
+
+    @classmethod
+    async def join(
+        cls,
+        settings: KafkaSettings,
+        topics: Topics,
+        topic: str,
+        group: str,
+        *,
+        committed: Committed,
+        on_assigned: OnAssigned | None,
+    ) -> Self:
+        """committed: next-offsets of the group, asked of its coordinator: aiokafka may have asked before the claim.
+
+        Returns before partitions are assigned. Raises Absent without the topic, ReplicaDown."""
+        full_group = settings.prefix + checked_name(group, "group")
+        await topics.find(topic)
+        consumer = client(
+            settings,
+            group_id=full_group,
+            auto_offset_reset="earliest",
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=int(settings.session_seconds * 1000),
+            heartbeat_interval_ms=int(settings.session_seconds * 300),
+            rebalance_timeout_ms=int(settings.rebalance_seconds * 1000),
+        )
+        self = cls(settings, topics, consumer, committed, on_assigned)
+        await self._connect()
+        consumer.subscribe([topics.full_name(topic)], listener=_Listener(self))
+        return self
+
+    async def poll(self, max_records: int, timeout_seconds: float) -> list[LogRecord]:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_seconds
+        self._at_poll.set()
+        try:
+            while True:
+                self._require_open()
+                left = max(0.0, until - loop.time())
+                if not await self._until_settled(left):
+                    return []
+                generation = self._generation
+                records = await super().poll(max_records, max(0.0, until - loop.time()))
+                if generation == self._generation and self._settled.is_set():
+                    return records
+                # Of before the rebalance, or of before its offsets were known: they will be read again by their owner.
+        finally:
+            self._at_poll.clear()
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Raises ConcurrentWrite when a partition has gone to another member meanwhile."""
+        named = {self._kafka(at): offset for at, offset in offsets.items()}
+        try:
+            async with asyncio.timeout(self._settings.request_seconds):
+                await self._consumer.commit(named)
+        except (CommitFailedError, IllegalStateError) as error:
+            raise ConcurrentWrite("A partition belongs to another member of the group now.") from error
+        except (KafkaError, TimeoutError, OSError):
+            with translated():
+                raise
+
+    async def close(self) -> None:
+        self._at_poll.set()
+        self._settled.set()
+        await super().close()
+
+    async def revoked(self) -> None:
+        """A rebalance begins: wait for the reader to be done with what it has."""
+        self._settled.clear()
+        self._generation += 1
+        if self._positions and not self.closed:
+            try:
+                async with asyncio.timeout(self._settings.rebalance_seconds / 2):
+                    await self._at_poll.wait()
+            except TimeoutError:
+                logger.warning("Partitions go although their reader is not done with what it polled")
+        self._positions, self._paused = {}, set()
+
+    async def assigned(self, partitions: Collection[KafkaPartition]) -> None:
+        """The share of this member is known: claim it, then find where to go on."""
+        ours = sorted(self._ours(partition) for partition in partitions)
+        while not self.closed:
+            try:
+                if self._on_assigned is not None and ours:
+                    await self._on_assigned(ours)
+                committed = await self._committed() if ours else {}
+                self._positions = {at: await self._go_on(at, committed.get(at.partition)) for at in ours}
+                break
+            except (KafkaError, OmmaError, OSError) as error:
+                logger.warning("Assigned partitions cannot be claimed, trying again: %s", error)
+                await asyncio.sleep(1.0)
+        self._settled.set()
+
+    async def _go_on(self, at: TopicPartition, committed: int | None) -> int:
+        partition = self._kafka(at)
+        if committed is None:
+            await self._consumer.seek_to_beginning(partition)
+            return int(await self._consumer.position(partition))
+        self._consumer.seek(partition, committed)
+        return committed
+
+    async def _until_settled(self, timeout_seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._settled.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka tells no types
+    def __init__(self, member: GroupConsumer) -> None:
+        self._member = member
+
+    async def on_partitions_revoked(self, revoked: Collection[KafkaPartition]) -> None:
+        await self._member.revoked()
+
+    async def on_partitions_assigned(self, assigned: Collection[KafkaPartition]) -> None:
+        await self._member.assigned(assigned)

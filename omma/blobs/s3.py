@@ -207,7 +207,7 @@ def _copy(body: Any, file: BinaryIO) -> None:
 def _client(settings: S3Settings, endpoint: str) -> Any:
     """A session of its own: boto3's default one is shared by the process."""
     session = boto3.session.Session(region_name=settings.region)
-    return session.client(
+    client = session.client(
         "s3",
         endpoint_url=endpoint or None,
         aws_access_key_id=settings.access_key or None,
@@ -225,3 +225,11 @@ def _client(settings: S3Settings, endpoint: str) -> Any:
             s3={"addressing_style": settings.addressing},
         ),
     )
+    client.meta.events.register("before-parse.s3", _drop_body_of_error)
+    return client
+
+
+def _drop_body_of_error(response_dict: dict[str, Any], **_: Any) -> None:
+    """An error that carries the object's checksum, as MinIO's do when a disk is damaged, breaks botocore's parser."""
+    if response_dict["status_code"] >= 300 and not isinstance(response_dict["body"], bytes):
+        response_dict["body"] = b""

@@ -8,6 +8,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped]  # it ships no
     HTTPClientError,
     IncompleteReadError,
 )
+from botocore.exceptions import ConnectionError as NotConnected
 
 from omma.blobs.interface import absent
 from omma.errors import Corrupt, OmmaError, Overloaded, ReplicaDown, StorageFull
@@ -18,7 +19,7 @@ _FULL: Final = frozenset({"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded",
 _BUSY: Final = frozenset(
     {"SlowDown", "SlowDownRead", "SlowDownWrite", "TooManyRequests", "RequestLimitExceeded", "Throttling", "429"}
 )
-_BROKEN: Final = (HTTPClientError, IncompleteReadError, OSError)
+_BROKEN: Final = (NotConnected, HTTPClientError, IncompleteReadError)
 
 
 def is_broken(error: BaseException) -> bool:

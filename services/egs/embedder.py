@@ -1,60 +1,49 @@
-"""The embedder on ONNX Runtime, in process."""
+"""The embedder: decode threads of this process in front of towers that run here or elsewhere."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
-from omma.errors import Corrupt, NoTextTower, OmmaError, OutOfTime, Overloaded
+from omma.errors import NoTextTower, OmmaError, OutOfTime, Overloaded
 from omma.rpc.deadline import Deadline
 from omma.space import Space
-from omma.telemetry.metrics import (
-    DECODE_SECONDS,
-    EMBED_BATCH_ITEMS,
-    EMBED_ITEMS,
-    EMBED_QUEUE_ITEMS,
-    EMBED_SECONDS,
-)
+from omma.telemetry.metrics import DECODE_SECONDS, EMBED_ITEMS, EMBED_QUEUE_ITEMS
 from omma.telemetry.traces import span
-from omma.vectors import Float32
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
-from services.egs.preprocess import Prepared, Uint8Rows, prepare, tensor
+from services.egs.manifest import Manifest
+from services.egs.onnx_towers import load_image_tower, load_text_tower
+from services.egs.preprocess import Prepared, Uint8Rows, prepare
 from services.egs.registry import Model
+from services.egs.running import RunningTower, ThreadedTower
 from services.egs.settings import EgsSettings
 from services.egs.text import TextSide
-from services.egs.tower import Tower, first_fault
 from services.egs.workers import Workers
 
 
-class OnnxEmbedder:
-    """Embedder of one model version: decode threads in front of the tower's threads, both earliest deadline first.
+class ModelEmbedder:
+    """Embedder of one model version. What waits for a tower is kept as bytes, not floats.
 
-    Belongs to one event loop. Holds at most queue_items items; what waits for the tower is kept as bytes, not floats.
+    Belongs to one event loop. Holds at most queue_items items; earliest deadline first.
     """
 
-    def __init__(self, model: Model, settings: EgsSettings, *, buckets: int = 256) -> None:
-        """Raises Corrupt for a tower that does not do what its manifest says. Blocks: call it on a thread."""
-        manifest = model.manifest
+    def __init__(
+        self,
+        manifest: Manifest,
+        settings: EgsSettings,
+        image: RunningTower[Uint8Rows],
+        text: RunningTower[str] | None,
+        *,
+        buckets: int = 256,
+    ) -> None:
+        """The towers become its own to close."""
         self._space = manifest.space(buckets)
         self._how = manifest.preprocessing
         self._limits = settings.limits
         self._queue_items = settings.queue_items
         self._inside = 0
-        self._tower = Tower(
-            model.path(manifest.image.file),
-            "image",
-            input=manifest.image.input,
-            output=manifest.image.output,
-            dim=manifest.dim,
-            wide_threads=settings.wide_threads,
-        )
-        self._text = None if manifest.text is None else TextSide(model, manifest.text, settings)
-        self._warm_up()
+        self._image = image
+        self._text = None if text is None else TextSide(text, max_characters=settings.max_text_characters)
         self._decoders = Workers("egs-decode", self._prepare_all, threads=settings.decode_threads)
-        self._towers = Workers(
-            "egs-tower", self._run_tower, threads=settings.model_threads, max_batch=settings.max_batch
-        )
 
     @property
     def space(self) -> Space:
@@ -93,9 +82,9 @@ class OnnxEmbedder:
     async def close(self) -> None:
         """What waits fails with ReplicaDown; returns when every thread has ended."""
         await asyncio.to_thread(self._decoders.close)
-        await asyncio.to_thread(self._towers.close)
+        await self._image.close()
         if self._text is not None:
-            await asyncio.to_thread(self._text.close)
+            await self._text.close()
 
     async def _answer(self, item: ImageItem | TextItem, deadline: Deadline) -> EmbeddedItem | Exception:
         kind = "image" if isinstance(item, ImageItem) else "text"
@@ -114,7 +103,7 @@ class OnnxEmbedder:
 
     async def _embed_picture(self, item: ImageItem, deadline: Deadline) -> EmbeddedItem:
         prepared = await asyncio.wrap_future(self._decoders.submit(item, deadline))
-        vectors = await asyncio.wrap_future(self._towers.submit(prepared.rows, deadline))
+        vectors = await self._image.run(prepared.rows, deadline)
         return EmbeddedItem(
             vectors=vectors,
             boxes=prepared.boxes,
@@ -123,14 +112,6 @@ class OnnxEmbedder:
             height=prepared.height,
             thumbnail=prepared.thumbnail,
         )
-
-    def _warm_up(self) -> None:
-        """Run each session once: the first run allocates, and shows a graph that is not its manifest's."""
-        grey = np.full((1, self._how.size, self._how.size, 3), 128, np.uint8)
-        for wide in (False, True):
-            (row,) = self._tower.run(tensor(grey, self._how), wide=wide)
-            if isinstance(row, Corrupt):
-                raise row
 
     def _prepare_all(self, items: Sequence[ImageItem]) -> list[Prepared | Exception]:
         return [self._prepare(item) for item in items]
@@ -144,11 +125,21 @@ class OnnxEmbedder:
         finally:
             DECODE_SECONDS.observe(time.perf_counter() - started)
 
-    def _run_tower(self, jobs: Sequence[Uint8Rows]) -> list[Float32 | Exception]:
-        started = time.perf_counter()
-        batch = jobs[0] if len(jobs) == 1 else np.concatenate(jobs)
-        made = self._tower.run(tensor(batch, self._how), wide=self._inside <= len(jobs))
-        EMBED_BATCH_ITEMS.labels("image").observe(len(jobs))
-        EMBED_SECONDS.labels("image").observe(time.perf_counter() - started)
-        ends = np.cumsum([len(job) for job in jobs]).tolist()
-        return [first_fault(made[end - len(job) : end]) for job, end in zip(jobs, ends, strict=True)]
+
+class OnnxEmbedder(ModelEmbedder):
+    """The same with ONNX Runtime in this process."""
+
+    def __init__(self, model: Model, settings: EgsSettings, *, buckets: int = 256) -> None:
+        """Raises Corrupt for a tower that does not do what its manifest says. Blocks: call it on a thread."""
+        image = load_image_tower(model, settings.wide_threads)
+        text = load_text_tower(model, settings.wide_threads)
+        batch = settings.max_batch  # threads start only now that nothing can fail any more
+        super().__init__(
+            model.manifest,
+            settings,
+            ThreadedTower(
+                *image, threads=settings.model_threads, max_batch=batch, wide=lambda jobs: self._inside <= jobs
+            ),
+            None if text is None else ThreadedTower(*text, threads=1, max_batch=batch, wide=lambda jobs: jobs == 1),
+            buckets=buckets,
+        )

@@ -78,6 +78,20 @@ def rows(picture: Picture, boxes: Sequence[PixelBox], how: Preprocessing) -> Uin
     return made if how.channels == "RGB" else made[..., ::-1]
 
 
+class Pixels:
+    """Pictures as a tower's batch; they wait as bytes and become floats at the last moment."""
+
+    def __init__(self, how: Preprocessing) -> None:
+        self._how = how
+
+    def __call__(self, jobs: Sequence[Uint8Rows]) -> Float32:
+        """float32[n, 3, size, size]. Blocks."""
+        return tensor(jobs[0] if len(jobs) == 1 else np.concatenate(jobs), self._how)
+
+    def rows(self, job: Uint8Rows) -> int:
+        return len(job)
+
+
 def tensor(made: Uint8Rows, how: Preprocessing) -> Float32:
     """float32[n, 3, size, size], contiguous: (value - mean) / std. Pure."""
     planes = np.ascontiguousarray(made.transpose(0, 3, 1, 2), dtype=np.float32)

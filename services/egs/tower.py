@@ -29,7 +29,7 @@ class Tower:
 
     def __init__(self, path: Path, kind: Kind, *, input: str, output: str, dim: int, wide_threads: int) -> None:
         """Raises Corrupt for a file that is no such graph. Blocks."""
-        self._kind: Kind = kind
+        self.kind: Kind = kind
         self._input, self._output, self._dim, self._path = input, output, dim, path
         self._narrow = _session(path, 1)
         self._wide = _session(path, wide_threads) if wide_threads > 1 else self._narrow
@@ -43,7 +43,7 @@ class Tower:
         (rows,) = session.run([self._output], {self._input: batch})
         if rows.ndim != 2 or rows.shape[1] != self._dim:
             raise Corrupt(f"{self._path} gives {rows.shape}, and its manifest says dim {self._dim}.")
-        return unit_rows(rows, self._kind)
+        return unit_rows(rows, self.kind)
 
 
 def unit_rows(rows: Float32, kind: Kind) -> list[Float32 | Exception]:

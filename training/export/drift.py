@@ -66,7 +66,7 @@ def text_cosines(
     """As image_cosines, from words. The manifest has a text tower."""
     assert manifest.text is not None
     theirs = open_clip.get_tokenizer(architecture)(list(texts))
-    ours = Words(folder / manifest.text.tokenizer, manifest.text).tokens(texts)
+    ours = Words(folder / manifest.text.tokenizer, manifest.text)(texts)
     return _compare(half, _tower(folder, manifest, "text"), theirs, ours)
 
 

@@ -1,0 +1,67 @@
+"""A tower that takes jobs, wherever it runs, and the one that runs on threads of this process."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from omma.rpc.deadline import Deadline
+from omma.telemetry.metrics import EMBED_BATCH_ITEMS, EMBED_SECONDS
+from omma.vectors import Float32
+from services.egs.tower import Tower, first_fault
+from services.egs.workers import Workers
+
+Job = TypeVar("Job")
+Job_contra = TypeVar("Job_contra", contravariant=True)
+
+
+class RunningTower(Protocol[Job_contra]):
+    """Takes a picture's rows, or one text, and answers with its vectors."""
+
+    async def run(self, job: Job_contra, deadline: Deadline) -> Float32:
+        """float32[rows, dim], L2-normalised. Cancelling it takes the job out of the queue.
+
+        Raises the job's own fault (InvalidPicture, InvalidQuery), OutOfTime, ReplicaDown, Corrupt.
+        """
+
+    async def close(self) -> None:
+        """What waits fails with ReplicaDown."""
+
+
+class Batch(Protocol[Job_contra]):
+    """What a tower eats, made of several jobs at once."""
+
+    def __call__(self, jobs: Sequence[Job_contra]) -> npt.NDArray[Any]:
+        """The jobs' rows one after the other. Blocks."""
+
+    def rows(self, job: Job_contra) -> int:
+        """How many rows of the batch are this job's."""
+
+
+class ThreadedTower(Generic[Job]):
+    """ONNX Runtime behind a micro-batcher, earliest deadline first."""
+
+    def __init__(
+        self, tower: Tower, batch: Batch[Job], *, threads: int, max_batch: int, wide: Callable[[int], bool]
+    ) -> None:
+        """wide: whether a run of so many jobs may take all cores, because no other job is near."""
+        self._tower, self._batch, self._wide = tower, batch, wide
+        self._workers = Workers(f"egs-{tower.kind}", self._run, threads=threads, max_batch=max_batch)
+
+    async def run(self, job: Job, deadline: Deadline) -> Float32:
+        return await asyncio.wrap_future(self._workers.submit(job, deadline))
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._workers.close)
+
+    def _run(self, jobs: Sequence[Job]) -> list[Float32 | Exception]:
+        started = time.perf_counter()
+        made = self._tower.run(self._batch(jobs), wide=self._wide(len(jobs)))
+        EMBED_BATCH_ITEMS.labels(self._tower.kind).observe(len(jobs))
+        EMBED_SECONDS.labels(self._tower.kind).observe(time.perf_counter() - started)
+        ends = np.cumsum([self._batch.rows(job) for job in jobs]).tolist()
+        starts = [0, *ends[:-1]]
+        return [first_fault(made[start:end]) for start, end in zip(starts, ends, strict=True)]

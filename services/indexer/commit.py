@@ -1,14 +1,15 @@
 """The durable effects of one batch, each idempotent: row, then vectors and offsets in a transaction a partition."""
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from omma.buckets import bucket_of
 from omma.catalog.interface import Catalog, Embedded, Picture
 from omma.hits import Payload
 from omma.identity import ImageId, Sha256
-from omma.log.interface import Log, Producer, TopicPartition
+from omma.log.interface import Log, Producer, ProducerFenced, TopicPartition
 from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC, VectorRecord, deleted_record, image_key
 from omma.space import Space
 from omma.telemetry.metrics import INDEXED_PICTURES
@@ -16,14 +17,21 @@ from omma.v1 import records_pb2
 from services.indexer.plan import Plan
 from services.indexer.sources import Outcome, Seen
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A batch that only has to be written. next_offsets: by partition of `omma.images`."""
+    """A batch that only has to be written. next_offsets: by partition of `omma.images`.
+
+    claims: with what each partition was held when the batch was read. Whoever lost the partition since then, and even
+    got it again, cannot write it any more.
+    """
 
     plan: Plan
     outcomes: Mapping[Sha256, Outcome]
     next_offsets: Mapping[int, int]
+    claims: Mapping[int, Producer]
 
 
 @dataclass(slots=True)
@@ -35,8 +43,8 @@ class _Writes:
 class Committer:
     """Writes batches in the order in which they were taken from the log; used by one task.
 
-    One transactional producer a partition of `omma.images`: an older indexer that still holds it is fenced.
-    Raises ProducerFenced when this one is the older.
+    One transactional producer a partition of `omma.images`, made when the partition is assigned and at no other time:
+    an older indexer that still holds it is fenced, and whatever is written was read after that.
     """
 
     def __init__(
@@ -49,8 +57,26 @@ class Committer:
         self._now = now
         self._producers: dict[int, Producer] = {}
 
-    async def commit(self, batch: Resolved) -> None:
-        """Everything of the batch is durable, and its offsets committed, when it returns. May be repeated."""
+    async def claim(self, partitions: Sequence[TopicPartition]) -> None:
+        """Take over these partitions of `omma.images`, before anything is read from them."""
+        for at in partitions:
+            older = self._producers.pop(at.partition, None)
+            if older is not None:
+                await older.close()
+            producer = await self._log.producer(f"omma.indexer.{self._space.id}.{at.partition}")
+            self._producers[at.partition] = producer
+
+    def claims(self, partitions: Collection[int]) -> Mapping[int, Producer]:
+        """With what these partitions are held now."""
+        return {partition: self._producers[partition] for partition in partitions}
+
+    async def commit(self, batch: Resolved, assignment: Callable[[], Collection[TopicPartition]]) -> None:
+        """Everything of the batch is durable, and its offsets committed, when it returns. May be repeated.
+
+        assignment: what is this indexer's now. Of a partition that was assigned anew, here or elsewhere, since it was
+        read nothing is written: it is read again. Raises ProducerFenced when another indexer has taken one over and
+        this one was not told.
+        """
         await self._write_rows(batch)
         by_partition = {partition: _Writes() for partition in batch.next_offsets}
         for row in batch.plan.living:
@@ -61,7 +87,14 @@ class Committer:
             letter = records_pb2.DeadLetter(kind="corrupt", reason="The record is no event.", space=self._space.id)
             by_partition[record.partition].dead_letters.append((record.key, letter.SerializeToString()))
         for partition, writes in by_partition.items():
-            await self._transact(partition, batch.next_offsets[partition], writes)
+            if self._producers.get(partition) is not batch.claims[partition]:
+                continue
+            try:
+                await self._transact(batch.claims[partition], partition, batch.next_offsets[partition], writes)
+            except ProducerFenced:
+                if TopicPartition(IMAGES_TOPIC, partition) in assignment():
+                    raise
+                logger.info("another indexer has partition %d now", partition)
         INDEXED_PICTURES.labels("deleted").inc(len(batch.plan.deleted))
 
     async def close(self) -> None:
@@ -104,11 +137,7 @@ class Committer:
         bucket = bucket_of(record.image_id, self._space.buckets)
         writes.vectors.append((bucket, image_key(record.image_id), record.encode()))
 
-    async def _transact(self, partition: int, next_offset: int, writes: _Writes) -> None:
-        producer = self._producers.get(partition)
-        if producer is None:
-            producer = await self._log.producer(f"omma.indexer.{self._space.id}.{partition}")
-            self._producers[partition] = producer
+    async def _transact(self, producer: Producer, partition: int, next_offset: int, writes: _Writes) -> None:
         async with producer.transaction() as transaction:
             for bucket, key, value in writes.vectors:
                 await transaction.send(self._space.vectors_topic, bucket, key, value)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -10,7 +10,7 @@ from omma.blobs.interface import Blobs
 from omma.blobs.originals import Originals
 from omma.catalog.interface import Catalog
 from omma.errors import OmmaError
-from omma.log.interface import Consumer, Log, LogRecord, ProducerFenced, TopicSpec
+from omma.log.interface import Consumer, Log, LogRecord, Producer, ProducerFenced, TopicSpec
 from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC
 from omma.space import Space
 from omma.telemetry.context import bind_request_id
@@ -77,12 +77,12 @@ class Indexer:
         group = group_of(self._space.id)
         await ensure_topics(self._log, self._space)
         committer = Committer(self._catalog, self._log, self._space, group)
-        consumer = await self._log.subscribe(IMAGES_TOPIC, group)
+        consumer = await self._log.subscribe(IMAGES_TOPIC, group, committer.claim)
         resolved: asyncio.Queue[asyncio.Task[Resolved]] = asyncio.Queue(self._settings.batches_in_flight - 1)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._take(consumer, resolved, tasks))
-                tasks.create_task(self._commit(committer, resolved))
+                tasks.create_task(self._take(consumer, committer, resolved, tasks))
+                tasks.create_task(self._commit(consumer, committer, resolved))
         except* ProducerFenced as group_of_errors:
             raise group_of_errors.exceptions[0] from None
         finally:
@@ -90,23 +90,31 @@ class Indexer:
             await committer.close()
 
     async def _take(
-        self, consumer: Consumer, resolved: asyncio.Queue[asyncio.Task[Resolved]], tasks: asyncio.TaskGroup
+        self,
+        consumer: Consumer,
+        committer: Committer,
+        resolved: asyncio.Queue[asyncio.Task[Resolved]],
+        tasks: asyncio.TaskGroup,
     ) -> None:
+        poll = partial(consumer.poll, self._settings.batch_pictures, self._settings.poll_seconds)
         while True:
-            records = await consumer.poll(self._settings.batch_pictures, self._settings.poll_seconds)
+            records = await self._persist("poll", poll)
             if records:
-                await resolved.put(tasks.create_task(self._resolve_surely(records)))
+                claims = committer.claims({record.partition for record in records})
+                await resolved.put(tasks.create_task(self._resolve_surely(records, claims)))
 
-    async def _commit(self, committer: Committer, resolved: asyncio.Queue[asyncio.Task[Resolved]]) -> None:
+    async def _commit(
+        self, consumer: Consumer, committer: Committer, resolved: asyncio.Queue[asyncio.Task[Resolved]]
+    ) -> None:
         while True:
             batch = await (await resolved.get())
             with INDEXER_BATCH_SECONDS.time(), span("index_commit"):
-                await self._persist("commit", partial(committer.commit, batch))
+                await self._persist("commit", partial(committer.commit, batch, consumer.assignment))
 
-    async def _resolve_surely(self, records: Sequence[LogRecord]) -> Resolved:
-        return await self._persist("resolve", partial(self._resolve, records))
+    async def _resolve_surely(self, records: Sequence[LogRecord], claims: Mapping[int, Producer]) -> Resolved:
+        return await self._persist("resolve", partial(self._resolve, records, claims))
 
-    async def _resolve(self, records: Sequence[LogRecord]) -> Resolved:
+    async def _resolve(self, records: Sequence[LogRecord], claims: Mapping[int, Producer]) -> Resolved:
         events, unreadable = decode(records)
         rows = await self._catalog.pictures({event.image_id for _, event in events})
         batch = plan(events, rows, unreadable)
@@ -116,7 +124,7 @@ class Indexer:
         with span("index_resolve"):
             outcomes = await self._sources.find(batch.living, batch.unchanged_bytes) if batch.living else {}
         next_offsets = {record.partition: record.offset + 1 for record in records}
-        return Resolved(batch, outcomes, next_offsets)
+        return Resolved(batch, outcomes, next_offsets, claims)
 
     async def _persist(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it works: an event may wait, but is never lost. The wait doubles, up to ten seconds."""

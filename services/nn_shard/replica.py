@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -119,7 +120,7 @@ class Replica:
         """Open the engine; makes the topic when it is not there. Raises what the log and the files raise."""
         topic = TopicSpec(self.space.vectors_topic, self.space.buckets, compacted=True)
         await self._log.ensure_topic(topic)
-        self._source = Source.of(await self._log.identity(), self.space, shard, shards)
+        self._source = Source.of(await self._log.identity(topic.name), self.space, shard, shards)
         opened = await (await self._opening(codebook)).open(snapshots, self._maintenance)
         self._replace(opened)
 
@@ -200,6 +201,8 @@ class Replica:
 
     async def _start_over(self) -> None:
         await self._set_ready(False)
+        # The topic may have been made again.
+        self._source = replace(self._known_source(), log=await self._log.identity(self.space.vectors_topic))
         opening = await self._opening(self.loaded().codebook)
         opened = await run_in(self._maintenance, opening.open_empty)
         await run_in(self._writer, self._replace, opened)

@@ -1,6 +1,3 @@
-"""The log on Apache Kafka. See docs/adr/0009-kafka-log.md."""
-
-from omma.log.kafka.log import KafkaLog
-from omma.log.kafka.settings import KafkaSettings
-
-__all__ = ["KafkaLog", "KafkaSettings"]
+"""The log on Apache Kafka. See docs/adr/0009-kafka-log.md. Its client comes with the extra `cluster`: nothing is
+imported here, so that settings can be read without it.
+"""

@@ -84,6 +84,7 @@ class TransactionalProducer(Producer):
                 raise WrongState("The producer is closed.") from error
             if ends_producer(error.__cause__):
                 self._fenced = repr(error.__cause__)
+                _seen(self._producer._txn_manager.wait_for_transaction_end())
                 raise ProducerFenced(f"This producer may not write again: {self._fenced}") from error
             raise
 
@@ -153,6 +154,6 @@ class KafkaTransaction(Transaction):
 
 
 def _seen(sent: asyncio.Future[Any]) -> None:
-    """A failure of a transaction that is aborted anyway is not told of again."""
-    if not sent.cancelled():
+    """A failure that has been told of already, or is of a transaction that is aborted anyway, is not logged again."""
+    if sent.done() and not sent.cancelled():
         sent.exception()

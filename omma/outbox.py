@@ -44,8 +44,14 @@ class Outbox:
 
 
 async def open_outbox(catalog: Catalog, log: Log, new_partitions: int = IMAGES_PARTITIONS) -> Outbox:
-    """An outbox on the log's `omma.images`, which is made with `new_partitions` if it is absent."""
+    """An outbox on the log's `omma.images`, as `ensure_images_topic` finds or makes it."""
+    spec = await ensure_images_topic(log, new_partitions)
+    return Outbox(catalog, await log.producer(), spec.partitions)
+
+
+async def ensure_images_topic(log: Log, new_partitions: int = IMAGES_PARTITIONS) -> TopicSpec:
+    """`omma.images` as it is; made with `new_partitions` if it is absent."""
     existing = {spec.name: spec for spec in await log.topics()}
     spec = existing.get(IMAGES_TOPIC, TopicSpec(IMAGES_TOPIC, new_partitions))
     await log.ensure_topic(spec)
-    return Outbox(catalog, await log.producer(), spec.partitions)
+    return spec

@@ -5,13 +5,14 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, get_args
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "OMMA_"
-_SERVICES = ("EGS", "SHARD", "RERANK", "GATEWAY", "INDEXER")
+_OTHERS = ("EGS", "SHARD", "RERANK", "GATEWAY", "INDEXER", "POSTGRES", "KAFKA", "S3", "TRITON")
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Settings(BaseSettings):
 def warn_unknown_names(known: Iterable[str], environment: Mapping[str, str] | None = None) -> list[str]:
     """Log a warning for each OMMA_* name that nothing reads, with the nearest known one; returns the messages.
 
-    Sections of other services are passed over: one environment may serve them all.
+    Sections of other services and of servers that this one does not ask are passed over: one environment serves all.
     """
     known = sorted(known)
     given = {**dotenv_values(Path(".env")), **os.environ} if environment is None else environment
@@ -49,7 +50,7 @@ def warn_unknown_names(known: Iterable[str], environment: Mapping[str, str] | No
             continue
         section = upper[len(PREFIX) :].split("__")[0]
         own = any(one.startswith(f"{PREFIX}{section}__") for one in known)
-        if section in _SERVICES and not own:
+        if section in _OTHERS and not own:
             continue
         near = difflib.get_close_matches(upper, known, n=1, cutoff=0.5)
         messages.append(f"{name} is no setting of Omma{f'; did you mean {near[0]}?' if near else '.'}")
@@ -61,7 +62,13 @@ def warn_unknown_names(known: Iterable[str], environment: Mapping[str, str] | No
 def _names(model: type[BaseModel], prefix: str) -> Iterable[str]:
     for name, info in model.model_fields.items():
         upper = f"{prefix}{name.upper()}"
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            yield from _names(info.annotation, f"{upper}__")
+        sections = [one for one in (info.annotation, *get_args(info.annotation)) if _is_section(one)]
+        if sections:
+            yield from _names(sections[0], f"{upper}__")
         else:
             yield upper
+
+
+def _is_section(annotation: Any) -> bool:
+    """Of a section that may be left out, the annotation is a union."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -11,12 +11,17 @@ from omma.telemetry.traces import trace_id
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
+_TALKATIVE: Final = ("aiokafka", "alembic", "botocore", "httpx")
+"""They tell at `info` what only matters when something is wrong."""
+
 
 def configure_logging(level: str, format: Literal["json", "text"] = "json") -> None:
     """Make the root logger write to stderr, replacing the handlers it has. level: a name such as `info`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 class JsonFormatter(logging.Formatter):

@@ -1,7 +1,6 @@
 """The composition root of the gateway as a process: `python -m services.gateway`.
 
-The embedder, the shards and the re-ranker are asked over gRPC; catalog, log and blobs lie in a folder that the other
-processes share.
+The embedder, the shards and the re-ranker are asked over gRPC; catalog, log and blobs are those of `omma.storage`.
 """
 
 import asyncio
@@ -10,25 +9,20 @@ from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from pydantic import Field
 
-from omma.blobs.folder import FolderBlobs
-from omma.blobs.originals import Originals
 from omma.catalog.interface import Catalog
-from omma.catalog.sqlite import open_sqlite_catalog
-from omma.errors import Absent
-from omma.index import Index, IndexState
-from omma.log.sqlite import SqliteLog
+from omma.errors import WrongState
 from omma.outbox import open_outbox
-from omma.process import ProcessSettings, begin, until_stopped
+from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
+from omma.storage import Storage, StorageSettings, open_storage
 from omma.v1 import search_pb2_grpc
 from services.egs.client import RemoteEmbedder
 from services.gateway.admission import Admission
@@ -39,6 +33,7 @@ from services.gateway.indexes import ServedIndex, ServedIndexes
 from services.gateway.interactions import open_impressions
 from services.gateway.pictures import PictureCore
 from services.gateway.recording import record_interactions
+from services.gateway.registration import live_index
 from services.gateway.rest.app import create_app
 from services.gateway.search import SearchCore
 from services.gateway.servicer import SearchServicer
@@ -60,24 +55,25 @@ class ServedGatewaySettings(GatewaySettings):
     shards: tuple[tuple[str, ...], ...] = Field(min_length=1)
 
 
-class GatewayProcess(ProcessSettings):
-    """OMMA_DATA_DIR, OMMA_BIND, OMMA_HTTP_PORT, OMMA_GRPC_PORT and the others of a process, and OMMA_GATEWAY__…"""
+class GatewayProcess(StorageSettings):
+    """What reaches the storage, OMMA_HTTP_PORT, OMMA_GRPC_PORT and the others of a process, and OMMA_GATEWAY__…"""
 
-    data_dir: Path = Path("omma-data")
     http_port: int = Field(default=8080, ge=0, le=65_535)
     gateway: ServedGatewaySettings
 
 
 async def main() -> None:
-    """Serve until SIGTERM or SIGINT. Raises Absent while the catalog has no live index; ReplicaDown without EGS."""
+    """Serve until SIGTERM or SIGINT. Makes the first index of a new catalog, with the embedder's space.
+
+    Raises ReplicaDown without EGS; WrongState when the live index has another space or number of shards.
+    """
     settings = GatewayProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
-        catalog = await open_sqlite_catalog(settings.data_dir / "catalog.db")
-        stack.push_async_callback(catalog.close)
-        indexes = ServedIndexes([await _served(settings.gateway, catalog, stack)])
+        storage = await open_storage(settings, stack)
+        indexes = ServedIndexes([await _served(settings.gateway, storage.catalog, stack)])
         health = Health(indexes)
-        app, rpc, work = await _compose(settings, catalog, indexes, health, stack)
+        app, rpc, work = await _compose(settings, storage, indexes, health, stack)
         await rpc.start(settings.grpc_address)
         await rpc.set_ready(True)
         await _serve(app, rpc, health, settings, work)
@@ -92,32 +88,19 @@ async def _served(settings: ServedGatewaySettings, catalog: Catalog, stack: Asyn
         for replica in replicas:
             stack.push_async_callback(replica.close)
         shards.append(replicas)
-    index = await _live_index(catalog)
+    index = await live_index(catalog, embedder.space, len(shards))
     if len(shards) != index.shards:
-        raise Absent(
+        raise WrongState(
             f"Index {index.id} has {index.shards} shards and {len(shards)} are named.", field="OMMA_GATEWAY__SHARDS"
         )
     return ServedIndex(index, embedder.space, embedder, tuple(shards))
 
 
-async def _live_index(catalog: Catalog) -> Index:
-    for index in await catalog.indexes():
-        if index.state is IndexState.LIVE:
-            return index
-    raise Absent("The catalog has no live index yet.", field="index")
-
-
 async def _compose(
-    process: GatewayProcess, catalog: Catalog, indexes: ServedIndexes, health: Health, stack: AsyncExitStack
+    process: GatewayProcess, storage: Storage, indexes: ServedIndexes, health: Health, stack: AsyncExitStack
 ) -> tuple[FastAPI, RpcServer, list[Coroutine[Any, Any, None]]]:
     """Both faces, and the work that runs beside them."""
-    settings = process.gateway
-    log = await SqliteLog.open(process.data_dir / "log.db")
-    stack.push_async_callback(log.close)
-    blobs = FolderBlobs(process.data_dir / "blobs")
-    stack.push_async_callback(blobs.close)
-    originals = Originals(blobs)
-    stack.push_async_callback(originals.close)
+    settings, catalog, log = process.gateway, storage.catalog, storage.log
     urls = PictureFetcher(max_bytes=settings.max_picture_bytes, timeout_seconds=settings.url_timeout_seconds)
     stack.push_async_callback(urls.close)
     reranker = RemoteReranker.at(settings.rerank)
@@ -128,7 +111,7 @@ async def _compose(
     search = SearchCore(
         indexes,
         reranker,
-        originals,
+        storage.originals,
         urls,
         impressions,
         fanout=Fanout(settings.fanout),
@@ -142,8 +125,8 @@ async def _compose(
     stack.callback(executor.shutdown, wait=False)
     pictures = PictureCore(
         catalog,
-        blobs,
-        originals,
+        storage.blobs,
+        storage.originals,
         await open_outbox(catalog, log),
         executor,
         picture_limits=settings.picture_limits,

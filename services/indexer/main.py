@@ -1,22 +1,19 @@
 """The composition root of the indexer as a process: `python -m services.indexer`.
 
-The embedder and the shards are asked over gRPC; catalog, log and blobs lie in a folder that the other processes share.
+The embedder and the shards are asked over gRPC; catalog, log and blobs are those of `omma.storage`.
 """
 
 import asyncio
 import logging
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from pydantic import Field
 
-from omma.blobs.folder import FolderBlobs
-from omma.blobs.originals import Originals
-from omma.catalog.sqlite import open_sqlite_catalog
-from omma.log.sqlite import SqliteLog
-from omma.process import ProcessSettings, begin, until_stopped
+from omma.outbox import ensure_images_topic
+from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
+from omma.storage import StorageSettings, open_storage
 from services.egs.client import RemoteEmbedder
 from services.indexer.settings import IndexerSettings
 from services.indexer.worker import Indexer
@@ -36,10 +33,9 @@ class ServedIndexerSettings(IndexerSettings):
     shards: tuple[str, ...] = ()
 
 
-class IndexerProcess(ProcessSettings):
-    """OMMA_DATA_DIR and what every process has, and OMMA_INDEXER__…"""
+class IndexerProcess(StorageSettings):
+    """What reaches the storage and what every process has, and OMMA_INDEXER__…"""
 
-    data_dir: Path = Path("omma-data")
     indexer: ServedIndexerSettings
 
 
@@ -51,26 +47,20 @@ async def main() -> None:
     settings = IndexerProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
-        catalog = await open_sqlite_catalog(settings.data_dir / "catalog.db")
-        stack.push_async_callback(catalog.close)
-        log = await SqliteLog.open(settings.data_dir / "log.db")
-        stack.push_async_callback(log.close)
-        blobs = FolderBlobs(settings.data_dir / "blobs")
-        stack.push_async_callback(blobs.close)
-        originals = Originals(blobs)
-        stack.push_async_callback(originals.close)
+        storage = await open_storage(settings, stack)
         channel = open_channel(settings.indexer.egs)
         embedder = await RemoteEmbedder.connect(channel, Deadline.after(_CONNECT_SECONDS))
         stack.push_async_callback(embedder.close)
         shards = [RemoteShard.at(address) for address in settings.indexer.shards]
         for shard in shards:
             stack.push_async_callback(shard.close)
-        await catalog.register_space(embedder.space)
+        await storage.catalog.register_space(embedder.space)
+        await ensure_images_topic(storage.log, settings.indexer.images_partitions)
         indexer = Indexer(
-            catalog=catalog,
-            log=log,
-            blobs=blobs,
-            originals=originals,
+            catalog=storage.catalog,
+            log=storage.log,
+            blobs=storage.blobs,
+            originals=storage.originals,
             embedder=embedder,
             shards=shards,
             settings=settings.indexer,

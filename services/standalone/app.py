@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from omma.rpc.server import Registration
+from omma.storage import open_storage
 from services.gateway.health import Health
 from services.standalone.data_dir import DataDir
 from services.standalone.faces import authenticator_of, rest_face, rpc_face
-from services.standalone.services import Services, open_storage, start_services
+from services.standalone.services import Services, start_services
 from services.standalone.settings import StandaloneSettings
 
 
@@ -34,7 +35,7 @@ async def opened(settings: StandaloneSettings, *, trusted: bool = False) -> Asyn
     data = DataDir(settings.data_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(data.held())
-        storage = await open_storage(data, stack)
+        storage = await open_storage(settings, stack)
         services = await start_services(settings, data, storage, stack)
         authenticator = authenticator_of(settings, storage.catalog, trusted=trusted)
         health = Health(services.search.indexes)

@@ -29,18 +29,6 @@ class DataDir:
     path: Path
 
     @property
-    def catalog(self) -> Path:
-        return self.path / "catalog.db"
-
-    @property
-    def log(self) -> Path:
-        return self.path / "log.db"
-
-    @property
-    def blobs(self) -> Path:
-        return self.path / "blobs"
-
-    @property
     def shards(self) -> Path:
         return self.path / "shards"
 

@@ -8,16 +8,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from omma.blobs.folder import FolderBlobs
-from omma.blobs.originals import Originals
-from omma.catalog.interface import Catalog
-from omma.catalog.sqlite import open_sqlite_catalog
 from omma.index import Index
-from omma.log.interface import Log
-from omma.log.sqlite import SqliteLog
 from omma.outbox import open_outbox
 from omma.records import IMAGES_TOPIC
 from omma.space import Space
+from omma.storage import Storage
 from services.egs.client import Embedder
 from services.egs.embedder import OnnxEmbedder
 from services.gateway.admission import Admission
@@ -26,6 +21,7 @@ from services.gateway.indexes import ServedIndex, ServedIndexes
 from services.gateway.interactions import Impressions, open_impressions
 from services.gateway.pictures import PictureCore
 from services.gateway.recording import record_interactions
+from services.gateway.registration import live_index, model_in_use
 from services.gateway.search import SearchCore
 from services.gateway.urls import PictureFetcher
 from services.indexer.backlog import backlog, wait_until_handled
@@ -40,18 +36,7 @@ from services.standalone import housekeeping
 from services.standalone.background import running
 from services.standalone.data_dir import DataDir
 from services.standalone.models import choose_model
-from services.standalone.registration import live_index, model_in_use
 from services.standalone.settings import StandaloneSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """What is durable."""
-
-    catalog: Catalog
-    log: Log
-    blobs: FolderBlobs
-    originals: Originals
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +60,6 @@ class Services:
             await shard.replica.until_ready()
         replicas = tuple((shard.client,) for shard in self.shards)
         self.search.indexes.replace([ServedIndex(self.index, self.embedder.space, self.embedder, replicas)])
-
-
-async def open_storage(data: DataDir, stack: AsyncExitStack) -> Storage:
-    catalog = await open_sqlite_catalog(data.catalog)
-    stack.push_async_callback(catalog.close)
-    log = await SqliteLog.open(data.log)
-    stack.push_async_callback(log.close)
-    blobs = FolderBlobs(data.blobs)
-    stack.push_async_callback(blobs.close)
-    originals = Originals(blobs)
-    stack.push_async_callback(originals.close)
-    return Storage(catalog, log, blobs, originals)
 
 
 async def start_services(

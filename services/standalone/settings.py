@@ -1,10 +1,8 @@
 """Settings of the one-process Omma: OMMA_DATA_DIR and its neighbours, and a section for each service."""
 
-from pathlib import Path
-
 from pydantic import Field
 
-from omma.process import ProcessSettings
+from omma.storage import StorageSettings
 from services.egs.settings import EgsSettings
 from services.gateway.settings import GatewaySettings
 from services.indexer.settings import IndexerSettings
@@ -12,13 +10,12 @@ from services.nn_shard.settings import ShardSettings
 from services.rerank.settings import RerankSettings
 
 
-class StandaloneSettings(ProcessSettings):
+class StandaloneSettings(StorageSettings):
     """Read once, in main; each part is given only its section. Any OMMA_BIND but a loopback one needs an API key.
 
     REST answers /metrics itself: OMMA_METRICS_PORT is for services that are a process of their own.
     """
 
-    data_dir: Path = Field(default=Path("omma-data"), description="one folder holds everything; one process at a time")
     http_port: int = Field(default=8080, ge=0, le=65535, description="0: a free one")
     model: str = Field(default="", description="name@version; empty: the only one, or omma-mini")
     shards: int = Field(default=1, ge=1, le=64, description="of a new index")

@@ -12,7 +12,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from omma.errors import Absent, ConcurrentWrite, InvalidQuery, WrongState
 from omma.log.interface import Consumer, Log, LogRecord, OffsetOutOfRange, ProducerFenced, TopicPartition, TopicSpec
-from omma.log.kafka import KafkaLog, KafkaSettings
+from omma.log.kafka.log import KafkaLog
+from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
 from tests.parts import Kafka
 

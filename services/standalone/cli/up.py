@@ -10,6 +10,7 @@ from services.standalone.settings import StandaloneSettings
 
 
 def up(
+    model: Annotated[str, typer.Option(help="The model to embed with, name@version; instead of OMMA_MODEL.")] = "",
     other_ports: Annotated[bool, typer.Option(help="Take free ports when the usual ones are taken.")] = False,
     json: Json = False,
 ) -> None:
@@ -23,4 +24,5 @@ def up(
         else:
             errors.print(f"Omma serves [bold]{address.url}[/] and gRPC at {address.grpc}. Stop it with Ctrl-C.")
 
-    run(serve(StandaloneSettings(), on_ready=say, other_ports=other_ports))
+    settings = StandaloneSettings(model=model) if model else StandaloneSettings()
+    run(serve(settings, on_ready=say, other_ports=other_ports))

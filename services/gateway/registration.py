@@ -1,4 +1,4 @@
-"""The space and the index that a data folder answers from: registered at its first start, checked at every other."""
+"""The space and the index that answer: registered at the first start on a new catalog, checked at every other."""
 
 import logging
 
@@ -37,8 +37,8 @@ async def _require_space(catalog: Catalog, space: Space) -> None:
     live = await _live_index(catalog)
     if live is not None and live.space != space.id:
         raise WrongState(
-            f"This folder is embedded with {live.space}, and {space.model} has another space, {space.id}. "
-            "Embedding it again beside the old one is not there yet: use another OMMA_DATA_DIR.",
+            f"What is stored is embedded with {live.space}, and {space.model} has another space, {space.id}. "
+            "Embedding it again beside the old one is not there yet: use another OMMA_DATA_DIR, or another catalog.",
             field="OMMA_MODEL",
         )
     await catalog.register_space(space)

@@ -1,0 +1,1 @@
+"""Ways to run Omma as a cluster: on this machine from real parts, with Docker Compose."""

@@ -1,0 +1,156 @@
+"""The parts and the services of a cluster, started in the order in which they can be, and taken down together."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from deploy.local.service import Service
+from deploy.local.shape import Shape
+from tests import parts
+from tests.parts.ports import free_port
+
+_BUCKET: Final = "omma"
+_HOST: Final = "127.0.0.1"
+
+
+@dataclass
+class Cluster:
+    """What runs. shards: by shard, then replica. proxies: in the same order, when toxiproxy stands between.
+
+    environment: the settings that reach the storage.
+    """
+
+    shape: Shape
+    kafka: parts.Kafka
+    minio: parts.Minio
+    postgres: parts.Postgres
+    triton: "parts.Triton | None"
+    environment: Mapping[str, str]
+    egs: Service
+    rerank: Service
+    indexer: Service
+    gateway: Service
+    shards: list[list[Service]]
+    proxies: list[list[parts.Proxy]] = field(default_factory=list)
+
+    @property
+    def rest(self) -> str:
+        """The gateway's address, `http://host:port`."""
+        return f"http://{_HOST}:{self.gateway.http_port}"
+
+    @property
+    def grpc(self) -> str:
+        return self.gateway.address
+
+    @property
+    def services(self) -> list[Service]:
+        return [
+            self.egs,
+            self.rerank,
+            *(one for replicas in self.shards for one in replicas),
+            self.indexer,
+            self.gateway,
+        ]
+
+
+@contextmanager
+def cluster(shape: Shape) -> Iterator[Cluster]:
+    """Everything, ready to answer; ended and its disks removed with the block, or with this process.
+
+    Raises PartMissing, which says how to get the part; RuntimeError with the log of a service that does not come up.
+    """
+    with ExitStack() as stack:
+        running = _composed(shape, stack)
+        _start(running)
+        yield running
+
+
+def _composed(shape: Shape, stack: ExitStack) -> Cluster:
+    kafka = stack.enter_context(parts.kafka())
+    postgres = stack.enter_context(parts.postgres())
+    minio = stack.enter_context(parts.minio())
+    triton = stack.enter_context(parts.triton(Path(shape.models_dir), shape.model)) if shape.triton else None
+    shards = [
+        [_service(stack, f"shard-{shard}-{replica}", "services.nn_shard") for replica in range(shape.replicas)]
+        for shard in range(shape.shards)
+    ]
+    proxies = []
+    if shape.toxiproxy:
+        between = stack.enter_context(parts.toxiproxy())
+        proxies = [[between.proxy(one.name, one.address) for one in replicas] for replicas in shards]
+    gateway = _service(stack, "gateway", "services.gateway", port=shape.grpc_port, http_port=shape.http_port or None)
+    environment = {
+        "OMMA_KAFKA__BROKERS": kafka.brokers,
+        "OMMA_POSTGRES__URL": postgres.url,
+        "OMMA_S3__ENDPOINT": minio.endpoint,
+        "OMMA_S3__ACCESS_KEY": minio.access_key,
+        "OMMA_S3__SECRET_KEY": minio.secret_key,
+        "OMMA_S3__BUCKET": _BUCKET,
+        "OMMA_S3__CREATE_BUCKET": "true",
+        "OMMA_LOG_FORMAT": "text",
+        **shape.environment,
+    }
+    return Cluster(
+        shape=shape,
+        kafka=kafka,
+        minio=minio,
+        postgres=postgres,
+        triton=triton,
+        environment=environment,
+        egs=_service(stack, "egs", "services.egs"),
+        rerank=_service(stack, "rerank", "services.rerank"),
+        indexer=_service(stack, "indexer", "services.indexer"),
+        gateway=gateway,
+        shards=shards,
+        proxies=proxies,
+    )
+
+
+def _service(stack: ExitStack, name: str, module: str, *, port: int = 0, http_port: int | None = 0) -> Service:
+    """http_port: None for a free one, 0 for none."""
+    http = free_port(_HOST) if http_port is None else http_port
+    service = Service(name, module, port or free_port(_HOST), http_port=http)
+    stack.callback(service.server.close)
+    return service
+
+
+def _start(running: Cluster) -> None:
+    common = running.environment
+    model = {"OMMA_MODEL": running.shape.model, "OMMA_EGS__MODELS_DIR": str(Path(running.shape.models_dir).resolve())}
+    triton = {"OMMA_TRITON__URL": running.triton.url} if running.triton else {}
+    running.egs.start({**common, **model, **triton})
+    running.rerank.start(common)
+    for shard, replicas in enumerate(running.shards):
+        for replica, service in enumerate(replicas):
+            own = {
+                "OMMA_DATA_DIR": str(service.data_dir),
+                "OMMA_SHARD__NUMBER": str(shard),
+                "OMMA_SHARD__REPLICA": str(replica),
+            }
+            service.start({**common, **own}, wait=False)
+    running.indexer.start(
+        {
+            **common,
+            "OMMA_INDEXER__EGS": running.egs.address,
+            "OMMA_INDEXER__SHARDS": json.dumps([replicas[0].address for replicas in running.shards]),
+        },
+        wait=False,
+    )
+    running.gateway.start(
+        {
+            **common,
+            "OMMA_GATEWAY__EGS": running.egs.address,
+            "OMMA_GATEWAY__RERANK": running.rerank.address,
+            "OMMA_GATEWAY__SHARDS": json.dumps(_ways(running)),
+        }
+    )
+
+
+def _ways(running: Cluster) -> Sequence[Sequence[str]]:
+    """The replicas' addresses as the gateway sees them."""
+    if running.proxies:
+        return [[proxy.address for proxy in replicas] for replicas in running.proxies]
+    return [[service.address for service in replicas] for replicas in running.shards]

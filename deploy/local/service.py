@@ -1,0 +1,63 @@
+"""One service of Omma as a process that can be killed, stopped and started again."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.parts import Server
+from tests.parts.http import get_ok
+
+ROOT: Final = Path(__file__).parents[2]
+_CHECK_SECONDS: Final = 2.0
+
+
+class Service:
+    """`python -m services.<name>` on 127.0.0.1. It starts without waiting for the others: they find each other."""
+
+    def __init__(self, name: str, module: str, port: int, *, http_port: int = 0) -> None:
+        self.name = name
+        self.module = module
+        self.port = port
+        self.http_port = http_port
+        self.server = Server(name)
+
+    @property
+    def address(self) -> str:
+        """Of its gRPC face, `host:port`."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def data_dir(self) -> Path:
+        """Its disk."""
+        return self.server.folder / "disk"
+
+    def start(self, environment: Mapping[str, str], *, wait: bool = True) -> None:
+        """wait: until it is ready; else only until the process runs. Raises RuntimeError with its log."""
+        own = {
+            "OMMA_BIND": "127.0.0.1",
+            "OMMA_GRPC_PORT": str(self.port),
+            "OMMA_METRICS_PORT": "0",
+            "PYTHONPATH": str(ROOT),
+        }
+        if self.http_port:
+            own["OMMA_HTTP_PORT"] = str(self.http_port)
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.server.start(
+            [sys.executable, "-m", self.module], self.ready if wait else lambda: True, {**environment, **own}
+        )
+
+    def ready(self) -> bool:
+        """What its health check says; False while nobody listens."""
+        if self.http_port:
+            return get_ok(f"http://127.0.0.1:{self.http_port}/readyz")
+        with grpc.insecure_channel(self.address) as channel:
+            check = health_pb2_grpc.HealthStub(channel).Check
+            try:
+                answer = check(health_pb2.HealthCheckRequest(), timeout=_CHECK_SECONDS)
+            except grpc.RpcError:
+                return False
+            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -1,0 +1,22 @@
+"""What a cluster on this machine is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """model: `name` or `name@version` of the registry under models_dir. http_port, grpc_port: the gateway's, 0: any.
+
+    triton: False embeds with ONNX Runtime inside EGS. environment: OMMA_… settings for every service beside our own.
+    """
+
+    shards: int = 4
+    replicas: int = 2
+    model: str = "omma-mini"
+    models_dir: str = "models"
+    triton: bool = True
+    toxiproxy: bool = False
+    http_port: int = 0
+    grpc_port: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,80 @@
+"""What is durable, opened as the settings say: catalog, log and blobs, each in a folder or on its server."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from omma.blobs.folder import FolderBlobs
+from omma.blobs.interface import Blobs
+from omma.blobs.originals import Originals
+from omma.blobs.s3_settings import S3Settings
+from omma.catalog.interface import Catalog
+from omma.catalog.postgres_settings import PostgresSettings
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.log.interface import Log
+from omma.log.kafka.settings import KafkaSettings
+from omma.log.sqlite import SqliteLog
+from omma.process import ProcessSettings
+
+
+class StorageSettings(ProcessSettings):
+    """Of a process that opens the storage. A server that is named takes the folder's part: OMMA_POSTGRES__URL that of
+    the catalog, OMMA_KAFKA__BROKERS that of the log, OMMA_S3__BUCKET that of the blobs.
+    """
+
+    data_dir: Path = Field(default=Path("omma-data"), description="one folder holds what no server does")
+    postgres: PostgresSettings | None = None
+    kafka: KafkaSettings | None = None
+    s3: S3Settings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What is durable."""
+
+    catalog: Catalog
+    log: Log
+    blobs: Blobs
+    originals: Originals
+
+
+async def open_storage(settings: StorageSettings, stack: AsyncExitStack) -> Storage:
+    """All of it, closed by the stack. Raises what each part does when it cannot be opened."""
+    catalog = await _open_catalog(settings)
+    stack.push_async_callback(catalog.close)
+    log = await _open_log(settings)
+    stack.push_async_callback(log.close)
+    blobs = await _open_blobs(settings)
+    stack.push_async_callback(blobs.close)
+    originals = Originals(blobs)
+    stack.push_async_callback(originals.close)
+    return Storage(catalog, log, blobs, originals)
+
+
+# The cluster's clients come with the extra `cluster`, which one machine does without: imported where one is named.
+
+
+async def _open_catalog(settings: StorageSettings) -> Catalog:
+    if settings.postgres is None:
+        return await open_sqlite_catalog(settings.data_dir / "catalog.db")
+    from omma.catalog.postgres import open_postgres_catalog
+
+    return await open_postgres_catalog(settings.postgres)
+
+
+async def _open_log(settings: StorageSettings) -> Log:
+    if settings.kafka is None:
+        return await SqliteLog.open(settings.data_dir / "log.db")
+    from omma.log.kafka.log import KafkaLog
+
+    return await KafkaLog.open(settings.kafka)
+
+
+async def _open_blobs(settings: StorageSettings) -> Blobs:
+    if settings.s3 is None:
+        return FolderBlobs(settings.data_dir / "blobs")
+    from omma.blobs.s3 import S3Blobs
+
+    return await S3Blobs.open(settings.s3)

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args
 
 from dotenv import dotenv_values
@@ -62,13 +63,14 @@ def warn_unknown_names(known: Iterable[str], environment: Mapping[str, str] | No
 def _names(model: type[BaseModel], prefix: str) -> Iterable[str]:
     for name, info in model.model_fields.items():
         upper = f"{prefix}{name.upper()}"
-        sections = [one for one in (info.annotation, *get_args(info.annotation)) if _is_section(one)]
-        if sections:
-            yield from _names(sections[0], f"{upper}__")
-        else:
+        section = _section(info.annotation)
+        if section is None:
             yield upper
+        else:
+            yield from _names(section, f"{upper}__")
 
 
-def _is_section(annotation: Any) -> bool:
-    """Of a section that may be left out, the annotation is a union."""
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, or may hold."""
+    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), None)

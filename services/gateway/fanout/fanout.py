@@ -101,6 +101,10 @@ class Fanout:
         last_live = {one.shard: one.live for one in self._replicas_of(served) if one.live is not None}
         return coverage_of(outcomes, last_live)
 
+    def known(self, index: str) -> tuple[Replicas, ...]:
+        """What it has learned of an index's replicas, by shard; empty before the first search."""
+        return self._replicas.get(index, ())
+
     def _search_race(self, replicas: Replicas, query: ShardQuery, deadline: Deadline) -> Race[ShardHits]:
         async def search(client: ShardClient) -> ShardHits:
             with span("shard", shard=replicas.shard):
@@ -138,7 +142,7 @@ class Fanout:
 
     def _replicas_of(self, served: ServedIndex) -> tuple[Replicas, ...]:
         """By shard. Also looks after the ones that are passed over, so that they come back."""
-        every = self._replicas.get(served.index.id, ())
+        every = self.known(served.index.id)
         if len(every) != len(served.shards) or any(map(_differs, every, served.shards)):
             every = self._learn_anew(served, every)
         for replicas in every:

@@ -30,6 +30,10 @@ from services.nn_shard.snapshot import Snapshots
 logger = logging.getLogger(__name__)
 
 
+class AnotherLog(Exception):
+    """What is read now is not what was read so far, even where its offsets go on."""
+
+
 class Replica:
     """Between `load` and the end of `follow` it has an engine; it is ready once it has caught up with the log's end.
 
@@ -63,6 +67,7 @@ class Replica:
         self._source: Source | None = None
         self._next_offsets: Mapping[int, int] = {}
         self._applied = 0
+        self._is_another_log = False
         self._ready = False
         self._changed = asyncio.Condition()
         self._maintained = asyncio.Event()
@@ -131,7 +136,7 @@ class Replica:
         while True:
             try:
                 await self._follow()
-            except OffsetOutOfRange as error:
+            except (OffsetOutOfRange, AnotherLog) as error:
                 logger.warning("Replaying %s from its beginning: %s", self.space.vectors_topic, error)
                 await self._start_over()
             except (OmmaError, OSError) as error:
@@ -166,6 +171,8 @@ class Replica:
         consumer = await self._log.assign({TopicPartition(topic, b): o for b, o in self._next_offsets.items()})
         try:
             while True:
+                if self._is_another_log:
+                    raise AnotherLog("The topic was deleted and made again.")
                 if self._freshness.applied(self._next_offsets) and not self._ready:
                     await self._set_ready(True)
                 # A poll that outlives its own bound hangs: another consumer is made then.
@@ -188,8 +195,11 @@ class Replica:
     async def _look_at_end(self) -> Mapping[int, int]:
         asked_at = self._now()
         async with asyncio.timeout(self._settings.log_timeout_seconds):
+            identity = await self._log.identity(self.space.vectors_topic)
             end = await self._log.end_offsets(self.space.vectors_topic)
-        self._freshness.log_ended_at(end, asked_at)
+        self._is_another_log = identity != self._known_source().log
+        if not self._is_another_log:
+            self._freshness.log_ended_at(end, asked_at)
         return end
 
     async def _let_sealing_catch_up(self) -> None:

@@ -15,6 +15,10 @@ install: $(VENV)/base.stamp ## Make .venv with what Omma needs to run
 demo: install ## Ingest IMAGES (unset: a catalogue drawn here), search it three ways, serve it until Ctrl-C
 	@$(BIN)/python -m services.standalone.demo $(IMAGES)
 
+.PHONY: cluster
+cluster: $(VENV)/dev.stamp ## Every service as a process on real Kafka, MinIO, PostgreSQL and Triton, 4 shards x 2 replicas, until Ctrl-C
+	@$(BIN)/python -m deploy.local
+
 .PHONY: test
 test: $(VENV)/dev.stamp ## Every test that this machine can run
 	$(BIN)/pytest

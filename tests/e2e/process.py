@@ -52,10 +52,10 @@ class Folder:
         return json.loads(done.stdout)
 
     @contextmanager
-    def up(self, **settings: str) -> Iterator["Server"]:
+    def up(self, *arguments: str, **settings: str) -> Iterator["Server"]:
         """`omma up`, ready; killed at the end if it still runs."""
         with subprocess.Popen(
-            [*OMMA, "up", "--json"],
+            [*OMMA, "up", "--json", *arguments],
             env=self.environment(**settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

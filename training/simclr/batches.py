@@ -89,4 +89,4 @@ class Views:
         """float[n, 3, side, side], 0 ... 255, as the network takes it."""
         mean = torch.tensor(self.mean, device=planes.device)[:, None, None]
         std = torch.tensor(self.std, device=planes.device)[:, None, None]
-        return (planes - mean) / std
+        return ((planes - mean) / std).contiguous(memory_format=torch.channels_last)

@@ -45,7 +45,7 @@ class _Vectors(nn.Module):
 
 def write_onnx(model: Embedder, layer: Layer, side: int, path: Path) -> None:
     """`pixels` float32[n, 3, side, side] to `vector` float32[n, dim], any n. In evaluation mode, on the CPU. Blocks."""
-    module = _Vectors(model.cpu(), layer).eval()
+    module = _Vectors(model.cpu().to(memory_format=torch.contiguous_format), layer).eval()
     torch.onnx.export(
         module,
         (torch.zeros(2, 3, side, side),),

@@ -10,7 +10,7 @@ from omma.catalog.interface import Interaction, InteractionType, LoggedInteracti
 from omma.catalog.schema import DAY_MS, interaction_offsets, interactions
 from omma.identity import ImageId, Tenant
 
-_READ_AT_ONCE: Final = 5_000
+_READ_AT_ONCE: Final = 1_000
 _DAYS_AHEAD: Final = 3
 
 

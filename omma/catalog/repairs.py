@@ -12,7 +12,7 @@ from omma.catalog.schema import images, objects
 from omma.errors import InvalidQuery
 from omma.identity import MAX_IMAGE_ID, ImageId, Sha256, Tenant, Version
 
-_READ_AT_ONCE: Final = 5_000
+_READ_AT_ONCE: Final = 1_000
 _FOUND_AT_MOST: Final = 100
 
 

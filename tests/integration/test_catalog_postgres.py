@@ -78,6 +78,15 @@ async def test_a_killed_server_loses_nothing_that_was_answered(postgres: parts.P
         assert {row.version for row in rows} == {1}
 
 
+async def test_after_a_restart_no_call_meets_a_connection_of_before(postgres: parts.Postgres) -> None:
+    async with fresh_database(postgres) as url, opened(url) as catalog:
+        await asyncio.gather(*(catalog.upsert(ANN, [new(str(i))]) for i in range(8)))
+        await asyncio.to_thread(postgres.server.stop)
+        await asyncio.to_thread(postgres.server.restart)
+        found = await asyncio.gather(*(catalog.counts() for _ in range(8)))
+        assert [one["pending"] for one in found] == [8] * 8
+
+
 async def test_a_server_that_hangs_is_given_up(postgres: parts.Postgres) -> None:
     async with (
         fresh_database(postgres) as url,

@@ -39,6 +39,7 @@ def evaluate(  # noqa: PLR0917  typer's options
     settings = StandaloneSettings()
     try:
         prompts = _prompts(prompt)
+        _require_writable(html)
         names = pictures_in(folder)
         judged = (
             judgments_of(folder, names, absent=absent)
@@ -79,6 +80,12 @@ def _prompts(given: list[str] | None) -> list[str]:
         if "{}" not in one:
             raise InvalidQuery(f"{one!r} does not say with {{}} where the word goes.", field="prompt")
     return given or ["{}"]
+
+
+def _require_writable(html: Path | None) -> None:
+    """Said before minutes of work, not after."""
+    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
+        raise InvalidQuery(f"{html} cannot be written: its folder is absent or it is one.", field="html")
 
 
 async def _evaluated(work: Callable[[Callable[[str], Progress]], Awaitable[EvaluatedFolder]]) -> EvaluatedFolder:

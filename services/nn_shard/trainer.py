@@ -55,7 +55,7 @@ class Trainer:
         self._lease = lease
         self._others = others
         self._looking = asyncio.Lock()
-        self._said: str | None = None
+        self._said = False
 
     async def run(self) -> None:
         """Until cancelled. What fails is said in the log and tried again."""
@@ -147,9 +147,9 @@ class Trainer:
 
     def _say_rebuild(self, engine: Engine) -> None:
         proposed = engine.rebuild_proposed or self._outgrown(engine)
-        if proposed is not None and proposed != self._said:
+        if proposed is not None and not self._said:
             logger.warning("Index %s would gain from a rebuild: %s", self._replica.index, proposed)
-        self._said = proposed
+        self._said = proposed is not None
 
     def _outgrown(self, engine: Engine) -> str | None:
         """What one shard's engine cannot know of: the others' rows."""

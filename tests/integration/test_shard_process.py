@@ -59,13 +59,18 @@ async def process(folder: Path, port: int, **settings: str) -> AsyncIterator[tup
         await started.wait()
 
 
-def watch(channel: grpc.aio.Channel) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+def watch(channel: grpc.aio.Channel) -> grpc.aio.UnaryStreamCall[Any, health_pb2.HealthCheckResponse]:
     stub: Any = health_pb2_grpc.HealthStub(channel)  # its stubs know no Watch
-    return aiter(stub.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True))
+    call: grpc.aio.UnaryStreamCall[Any, health_pb2.HealthCheckResponse] = stub.Watch(
+        health_pb2.HealthCheckRequest(), wait_for_ready=True
+    )
+    return call
 
 
-async def until_health(told: AsyncIterator[health_pb2.HealthCheckResponse], status: int) -> None:
-    async for health in told:
+async def until_health(told: grpc.aio.UnaryStreamCall[Any, health_pb2.HealthCheckResponse], status: int) -> None:
+    while True:
+        health = await told.read()
+        assert isinstance(health, health_pb2.HealthCheckResponse), "it told no more"
         if health.status == status:
             return
 
@@ -107,6 +112,7 @@ async def test_told_to_stop_it_leaves_readiness_ends_its_calls_and_leaves_a_chec
         assert (await remote.stats(Deadline.after(5))).ready
         started.send_signal(signal.SIGTERM)
         await until_health(told, health_pb2.HealthCheckResponse.NOT_SERVING)
+        told.cancel()  # it is a call as well, and would be waited for
         assert (await running).degraded == {Degraded.RECEIPT_PENDING}
         assert await started.wait() == 0
     (manifest,) = (world.folder / "shards").rglob("manifest.json")

@@ -16,6 +16,7 @@ from omma.log.kafka.settings import KafkaSettings
 from omma.log.kafka.topics import Topics
 
 _CLOSE_SECONDS: Final = 5.0
+_CHECK_SECONDS: Final = 1.0
 
 
 def client(settings: KafkaSettings, **arguments: Any) -> AIOKafkaConsumer:
@@ -47,7 +48,8 @@ class AssignedConsumer(Consumer):
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self.closed = False
-        self._heard_since = time.monotonic()
+        self._heard: dict[TopicPartition, float] = {}
+        self._next_check = 0.0
 
     @classmethod
     async def start(cls, settings: KafkaSettings, topics: Topics, positions: Mapping[TopicPartition, int]) -> Self:
@@ -69,10 +71,11 @@ class AssignedConsumer(Consumer):
         for at, offset in self._positions.items():
             if offset < 0 and at not in self._paused:
                 raise OffsetOutOfRange(at, offset)
+        self._require_heard()
         records = await self._fetch(max_records, timeout_seconds)
         await self._note_positions()
-        if not records:
-            self._require_heard()
+        now = time.monotonic()
+        self._heard.update((TopicPartition(record.topic, record.partition), now) for record in records)
         return records
 
     def assignment(self) -> Collection[TopicPartition]:
@@ -85,6 +88,7 @@ class AssignedConsumer(Consumer):
     def seek(self, at: TopicPartition, offset: int) -> None:
         self._require_assigned(at)
         self._positions[at] = offset
+        self._heard[at] = time.monotonic()
         # Kafka has no negative offsets: the next poll says so.
         self._consumer.seek(self._kafka(at), max(0, offset))
 
@@ -96,6 +100,7 @@ class AssignedConsumer(Consumer):
     def resume(self, partitions: Collection[TopicPartition]) -> None:
         mine = self._paused & set(partitions)
         self._paused -= mine
+        self._heard.update((at, time.monotonic()) for at in mine)
         self._consumer.resume(*map(self._kafka, mine & self._positions.keys()))
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -145,16 +150,20 @@ class AssignedConsumer(Consumer):
             positions[at] = await self._consumer.position(self._kafka(at))
 
     def _require_heard(self) -> None:
-        """Raises ReplicaDown when a partition that is read has been silent for too long."""
+        """Raises ReplicaDown when a partition that is read has been silent for too long. Looks once a second."""
+        now = time.monotonic()
+        if now < self._next_check:
+            return
+        self._next_check = now + _CHECK_SECONDS
         limit = self._settings.silence_seconds + self._settings.fetch_wait_seconds
-        now_ms, grace_ms = time.time() * 1000, (time.monotonic() - self._heard_since) * 1000
         for at in self._positions.keys() - self._paused:
-            heard_ms = self._consumer.last_poll_timestamp(self._kafka(at))
-            silent_ms = grace_ms if heard_ms is None else min(grace_ms, now_ms - heard_ms)
-            if silent_ms > limit * 1000:
-                raise ReplicaDown(
-                    f"Kafka has not answered for {at.topic}[{at.partition}] for {silent_ms / 1000:.0f} s."
-                )
+            silent = now - self._heard[at]
+            if silent > limit:
+                # No record came; a fetch that found none has been answered all the same.
+                fetched_ms = self._consumer.last_poll_timestamp(self._kafka(at)) or 0
+                silent = min(silent, time.time() - fetched_ms / 1000)
+            if silent > limit:
+                raise ReplicaDown(f"Kafka has not answered for {at.topic}[{at.partition}] for {silent:.0f} s.")
 
     def _require_assigned(self, at: TopicPartition) -> None:
         if at not in self._positions:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Self
 
@@ -88,7 +89,10 @@ class GroupConsumer(AssignedConsumer):
                 if not await self._until_settled(left):
                     return []
                 generation = self._generation
-                records = await super().poll(max_records, max(0.0, until - loop.time()))
+                try:
+                    records = await super().poll(max_records, max(0.0, until - loop.time()))
+                except IllegalStateError:
+                    continue  # a partition went while its position was asked for
                 if generation == self._generation and self._settled.is_set():
                     return records
                 # Of before the rebalance, or of before its offsets were known: they will be read again by their owner.
@@ -133,6 +137,7 @@ class GroupConsumer(AssignedConsumer):
                     await self._on_assigned(ours)
                 committed = await self._committed() if ours else {}
                 self._positions = {at: await self._go_on(at, committed.get(at.partition)) for at in ours}
+                self._heard = dict.fromkeys(ours, time.monotonic())
                 break
             except (KafkaError, OmmaError, OSError) as error:
                 logger.warning("Assigned partitions cannot be claimed, trying again: %s", error)

@@ -16,6 +16,8 @@ from omma.errors import Corrupt, OmmaError, Overloaded, ReplicaDown, StorageFull
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; those that start with XMinio are MinIO's.
 _ABSENT: Final = frozenset({"NoSuchKey", "NotFound", "404"})
 _FULL: Final = frozenset({"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "507"})
+_NO_SPACE: Final = "no space left on device"
+"""MinIO says so in an InternalError, once, before it sees that its disk is full."""
 _BUSY: Final = frozenset(
     {"SlowDown", "SlowDownRead", "SlowDownWrite", "TooManyRequests", "RequestLimitExceeded", "Throttling", "429"}
 )
@@ -39,7 +41,7 @@ def storage_error(error: BaseException, key: str) -> OmmaError | None:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _ABSENT:
         return absent(key)
-    if code in _FULL or status == 507:
+    if code in _FULL or status == 507 or _NO_SPACE in str(error):
         return StorageFull("The object storage is full. Nothing was written; free some space and try again.")
     if code in _BUSY or status == 429:
         return Overloaded("The object storage asks for less; try again.", retry_after_seconds=1.0)

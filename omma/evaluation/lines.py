@@ -42,6 +42,7 @@ def refuse_absent(gone: list[str], field: str, about: str) -> None:
     """Raises InvalidQuery with this field when judgments name pictures that are not there."""
     if gone:
         raise InvalidQuery(
-            f"{about}: {len(gone)} pictures are named that are not in the folder, such as {', '.join(gone[:3])}.",
+            f"{about}: {len(gone)} pictures are named that are not in the folder, such as {', '.join(gone[:3])}. "
+            "If that is as it should be, have them passed over (absent).",
             field=field,
         )

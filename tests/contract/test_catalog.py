@@ -288,6 +288,15 @@ async def test_pages_hold_every_picture_once(catalog: Catalog) -> None:
     assert (even.count, len(even.pictures), even.cursor) == (13, 13, None)
 
 
+async def test_a_count_goes_only_so_far(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omma.catalog.pictures._COUNTED_AT_MOST", 3)
+    await catalog.upsert(ANN, [new(str(i)) for i in range(3)])
+    exact = await catalog.list_pictures(ANN, None, None, 10)
+    await catalog.upsert(ANN, [new("more")])
+    capped = await catalog.list_pictures(ANN, None, None, 10)
+    assert [(page.count, page.capped, len(page.pictures)) for page in (exact, capped)] == [(3, False, 3), (3, True, 4)]
+
+
 @pytest.mark.parametrize("cursor", ["", "x", "ä", "AAAA", "__________8", "-" * 11, "A" * 1000])
 async def test_a_cursor_that_it_did_not_make_is_refused(catalog: Catalog, cursor: str) -> None:
     with pytest.raises(InvalidQuery) as caught:

@@ -115,6 +115,28 @@ async def test_migrations_make_what_the_schema_says(tmp_path: Path) -> None:
     engine.dispose()
 
 
+async def test_rows_of_the_version_before_survive(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        configuration = alembic_configuration()
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "0001")
+    insert = "INSERT INTO interactions VALUES (7, 'ann', '', 0, 5, 1, 'click', 1700000000000, '')"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(insert)
+    catalog = await open_sqlite_catalog(path)
+    assert [one.displayed_image_id async for one in catalog.interactions(ANN, 0, 2**62)] == [5]
+    assert await catalog.record_object(ANN, "inbox", "a", "1", None)
+    await catalog.close()
+    with engine.begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.downgrade(configuration, "0001")
+    with closing(sqlite3.connect(path)) as database, pytest.raises(sqlite3.IntegrityError):
+        database.execute(insert.replace("(7,", "(8,"))
+    engine.dispose()
+
+
 def test_migrations_print_sql_for_postgresql() -> None:
     out = io.StringIO()
     configuration = alembic_configuration()

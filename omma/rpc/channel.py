@@ -32,10 +32,15 @@ Response = TypeVar("Response")
 
 
 def open_channel(
-    target: str, *, credentials: grpc.ChannelCredentials | None = None, max_message_bytes: int = MAX_MESSAGE_BYTES
+    target: str,
+    *,
+    credentials: grpc.ChannelCredentials | None = None,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+    keepalive_seconds: int = KEEPALIVE_SECONDS,
 ) -> grpc.aio.Channel:
     """A channel to `host:port`; close it with `await channel.close()`. Connects on the first call, again when lost.
 
+    keepalive_seconds: a server that is not ours ends connections that ping it more often than it allows.
     gRPC's own retries are off: who calls goes to another replica at once, within its own deadline.
     """
     options = [
@@ -43,7 +48,7 @@ def open_channel(
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.enable_retries", 0),
         ("grpc.service_config", _SERVICE_CONFIG),
-        ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
+        ("grpc.keepalive_time_ms", keepalive_seconds * 1000),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_SECONDS * 1000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),

@@ -10,29 +10,35 @@ from pydantic import Field
 from omma.process import ProcessSettings, begin, until_stopped
 from omma.rpc.server import RpcServer
 from omma.v1 import embedding_pb2_grpc
-from services.egs.embedder import OnnxEmbedder
-from services.egs.registry import load_model
+from services.egs.embedder import ModelEmbedder, OnnxEmbedder
+from services.egs.registry import Model, load_model
 from services.egs.servicer import EmbeddingServicer
 from services.egs.settings import EgsSettings
+from services.egs.triton.settings import TritonSettings
 
 logger = logging.getLogger(__name__)
 
 
 class EgsProcess(ProcessSettings):
-    """OMMA_MODEL, `name@version` or `name`; OMMA_BIND, OMMA_GRPC_PORT and the others of a process; OMMA_EGS__…"""
+    """OMMA_MODEL, `name@version` or `name`; OMMA_BIND, OMMA_GRPC_PORT and the others of a process; OMMA_EGS__…; with
+    OMMA_TRITON__URL the towers run on Triton.
+    """
 
     model: str = Field(default="omma-mini", min_length=1)
     egs: EgsSettings = Field(default_factory=EgsSettings)
+    triton: TritonSettings = TritonSettings()
 
 
 async def main() -> None:
-    """Serve until SIGTERM or SIGINT. Raises Absent, field `model`; Corrupt when a file of the model is damaged."""
+    """Serve until SIGTERM or SIGINT. Raises Absent, field `model`; Corrupt when a file of the model is damaged.
+
+    With Triton it waits until that serves the model; raises Absent, ReplicaDown or WrongSpace when it does not.
+    """
     settings = EgsProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
         model = await asyncio.to_thread(load_model, settings.egs.models_dir, settings.model)
-        embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs)
-        stack.push_async_callback(embedder.close)
+        embedder = await _embedder(model, settings, stack)
         server = RpcServer(
             [partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(embedder))],
             credentials=settings.server_credentials(),
@@ -42,3 +48,13 @@ async def main() -> None:
         await server.set_ready(True)
         logger.info("the embedder serves", extra={"address": settings.bind, "port": port, "space": embedder.space.id})
         await until_stopped()
+
+
+async def _embedder(model: Model, settings: EgsProcess, stack: AsyncExitStack) -> ModelEmbedder:
+    if settings.triton.url:
+        from services.egs.triton.open import open_triton_embedder  # its client comes with the extra `cluster`
+
+        return await open_triton_embedder(model, settings.egs, settings.triton, stack)
+    embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs)
+    stack.push_async_callback(embedder.close)
+    return embedder

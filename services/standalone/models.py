@@ -46,9 +46,8 @@ def choose_model(settings: StandaloneSettings, used: str | None) -> Model:
 
 def _first_choice(settings: StandaloneSettings) -> str:
     known = [manifest for root in registries(settings) for manifest in list_models(root)]
-    ours = [manifest.reference for manifest in known if manifest.name == _OURS]
-    if ours:
-        return ours[-1]
+    if any(manifest.name == _OURS for manifest in known):
+        return _OURS
     if len(known) == 1:
         return known[0].reference
     if known:

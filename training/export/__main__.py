@@ -31,7 +31,7 @@ def main(
     json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Write, measure and register; the last line says what was made."""
-    logging.getLogger().setLevel(logging.ERROR)
+    logging.getLogger().setLevel(logging.CRITICAL)
     try:
         wish = Wish(
             source=Source.parse(open_clip, weights=weights, random_seed=random_weights),

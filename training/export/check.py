@@ -33,7 +33,7 @@ def main(
     projection: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
     """The worst cosine, and how it is spread, as JSON."""
-    logging.getLogger().setLevel(logging.ERROR)
+    logging.getLogger().setLevel(logging.CRITICAL)
     try:
         entry = load_model(registry, model)
         source = Source.parse(open_clip, weights=weights, random_seed=random_weights)

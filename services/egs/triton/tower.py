@@ -1,0 +1,144 @@
+"""One tower on Triton, asked over gRPC; Triton makes the batches."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Generic, TypeVar
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from omma.errors import Absent, Corrupt, InvalidQuery, OutOfTime, ReplicaDown, WrongSpace
+from omma.rpc.channel import call
+from omma.rpc.deadline import Deadline
+from omma.telemetry.context import run_in
+from omma.telemetry.metrics import EMBED_BATCH_ITEMS, EMBED_SECONDS
+from omma.telemetry.traces import span
+from omma.vectors import Float32
+from services.egs.manifest import ImageTower, Manifest, TextTower
+from services.egs.running import Batch
+from services.egs.tower import Kind, first_fault, unit_rows
+from services.egs.triton.gate import Gate
+from services.egs.triton.naming import SIGNATURE, VERSION, triton_name
+
+Job = TypeVar("Job")
+
+_DATATYPE: Final[dict[Kind, tuple[str, np.dtype[Any]]]] = {
+    "image": ("FP32", np.dtype("<f4")),
+    "text": ("INT64", np.dtype("<i8")),
+}
+_MICROSECONDS: Final = 1_000_000
+_ASK_AGAIN_SECONDS: Final = 0.5
+
+
+class TritonTower(Generic[Job]):
+    """RunningTower of a served model. The channel, the gate and the executor are its owner's to close."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        kind: Kind,
+        batch: Batch[Job],
+        *,
+        channel: grpc.aio.Channel,
+        gate: Gate,
+        executor: ThreadPoolExecutor,
+        timeout_seconds: float,
+    ) -> None:
+        """executor: where jobs become tensors. timeout_seconds: of one request, when the deadline is later."""
+        tower = manifest.image if kind == "image" else manifest.text
+        if tower is None:
+            raise ValueError(f"{manifest.reference} has no {kind} tower")
+        self._tower: ImageTower | TextTower = tower
+        self._manifest = manifest
+        self._kind: Kind = kind
+        self._batch = batch
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        self._gate = gate
+        self._executor = executor
+        self._timeout_seconds = timeout_seconds
+        self._name = triton_name(manifest, kind)
+        self._max_batch = 1
+
+    async def check(self, deadline: Deadline) -> None:
+        """Wait until Triton has the model, and see that it is this entry's.
+
+        Raises Absent when it is not there in time, ReplicaDown when Triton is not; WrongSpace for another entry's
+        towers under this name; Corrupt for a model of other inputs or outputs.
+        """
+        await self._wait_until_ready(deadline)
+        asked = service_pb2.ModelConfigRequest(name=self._name, version=VERSION)
+        config = (await call(self._stub.ModelConfig, asked, deadline)).config
+        signature = config.parameters[SIGNATURE].string_value if SIGNATURE in config.parameters else ""
+        if signature != self._manifest.signature():
+            raise WrongSpace(
+                f"Triton's {self._name} has signature {signature or 'none'}, and {self._manifest.reference} has "
+                f"{self._manifest.signature()}: render it again with omma model triton-repo.",
+                field="OMMA_TRITON__URL",
+            )
+        self._max_batch = max(1, config.max_batch_size)
+
+    async def run(self, job: Job, deadline: Deadline) -> Float32:
+        """As RunningTower; a tower that is not its manifest's is Corrupt, a Triton that is gone ReplicaDown."""
+        async with self._gate.entered(deadline):
+            tensor = await run_in(self._executor, self._batch, [job])
+            parts = [tensor[at : at + self._max_batch] for at in range(0, len(tensor), self._max_batch)]
+            made = [row for part in parts for row in await self._infer(part, deadline)]
+        vectors = first_fault(made)
+        if isinstance(vectors, Exception):
+            raise vectors
+        return vectors
+
+    async def close(self) -> None:
+        """Nothing: what is under way ends with its channel."""
+
+    async def _infer(self, tensor: npt.NDArray[Any], deadline: Deadline) -> list[Float32 | Exception]:
+        left = min(deadline.require(), self._timeout_seconds)
+        try:
+            with span("triton"), EMBED_SECONDS.labels(self._kind).time():
+                answer = await call(self._stub.ModelInfer, self._request(tensor, left), Deadline.after(left))
+        except InvalidQuery as error:  # the request is ours: nothing that a caller sends can make it invalid
+            raise Corrupt(f"Triton's {self._name} is not what its manifest says: {error.detail}") from error
+        except Absent as error:
+            raise ReplicaDown(f"Triton no longer has {self._name}.") from error
+        except OutOfTime as error:
+            if deadline.remaining_seconds() > 0:
+                raise ReplicaDown(f"Triton did not answer within {self._timeout_seconds} s.") from error
+            raise
+        EMBED_BATCH_ITEMS.labels(self._kind).observe(len(tensor))
+        return unit_rows(self._rows(answer, len(tensor)), self._kind)
+
+    def _request(self, tensor: npt.NDArray[Any], timeout_seconds: float) -> Any:
+        datatype, dtype = _DATATYPE[self._kind]
+        request = service_pb2.ModelInferRequest(model_name=self._name, model_version=VERSION)
+        request.inputs.add(name=self._tower.input, datatype=datatype, shape=tensor.shape)
+        request.outputs.add(name=self._tower.output)
+        request.raw_input_contents.append(np.ascontiguousarray(tensor, dtype).tobytes())
+        # What waits longer in Triton's queue is dropped there: nobody waits for it any more.
+        request.parameters["timeout"].int64_param = int(timeout_seconds * _MICROSECONDS)
+        return request
+
+    def _rows(self, answer: Any, count: int) -> Float32:
+        shapes = {output.name: (output.datatype, list(output.shape)) for output in answer.outputs}
+        if shapes != {self._tower.output: ("FP32", [count, self._manifest.dim])}:
+            raise Corrupt(f"Triton's {self._name} gives {shapes}, and its manifest says dim {self._manifest.dim}.")
+        return np.frombuffer(answer.raw_output_contents[0], "<f4").reshape(count, self._manifest.dim)
+
+    async def _wait_until_ready(self, deadline: Deadline) -> None:
+        problem: Exception | None = None
+        while deadline.remaining_seconds() > 0:
+            try:
+                asked = service_pb2.ModelReadyRequest(name=self._name, version=VERSION)
+                if (await call(self._stub.ModelReady, asked, deadline)).ready:
+                    return
+                problem = None
+            except (Absent, ReplicaDown, InvalidQuery) as error:
+                problem = error
+            await asyncio.sleep(min(_ASK_AGAIN_SECONDS, deadline.remaining_seconds()))
+        if isinstance(problem, ReplicaDown):
+            raise problem
+        raise Absent(
+            f"Triton has no model {self._name}: render it with omma model triton-repo and let Triton serve it.",
+            field="OMMA_TRITON__URL",
+        )

@@ -108,6 +108,6 @@ def _kept(records: Sequence[LogRecord], kept_days: int, now_ms: int) -> list[Log
             INTERACTIONS.labels(one.type.value, "expired").inc()
             continue
         # PostgreSQL keeps no NUL in a text: https://www.postgresql.org/docs/15/datatype-character.html
-        text = replace(one, user_id=one.user_id.replace("\0", ""), query_id=one.query_id.replace("\0", ""))
-        kept.append(LoggedInteraction(record.partition, record.offset, text))
+        texts = {name: getattr(one, name).replace("\0", "") for name in ("tenant", "user_id", "query_id")}
+        kept.append(LoggedInteraction(record.partition, record.offset, replace(one, **texts)))
     return kept

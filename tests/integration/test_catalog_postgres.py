@@ -116,6 +116,25 @@ async def test_a_row_that_another_session_holds_is_not_waited_for_for_ever(postg
         assert (await catalog.upsert(ANN, [new("a", "x")]))[0].version == 2
 
 
+async def test_a_transaction_that_a_deadlock_undid_is_done_again(postgres: parts.Postgres) -> None:
+    hold = "SELECT * FROM images WHERE key = $1 FOR UPDATE"
+    async with fresh_database(postgres) as url, opened(url) as catalog:
+        made = await catalog.upsert(ANN, [new("a"), new("b")])
+        other = await asyncpg.connect(url)
+        async with other.transaction():
+            await other.execute("SET LOCAL deadlock_timeout = '1min'")  # it is the catalog that the server ends
+            await other.execute(hold, "b")
+            deleting = asyncio.create_task(catalog.delete(ANN, [answer.id for answer in made]))
+            await _until_locked(other)
+            await other.execute(hold, "a")
+        assert [answer.version for answer in await deleting] == [2, 2]
+        query = "SELECT pg_stat_force_next_flush(), deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        async with asyncio.timeout(10):
+            while not (await other.fetchrow(query))["deadlocks"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await other.close()
+
+
 async def test_a_caller_waits_for_a_connection_only_so_long(postgres: parts.Postgres) -> None:
     bounds = {"connections": 1, "connection_wait_seconds": 0.1, "lock_timeout_seconds": 20}
     async with fresh_database(postgres) as url, opened(url, **bounds) as catalog:

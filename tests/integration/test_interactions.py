@@ -14,6 +14,8 @@ from omma.catalog.schema import DAY_MS
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.identity import ImageId, Tenant
 from omma.log.interface import Log, TopicSpec
+from omma.log.kafka.log import KafkaLog
+from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
 from omma.records import INTERACTIONS_TOPIC
 from omma.telemetry.metrics import INTERACTIONS
@@ -153,4 +155,31 @@ async def test_postgresql_may_go_away_and_no_interaction_with_it(log: Log, postg
             await until_read(log)
             await until(lambda: counted("recorded") == already + 50)
         assert await clicked(catalog) == list(range(1, 101))
+        await catalog.close()
+
+
+async def test_two_gateways_share_the_work_on_kafka_and_postgresql(
+    kafka: parts.Kafka, postgres: parts.Postgres
+) -> None:
+    """One comes, one goes, PostgreSQL dies in between: every click is a row once."""
+    given = KafkaSettings(brokers=kafka.brokers, prefix="clicks-", rebalance_seconds=5, session_seconds=6)
+    async with fresh_database(postgres) as url:
+        settings = PostgresSettings.model_validate({"url": url, "connect_timeout_seconds": 1.0})
+        catalog = await open_postgres_catalog(settings, clock=lambda: NOW_MS / 1000)
+        logs = [await KafkaLog.open(given) for _ in range(2)]
+        await logs[0].ensure_topic(TopicSpec(INTERACTIONS_TOPIC, PARTITIONS))
+        async with recording(logs[0], catalog):
+            await send(logs[0], [click(i) for i in range(1, 1_001)])
+            async with recording(logs[1], catalog):
+                await asyncio.to_thread(postgres.server.kill)
+                try:
+                    await send(logs[0], [click(i) for i in range(1_001, 2_001)])
+                finally:
+                    await asyncio.to_thread(postgres.server.restart)
+                await until_read(logs[0])
+            await send(logs[0], [click(i) for i in range(2_001, 3_001)])
+            await until_read(logs[0])
+        assert await clicked(catalog) == list(range(1, 3_001))
+        for log in logs:
+            await log.close()
         await catalog.close()

@@ -15,10 +15,13 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import Field
 
+from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.catalog.interface import Catalog
+from omma.dead_letters import DeadLetters
 from omma.errors import WrongState
 from omma.outbox import open_outbox
 from omma.process import begin, until_stopped
+from omma.records import IMAGES_TOPIC
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
@@ -35,6 +38,7 @@ from services.gateway.pictures import PictureCore
 from services.gateway.recording import record_interactions
 from services.gateway.registration import live_index
 from services.gateway.rest.app import create_app
+from services.gateway.rest.operation import Operation
 from services.gateway.search import SearchCore
 from services.gateway.servicer import SearchServicer
 from services.gateway.settings import GatewaySettings
@@ -123,11 +127,12 @@ async def _compose(
     )
     executor = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
     stack.callback(executor.shutdown, wait=False)
+    outbox = await open_outbox(catalog, log)
     pictures = PictureCore(
         catalog,
         storage.blobs,
         storage.originals,
-        await open_outbox(catalog, log),
+        outbox,
         executor,
         picture_limits=settings.picture_limits,
         row_limits=settings.row_limits,
@@ -136,7 +141,13 @@ async def _compose(
     loopback = is_loopback(process.bind)
     authenticator = Authenticator(catalog, open_without_keys=loopback, max_age_seconds=settings.keys_max_age_seconds)
     servicer = SearchServicer(search, pictures, authenticator)
-    app = create_app(search, pictures, impressions, authenticator, health, settings, metrics_open=loopback)
+    group = indexer_group(indexes.live().space.id)
+    operation = Operation(
+        catalog,
+        DeadLetters(catalog, log, outbox, partial(wait_until_handled, log, IMAGES_TOPIC, group)),
+        partial(backlog, log, IMAGES_TOPIC, group),
+    )
+    app = create_app(search, pictures, impressions, operation, authenticator, health, settings, metrics_open=loopback)
     rpc = RpcServer(
         [partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)],
         credentials=process.server_credentials(),

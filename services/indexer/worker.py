@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
+from omma.backlog import indexer_group
 from omma.blobs.interface import Blobs
 from omma.blobs.originals import Originals
 from omma.catalog.interface import Catalog
@@ -28,11 +29,6 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _LONGEST_RETRY_SECONDS: Final = 10.0
-
-
-def group_of(space: str) -> str:
-    """The consumer group on `omma.images` of a space's indexers: a stalled candidate never holds back the live one."""
-    return f"indexer.{space}"
 
 
 async def ensure_topics(log: Log, space: Space) -> None:
@@ -74,7 +70,7 @@ class Indexer:
 
     async def run(self) -> None:
         """Until cancelled; what was not committed is taken again by the next run. Raises ProducerFenced."""
-        group = group_of(self._space.id)
+        group = indexer_group(self._space.id)
         await ensure_topics(self._log, self._space)
         committer = Committer(self._catalog, self._log, self._space, group)
         consumer = await self._log.subscribe(IMAGES_TOPIC, group, committer.claim)

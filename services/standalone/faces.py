@@ -13,16 +13,14 @@ from services.egs.servicer import EmbeddingServicer
 from services.gateway.auth import Authenticator, Caller, is_loopback
 from services.gateway.health import Health
 from services.gateway.rest.app import create_app
+from services.gateway.rest.operation import Operation
 from services.gateway.rest.signed_in import signed_in
 from services.gateway.servicer import SearchServicer
 from services.nn_shard.local import LocalShard
 from services.nn_shard.servicer import ShardServicer
 from services.rerank.servicer import RerankServicer
 from services.standalone.admin_rpc import for_admins
-from services.standalone.rest.dead_letters import dead_letters_router
 from services.standalone.rest.jobs import jobs_router
-from services.standalone.rest.keys import keys_router
-from services.standalone.rest.stats import stats_router
 from services.standalone.services import Services
 from services.standalone.settings import StandaloneSettings
 
@@ -57,19 +55,13 @@ def rest_face(
         services.search,
         services.pictures,
         services.impressions,
+        operation=Operation(services.storage.catalog, services.dead_letters, services.jobs.waiting),
         authenticator=authenticator,
         health=health,
         settings=settings.gateway,
         metrics_open=is_loopback(settings.bind),
     )
-    admin = signed_in(authenticator, Role.ADMIN)
-    space = services.embedder.space
-    model = {"name": space.model, "space": space.id, "dim": space.dim, "text": services.embedder.has_text_tower}
-    clients = [shard.client for shard in services.shards]
-    app.include_router(jobs_router(services.jobs, admin))
-    app.include_router(dead_letters_router(services.dead_letters, admin))
-    app.include_router(keys_router(services.storage.catalog, admin))
-    app.include_router(stats_router(services.storage.catalog, clients, services.jobs, model, admin))
+    app.include_router(jobs_router(services.jobs, signed_in(authenticator, Role.ADMIN)))
     return app
 
 

@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from omma.backlog import backlog, indexer_group, wait_until_handled
+from omma.dead_letters import DeadLetters
 from omma.index import Index
 from omma.outbox import open_outbox
 from omma.records import IMAGES_TOPIC
@@ -24,11 +26,9 @@ from services.gateway.recording import record_interactions
 from services.gateway.registration import live_index, model_in_use
 from services.gateway.search import SearchCore
 from services.gateway.urls import PictureFetcher
-from services.indexer.backlog import backlog, wait_until_handled
-from services.indexer.dead_letters import DeadLetters
 from services.indexer.folder import FolderIngest
 from services.indexer.jobs import Jobs
-from services.indexer.worker import Indexer, ensure_topics, group_of
+from services.indexer.worker import Indexer, ensure_topics
 from services.nn_shard.shard import Shard
 from services.rerank.local import LocalReranker
 from services.rerank.policies import Policies
@@ -126,7 +126,7 @@ async def start_services(
             partial(housekeeping.clean, log, settings.log_compaction_seconds),
         )
     )
-    group = group_of(embedder.space.id)
+    group = indexer_group(embedder.space.id)
     indexed = partial(wait_until_handled, log, IMAGES_TOPIC, group)
     folders = FolderIngest(catalog, outbox, _executor(stack, 1, "folders"), indexed)
     jobs = Jobs(folders, partial(backlog, log, IMAGES_TOPIC, group), settings.indexer)

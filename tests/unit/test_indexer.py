@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import thumbnail_key
 from omma.blobs.originals import Originals
 from omma.buckets import bucket_of
 from omma.catalog.interface import Catalog, NewPicture, PictureChange, PictureState, Upserted
 from omma.catalog.sqlite import open_sqlite_catalog
+from omma.dead_letters import DeadLetters
 from omma.errors import InvalidPicture, Overloaded
 from omma.identity import DEFAULT_TENANT, ImageId, Sha256
 from omma.log.interface import Log, ProducerFenced
@@ -27,10 +29,8 @@ from omma.rpc.deadline import Deadline
 from omma.space import Space, SpaceId
 from omma.vectors import normalise
 from services.egs.client import EmbeddedItem, ImageItem
-from services.indexer.backlog import backlog, wait_until_handled
-from services.indexer.dead_letters import DeadLetters
 from services.indexer.settings import IndexerSettings
-from services.indexer.worker import Indexer, group_of
+from services.indexer.worker import Indexer
 from services.nn_shard.client import FetchedPicture
 
 SPACE = Space(SpaceId("tiny-1.0.0-00000000"), "tiny@1.0.0", "0" * 64, dim=4, buckets=16)
@@ -122,7 +122,7 @@ class World:
         return changes
 
     async def handled(self) -> None:
-        await wait_until_handled(self.log, IMAGES_TOPIC, group_of(SPACE.id), every_seconds=0.01)
+        await wait_until_handled(self.log, IMAGES_TOPIC, indexer_group(SPACE.id), every_seconds=0.01)
 
     async def indexed(self) -> dict[int, VectorRecord]:
         """Run until everything is handled."""
@@ -261,7 +261,7 @@ async def test_a_record_that_is_no_event_holds_nothing_back(world: World):
     await (await world.log.producer()).send(IMAGES_TOPIC, 0, b"junk", b"\xff\xff\xff")
     (upload,) = await world.upload(b"one")
     assert not (await world.indexed())[upload.id].deleted
-    assert await backlog(world.log, IMAGES_TOPIC, group_of(SPACE.id)) == 0
+    assert await backlog(world.log, IMAGES_TOPIC, indexer_group(SPACE.id)) == 0
 
 
 async def test_an_indexer_that_was_broken_off_is_finished_by_the_next_exactly_once(world: World):
@@ -279,7 +279,7 @@ async def test_an_indexer_that_was_broken_off_is_finished_by_the_next_exactly_on
 async def test_a_newer_indexer_fences_the_older(world: World):
     old = asyncio.create_task(world.indexer().run())
     await world.upload(*(f"first {number}".encode() for number in range(40)))
-    await wait_until_handled(world.log, IMAGES_TOPIC, group_of(SPACE.id), every_seconds=0.01)
+    await wait_until_handled(world.log, IMAGES_TOPIC, indexer_group(SPACE.id), every_seconds=0.01)
     for partition in range(8):
         await world.log.producer(f"omma.indexer.{SPACE.id}.{partition}")
     await world.upload(b"second")

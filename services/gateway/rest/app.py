@@ -13,6 +13,7 @@ from services.gateway.rest.clicks import clicks_router
 from services.gateway.rest.embed import embed_router
 from services.gateway.rest.images import images_router
 from services.gateway.rest.middleware import RequestScope
+from services.gateway.rest.operation import Operation
 from services.gateway.rest.ops import ops_router
 from services.gateway.rest.search import search_router
 from services.gateway.search import SearchCore
@@ -25,6 +26,7 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     search: SearchCore,
     pictures: PictureCore,
     impressions: Impressions,
+    operation: Operation,
     authenticator: Authenticator,
     health: Health,
     settings: GatewaySettings,
@@ -38,6 +40,8 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.include_router(clicks_router(impressions, authenticator, settings))
     app.include_router(images_router(pictures, authenticator, settings))
     app.include_router(ops_router(health, authenticator, metrics_open=metrics_open))
+    for router in operation.routers(search.indexes, authenticator):
+        app.include_router(router)
     problems.install(app)
     app.add_middleware(BodyBudget, max_bytes=settings.max_body_bytes, largest_bytes=settings.max_picture_bytes)
     app.add_middleware(RequestScope)

@@ -102,9 +102,12 @@ async def _contents(connection: Connection) -> list[Finding]:
 
 
 def _compared(stats: dict[str, Any]) -> Iterator[Finding]:
-    counts, shards = stats["catalog"], stats["shards"]
-    indexed, searchable = counts.get("indexed", 0), sum(shard["pictures"] for shard in shards)
-    waiting = stats["waiting"] + counts.get("unsent", 0) + sum(shard["lag"] for shard in shards)
+    counts = stats["catalog"]
+    answered = [replica for replica in stats["shards"] if "error" not in replica]
+    # The replicas of a shard hold the same: the one that is furthest stands for it.
+    furthest = {one["shard"]: one for one in sorted(answered, key=lambda one: one["lag"], reverse=True)}.values()
+    indexed, searchable = counts.get("indexed", 0), sum(one["pictures"] for one in furthest)
+    waiting = stats["waiting"] + counts.get("unsent", 0) + sum(one["lag"] for one in furthest)
     agree = indexed == searchable or (None if waiting else False)
     advice = "wait until nothing is on its way" if waiting else "delete the data folder's `shards`: they are rebuilt"
     yield Finding(
@@ -113,12 +116,16 @@ def _compared(stats: dict[str, Any]) -> Iterator[Finding]:
         f"catalog {indexed}, shards {searchable}, {waiting} on their way",
         "" if agree else advice,
     )
-    for shard in shards:
-        yield Finding(
-            f"shard {shard['shard']} of {shard['shards']}",
-            bool(shard["ready"]),
-            f"{shard['live']} vectors, {shard['segments']} segments, "
-            f"{'codebook ' + shard['codebook'][:8] if shard['codebook'] else 'exact search'}",
-        )
+    for replica in stats["shards"]:
+        yield _replica(replica)
     dead = counts.get("dead", 0)
     yield Finding("dead letters", None if dead else True, str(dead), "omma dead-letters list" if dead else "")
+
+
+def _replica(said: dict[str, Any]) -> Finding:
+    name = f"shard {said['shard']}, replica {said['replica']}"
+    if "error" in said:
+        return Finding(name, False, said["error"])
+    codebook = f"codebook {said['codebook'][:8]}" if said["codebook"] else "exact search"
+    held = f"{said['live']} vectors, {said['segments']} segments, {codebook}"
+    return Finding(name, bool(said["ready"]), held)

@@ -1,1 +1,1 @@
-"""REST routes of the operator, beside the gateway's: jobs, dead letters, keys, what is where. All need role admin."""
+"""REST routes beside the gateway's, of what only one process has: jobs."""

@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from omma.log.interface import Log
 
 
+def indexer_group(space: str) -> str:
+    """The consumer group on `omma.images` of a space's indexers: a stalled candidate never holds back the live one."""
+    return f"indexer.{space}"
+
+
 async def backlog(log: Log, topic: str, group: str) -> int:
     """Events in the topic that the group has not committed."""
     ends = await log.end_offsets(topic)

@@ -26,7 +26,7 @@ class KeyRequest(BaseModel):
 
 
 def keys_router(catalog: Catalog, admin: SignedIn) -> APIRouter:
-    """API keys, of every tenant: an admin runs the whole folder."""
+    """API keys, of every tenant: an admin runs the whole Omma."""
     router = APIRouter(prefix="/keys", tags=["keys"], dependencies=[Depends(admin)])
 
     @router.post("", status_code=201, summary="Make a key; its secret is shown this once")

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
+from omma.dead_letters import DeadLetters
 from omma.identity import MAX_IMAGE_ID, ImageId
 from services.gateway.auth import Caller
 from services.gateway.rest.signed_in import SignedIn
-from services.indexer.dead_letters import DeadLetters
 
 _WAIT_SECONDS: Final = 30.0
 """For the outcome of a replay; what takes longer goes on after the answer."""

@@ -44,7 +44,7 @@ class Opening:
         """From the folder, else a snapshot, else empty and from the log's beginning. Files of no use are removed."""
         opened = await run_in(executor, self.open_files)
         if opened is None and await snapshots.restore(self.folder, self.require):
-            opened = await run_in(executor, self.open_files)
+            opened = await run_in(executor, self.open_files, verified=True)
         if opened is None:
             opened = await run_in(executor, self.open_empty)
         return opened
@@ -56,15 +56,18 @@ class Opening:
         if checkpoint.codebook not in (None, wanted):
             raise Corrupt(f"It is encoded with codebook {checkpoint.codebook}, the index has {wanted}.")
 
-    def open_files(self) -> Opened | None:
-        """None when there are none, or none of use: those are removed, and the log says why. Blocks."""
+    def open_files(self, *, verified: bool = False) -> Opened | None:
+        """None when there are none, or none of use: those are removed, and the log says why. Blocks.
+
+        verified: every file has just been hashed, as a restore does.
+        """
         manifest = self.folder / "manifest.json"
         if not manifest.exists():
             return None
         try:
             checkpoint = Checkpoint.from_json(manifest.read_bytes())
             self.require(checkpoint)
-            engine = self._engine(None if checkpoint.codebook is None else self.codebook)
+            engine = self._engine(None if checkpoint.codebook is None else self.codebook, verified=verified)
             opened = Opened(engine, dict(Stamp.from_json(checkpoint.stamp).next_offsets))
         except (Corrupt, WrongSpace, WrongState) as error:
             self._say_replay(error)
@@ -83,7 +86,7 @@ class Opening:
         self.folder.mkdir(parents=True)
         return Opened(self._engine(None), self._from_beginning())
 
-    def _engine(self, recorded: Codebook | None) -> Engine:
+    def _engine(self, recorded: Codebook | None, *, verified: bool = False) -> Engine:
         engine = Engine.open(
             self.folder,
             dim=self.space.dim,
@@ -91,6 +94,7 @@ class Opening:
             index=self.index,
             settings=self.settings,
             codebook=recorded,
+            verified=verified,
         )
         if self.codebook is not None:
             engine.adopt_codebook(self.codebook)

@@ -126,7 +126,11 @@ class Replica:
         topic = TopicSpec(self.space.vectors_topic, self.space.buckets, compacted=True)
         await self._log.ensure_topic(topic)
         self._source = Source.of(await self._log.identity(topic.name), self.space, shard, shards)
-        opened = await (await self._opening(codebook)).open(snapshots, self._maintenance)
+        opened = await (await self._opening(codebook)).open(
+            snapshots,
+            self._writer,
+            # Not on the niced thread: nobody is served yet, and under load it waits for everyone.
+        )
         self._replace(opened)
 
     async def follow(self) -> None:

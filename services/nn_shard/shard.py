@@ -67,7 +67,7 @@ class Shard:
             f"{holder}/{secrets.token_hex(4)}"  # those of one process are as much rivals for a lease as those of two
         )
         self._codebooks = Codebooks(blobs, folder / "codebooks", self._maintainer)
-        self._snapshots = Snapshots(blobs, f"snapshots/{place}", self._maintainer, keep=settings.keep_snapshots)
+        self._snapshots = Snapshots(blobs, f"snapshots/{place}", self._search, keep=settings.keep_snapshots)
         self.replica = Replica(
             folder=folder / "engine",
             space=space,

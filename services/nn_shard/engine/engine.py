@@ -82,12 +82,13 @@ class Engine:
         settings: EngineSettings,
         codebook: Codebook | None = None,
         clock: Callable[[], float] = time.monotonic,
+        verified: bool = False,
     ) -> "Engine":
         """Load what the folder's `manifest.json` lists; an absent manifest is an empty engine.
 
-        Every file is hashed and compared. A segment that fails is left out and named in `dropped_segments`: its
-        pictures are then missing until the owner replays the log from the start. codebook: the one that
-        `read_manifest(folder)` names. clock: seconds, monotonic, that deadlines are on.
+        Every file is hashed and compared, unless verified says that this was done just now. A segment that fails is
+        left out and named in `dropped_segments`: its pictures are then missing until the owner replays the log from the
+        start. codebook: the one that `read_manifest(folder)` names. clock: seconds, monotonic, that deadlines are on.
         Raises Corrupt for a manifest that cannot be read, WrongSpace for one of another space, dim or index,
         WrongState when the manifest names a codebook and another one or none is given.
         """
@@ -101,7 +102,7 @@ class Engine:
         if manifest.codebook is not None and (codebook is None or codebook.id != manifest.codebook):
             raise WrongState(f"The segments need the codebook {manifest.codebook}.", field="codebook")
         files = SegmentFiles(folder)
-        opened = files.open(manifest.segments, codebook)
+        opened = files.open(manifest.segments, codebook, verified=verified)
         engine = cls(
             files,
             dim=dim,

@@ -69,6 +69,7 @@ class Race(Generic[T]):
         self._ask = ask
         self._accept = accept
         self._hedge_after = hedge_after
+        self._pause = hedge_after
         self._pace = pace
         self._budget = budget
         self._clock = clock
@@ -102,10 +103,11 @@ class Race(Generic[T]):
         else:
             for call in self._pending:
                 if call.silent and self._a_sibling_answered_since(call):
-                    self._mark(call)
+                    self._failed(call)  # at each look again: it may be the only call that this replica has
             if all(call.replica.ejected for call in self._pending):
                 self._fail_over(worst=Standing.STALE)
-        self.look_at = now + self._hedge_after
+        self._pause *= 2
+        self.look_at = now + self._pause
 
     def expire(self) -> None:
         """The deadline: who is asked now does not answer in time."""
@@ -195,8 +197,11 @@ class Race(Generic[T]):
     def _mark(self, call: Call) -> None:
         if not call.marked:
             call.marked = True
-            call.replica.failed()
-            self.replicas.review(call.replica)
+            self._failed(call)
+
+    def _failed(self, call: Call) -> None:
+        call.replica.failed()
+        self.replicas.review(call.replica)
 
     def _a_sibling_answered_since(self, call: Call) -> bool:
         return any(

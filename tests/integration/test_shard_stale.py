@@ -117,7 +117,7 @@ async def test_a_log_that_comes_late_is_waited_for(world: World, tmp_path: Path)
     shard = world.shard(index, settings=QUICK)
     identity, away = world.log.identity, asyncio.Event()
 
-    async def unreachable() -> str:
+    async def unreachable(topic: str | None = None) -> str:
         away.set()
         raise ConnectionRefusedError("no broker")
 

@@ -8,10 +8,13 @@ import onnx_graphs
 import pytest
 from pictures import encoded
 from PIL import Image
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
 from typer.testing import CliRunner
 
 from omma.evaluation import held_out
-from services.egs.manifest import ImageTower, Manifest, Preprocessing
+from services.egs.manifest import ImageTower, Manifest, Preprocessing, TextTower
 from services.egs.registry import register, sha256_of_file
 from services.standalone.cli import command_line
 
@@ -131,3 +134,30 @@ def test_a_report_that_cannot_be_written_is_said_before_the_work(folder: Path) -
     done = omma_eval(folder, "--model", "first", "--html", "/no/such/folder/report.html")
     assert done.exit_code == 2
     assert "(html)" in done.stderr
+
+
+def test_words_are_measured_when_the_model_has_them(folder: Path, tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("image.onnx", "text.onnx", "tokenizer.json")}
+    files["image.onnx"].write_bytes(onnx_graphs.image_tower(8, 6))
+    files["text.onnx"].write_bytes(onnx_graphs.text_tower(5, 6))
+    tokenizer = Tokenizer(WordLevel({"[pad]": 0, "[unk]": 1, "red": 2, "green": 3, "blue": 4}, unk_token="[unk]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.save(str(files["tokenizer.json"]))
+    manifest = Manifest(
+        name="words",
+        version="1.0.0",
+        dim=6,
+        image=ImageTower(file="image.onnx", input="pixels", output="vector"),
+        text=TextTower(file="text.onnx", tokenizer="tokenizer.json", input="tokens", output="vector", max_tokens=4),
+        preprocessing=Preprocessing(size=8, mean=(128, 128, 128), std=(64, 64, 64)),
+        files={name: sha256_of_file(path) for name, path in files.items()},
+    )
+    register(tmp_path / "models", manifest, files)
+    made = json.loads(omma_eval(folder, "--model", "words", "--json").stdout)["models"][0]["measures"]
+    assert made["zero-shot accuracy"]["queries"] == 15
+    assert made["words: precision@10"]["queries"] == 3
+    both = json.loads(omma_eval(folder, "--model", "words", "--against", "first", "--json").stdout)
+    assert "zero-shot accuracy" not in both["comparison"]["differences"]  # the other model knows no words
+    (tmp_path / "g.jsonl").write_text('{"text": "red", "picture": "red/red1.png", "grade": 5}')
+    asked = omma_eval(folder, "--model", "words", "--judgments", tmp_path / "g.jsonl", "--json", "--prompt", "a {}")
+    assert json.loads(asked.stdout)["queries"] == 1

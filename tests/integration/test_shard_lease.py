@@ -19,13 +19,14 @@ async def catalog(tmp_path: Path) -> AsyncIterator[Catalog]:
 
 
 async def test_work_longer_than_the_lease_keeps_it(catalog: Catalog) -> None:
-    one, other = Lease(catalog, "snapshot", "one", 0.3), Lease(catalog, "snapshot", "other", 0.3)
+    one, other = Lease(catalog, "snapshot", "one", 1.5), Lease(catalog, "snapshot", "other", 1.5)
     tries: list[bool] = []
 
     async def work() -> str:
-        until = asyncio.get_running_loop().time() + 0.9
+        until = asyncio.get_running_loop().time() + 3.5
         while asyncio.get_running_loop().time() < until:
             tries.append(await other.acquire())
+            await asyncio.sleep(0.05)
         return "done"
 
     assert await one.acquire()

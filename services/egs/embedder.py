@@ -42,7 +42,9 @@ class ModelEmbedder:
         self._queue_items = settings.queue_items
         self._inside = 0
         self._image = image
-        self._text = None if text is None else TextSide(text, max_characters=settings.max_text_characters)
+        self._text = (
+            None if text is None else TextSide(text, dim=manifest.dim, max_characters=settings.max_text_characters)
+        )
         self._decoders = Workers("egs-decode", self._prepare_all, threads=settings.decode_threads)
 
     @property

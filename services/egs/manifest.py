@@ -49,7 +49,10 @@ class ImageTower(_Closed):
 
 
 class TextTower(_Closed):
-    """An ONNX file: input int64[n, max_tokens] to output float32[n, dim]; tokenizer: a Hugging Face tokenizer.json."""
+    """An ONNX file: input int64[n, max_tokens] to output float32[n, dim]; tokenizer: a Hugging Face tokenizer.json.
+
+    confidence: another output, float32[n], 0 … 1: how far the tower trusts itself on these words.
+    """
 
     file: FileName
     tokenizer: FileName
@@ -57,6 +60,7 @@ class TextTower(_Closed):
     output: str = Field(min_length=1)
     max_tokens: int = Field(ge=1, le=8192)
     pad_id: int = Field(default=0, ge=0)
+    confidence: str | None = Field(default=None, min_length=1)
 
 
 class Drift(_Closed):

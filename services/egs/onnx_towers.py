@@ -43,6 +43,7 @@ def load_text_tower(model: Model, wide_threads: int) -> tuple[Tower, Words] | No
         output=said.output,
         dim=model.manifest.dim,
         wide_threads=wide_threads,
+        confidence=said.confidence,
     )
     tower.run(words(["a"]), wide=True)
     return tower, words

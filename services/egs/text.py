@@ -17,8 +17,9 @@ from services.egs.running import RunningTower
 class TextSide:
     """The text half of an embedder. Pictures never wait for words."""
 
-    def __init__(self, tower: RunningTower[str], *, max_characters: int) -> None:
-        self._tower = tower
+    def __init__(self, tower: RunningTower[str], *, dim: int, max_characters: int) -> None:
+        """dim: of a vector; what a row has beyond it is the tower's confidence, 1 where it has none."""
+        self._tower, self._dim = tower, dim
         self._max_characters = max_characters
 
     async def embed(self, item: TextItem, deadline: Deadline) -> EmbeddedItem:
@@ -27,8 +28,12 @@ class TextSide:
             raise InvalidQuery("There are no words to search for.", field="text")
         if len(item.text) > self._max_characters:
             raise TooLarge(f"At most {self._max_characters:,} characters.", field="text", limit=self._max_characters)
-        vectors = await self._tower.run(item.text, deadline)
-        return EmbeddedItem(vectors=vectors, boxes=np.empty((0, 4), np.int32))
+        rows = await self._tower.run(item.text, deadline)
+        return EmbeddedItem(
+            vectors=np.ascontiguousarray(rows[:, : self._dim]),
+            boxes=np.empty((0, 4), np.int32),
+            confidence=float(rows[0, self._dim]) if rows.shape[1] > self._dim else 1.0,
+        )
 
     async def close(self) -> None:
         await self._tower.close()

@@ -27,23 +27,46 @@ class Tower:
     (docs/adr/0005). Both give the same bits.
     """
 
-    def __init__(self, path: Path, kind: Kind, *, input: str, output: str, dim: int, wide_threads: int) -> None:
-        """Raises Corrupt for a file that is no such graph. Blocks."""
+    def __init__(
+        self,
+        path: Path,
+        kind: Kind,
+        *,
+        input: str,
+        output: str,
+        dim: int,
+        wide_threads: int,
+        confidence: str | None = None,
+    ) -> None:
+        """confidence: another output, float32[n]. Raises Corrupt for a file that is no such graph. Blocks."""
         self.kind: Kind = kind
-        self._input, self._output, self._dim, self._path = input, output, dim, path
+        self._input, self._dim, self._path = input, dim, path
         self._narrow = _session(path, 1)
         self._wide = _session(path, wide_threads) if wide_threads > 1 else self._narrow
-        for name, there in ((input, self._narrow.get_inputs()), (output, self._narrow.get_outputs())):
+        self._outputs = [output] if confidence is None else [output, confidence]
+        named = [(input, self._narrow.get_inputs()), *((one, self._narrow.get_outputs()) for one in self._outputs)]
+        for name, there in named:
             if name not in {one.name for one in there}:
                 raise Corrupt(f"{path} has no input or output named {name!r}.")
 
     def run(self, batch: Any, *, wide: bool) -> list[Float32 | Exception]:
-        """One unit vector float32[dim] a row of the batch; an exception for a row that has none. Blocks."""
+        """One unit vector float32[dim] a row of the batch; an exception for a row that has none. Blocks.
+
+        A tower with a confidence puts it behind the vector: float32[dim + 1].
+        """
         session = self._wide if wide else self._narrow
-        (rows,) = session.run([self._output], {self._input: batch})
+        rows, *sure = session.run(self._outputs, {self._input: batch})
         if rows.ndim != 2 or rows.shape[1] != self._dim:
             raise Corrupt(f"{self._path} gives {rows.shape}, and its manifest says dim {self._dim}.")
-        return unit_rows(rows, self.kind)
+        made = unit_rows(rows, self.kind)
+        if not sure:
+            return made
+        if sure[0].shape != rows.shape[:1]:
+            raise Corrupt(f"{self._path} gives a confidence {sure[0].shape} for {rows.shape[0]} rows.")
+        return [
+            row if isinstance(row, Exception) else np.append(row, np.float32(min(1.0, max(0.0, float(one)))))
+            for row, one in zip(made, sure[0], strict=True)
+        ]
 
 
 def unit_rows(rows: Float32, kind: Kind) -> list[Float32 | Exception]:

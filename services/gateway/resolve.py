@@ -39,11 +39,13 @@ class Resolved:
     """vector: float32[dim], normalised. phash: of the first picture among the sought, None without one.
 
     stored_ids: pictures that the query itself consists of; they are left out of its answer.
+    text_confidence: 0 … 1, how far the model trusts itself on the words, the least of them; None without words.
     """
 
     vector: Float32
     phash: int | None
     stored_ids: tuple[ImageId, ...]
+    text_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Within:
 class _Part:
     vector: Float32
     phash: int | None = None
+    text_confidence: float | None = None
 
 
 class Resolver:
@@ -101,6 +104,9 @@ class Resolver:
             vector=_mixed(known, [one.weight for one in sought]),
             phash=next((part.phash for part in known if part.phash is not None), None),
             stored_ids=tuple(one.image_id for one in sought if isinstance(one, SoughtStored)),
+            text_confidence=min(
+                (part.text_confidence for part in known if part.text_confidence is not None), default=None
+            ),
         )
 
     async def _without_model(self, one: Sought, within: Within) -> _Part | ImageItem | TextItem:
@@ -177,7 +183,9 @@ def _image_item(content: bytes, region: Region | None) -> ImageItem:
 
 def _embedded_part(item: EmbeddedItem) -> _Part:
     # Words have no size; a picture's pHash may well be 0.
-    return _Part(item.vectors[0], item.phash if item.width else None)
+    if item.width:
+        return _Part(item.vectors[0], item.phash)
+    return _Part(item.vectors[0], text_confidence=item.confidence)
 
 
 def _checked_vector(one: SoughtVector, served: ServedIndex) -> Float32:

@@ -18,7 +18,6 @@ from omma.identity import Tenant
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
-from omma.vectors import Float32
 from services.gateway.admission import Admission
 from services.gateway.answer import SearchAnswer, explanation, hits_of
 from services.gateway.cursor import decode_cursor, encode_cursor
@@ -103,12 +102,12 @@ class SearchCore:
             self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer)
         return answer
 
-    async def embed(self, tenant: Tenant, sought: Sought, timeout_seconds: float = 10.0) -> tuple[Float32, str]:
-        """One thing as float32[dim], normalised, and the id of its space, the live index's. Raises as search does."""
+    async def embed(self, tenant: Tenant, sought: Sought, timeout_seconds: float = 10.0) -> tuple[Resolved, str]:
+        """One thing as a vector, and the id of its space, the live index's. Raises as search does."""
         async with self._admission.admitted():
             served = self.indexes.live()
             resolved = await self._resolver.resolve([sought], Within(served, tenant, Deadline.after(timeout_seconds)))
-        return resolved.vector, served.space.id
+        return resolved, served.space.id
 
     async def search_batch(self, tenant: Tenant, queries: Sequence[SearchQuery]) -> list[SearchAnswer | OmmaError]:
         """One answer or error a query, in order: a bad query never fails its batch. Raises InvalidQuery beyond 64."""
@@ -146,7 +145,7 @@ class SearchCore:
             degraded=_degraded(found),
             latency_ms=round(stage_us["search"] / 1000, 3),
             next_cursor=_next_cursor(found, query, mark, seen),
-            explain=_explain(stage_us, found) if query.explain else None,
+            explain=_explain(stage_us, found, resolved) if query.explain else None,
         )
         return answer, stage_us
 
@@ -286,8 +285,11 @@ def _next_cursor(found: _Found, query: SearchQuery, mark: int, seen: tuple[int, 
     return encode_cursor(mark, [*seen, *shown, *folded, *dropped])
 
 
-def _explain(stage_us: Mapping[str, int], found: _Found) -> dict[str, object]:
-    return explanation(stage_us, found.outcomes, found.reranked, len(found.candidates))
+def _explain(stage_us: Mapping[str, int], found: _Found, resolved: Resolved) -> dict[str, object]:
+    told = explanation(stage_us, found.outcomes, found.reranked, len(found.candidates))
+    if resolved.text_confidence is None:
+        return told
+    return {"text_confidence": round(resolved.text_confidence, 3), **told}
 
 
 def _query_image_id(query: SearchQuery) -> int:

@@ -86,6 +86,22 @@ async def test_words_and_pictures_go_in_one_call(embedder: OnnxEmbedder) -> None
     assert [error.field for error in answers if isinstance(error, InvalidQuery | TooLarge)] == ["text", "text"]
 
 
+async def test_a_tower_that_does_not_say_how_sure_it_is_counts_as_sure(embedder: OnnxEmbedder) -> None:
+    (answer,) = await embedder.embed([TextItem("red boat")], Deadline.after(20))
+    assert isinstance(answer, EmbeddedItem)
+    assert answer.confidence == 1.0
+
+
+def test_a_confidence_that_the_graph_lacks_is_corrupt(root: Path) -> None:
+    path = root / "tiny" / "1.0.0" / "manifest.json"
+    manifest = Manifest.model_validate_json(path.read_text())
+    assert manifest.text is not None
+    text = manifest.text.model_copy(update={"confidence": "trust"})
+    path.write_text(manifest.model_copy(update={"text": text}).model_dump_json())
+    with pytest.raises(Corrupt, match="trust"):
+        OnnxEmbedder(load_model(root, "tiny"), EgsSettings())
+
+
 def test_a_tokenizer_that_is_none_is_corrupt(root: Path) -> None:
     folder = root / "tiny" / "1.0.0"
     (folder / "tokenizer.json").write_text("{}")

@@ -33,7 +33,8 @@ class TextItem:
 class EmbeddedItem:
     """vectors: float32[boxes, dim], L2-normalised. boxes: after clipping. phash, width, height: 0 for text.
 
-    confidence: 0 … 1, for text. thumbnail: WebP bytes, when asked for.
+    confidence: 0 … 1, how far the model trusts itself on the words; 1 for a picture, and where it does not say.
+    thumbnail: WebP bytes, when asked for.
     """
 
     vectors: Float32

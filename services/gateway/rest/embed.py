@@ -28,8 +28,11 @@ def embed_router(core: SearchCore, authenticator: Authenticator, settings: Gatew
     )
 
     async def embedded(caller: Caller, sought: Sought) -> Response:
-        vector, space = await core.embed(caller.tenant, sought)
-        return JsonResponse({"vector": vector.tolist(), "space": space})
+        made, space = await core.embed(caller.tenant, sought)
+        told: dict[str, object] = {"vector": made.vector.tolist(), "space": space}
+        if made.text_confidence is not None:
+            told["confidence"] = round(made.text_confidence, 4)
+        return JsonResponse(told)
 
     @router.post("/image", **schemas.EMBED_IMAGE)
     async def embed_image(request: Request, caller: reader) -> Response:
@@ -42,7 +45,7 @@ def embed_router(core: SearchCore, authenticator: Authenticator, settings: Gatew
 
     @router.post("/text", **schemas.EMBED_TEXT)
     async def embed_text(request: Request, caller: reader) -> Response:
-        """The vector of words. 409 when the model has no text tower."""
+        """The vector of words, and how far the model trusts itself on them. 409 when it has no text tower."""
         body = as_object(await read_json(request, settings.max_json_bytes))
         require_known(body, {"text"})
         return await embedded(caller, SoughtWords(as_text(body.get("text"), "text")))

@@ -196,7 +196,7 @@ EMBED_IMAGE: Final = _operation(
     ),
 )
 EMBED_TEXT: Final = _operation(
-    _VECTOR,
+    {200: _json({"vector": [0.02, -0.11], "space": "mobilenet-1-1a2b3c4d", "confidence": 0.93})},
     _body(
         json={
             "schema": {"type": "object", "required": ["text"], "properties": {"text": _STRING}},

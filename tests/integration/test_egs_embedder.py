@@ -1,8 +1,9 @@
-"""The embedder with a real model on real photographs."""
+"""The embedder with a real model on real photographs: one suite, in process and on a real Triton."""
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -27,11 +28,17 @@ from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
 from omma.v1 import embedding_pb2_grpc
 from services.egs.client import EmbeddedItem, ImageItem, RemoteEmbedder, TextItem
-from services.egs.embedder import OnnxEmbedder
+from services.egs.embedder import ModelEmbedder, OnnxEmbedder
 from services.egs.registry import Model, load_model
 from services.egs.servicer import EmbeddingServicer
 from services.egs.settings import EgsSettings
 from services.egs.teacher import ONNX_NAME, register_teacher
+from services.egs.triton.open import open_triton_embedder
+from services.egs.triton.repository import Serving, write_repository
+from services.egs.triton.settings import TritonSettings
+from tests.parts import PartMissing
+from tests.parts.fixtures import skip_without
+from tests.parts.triton import Triton, triton
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +46,38 @@ def model(teacher_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Mode
     return register_teacher(teacher_model, tmp_path_factory.mktemp("models"))
 
 
-@pytest.fixture
-async def embedder(model: Model) -> AsyncIterator[OnnxEmbedder]:
-    made = await asyncio.to_thread(OnnxEmbedder, model, EgsSettings(queue_items=16))
-    yield made
-    await made.close()
+@pytest.fixture(scope="module")
+def served(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
+    repository = tmp_path_factory.mktemp("repository")
+    write_repository(model, repository, Serving(platform="python", max_batch=8))
+    with ExitStack() as running:
+        try:
+            part = running.enter_context(triton(repository))
+        except PartMissing as missing:
+            skip_without(missing)
+        yield part
 
 
-async def embedded(embedder: OnnxEmbedder, *items: ImageItem) -> list[EmbeddedItem]:
+@pytest.fixture(params=["onnxruntime", "triton"])
+async def embedder(model: Model, request: pytest.FixtureRequest) -> AsyncIterator[ModelEmbedder]:
+    settings = EgsSettings(queue_items=16)
+    if request.param == "onnxruntime":
+        made: ModelEmbedder = await asyncio.to_thread(OnnxEmbedder, model, settings)
+        yield made
+        await made.close()
+        return
+    url = request.getfixturevalue("served").url
+    async with AsyncExitStack() as stack:
+        yield await open_triton_embedder(model, settings, TritonSettings(url=url), stack)
+
+
+async def embedded(embedder: ModelEmbedder, *items: ImageItem) -> list[EmbeddedItem]:
     answers = await embedder.embed(items, Deadline.after(60))
     assert not [answer for answer in answers if isinstance(answer, Exception)]
     return [answer for answer in answers if isinstance(answer, EmbeddedItem)]
 
 
-async def test_vectors_are_unit_float32_stamped_by_the_space(embedder: OnnxEmbedder) -> None:
+async def test_vectors_are_unit_float32_stamped_by_the_space(embedder: ModelEmbedder) -> None:
     (answer,) = await embedded(embedder, ImageItem(encoded(scene()), thumbnail=True))
     assert answer.vectors.shape == (1, 1280)
     assert answer.vectors.dtype == np.float32
@@ -63,7 +88,7 @@ async def test_vectors_are_unit_float32_stamped_by_the_space(embedder: OnnxEmbed
     assert embedder.space.dim == 1280
 
 
-async def test_answers_come_in_order_and_a_bad_picture_fails_alone(embedder: OnnxEmbedder) -> None:
+async def test_answers_come_in_order_and_a_bad_picture_fails_alone(embedder: ModelEmbedder) -> None:
     good = [encoded(scene(seed=seed), "PNG") for seed in range(4)]
     alone = [(await embedded(embedder, ImageItem(content)))[0].vectors for content in good]
     text: ImageItem | TextItem = TextItem("a boat")
@@ -96,7 +121,7 @@ async def test_answers_come_in_order_and_a_bad_picture_fails_alone(embedder: Onn
     assert all(np.array_equal(left, right) for left, right in zip(vectors, alone, strict=True))
 
 
-async def test_batches_and_threads_change_no_bit(model: Model, embedder: OnnxEmbedder) -> None:
+async def test_batches_and_threads_change_no_bit(model: Model, embedder: ModelEmbedder) -> None:
     items = [ImageItem(encoded(scene(seed=seed))) for seed in range(8)]
     alone = [(await embedded(embedder, item))[0].vectors for item in items]
     batching = await asyncio.to_thread(OnnxEmbedder, model, EgsSettings(max_batch=8, model_threads=1))
@@ -107,7 +132,7 @@ async def test_batches_and_threads_change_no_bit(model: Model, embedder: OnnxEmb
     assert all(np.array_equal(left, right.vectors) for left, right in zip(alone, together, strict=True))
 
 
-async def test_a_box_is_the_crop_of_the_upright_picture(embedder: OnnxEmbedder) -> None:
+async def test_a_box_is_the_crop_of_the_upright_picture(embedder: ModelEmbedder) -> None:
     upright = scene(640, 400)
     box = np.array([[120, 40, 480, 360]], np.int32)
     items = [ImageItem(oriented(upright, orientation, "PNG"), boxes=box) for orientation in range(1, 9)]
@@ -118,7 +143,7 @@ async def test_a_box_is_the_crop_of_the_upright_picture(embedder: OnnxEmbedder) 
         assert answer.phash == phash(upright)
 
 
-async def test_a_photograph_is_itself_in_every_colour_mode(embedder: OnnxEmbedder, photographs: Path) -> None:
+async def test_a_photograph_is_itself_in_every_colour_mode(embedder: ModelEmbedder, photographs: Path) -> None:
     modes = photographs / "edited-copies" / "modes"
     files = [path for path in sorted(modes.iterdir()) if path.suffix != ".md"]
     colour = {"CMYK.jpg", "F.webp", "HSV.webp", "I.webp", "RGB.jpg", "RGBA.png", "YCbCr.jpg", "original.jpg"}
@@ -130,7 +155,7 @@ async def test_a_photograph_is_itself_in_every_colour_mode(embedder: OnnxEmbedde
             assert float(answer.vectors[0] @ original.vectors[0]) > 0.97, path.name
 
 
-async def test_edited_copies_are_near_duplicates(embedder: OnnxEmbedder, photographs: Path) -> None:
+async def test_edited_copies_are_near_duplicates(embedder: ModelEmbedder, photographs: Path) -> None:
     files = sorted((photographs / "edited-copies" / "bridge").glob("*.jpg"))
     answers = await embedded(embedder, *[ImageItem(path.read_bytes()) for path in files])
     original = answers[0]
@@ -142,7 +167,7 @@ async def test_edited_copies_are_near_duplicates(embedder: OnnxEmbedder, photogr
     assert far == []
 
 
-async def test_a_full_queue_refuses_and_recovers(embedder: OnnxEmbedder) -> None:
+async def test_a_full_queue_refuses_and_recovers(embedder: ModelEmbedder) -> None:
     item = ImageItem(encoded(scene()))
     first = asyncio.create_task(embedder.embed([item] * 16, Deadline.after(60)))
     await asyncio.sleep(0)
@@ -153,7 +178,7 @@ async def test_a_full_queue_refuses_and_recovers(embedder: OnnxEmbedder) -> None
     assert len(await embedded(embedder, item)) == 1
 
 
-async def test_out_of_time_is_said_and_frees_the_queue(embedder: OnnxEmbedder) -> None:
+async def test_out_of_time_is_said_and_frees_the_queue(embedder: ModelEmbedder) -> None:
     large = ImageItem(encoded(scene(3000, 2000), "PNG"))
     with pytest.raises(OutOfTime):
         await embedder.embed([large] * 16, Deadline.after(0.02))
@@ -162,7 +187,7 @@ async def test_out_of_time_is_said_and_frees_the_queue(embedder: OnnxEmbedder) -
     assert len(await embedded(embedder, *[ImageItem(encoded(scene()))] * 16)) == 16
 
 
-async def test_a_cancelled_request_leaves_the_queues(embedder: OnnxEmbedder) -> None:
+async def test_a_cancelled_request_leaves_the_queues(embedder: ModelEmbedder) -> None:
     large = ImageItem(encoded(scene(3000, 2000), "PNG"))
     task = asyncio.create_task(embedder.embed([large] * 16, Deadline.after(60)))
     for _ in range(5):  # turns of the loop: the items are with the decode threads then
@@ -199,7 +224,7 @@ def test_a_changed_tower_is_never_loaded(teacher_model: Path, tmp_path: Path) ->
         load_model(tmp_path, "mobilenet-edgetpu")
 
 
-async def test_the_service_answers_as_the_embedder(embedder: OnnxEmbedder) -> None:
+async def test_the_service_answers_as_the_embedder(embedder: ModelEmbedder) -> None:
     servicer = EmbeddingServicer(embedder)
     server = RpcServer([partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, servicer)])
     port = await server.start("127.0.0.1:0")

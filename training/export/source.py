@@ -98,9 +98,10 @@ class Source:
         try:
             return cast(torch.nn.Module, open_clip.create_model(self.architecture, pretrained=self.tag, **options))
         except (RuntimeError, OSError) as error:
+            why = str(error).rstrip(".")
             raise Absent(
-                f"The weights of {self.architecture}/{self.tag} cannot be had from {endpoint}: {str(error).rstrip('.')}. Where there "
-                f"is a network, fetch the checkpoint of {self._hub or self.tag} and give it with --weights FILE; to "
+                f"The weights of {self.architecture}/{self.tag} cannot be had from {endpoint}: {why}. Where there is a "
+                f"network, fetch the checkpoint of {self._hub or self.tag} and give it with --weights FILE; to "
                 "test the way without it, --random-weights 0.",
                 field="open-clip",
             ) from error

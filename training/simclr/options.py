@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from omma.errors import InvalidQuery
 from training.simclr.backbones import BackboneName, Weights
@@ -16,33 +16,34 @@ from training.simclr.losses import Negatives
 from training.simclr.precision import PrecisionName
 
 _ROOT: Final = Path(__file__).parents[2]
+_BACKBONE: Final = "lite0"
 _OF_THE_MACHINE: Final = {
     "data_root", "run_dir", "registry", "name", "version", "chunk", "device", "threads", "checkpoint_seconds",
 }  # fmt: skip
 
 
 class Options(BaseModel):
-    """One run. A field is the option of its name; None: the backbone's own default, in DEFAULTS."""
+    """One run. A field is the option of its name; one without a default has the backbone's own, in DEFAULTS."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     data_root: Path = Field(description="folder of photographs, searched to its depths")
     epochs: int = Field(default=5, ge=1, le=10_000)
-    backbone: BackboneName = Field(default="lite0", description="small-cnn, lite0, resnet50, vit-b-32")
-    weights: Weights = Field(default="pretrained", description="what to start from: pretrained, random")
-    head: Head | None = Field(default=None, description="mlp, or linear: starts as principal components")
+    backbone: BackboneName = Field(default=_BACKBONE, description="small-cnn, lite0, resnet50, vit-b-32")
+    weights: Weights = Field(description="what to start from: pretrained, random")
+    head: Head = Field(description="mlp, or linear: starts as principal components")
     loss: Negatives = Field(default="nt-xent", description="nt-xent, info-nce")
-    temperature: float = Field(default=0.07, gt=0, le=10)
-    batch_size: int | None = Field(default=None, ge=2, le=1_000_000, description="pictures a step, over all ranks")
+    temperature: float = Field(gt=0, le=10, description="0.07; 0.2 from pretrained weights")
+    batch_size: int = Field(ge=2, le=1_000_000, description="pictures a step, over all ranks")
     chunk: int = Field(default=0, ge=0, description="views in memory at a time, by cached gradients; 0: all of them")
-    size: int | None = Field(default=None, ge=16, le=1024, description="side in pixels of what the model is served")
-    train_size: int | None = Field(default=None, ge=16, le=1024, description="side in pixels of a training view")
-    least_area: float | None = Field(default=None, gt=0, le=1, description="of a crop, as a share of the picture")
-    learning_rate: float | None = Field(default=None, gt=0, le=10, description="of the head, at its highest")
-    backbone_rate: float | None = Field(default=None, ge=0, le=10, description="of the backbone, times learning_rate")
+    size: int = Field(ge=16, le=1024, description="side in pixels of what the model is served")
+    train_size: int = Field(ge=16, le=1024, description="side in pixels of a training view")
+    least_area: float = Field(gt=0, le=1, description="of a crop, as a share of the picture")
+    learning_rate: float = Field(gt=0, le=10, description="of the head, at its highest")
+    backbone_rate: float = Field(ge=0, le=10, description="of the backbone, times learning_rate")
     weight_decay: float = Field(default=1e-4, ge=0, le=10)
-    trained_stages: int | None = Field(default=None, ge=0, le=1000, description="last stages that learn; others freeze")
-    head_epochs: int | None = Field(default=None, ge=0, description="first epochs in which the head alone learns")
+    trained_stages: int = Field(ge=0, le=1000, description="last stages that learn; others freeze")
+    head_epochs: int = Field(ge=0, description="first epochs in which the head alone learns")
     pairs: Path | None = Field(default=None, description="CSV first,second,source[,weight] of pictures that match")
     pair_share: float = Field(default=0.5, ge=0, le=1, description="of pictures with partners: how many meet one")
     labels: Path | None = Field(default=None, description="CSV with label and picture, to measure by; unset: folders")
@@ -53,10 +54,19 @@ class Options(BaseModel):
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     export_layer: Layer = Field(default="head", description="whose vectors are served: head, backbone")
     checkpoint_seconds: float = Field(default=60.0, ge=0, description="between two checkpoints inside an epoch")
-    run_dir: Path | None = Field(default=None, description="out/simclr-BACKBONE; the run goes on from what is there")
+    run_dir: Path = Field(description="the run goes on from what is there (out/simclr-BACKBONE)")
     registry: Path = Field(default=_ROOT / "models", description="where the model is registered")
-    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="simclr-BACKBONE")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="of the model (simclr-BACKBONE)")
     version: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$", description="unset: the next minor")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, given: dict[str, Any]) -> dict[str, Any]:
+        backbone = given.get("backbone", _BACKBONE)
+        weights = given.get("weights", "random" if backbone == "small-cnn" else "pretrained")
+        name = f"simclr-{backbone}"
+        own = DEFAULTS.get((backbone, weights), DEFAULTS["small-cnn", "random"])
+        return {**own, "weights": weights, "name": name, "run_dir": Path("out") / name, **given}
 
     def deciding(self) -> dict[str, Any]:
         """The options that decide what comes out, as JSON values: equal ones, equal weights."""
@@ -65,51 +75,38 @@ class Options(BaseModel):
 
 DEFAULTS: Final[dict[tuple[BackboneName, Weights], dict[str, Any]]] = {
     ("small-cnn", "random"): {
-        "head": "mlp", "batch_size": 256, "size": 64, "train_size": 64, "least_area": 0.2,
+        "temperature": 0.07, "head": "mlp", "batch_size": 128, "size": 64, "train_size": 64, "least_area": 0.2,
         "learning_rate": 1e-3, "backbone_rate": 1.0, "trained_stages": 1000, "head_epochs": 0,
     },
     ("lite0", "pretrained"): {
-        "head": "linear", "batch_size": 128, "size": 224, "train_size": 128, "least_area": 0.2,
-        "learning_rate": 3e-4, "backbone_rate": 0.3, "trained_stages": 6, "head_epochs": 0,
+        "temperature": 0.2, "head": "linear", "batch_size": 128, "size": 224, "train_size": 96, "least_area": 0.2,
+        "learning_rate": 1e-4, "backbone_rate": 0.2, "trained_stages": 6, "head_epochs": 0,
     },
     ("resnet50", "pretrained"): {
-        "head": "linear", "batch_size": 128, "size": 224, "train_size": 128, "least_area": 0.2,
-        "learning_rate": 3e-4, "backbone_rate": 0.3, "trained_stages": 1, "head_epochs": 0,
+        "temperature": 0.2, "head": "linear", "batch_size": 128, "size": 224, "train_size": 128, "least_area": 0.2,
+        "learning_rate": 1e-4, "backbone_rate": 0.2, "trained_stages": 1, "head_epochs": 0,
     },
     ("vit-b-32", "pretrained"): {
-        "head": "linear", "batch_size": 128, "size": 224, "train_size": 224, "least_area": 0.2,
+        "temperature": 0.2, "head": "linear", "batch_size": 128, "size": 224, "train_size": 224, "least_area": 0.2,
         "learning_rate": 1e-4, "backbone_rate": 0.1, "trained_stages": 2, "head_epochs": 0,
     },
     ("lite0", "random"): {
-        "head": "mlp", "batch_size": 128, "size": 96, "train_size": 96, "least_area": 0.2,
+        "temperature": 0.07, "head": "mlp", "batch_size": 128, "size": 96, "train_size": 96, "least_area": 0.2,
         "learning_rate": 1e-3, "backbone_rate": 1.0, "trained_stages": 1000, "head_epochs": 0,
     },
     ("resnet50", "random"): {
-        "head": "mlp", "batch_size": 128, "size": 96, "train_size": 96, "least_area": 0.2,
+        "temperature": 0.07, "head": "mlp", "batch_size": 128, "size": 96, "train_size": 96, "least_area": 0.2,
         "learning_rate": 5e-4, "backbone_rate": 1.0, "trained_stages": 1000, "head_epochs": 0,
     },
     ("vit-b-32", "random"): {
-        "head": "mlp", "batch_size": 128, "size": 224, "train_size": 224, "least_area": 0.2,
+        "temperature": 0.07, "head": "mlp", "batch_size": 128, "size": 224, "train_size": 224, "least_area": 0.2,
         "learning_rate": 3e-4, "backbone_rate": 1.0, "trained_stages": 1000, "head_epochs": 0,
     },
 }  # fmt: skip
 
 
-def completed(options: Options) -> Options:
-    """The same with every None filled in. Pure."""
-    weights: Weights = options.weights
-    if options.backbone == "small-cnn" and "weights" not in options.model_fields_set:
-        weights = "random"
-    defaults = DEFAULTS.get((options.backbone, weights), DEFAULTS["small-cnn", "random"]) | {
-        "run_dir": Path("out") / f"simclr-{options.backbone}",
-        "name": f"simclr-{options.backbone}",
-    }
-    chosen = {name: value for name, value in defaults.items() if getattr(options, name) is None}
-    return options.model_copy(update={**chosen, "weights": weights})
-
-
 def parsed(arguments: Sequence[str]) -> Options:
-    """Command-line arguments as options, completed. Exits with 2 and a usage line for an unknown one.
+    """Command-line arguments as options. Exits with 2 and a usage line for an unknown one.
 
     Raises InvalidQuery, naming the option whose value is out of bounds.
     """
@@ -120,10 +117,10 @@ def parsed(arguments: Sequence[str]) -> Options:
         said = field.description or ""
         default = "" if field.default is None or field.is_required() else f" ({field.default})"
         parser.add_argument(
-            f"--{name}", required=field.is_required(), default=argparse.SUPPRESS, help=f"{said}{default}".strip()
+            f"--{name}", required=name == "data_root", default=argparse.SUPPRESS, help=f"{said}{default}".strip()
         )
     try:
-        return completed(Options(**vars(parser.parse_args(arguments))))
+        return Options(**vars(parser.parse_args(arguments)))
     except ValidationError as error:
         first = error.errors()[0]
         field_name = str(first["loc"][0]) if first["loc"] else None

@@ -49,7 +49,7 @@ def load_photographs(
     """
     folder = find(options.data_root, options.held_out)
     measured = _drawn(folder, options.seed)
-    larger = how.model_copy(update={"size": round(_CACHE_MARGIN * (options.train_size or how.size))})
+    larger = how.model_copy(update={"size": round(_CACHE_MARGIN * options.train_size)})
     if not ranks.leads:
         ranks.wait()
     with progress.bar("Decoding", len(folder.train) + len(measured)) as advance:

@@ -53,10 +53,8 @@ def run(
 ) -> Result | None:
     """Train to the end, measure, export and register; None on the ranks that do not lead. Blocks.
 
-    options: completed. clock: seconds, when a checkpoint is due. Raises OmmaError, with the option as field.
+    clock: seconds, when a checkpoint is due. Raises OmmaError, with the option as field.
     """
-    if options.run_dir is None or options.size is None or options.train_size is None or options.head is None:
-        raise InvalidQuery("Options must be completed first.", field="options")
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     backbone = build(options.backbone, options.weights)
@@ -102,8 +100,8 @@ class _Training:
         self._ranks, self._progress, self._clock = ranks, progress, clock
         self._settings = options.deciding() | photographs.deciding()
         self._found = load(run_dir / CHECKPOINT, self._settings)
-        self._model = Embedder(backbone, options.head or "mlp").to(ranks.device)
-        augmentation = Augmentation(options.train_size or 0, options.least_area or 0)
+        self._model = Embedder(backbone, options.head).to(ranks.device)
+        augmentation = Augmentation(options.train_size, options.least_area)
         self._views = Views(photographs.train.pixels, augmentation, backbone.mean, backbone.std, ranks.device)
         sampler = _sampler(options, photographs, ranks)
         precision = chosen(options.precision, ranks.device)
@@ -117,6 +115,7 @@ class _Training:
             precision=precision,
         )
         self._steps_an_epoch = sampler.steps
+        self._measured: Embedded | None = None
 
     def measure_start(self) -> None:
         """Let a linear head start at the components, and keep what the untrained model makes of the photographs."""
@@ -171,7 +170,7 @@ class _Training:
     def finish(self, how: Preprocessing) -> Result:
         """Measure, export, compare, register, report."""
         options, photographs = self._options, self._photographs
-        after = self._embedded("Measuring")
+        after = self._measured or self._embedded("Measuring")
         before = Embedded(**np.load(self._before_path))
         found = [] if photographs.labels is None else comparisons(before, after, photographs.labels)
         path = self._run_dir / FILE
@@ -182,7 +181,7 @@ class _Training:
         entry = registered(
             options.registry,
             path,
-            name=options.name or f"simclr-{options.backbone}",
+            name=options.name,
             version=options.version,
             dim=expected.shape[1],
             how=how,
@@ -217,7 +216,7 @@ class _Training:
             return embed(
                 self._model,
                 self._views,
-                _reduced(pixels[rows], self._options.train_size or 0),
+                _reduced(pixels[rows], self._options.train_size),
                 lambda n: advance(n, ""),
             ).features
 
@@ -231,7 +230,7 @@ class _Training:
         labels = self._photographs.labels
         if labels is None:
             return ""
-        made = self._embedded("Measuring") if known is None else Embedded(**known)
+        self._measured = made = self._embedded("Measuring") if known is None else Embedded(**known)
         row = {
             "epoch": epoch,
             "map_features": float(average_precisions(made.features, labels).mean()),
@@ -248,7 +247,7 @@ class _Training:
 def _sampler(options: Options, photographs: Photographs, ranks: Ranks) -> Sampler:
     """Batches as large as asked for, or as there are photographs. Raises InvalidQuery, field `batch_size`."""
     count = len(photographs.train.names)
-    size = min(options.batch_size or count, count) // ranks.size * ranks.size
+    size = min(options.batch_size, count) // ranks.size * ranks.size
     if size < 2:
         raise InvalidQuery(f"{count} photographs on {ranks.size} ranks make no batch.", field="batch_size")
     return Sampler(count, size, options.seed, photographs.pairs, options.pair_share)

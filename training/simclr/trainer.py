@@ -55,7 +55,7 @@ class Trainer:
     def begin_epoch(self, epoch: int) -> None:
         """Freeze and free what this epoch trains; before its first step, and before the first step after a resume."""
         options = self._options
-        stages = 0 if epoch < (options.head_epochs or 0) else options.trained_stages or 0
+        stages = 0 if epoch < options.head_epochs else options.trained_stages
         train_last(self._model, self._backbone, min(stages, len(self._backbone.stages)))
         if self._ranks.size > 1:
             self._network = DistributedDataParallel(self._model)
@@ -125,7 +125,7 @@ class Trainer:
             if number < warm
             else 0.5 * (1 + np.cos(np.pi * (number - warm) / max(1, self.total_steps - warm)))
         )
-        rate = float(share * (self._options.learning_rate or 0))
+        rate = float(share * self._options.learning_rate)
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         return rate
@@ -146,4 +146,4 @@ def _optimizer(model: Embedder, options: Options) -> torch.optim.Optimizer:
             if parameters:
                 decay = options.weight_decay if decays else 0.0
                 groups.append({"params": parameters, "weight_decay": decay, "scale": scale})
-    return torch.optim.AdamW(groups, lr=options.learning_rate or 0)
+    return torch.optim.AdamW(groups, lr=options.learning_rate)

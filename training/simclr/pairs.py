@@ -1,7 +1,7 @@
 """Pictures known to belong together, from clicks or labels: positives beside a picture's own two views."""
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,7 @@ def read_pairs(file: Path, names: Sequence[str]) -> Pairs:
     `pairs`, with the line. Blocks.
     """
     row_of = {name: row for row, name in enumerate(names)}
-    weights: Counter[tuple[int, int]] = Counter()
+    weights: dict[tuple[int, int], float] = defaultdict(float)
     counts: Counter[str] = Counter()
     left_out = 0
     for line, first, second, source, weight in _lines(file):
@@ -72,7 +72,7 @@ def read_pairs(file: Path, names: Sequence[str]) -> Pairs:
         counts[source] += 1
         one, other = row_of[first], row_of[second]
         for key in ((one, other), (other, one)):
-            weights[key] += weight  # type: ignore[assignment]  # Counter is typed for int and adds any number
+            weights[key] += weight
     ordered = sorted(weights)
     starts = np.searchsorted(np.array([one for one, _ in ordered], np.int64), np.arange(len(names) + 1)).astype(
         np.int64

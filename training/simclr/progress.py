@@ -7,8 +7,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-Advance = Callable[[int], None]
-
 
 class Progress:
     """speaks: False on the ranks that do not lead."""
@@ -30,4 +28,8 @@ class Progress:
             *columns, console=self._console, transient=True, disable=not self._console.is_terminal
         ) as bars:
             task = bars.add_task(title, total=total, completed=done, said="")
-            yield lambda count, said="": bars.update(task, advance=count, said=said)  # type: ignore[misc]
+
+            def advance(count: int, said: str) -> None:
+                bars.update(task, advance=count, said=said)
+
+            yield advance

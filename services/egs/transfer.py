@@ -56,8 +56,8 @@ async def pull(blobs: Blobs, reference: str, root: Path) -> Model:
     Raises Absent, field `model`, with what there is; Corrupt, naming the file; WrongState as `push`, of this registry.
     """
     name = reference.partition("@")[0]
-    known = await list_remote(blobs, name)
-    manifest = choose(reference, known, await current_remote(blobs, name))
+    known = [one for one in await list_remote(blobs, name) if one.name == name]
+    manifest = choose(reference, known, await current_remote(blobs, name) if known else None)
     if manifest is None:
         there_is = ", ".join(one.reference for one in known) or "no version of it"
         raise Absent(f"There is no model {reference!r} in the storage, which has {there_is}.", field="model")

@@ -37,7 +37,7 @@ def export_model(
 ) -> None:
     """Write an OpenCLIP model into the registry: ONNX towers, tokenizer, preprocessing, measured drift."""
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("open_clip") is None:
-        fail(InvalidQuery("Exporting needs torch and open_clip: pip install 'omma[train]'.", field="open-clip"))
+        fail(InvalidQuery("Exporting needs torch and open_clip: install Omma's extra `train`.", field="open-clip"))
     if not (_CHECKOUT / "training" / "export").is_dir():
         fail(InvalidQuery("Exporting runs from a checkout of Omma: training/ is not installed.", field="open-clip"))
     options = {

@@ -89,7 +89,7 @@ async def _open(place: str) -> Blobs:
         from omma.blobs.s3 import S3Blobs
         from omma.blobs.s3_settings import S3Settings
     except ImportError as error:
-        raise InvalidQuery(f"{place} needs boto3: pip install 'omma[cluster]' ({error}).", field="place") from error
+        raise InvalidQuery(f"{place} needs boto3: install Omma's extra `cluster`.", field="place") from error
 
     said = _Access().s3 | {"bucket": parts.netloc, "prefix": parts.path.strip("/"), "inbox": ""}
     return await S3Blobs.open(S3Settings.model_validate(said))

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO, Final, TypeVar
 
 import boto3
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
-from botocore.config import Config  # type: ignore[import-untyped]  # it ships no types
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from omma.blobs.files import whole_file
 from omma.blobs.interface import Blobs, checked_key

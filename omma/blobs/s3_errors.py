@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from botocore.exceptions import (  # type: ignore[import-untyped]  # it ships no types
+from botocore.exceptions import (
     ClientError,
     FlexibleChecksumError,
     HTTPClientError,

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.errors import IllegalOperation
 
 from omma.errors import OmmaError, ReplicaDown, WrongState
 from omma.log.interface import Producer, ProducerFenced, TopicPartition, Transaction
@@ -31,6 +32,7 @@ class TransactionalProducer(Producer):
         self._producer = producer
         self._open = False
         self.closed = False
+        self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._fenced: str | None = None
         self._ending: asyncio.Task[None] | None = None
 
@@ -71,22 +73,41 @@ class TransactionalProducer(Producer):
     async def close(self) -> None:
         if not self.closed:
             self.closed = True
+            self._closing.set_result(None)
             await stop(self._producer)
 
     async def attempt(self, work: Awaitable[Any], seconds: float) -> Any:
         """Await one step. Raises ProducerFenced when this producer may never write again, else as `translated`."""
         try:
             with translated():
-                async with asyncio.timeout(seconds):
-                    return await work
+                return await self._unless_closed(work, seconds)
         except ReplicaDown as error:
             if self.closed:
                 raise WrongState("The producer is closed.") from error
             if ends_producer(error.__cause__):
-                self._fenced = repr(error.__cause__)
-                _seen(self._producer._txn_manager.wait_for_transaction_end())
-                raise ProducerFenced(f"This producer may not write again: {self._fenced}") from error
+                raise self._lose_place(error.__cause__) from error
             raise
+        except (IllegalOperation, AssertionError) as error:
+            # Fenced between two steps: aiokafka then finds itself in no transaction, or in no state to begin one.
+            raise self._lose_place(error) from error
+
+    def _lose_place(self, reason: BaseException | None) -> ProducerFenced:
+        self._fenced = repr(reason)
+        _seen(self._producer._txn_manager.wait_for_transaction_end())
+        return ProducerFenced(f"This producer may not write again: {self._fenced}")
+
+    async def _unless_closed(self, work: Awaitable[Any], seconds: float) -> Any:
+        # A producer of aiokafka that is stopped leaves whoever waits for it waiting.
+        step = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait([step, self._closing], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if step.done():
+                return step.result()
+        finally:
+            step.cancel()
+        if self.closed:
+            raise WrongState("The producer is closed.")
+        raise TimeoutError
 
     @property
     def raw(self) -> AIOKafkaProducer:
@@ -105,7 +126,7 @@ class TransactionalProducer(Producer):
             return
         try:
             await self._end(self._producer.abort_transaction(), _ABORT_SECONDS)
-        except (OmmaError, ProducerFenced, AssertionError):
+        except (OmmaError, ProducerFenced):
             # The broker aborts what is left open; the reason that matters is the one that led here.
             return
 
@@ -115,7 +136,9 @@ class TransactionalProducer(Producer):
 
     async def _wait_for_end(self, seconds: float) -> None:
         assert self._ending is not None
-        await asyncio.wait([self._ending], timeout=seconds)
+        await asyncio.wait([self._ending, self._closing], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if self.closed:
+            raise WrongState("The producer is closed.")
         if not self._ending.done():
             raise ReplicaDown("Kafka has not ended the transaction in time.")
         ending, self._ending = self._ending, None

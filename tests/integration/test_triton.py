@@ -36,7 +36,7 @@ def registered(root: Path, name: str, seed: int = 0) -> Model:
     given = root / "given"
     given.mkdir(parents=True, exist_ok=True)
     (given / "image.onnx").write_bytes(image_tower(8, 5, seed))
-    (given / "text.onnx").write_bytes(text_tower(len(WORDS), 5, seed))
+    (given / "text.onnx").write_bytes(text_tower(len(WORDS), 5, seed, confident=True))
     tokenizer = Tokenizer(WordLevel({word: at for at, word in enumerate(WORDS)}, unk_token="[unk]"))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.save(str(given / "tokenizer.json"))
@@ -47,7 +47,14 @@ def registered(root: Path, name: str, seed: int = 0) -> Model:
         dim=5,
         image=ImageTower(file="image.onnx", input="pixels", output="vector"),
         preprocessing=Preprocessing(size=8, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)),
-        text=TextTower(file="text.onnx", tokenizer="tokenizer.json", input="tokens", output="vector", max_tokens=4),
+        text=TextTower(
+            file="text.onnx",
+            tokenizer="tokenizer.json",
+            input="tokens",
+            output="vector",
+            max_tokens=4,
+            confidence="trust",
+        ),
         files={file: sha256_of_file(path) for file, path in files.items()},
     )
     return register(root / "models", manifest, files)
@@ -90,6 +97,11 @@ async def vectors(embedder: ModelEmbedder, *items: ImageItem | TextItem) -> np.n
     return np.concatenate([answer.vectors for answer in answers if isinstance(answer, EmbeddedItem)])
 
 
+async def confidences(embedder: ModelEmbedder, *texts: str) -> list[float]:
+    answers = await embedder.embed([TextItem(text) for text in texts], Deadline.after(30))
+    return [answer.confidence for answer in answers if isinstance(answer, EmbeddedItem)]
+
+
 async def test_pictures_and_words_are_what_they_are_in_process(model: Model, served: Triton) -> None:
     boxes = np.array([[x, 0, x + 40, 80] for x in range(10)], np.int32)  # more rows than one batch may have
     items = [
@@ -103,9 +115,12 @@ async def test_pictures_and_words_are_what_they_are_in_process(model: Model, ser
         assert there.space == here.space
         assert there.has_text_tower
         left, right = await vectors(here, *items), await vectors(there, *items)
+        sure = [await confidences(one, "red", "red boat at sea", "boat") for one in (here, there)]
         (nothing,) = await there.embed([TextItem(" ")], Deadline.after(30))
         assert isinstance(nothing, InvalidQuery)
     await here.close()
+    assert sure[0] == pytest.approx(sure[1], abs=1e-6)
+    assert len(set(sure[0])) > 1, "the towers say how far they trust themselves"
     assert left.shape == right.shape == (25, 5)
     assert (1 - (left * right).sum(axis=1)).max() < 1e-4
 

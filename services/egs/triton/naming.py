@@ -12,3 +12,13 @@ VERSION: Final = "1"
 
 def triton_name(manifest: Manifest, kind: Literal["image", "text"]) -> str:
     return f"{manifest.space().id}-{kind}"
+
+
+def outputs_of(manifest: Manifest, kind: Literal["image", "text"]) -> dict[str, int]:
+    """Numbers a row of each output: the vector's first, then one for the confidence of a text tower that has it."""
+    if kind == "image":
+        return {manifest.image.output: manifest.dim}
+    if manifest.text is None:
+        raise ValueError(f"{manifest.reference} has no text tower")
+    sure = {} if manifest.text.confidence is None else {manifest.text.confidence: 1}
+    return {manifest.text.output: manifest.dim} | sure

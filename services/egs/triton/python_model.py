@@ -24,7 +24,7 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Refuses a file that is not the registry entry's."""
         said = {key: one["string_value"] for key, one in json.loads(args["model_config"])["parameters"].items()}
-        self._input, self._output = said["input"], said["output"]
+        self._input, self._outputs = said["input"], said["outputs"].split()
         path = Path(args["model_repository"]) / args["model_version"] / said["file"]
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -49,11 +49,12 @@ class TritonPythonModel:
         parts = [np.from_dlpack(triton.get_input_tensor_by_name(one, self._input)) for one in requests]
         batch = parts[0] if len(parts) == 1 else np.concatenate(parts)
         try:
-            (rows,) = self._session.run([self._output], {self._input: batch})
+            made = self._session.run(self._outputs, {self._input: batch})
         except Exception as error:  # noqa: BLE001 - onnxruntime's own classes have no common base below Exception
             fault = triton.TritonError(str(error))
             return [triton.InferenceResponse(error=fault) for _ in requests]
         ends = np.cumsum([len(part) for part in parts])[:-1]
         return [
-            triton.InferenceResponse([triton.Tensor.from_dlpack(self._output, part)]) for part in np.split(rows, ends)
+            triton.InferenceResponse([triton.Tensor.from_dlpack(*one) for one in zip(self._outputs, cut, strict=True)])
+            for cut in zip(*(np.split(rows, ends) for rows in made), strict=True)
         ]

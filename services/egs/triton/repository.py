@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from services.egs.manifest import Manifest
 from services.egs.registry import Model
-from services.egs.triton.naming import SIGNATURE, VERSION, triton_name
+from services.egs.triton.naming import SIGNATURE, VERSION, outputs_of, triton_name
 
 Platform: TypeAlias = Literal["onnxruntime", "tensorrt", "python"]
 Kind: TypeAlias = Literal["image", "text"]
@@ -71,7 +71,7 @@ def config_pbtxt(manifest: Manifest, kind: Kind, serving: Serving) -> str:
             "file": tower.file,
             "sha256": manifest.files[tower.file],
             "input": tower.input,
-            "output": tower.output,
+            "outputs": " ".join(outputs_of(manifest, kind)),
         }
     lines = [
         f"name: {_quoted(triton_name(manifest, kind))}",
@@ -79,7 +79,7 @@ def config_pbtxt(manifest: Manifest, kind: Kind, serving: Serving) -> str:
         f"default_model_filename: {_quoted(tower.file if on_gpu else 'model.py')}",
         f"max_batch_size: {serving.max_batch}",
         f"input {{ name: {_quoted(tower.input)} data_type: {datatype} dims: {dims} }}",
-        f"output {{ name: {_quoted(tower.output)} data_type: TYPE_FP32 dims: [{manifest.dim}] }}",
+        *(_output(name, size, scalar=name != tower.output) for name, size in outputs_of(manifest, kind).items()),
         f"instance_group {{ count: {serving.instances} kind: {'KIND_GPU' if on_gpu else 'KIND_CPU'} }}",
         "dynamic_batching {",
         *([f"  preferred_batch_size: {preferred}"] if on_gpu and preferred else []),
@@ -125,6 +125,12 @@ def _write_tower(model: Model, kind: Kind, folder: Path, serving: Serving) -> Pa
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def _output(name: str, size: int, *, scalar: bool) -> str:
+    """scalar: the graph gives [n], which Triton knows only as [n, 1]."""
+    reshape = " reshape: { shape: [] }" if scalar else ""
+    return f"output {{ name: {_quoted(name)} data_type: TYPE_FP32 dims: [{size}]{reshape} }}"
 
 
 def _quoted(text: str) -> str:

@@ -18,9 +18,9 @@ from omma.telemetry.traces import span
 from omma.vectors import Float32
 from services.egs.manifest import ImageTower, Manifest, TextTower
 from services.egs.running import Batch
-from services.egs.tower import Kind, first_fault, unit_rows
+from services.egs.tower import Kind, first_fault, stamped_rows
 from services.egs.triton.gate import Gate
-from services.egs.triton.naming import SIGNATURE, VERSION, triton_name
+from services.egs.triton.naming import SIGNATURE, VERSION, outputs_of, triton_name
 
 Job = TypeVar("Job")
 
@@ -51,6 +51,7 @@ class TritonTower(Generic[Job]):
         if tower is None:
             raise ValueError(f"{manifest.reference} has no {kind} tower")
         self._tower: ImageTower | TextTower = tower
+        self._sizes = outputs_of(manifest, kind)
         self._manifest = manifest
         self._kind: Kind = kind
         self._batch = batch
@@ -107,23 +108,28 @@ class TritonTower(Generic[Job]):
                 raise ReplicaDown(f"Triton did not answer within {self._timeout_seconds} s.") from error
             raise
         EMBED_BATCH_ITEMS.labels(self._kind).observe(len(tensor))
-        return unit_rows(self._rows(answer, len(tensor)), self._kind)
+        rows, *sure = self._outputs_of(answer, len(tensor))
+        return stamped_rows(rows, sure[0][:, 0] if sure else None, self._kind)
 
     def _request(self, tensor: npt.NDArray[Any], timeout_seconds: float) -> Any:
         datatype, dtype = _DATATYPE[self._kind]
         request = service_pb2.ModelInferRequest(model_name=self._name, model_version=VERSION)
         request.inputs.add(name=self._tower.input, datatype=datatype, shape=tensor.shape)
-        request.outputs.add(name=self._tower.output)
+        for output in self._sizes:
+            request.outputs.add(name=output)
         request.raw_input_contents.append(np.ascontiguousarray(tensor, dtype).tobytes())
         # What waits longer in Triton's queue is dropped there: nobody waits for it any more.
         request.parameters["timeout"].int64_param = int(timeout_seconds * _MICROSECONDS)
         return request
 
-    def _rows(self, answer: Any, count: int) -> Float32:
-        shapes = {output.name: (output.datatype, list(output.shape)) for output in answer.outputs}
-        if shapes != {self._tower.output: ("FP32", [count, self._manifest.dim])}:
-            raise Corrupt(f"Triton's {self._name} gives {shapes}, and its manifest says dim {self._manifest.dim}.")
-        return np.frombuffer(answer.raw_output_contents[0], "<f4").reshape(count, self._manifest.dim)
+    def _outputs_of(self, answer: Any, count: int) -> list[Float32]:
+        """In the order of the manifest: vectors, and the confidence of a text tower that has one."""
+        said = {output.name: (output.datatype, list(output.shape)) for output in answer.outputs}
+        expected = {name: ("FP32", [count, size]) for name, size in self._sizes.items()}
+        if said != expected:
+            raise Corrupt(f"Triton's {self._name} gives {said}, and its manifest says {expected}.")
+        contents = {one.name: raw for one, raw in zip(answer.outputs, answer.raw_output_contents, strict=True)}
+        return [np.frombuffer(contents[name], "<f4").reshape(expected[name][1]) for name in expected]
 
     async def _wait_until_ready(self, deadline: Deadline) -> None:
         problem: Exception | None = None

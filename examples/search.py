@@ -1,4 +1,4 @@
-"""gRPC Search from a client: python examples/search.py query.jpg [host:port], with an API key in OMMA_API_KEY if need be."""
+"""gRPC Search from a client: python examples/search.py query.jpg [host:port]; OMMA_API_KEY where one is needed."""
 
 import os
 import sys

@@ -5,11 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from deploy.local.service import Service
 from deploy.local.shape import Shape
+from deploy.local.supervisor import Supervisor
+from services.egs.registry import load_model
+from services.egs.triton.repository import Serving, write_repository
 from tests import parts
+from tests.parts.kafka import SecondWay
 from tests.parts.ports import free_port
 
 _BUCKET: Final = "omma"
@@ -20,21 +25,24 @@ _HOST: Final = "127.0.0.1"
 class Cluster:
     """What runs. shards: by shard, then replica. proxies: in the same order, when toxiproxy stands between.
 
-    environment: the settings that reach the storage.
+    environment: the settings that reach the storage. kafka_proxy: the way of replica 0 of shard 0 to Kafka, then too.
+    supervisor: starts services again that end; parts stay as they are left.
     """
 
     shape: Shape
     kafka: parts.Kafka
     minio: parts.Minio
     postgres: parts.Postgres
-    triton: "parts.Triton | None"
+    triton: parts.Triton | None
     environment: Mapping[str, str]
     egs: Service
     rerank: Service
     indexer: Service
     gateway: Service
     shards: list[list[Service]]
+    supervisor: Supervisor
     proxies: list[list[parts.Proxy]] = field(default_factory=list)
+    kafka_proxy: parts.Proxy | None = None
 
     @property
     def rest(self) -> str:
@@ -65,21 +73,35 @@ def cluster(shape: Shape) -> Iterator[Cluster]:
     with ExitStack() as stack:
         running = _composed(shape, stack)
         _start(running)
+        stack.enter_context(running.supervisor)
         yield running
 
 
 def _composed(shape: Shape, stack: ExitStack) -> Cluster:
-    kafka = stack.enter_context(parts.kafka())
+    between = stack.enter_context(parts.toxiproxy()) if shape.toxiproxy else None
+    second, kafka_proxy = None, None
+    if between is not None:
+        port = free_port(_HOST)
+        kafka_proxy = between.proxy("kafka", f"{_HOST}:{port}")
+        second = SecondWay(port, kafka_proxy.address)
+    kafka = stack.enter_context(parts.kafka(second=second))
     postgres = stack.enter_context(parts.postgres())
     minio = stack.enter_context(parts.minio())
-    triton = stack.enter_context(parts.triton(Path(shape.models_dir), shape.model)) if shape.triton else None
+    triton = _triton(shape, stack) if shape.triton else None
     shards = [
-        [_service(stack, f"shard-{shard}-{replica}", "services.nn_shard") for replica in range(shape.replicas)]
+        [
+            _service(
+                stack,
+                f"shard-{shard}-{replica}",
+                "services.nn_shard",
+                disk_mib=0 if (shard, replica) != (0, 0) else shape.small_disk_mib,
+            )
+            for replica in range(shape.replicas)
+        ]
         for shard in range(shape.shards)
     ]
     proxies = []
-    if shape.toxiproxy:
-        between = stack.enter_context(parts.toxiproxy())
+    if between is not None:
         proxies = [[between.proxy(one.name, one.address) for one in replicas] for replicas in shards]
     gateway = _service(stack, "gateway", "services.gateway", port=shape.grpc_port, http_port=shape.http_port or None)
     environment = {
@@ -93,6 +115,9 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
         "OMMA_LOG_FORMAT": "text",
         **shape.environment,
     }
+    egs = _service(stack, "egs", "services.egs")
+    rerank = _service(stack, "rerank", "services.rerank")
+    indexer = _service(stack, "indexer", "services.indexer")
     return Cluster(
         shape=shape,
         kafka=kafka,
@@ -100,19 +125,30 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
         postgres=postgres,
         triton=triton,
         environment=environment,
-        egs=_service(stack, "egs", "services.egs"),
-        rerank=_service(stack, "rerank", "services.rerank"),
-        indexer=_service(stack, "indexer", "services.indexer"),
+        egs=egs,
+        rerank=rerank,
+        indexer=indexer,
         gateway=gateway,
         shards=shards,
+        supervisor=Supervisor([egs, rerank, *(one for replicas in shards for one in replicas), indexer, gateway]),
         proxies=proxies,
+        kafka_proxy=kafka_proxy,
     )
 
 
-def _service(stack: ExitStack, name: str, module: str, *, port: int = 0, http_port: int | None = 0) -> Service:
+def _triton(shape: Shape, stack: ExitStack) -> parts.Triton:
+    """On the CPU: the towers of the model, rendered for Triton's Python backend."""
+    repository = Path(stack.enter_context(TemporaryDirectory(prefix="omma-triton-models-")))
+    write_repository(load_model(Path(shape.models_dir), shape.model), repository, Serving(platform="python"))
+    return stack.enter_context(parts.triton(repository))
+
+
+def _service(
+    stack: ExitStack, name: str, module: str, *, port: int = 0, http_port: int | None = 0, disk_mib: int = 0
+) -> Service:
     """http_port: None for a free one, 0 for none."""
     http = free_port(_HOST) if http_port is None else http_port
-    service = Service(name, module, port or free_port(_HOST), http_port=http)
+    service = Service(name, module, port or free_port(_HOST), http_port=http, disk_mib=disk_mib)
     stack.callback(service.server.close)
     return service
 
@@ -130,6 +166,8 @@ def _start(running: Cluster) -> None:
                 "OMMA_SHARD__NUMBER": str(shard),
                 "OMMA_SHARD__REPLICA": str(replica),
             }
+            if running.kafka_proxy is not None and shard == replica == 0:
+                own["OMMA_KAFKA__BROKERS"] = running.kafka_proxy.address
             service.start({**common, **own}, wait=False)
     running.indexer.start(
         {

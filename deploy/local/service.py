@@ -18,11 +18,13 @@ _CHECK_SECONDS: Final = 2.0
 class Service:
     """`python -m services.<name>` on 127.0.0.1. It starts without waiting for the others: they find each other."""
 
-    def __init__(self, name: str, module: str, port: int, *, http_port: int = 0) -> None:
+    def __init__(self, name: str, module: str, port: int, *, http_port: int = 0, disk_mib: int = 0) -> None:
+        """disk_mib: a disk of that size in memory, which is lost when the process ends; 0: a folder. Needs root."""
         self.name = name
         self.module = module
         self.port = port
         self.http_port = http_port
+        self.disk_mib = disk_mib
         self.server = Server(name)
 
     @property
@@ -32,8 +34,13 @@ class Service:
 
     @property
     def data_dir(self) -> Path:
-        """Its disk."""
+        """Its disk, as it sees it."""
         return self.server.folder / "disk"
+
+    @property
+    def disk(self) -> Path:
+        """Its disk, as this process sees it; while the service runs."""
+        return Path(f"/proc/{self.server.pid}/root{self.data_dir}") if self.disk_mib else self.data_dir
 
     def start(self, environment: Mapping[str, str], *, wait: bool = True) -> None:
         """wait: until it is ready; else only until the process runs. Raises RuntimeError with its log."""
@@ -46,9 +53,8 @@ class Service:
         if self.http_port:
             own["OMMA_HTTP_PORT"] = str(self.http_port)
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        self.server.start(
-            [sys.executable, "-m", self.module], self.ready if wait else lambda: True, {**environment, **own}
-        )
+        command = [*self._with_disk(), sys.executable, "-m", self.module]
+        self.server.start(command, self.ready if wait else lambda: True, {**environment, **own})
 
     def ready(self) -> bool:
         """What its health check says; False while nobody listens."""
@@ -61,3 +67,10 @@ class Service:
             except grpc.RpcError:
                 return False
             return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def _with_disk(self) -> list[str]:
+        """What runs a command with its own disk mounted, in a namespace of its own: the disk goes with the process."""
+        if not self.disk_mib:
+            return []
+        mount = f'mount -t tmpfs -o size={self.disk_mib}m tmpfs "$0" && exec "$@"'
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, str(self.data_dir)]

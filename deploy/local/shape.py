@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 class Shape:
     """model: `name` or `name@version` of the registry under models_dir. http_port, grpc_port: the gateway's, 0: any.
 
-    triton: False embeds with ONNX Runtime inside EGS. environment: OMMA_… settings for every service beside our own.
+    triton: False embeds with ONNX Runtime inside EGS. toxiproxy: between the gateway and every replica, and between
+    Kafka and replica 0 of shard 0. small_disk_mib: replica 0 of shard 0 has a disk of that size; needs root; 0: as the
+    others. environment: OMMA_… settings for every service beside our own.
     """
 
     shards: int = 4
@@ -17,6 +19,7 @@ class Shape:
     models_dir: str = "models"
     triton: bool = True
     toxiproxy: bool = False
+    small_disk_mib: int = 0
     http_port: int = 0
     grpc_port: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)

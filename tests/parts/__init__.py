@@ -15,6 +15,7 @@ from tests.parts.missing import PartMissing
 from tests.parts.postgres import Postgres, postgres
 from tests.parts.server import Server
 from tests.parts.toxiproxy import Proxy, Toxiproxy, toxiproxy
+from tests.parts.triton import Triton, triton
 
 __all__ = [
     "Kafka",
@@ -24,8 +25,10 @@ __all__ = [
     "Proxy",
     "Server",
     "Toxiproxy",
+    "Triton",
     "kafka",
     "minio",
     "postgres",
     "toxiproxy",
+    "triton",
 ]

@@ -41,10 +41,11 @@ _PROPERTIES: Final = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners={listeners},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={advertised}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SECOND:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.num.partitions=1
@@ -69,6 +70,17 @@ _API_VERSIONS_REQUEST: Final = struct.pack(">hhih", 18, 0, 1, -1)
 
 
 @dataclass(frozen=True)
+class SecondWay:
+    """Another listener of the broker, whose clients are told another address: that of a proxy before it.
+
+    port: where it listens. address: host:port that its clients are told.
+    """
+
+    port: int
+    address: str
+
+
+@dataclass(frozen=True)
 class Kafka:
     """brokers: host:port, as `bootstrap.servers` has it."""
 
@@ -88,8 +100,11 @@ class Kafka:
 
 
 @contextmanager
-def kafka(host: str = "127.0.0.1") -> Iterator[Kafka]:
-    """host: where it listens and what clients are told; an address of this machine that pods reach, if they shall."""
+def kafka(host: str = "127.0.0.1", *, second: SecondWay | None = None) -> Iterator[Kafka]:
+    """host: where it listens and what clients are told; an address of this machine that pods reach, if they shall.
+
+    second: ignored by a broker that was given.
+    """
     given = os.environ.get("OMMA_TEST_KAFKA")
     if given:
         yield Kafka(given, None)
@@ -99,7 +114,7 @@ def kafka(host: str = "127.0.0.1") -> Iterator[Kafka]:
     server = Server("kafka")
     try:
         port = free_port(host)
-        java = _configure(server.folder, libraries, host, port)
+        java = _configure(server.folder, libraries, (host, port), second)
         server.start([*java, "kafka.Kafka", server.folder / "server.properties"], lambda: _answers(host, port))
         yield Kafka(f"{host}:{port}", server)
     finally:
@@ -120,10 +135,16 @@ def _download(folder: Path) -> None:
     build_step("Kafka", ["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={folder}"])
 
 
-def _configure(folder: Path, libraries: Path, host: str, port: int) -> list[str]:
+def _configure(folder: Path, libraries: Path, at: tuple[str, int], second: SecondWay | None) -> list[str]:
     """Write the settings and format the data folder; returns the beginning of the command line."""
     data, settings, logging = folder / "data", folder / "server.properties", folder / "log4j2.properties"
-    settings.write_text(_PROPERTIES.format(host=host, port=port, controller=free_port("127.0.0.1"), data=data))
+    listeners = advertised = f"PLAINTEXT://{at[0]}:{at[1]}"
+    if second is not None:
+        listeners += f",SECOND://{at[0]}:{second.port}"
+        advertised += f",SECOND://{second.address}"
+    settings.write_text(
+        _PROPERTIES.format(listeners=listeners, advertised=advertised, controller=free_port("127.0.0.1"), data=data)
+    )
     logging.write_text(_LOGGING)
     java = [*_JAVA, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{libraries}/*"]
     # Kafka's ids are 22 characters of base64 that do not begin with a dash.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ _LOOK_SECONDS: Final = 0.05
 class Server:
     """Runs until `close`, or until this process ends in whatever way; its folder goes with it.
 
-    Not for several threads at once.
+    A thread may watch it and start it again while another one signals it; each call that changes what runs is whole.
     """
 
     def __init__(self, name: str, *, user: str = "", stop_signal: signal.Signals = signal.SIGTERM) -> None:
@@ -34,7 +35,8 @@ class Server:
         self._guard: subprocess.Popen[bytes] | None = None
         self._pid = 0
         self._status: int | None = None
-        self._start: Callable[[], None] | None = None
+        self._command: tuple[Sequence[str | Path], Callable[[], bool], Mapping[str, str]] | None = None
+        self._turn = threading.RLock()
         if user:
             shutil.chown(self.folder, user)
 
@@ -46,8 +48,9 @@ class Server:
         self, command: Sequence[str | Path], ready: Callable[[], bool], env: Mapping[str, str] | None = None
     ) -> None:
         """Returns when `ready` says that the server answers; it may raise OSError before. Raises RuntimeError."""
-        self._start = lambda: self._run(command, ready, env)
-        self._start()
+        self._command = command, ready, env or {}
+        self._spawn()
+        self._until_ready()
 
     def running(self) -> bool:
         return self._exited(0.0) is None
@@ -59,8 +62,9 @@ class Server:
 
     def stop(self) -> None:
         """End it in good order; its data stays for `restart`."""
-        self._signal(signal.SIGCONT)
-        os.kill(self._pid, self._stop_signal)
+        with self._turn:
+            self._signal(signal.SIGCONT)
+            os.kill(self._pid, self._stop_signal)
         self._require_exit()
 
     def pause(self) -> None:
@@ -70,12 +74,15 @@ class Server:
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def restart(self) -> None:
-        """Start it again on the same data and port, after `kill` or `stop`; returns when it answers."""
-        if self._start is None or self.running():
-            raise RuntimeError(f"{self.name} is running or was never started")
-        self._dismiss(b"keep")
-        self._start()
+    def restart(self, *, wait: bool = True) -> None:
+        """Start it again on the same data and port, after `kill` or `stop`. wait: until it answers."""
+        with self._turn:
+            if self._command is None or self.running():
+                raise RuntimeError(f"{self.name} is running or was never started")
+            self._dismiss(b"keep")
+            self._spawn()
+        if wait:
+            self._until_ready()
 
     def log(self) -> str:
         """What the server has written to its output."""
@@ -87,20 +94,27 @@ class Server:
         self._dismiss(b"")
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _run(self, command: Sequence[str | Path], ready: Callable[[], bool], env: Mapping[str, str] | None) -> None:
-        self._guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", guard.__file__, self.folder, self._user, *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-            env={**os.environ, **(env or {})},
-        )
-        self._status = None
-        said = self._hear()
-        if said is None:
-            raise RuntimeError(f"{command[0]} could not be run")
-        self._pid = said
+    def _spawn(self) -> None:
+        assert self._command is not None
+        command, _, env = self._command
+        with self._turn:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", guard.__file__, self.folder, self._user, *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+                env={**os.environ, **env},
+            )
+            self._status = None
+            said = self._hear()
+            if said is None:
+                raise RuntimeError(f"{command[0]} could not be run")
+            self._pid = said
+
+    def _until_ready(self) -> None:
+        assert self._command is not None
+        _, ready, _ = self._command
         until = time.monotonic() + _READY_SECONDS
         while not self._answers(ready):
             code = self._exited(_LOOK_SECONDS)
@@ -115,9 +129,10 @@ class Server:
             return False
 
     def _signal(self, number: signal.Signals) -> None:
-        if not self.running():
-            raise RuntimeError(f"{self.name} is not running")
-        guard.send(self._pid, number)
+        with self._turn:
+            if not self.running():
+                raise RuntimeError(f"{self.name} is not running")
+            guard.send(self._pid, number)
 
     def _require_exit(self) -> None:
         if self._exited(_STOP_SECONDS) is None:
@@ -125,12 +140,13 @@ class Server:
 
     def _exited(self, timeout_seconds: float) -> int | None:
         """The exit status, waiting so long for it; None while it runs."""
-        if self._guard is None:
-            return -1
-        if self._status is None and select.select([self._guard.stdout], [], [], timeout_seconds)[0]:
-            said = self._hear()
-            self._status = -1 if said is None else said
-        return self._status
+        with self._turn:
+            if self._guard is None:
+                return -1
+            if self._status is None and select.select([self._guard.stdout], [], [], timeout_seconds)[0]:
+                said = self._hear()
+                self._status = -1 if said is None else said
+            return self._status
 
     def _hear(self) -> int | None:
         """The number in the guard's next line; None when it says no more."""
@@ -139,6 +155,7 @@ class Server:
         return int(line[1]) if line else None
 
     def _dismiss(self, word: bytes) -> None:
-        if self._guard is not None:
-            self._guard.communicate(word)
-            self._guard = None
+        with self._turn:
+            if self._guard is not None:
+                self._guard.communicate(word)
+                self._guard = None

@@ -1,8 +1,8 @@
 """Fits the projection head and its anchors to cached features.
 
 The head starts as the linear map that best tells what both backbones together see (their features side by side,
-centred, reduced to 256 dimensions). It is then drawn towards labels a little, and averaged with its start, so that it
-keeps what it has no label for (Wortsman et al., Robust fine-tuning of zero-shot models, 2022).
+centred, reduced to 256 dimensions). It is then drawn towards labels a little. It may be averaged with its start (Wortsman et al.,
+Robust fine-tuning of zero-shot models, 2022); docs/adr/0007 says why it is not.
 """
 
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class Weights:
 
     similar: float = 1.0
     classes: float = 0.3
-    pairs: float = 0.2
-    labels: float = 0.15
+    pairs: float = 0.3
+    labels: float = 0.2
     colours: float = 0.06
-    kept: float = 0.35
+    kept: float = 0.0
     steps: int = 300
-    settle: int = 150
+    settle: int = 60
     batch: int = 384
 
 

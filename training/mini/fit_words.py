@@ -25,7 +25,7 @@ def fit_words(
     abstract: list[str],
     tokenizers: tuple[Tokenizer, Tokenizer],
     *,
-    steps: int = 3_000,
+    steps: int = 1_500,
     batch: int = 192,
 ) -> WordTower:
     """tokenizers: as build_tokenizers makes them. Deterministic on one machine. Blocks: ten minutes on a core."""

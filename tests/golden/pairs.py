@@ -20,7 +20,7 @@ from golden.drifts import drifts
 
 from omma.images import PictureLimits
 from omma.rpc.deadline import Deadline
-from omma.vectors import Float32
+from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem
 from services.egs.embedder import OnnxEmbedder
 from services.egs.preprocess import prepare, tensor
@@ -66,7 +66,7 @@ class Gallery:
     @staticmethod
     def load(file: Path) -> "Gallery":
         with np.load(file, allow_pickle=False) as kept:
-            vectors = kept["vectors"].astype(np.float32)
+            vectors = normalise(kept["vectors"].astype(np.float32))  # float16 rows are off by up to 1e-4
             return Gallery(str(kept["signature"]), tuple(kept["names"].tolist()), vectors)
 
 

@@ -1,8 +1,8 @@
 """Fits the projection head and its anchors to cached features.
 
 The head starts as the linear map that best tells what both backbones together see (their features side by side,
-centred, reduced to 256 dimensions). It is then drawn towards labels a little. It may be averaged with its start (Wortsman et al.,
-Robust fine-tuning of zero-shot models, 2022); docs/adr/0007 says why it is not.
+centred, reduced to 256 dimensions). It is then drawn towards labels a little. It may be averaged with its start
+(Wortsman et al., Robust fine-tuning of zero-shot models, 2022); docs/adr/0007 says why it is not.
 """
 
 from dataclasses import dataclass

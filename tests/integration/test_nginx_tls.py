@@ -1,0 +1,206 @@
+"""deploy/compose/nginx.conf on a real nginx, with a certificate from deploy/compose/certificate, before a real Omma."""
+
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from PIL import Image
+
+from omma.rpc.channel import MAX_MESSAGE_BYTES
+from omma.v1 import search_pb2, search_pb2_grpc
+from tests.conftest import ROOT
+from tests.e2e import process
+from tests.parts import PartMissing, Server
+from tests.parts.fixtures import skip_without
+from tests.parts.ports import free_port
+from tests.pictures import encoded, scene
+
+COMPOSE = ROOT / "deploy" / "compose"
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+@dataclass(frozen=True)
+class Front:
+    """nginx before an Omma."""
+
+    omma: process.Server
+    rest: str
+    grpc: str
+    certificate: Path
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.rest, verify=ssl.create_default_context(cafile=self.certificate), timeout=60)
+
+    def channel(self) -> grpc.Channel:
+        return grpc.secure_channel(self.grpc, grpc.ssl_channel_credentials(self.certificate.read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def omma(tmp_path_factory: pytest.TempPathFactory, teacher_model: Path) -> Iterator[process.Server]:
+    folder = process.Folder.made(tmp_path_factory.mktemp("omma"), teacher_model)
+    with folder.up() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def front(omma: process.Server) -> Iterator[Front]:
+    with running_nginx(omma.url, omma.grpc) as (rest, rpc, certificate):
+        yield Front(omma, rest, rpc, certificate)
+
+
+class running_nginx:  # noqa: N801
+    """The repository's configuration, with this machine's ports and paths instead of the containers'."""
+
+    def __init__(self, rest: str, rpc: str) -> None:
+        if NGINX is None:
+            skip_without(PartMissing("nginx", "sudo apt-get install nginx-light"))
+        self.server = Server("nginx")
+        self._upstreams = urllib.parse.urlsplit(rest).netloc, rpc
+
+    def __enter__(self) -> tuple[str, str, Path]:
+        folder = self.server.folder
+        subprocess.run([COMPOSE / "certificate", "omma.test", folder], check=True)
+        rest, rpc = free_port("127.0.0.1"), free_port("127.0.0.1")
+        text = (COMPOSE / "nginx.conf").read_text()
+        for ours, here in {
+            "listen 8443 ": f"listen 127.0.0.1:{rest} ",
+            "listen 9443 ": f"listen 127.0.0.1:{rpc} ",
+            "gateway:8080": self._upstreams[0],
+            "gateway:9090": self._upstreams[1],
+            "/tls/": f"{folder}/",
+            "/tmp/nginx": f"{folder}/nginx",
+        }.items():
+            assert ours in text
+            text = text.replace(ours, here)
+        (folder / "nginx.conf").write_text(text)
+        # As root its workers would be somebody else, who cannot enter our folder.
+        own = "user root; " if os.geteuid() == 0 else ""
+        self.server.start(
+            [NGINX, "-p", folder, "-c", folder / "nginx.conf", "-g", f"{own}daemon off;"], (folder / "nginx.pid").exists
+        )
+        return f"https://localhost:{rest}", f"localhost:{rpc}", folder / "certificate.pem"
+
+    def __exit__(self, *_: object) -> None:
+        self.server.close()
+
+
+@pytest.fixture(scope="module")
+def large_picture() -> bytes:
+    """A PNG of noise, 15 MB."""
+    noise = np.random.default_rng(1).integers(0, 256, (2300, 2200, 3), np.uint8)
+    picture = encoded(Image.fromarray(noise), "PNG", compress_level=0)
+    assert 15_000_000 < len(picture) < 20_000_000
+    return picture
+
+
+def test_rest_over_tls_takes_a_picture_of_15_mb_and_finds_it(front: Front, large_picture: bytes) -> None:
+    with front.client() as client:
+        uploaded = client.post("/images", files={"image": large_picture})
+        assert uploaded.status_code == 201, uploaded.text
+        said = {"receipts": uploaded.json()["receipt"], "timeout_ms": 30_000, "k": 1}
+        found = client.post("/search", files={"image": large_picture}, data=said)
+        assert [hit["id"] for hit in found.json()["results"]] == [uploaded.json()["id"]]
+        stored = client.get(f"/images/{uploaded.json()['id']}/content")
+        assert stored.content == large_picture
+
+
+def test_what_is_too_large_is_refused_by_omma_up_to_its_limit_and_by_nginx_beyond_it_in_the_same_words(
+    front: Front,
+) -> None:
+    with front.client() as client:
+        for size, id_of in ((21_000_000, "gateway"), (26_000_000, "nginx")):
+            refused = client.post("/images", files={"image": bytes(size)})
+            problem = refused.json()
+            assert refused.headers["content-type"] == "application/problem+json", id_of
+            assert (refused.status_code, problem["status"], problem["kind"]) == (413, 413, "too_large"), id_of
+            assert {"type", "title", "detail", "request_id", "limit"} <= problem.keys(), id_of
+
+
+def test_grpc_over_tls(front: Front, large_picture: bytes) -> None:
+    picture = encoded(scene(seed=7))
+    with front.channel() as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        assert health.Check(health_pb2.HealthCheckRequest(), timeout=20).status == 1
+        stub = search_pb2_grpc.SearchServiceStub(channel)
+        small = stub.Upsert(search_pb2.UpsertRequest(image=picture), timeout=20)
+        large = stub.Upsert(search_pb2.UpsertRequest(image=large_picture), timeout=30)
+        wanted = search_pb2.SearchRequest(
+            queries=[search_pb2.SearchQuery(image=picture)],
+            k=1,
+            receipts=[small.receipt, large.receipt],
+            timeout_ms=20_000,
+        )
+        assert [hit.id for hit in stub.Search(wanted, timeout=30).results] == [small.id]
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Get(search_pb2.GetRequest(id=1 << 40), timeout=20)
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_caller_without_our_authority_or_without_tls_gets_nothing(front: Front) -> None:
+    with pytest.raises(httpx.ConnectError, match="certificate"):
+        httpx.get(f"{front.rest}/healthz", timeout=10)
+    plain = httpx.get(f"{front.rest.replace('https', 'http')}/healthz", timeout=10)
+    assert plain.status_code == 400
+
+
+def test_a_connection_is_kept_and_used_again(front: Front) -> None:
+    with front.client() as client:
+        ways = {client.get("/healthz").extensions["network_stream"].get_extra_info("client_addr") for _ in range(20)}
+    assert len(ways) == 1
+
+
+def test_a_search_that_takes_seconds_is_waited_for_and_the_others_beside_it(front: Front) -> None:
+    """The gateway hangs while both faces are asked; both are answered once it goes on."""
+    picture = encoded(scene(seed=8))
+    request = search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(image=picture)], k=1, timeout_ms=30_000)
+    front.omma.process.send_signal(signal.SIGSTOP)
+    later = threading.Timer(4.0, front.omma.process.send_signal, [signal.SIGCONT])
+    with front.client() as client, front.channel() as channel, ThreadPoolExecutor(2) as pool:
+        search = search_pb2_grpc.SearchServiceStub(channel).Search
+        rest = pool.submit(client.post, "/search", files={"image": picture}, data={"k": 1, "timeout_ms": 30_000})
+        rpc = pool.submit(search, request, timeout=40)
+        later.start()
+        answered = rest.result(timeout=60)
+        assert answered.status_code == 200 and answered.elapsed.total_seconds() > 2
+        assert rpc.result(timeout=60).index == answered.json()["index"]
+
+
+def test_without_a_gateway_both_faces_say_unavailable_in_omma_s_words() -> None:
+    nobody = f"127.0.0.1:{free_port('127.0.0.1')}"
+    with running_nginx(f"http://{nobody}", nobody) as (rest, rpc, certificate):
+        front = Front(None, rest, rpc, certificate)
+        with front.client() as client, front.channel() as channel:
+            away = client.get("/health")
+            assert away.headers["content-type"] == "application/problem+json" and away.headers["retry-after"] == "1"
+            assert (away.status_code, away.json()["kind"]) == (503, "replica_down")
+            with pytest.raises(grpc.RpcError) as refused:
+                health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_nginx_s_bound_of_a_message_is_omma_s() -> None:
+    assert f"client_max_body_size {MAX_MESSAGE_BYTES >> 20}m;" in (COMPOSE / "nginx.conf").read_text()
+
+
+def test_a_certificate_that_lasts_is_kept(tmp_path: Path) -> None:
+    for _ in range(2):
+        subprocess.run([COMPOSE / "certificate", "omma.test", tmp_path], check=True)
+        made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert made.keys() == {"certificate.pem", "key.pem"}
+    first = made["certificate.pem"]
+    subprocess.run([COMPOSE / "certificate", "omma.test", tmp_path], check=True)
+    assert (tmp_path / "certificate.pem").read_bytes() == first
+    assert (tmp_path / "key.pem").stat().st_mode & 0o077 == 0

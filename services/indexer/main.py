@@ -13,6 +13,7 @@ from omma.outbox import ensure_images_topic
 from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
+from omma.rpc.server import RpcServer
 from omma.storage import StorageSettings, open_storage
 from services.egs.client import RemoteEmbedder
 from services.indexer.settings import IndexerSettings
@@ -42,11 +43,15 @@ class IndexerProcess(StorageSettings):
 async def main() -> None:
     """Index until SIGTERM or SIGINT; what was not committed is taken again by the next. Raises ReplicaDown without EGS.
 
-    The space is the embedder's, and is registered if it is new.
+    The space is the embedder's, and is registered if it is new. OMMA_GRPC_PORT answers health checks: ready while it
+    indexes.
     """
     settings = IndexerProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
+        server = RpcServer([], credentials=settings.server_credentials())
+        await server.start(settings.grpc_address)
+        stack.push_async_callback(server.stop, 0.0)
         storage = await open_storage(settings, stack)
         channel = open_channel(settings.indexer.egs)
         embedder = await RemoteEmbedder.connect(channel, Deadline.after(_CONNECT_SECONDS))
@@ -67,6 +72,7 @@ async def main() -> None:
         )
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(indexer.run(), name="indexer")
+            await server.set_ready(True)
             logger.info("the indexer runs", extra={"space": embedder.space.id})
             await until_stopped()
             running.cancel()

@@ -87,7 +87,7 @@ def test_every_backbone_has_settings_for_the_starts_it_has():
         for weights in ("pretrained", "random"):
             assert (name, weights) in DEFAULTS
     options = parsed(["--data_root", "x", "--backbone", "small-cnn"])
-    assert options.weights == "random" and options.size == 64 and options.temperature == 0.07
+    assert options.weights == "random" and options.size == 32 and options.temperature == 0.07
     assert None not in (options.head, options.batch_size, options.learning_rate, options.trained_stages)
     assert parsed(["--data_root", "x", "--batch_size", "32"]).batch_size == 32
 

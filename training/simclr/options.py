@@ -75,8 +75,8 @@ class Options(BaseModel):
 
 DEFAULTS: Final[dict[tuple[BackboneName, Weights], dict[str, Any]]] = {
     ("small-cnn", "random"): {
-        "temperature": 0.07, "head": "mlp", "batch_size": 128, "size": 64, "train_size": 64, "least_area": 0.2,
-        "learning_rate": 1e-3, "backbone_rate": 1.0, "trained_stages": 1000, "head_epochs": 0,
+        "temperature": 0.07, "head": "mlp", "batch_size": 128, "size": 32, "train_size": 32, "least_area": 0.3,
+        "learning_rate": 5e-4, "backbone_rate": 1.0, "trained_stages": 1000, "head_epochs": 0,
     },
     ("lite0", "pretrained"): {
         "temperature": 0.2, "head": "linear", "batch_size": 128, "size": 224, "train_size": 96, "least_area": 0.2,

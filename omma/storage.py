@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -18,6 +19,9 @@ from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
 from omma.process import ProcessSettings
 
+if TYPE_CHECKING:
+    from omma.blobs.s3_objects import S3Objects
+
 
 class StorageSettings(ProcessSettings):
     """Of a process that opens the storage. A server that is named takes the folder's part: OMMA_POSTGRES__URL that of
@@ -32,12 +36,13 @@ class StorageSettings(ProcessSettings):
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What is durable."""
+    """What is durable. objects: of other buckets; None without OMMA_S3__…"""
 
     catalog: Catalog
     log: Log
     blobs: Blobs
     originals: Originals
+    objects: "S3Objects | None" = None
 
 
 async def open_storage(settings: StorageSettings, stack: AsyncExitStack) -> Storage:
@@ -48,9 +53,12 @@ async def open_storage(settings: StorageSettings, stack: AsyncExitStack) -> Stor
     stack.push_async_callback(log.close)
     blobs = await _open_blobs(settings)
     stack.push_async_callback(blobs.close)
-    originals = Originals(blobs)
+    objects = _open_objects(settings)
+    if objects is not None:
+        stack.push_async_callback(objects.close)
+    originals = Originals(blobs, objects)
     stack.push_async_callback(originals.close)
-    return Storage(catalog, log, blobs, originals)
+    return Storage(catalog, log, blobs, originals, objects)
 
 
 # The cluster's clients come with the extra `cluster`, which one machine does without: imported where one is named.
@@ -78,3 +86,11 @@ async def _open_blobs(settings: StorageSettings) -> Blobs:
     from omma.blobs.s3 import S3Blobs
 
     return await S3Blobs.open(settings.s3)
+
+
+def _open_objects(settings: StorageSettings) -> "S3Objects | None":
+    if settings.s3 is None:
+        return None
+    from omma.blobs.s3_objects import S3Objects
+
+    return S3Objects(settings.s3)

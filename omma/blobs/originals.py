@@ -1,13 +1,14 @@
-"""Original pictures: in our blobs by their sha256, or in place where a local folder holds them."""
+"""Original pictures: in our blobs by their sha256, or in place where a local folder or another bucket holds them."""
 
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from omma.blobs.interface import Blobs, original_key
+from omma.blobs.object_uri import place_of
 from omma.errors import Absent, Corrupt, InvalidQuery, TooLarge
 from omma.identity import Sha256
 from omma.telemetry.context import run_in
@@ -16,15 +17,24 @@ _OURS: Final = "omma:"
 _THREADS: Final = 4
 
 
+class ObjectReader(Protocol):
+    """Reads objects of other buckets: omma.blobs.s3_objects.S3Objects."""
+
+    async def read(self, bucket: str, key: str, max_bytes: int) -> bytes:
+        """Raises Absent, TooLarge."""
+
+
 class Originals:
     """Reads verify: what comes back has the sha256 that its row says."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, objects: ObjectReader | None = None) -> None:
+        """objects: None: there are none, `s3://` is refused."""
         self._blobs = blobs
+        self._objects = objects
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="omma-originals")
 
     async def read(self, uri: str, sha256: Sha256, max_bytes: int) -> bytes:
-        """The original's bytes. uri: `file://…` or `omma:<sha256>`.
+        """The original's bytes. uri: `file://…`, `s3://…` or `omma:<sha256>`.
 
         Raises Absent (it vanished), Corrupt (other bytes than were ingested), TooLarge, InvalidQuery (another uri).
         """
@@ -32,6 +42,8 @@ class Originals:
             content = await self._read_blob(sha256, max_bytes)
         elif urlsplit(uri).scheme == "file":
             content = await run_in(self._executor, _read_file, path_of(uri), max_bytes)
+        elif self._objects is not None and urlsplit(uri).scheme == "s3":
+            content = await self._objects.read(*place_of(uri), max_bytes)
         else:
             raise InvalidQuery(f"{uri[:200]!r} is no place of an original that Omma reads.", field="uri")
         if await run_in(self._executor, sha256_of, content) != sha256:
@@ -47,7 +59,7 @@ class Originals:
         return sha256, uri_of(sha256)
 
     async def close(self) -> None:
-        """Ends the threads; the blobs stay open."""
+        """Ends the threads; blobs and objects stay open."""
         self._executor.shutdown(wait=False)
 
     async def _read_blob(self, sha256: Sha256, max_bytes: int) -> bytes:

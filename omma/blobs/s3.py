@@ -128,8 +128,8 @@ class S3Blobs(Blobs):
 
     def _connect(self) -> None:
         settings = self._settings
-        self._client = _client(settings, settings.endpoint)
-        self._presigning = _client(settings, settings.public_endpoint or settings.endpoint)
+        self._client = open_client(settings, settings.endpoint)
+        self._presigning = open_client(settings, settings.public_endpoint or settings.endpoint)
         try:
             self._client.head_bucket(Bucket=settings.bucket)
         except ClientError as error:
@@ -204,8 +204,8 @@ def _copy(body: Any, file: BinaryIO) -> None:
     shutil.copyfileobj(body, file, _PIECE_BYTES)
 
 
-def _client(settings: S3Settings, endpoint: str) -> Any:
-    """A session of its own: boto3's default one is shared by the process."""
+def open_client(settings: S3Settings, endpoint: str) -> Any:
+    """boto3's, with bounded waits and tries. A session of its own: the default one is shared by the process."""
     session = boto3.session.Session(region_name=settings.region)
     client = session.client(
         "s3",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from omma.catalog.job import JobBook
 from omma.filters import Filter
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.index import Index, IndexState
@@ -26,8 +27,8 @@ class NewPicture:
     """What a caller gives of a picture.
 
     key: the caller's external_id, else the object's uri, else the sha256; unique in the tenant.
-    uri: where the original lies: `file://…` for one that is referenced, `omma:<sha256>` for one in our blobs.
-    mtime_ns: of a referenced file, so that a second run sees what changed.
+    uri: where the original lies: `file://…` or `s3://…` for one that is referenced, `omma:<sha256>` for one in our
+    blobs. mtime_ns: of a referenced file, so that a second run sees what changed; of an object, 63 bits of its ETag.
     owner, tags, source_url, attributes: left empty they stay as the row has them; `Catalog.change` clears them.
     """
 
@@ -162,6 +163,27 @@ class StoredObject:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownObject:
+    """sequencer: of its newest event, "" if it was only listed. bytes, mtime_ns: of its picture, None when deleted."""
+
+    sequencer: str
+    bytes: int | None
+    mtime_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenObject:
+    """An object as it was found after an event, or in a listing. picture: None when it is not there.
+
+    sequencer: of that event; in a listing, the one that was recorded before the object was looked at.
+    """
+
+    key: str
+    sequencer: str
+    picture: NewPicture | None
+
+
+@dataclass(frozen=True, slots=True)
 class PictureSummary:
     """What is compared with blobs, log and shards."""
 
@@ -193,7 +215,7 @@ class ApiKey:
     revoked: bool = False
 
 
-class Catalog(Protocol):
+class Catalog(JobBook, Protocol):
     """Every write is one transaction. Tenant-scoped calls never see another tenant's rows: to them these are absent.
 
     Raises StorageFull; Overloaded when another process holds the database longer than the timeout; ReplicaDown when
@@ -241,18 +263,23 @@ class Catalog(Protocol):
         For repairs: an UPSERT of a live row, a DELETE of a deleted one. Ids without a row are left out.
         """
 
+    async def sent_versions(self, image_ids: Collection[ImageId]) -> dict[ImageId, Version]:
+        """Of the last event of each row that is known to be in the log, 0 for none; ids without a row are left out."""
+
     async def raise_ids_above(self, image_id: ImageId) -> None:
         """No later row gets this id or a lower one: what a catalog restored from a backup must be told of the log."""
 
-    # Objects in the inbox
+    # Objects in buckets
     async def object(self, tenant: Tenant, bucket: str, key: str) -> StoredObject | None: ...
 
-    async def record_object(
-        self, tenant: Tenant, bucket: str, key: str, sequencer: str, image_id: ImageId | None
-    ) -> bool:
-        """False, and nothing changes, unless the sequencer is newer than the one recorded. image_id: None if deleted.
+    async def known_objects(self, tenant: Tenant, bucket: str, keys: Collection[str]) -> dict[str, KnownObject]:
+        """What is recorded of these objects; those that nothing is known of are left out."""
 
-        An empty sequencer is older than any: of an object that was listed, not told of.
+    async def follow_objects(self, tenant: Tenant, bucket: str, seen: Sequence[SeenObject]) -> list[Upserted]:
+        """Bring the pictures of these objects, each key once, up to what was seen, in one transaction.
+
+        One that was seen on an older occasion than the recorded one is passed over. Answers: what was upserted, then
+        what was deleted. An empty sequencer is older than any: of an object that was listed, never told of.
         """
 
     # The row is the outbox

@@ -29,20 +29,8 @@ class Pictures:
 
     @uninterrupted
     async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture]) -> list[Upserted]:
-        wanted = {picture.key: picture for picture in pictures}
-        now_ms = self._database.now_ms()
         async with self._database.writing() as connection:
-            stored = await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(wanted)))
-            new = [picture for key, picture in sorted(wanted.items()) if key not in stored]
-            answers = await self._insert(connection, [rows.created(tenant, picture, now_ms) for picture in new])
-            late = [picture.key for picture in new if picture.key not in answers]
-            if late:
-                # Another writer made these rows between our look and our insert.
-                stored |= await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(late)))
-            rewrites = {key: rows.upserted(row, wanted[key], now_ms) for key, row in stored.items()}
-            await self._rewrite(connection, [(stored[key], rewrite) for key, rewrite in rewrites.items()])
-        answers |= {key: rows.answer(stored[key], rewrite) for key, rewrite in rewrites.items()}
-        return [answers[picture.key] for picture in pictures]
+            return await self._upsert(connection, tenant, pictures)
 
     @uninterrupted
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
@@ -59,17 +47,8 @@ class Pictures:
 
     @uninterrupted
     async def delete(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
-        now_ms = self._database.now_ms()
         async with self._database.writing() as connection:
-            found = await self._locked(connection, and_(images.c.tenant_id == tenant, self._id_in(image_ids), _LIVE))
-            by_id = {stored.picture.id: stored for stored in found.values()}
-            gone = [by_id[image_id] for image_id in dict.fromkeys(image_ids) if image_id in by_id]
-            rewritten = [(stored, rows.deleted(stored, now_ms)) for stored in gone]
-            await self._rewrite(connection, rewritten)
-            for table in (image_hash, image_spaces):
-                ids = self._database.dialect.among(table.c.image_id, list(by_id))
-                await connection.execute(delete(table).where(table.c.tenant_id == tenant, ids))
-        return [rows.answer(stored, rewrite) for stored, rewrite in rewritten]
+            return await self._delete(connection, tenant, image_ids)
 
     @uninterrupted
     async def retry(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
@@ -139,6 +118,37 @@ class Pictures:
         return [
             ReferencedFile(ImageId(i), key, Sha256(sha256), size, mtime_ns) for i, key, sha256, size, mtime_ns in found
         ]
+
+    async def _upsert(
+        self, connection: AsyncConnection, tenant: Tenant, pictures: Sequence[NewPicture]
+    ) -> list[Upserted]:
+        wanted = {picture.key: picture for picture in pictures}
+        now_ms = self._database.now_ms()
+        stored = await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(wanted)))
+        new = [picture for key, picture in sorted(wanted.items()) if key not in stored]
+        answers = await self._insert(connection, [rows.created(tenant, picture, now_ms) for picture in new])
+        late = [picture.key for picture in new if picture.key not in answers]
+        if late:
+            # Another writer made these rows between our look and our insert.
+            stored |= await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(late)))
+        rewrites = {key: rows.upserted(row, wanted[key], now_ms) for key, row in stored.items()}
+        await self._rewrite(connection, [(stored[key], rewrite) for key, rewrite in rewrites.items()])
+        answers |= {key: rows.answer(stored[key], rewrite) for key, rewrite in rewrites.items()}
+        return [answers[picture.key] for picture in pictures]
+
+    async def _delete(
+        self, connection: AsyncConnection, tenant: Tenant, image_ids: Sequence[ImageId]
+    ) -> list[Upserted]:
+        now_ms = self._database.now_ms()
+        found = await self._locked(connection, and_(images.c.tenant_id == tenant, self._id_in(image_ids), _LIVE))
+        by_id = {stored.picture.id: stored for stored in found.values()}
+        gone = [by_id[image_id] for image_id in dict.fromkeys(image_ids) if image_id in by_id]
+        rewritten = [(stored, rows.deleted(stored, now_ms)) for stored in gone]
+        await self._rewrite(connection, rewritten)
+        for table in (image_hash, image_spaces):
+            ids = self._database.dialect.among(table.c.image_id, list(by_id))
+            await connection.execute(delete(table).where(table.c.tenant_id == tenant, ids))
+        return [rows.answer(stored, rewrite) for stored, rewrite in rewritten]
 
     def _key_in(self, keys: Iterable[str]) -> ColumnElement[bool]:
         return self._database.dialect.among(images.c.key, list(keys))

@@ -1,6 +1,6 @@
-"""What comparing, tracing and restoring need of the catalog, and the events of objects in the inbox."""
+"""What comparing, tracing and restoring need of the catalog."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, or_, select, update
@@ -55,6 +55,14 @@ class Repairs:
         return [rows.answer(stored, rewrite) for stored, rewrite in rewritten]
 
     @uninterrupted
+    async def sent_versions(self, image_ids: Collection[ImageId]) -> dict[ImageId, Version]:
+        query = select(images.c.id, images.c.sent_version)
+        query = query.where(self._database.dialect.among(images.c.id, list(image_ids)))
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return {ImageId(image_id): Version(sent) for image_id, sent in found}
+
+    @uninterrupted
     async def raise_ids_above(self, image_id: ImageId) -> None:
         if not 0 <= image_id < MAX_IMAGE_ID:
             raise InvalidQuery(f"{image_id} is no id that another one can follow.", field="image_id")
@@ -70,24 +78,6 @@ class Repairs:
         return row and StoredObject(row.sequencer, row.image_id)
 
     @uninterrupted
-    async def record_object(
-        self, tenant: Tenant, bucket: str, key: str, sequencer: str, image_id: ImageId | None
-    ) -> bool:
-        values = {"sequencer": sequencer, "image_id": image_id}
-        insert = self._database.dialect.insert(objects).on_conflict_do_nothing().returning(objects.c.key)
-        async with self._database.writing() as connection:
-            new = {"tenant_id": tenant, "bucket": bucket, "key": key, **values}
-            if (await connection.execute(insert, new)).first() is not None:
-                return True
-            query = _object(tenant, bucket, key).with_for_update()
-            recorded = (await connection.execute(query)).scalar_one()
-            if not is_newer(sequencer, recorded):
-                return False
-            at = (objects.c.tenant_id == tenant, objects.c.bucket == bucket, objects.c.key == key)
-            await connection.execute(update(objects).where(*at).values(values))
-        return True
-
-    @uninterrupted
     async def _summaries(self, query: Select[Any]) -> list[PictureSummary]:
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
@@ -95,18 +85,6 @@ class Repairs:
             PictureSummary(ImageId(i), Tenant(tenant), Version(version), PictureState(state), Sha256(sha256), uri)
             for i, tenant, version, state, sha256, uri in found
         ]
-
-
-def is_newer(sequencer: str, than: str) -> bool:
-    """Whether an object's event came after another one of the same object.
-
-    Hexadecimal, of different lengths: the shorter one is padded on its right.
-    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-    """
-    width = max(len(sequencer), len(than))
-    if bool(sequencer) != bool(than):
-        return bool(sequencer)
-    return sequencer.upper().ljust(width, "0") > than.upper().ljust(width, "0")
 
 
 def _object(tenant: Tenant, bucket: str, key: str) -> Select[Any]:

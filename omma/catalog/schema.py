@@ -173,3 +173,28 @@ api_keys: Final = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("revoked", Boolean, nullable=False),
 )
+
+jobs: Final = Table(
+    "jobs",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("source", Text, nullable=False, comment="a folder or s3://bucket/prefix"),
+    Column("state", Text, nullable=False, comment="job.JobState"),
+    Column("cursor", Text, nullable=False, comment="where its next runner goes on"),
+    Column("counts", _Json, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("holder", Text, nullable=False, comment="who runs it"),
+    Column("expires_at", BigInteger, nullable=False, comment="then another one may"),
+)
+Index(
+    "uq_jobs_unfinished",
+    jobs.c.tenant_id,
+    jobs.c.source,
+    unique=True,
+    sqlite_where=jobs.c.state.in_(["waiting", "running"]),
+    postgresql_where=jobs.c.state.in_(["waiting", "running"]),
+)

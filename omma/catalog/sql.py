@@ -4,13 +4,14 @@ from omma.catalog.clicks import Clicks
 from omma.catalog.database import Database
 from omma.catalog.indexing import Indexing
 from omma.catalog.interface import Catalog
+from omma.catalog.jobs import Jobs
+from omma.catalog.objects import Objects
 from omma.catalog.people import People
-from omma.catalog.pictures import Pictures
 from omma.catalog.registry import Registry
 from omma.catalog.repairs import Repairs
 
 
-class SqlCatalog(Pictures, Indexing, Registry, Clicks, People, Repairs, Catalog):
+class SqlCatalog(Objects, Indexing, Registry, Clicks, People, Repairs, Jobs, Catalog):
     """On a database whose schema is this version's."""
 
     def __init__(self, database: Database) -> None:

@@ -91,3 +91,12 @@ INDEXED_PICTURES = Counter(
 INDEXER_BATCH_SECONDS = Histogram(
     "omma_indexer_batch_seconds", "One batch of events to durable vectors.", buckets=_FAST
 )
+
+# Truth
+DIFFERENCES = Gauge("omma_differences", "Between blobs, catalog, log and shards, when last compared.", ("kind",))
+VERIFIED_AT = Gauge("omma_verified_timestamp_seconds", "When blobs, catalog, log and shards were last compared.")
+
+# Inbox, and the indexer's brakes
+INBOX_EVENTS = Counter("omma_inbox_events_total", "S3 events: followed, elsewhere or unreadable.", ("outcome",))
+INDEXER_FULL = Gauge("omma_indexer_full", "1 while as many batches are under way as may be, and none is taken.")
+INDEXER_HELD = Gauge("omma_indexer_held", "1 while the indexer pauses as too many pictures die of one fault.")

@@ -18,20 +18,23 @@ from omma.catalog.interface import (
     Embedded,
     Interaction,
     InteractionType,
+    KnownObject,
     LoggedInteraction,
     NewPicture,
     Page,
     PictureChange,
     PictureState,
     Role,
+    SeenObject,
     StoredObject,
     Upserted,
 )
+from omma.catalog.job import JobState
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.schema import DAY_MS
 from omma.catalog.sqlite import open_sqlite_catalog
-from omma.errors import Absent, InvalidQuery, WrongSpace, WrongState
+from omma.errors import Absent, InvalidQuery, Overloaded, WrongSpace, WrongState
 from omma.filters import parse_filter
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.index import Index, IndexId, IndexState
@@ -522,28 +525,117 @@ async def test_days_of_interactions_are_dropped_whole(catalog: Catalog, clock: C
     assert await catalog.add_interactions("log", [shown(9, now + 86_400_000)]) == 1
 
 
-async def test_the_newest_event_of_an_object_counts(catalog: Catalog) -> None:
-    picture = await one(catalog, new("s3://inbox/a"))
+def seen(sequencer: str, content: str | None, key: str = "a") -> SeenObject:
+    return SeenObject(key, sequencer, None if content is None else new(f"s3://inbox/{key}", content))
+
+
+async def test_a_picture_follows_its_object_to_the_newest_event(catalog: Catalog) -> None:
     assert await catalog.object(ANN, "inbox", "a") is None
-    assert await catalog.record_object(ANN, "inbox", "a", "", picture.id)
-    assert await catalog.record_object(ANN, "inbox", "a", "0055AED6DC90", picture.id)
-    assert not await catalog.record_object(ANN, "inbox", "a", "0055AED6DC90", None)
-    assert not await catalog.record_object(ANN, "inbox", "a", "0055aed6dc9", None)
-    assert not await catalog.record_object(ANN, "inbox", "a", "", None)
-    assert await catalog.object(ANN, "inbox", "a") == StoredObject("0055AED6DC90", picture.id)
-    assert await catalog.record_object(ANN, "inbox", "a", "0055AED6DC91", None)
-    assert not await catalog.record_object(ANN, "inbox", "a", "0055AED6DC90FF", picture.id)
+    (made,) = await catalog.follow_objects(ANN, "inbox", [seen("", "one")])
+    assert (made.change, made.version) == (Change.CREATED, 1)
+    (same,) = await catalog.follow_objects(ANN, "inbox", [seen("0055AED6DC90", "one")])
+    assert (same.id, same.change) == (made.id, Change.SAME)
+    for older in ("0055aed6dc8", "", "0055AED6DC8FFF"):
+        assert await catalog.follow_objects(ANN, "inbox", [seen(older, None)]) == []
+        assert await catalog.follow_objects(ANN, "inbox", [seen(older, "other")]) == []
+    assert await catalog.object(ANN, "inbox", "a") == StoredObject("0055AED6DC90", made.id)
+    (again,) = await catalog.follow_objects(ANN, "inbox", [seen("0055AED6DC9", "two")])
+    assert (again.id, again.change, kind(again)) == (made.id, Change.CHANGED, EventKind.UPSERT)
+    (gone,) = await catalog.follow_objects(ANN, "inbox", [seen("0055AED6DC91", None)])
+    assert (gone.id, kind(gone)) == (made.id, EventKind.DELETE)
+    assert await catalog.follow_objects(ANN, "inbox", [seen("0055AED6DC91", None)]) == []
+    assert await catalog.follow_objects(ANN, "inbox", [seen("0055AED6DC90FF", "two")]) == []
     assert await catalog.object(ANN, "inbox", "a") == StoredObject("0055AED6DC91", None)
     assert await catalog.object(BOB, "inbox", "a") is None
     assert await catalog.object(ANN, "other", "a") is None
+
+
+async def test_what_is_known_of_objects_is_told_for_a_page_of_them(catalog: Catalog) -> None:
+    page = [seen("", "one", "a"), seen("1", "two", "b"), seen("2", None, "c")]
+    page[0] = replace(page[0], picture=replace(new("s3://inbox/a", "one"), bytes=7, mtime_ns=5))
+    assert len(await catalog.follow_objects(ANN, "inbox", page)) == 2
+    known = await catalog.known_objects(ANN, "inbox", ["a", "b", "c", "d"])
+    assert known.keys() == {"a", "b", "c"} and known["a"] == KnownObject("", 7, 5)
+    assert known["b"].sequencer == "1" and known["c"] == KnownObject("2", None, None)
+    assert await catalog.known_objects(BOB, "inbox", ["a"]) == {}
 
 
 async def test_events_of_an_object_from_everywhere_leave_the_newest(backend: Backend) -> None:
     catalogs = [await backend.open() for _ in range(2)]
     events = [f"{i:04X}" for i in range(16)]
     random.Random(4).shuffle(events)
-    await asyncio.gather(*(catalog.record_object(ANN, "inbox", "a", e, None) for e in events for catalog in catalogs))
-    assert await catalogs[0].object(ANN, "inbox", "a") == StoredObject("000F", None)
+    await asyncio.gather(*(catalog.follow_objects(ANN, "inbox", [seen(e, e)]) for e in events for catalog in catalogs))
+    stored = await catalogs[0].object(ANN, "inbox", "a")
+    assert stored is not None and stored.sequencer == "000F" and stored.image_id is not None
+    assert (await catalogs[0].picture(ANN, stored.image_id)).sha256 == sha("000F")
+
+
+async def test_a_job_is_run_by_one_and_taken_over_when_that_one_is_silent(backend: Backend, clock: Clock) -> None:
+    catalog, other = await backend.open(), await backend.open()
+    added = await catalog.add_job(ANN, "s3://b/p", 9)
+    assert (added.state, added.cursor, added.counts) == (JobState.WAITING, "", {})
+    taken = await catalog.take_job("one", 10, ())
+    assert taken is not None and (taken.id, taken.state) == (added.id, JobState.RUNNING)
+    assert await other.take_job("two", 10, ()) is None
+    assert await catalog.take_job("one", 10, {taken.id}) is None
+    assert await catalog.keep_job(taken.id, "one", 10, "k", {"created": 3})
+    clock.seconds += 11
+    over = await other.take_job("two", 10, ())
+    assert over is not None and (over.id, over.cursor, over.counts) == (taken.id, "k", {"created": 3})
+    assert not await catalog.keep_job(taken.id, "one", 10, "l", {}), "the silent one is not let back in"
+    assert not await catalog.end_job(taken.id, "one", JobState.DONE)
+    assert await other.end_job(over.id, "two", JobState.DONE)
+    done = await catalog.job(ANN, over.id)
+    assert (done.state, done.cursor, done.finished_at_ms) == (JobState.DONE, "k", int(clock.seconds * 1000))
+    with pytest.raises(Absent):
+        await catalog.job(BOB, over.id)
+
+
+async def test_whoever_is_started_again_takes_its_own_job_at_once(catalog: Catalog) -> None:
+    added = await catalog.add_job(ANN, "/p", 9)
+    assert await catalog.take_job("one", 60, ()) is not None
+    again = await catalog.take_job("one", 60, ())
+    assert again is not None and again.id == added.id
+    assert await catalog.end_job(added.id, "one", JobState.WAITING)
+    handed_on = await catalog.take_job("two", 60, ())
+    assert handed_on is not None and handed_on.id == added.id
+
+
+async def test_a_source_has_one_unfinished_job_and_its_next_goes_on_where_that_was_broken_off(
+    backend: Backend, clock: Clock
+) -> None:
+    catalogs = [await backend.open() for _ in range(2)]
+    added = await asyncio.gather(*(catalogs[i % 2].add_job(ANN, "s3://b", 9) for i in range(6)))
+    assert len({job.id for job in added}) == 1
+    catalog = catalogs[0]
+    await catalog.take_job("one", 60, ())
+    await catalog.keep_job(added[0].id, "one", 60, "k", {"created": 3})
+    cancelled = await catalog.cancel_job(ANN, added[0].id)
+    assert cancelled.state is JobState.CANCELLED
+    assert not await catalog.keep_job(added[0].id, "one", 60, "l", {})
+    clock.seconds += 1
+    following = await catalog.add_job(ANN, "s3://b", 9)
+    assert following.id != added[0].id and (following.cursor, following.counts) == ("k", {"created": 3})
+    await catalog.take_job("one", 60, ())
+    await catalog.end_job(following.id, "one", JobState.DONE)
+    clock.seconds += 1
+    assert (await catalog.add_job(ANN, "s3://b", 9)).cursor == ""
+    with pytest.raises(Overloaded):
+        await catalog.add_job(BOB, "s3://b", 1)
+
+
+async def test_finished_jobs_are_forgotten_but_for_some(catalog: Catalog, clock: Clock) -> None:
+    ids = []
+    for number in range(4):
+        clock.seconds += 1
+        ids.append((await catalog.add_job(ANN, f"/{number}", 9)).id)
+        await catalog.cancel_job(ANN, ids[-1])
+    waiting = await catalog.add_job(ANN, "/w", 9)
+    await catalog.forget_jobs(2)
+    assert (await catalog.job(ANN, waiting.id)).state is JobState.WAITING
+    assert (await catalog.job(ANN, ids[2])).source == "/2"
+    with pytest.raises(Absent):
+        await catalog.job(ANN, ids[1])
 
 
 async def test_every_row_is_summed_up_and_found_by_its_place(catalog: Catalog) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-from omma.catalog.interface import NewPicture
+from omma.catalog.interface import NewPicture, SeenObject
 from omma.catalog.migrate import alembic_configuration
 from omma.catalog.postgres import PostgresDialect
 from omma.catalog.schema import metadata
@@ -127,7 +127,7 @@ async def test_rows_of_the_version_before_survive(tmp_path: Path) -> None:
         database.execute(insert)
     catalog = await open_sqlite_catalog(path)
     assert [one.displayed_image_id async for one in catalog.interactions(ANN, 0, 2**62)] == [5]
-    assert await catalog.record_object(ANN, "inbox", "a", "1", None)
+    assert await catalog.follow_objects(ANN, "inbox", [SeenObject("a", "1", None)]) == []
     await catalog.close()
     with engine.begin() as connection:
         configuration.attributes["connection"] = connection

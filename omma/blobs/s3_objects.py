@@ -1,0 +1,145 @@
+"""Other people's objects on S3: listed, looked at and read where they are."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from botocore.exceptions import ClientError
+
+from omma.blobs.object_uri import object_uri
+from omma.blobs.s3 import open_client
+from omma.blobs.s3_errors import is_broken, storage_error
+from omma.blobs.s3_settings import S3Settings
+from omma.errors import Absent, TooLarge
+from omma.identity import Sha256
+
+T = TypeVar("T")
+
+_PIECE_BYTES: Final = 1 << 20
+_BARRED: Final = frozenset({"AccessDenied", "NoSuchBucket", "InvalidBucketName", "InvalidObjectState", "403"})
+"""Of this object or bucket: nothing that another try mends, and no fault of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLook:
+    """etag: changes with the object's bytes. sha256: of the bytes; None when there are more than were to be read."""
+
+    bytes: int
+    etag: str
+    sha256: Sha256 | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    key: str
+    bytes: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPage:
+    """more: there are keys after the last one."""
+
+    objects: tuple[ListedObject, ...]
+    more: bool
+
+
+class S3Objects:
+    """boto3 on threads of its own. Raises ReplicaDown and Overloaded when the storage does not answer."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        self._client = open_client(settings, settings.endpoint)
+        self._tries = settings.tries
+        self._executor = ThreadPoolExecutor(settings.connections, thread_name_prefix="omma-s3-objects")
+
+    async def look(self, bucket: str, key: str, max_bytes: int) -> ObjectLook | None:
+        """The object as it is now, read through for its sha256 without being held; None when it is not there.
+
+        Raises Absent when it, or its bucket, may not be read.
+        """
+        try:
+            return await self._run(object_uri(bucket, key), partial(self._look, bucket, key, max_bytes))
+        except _Gone:
+            return None
+
+    async def read(self, bucket: str, key: str, max_bytes: int) -> bytes:
+        """Raises Absent, also when it may not be read; TooLarge."""
+        uri = object_uri(bucket, key)
+        try:
+            return await self._run(uri, partial(self._read, bucket, key, max_bytes))
+        except _Gone:
+            raise Absent(f"{uri} is no longer there.", field="uri") from None
+
+    async def page(self, bucket: str, prefix: str, after: str, limit: int) -> ObjectPage:
+        """The next objects in the order of their keys (UTF-8), of those that begin with the prefix.
+
+        Raises Absent when there is no such bucket, or it may not be listed.
+        """
+        listed = await self._run(
+            f"s3://{bucket}",
+            partial(self._client.list_objects_v2, Bucket=bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit),
+        )
+        objects = tuple(ListedObject(one["Key"], one["Size"], one["ETag"]) for one in listed.get("Contents", ()))
+        return ObjectPage(objects, bool(listed["IsTruncated"]))
+
+    async def close(self) -> None:
+        """Ends the threads once what they do is done."""
+        self._client.close()
+        self._executor.shutdown(wait=False)
+
+    async def _run(self, what: str, job: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, self._again, job)
+        except TooLarge:
+            raise
+        except Exception as error:
+            code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+            if code in _BARRED:
+                raise Absent(f"{what} may not be read by this process ({code}).", field="uri") from error
+            known = storage_error(error, what)
+            if isinstance(known, Absent):
+                raise _Gone from error
+            if known is None:
+                raise
+            raise known from error
+
+    def _again(self, job: Callable[[], T]) -> T:
+        """botocore repeats requests, but not an answer that broke off while it was read."""
+        for _ in range(1, self._tries):
+            try:
+                return job()
+            except Exception as error:
+                if not is_broken(error):
+                    raise
+        return job()
+
+    def _look(self, bucket: str, key: str, max_bytes: int) -> ObjectLook:
+        answer = self._client.get_object(Bucket=bucket, Key=key)
+        size, etag = int(answer["ContentLength"]), str(answer["ETag"])
+        with answer["Body"] as body:
+            return ObjectLook(size, etag, None if size > max_bytes else _sha256(body))
+
+    def _read(self, bucket: str, key: str, max_bytes: int) -> bytes:
+        answer = self._client.get_object(Bucket=bucket, Key=key)
+        with answer["Body"] as body:
+            if answer["ContentLength"] > max_bytes:
+                raise TooLarge(
+                    f"{object_uri(bucket, key)} has more than {max_bytes} bytes.", field="uri", limit=max_bytes
+                )
+            content: bytes = body.read()
+            return content
+
+
+class _Gone(Exception):
+    """There is no such object."""
+
+
+def _sha256(body: Any) -> Sha256:
+    digest = hashlib.sha256()
+    while piece := body.read(_PIECE_BYTES):
+        digest.update(piece)
+    return Sha256(digest.hexdigest())

@@ -1,0 +1,96 @@
+"""Objects in buckets, and the pictures that follow them."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omma.catalog.database import uninterrupted
+from omma.catalog.interface import KnownObject, PictureState, SeenObject, Upserted
+from omma.catalog.pictures import Pictures
+from omma.catalog.schema import images, objects
+from omma.identity import ImageId, Tenant
+
+_Recorded = tuple[str, ImageId | None]
+
+
+class Objects(Pictures):
+    """See omma.catalog.interface.Catalog."""
+
+    @uninterrupted
+    async def known_objects(self, tenant: Tenant, bucket: str, keys: Collection[str]) -> dict[str, KnownObject]:
+        live = and_(
+            images.c.tenant_id == objects.c.tenant_id,
+            images.c.id == objects.c.image_id,
+            images.c.state != PictureState.DELETED,
+        )
+        query = (
+            select(objects.c.key, objects.c.sequencer, images.c.bytes, images.c.mtime_ns)
+            .select_from(objects.outerjoin(images, live))
+            .where(objects.c.tenant_id == tenant, objects.c.bucket == bucket)
+            .where(self._database.dialect.among(objects.c.key, list(keys)))
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return {key: KnownObject(sequencer, size, stamp) for key, sequencer, size, stamp in found}
+
+    @uninterrupted
+    async def follow_objects(self, tenant: Tenant, bucket: str, seen: Sequence[SeenObject]) -> list[Upserted]:
+        async with self._database.writing() as connection:
+            recorded = await self._recorded(connection, tenant, bucket, {one.key for one in seen})
+            current = [one for one in seen if not is_newer(recorded[one.key][0], than=one.sequencer)]
+            pictures = [one.picture for one in current if one.picture is not None]
+            upserted = await self._upsert(connection, tenant, pictures)
+            gone = [recorded[one.key][1] for one in current if one.picture is None]
+            deleted = await self._delete(connection, tenant, [image_id for image_id in gone if image_id is not None])
+            id_of = {picture.key: change.id for picture, change in zip(pictures, upserted, strict=True)}
+            now = [
+                {
+                    "at_key": one.key,
+                    "sequencer": one.sequencer,
+                    "image_id": None if one.picture is None else id_of[one.picture.key],
+                }
+                for one in current
+            ]
+            if now:
+                at = (objects.c.tenant_id == tenant, objects.c.bucket == bucket, objects.c.key == bindparam("at_key"))
+                await connection.execute(update(objects).where(*at), now)
+        return [*upserted, *deleted]
+
+    async def _recorded(
+        self, connection: AsyncConnection, tenant: Tenant, bucket: str, keys: set[str]
+    ) -> dict[str, _Recorded]:
+        """What is recorded of these objects, held until the transaction ends; each has a row then."""
+        found = await self._held(connection, tenant, bucket, keys)
+        missing = sorted(keys - found.keys())
+        if missing:
+            row = {"tenant_id": tenant, "bucket": bucket, "sequencer": "", "image_id": None}
+            insert = self._database.dialect.insert(objects).on_conflict_do_nothing()
+            await connection.execute(insert, [{**row, "key": key} for key in missing])
+            # Another writer may have made some of them between our look and our insert.
+            found |= await self._held(connection, tenant, bucket, set(missing))
+        return found
+
+    async def _held(
+        self, connection: AsyncConnection, tenant: Tenant, bucket: str, keys: set[str]
+    ) -> dict[str, _Recorded]:
+        query = (
+            select(objects.c.key, objects.c.sequencer, objects.c.image_id)
+            .where(objects.c.tenant_id == tenant, objects.c.bucket == bucket)
+            .where(self._database.dialect.among(objects.c.key, sorted(keys)))
+            .order_by(objects.c.key)
+            .with_for_update()
+        )
+        return {key: (sequencer, i) for key, sequencer, i in (await connection.execute(query)).all()}
+
+
+def is_newer(sequencer: str, than: str) -> bool:
+    """Whether an object's event came after another one of the same object.
+
+    Hexadecimal, of different lengths: the shorter one is padded on its right.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    width = max(len(sequencer), len(than))
+    if bool(sequencer) != bool(than):
+        return bool(sequencer)
+    return sequencer.upper().ljust(width, "0") > than.upper().ljust(width, "0")

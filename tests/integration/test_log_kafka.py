@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -275,3 +275,24 @@ async def test_a_poll_that_waits_asks_nothing_of_the_broker(settings: KafkaSetti
         assert time.monotonic() - began < 2
     finally:
         await log.close()
+
+
+async def test_a_member_whose_claim_takes_longer_than_a_session_is_not_expelled(
+    kafka: Kafka, settings: KafkaSettings
+) -> None:
+    quick = settings.model_copy(update={"session_seconds": 1.0})
+    log = await KafkaLog.open(quick)
+    await log.ensure_topic(TopicSpec("t", 2))
+    producer = await log.producer()
+    await producer.send("t", 0, b"k", b"v")
+    claimed: list[float] = []
+
+    async def slow_broker(_: Sequence[TopicPartition]) -> None:
+        await asyncio.sleep(2.5 * quick.session_seconds)
+        claimed.append(time.monotonic())
+
+    consumer = await log.subscribe("t", "g", slow_broker)
+    (record,) = await read(consumer, 1)
+    await consumer.commit({TopicPartition("t", 0): record.offset + 1})
+    assert len(claimed) == 1
+    await log.close()

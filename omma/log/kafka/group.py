@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
@@ -30,7 +30,8 @@ class GroupConsumer(AssignedConsumer):
     aiokafka joins and leaves behind its user's back, so each rebalance is held up at two points. Partitions go only
     once their reader is back at `poll`, or has closed, or `rebalance_seconds` are half over: what it polled before is
     handled. And nothing is read from new ones before `on_assigned` has returned and their committed offsets have been
-    asked for again, since what it fences may have committed more.
+    asked for again, since what it fences may have committed more. That goes on beside the group's heartbeats: aiokafka
+    sends none until its listener has returned, and a slow broker would have the member expelled meanwhile.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class GroupConsumer(AssignedConsumer):
         self._settled = asyncio.Event()
         self._at_poll = asyncio.Event()
         self._generation = 0
+        self._claiming: asyncio.Task[None] | None = None
 
     @classmethod
     async def join(
@@ -115,11 +117,13 @@ class GroupConsumer(AssignedConsumer):
         self._at_poll.set()
         self._settled.set()
         await super().close()
+        await self._end_claim()
 
     async def revoked(self) -> None:
         """A rebalance begins: wait for the reader to be done with what it has."""
         self._settled.clear()
         self._generation += 1
+        await self._end_claim()
         if self._positions and not self.closed:
             try:
                 async with asyncio.timeout(self._settings.rebalance_seconds / 2):
@@ -129,8 +133,14 @@ class GroupConsumer(AssignedConsumer):
         self._positions, self._paused = {}, set()
 
     async def assigned(self, partitions: Collection[KafkaPartition]) -> None:
-        """The share of this member is known: claim it, then find where to go on."""
-        ours = sorted(self._ours(partition) for partition in partitions)
+        """The share of this member is known: begin to claim it."""
+        await self._end_claim()
+        if not self.closed:
+            ours = sorted(self._ours(partition) for partition in partitions)
+            self._claiming = asyncio.create_task(self._claim(ours), name="claim")
+
+    async def _claim(self, ours: Sequence[TopicPartition]) -> None:
+        """Then find where to go on."""
         while not self.closed:
             try:
                 if self._on_assigned is not None and ours:
@@ -143,6 +153,13 @@ class GroupConsumer(AssignedConsumer):
                 logger.warning("Assigned partitions cannot be claimed, trying again: %s", error)
                 await asyncio.sleep(1.0)
         self._settled.set()
+
+    async def _end_claim(self) -> None:
+        """A claim that is not done yet is given up: the partitions may be another member's from now on."""
+        claiming, self._claiming = self._claiming, None
+        if claiming is not None:
+            claiming.cancel()
+            await asyncio.wait([claiming])
 
     async def _go_on(self, at: TopicPartition, committed: int | None) -> int:
         partition = self._kafka(at)
@@ -157,6 +174,8 @@ class GroupConsumer(AssignedConsumer):
             async with asyncio.timeout(timeout_seconds):
                 await self._settled.wait()
         except TimeoutError:
+            if self._claiming is not None and self._claiming.done():
+                self._claiming.result()  # raises what nobody expected
             return False
         return True
 

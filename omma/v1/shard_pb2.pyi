@@ -229,10 +229,13 @@ class FetchedPicture(_message.Message):
     BOXES_FIELD_NUMBER: _builtins.int
     PHASH_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     version: _builtins.int
     tenant: _builtins.str
     phash: _builtins.int
+    segment: _builtins.str
+    """Name of the sealed segment that holds it; empty while it lies in a head."""
     @_builtins.property
     def vectors(self) -> _types_pb2.Vectors: ...
     @_builtins.property
@@ -249,10 +252,11 @@ class FetchedPicture(_message.Message):
         boxes: _abc.Iterable[_types_pb2.Box] | None = ...,
         phash: _builtins.int = ...,
         payload: _types_pb2.Payload | None = ...,
+        segment: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "segment", b"segment", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -361,3 +365,121 @@ class ShardServiceStatsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ShardServiceStatsResponse: _TypeAlias = ShardServiceStatsResponse  # noqa: Y015
+
+@_typing.final
+class ShardServiceDigestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    index: _builtins.str
+    def __init__(
+        self,
+        *,
+        index: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShardServiceDigestRequest: _TypeAlias = ShardServiceDigestRequest  # noqa: Y015
+
+@_typing.final
+class ShardServiceDigestResponse(_message.Message):
+    """Parallel columns, one row a bucket that this shard owns, in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKETS_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
+    SUMS_FIELD_NUMBER: _builtins.int
+    NEXT_OFFSETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def buckets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def pictures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Live pictures, of every tenant."""
+
+    @_builtins.property
+    def sums(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Sum modulo 2^64 of mix(mix(id) + version) over them; mix as in the arithmetic of buckets."""
+
+    @_builtins.property
+    def next_offsets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Everything before these offsets is in the numbers; what came after may be."""
+
+    def __init__(
+        self,
+        *,
+        buckets: _abc.Iterable[_builtins.int] | None = ...,
+        pictures: _abc.Iterable[_builtins.int] | None = ...,
+        sums: _abc.Iterable[_builtins.int] | None = ...,
+        next_offsets: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "next_offsets", b"next_offsets", "pictures", b"pictures", "sums", b"sums"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShardServiceDigestResponse: _TypeAlias = ShardServiceDigestResponse  # noqa: Y015
+
+@_typing.final
+class ShardServiceListRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    BUCKET_FIELD_NUMBER: _builtins.int
+    AFTER_ID_FIELD_NUMBER: _builtins.int
+    index: _builtins.str
+    bucket: _builtins.int
+    after_id: _builtins.int
+    """Only ids above it."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.str = ...,
+        bucket: _builtins.int = ...,
+        after_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_id", b"after_id", "bucket", b"bucket", "index", b"index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShardServiceListRequest: _TypeAlias = ShardServiceListRequest  # noqa: Y015
+
+@_typing.final
+class ShardServiceListResponse(_message.Message):
+    """Parallel columns by id. A picture that is there twice, which is a fault, comes twice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    NEXT_OFFSET_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """Ask again after the last id."""
+    next_offset: _builtins.int
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.int] | None = ...,
+        versions: _abc.Iterable[_builtins.int] | None = ...,
+        more: _builtins.bool = ...,
+        next_offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "more", b"more", "next_offset", b"next_offset", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShardServiceListResponse: _TypeAlias = ShardServiceListResponse  # noqa: Y015

@@ -50,6 +50,16 @@ class ShardServiceStub:
                 request_serializer=omma_dot_v1_dot_shard__pb2.ShardServiceStatsRequest.SerializeToString,
                 response_deserializer=omma_dot_v1_dot_shard__pb2.ShardServiceStatsResponse.FromString,
                 _registered_method=True)
+        self.Digest = channel.unary_unary(
+                '/omma.v1.ShardService/Digest',
+                request_serializer=omma_dot_v1_dot_shard__pb2.ShardServiceDigestRequest.SerializeToString,
+                response_deserializer=omma_dot_v1_dot_shard__pb2.ShardServiceDigestResponse.FromString,
+                _registered_method=True)
+        self.List = channel.unary_unary(
+                '/omma.v1.ShardService/List',
+                request_serializer=omma_dot_v1_dot_shard__pb2.ShardServiceListRequest.SerializeToString,
+                response_deserializer=omma_dot_v1_dot_shard__pb2.ShardServiceListResponse.FromString,
+                _registered_method=True)
 
 
 class ShardServiceServicer:
@@ -78,6 +88,21 @@ class ShardServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Digest(self, request, context):
+        """What this replica holds, as one number a bucket: equal wherever the same pictures have the same versions.
+        FAILED_PRECONDITION: another index. UNAVAILABLE: not loaded yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def List(self, request, context):
+        """The live pictures of one bucket, by id, page by page. Codes as of Digest; INVALID_ARGUMENT: another shard's bucket.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ShardServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +120,16 @@ def add_ShardServiceServicer_to_server(servicer, server):
                     servicer.Stats,
                     request_deserializer=omma_dot_v1_dot_shard__pb2.ShardServiceStatsRequest.FromString,
                     response_serializer=omma_dot_v1_dot_shard__pb2.ShardServiceStatsResponse.SerializeToString,
+            ),
+            'Digest': grpc.unary_unary_rpc_method_handler(
+                    servicer.Digest,
+                    request_deserializer=omma_dot_v1_dot_shard__pb2.ShardServiceDigestRequest.FromString,
+                    response_serializer=omma_dot_v1_dot_shard__pb2.ShardServiceDigestResponse.SerializeToString,
+            ),
+            'List': grpc.unary_unary_rpc_method_handler(
+                    servicer.List,
+                    request_deserializer=omma_dot_v1_dot_shard__pb2.ShardServiceListRequest.FromString,
+                    response_serializer=omma_dot_v1_dot_shard__pb2.ShardServiceListResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +214,60 @@ class ShardService:
             '/omma.v1.ShardService/Stats',
             omma_dot_v1_dot_shard__pb2.ShardServiceStatsRequest.SerializeToString,
             omma_dot_v1_dot_shard__pb2.ShardServiceStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Digest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omma.v1.ShardService/Digest',
+            omma_dot_v1_dot_shard__pb2.ShardServiceDigestRequest.SerializeToString,
+            omma_dot_v1_dot_shard__pb2.ShardServiceDigestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def List(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omma.v1.ShardService/List',
+            omma_dot_v1_dot_shard__pb2.ShardServiceListRequest.SerializeToString,
+            omma_dot_v1_dot_shard__pb2.ShardServiceListResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,12 @@ class ShardServiceStub:
     Fetch: _grpc.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceFetchRequest, _shard_pb2.ShardServiceFetchResponse]
     """Vectors, boxes and payload of pictures by id; absent ones are left out."""
     Stats: _grpc.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceStatsRequest, _shard_pb2.ShardServiceStatsResponse]
+    Digest: _grpc.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceDigestRequest, _shard_pb2.ShardServiceDigestResponse]
+    """What this replica holds, as one number a bucket: equal wherever the same pictures have the same versions.
+    FAILED_PRECONDITION: another index. UNAVAILABLE: not loaded yet.
+    """
+    List: _grpc.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceListRequest, _shard_pb2.ShardServiceListResponse]
+    """The live pictures of one bucket, by id, page by page. Codes as of Digest; INVALID_ARGUMENT: another shard's bucket."""
 
 @_typing.type_check_only
 class ShardServiceAsyncStub(ShardServiceStub):
@@ -55,6 +61,12 @@ class ShardServiceAsyncStub(ShardServiceStub):
     Fetch: _aio.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceFetchRequest, _shard_pb2.ShardServiceFetchResponse]  # type: ignore[assignment]
     """Vectors, boxes and payload of pictures by id; absent ones are left out."""
     Stats: _aio.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceStatsRequest, _shard_pb2.ShardServiceStatsResponse]  # type: ignore[assignment]
+    Digest: _aio.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceDigestRequest, _shard_pb2.ShardServiceDigestResponse]  # type: ignore[assignment]
+    """What this replica holds, as one number a bucket: equal wherever the same pictures have the same versions.
+    FAILED_PRECONDITION: another index. UNAVAILABLE: not loaded yet.
+    """
+    List: _aio.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceListRequest, _shard_pb2.ShardServiceListResponse]  # type: ignore[assignment]
+    """The live pictures of one bucket, by id, page by page. Codes as of Digest; INVALID_ARGUMENT: another shard's bucket."""
 
 class ShardServiceServicer(metaclass=_abc_1.ABCMeta):
     """One shard of one index. Every call takes its deadline from the caller; one that arrives expired is refused."""
@@ -84,5 +96,23 @@ class ShardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _shard_pb2.ShardServiceStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_shard_pb2.ShardServiceStatsResponse, _abc.Awaitable[_shard_pb2.ShardServiceStatsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Digest(
+        self,
+        request: _shard_pb2.ShardServiceDigestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shard_pb2.ShardServiceDigestResponse, _abc.Awaitable[_shard_pb2.ShardServiceDigestResponse]]:
+        """What this replica holds, as one number a bucket: equal wherever the same pictures have the same versions.
+        FAILED_PRECONDITION: another index. UNAVAILABLE: not loaded yet.
+        """
+
+    @_abc_1.abstractmethod
+    def List(
+        self,
+        request: _shard_pb2.ShardServiceListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shard_pb2.ShardServiceListResponse, _abc.Awaitable[_shard_pb2.ShardServiceListResponse]]:
+        """The live pictures of one bucket, by id, page by page. Codes as of Digest; INVALID_ARGUMENT: another shard's bucket."""
 
 def add_ShardServiceServicer_to_server(servicer: ShardServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from omma.digests import Digests, buckets_of
 from omma.errors import InvalidQuery, ReplicaDown, WrongState
 from omma.filters import Filter, parse_filter
 from omma.hits import Degraded, ShardHits
@@ -18,10 +19,13 @@ from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_BATCH_QUERIES, SHARD_SEARCH_SECONDS
 from omma.vectors import Float32
 from services.nn_shard.batcher import Batcher
-from services.nn_shard.client import FetchedPicture, ShardQuery, ShardStats
+from services.nn_shard.client import BucketDigests, BucketPage, FetchedPicture, ShardQuery, ShardStats
 from services.nn_shard.engine import Engine, SearchOptions
 from services.nn_shard.replica import Replica
 from services.nn_shard.settings import ShardSettings
+
+_LISTED_PICTURES = 100_000
+"""In one page: 1.6 MB on the wire."""
 
 _NOT_UNIT = 1e-2
 """How far from 1 a query's squared length may be: float16 vectors are off by 1e-3."""
@@ -124,6 +128,27 @@ class LocalShard:
             stale=self._replica.stale,
         )
 
+    async def digests(self, deadline: Deadline) -> BucketDigests:
+        deadline.require()
+        engine, offsets = self._ready(), self._replica.next_offsets
+        ids, versions = await run_in(self._executor, engine.pictures)
+        digests = Digests.empty(self._replica.space.buckets)
+        digests.add(ids, versions)
+        owned = range(min(offsets), max(offsets) + 1)
+        return BucketDigests(
+            buckets=owned,
+            pictures=digests.pictures[owned.start : owned.stop],
+            sums=digests.sums[owned.start : owned.stop],
+            next_offsets=np.array([offsets[bucket] for bucket in owned], np.int64),
+        )
+
+    async def pictures(self, bucket: int, after: int, deadline: Deadline) -> BucketPage:
+        deadline.require()
+        engine, next_offset = self._ready(), self._replica.next_offsets.get(bucket)
+        if next_offset is None:
+            raise InvalidQuery(f"This shard of {self.index} does not own bucket {bucket}.", field="bucket")
+        return await run_in(self._executor, self._page, engine, bucket, after, next_offset)
+
     async def close(self) -> None:
         """Nothing: the shard's owner stops it."""
 
@@ -136,6 +161,17 @@ class LocalShard:
         SHARD_BATCH_QUERIES.observe(len(queries))
         with SHARD_SEARCH_SECONDS.time():
             return self._ready().search(np.stack(queries), options, deadline.at_seconds)
+
+    def _page(self, engine: Engine, bucket: int, after: int, next_offset: int) -> BucketPage:
+        ids, versions = engine.pictures()
+        wanted = np.flatnonzero((ids > after) & (buckets_of(ids, self._replica.space.buckets) == bucket))
+        wanted = wanted[np.argsort(ids[wanted], kind="stable")]
+        ids, versions = ids[wanted], versions[wanted]
+        end = len(ids)
+        if end > _LISTED_PICTURES:
+            # A page ends with the last copy of its last picture.
+            end = int(np.searchsorted(ids, ids[_LISTED_PICTURES - 1], side="right"))
+        return BucketPage(ids[:end], versions[:end], end < len(ids), next_offset)
 
     def _late(self, arrived: bool) -> frozenset[Degraded]:
         pending = frozenset() if arrived else frozenset({Degraded.RECEIPT_PENDING})

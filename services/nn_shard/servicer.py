@@ -36,3 +36,14 @@ class ShardServicer(shard_pb2_grpc.ShardServiceServicer):
         self, request: shard_pb2.ShardServiceStatsRequest, context: Context
     ) -> shard_pb2.ShardServiceStatsResponse:
         return convert.stats_response(await self._shard_of("").stats(deadline_of(context)))
+
+    async def Digest(  # noqa: N802  the name in the proto
+        self, request: shard_pb2.ShardServiceDigestRequest, context: Context
+    ) -> shard_pb2.ShardServiceDigestResponse:
+        return convert.digest_response(await self._shard_of(request.index).digests(deadline_of(context)))
+
+    async def List(  # noqa: N802  the name in the proto
+        self, request: shard_pb2.ShardServiceListRequest, context: Context
+    ) -> shard_pb2.ShardServiceListResponse:
+        shard = self._shard_of(request.index)
+        return convert.list_response(await shard.pictures(request.bucket, request.after_id, deadline_of(context)))

@@ -1,6 +1,21 @@
 """What other services know of a shard: the interface, and the client that speaks to one over gRPC."""
 
-from services.nn_shard.client.interface import FetchedPicture, ShardClient, ShardQuery, ShardStats
+from services.nn_shard.client.interface import (
+    BucketDigests,
+    BucketPage,
+    FetchedPicture,
+    ShardClient,
+    ShardQuery,
+    ShardStats,
+)
 from services.nn_shard.client.remote import RemoteShard
 
-__all__ = ["FetchedPicture", "RemoteShard", "ShardClient", "ShardQuery", "ShardStats"]
+__all__ = [
+    "BucketDigests",
+    "BucketPage",
+    "FetchedPicture",
+    "RemoteShard",
+    "ShardClient",
+    "ShardQuery",
+    "ShardStats",
+]

@@ -10,7 +10,7 @@ from omma.identity import ImageId, Receipt, Tenant, Version
 from omma.records import boxes_from_wire, boxes_to_wire, payload_from_wire, payload_to_wire, stored_payloads
 from omma.v1 import shard_pb2, types_pb2
 from omma.vectors import from_wire, to_wire
-from services.nn_shard.client.interface import FetchedPicture, ShardQuery, ShardStats
+from services.nn_shard.client.interface import BucketDigests, BucketPage, FetchedPicture, ShardQuery, ShardStats
 
 _DEGRADED = frozenset(Degraded)
 
@@ -122,6 +122,7 @@ def fetch_response(pictures: Sequence[FetchedPicture], index: str, space: str) -
                 boxes=boxes_to_wire(picture.boxes),
                 phash=picture.phash,
                 payload=payload_to_wire(picture.payload),
+                segment=picture.segment,
             )
             for picture in pictures
         ],
@@ -140,6 +141,7 @@ def fetched_pictures(message: shard_pb2.ShardServiceFetchResponse) -> list[Fetch
             boxes=boxes_from_wire(picture.boxes),
             phash=picture.phash,
             payload=payload_from_wire(picture.payload),
+            segment=picture.segment,
         )
         for picture in message.pictures
     ]
@@ -180,4 +182,40 @@ def shard_stats(message: shard_pb2.ShardServiceStatsResponse) -> ShardStats:
         lag=message.lag,
         ready=message.ready,
         stale=message.stale,
+    )
+
+
+def digest_response(digests: BucketDigests) -> shard_pb2.ShardServiceDigestResponse:
+    return shard_pb2.ShardServiceDigestResponse(
+        buckets=digests.buckets,
+        pictures=digests.pictures.tolist(),
+        sums=digests.sums.tolist(),
+        next_offsets=digests.next_offsets.tolist(),
+    )
+
+
+def bucket_digests(message: shard_pb2.ShardServiceDigestResponse) -> BucketDigests:
+    n = len(message.buckets)
+    first = message.buckets[0] if n else 0
+    return BucketDigests(
+        buckets=range(first, first + n),
+        pictures=np.fromiter(message.pictures, np.int64, n),
+        sums=np.fromiter(message.sums, np.uint64, n),
+        next_offsets=np.fromiter(message.next_offsets, np.int64, n),
+    )
+
+
+def list_response(page: BucketPage) -> shard_pb2.ShardServiceListResponse:
+    return shard_pb2.ShardServiceListResponse(
+        ids=page.ids.tolist(), versions=page.versions.tolist(), more=page.more, next_offset=page.next_offset
+    )
+
+
+def bucket_page(message: shard_pb2.ShardServiceListResponse) -> BucketPage:
+    n = len(message.ids)
+    return BucketPage(
+        ids=np.fromiter(message.ids, np.int64, n),
+        versions=np.fromiter(message.versions, np.int64, n),
+        more=message.more,
+        next_offset=message.next_offset,
     )

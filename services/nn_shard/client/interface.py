@@ -7,7 +7,7 @@ from typing import Protocol
 from omma.hits import Int32Boxes, Payload, ShardHits
 from omma.identity import ImageId, Receipt, Tenant, Version
 from omma.rpc.deadline import Deadline
-from omma.vectors import Float16, Float32
+from omma.vectors import Float16, Float32, Int64, UInt64
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,10 @@ class ShardQuery:
 
 @dataclass(frozen=True, slots=True)
 class FetchedPicture:
-    """vectors: float16[regions, dim], the whole picture first; boxes: int32[regions, 4]."""
+    """vectors: float16[regions, dim], the whole picture first; boxes: int32[regions, 4].
+
+    segment: name of the sealed segment that holds it, empty while it lies in a head.
+    """
 
     image_id: ImageId
     version: Version
@@ -41,6 +44,7 @@ class FetchedPicture:
     boxes: Int32Boxes
     phash: int
     payload: Payload
+    segment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,32 @@ class ShardStats:
         return sum(self.next_offsets)
 
 
+@dataclass(frozen=True, slots=True)
+class BucketDigests:
+    """Of the buckets that the shard owns: pictures int64[n], sums uint64[n] as in omma.digests, next_offsets int64[n].
+
+    Everything before a bucket's next offset is in its numbers; what came after may be.
+    """
+
+    buckets: range
+    pictures: Int64
+    sums: UInt64
+    next_offsets: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPage:
+    """Live pictures of one bucket, by id: ids, versions int64[n]. A picture that is there twice comes twice.
+
+    more: others follow after the last id. next_offset: as in BucketDigests.
+    """
+
+    ids: Int64
+    versions: Int64
+    more: bool
+    next_offset: int
+
+
 class ShardClient(Protocol):
     """One replica of one shard."""
 
@@ -87,5 +117,11 @@ class ShardClient(Protocol):
         """Absent ids are left out. tenant None: any tenant's, for the indexer."""
 
     async def stats(self, deadline: Deadline) -> ShardStats: ...
+
+    async def digests(self, deadline: Deadline) -> BucketDigests:
+        """What it holds, bucket by bucket, of every tenant. Raises ReplicaDown, OutOfTime."""
+
+    async def pictures(self, bucket: int, after: int, deadline: Deadline) -> BucketPage:
+        """The live pictures of a bucket with ids above `after`. Raises InvalidQuery, ReplicaDown, OutOfTime."""
 
     async def close(self) -> None: ...

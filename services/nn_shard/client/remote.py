@@ -10,7 +10,7 @@ from omma.rpc.channel import call, open_channel
 from omma.rpc.deadline import Deadline
 from omma.v1 import shard_pb2, shard_pb2_grpc
 from services.nn_shard.client import convert
-from services.nn_shard.client.interface import FetchedPicture, ShardQuery, ShardStats
+from services.nn_shard.client.interface import BucketDigests, BucketPage, FetchedPicture, ShardQuery, ShardStats
 
 
 class RemoteShard:
@@ -22,6 +22,8 @@ class RemoteShard:
         self._search = stub.Search
         self._fetch = stub.Fetch
         self._stats = stub.Stats
+        self._digest = stub.Digest
+        self._list = stub.List
 
     @classmethod
     def at(cls, target: str, *, credentials: grpc.ChannelCredentials | None = None) -> "RemoteShard":
@@ -42,6 +44,13 @@ class RemoteShard:
 
     async def stats(self, deadline: Deadline) -> ShardStats:
         return convert.shard_stats(await call(self._stats, shard_pb2.ShardServiceStatsRequest(), deadline))
+
+    async def digests(self, deadline: Deadline) -> BucketDigests:
+        return convert.bucket_digests(await call(self._digest, shard_pb2.ShardServiceDigestRequest(), deadline))
+
+    async def pictures(self, bucket: int, after: int, deadline: Deadline) -> BucketPage:
+        request = shard_pb2.ShardServiceListRequest(bucket=bucket, after_id=after)
+        return convert.bucket_page(await call(self._list, request, deadline))
 
     async def close(self) -> None:
         await self._channel.close()

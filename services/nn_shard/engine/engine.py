@@ -16,7 +16,7 @@ from omma.identity import ImageId, Tenant
 from omma.index import IndexId
 from omma.records import VectorRecord
 from omma.space import SpaceId
-from omma.vectors import Float32
+from omma.vectors import Float32, Int64
 from services.nn_shard.client import FetchedPicture
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.files import SegmentFiles
@@ -27,7 +27,7 @@ from services.nn_shard.engine.maintenance import Task, plan
 from services.nn_shard.engine.manifest import Checkpoint, read_manifest
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.part import Part
-from services.nn_shard.engine.reading import fetch, sample, version_of
+from services.nn_shard.engine.reading import fetch, pictures, sample, version_of
 from services.nn_shard.engine.search import Searcher, degraded
 from services.nn_shard.engine.segment import Segment
 from services.nn_shard.engine.selection import Selector
@@ -209,6 +209,10 @@ class Engine:
     def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId]) -> list[FetchedPicture]:
         """Live pictures by id, in the order asked; absent ones and other tenants' are left out. Any thread."""
         return fetch(self._view, tenant, np.array(ids, np.int64))
+
+    def pictures(self) -> tuple[Int64, Int64]:
+        """Ids and versions of all live pictures, int64[n] each, in no order. Any thread; 10 ms a million."""
+        return pictures(self._view)
 
     def version_of(self, image_id: int, tenant: Tenant | None = None) -> int | None:
         """The newest version applied, also when it was a delete; None when the picture was never seen.

@@ -16,6 +16,7 @@ from services.nn_shard.engine.view import View
 def fetch(view: View, tenant: Tenant | None, ids: Int64) -> list[FetchedPicture]:
     """Live pictures by id, in the order asked; absent ones are left out, and other tenants' unless tenant is None."""
     fetched = []
+    heads = (*view.frozen, view.head)
     for found in view.find(ids):
         if found is None:
             continue
@@ -34,6 +35,7 @@ def fetch(view: View, tenant: Tenant | None, ids: Int64) -> list[FetchedPicture]
                 boxes=columns.boxes[rows],
                 phash=int(columns.phashes[at]),
                 payload=payload_from_wire(payload_of(store.payload, at)),
+                segment="" if part in heads else store.name,
             )
         )
     return fetched
@@ -49,6 +51,16 @@ def version_of(view: View, image_id: int, tenant: Tenant | None) -> int | None:
             return None
     version = int(view.newest(ids)[0])
     return None if version < 0 else version
+
+
+def pictures(view: View) -> tuple[Int64, Int64]:
+    """Ids and versions, int64[n] each, of the live pictures of every part; one that two parts hold comes twice."""
+    live = [part.pictures_live(np.arange(len(part.columns.ids))) for part in view.parts]
+    held = list(zip(view.parts, live, strict=True))
+    if not held:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    ids = np.concatenate([part.columns.ids[mask] for part, mask in held])
+    return ids, np.concatenate([part.columns.versions[mask] for part, mask in held])
 
 
 def sample(parts: Sequence[Part], rows: int, dim: int, seed: int) -> Float32:

@@ -13,15 +13,16 @@ import numpy as np
 from omma.blobs.originals import Originals
 from omma.errors import CoverageTooLow, InvalidQuery, OmmaError
 from omma.filters import canonical
-from omma.hits import Degraded, Hits, merge, no_hits
+from omma.hits import Degraded, Hits, no_hits
 from omma.identity import Tenant
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
 from services.gateway.admission import Admission
 from services.gateway.answer import SearchAnswer, explanation, hits_of
+from services.gateway.candidates import best_candidates
 from services.gateway.cursor import decode_cursor, encode_cursor
-from services.gateway.fanout import Coverage, Fanout, ShardOutcome, require_an_answer
+from services.gateway.fanout import Coverage, Fanout, ShardOutcome
 from services.gateway.indexes import ServedIndex, ServedIndexes
 from services.gateway.interactions import Impressions
 from services.gateway.query import SearchQuery, Sought, SoughtStored
@@ -173,9 +174,8 @@ class SearchCore:
         self, served: ServedIndex, query: SearchQuery, shard_query: ShardQuery, resolved: Resolved, deadline: Deadline
     ) -> _Found:
         reserve = min(_RERANK_SECONDS, _RERANK_SHARE * deadline.require())
-        with span("shards"):
-            outcomes = await self._fanout.search(served, shard_query, query.receipts, deadline.earlier(reserve))
-        require_an_answer(outcomes)
+        before = deadline.earlier(reserve)
+        outcomes, candidates = await best_candidates(self._fanout, served, shard_query, query.receipts, before)
         coverage = self._fanout.coverage(served, outcomes)
         if coverage.fraction < query.min_coverage:
             raise CoverageTooLow(
@@ -184,9 +184,6 @@ class SearchCore:
                 field="min_coverage",
                 limit=query.min_coverage,
             )
-        with span("merge"):
-            parts = [outcome.answer.hits for outcome in outcomes if outcome.answer is not None]
-            candidates = merge(parts, shard_query.k)
         reranked = await self._rerank(query, candidates, resolved, deadline)
         ranked = _by_score(query, candidates, resolved) if reranked is None else reranked.ranked
         return _Found(candidates, ranked, reranked, outcomes, coverage)

@@ -1,0 +1,57 @@
+"""`omma verify [--repair]`: whether blobs, catalog, log and shards say the same."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+
+from services.standalone.connection import call_once
+from services.standalone.output import Json, console, print_json, run
+
+EXIT_DIFFERENT: Final = 8
+"""Something differs, or not everything could be compared."""
+
+
+def verify(
+    repair: Annotated[bool, typer.Option(help="Mend what can be mended, by sending events again.")] = False,
+    full: Annotated[bool, typer.Option(help="Read the whole log, also where digests agree.")] = False,
+    json: Json = False,
+) -> None:
+    """Compare blobs, catalog, log and shards, while they are used. Exit code 8: they differ."""
+    # As long as it takes: it reads the whole catalog.
+    report = run(call_once("POST", "/verify", json={"repair": repair, "full": full}, timeout=None))
+    if json:
+        print_json(report)
+    else:
+        _show(report)
+    if not report["clean"]:
+        raise typer.Exit(EXIT_DIFFERENT)
+
+
+def _show(report: Mapping[str, Any]) -> None:
+    rows = ", ".join(f"{count} {state}" for state, count in sorted(report["rows"].items())) or "none"
+    compared = f"{report['bucket_details']} of {report['buckets']} buckets picture by picture"
+    console.print(f"Rows: {rows}. {compared}, {report['took_seconds']:.1f} s.", highlight=False)
+    table = Table("difference", "count", "mended", "for example", "what mends it", header_style="bold")
+    for one in report["differences"]:
+        examples = "\n".join(_example(each) for each in one["examples"][:3])
+        table.add_row(
+            f"{one['kind']}: {one['meaning']}", str(one["count"]), str(one["repaired"]), examples, one["remedy"]
+        )
+    if report["differences"]:
+        console.print(table)
+    for replica in report["replicas"]:
+        console.print(f"Not compared: shard {replica['shard']}, replica {replica['replica']}: {replica['error']}")
+    if not report["settled"]:
+        console.print("The indexer did not catch up: what may only be late is left out. Verify again.")
+    if any(one["repaired"] for one in report["differences"]):
+        console.print("Mended by events that the indexer now handles: verify again when it has.")
+    elif report["clean"]:
+        console.print("[green]Nothing differs.[/]")
+
+
+def _example(example: Mapping[str, Any]) -> str:
+    names = {"image_id": "", "sha256": "", "row_version": "row v", "log_version": "log v", "shard": "shard "}
+    said = [f"{label}{str(example[name])[:12]}" for name, label in names.items() if name in example]
+    return " ".join([*said, f"replica {example['replica']}"] if "replica" in example else said)

@@ -1,0 +1,83 @@
+"""What differs between rows, the log and a replica, kind by kind."""
+
+import numpy as np
+import pytest
+
+from omma.catalog.interface import PictureState
+from services.gateway.truth.compare import Held, Row, Tail, log_and_replica, rows_and_log
+from services.gateway.truth.differences import ABOUT, MAX_EXAMPLES, Difference, DifferenceKind, Report
+
+PENDING, INDEXED, DEAD, DELETED = PictureState
+Kind = DifferenceKind
+
+
+def tail(version: int, deleted: bool = False) -> Tail:
+    return Tail(version, deleted, "ann")
+
+
+@pytest.mark.parametrize(
+    ("row", "last", "kind"),
+    [
+        (Row(3, INDEXED), tail(3), None),
+        (Row(3, INDEXED), None, Kind.NO_VECTOR),
+        (Row(3, INDEXED), tail(2, deleted=True), Kind.NO_VECTOR),
+        (Row(3, INDEXED), tail(3, deleted=True), Kind.NO_VECTOR),
+        (Row(3, INDEXED), tail(2), Kind.VECTOR_OLDER),
+        (Row(3, INDEXED), tail(4), Kind.VECTOR_NEWER),
+        (Row(3, INDEXED), tail(4, deleted=True), Kind.VECTOR_NEWER),
+        (Row(3, PENDING), None, Kind.NOT_INDEXED),
+        (Row(3, PENDING), tail(2), Kind.NOT_INDEXED),
+        (Row(3, PENDING), tail(5), Kind.VECTOR_NEWER),
+        (Row(3, DELETED), None, None),
+        (Row(3, DELETED), tail(3, deleted=True), None),
+        (Row(3, DELETED), tail(2), Kind.VECTOR_NOT_DELETED),
+        (Row(3, DEAD), tail(2), Kind.VECTOR_NOT_DELETED),
+        (Row(3, DEAD), tail(3, deleted=True), None),
+        # Brought back under its key it would get version 4, which a shard that knows 5 would pass over.
+        (Row(3, DELETED), tail(5, deleted=True), Kind.VECTOR_NEWER),
+        (None, tail(1), Kind.VECTOR_WITHOUT_ROW),
+        (None, tail(1, deleted=True), None),
+    ],
+)
+def test_a_row_and_its_last_record(row: Row | None, last: Tail | None, kind: Kind | None) -> None:
+    found = list(rows_and_log(5, {7: row} if row else {}, {7: last} if last else {}))
+    assert [one.kind for one in found] == ([kind] if kind else [])
+    assert all((one.image_id, one.bucket) == (7, 5) for one in found)
+
+
+def test_a_replica_that_holds_what_the_log_says_does_not_differ() -> None:
+    held = Held(0, 1, np.array([1, 2]), np.array([4, 5]))
+    assert not list(log_and_replica(0, {}, {1: tail(4), 2: tail(5), 3: tail(9, deleted=True)}, held))
+
+
+def test_a_replica_that_lacks_doubles_keeps_or_mistakes_pictures() -> None:
+    held = Held(0, 1, np.array([1, 2, 2, 3, 4]), np.array([1, 1, 1, 1, 1]))
+    tails = {1: tail(2), 2: tail(1), 3: tail(2, deleted=True), 5: tail(1)}
+    found = {(one.kind, one.image_id) for one in log_and_replica(0, {}, tails, held)}
+    assert found == {
+        (Kind.REPLICA_OTHER_VERSION, 1),
+        (Kind.REPLICA_DOUBLED, 2),
+        (Kind.REPLICA_EXTRA, 3),
+        (Kind.REPLICA_EXTRA, 4),
+        (Kind.REPLICA_LACKS, 5),
+    }
+
+
+def test_every_kind_is_explained() -> None:
+    assert set(ABOUT) == set(Kind)
+
+
+def test_a_report_counts_everything_and_keeps_a_few() -> None:
+    report = Report("index")
+    report.add(Difference(Kind.NO_VECTOR, image_id, 0, 1) for image_id in range(1_000))
+    (said,) = report.document()["differences"]
+    assert (said["count"], len(said["examples"])) == (1_000, MAX_EXAMPLES)
+    assert not report.clean
+
+
+def test_only_what_is_harmless_leaves_a_report_clean() -> None:
+    report = Report("index")
+    report.count(Kind.BLOB_WITHOUT_ROW, 3, [])
+    assert report.clean
+    report.replicas = [{"shard": 0, "replica": 1, "error": "gone"}]
+    assert not report.clean

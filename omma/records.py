@@ -152,9 +152,13 @@ def payload_to_wire(payload: Payload) -> types_pb2.Payload:
     )
 
 
-def stored_payloads(messages: Sequence[types_pb2.Payload]) -> StoredPayloads:
-    """The payloads of these messages, each decoded when it is looked at."""
-    return StoredPayloads(messages, payload_from_wire)
+def stored_payloads(encoded: Sequence[bytes]) -> StoredPayloads:
+    """Payloads as they are stored (omma.v1.Payload), each decoded when it is looked at. Raises DecodeError then."""
+    return StoredPayloads(encoded, _decoded_payload)
+
+
+def _decoded_payload(encoded: bytes) -> Payload:
+    return payload_from_wire(types_pb2.Payload.FromString(encoded))
 
 
 def payload_from_wire(message: types_pb2.Payload) -> Payload:

@@ -120,8 +120,8 @@ class ShardServiceSearchResponse(_message.Message):
     SCORES_FIELD_NUMBER: _builtins.int
     VERSIONS_FIELD_NUMBER: _builtins.int
     PHASHES_FIELD_NUMBER: _builtins.int
-    BOXES_FIELD_NUMBER: _builtins.int
-    PAYLOADS_FIELD_NUMBER: _builtins.int
+    BOX_CORNERS_FIELD_NUMBER: _builtins.int
+    ENCODED_PAYLOADS_FIELD_NUMBER: _builtins.int
     VECTORS_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
     SPACE_FIELD_NUMBER: _builtins.int
@@ -131,6 +131,8 @@ class ShardServiceSearchResponse(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     STAGE_US_FIELD_NUMBER: _builtins.int
     APPLIED_FIELD_NUMBER: _builtins.int
+    box_corners: _builtins.bytes
+    """Of the regions that matched: left, top, right, bottom of each, as little-endian int32."""
     index: _builtins.str
     space: _builtins.str
     live: _builtins.int
@@ -150,11 +152,9 @@ class ShardServiceSearchResponse(_message.Message):
     @_builtins.property
     def phashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
-    def boxes(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Box]:
-        """Of the region that matched."""
+    def encoded_payloads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Each a Payload as it is stored; the caller reads those that it shows."""
 
-    @_builtins.property
-    def payloads(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Payload]: ...
     @_builtins.property
     def vectors(self) -> _types_pb2.Vectors: ...
     @_builtins.property
@@ -172,8 +172,8 @@ class ShardServiceSearchResponse(_message.Message):
         scores: _abc.Iterable[_builtins.float] | None = ...,
         versions: _abc.Iterable[_builtins.int] | None = ...,
         phashes: _abc.Iterable[_builtins.int] | None = ...,
-        boxes: _abc.Iterable[_types_pb2.Box] | None = ...,
-        payloads: _abc.Iterable[_types_pb2.Payload] | None = ...,
+        box_corners: _builtins.bytes = ...,
+        encoded_payloads: _abc.Iterable[_builtins.bytes] | None = ...,
         vectors: _types_pb2.Vectors | None = ...,
         index: _builtins.str = ...,
         space: _builtins.str = ...,
@@ -186,7 +186,7 @@ class ShardServiceSearchResponse(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "boxes", b"boxes", "candidates", b"candidates", "degraded", b"degraded", "ids", b"ids", "index", b"index", "lists_probed", b"lists_probed", "live", b"live", "payloads", b"payloads", "phashes", b"phashes", "scores", b"scores", "space", b"space", "stage_us", b"stage_us", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "box_corners", b"box_corners", "candidates", b"candidates", "degraded", b"degraded", "encoded_payloads", b"encoded_payloads", "ids", b"ids", "index", b"index", "lists_probed", b"lists_probed", "live", b"live", "phashes", b"phashes", "scores", b"scores", "space", b"space", "stage_us", b"stage_us", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,11 +8,12 @@ from omma.errors import InvalidQuery
 from omma.hits import Degraded, Hits, Payload, ShardHits, StoredPayloads
 from omma.identity import ImageId, Receipt, Tenant, Version
 from omma.records import boxes_from_wire, boxes_to_wire, payload_from_wire, payload_to_wire, stored_payloads
-from omma.v1 import shard_pb2, types_pb2
+from omma.v1 import shard_pb2
 from omma.vectors import from_wire, to_wire
 from services.nn_shard.client.interface import BucketDigests, BucketPage, FetchedPicture, ShardQuery, ShardStats
 
 _DEGRADED = frozenset(Degraded)
+_CORNER = np.dtype("<i4")
 
 
 def search_request(query: ShardQuery) -> shard_pb2.ShardServiceSearchRequest:
@@ -64,8 +65,8 @@ def search_response(answer: ShardHits) -> shard_pb2.ShardServiceSearchResponse:
         scores=hits.scores.tolist(),
         versions=hits.versions.tolist(),
         phashes=hits.phashes.tolist(),
-        boxes=boxes_to_wire(hits.boxes),
-        payloads=_payloads_to_wire(hits.payloads or ()),
+        box_corners=hits.boxes.astype(_CORNER, copy=False).tobytes(),
+        encoded_payloads=_encoded(hits.payloads or ()),
         vectors=None if hits.vectors is None else to_wire(hits.vectors),
         index=answer.index,
         space=answer.space,
@@ -90,8 +91,8 @@ def shard_hits(message: shard_pb2.ShardServiceSearchResponse, query: ShardQuery)
             scores=np.fromiter(message.scores, np.float32, n),
             versions=np.fromiter(message.versions, np.int64, n),
             phashes=np.fromiter(message.phashes, np.uint64, n),
-            boxes=boxes_from_wire(message.boxes),
-            payloads=stored_payloads(message.payloads) if query.with_payload else None,
+            boxes=np.frombuffer(message.box_corners, _CORNER).reshape(n, 4),
+            payloads=stored_payloads(message.encoded_payloads) if query.with_payload else None,
             vectors=vectors,
         ),
         index=message.index,
@@ -105,10 +106,10 @@ def shard_hits(message: shard_pb2.ShardServiceSearchResponse, query: ShardQuery)
     )
 
 
-def _payloads_to_wire(payloads: Sequence[Payload]) -> Iterable[types_pb2.Payload]:
+def _encoded(payloads: Sequence[Payload]) -> Iterable[bytes]:
     if isinstance(payloads, StoredPayloads):
         return payloads.stored
-    return map(payload_to_wire, payloads)
+    return (payload_to_wire(one).SerializeToString() for one in payloads)
 
 
 def fetch_response(pictures: Sequence[FetchedPicture], index: str, space: str) -> shard_pb2.ShardServiceFetchResponse:

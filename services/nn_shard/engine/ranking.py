@@ -9,7 +9,6 @@ import numpy.typing as npt
 from omma.hits import Hits, no_hits
 from omma.records import stored_payloads
 from omma.vectors import Float32, Int64
-from services.nn_shard.engine.columns import payload_of
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.part import Part
 
@@ -81,9 +80,7 @@ def _hits_of(part: Part, ranked: _Ranked, options: SearchOptions) -> Hits:
         columns.versions[pictures],
         columns.phashes[pictures],
         columns.boxes[rows],
-        stored_payloads([payload_of(store.payload, one) for one in pictures.tolist()])
-        if options.with_payload
-        else None,
+        stored_payloads([store.payload(one) for one in pictures.tolist()]) if options.with_payload else None,
         store.vectors(rows) if options.with_vectors else None,
     )
 
@@ -105,5 +102,5 @@ def _gather(parts: Sequence[Part], of: Int64, ranked: _Ranked, options: SearchOp
     payloads = None
     if options.with_payload:
         where = zip(of.tolist(), pictures.tolist(), strict=True)
-        payloads = stored_payloads([payload_of(parts[number].store.payload, picture) for number, picture in where])
+        payloads = stored_payloads([parts[number].store.payload(picture) for number, picture in where])
     return Hits(ids, scores, versions, phashes, boxes, payloads, vectors)

@@ -1,13 +1,16 @@
 """`omma key create | list | revoke`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import httpx
 import typer
 from rich.table import Table
 
 from omma.catalog.interface import Role
-from services.standalone.connection import call_once
+from omma.catalog.postgres_settings import PostgresSettings
+from services.standalone.connection import Connection, call_once
 from services.standalone.output import Json, console, errors, print_json, run
+from services.standalone.settings import StandaloneSettings
 
 app = typer.Typer(no_args_is_help=True, help="API keys: who may do what, for which tenant.")
 
@@ -20,7 +23,7 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a key and print its secret, which is shown this once and not stored."""
-    made = run(call_once("POST", "/keys", json={"name": name, "role": role.value, "tenant": tenant}))
+    made = run(_ask("POST", "/keys", json={"name": name, "role": role.value, "tenant": tenant}))
     if json:
         print_json(made)
         return
@@ -31,7 +34,7 @@ def create(
 @app.command("list")
 def list_keys(json: Json = False) -> None:
     """Every key, without its secret."""
-    keys = run(call_once("GET", "/keys"))["keys"]
+    keys = run(_ask("GET", "/keys"))["keys"]
     if json:
         print_json(keys)
         return
@@ -44,8 +47,41 @@ def list_keys(json: Json = False) -> None:
 @app.command()
 def revoke(id: Annotated[str, typer.Argument(help="As `omma key list` shows it.")], json: Json = False) -> None:
     """A key works no more, some seconds from now at the latest."""
-    revoked = run(call_once("DELETE", f"/keys/{id}"))
+    revoked = run(_ask("DELETE", f"/keys/{id}"))
     if json:
         print_json(revoked)
     else:
         console.print(f"Key {revoked['name']} is revoked.")
+
+
+async def _ask(method: str, path: str, **options: Any) -> Any:
+    """As `call_once`; a cluster's catalog, which another process may hold open too, is asked by itself.
+
+    Opening the rest would index and consume beside the cluster, and its first key cannot be asked of its gateway.
+    """
+    settings = StandaloneSettings()
+    if settings.url or settings.postgres is None:
+        return await call_once(method, path, **options)
+    return await _ask_catalog(settings.postgres, method, path, **options)
+
+
+async def _ask_catalog(settings: PostgresSettings, method: str, path: str, **options: Any) -> Any:
+    # Not for every command: what it takes is slow to import, and the driver comes with the extra `cluster`.
+    from fastapi import FastAPI, Request
+
+    from omma.catalog.postgres import open_postgres_catalog
+    from omma.identity import DEFAULT_TENANT
+    from services.gateway.auth import Caller
+    from services.gateway.rest.keys import keys_router
+
+    async def trusted(request: Request) -> Caller:
+        return Caller(DEFAULT_TENANT, Role.ADMIN)  # who reaches the database may do what an admin may
+
+    catalog = await open_postgres_catalog(settings)
+    try:
+        app = FastAPI()
+        app.include_router(keys_router(catalog, trusted))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://catalog") as client:
+            return await Connection(client, "the catalog").call(method, path, **options)
+    finally:
+        await catalog.close()

@@ -16,12 +16,13 @@ from services.gateway.main import GatewayProcess
 from services.gateway.query import MAX_TIMEOUT_MS
 from services.indexer.main import IndexerProcess
 from services.nn_shard.main import ShardProcess
+from services.standalone.settings import StandaloneSettings
 from tests.conftest import ROOT
 
 SERVICES: Mapping[str, Mapping[str, Any]] = written.compose()["services"]
 ENVIRONMENTS = written.environments()
 TOLD = {"POSTGRES_PASSWORD": "p", "MINIO_USER": "omma", "MINIO_PASSWORD": "secret-enough"}
-ONE_SHOT = {"certificate", "triton-models"}
+ONE_SHOT = {"certificate", "omma", "triton-models"}
 
 
 def interpolated(value: str) -> str:
@@ -48,6 +49,15 @@ def test_each_process_takes_its_environment_and_every_name_in_it(service: str, m
     assert warn_unknown_names(read.known_names(), ENVIRONMENTS[service]) == []
     assert set(ENVIRONMENTS[service]) - {"TMPDIR"} <= read.known_names()
     assert (read.bind, read.grpc_port) == ("0.0.0.0", 9090)
+
+
+def test_commands_take_the_storage_s_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = SERVICES["omma"]["environment"]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, interpolated(value))
+    read = StandaloneSettings(_env_file=None)
+    assert warn_unknown_names(read.known_names(), environment) == []
+    assert read.postgres and read.kafka and read.s3 and not read.url
 
 
 @pytest.mark.parametrize("service", ENVIRONMENTS)

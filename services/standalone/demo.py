@@ -35,7 +35,7 @@ _ENOUGH: Final = 1_000
 _RESULTS: Final = 12
 _SEED: Final = 7
 _CROP: Final = (0.2, 0.2, 0.8, 0.8)
-_WORDS: Final = "a red flower"
+_WORDS: Final = "a green car"
 
 console = Console()
 
@@ -104,7 +104,11 @@ async def _ingest(connection: Connection, folder: Path, bars: Progress, enough: 
         if job["done"] >= _ENOUGH:
             enough.set()
 
-    return await ingest(connection, folder, show)
+    return await ingest(connection, _place(folder), show)
+
+
+def _place(folder: Path) -> dict[str, str]:
+    return {"folder": str(folder.absolute())}
 
 
 async def _search_three_ways(

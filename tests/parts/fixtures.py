@@ -5,16 +5,43 @@ A part that is missing skips its tests, and the summary says how to get it; with
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
-from typing import NoReturn, TypeVar
+from contextlib import AbstractContextManager, ExitStack, suppress
+from pathlib import Path
+from typing import Final, NoReturn, TypeVar
 
 import pytest
 
 from tests import parts
+from tests.parts.kafka import install_kafka
+from tests.parts.minio import install_minio
+from tests.parts.toxiproxy import install_toxiproxy
+from tests.parts.triton import install_triton
 
 P = TypeVar("P")
 
 _missing: dict[str, str] = {}
+
+_INSTALLS: Final[dict[str, tuple[str, Callable[[], Path]]]] = {
+    "kafka": ("OMMA_TEST_KAFKA", install_kafka),
+    "minio": ("OMMA_TEST_S3", install_minio),
+    "toxiproxy": ("OMMA_TEST_TOXIPROXY", install_toxiproxy),
+    "triton": ("OMMA_TEST_TRITON", install_triton),
+}
+"""By fixture: what names a server that is given, and what gets the part."""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Parts are got before the tests that ask for them, with CI=true all of them: a build takes minutes (MinIO: two on
+    two idle cores), and a test's timeout counts its fixtures too.
+    """
+    if session.config.option.collectonly or not session.items:
+        return
+    asked = {name for item in session.items if isinstance(item, pytest.Function) for name in item.fixturenames}
+    every = os.environ.get("CI") == "true" and bool(asked & _INSTALLS.keys())
+    for name, (given, install) in _INSTALLS.items():
+        if (every or name in asked) and not os.environ.get(given):
+            with suppress(parts.PartMissing):  # the fixture says so
+                install()
 
 
 @pytest.fixture(scope="session")

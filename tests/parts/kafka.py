@@ -109,8 +109,7 @@ def kafka(host: str = "127.0.0.1", *, second: SecondWay | None = None) -> Iterat
     if given:
         yield Kafka(given, None)
         return
-    require("Kafka", ["java"], _REMEDY)
-    libraries = cached(f"kafka-{VERSION}", _download)
+    libraries = install_kafka()
     server = Server("kafka")
     try:
         port = free_port(host)
@@ -119,6 +118,12 @@ def kafka(host: str = "127.0.0.1", *, second: SecondWay | None = None) -> Iterat
         yield Kafka(f"{host}:{port}", server)
     finally:
         server.close()
+
+
+def install_kafka() -> Path:
+    """The folder with its libraries, downloaded once. Raises PartMissing."""
+    require("Kafka", ["java"], _REMEDY)
+    return cached(f"kafka-{VERSION}", _download)
 
 
 def _download(folder: Path) -> None:

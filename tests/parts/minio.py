@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from tests.parts.cache import go_program
@@ -53,7 +54,7 @@ def minio(host: str = "127.0.0.1", *, notify: Kafka | None = None, topic: str = 
         keys = os.environ.get("OMMA_TEST_S3_ACCESS_KEY", ""), os.environ.get("OMMA_TEST_S3_SECRET_KEY", "")
         yield Minio(given, *keys, os.environ.get("OMMA_TEST_S3_ARN", ""), None)
         return
-    program = go_program("minio", "github.com/minio/minio", VERSION)
+    program = install_minio()
     server = Server("minio")
     try:
         address = f"{host}:{free_port(host)}"
@@ -75,3 +76,8 @@ def minio(host: str = "127.0.0.1", *, notify: Kafka | None = None, topic: str = 
         yield Minio(f"http://{address}", _ACCESS_KEY, _SECRET_KEY, arn, server)
     finally:
         server.close()
+
+
+def install_minio() -> Path:
+    """Its program, built once. Raises PartMissing."""
+    return go_program("minio", "github.com/minio/minio", VERSION)

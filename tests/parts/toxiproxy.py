@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from tests.parts.cache import go_program
@@ -80,7 +81,7 @@ def toxiproxy(host: str = "127.0.0.1") -> Iterator[Toxiproxy]:
     if given:
         yield Toxiproxy(given, host, None)
         return
-    program = go_program("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server", VERSION)
+    program = install_toxiproxy()
     server = Server("toxiproxy")
     try:
         port = free_port(host)
@@ -89,3 +90,8 @@ def toxiproxy(host: str = "127.0.0.1") -> Iterator[Toxiproxy]:
         yield Toxiproxy(url, host, server)
     finally:
         server.close()
+
+
+def install_toxiproxy() -> Path:
+    """Its program, built once. Raises PartMissing."""
+    return go_program("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server", VERSION)

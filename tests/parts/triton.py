@@ -49,7 +49,7 @@ def triton(repository: Path, host: str = "127.0.0.1") -> Iterator[Triton]:
     if given:
         yield Triton(given, None)
         return
-    home = cached(f"triton-{VERSION}-py{sys.version_info.major}{sys.version_info.minor}", _build)
+    home = install_triton()
     server = Server("triton")
     try:
         grpc_port, http_port = free_port(host), free_port(host)
@@ -74,6 +74,11 @@ def triton(repository: Path, host: str = "127.0.0.1") -> Iterator[Triton]:
         yield Triton(f"{host}:{grpc_port}", server)
     finally:
         server.close()
+
+
+def install_triton() -> Path:
+    """The folder with its wheel, downloaded once. Raises PartMissing."""
+    return cached(f"triton-{VERSION}-py{sys.version_info.major}{sys.version_info.minor}", _build)
 
 
 def _build(folder: Path) -> None:

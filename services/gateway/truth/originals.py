@@ -1,5 +1,6 @@
 """Originals in object storage against the rows that name them."""
 
+import asyncio
 from array import array
 from typing import Final
 
@@ -13,6 +14,8 @@ from services.gateway.truth.differences import MAX_EXAMPLES, DifferenceKind, Rep
 from services.gateway.truth.rows import RowSummary, short
 
 _PREFIX: Final = "originals/"
+_UPLOAD_SECONDS: Final = 2.0
+"""Given to uploads that have their blob and not yet their row."""
 
 
 async def compare_originals(catalog: Catalog, blobs: Blobs, rows: RowSummary, report: Report) -> None:
@@ -33,6 +36,8 @@ async def compare_originals(catalog: Catalog, blobs: Blobs, rows: RowSummary, re
 
 async def _look_again(catalog: Catalog, missing: UInt64, orphans: UInt64, keys: dict[int, str], report: Report) -> None:
     """Rows may have come to a blob, or gone, since the first look."""
+    if len(orphans):
+        await asyncio.sleep(_UPLOAD_SECONDS)
     gone, found = set(missing.tolist()), set(orphans.tolist())
     async for row in catalog.summaries():
         sha256 = short(row.sha256)

@@ -1,0 +1,173 @@
+"""Comparing and mending: every difference caused for real, on one machine's storage and on the cluster's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from truth_world import TruthWorld, cluster_settings, truth_world
+
+from omma.blobs.interface import original_key
+from omma.catalog.interface import PictureChange, PictureState
+from omma.identity import ImageId, Version
+from omma.records import deleted_record
+from omma.storage import StorageSettings
+from omma.telemetry.metrics import DIFFERENCES
+from services.gateway.truth import DifferenceKind
+from tests.databases import fresh_database
+from tests.unit.test_indexer import SPACE
+
+
+@pytest.fixture(params=["embedded", "cluster"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TruthWorld]:
+    if request.param == "embedded":
+        async with truth_world(StorageSettings(data_dir=tmp_path), tmp_path) as world:
+            yield world
+        return
+    kafka, minio, postgres = map(request.getfixturevalue, ("kafka", "minio", "postgres"))
+    async with (
+        fresh_database(postgres) as url,
+        truth_world(cluster_settings(tmp_path, kafka, minio, url), tmp_path) as world,
+    ):
+        yield world
+
+
+async def filled(world: TruthWorld, count: int = 40) -> list[int]:
+    """Ids of live pictures, beside deleted, changed and unreadable ones."""
+    uploaded = await world.upload(*(f"picture {number}".encode() for number in range(count)), b"bad picture")
+    ids = [int(one.id) for one in uploaded]
+    await world.delete(*ids[:3])
+    change = await world.storage.catalog.change(world.tenant, ImageId(ids[3]), PictureChange(tags=("new",)))
+    await world.outbox.send([change])
+    await world.handled()
+    return ids[3:-1]
+
+
+async def test_what_was_used_as_it_should_be_does_not_differ(world: TruthWorld) -> None:
+    await filled(world)
+    quick = await world.truth.verifier.verify()
+    assert quick.clean
+    assert quick.bucket_details < SPACE.buckets
+    full = await world.truth.verifier.verify(full=True)
+    assert full.clean
+    assert full.bucket_details == SPACE.buckets
+    assert full.rows == {"indexed": 37, "deleted": 3, "dead": 1}
+
+
+async def test_rows_and_log_that_differ_are_told_apart_and_mended_once(world: TruthWorld) -> None:
+    ids = await filled(world)
+    catalog = world.storage.catalog
+    # An event that was lost after its row was marked as sent.
+    (lost,) = await world.upload(b"never sent", send=False)
+    assert lost.event is not None
+    await catalog.mark_sent([lost.event])
+    older, newer, gone, vanished = ids[:4]
+    record = await world.last_record(newer)
+    await world.write(replace(record, version=Version(9)))
+    await world.write(replace(await world.last_record(gone), version=Version(1), deleted=True))
+    # The row went on without its event.
+    (changed,) = [await catalog.change(world.tenant, ImageId(older), PictureChange(owner="somebody"))]
+    assert changed.event is not None
+    await catalog.mark_sent([changed.event])
+    seen = await catalog.picture(world.tenant, ImageId(older))
+    assert seen.state is PictureState.INDEXED
+    # A delete whose event was lost.
+    (deleted,) = await catalog.delete(world.tenant, [ImageId(vanished)])
+    assert deleted.event is not None
+    await catalog.mark_sent([deleted.event])
+    # A picture of a catalog that was younger.
+    orphan = replace(record, image_id=ImageId(10_000), version=Version(4))
+    await world.write(orphan)
+
+    found = {
+        "not_indexed": 1,
+        "vector_newer": 1,
+        "vector_older": 1,
+        "vector_not_deleted": 1,
+        "vector_without_row": 1,
+    }
+    full = await world.differences(full=True)
+    # The log's last record of `gone` is a delete at the row's own version, as before a dead letter.
+    assert full == found | {"no_vector": 1, **{k: full[k] for k in full if k.startswith("replica_")}}
+    mended = await world.truth.verifier.verify(repair=True)
+    assert {kind.value for kind in mended.repaired} == found.keys() | {"no_vector"}
+    await world.handled()
+    assert await world.differences(full=True) == {}
+    versions = {row.id: row.version async for row in catalog.summaries()}
+    assert not (await world.truth.verifier.verify(repair=True)).repaired
+    assert {row.id: row.version async for row in catalog.summaries()} == versions
+    (new,) = await world.upload(b"after the repair")
+    assert new.id > 10_000
+    assert DIFFERENCES.labels(DifferenceKind.NO_VECTOR)._value.get() == 0
+
+
+async def test_a_replica_that_differs_is_named_and_its_repair_is_replay(world: TruthWorld) -> None:
+    ids = await filled(world)
+    shard = world.shards[0][1]
+    engine = shard.replica.loaded()
+    held = [image_id for image_id in ids if engine.version_of(image_id) is not None]
+    lacks, extra, other = held[0], 20_000, held[1]
+    while not shard.replica._owns(extra):
+        extra += 1
+    record = await world.last_record(held[2])
+    engine.apply(
+        [
+            deleted_record(ImageId(lacks), Version(5), world.tenant, SPACE.id, SPACE.dim),
+            replace(record, image_id=ImageId(extra)),
+            replace(record, image_id=ImageId(other), version=Version(7)),
+        ]
+    )
+    report = await world.truth.verifier.verify()
+    assert {k.value: n for k, n in report.counts.items()} == {
+        "replica_lacks": 1,
+        "replica_extra": 1,
+        "replica_other_version": 1,
+    }
+    documents = [one for said in report.document()["differences"] for one in said["examples"]]
+    assert {(one["shard"], one["replica"]) for one in documents} == {(0, 1)}
+    assert report.bucket_details < SPACE.buckets
+    assert not (await world.truth.verifier.verify(repair=True)).repaired
+
+
+async def test_originals_without_row_and_rows_without_original(world: TruthWorld) -> None:
+    ids = await filled(world)
+    catalog, blobs = world.storage.catalog, world.storage.blobs
+    row = await catalog.picture(world.tenant, ImageId(ids[0]))
+    await blobs.delete(original_key(row.sha256))
+    sha256, _ = await world.storage.originals.put(b"no row names this")
+    report = await world.truth.verifier.verify()
+    assert {k.value: n for k, n in report.counts.items()} == {"row_without_blob": 1, "blob_without_row": 1}
+    missing, orphan = (said["examples"] for said in reversed(report.document()["differences"]))
+    assert missing == [{"image_id": ids[0], "row_version": row.version, "sha256": row.sha256}]
+    assert orphan == [{"sha256": sha256}]
+
+
+async def test_what_is_on_its_way_is_no_difference(world: TruthWorld) -> None:
+    await filled(world)
+    stop = asyncio.Event()
+
+    async def traffic() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            uploaded = await world.upload(*(f"{number} {each}".encode() for each in range(5)))
+            if number % 2:
+                await world.delete(uploaded[0].id)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(traffic())
+        for full in (False, True):
+            report = await world.truth.verifier.verify(full=full)
+            assert report.document()["differences"] == []
+            assert report.clean
+        stop.set()
+    assert len(world.uploaded) > 60
+
+
+async def test_a_replica_that_is_away_is_said_so(world: TruthWorld) -> None:
+    await filled(world)
+    world.shards[1][0].replica._ready = False
+    report = await world.truth.verifier.verify()
+    assert not report.clean
+    assert [(one["shard"], one["replica"]) for one in report.replicas] == [(1, 0)]

@@ -1,0 +1,145 @@
+"""Everything that keeps pictures, in one process on the storage that it is given: shards, replicas, indexer, truth."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omma.backlog import indexer_group, wait_until_handled
+from omma.buckets import bucket_of
+from omma.catalog.interface import NewPicture, Upserted
+from omma.dead_letters import DeadLetters
+from omma.identity import DEFAULT_TENANT, ImageId, Tenant
+from omma.index import Index, IndexId, IndexState
+from omma.outbox import Outbox, open_outbox
+from omma.records import IMAGES_TOPIC, VectorRecord, image_key
+from omma.storage import Storage, StorageSettings, open_storage
+from services.gateway.indexes import ServedIndex, ServedIndexes
+from services.gateway.truth import Truth
+from services.indexer.worker import Indexer, ensure_topics
+from services.nn_shard.settings import ShardSettings
+from services.nn_shard.shard import Shard
+from services.standalone.background import running
+from tests.buckets import bucket_settings
+from tests.parts import Kafka, Minio
+from tests.unit.test_indexer import SETTINGS, SPACE, CountingEmbedder
+
+INDEX = Index(IndexId("tiny.2"), SPACE.id, "IVF{nlist},PQ2x8", 2, IndexState.LIVE)
+SHARD = ShardSettings(poll_seconds=0.05, lag_check_seconds=0.1, maintenance_seconds=0.1, checkpoint_seconds=0.2)
+
+
+@dataclass
+class TruthWorld:
+    """shards: by shard, then replica."""
+
+    storage: Storage
+    outbox: Outbox
+    shards: list[list[Shard]]
+    truth: Truth
+    tenant: Tenant = DEFAULT_TENANT
+    uploaded: list[Upserted] = field(default_factory=list)
+
+    async def upload(self, *contents: bytes, send: bool = True) -> list[Upserted]:
+        new = []
+        for content in contents:
+            sha256, uri = await self.storage.originals.put(content)
+            new.append(NewPicture(content.decode(), sha256, uri, len(content)))
+        changes = await self.storage.catalog.upsert(self.tenant, new)
+        if send:
+            await self.outbox.send(changes)
+        self.uploaded += changes
+        return changes
+
+    async def delete(self, *image_ids: int) -> None:
+        await self.outbox.send(await self.storage.catalog.delete(self.tenant, [ImageId(i) for i in image_ids]))
+
+    async def handled(self) -> None:
+        async with asyncio.timeout(60):
+            await wait_until_handled(self.storage.log, IMAGES_TOPIC, indexer_group(SPACE.id), every_seconds=0.02)
+
+    async def write(self, *records: VectorRecord) -> None:
+        """To the log, past the indexer: what a fault would leave there."""
+        producer = await self.storage.log.producer()
+        rows = [(bucket_of(one.image_id, SPACE.buckets), image_key(one.image_id), one.encode()) for one in records]
+        await producer.send_many(SPACE.vectors_topic, rows)
+        await producer.close()
+
+    async def last_record(self, image_id: int) -> VectorRecord:
+        found = None
+        async for record in self.storage.log.scan(SPACE.vectors_topic):
+            if record.key == image_key(image_id):
+                found = VectorRecord.decode(record.value or b"", SPACE.dim)
+        assert found is not None
+        return found
+
+    async def differences(self, **options: bool) -> dict[str, int]:
+        """Kinds and counts."""
+        return {kind.value: count for kind, count in (await self.truth.verifier.verify(**options)).counts.items()}
+
+
+@asynccontextmanager
+async def truth_world(settings: StorageSettings, folder: Path) -> AsyncIterator[TruthWorld]:
+    """Two shards of two replicas, an indexer that embeds bytes, all running."""
+    async with AsyncExitStack() as stack:
+        storage = await open_storage(settings, stack)
+        catalog, log = storage.catalog, storage.log
+        await catalog.register_space(SPACE)
+        await catalog.register_index(INDEX)
+        await ensure_topics(log, SPACE)
+        shards = [
+            [_shard(storage, shard, folder / f"shard-{shard}-{replica}", f"{shard}/{replica}") for replica in range(2)]
+            for shard in range(INDEX.shards)
+        ]
+        clients = tuple(tuple(one.client for one in replicas) for replicas in shards)
+        embedder: Any = CountingEmbedder()
+        outbox = await open_outbox(catalog, log)
+        indexer = Indexer(
+            catalog=catalog,
+            log=log,
+            blobs=storage.blobs,
+            originals=storage.originals,
+            embedder=embedder,
+            shards=[replicas[0].client for replicas in shards],
+            settings=SETTINGS,
+        )
+        every = [one for replicas in shards for one in replicas]
+        await stack.enter_async_context(running(indexer.run, *(one.run for one in every)))
+        for one in every:
+            await one.replica.until_ready()
+        indexes = ServedIndexes([ServedIndex(INDEX, SPACE, embedder, clients)])
+
+        async def indexed() -> None:
+            await wait_until_handled(log, IMAGES_TOPIC, indexer_group(SPACE.id))
+
+        letters = DeadLetters(catalog, log, outbox, indexed)
+        truth = Truth.on(storage, outbox, letters, indexes, max_picture_bytes=1_000_000)
+        yield TruthWorld(storage, outbox, shards, truth)
+
+
+def cluster_settings(folder: Path, kafka: Kafka, minio: Minio, postgres_url: str) -> StorageSettings:
+    """Real servers, apart from what other tests have there."""
+    return StorageSettings.model_validate(
+        {
+            "data_dir": folder,
+            "kafka": {"brokers": kafka.brokers, "prefix": f"{uuid.uuid4().hex}.", "fetch_wait_seconds": 0.2},
+            "postgres": {"url": postgres_url},
+            "s3": bucket_settings(minio).model_dump(),
+        }
+    )
+
+
+def _shard(storage: Storage, shard: int, folder: Path, holder: str) -> Shard:
+    return Shard(
+        folder=folder,
+        space=SPACE,
+        index=INDEX,
+        shard=shard,
+        log=storage.log,
+        blobs=storage.blobs,
+        catalog=storage.catalog,
+        settings=SHARD,
+        holder=holder,
+    )

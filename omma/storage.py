@@ -3,12 +3,12 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import Blobs
+from omma.blobs.objects import Objects
 from omma.blobs.originals import Originals
 from omma.blobs.s3_settings import S3Settings
 from omma.catalog.interface import Catalog
@@ -18,9 +18,6 @@ from omma.log.interface import Log
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
 from omma.process import ProcessSettings
-
-if TYPE_CHECKING:
-    from omma.blobs.s3_objects import S3Objects
 
 
 class StorageSettings(ProcessSettings):
@@ -42,7 +39,7 @@ class Storage:
     log: Log
     blobs: Blobs
     originals: Originals
-    objects: "S3Objects | None" = None
+    objects: Objects | None = None
 
 
 async def open_storage(settings: StorageSettings, stack: AsyncExitStack) -> Storage:
@@ -88,7 +85,7 @@ async def _open_blobs(settings: StorageSettings) -> Blobs:
     return await S3Blobs.open(settings.s3)
 
 
-def _open_objects(settings: StorageSettings) -> "S3Objects | None":
+def _open_objects(settings: StorageSettings) -> Objects | None:
     if settings.s3 is None:
         return None
     from omma.blobs.s3_objects import S3Objects

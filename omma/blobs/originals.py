@@ -4,11 +4,12 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from omma.blobs.interface import Blobs, original_key
 from omma.blobs.object_uri import place_of
+from omma.blobs.objects import Objects
 from omma.errors import Absent, Corrupt, InvalidQuery, TooLarge
 from omma.identity import Sha256
 from omma.telemetry.context import run_in
@@ -17,17 +18,10 @@ _OURS: Final = "omma:"
 _THREADS: Final = 4
 
 
-class ObjectReader(Protocol):
-    """Reads objects of other buckets: omma.blobs.s3_objects.S3Objects."""
-
-    async def read(self, bucket: str, key: str, max_bytes: int) -> bytes:
-        """Raises Absent, TooLarge."""
-
-
 class Originals:
     """Reads verify: what comes back has the sha256 that its row says."""
 
-    def __init__(self, blobs: Blobs, objects: ObjectReader | None = None) -> None:
+    def __init__(self, blobs: Blobs, objects: Objects | None = None) -> None:
         """objects: None: there are none, `s3://` is refused."""
         self._blobs = blobs
         self._objects = objects

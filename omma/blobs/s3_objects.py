@@ -1,16 +1,16 @@
-"""Other people's objects on S3: listed, looked at and read where they are."""
+"""Other people's objects on S3 or MinIO."""
 
 import asyncio
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
 from omma.blobs.object_uri import object_uri
+from omma.blobs.objects import ListedObject, ObjectLook, ObjectPage, Objects
 from omma.blobs.s3 import open_client
 from omma.blobs.s3_errors import is_broken, storage_error
 from omma.blobs.s3_settings import S3Settings
@@ -24,32 +24,8 @@ _BARRED: Final = frozenset({"AccessDenied", "NoSuchBucket", "InvalidBucketName",
 """Of this object or bucket: nothing that another try mends, and no fault of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectLook:
-    """etag: changes with the object's bytes. sha256: of the bytes; None when there are more than were to be read."""
-
-    bytes: int
-    etag: str
-    sha256: Sha256 | None
-
-
-@dataclass(frozen=True, slots=True)
-class ListedObject:
-    key: str
-    bytes: int
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectPage:
-    """more: there are keys after the last one."""
-
-    objects: tuple[ListedObject, ...]
-    more: bool
-
-
-class S3Objects:
-    """boto3 on threads of its own. Raises ReplicaDown and Overloaded when the storage does not answer."""
+class S3Objects(Objects):
+    """boto3 on threads of its own; a request has timeouts and bounded tries."""
 
     def __init__(self, settings: S3Settings) -> None:
         self._client = open_client(settings, settings.endpoint)
@@ -57,17 +33,12 @@ class S3Objects:
         self._executor = ThreadPoolExecutor(settings.connections, thread_name_prefix="omma-s3-objects")
 
     async def look(self, bucket: str, key: str, max_bytes: int) -> ObjectLook | None:
-        """The object as it is now, read through for its sha256 without being held; None when it is not there.
-
-        Raises Absent when it, or its bucket, may not be read.
-        """
         try:
             return await self._run(object_uri(bucket, key), partial(self._look, bucket, key, max_bytes))
         except _Gone:
             return None
 
     async def read(self, bucket: str, key: str, max_bytes: int) -> bytes:
-        """Raises Absent, also when it may not be read; TooLarge."""
         uri = object_uri(bucket, key)
         try:
             return await self._run(uri, partial(self._read, bucket, key, max_bytes))
@@ -75,10 +46,6 @@ class S3Objects:
             raise Absent(f"{uri} is no longer there.", field="uri") from None
 
     async def page(self, bucket: str, prefix: str, after: str, limit: int) -> ObjectPage:
-        """The next objects in the order of their keys (UTF-8), of those that begin with the prefix.
-
-        Raises Absent when there is no such bucket, or it may not be listed.
-        """
         listed = await self._run(
             f"s3://{bucket}",
             partial(self._client.list_objects_v2, Bucket=bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit),

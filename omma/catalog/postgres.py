@@ -58,6 +58,9 @@ _GRACE_SECONDS: Final = 5.0
 
 logger = logging.getLogger(__name__)
 
+_FROM_DRIVER: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The last one says that a connection broke off in the midst of a statement."""
+
 
 class PostgresDialect(Dialect):
     def insert(self, table: Table) -> postgresql.Insert:
@@ -107,15 +110,13 @@ class PostgresDialect(Dialect):
 
     def error(self, error: BaseException) -> OmmaError | None:
         """error: the driver's, or what SQLAlchemy made of it with the driver's as its cause."""
-        driver = (
-            error.__cause__ if isinstance(error.__cause__, asyncpg.PostgresError | asyncpg.InterfaceError) else error
-        )
+        driver = error.__cause__ if isinstance(error.__cause__, _FROM_DRIVER) else error
         state = getattr(driver, "sqlstate", None) or ""
         if isinstance(driver, asyncpg.exceptions.OutdatedSchemaCacheError | asyncpg.InvalidCachedStatementError):
             return Crossed("The catalog was migrated meanwhile. Nothing was written; try again.")
         if isinstance(driver, asyncpg.DataError):
             return InvalidQuery("PostgreSQL cannot keep this value: a text with a NUL, half a character, or too large.")
-        if isinstance(driver, OSError | TimeoutError | asyncpg.InterfaceError):
+        if isinstance(driver, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
             return _gone(driver)
         if state in _CROSSED:
             return Crossed("The catalog is busy. Nothing was written; try again.", retry_after_seconds=1.0)

@@ -33,6 +33,7 @@ from services.gateway.auth import Authenticator, is_loopback
 from services.gateway.fanout import Fanout
 from services.gateway.health import Health
 from services.gateway.indexes import ServedIndex, ServedIndexes
+from services.gateway.ingests import Ingests, Sources
 from services.gateway.interactions import open_impressions
 from services.gateway.pictures import PictureCore
 from services.gateway.recording import record_interactions
@@ -42,6 +43,7 @@ from services.gateway.rest.operation import Operation
 from services.gateway.search import SearchCore
 from services.gateway.servicer import SearchServicer
 from services.gateway.settings import GatewaySettings
+from services.gateway.truth import Truth
 from services.gateway.urls import PictureFetcher
 from services.nn_shard.client import RemoteShard
 from services.rerank.client import RemoteReranker
@@ -52,11 +54,15 @@ logger = logging.getLogger(__name__)
 
 
 class ServedGatewaySettings(GatewaySettings):
-    """egs, rerank: `host:port`. shards: JSON, the replicas of shard 0, of shard 1, …: `[["a:9091"], ["b:9091"]]`."""
+    """egs, rerank: `host:port`. shards: JSON, the replicas of shard 0, of shard 1, …: `[["a:9091"], ["b:9091"]]`.
+
+    ingest_folders: the indexer has the folders that callers name, and may read them.
+    """
 
     egs: str = Field(min_length=1)
     rerank: str = Field(min_length=1)
     shards: tuple[tuple[str, ...], ...] = Field(min_length=1)
+    ingest_folders: bool = False
 
 
 class GatewayProcess(StorageSettings):
@@ -142,10 +148,14 @@ async def _compose(
     authenticator = Authenticator(catalog, open_without_keys=loopback, max_age_seconds=settings.keys_max_age_seconds)
     servicer = SearchServicer(search, pictures, authenticator)
     group = indexer_group(indexes.live().space.id)
+    dead_letters = DeadLetters(catalog, log, outbox, partial(wait_until_handled, log, IMAGES_TOPIC, group))
+    waiting = partial(backlog, log, IMAGES_TOPIC, group)
+    sources = Sources(folders=settings.ingest_folders, s3=process.s3, buckets=settings.ingest_buckets)
     operation = Operation(
         catalog,
-        DeadLetters(catalog, log, outbox, partial(wait_until_handled, log, IMAGES_TOPIC, group)),
-        partial(backlog, log, IMAGES_TOPIC, group),
+        dead_letters,
+        Ingests(catalog, sources, waiting, settings.ingests_unfinished),
+        Truth.on(storage, outbox, dead_letters, indexes, max_picture_bytes=settings.max_picture_bytes),
     )
     app = create_app(search, pictures, impressions, operation, authenticator, health, settings, metrics_open=loopback)
     rpc = RpcServer(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from omma.buckets import bucket_of
 from omma.catalog.interface import Catalog, Embedded, Picture
+from omma.errors import OmmaError
 from omma.hits import Payload
 from omma.identity import ImageId, Sha256
 from omma.log.interface import Log, Producer, ProducerFenced, TopicPartition
@@ -14,6 +15,7 @@ from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC, VectorRecord, deleted
 from omma.space import Space
 from omma.telemetry.metrics import INDEXED_PICTURES
 from omma.v1 import records_pb2
+from services.indexer.deaths import Fate
 from services.indexer.plan import Plan
 from services.indexer.sources import Outcome, Seen
 
@@ -32,6 +34,11 @@ class Resolved:
     outcomes: Mapping[Sha256, Outcome]
     next_offsets: Mapping[int, int]
     claims: Mapping[int, Producer]
+
+    def fates(self) -> list[Fate]:
+        """Of its living pictures."""
+        outcomes = [self.outcomes[row.sha256] for row in self.plan.living]
+        return [outcome.kind if isinstance(outcome, OmmaError) else None for outcome in outcomes]
 
 
 @dataclass(slots=True)

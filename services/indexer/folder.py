@@ -15,25 +15,10 @@ from omma.identity import ImageId, Sha256, Tenant
 from omma.outbox import Outbox
 from omma.telemetry.context import run_in
 from services.indexer.captions import Captions
+from services.indexer.progress import Progress
 from services.indexer.walk import FoundFile, count_pictures, walk
 
 _BATCH_FILES: Final = 64
-
-
-@dataclass(slots=True)
-class FolderProgress:
-    """pictures: in the folder, by their suffix. looked_at: of them, so far. skipped: files that are no picture by
-    suffix. unreadable: could not even be opened; what cannot be decoded becomes a dead letter later.
-    """
-
-    pictures: int = 0
-    looked_at: int = 0
-    created: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    vanished: int = 0
-    skipped: int = 0
-    unreadable: int = 0
 
 
 class _Known(NamedTuple):
@@ -68,7 +53,7 @@ class FolderIngest:
         self._executor = executor
         self._indexed = indexed
 
-    async def run(self, folder: Path, tenant: Tenant, progress: FolderProgress) -> None:
+    async def run(self, folder: Path, tenant: Tenant, progress: Progress) -> None:
         """progress: updated as it goes. Returns when every change is searchable or a dead letter.
 
         Raises InvalidQuery, field `folder`, when there is no such folder.
@@ -91,7 +76,7 @@ class FolderIngest:
         rows = self._catalog.referenced_files(tenant, _prefix(folder))
         return {row.key: _Known(row.bytes, row.mtime_ns) async for row in rows}
 
-    async def _write(self, tenant: Tenant, new: list[NewPicture], progress: FolderProgress) -> None:
+    async def _write(self, tenant: Tenant, new: list[NewPicture], progress: Progress) -> None:
         if not new:
             return
         changes = await self._catalog.upsert(tenant, new)
@@ -100,7 +85,7 @@ class FolderIngest:
         progress.changed += sum(change.change is Change.CHANGED for change in changes)
         progress.unchanged += sum(change.change is Change.SAME for change in changes)
 
-    async def _delete_vanished(self, tenant: Tenant, folder: Path, progress: FolderProgress) -> None:
+    async def _delete_vanished(self, tenant: Tenant, folder: Path, progress: Progress) -> None:
         rows = [(row.id, row.key) async for row in self._catalog.referenced_files(tenant, _prefix(folder))]
         gone = await run_in(self._executor, _gone, rows)
         for start in range(0, len(gone), _BATCH_FILES):
@@ -115,7 +100,7 @@ def require_folder(folder: Path) -> Path:
     """The folder as an absolute path. Raises InvalidQuery, field `folder`, which names what is not supported yet."""
     text = str(folder)
     if "://" in text or text.startswith("s3:/"):
-        raise InvalidQuery("Only a folder on this machine can be ingested so far, no URL or bucket.", field="folder")
+        raise InvalidQuery(f"{text} is a URL or bucket, and no folder.", field="folder")
     if folder.is_file():
         raise InvalidQuery(f"{text} is a file; only a folder can be ingested so far, no list.", field="folder")
     if not folder.is_dir():

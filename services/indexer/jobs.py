@@ -1,123 +1,156 @@
-"""Bulk ingests that run beside the service: started, asked about and cancelled by id."""
+"""Runs the ingests that the catalog holds, in whichever process may: each under a lease, taken over when it lapses."""
 
 import asyncio
 import logging
-import time
-import uuid
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
+from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
-from omma.errors import Absent, OmmaError, Overloaded
+from omma.blobs.object_uri import SCHEME
+from omma.catalog.interface import Catalog
+from omma.catalog.job import Job, JobState
+from omma.errors import STATUS, InvalidQuery, Kind, OmmaError
 from omma.identity import Tenant
-from services.indexer.folder import FolderIngest, FolderProgress
+from services.indexer.folder import FolderIngest
+from services.indexer.persistence import persist
+from services.indexer.progress import Progress
 from services.indexer.settings import IndexerSettings
+
+_BUG = "Something went wrong inside; the log of the server says what."
 
 logger = logging.getLogger(__name__)
 
 
-class JobState(StrEnum):
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
+class Ingest(Protocol):
+    """Of one kind of source."""
+
+    async def run(self, source: str, tenant: Tenant, progress: Progress) -> None: ...
 
 
-@dataclass(slots=True)
-class Job:
-    """seconds: on the monotonic clock. error: why it failed. backlog: events that wait to be embedded."""
+class FolderSource:
+    """A folder of this machine, as a source of jobs."""
 
-    id: str
-    tenant: Tenant
-    folder: Path
-    started_at_seconds: float
-    state: JobState = JobState.RUNNING
-    error: str = ""
-    finished_at_seconds: float | None = None
-    progress: FolderProgress = field(default_factory=FolderProgress)
+    def __init__(self, folders: FolderIngest) -> None:
+        self._folders = folders
+
+    async def run(self, source: str, tenant: Tenant, progress: Progress) -> None:
+        """As FolderIngest.run."""
+        await self._folders.run(Path(source), tenant, progress)
 
 
-class Jobs:
-    """A job lives as long as its process: what it had done is durable, and starting it again goes on from there.
+class JobRunner:
+    """Looks for jobs when it is woken, and every so often. Keeps each one's progress in the catalog as it goes.
 
-    Starting and cancelling belong to the running event loop. Finished jobs are kept up to a number, oldest go first.
+    A job that is broken off by an error that may pass is tried again; by the end of this process, handed back.
     """
 
     def __init__(
         self,
-        ingest: FolderIngest,
-        backlog: Callable[[], Awaitable[int]],
+        catalog: Catalog,
+        holder: str,
         settings: IndexerSettings,
-        now: Callable[[], float] = time.monotonic,
+        *,
+        folders: Ingest | None = None,
+        buckets: Ingest | None = None,
     ) -> None:
-        """backlog: events that wait to be embedded."""
-        self._ingest = ingest
-        self._backlog = backlog
+        """holder: the same when this process is started again, and nobody else's. None: such sources fail."""
+        self._catalog = catalog
+        self._holder = holder
         self._settings = settings
-        self._now = now
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._folders = folders
+        self._buckets = buckets
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._woken = asyncio.Event()
 
-    def start(self, tenant: Tenant, folder: Path) -> Job:
-        """Raises Overloaded when as many run as may."""
-        if len(self._tasks) >= self._settings.jobs_at_once:
-            raise Overloaded(
-                f"{len(self._tasks)} ingests run already; wait for one or cancel it.",
-                limit=self._settings.jobs_at_once,
-                retry_after_seconds=10,
-            )
-        job = Job(uuid.uuid4().hex, tenant, folder, self._now())
-        self._jobs[job.id] = job
-        self._tasks[job.id] = asyncio.create_task(self._run(job), name=f"ingest {job.id}")
-        self._forget_old()
-        return job
+    def wake(self) -> None:
+        """There may be a job, or one was cancelled: look now."""
+        self._woken.set()
 
-    def get(self, tenant: Tenant, job_id: str) -> Job:
-        """Raises Absent."""
-        job = self._jobs.get(job_id)
-        if job is None or job.tenant != tenant:
-            raise Absent(f"There is no job {job_id[:80]!r}.")
-        return job
-
-    async def cancel(self, tenant: Tenant, job_id: str) -> Job:
-        """What was found so far stays and is embedded. No effect on a job that ended. Raises Absent."""
-        job = self.get(tenant, job_id)
-        if task := self._tasks.get(job_id):
-            task.cancel()
-            await asyncio.wait([task])
-        return job
-
-    async def waiting(self) -> int:
-        """Events that wait to be embedded, of jobs and uploads alike."""
-        return await self._backlog()
-
-    async def close(self) -> None:
-        """Cancel what runs."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-
-    async def _run(self, job: Job) -> None:
+    async def run(self) -> None:
+        """Until cancelled; jobs under way are handed back then."""
         try:
-            await self._ingest.run(job.folder, job.tenant, job.progress)
-            job.state = JobState.DONE
-        except asyncio.CancelledError:
-            job.state = JobState.CANCELLED
-            raise
-        except OmmaError as error:
-            job.state, job.error = JobState.FAILED, error.detail
-        except Exception:
-            logger.exception("an ingest failed", extra={"job_id": job.id, "folder": str(job.folder)})
-            job.state, job.error = JobState.FAILED, "Something went wrong inside; the log of the server says what."
+            while True:
+                if len(self._running) < self._settings.jobs_at_once:
+                    job = await persist("take a job", self._take, self._settings.retry_seconds)
+                    if job is not None:
+                        self._running[job.id] = asyncio.create_task(self._hold(job), name=f"ingest {job.id}")
+                        continue
+                await self._until_woken()
         finally:
-            job.finished_at_seconds = self._now()
-            del self._tasks[job.id]
+            for task in self._running.values():
+                task.cancel()
+            if self._running:
+                await asyncio.wait(self._running.values())
 
-    def _forget_old(self) -> None:
-        finished = [job.id for job in self._jobs.values() if job.state is not JobState.RUNNING]
-        for job_id in finished[: max(0, len(self._jobs) - self._settings.jobs_kept)]:
-            del self._jobs[job_id]
+    async def _take(self) -> Job | None:
+        return await self._catalog.take_job(self._holder, self._settings.job_lease_seconds, self._running.keys())
+
+    async def _until_woken(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.job_poll_seconds):
+                await self._woken.wait()
+        self._woken.clear()
+
+    async def _hold(self, job: Job) -> None:
+        """Run the job and renew its lease beside it. Ends early when the lease is another's, or the job cancelled."""
+        progress = Progress.of(job)
+        work = asyncio.create_task(self._work(job, progress))
+        try:
+            while not work.done():
+                await asyncio.wait({work}, timeout=self._settings.job_keep_seconds)
+                if not await self._keep(job, progress):
+                    logger.info("a job is no longer ours", extra={"job_id": job.id})
+                    return
+            state, error = work.result()
+            await persist("end a job", lambda: self._end(job, state, error), self._settings.retry_seconds)
+            await self._catalog.forget_jobs(self._settings.jobs_kept)
+        except asyncio.CancelledError:
+            await self._catalog.end_job(job.id, self._holder, JobState.WAITING)
+            raise
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+            del self._running[job.id]
+            self.wake()
+
+    async def _keep(self, job: Job, progress: Progress) -> bool:
+        """True also while nobody can say: the lease decides."""
+        try:
+            return await self._catalog.keep_job(
+                job.id, self._holder, self._settings.job_lease_seconds, progress.cursor, progress.counts()
+            )
+        except OmmaError as error:
+            logger.warning("a job's progress could not be kept", extra={"job_id": job.id, "reason": error.detail})
+            return True
+
+    async def _end(self, job: Job, state: JobState, error: str) -> None:
+        await self._catalog.end_job(job.id, self._holder, state, error)
+
+    async def _work(self, job: Job, progress: Progress) -> tuple[JobState, str]:
+        wait_seconds = self._settings.retry_seconds
+        while True:
+            try:
+                await self._ingest_of(job).run(job.source, job.tenant, progress)
+            except OmmaError as error:
+                if not may_pass(error):
+                    return JobState.FAILED, error.detail
+                logger.warning("an ingest tries again", extra={"job_id": job.id, "reason": error.detail})
+            except Exception:
+                logger.exception("an ingest failed", extra={"job_id": job.id, "source": job.source})
+                return JobState.FAILED, _BUG
+            else:
+                return JobState.DONE, ""
+            await asyncio.sleep(wait_seconds)
+            wait_seconds = min(2 * wait_seconds, self._settings.job_lease_seconds)
+            progress.begin_again()
+
+    def _ingest_of(self, job: Job) -> Ingest:
+        ingest = self._buckets if job.source.startswith(SCHEME) else self._folders
+        if ingest is None:
+            raise InvalidQuery(f"This Omma cannot ingest {job.source}.", field="source")
+        return ingest
+
+
+def may_pass(error: OmmaError) -> bool:
+    """Another try may go better."""
+    return STATUS[error.kind].retry or error.kind in (Kind.OUT_OF_TIME, Kind.STORAGE_FULL)

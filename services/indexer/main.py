@@ -5,17 +5,22 @@ The embedder and the shards are asked over gRPC; catalog, log and blobs are thos
 
 import asyncio
 import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 from pydantic import Field
 
-from omma.outbox import ensure_images_topic
+from omma.outbox import open_outbox
 from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
 from omma.storage import StorageSettings, open_storage
 from services.egs.client import RemoteEmbedder
+from services.indexer.feeds import Feeds
 from services.indexer.settings import IndexerSettings
 from services.indexer.worker import Indexer
 from services.nn_shard.client import RemoteShard
@@ -43,8 +48,8 @@ class IndexerProcess(StorageSettings):
 async def main() -> None:
     """Index until SIGTERM or SIGINT; what was not committed is taken again by the next. Raises ReplicaDown without EGS.
 
-    The space is the embedder's, and is registered if it is new. OMMA_GRPC_PORT answers health checks: ready while it
-    indexes.
+    Runs the catalog's jobs and reads the inbox, too. The space is the embedder's, and is registered if it is new.
+    OMMA_GRPC_PORT answers health checks: ready while it indexes, not while it pauses as too many pictures die.
     """
     settings = IndexerProcess()
     begin(settings)
@@ -60,7 +65,7 @@ async def main() -> None:
         for shard in shards:
             stack.push_async_callback(shard.close)
         await storage.catalog.register_space(embedder.space)
-        await ensure_images_topic(storage.log, settings.indexer.images_partitions)
+        outbox = await open_outbox(storage.catalog, storage.log, settings.indexer.images_partitions)
         indexer = Indexer(
             catalog=storage.catalog,
             log=storage.log,
@@ -69,10 +74,25 @@ async def main() -> None:
             embedder=embedder,
             shards=shards,
             settings=settings.indexer,
+            on_held=lambda held: server.set_ready(not held),
+        )
+        feeds = Feeds.on(
+            storage,
+            outbox,
+            settings.indexer,
+            s3=settings.s3,
+            space=embedder.space,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+            executor=stack.enter_context(ThreadPoolExecutor(1, "folders")),
         )
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(indexer.run(), name="indexer")
+            running = [tasks.create_task(_run(work)) for work in (indexer.run, *feeds.work())]
             await server.set_ready(True)
             logger.info("the indexer runs", extra={"space": embedder.space.id})
             await until_stopped()
-            running.cancel()
+            for one in running:
+                one.cancel()
+
+
+async def _run(work: Callable[[], Awaitable[None]]) -> None:
+    await work()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
@@ -10,15 +11,17 @@ from omma.backlog import indexer_group
 from omma.blobs.interface import Blobs
 from omma.blobs.originals import Originals
 from omma.catalog.interface import Catalog
-from omma.errors import OmmaError
+from omma.errors import Kind
 from omma.log.interface import Consumer, Log, LogRecord, Producer, ProducerFenced, TopicSpec
 from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC
 from omma.space import Space
 from omma.telemetry.context import bind_request_id
-from omma.telemetry.metrics import INDEXED_PICTURES, INDEXER_BATCH_SECONDS
+from omma.telemetry.metrics import INDEXED_PICTURES, INDEXER_BATCH_SECONDS, INDEXER_FULL, INDEXER_HELD
 from omma.telemetry.traces import span
 from services.egs.client import Embedder
 from services.indexer.commit import Committer, Resolved
+from services.indexer.deaths import Deaths
+from services.indexer.persistence import persist
 from services.indexer.plan import decode, plan
 from services.indexer.settings import IndexerSettings
 from services.indexer.sources import VectorSources
@@ -28,7 +31,15 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_RETRY_SECONDS: Final = 10.0
+_FULL_POLL_SECONDS: Final = 1.0
+"""While nothing is taken the group still hears from this member, and learns who has which partition."""
+
+
+OnHeld = Callable[[bool], Awaitable[None]]
+
+
+async def _ignore(held: bool) -> None:
+    """Nobody asked."""
 
 
 async def ensure_topics(log: Log, space: Space) -> None:
@@ -37,10 +48,19 @@ async def ensure_topics(log: Log, space: Space) -> None:
     await log.ensure_topic(TopicSpec(DEAD_LETTERS_TOPIC, 1, compacted=True))
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A batch as it came, with what its partitions were held with then."""
+
+    records: Sequence[LogRecord]
+    claims: Mapping[int, Producer]
+
+
 class Indexer:
     """Takes events in batches, resolves several batches at once, and commits them in the order of the log.
 
-    A lone event is taken at once; under load, batches grow by themselves while earlier ones are under way.
+    A lone event is taken at once; under load, batches grow by themselves while earlier ones are under way. As many as
+    may be under way: its partitions pause, so a slow embedder or catalog costs time and no memory.
     """
 
     def __init__(
@@ -53,12 +73,19 @@ class Indexer:
         embedder: Embedder,
         shards: Sequence[ShardClient],
         settings: IndexerSettings,
+        on_held: OnHeld = _ignore,
     ) -> None:
-        """shards: one client a shard of an index of the space, in order; vectors are copied from them."""
+        """shards: one client a shard of an index of the space, in order; vectors are copied from them.
+
+        on_held: told when the indexer stops as too many pictures die of one fault, and when it goes on.
+        """
         self._catalog = catalog
         self._log = log
         self._space = embedder.space
         self._settings = settings
+        self._on_held = on_held
+        self._deaths = Deaths(settings.deaths_window, settings.deaths_share, settings.deaths_pause_seconds)
+        self._room = asyncio.Event()
         self._sources = VectorSources(
             catalog=catalog,
             blobs=blobs,
@@ -74,11 +101,11 @@ class Indexer:
         await ensure_topics(self._log, self._space)
         committer = Committer(self._catalog, self._log, self._space, group)
         consumer = await self._log.subscribe(IMAGES_TOPIC, group, committer.claim)
-        resolved: asyncio.Queue[asyncio.Task[Resolved]] = asyncio.Queue(self._settings.batches_in_flight - 1)
+        batches: _Batches = asyncio.Queue(self._settings.batches_in_flight - 1)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._take(consumer, committer, resolved, tasks))
-                tasks.create_task(self._commit(consumer, committer, resolved))
+                tasks.create_task(self._take(consumer, committer, batches, tasks))
+                tasks.create_task(self._commit(consumer, committer, batches))
         except* ProducerFenced as group_of_errors:
             raise group_of_errors.exceptions[0] from None
         finally:
@@ -86,31 +113,77 @@ class Indexer:
             await committer.close()
 
     async def _take(
-        self,
-        consumer: Consumer,
-        committer: Committer,
-        resolved: asyncio.Queue[asyncio.Task[Resolved]],
-        tasks: asyncio.TaskGroup,
+        self, consumer: Consumer, committer: Committer, batches: "_Batches", tasks: asyncio.TaskGroup
     ) -> None:
-        poll = partial(consumer.poll, self._settings.batch_pictures, self._settings.poll_seconds)
+        poll = partial(self._poll, consumer, batches)
         while True:
             records = await self._persist("poll", poll)
             if records:
-                claims = committer.claims({record.partition for record in records})
-                await resolved.put(tasks.create_task(self._resolve_surely(records, claims)))
+                taken = _Taken(records, committer.claims({record.partition for record in records}))
+                await batches.put((taken, tasks.create_task(self._resolve_surely(taken))))
 
-    async def _commit(
-        self, consumer: Consumer, committer: Committer, resolved: asyncio.Queue[asyncio.Task[Resolved]]
-    ) -> None:
+    async def _poll(self, consumer: Consumer, batches: "_Batches") -> list[LogRecord]:
+        """The next records. While there is no room for them the partitions are paused, and the group is kept."""
+        if batches.full():
+            INDEXER_FULL.set(1)
+            while batches.full():
+                consumer.pause(consumer.assignment())
+                if await self._room_within(_FULL_POLL_SECONDS):
+                    break
+                # Partitions that came just now are not paused yet.
+                if records := await consumer.poll(self._settings.batch_pictures, 0):
+                    return records
+            INDEXER_FULL.set(0)
+            consumer.resume(consumer.assignment())
+        return await consumer.poll(self._settings.batch_pictures, self._settings.poll_seconds)
+
+    async def _room_within(self, seconds: float) -> bool:
+        self._room.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._room.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _commit(self, consumer: Consumer, committer: Committer, batches: "_Batches") -> None:
         while True:
-            batch = await (await resolved.get())
+            taken, resolving = await batches.get()
+            self._room.set()
+            batch = await self._survivors(taken, await resolving)
             with INDEXER_BATCH_SECONDS.time(), span("index_commit"):
                 await self._persist("commit", partial(committer.commit, batch, consumer.assignment))
 
-    async def _resolve_surely(self, records: Sequence[LogRecord], claims: Mapping[int, Producer]) -> Resolved:
-        return await self._persist("resolve", partial(self._resolve, records, claims))
+    async def _survivors(self, taken: _Taken, batch: Resolved) -> Resolved:
+        """The batch as it is to be written: once more resolved, after a pause, if it is one of too many that die."""
+        kind = self._deaths.excess(batch.fates())
+        if kind is None:
+            self._deaths.calm()
+        else:
+            await self._hold(kind)
+            batch = await self._resolve_surely(taken)
+        self._deaths.note(batch.fates())
+        return batch
 
-    async def _resolve(self, records: Sequence[LogRecord], claims: Mapping[int, Producer]) -> Resolved:
+    async def _hold(self, kind: Kind) -> None:
+        seconds = self._deaths.next_pause_seconds()
+        logger.error(
+            "too many pictures die of one fault: nothing is indexed for a while",
+            extra={"kind": kind, "pause_seconds": seconds},
+        )
+        INDEXER_HELD.set(1)
+        await self._on_held(True)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            INDEXER_HELD.set(0)
+            await self._on_held(False)
+
+    async def _resolve_surely(self, taken: _Taken) -> Resolved:
+        return await self._persist("resolve", partial(self._resolve, taken))
+
+    async def _resolve(self, taken: _Taken) -> Resolved:
+        records = taken.records
         events, unreadable = decode(records)
         rows = await self._catalog.pictures({event.image_id for _, event in events})
         batch = plan(events, rows, unreadable)
@@ -120,19 +193,10 @@ class Indexer:
         with span("index_resolve"):
             outcomes = await self._sources.find(batch.living, batch.unchanged_bytes) if batch.living else {}
         next_offsets = {record.partition: record.offset + 1 for record in records}
-        return Resolved(batch, outcomes, next_offsets, claims)
+        return Resolved(batch, outcomes, next_offsets, taken.claims)
 
     async def _persist(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Try until it works: an event may wait, but is never lost. The wait doubles, up to ten seconds."""
-        wait_seconds = self._settings.retry_seconds
-        while True:
-            try:
-                return await attempt()
-            except ProducerFenced:
-                raise
-            except OmmaError as error:
-                logger.warning("indexer tries again", extra={"what": what, "kind": error.kind, "reason": error.detail})
-            except Exception:
-                logger.exception("indexer tries again", extra={"what": what})
-            await asyncio.sleep(wait_seconds)
-            wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
+        return await persist(what, attempt, self._settings.retry_seconds)
+
+
+_Batches = asyncio.Queue[tuple[_Taken, asyncio.Task[Resolved]]]

@@ -14,13 +14,11 @@ from services.gateway.auth import Authenticator, Caller, is_loopback
 from services.gateway.health import Health
 from services.gateway.rest.app import create_app
 from services.gateway.rest.operation import Operation
-from services.gateway.rest.signed_in import signed_in
 from services.gateway.servicer import SearchServicer
 from services.nn_shard.local import LocalShard
 from services.nn_shard.servicer import ShardServicer
 from services.rerank.servicer import RerankServicer
 from services.standalone.admin_rpc import for_admins
-from services.standalone.rest.jobs import jobs_router
 from services.standalone.services import Services
 from services.standalone.settings import StandaloneSettings
 
@@ -51,18 +49,16 @@ def rest_face(
     settings: StandaloneSettings, services: Services, authenticator: Authenticator, health: Health
 ) -> FastAPI:
     """The gateway's REST app with the operator's routes."""
-    app = create_app(
+    return create_app(
         services.search,
         services.pictures,
         services.impressions,
-        operation=Operation(services.storage.catalog, services.dead_letters, services.jobs.waiting),
+        operation=Operation(services.storage.catalog, services.dead_letters, services.ingests, services.truth),
         authenticator=authenticator,
         health=health,
         settings=settings.gateway,
         metrics_open=is_loopback(settings.bind),
     )
-    app.include_router(jobs_router(services.jobs, signed_in(authenticator, Role.ADMIN)))
-    return app
 
 
 def rpc_face(services: Services, authenticator: Authenticator) -> tuple[Registration, ...]:

@@ -1,8 +1,7 @@
-"""Ingest of a folder over REST: start a job, follow it, cancel it when the person does."""
+"""Ingest over REST: start a job, follow it, cancel it when the person does."""
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 from rich.table import Table
@@ -12,17 +11,19 @@ from services.standalone.connection import Connection
 _EVERY_SECONDS: Final = 0.25
 
 
-async def ingest(connection: Connection, folder: Path, on_progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """folder: absolute. Returns the job's last document, whatever its state. Cancelling this cancels the job.
+async def ingest(
+    connection: Connection, source: dict[str, str], on_progress: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """source: what POST /images/ingest takes. Returns the job's last document, whatever its state.
 
-    What was done by then stays, and the next ingest of the folder goes on from there.
+    Cancelling this cancels the job. What was done by then stays, and the next ingest of the source goes on from there.
     """
-    started = await connection.call("POST", "/images/ingest", json={"folder": str(folder)})
+    started = await connection.call("POST", "/images/ingest", json=source)
     try:
         while True:
             job: dict[str, Any] = await connection.call("GET", f"/jobs/{started['job_id']}")
             on_progress(job)
-            if job["state"] != "running":
+            if job["state"] not in ("waiting", "running"):
                 return job
             await asyncio.sleep(_EVERY_SECONDS)
     except asyncio.CancelledError:
@@ -33,7 +34,7 @@ async def ingest(connection: Connection, folder: Path, on_progress: Callable[[di
 def summary(job: dict[str, Any]) -> Table:
     """What an ingest did."""
     names = ("total", "created", "changed", "unchanged", "vanished", "skipped", "unreadable")
-    made = Table(title=f"{job['folder']}: {job['state']} in {job['seconds']:.1f} s", title_justify="left")
+    made = Table(title=f"{job['source']}: {job['state']} in {job['seconds']:.1f} s", title_justify="left")
     for name in names:
         made.add_column(name, justify="right")
     made.add_row(*(str(job[name]) for name in names))

@@ -20,14 +20,15 @@ from services.egs.embedder import OnnxEmbedder
 from services.gateway.admission import Admission
 from services.gateway.fanout import Fanout
 from services.gateway.indexes import ServedIndex, ServedIndexes
+from services.gateway.ingests import Ingests, Sources
 from services.gateway.interactions import Impressions, open_impressions
 from services.gateway.pictures import PictureCore
 from services.gateway.recording import record_interactions
 from services.gateway.registration import live_index, model_in_use
 from services.gateway.search import SearchCore
+from services.gateway.truth import Truth
 from services.gateway.urls import PictureFetcher
-from services.indexer.folder import FolderIngest
-from services.indexer.jobs import Jobs
+from services.indexer.feeds import Feeds
 from services.indexer.worker import Indexer, ensure_topics
 from services.nn_shard.shard import Shard
 from services.rerank.local import LocalReranker
@@ -51,8 +52,9 @@ class Services:
     search: SearchCore
     pictures: PictureCore
     impressions: Impressions
-    jobs: Jobs
+    ingests: Ingests
     dead_letters: DeadLetters
+    truth: Truth
 
     async def until_ready(self) -> None:
         """Wait until every shard is loaded and has caught up with the log; from then on searches are answered."""
@@ -128,9 +130,24 @@ async def start_services(
     )
     group = indexer_group(embedder.space.id)
     indexed = partial(wait_until_handled, log, IMAGES_TOPIC, group)
-    folders = FolderIngest(catalog, outbox, _executor(stack, 1, "folders"), indexed)
-    jobs = Jobs(folders, partial(backlog, log, IMAGES_TOPIC, group), settings.indexer)
-    stack.push_async_callback(jobs.close)
+    feeds = Feeds.on(
+        storage,
+        outbox,
+        settings.indexer,
+        s3=settings.s3,
+        space=embedder.space,
+        holder=f"{socket.gethostname()}:{settings.data_dir.absolute()}",
+        executor=_executor(stack, 1, "folders"),
+    )
+    await stack.enter_async_context(running(*feeds.work()))
+    ingests = Ingests(
+        catalog,
+        Sources(folders=True, s3=settings.s3, buckets=gateway.ingest_buckets),
+        partial(backlog, log, IMAGES_TOPIC, group),
+        gateway.ingests_unfinished,
+        feeds.jobs.wake,
+    )
+    dead_letters = DeadLetters(catalog, log, outbox, indexed)
     return Services(
         storage=storage,
         embedder=embedder,
@@ -140,8 +157,9 @@ async def start_services(
         search=search,
         pictures=pictures,
         impressions=impressions,
-        jobs=jobs,
-        dead_letters=DeadLetters(catalog, log, outbox, indexed),
+        ingests=ingests,
+        dead_letters=dead_letters,
+        truth=Truth.on(storage, outbox, dead_letters, search.indexes, max_picture_bytes=gateway.max_picture_bytes),
     )
 
 

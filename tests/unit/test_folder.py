@@ -16,7 +16,8 @@ from omma.log.interface import Log
 from omma.log.sqlite import SqliteLog
 from omma.outbox import Outbox, open_outbox
 from omma.records import IMAGES_TOPIC, EventKind, ImageEvent
-from services.indexer.folder import FolderIngest, FolderProgress, require_folder
+from services.indexer.folder import FolderIngest, require_folder
+from services.indexer.progress import Progress
 from services.indexer.walk import count_pictures, walk
 
 
@@ -65,8 +66,8 @@ class Library:
     async def _drained(self) -> None:
         self.drained_with.append((await self.catalog.counts()).get("deleted", 0))
 
-    async def ingest(self) -> FolderProgress:
-        progress = FolderProgress()
+    async def ingest(self) -> Progress:
+        progress = Progress()
         await self._ingest.run(self.folder, DEFAULT_TENANT, progress)
         return progress
 

@@ -1,6 +1,5 @@
-"""What an operator asks of the gateway: keys, dead letters, what is where. All of it needs role admin."""
+"""What an operator asks of the gateway: keys, dead letters, ingests, what is where. All of it needs role admin."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -9,19 +8,25 @@ from omma.catalog.interface import Catalog, Role
 from omma.dead_letters import DeadLetters
 from services.gateway.auth import Authenticator
 from services.gateway.indexes import ServedIndexes
+from services.gateway.ingests import Ingests
 from services.gateway.rest.dead_letters import dead_letters_router
+from services.gateway.rest.jobs import jobs_router
 from services.gateway.rest.keys import keys_router
 from services.gateway.rest.signed_in import signed_in
 from services.gateway.rest.stats import stats_router
+from services.gateway.rest.trace import trace_router
+from services.gateway.rest.verify import verify_router
+from services.gateway.truth import Truth
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """waiting: pictures that wait to be embedded."""
+    """The cores that it asks."""
 
     catalog: Catalog
     dead_letters: DeadLetters
-    waiting: Callable[[], Awaitable[int]]
+    ingests: Ingests
+    truth: Truth
 
     def routers(self, indexes: ServedIndexes, authenticator: Authenticator) -> tuple[APIRouter, ...]:
         """For the REST app."""
@@ -29,5 +34,8 @@ class Operation:
         return (
             keys_router(self.catalog, admin),
             dead_letters_router(self.dead_letters, admin),
-            stats_router(self.catalog, indexes, self.waiting, admin),
+            jobs_router(self.ingests, admin),
+            stats_router(self.catalog, indexes, self.ingests.waiting, admin),
+            trace_router(self.truth.tracer, admin),
+            verify_router(self.truth.verifier, admin),
         )

@@ -2,7 +2,7 @@
 
 import typer
 
-from services.standalone.cli import dead_letters, doctor, evaluate, ingest, key, model, search, up
+from services.standalone.cli import dead_letters, doctor, evaluate, ingest, key, model, search, trace, up, verify
 
 
 def command_line() -> typer.Typer:
@@ -14,6 +14,8 @@ def command_line() -> typer.Typer:
     app.command()(ingest.ingest)
     app.command()(search.search)
     app.command("eval")(evaluate.evaluate)
+    app.command()(trace.trace)
+    app.command()(verify.verify)
     app.command()(doctor.doctor)
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(key.app, name="key")

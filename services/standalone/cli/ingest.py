@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from omma.blobs.object_uri import SCHEME
 from services.indexer.folder import require_folder
 from services.standalone.connection import connected
 from services.standalone.ingesting import ingest as follow
@@ -14,10 +15,13 @@ from services.standalone.settings import StandaloneSettings
 
 
 def ingest(
-    source: Annotated[str, typer.Argument(metavar="DIR", help="A folder of pictures; they stay where they are.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="DIR|s3://BUCKET/PREFIX", help="Pictures; they stay where they are."),
+    ],
     json: Json = False,
 ) -> None:
-    """Make the pictures of a folder searchable; run it again to take over what changed, moved or vanished."""
+    """Make pictures searchable; run it again to take over what changed. Ctrl-C and again goes on where it was."""
     job = run(_ingest(source))
     if json:
         print_json(job)
@@ -29,13 +33,17 @@ def ingest(
 
 
 async def _ingest(source: str) -> dict[str, Any]:
-    folder = require_folder(Path(source))
+    if source.startswith(SCHEME):
+        name, place = source, {"source": source}
+    else:
+        folder = require_folder(Path(source))
+        name, place = folder.name, {"folder": str(folder)}
     async with connected(StandaloneSettings()) as connection:
         with progress_bar() as bars:
-            bar = bars.add_task(folder.name, total=None, rate=0.0)
+            bar = bars.add_task(name, total=None, rate=0.0)
             return await follow(
                 connection,
-                folder,
+                place,
                 lambda job: bars.update(
                     bar, completed=job["done"], total=job["total"] or None, rate=job["pictures_per_second"]
                 ),

@@ -1,0 +1,81 @@
+"""POST /images/ingest, GET and DELETE /jobs/{id}."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from omma.catalog.job import Job, JobState
+from omma.errors import InvalidQuery
+from services.gateway.auth import Caller
+from services.gateway.ingests import Ingests
+from services.gateway.rest.signed_in import SignedIn
+
+_COUNTED: Final = ("created", "changed", "unchanged", "vanished", "skipped", "unreadable")
+
+
+class IngestRequest(BaseModel):
+    """One of the two."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"source": "s3://pictures/2026"}})
+
+    folder: Path | None = Field(
+        default=None, description="absolute, of the server's machine; its pictures stay where they are"
+    )
+    source: str | None = Field(
+        default=None, max_length=2_000, description="s3://bucket/prefix; its objects stay where they are"
+    )
+
+    def place(self) -> str:
+        """Raises InvalidQuery."""
+        given = [str(one) for one in (self.folder, self.source) if one is not None]
+        if len(given) != 1:
+            raise InvalidQuery("Say what to ingest: either a folder, or a source s3://bucket/prefix.", field="source")
+        return given[0]
+
+
+def jobs_router(ingests: Ingests, admin: SignedIn) -> APIRouter:
+    """Ingests that run beside the service."""
+    router = APIRouter(tags=["ingest"])
+
+    @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, or a folder of the server's machine")
+    async def start(request: IngestRequest, caller: Annotated[Caller, Depends(admin)]) -> dict[str, str]:
+        """The source's job: it goes on where the last one was broken off."""
+        return {"job_id": (await ingests.start(caller.tenant, request.place())).id}
+
+    @router.get("/jobs/{job_id}", summary="How far a job is")
+    async def get(job_id: str, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
+        return _document(await ingests.get(caller.tenant, job_id), await ingests.waiting(), time.time())
+
+    @router.delete("/jobs/{job_id}", summary="Stop a job; what it did stays")
+    async def cancel(job_id: str, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
+        return _document(await ingests.cancel(caller.tenant, job_id), await ingests.waiting(), time.time())
+
+    return router
+
+
+def _document(job: Job, waiting: int, now_seconds: float) -> dict[str, Any]:
+    counts = job.counts
+    looked_at, total = counts.get("looked_at", 0), counts.get("pictures", 0)
+    begun_ms = job.created_at_ms if job.started_at_ms is None else job.started_at_ms
+    ended_ms = int(now_seconds * 1000) if job.finished_at_ms is None else job.finished_at_ms
+    seconds = max(0, ended_ms - begun_ms) / 1000
+    done = max(0, looked_at - waiting)
+    rate = done / seconds if seconds > 0 else 0.0
+    known = rate and total and job.state is JobState.RUNNING
+    return {
+        "job_id": job.id,
+        "state": job.state,
+        "error": job.error,
+        "source": job.source,
+        "folder": job.source,
+        "seconds": seconds,
+        "total": total,
+        "done": done,
+        "waiting": waiting,
+        "pictures_per_second": round(rate, 1),
+        "remaining_seconds": round((total - done) / rate, 1) if known else None,
+        **{name: counts.get(name, 0) for name in _COUNTED},
+    }

@@ -1,0 +1,322 @@
+"""Pictures that follow objects, however events come: late, twice, out of order, beside a listing, in two processes."""
+
+import asyncio
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omma.blobs.object_uri import bucket_place, object_uri, place_of
+from omma.blobs.objects import ListedObject, ObjectLook, ObjectPage, Objects
+from omma.catalog.interface import Catalog
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.errors import Absent, InvalidQuery
+from omma.identity import DEFAULT_TENANT, Sha256, Tenant
+from omma.log.sqlite import SqliteLog
+from omma.outbox import open_outbox
+from omma.records import IMAGES_TOPIC, EventKind, ImageEvent
+from services.indexer.bucket import BucketIngest
+from services.indexer.follower import ObjectFollower, unread
+from services.indexer.inbox import InboxPlace
+from services.indexer.progress import Progress
+from services.indexer.s3_events import ObjectEvent, object_events
+
+LIMIT = 20
+
+
+def sha(content: bytes) -> Sha256:
+    return Sha256(hashlib.sha256(content).hexdigest())
+
+
+class FakeBucket(Objects):
+    """Objects in memory; a look is held after it was taken until `gate` is set."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.looks: list[str] = []
+        self.listed_after: list[str] = []
+        self.barred: set[str] = set()
+
+    async def look(self, bucket: str, key: str, max_bytes: int) -> ObjectLook | None:
+        self.looks.append(key)
+        if key in self.barred:
+            raise Absent("It may not be read.")
+        content = self.contents.get(key)
+        await self.gate.wait()
+        if content is None:
+            return None
+        return ObjectLook(len(content), _etag(content), sha(content) if len(content) <= max_bytes else None)
+
+    async def read(self, bucket: str, key: str, max_bytes: int) -> bytes:
+        return self.contents[key]
+
+    async def page(self, bucket: str, prefix: str, after: str, limit: int) -> ObjectPage:
+        self.listed_after.append(after)
+        keys = sorted(key for key in self.contents if key.startswith(prefix) and key > after)
+        page = tuple(ListedObject(key, len(self.contents[key]), _etag(self.contents[key])) for key in keys[:limit])
+        return ObjectPage(page, len(keys) > limit)
+
+    async def close(self) -> None:
+        pass
+
+
+def _etag(content: bytes) -> str:
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+class World:
+    """A bucket and the catalog that follows it."""
+
+    def __init__(self, catalog: Catalog, log: SqliteLog, follower: ObjectFollower, bucket: FakeBucket) -> None:
+        self.catalog = catalog
+        self.log = log
+        self.follower = follower
+        self.bucket = bucket
+        self.mutations = 0
+
+    @classmethod
+    async def open(cls, folder: Path) -> "World":
+        catalog = await open_sqlite_catalog(folder / "catalog.db")
+        log = await SqliteLog.open(folder / "log.db")
+        bucket = FakeBucket()
+        follower = ObjectFollower(catalog, await open_outbox(catalog, log), bucket, LIMIT)
+        return cls(catalog, log, follower, bucket)
+
+    async def close(self) -> None:
+        await self.log.close()
+        await self.catalog.close()
+
+    def change(self, key: str, content: bytes | None) -> tuple[str, str]:
+        """Put or delete; returns key and sequencer of its event."""
+        self.mutations += 1
+        if content is None:
+            self.bucket.contents.pop(key, None)
+        else:
+            self.bucket.contents[key] = content
+        return key, f"{self.mutations:04X}"
+
+    async def heard(self, key: str, sequencer: str) -> None:
+        await self.follower.heard(DEFAULT_TENANT, "in", {key: sequencer})
+
+    def ingest(self, per_second: float = 1e6) -> BucketIngest:
+        async def nothing() -> int:
+            return 0
+
+        async def at_once() -> None:
+            return None
+
+        return BucketIngest(
+            self.catalog,
+            self.follower,
+            self.bucket,
+            backlog=nothing,
+            indexed=at_once,
+            max_backlog=9,
+            per_second=per_second,
+        )
+
+    async def rows(self) -> dict[str, str]:
+        """sha256 of the live rows, by the keys of their objects."""
+        rows = (await self.catalog.list_pictures(DEFAULT_TENANT, None, None, 5_000)).pictures
+        return {place_of(row.uri).key: row.sha256 for row in rows}
+
+    def wanted(self) -> dict[str, str]:
+        return {key: sha(content) for key, content in self.bucket.contents.items()}
+
+
+@pytest.fixture
+async def world(tmp_path: Path):
+    world = await World.open(tmp_path)
+    yield world
+    await world.close()
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["a", "b"]), st.sampled_from([None, b"1", b"2", b"3"])), min_size=1, max_size=7
+)
+
+
+@settings(max_examples=60)
+@given(CHANGES, st.data())
+def test_in_whatever_order_and_how_often_events_come_the_rows_end_as_the_objects_are(
+    changes: list[tuple[str, bytes | None]], data: st.DataObject
+) -> None:
+    """Each event may come at any time after its change, and again; looks may be old by the time that they count."""
+
+    async def run(folder: Path) -> None:
+        world = await World.open(folder)
+        pending: list[tuple[str, str]] = []
+        late: list[asyncio.Task[None]] = []
+        for change in changes:
+            event = world.change(*change)
+            pending += [event] * data.draw(st.integers(1, 2))
+            for _ in range(data.draw(st.integers(0, 2))):
+                if not pending:
+                    break
+                one = pending.pop(data.draw(st.integers(0, len(pending) - 1)))
+                if data.draw(st.booleans()):
+                    # Looked at now, and written only after the following changes: a process that stalls.
+                    world.bucket.gate.clear()
+                    late.append(asyncio.create_task(world.heard(*one)))
+                    await asyncio.sleep(0.01)
+                else:
+                    world.bucket.gate.set()
+                    await world.heard(*one)
+            if data.draw(st.integers(0, 4)) == 0:
+                world.bucket.gate.set()
+                await world.ingest().run("s3://in", DEFAULT_TENANT, Progress())
+        world.bucket.gate.set()
+        for one in data.draw(st.permutations(pending)):
+            await world.heard(*one)
+        await asyncio.gather(*late)
+        assert await world.rows() == world.wanted()
+        await world.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(Path(folder)))
+
+
+async def test_a_stalled_look_is_refused_once_a_newer_event_was_heard(world: World) -> None:
+    old = world.change("a", b"old")
+    held = world.bucket.gate
+    held.clear()
+    stalled = asyncio.create_task(world.heard(*old))
+    async with asyncio.timeout(5):
+        while not world.bucket.looks:  # noqa: ASYNC110  what it waits for is a list
+            await asyncio.sleep(0.001)
+    new = world.change("a", b"new")
+    world.bucket.gate = asyncio.Event()
+    world.bucket.gate.set()
+    await world.heard(*new)
+    held.set()
+    await stalled
+    assert await world.rows() == {"a": sha(b"new")}
+
+
+async def test_an_event_that_comes_again_costs_no_look(world: World) -> None:
+    event = world.change("a", b"1")
+    for _ in range(3):
+        await world.heard(*event)
+    assert world.bucket.looks == ["a"]
+    events = [ImageEvent.decode(one.value or b"") async for one in world.log.scan(IMAGES_TOPIC)]
+    assert [event.kind for event in events] == [EventKind.UPSERT]
+
+
+async def test_a_delete_of_an_old_version_leaves_the_object(world: World) -> None:
+    await world.heard(*world.change("a", b"1"))
+    world.mutations += 1
+    await world.heard("a", f"{world.mutations:04X}")  # told of a delete, and there it still is
+    assert await world.rows() == world.wanted()
+
+
+async def test_what_is_too_large_or_barred_gets_a_row_that_dies_of_it(world: World) -> None:
+    world.bucket.barred.add("c")
+    await world.heard(*world.change("b", b"x" * (LIMIT + 1)))
+    await world.heard(*world.change("c", b"1"))
+    rows = await world.rows()
+    assert rows["b"] == unread("s3://in/b", _etag(b"x" * (LIMIT + 1))) and rows.keys() == {"b", "c"}
+
+
+async def test_a_bucket_is_listed_once_and_then_only_what_changed_is_read(world: World) -> None:
+    for number in range(1_500):
+        world.bucket.contents[f"p/{number:05}.jpg"] = b"%d" % number
+    world.bucket.contents |= {"p/notes.txt": b"x", "p/folder/": b"", "q/other.jpg": b"x", "p/nameless": b"y"}
+    progress = Progress()
+    await world.ingest().run("s3://in/p/", DEFAULT_TENANT, progress)
+    assert (progress.created, progress.looked_at, progress.skipped) == (1_501, 1_501, 2)
+    assert progress.pictures == 1_501 and progress.cursor == "p/notes.txt"
+    world.bucket.looks.clear()
+    world.bucket.contents["p/00007.jpg"] = b"changed"
+    again = Progress()
+    await world.ingest().run("s3://in/p/", DEFAULT_TENANT, again)
+    assert (again.created, again.changed, again.unchanged) == (0, 1, 1_500)
+    assert world.bucket.looks == ["p/00007.jpg"]
+
+
+async def test_an_ingest_goes_on_after_its_cursor(world: World) -> None:
+    for number in range(9):
+        world.bucket.contents[f"{number}.jpg"] = b"%d" % number
+    progress = Progress(cursor="6.jpg", created=7, looked_at=7)
+    await world.ingest().run("s3://in", DEFAULT_TENANT, progress)
+    assert progress.created == 9 and world.bucket.looks == ["7.jpg", "8.jpg"]
+
+
+async def test_a_listing_mends_what_no_event_told_and_a_later_event_is_heard_all_the_same(world: World) -> None:
+    await world.heard(*world.change("a.jpg", b"1"))
+    untold = world.change("a.jpg", b"2")
+    await world.ingest().run("s3://in", DEFAULT_TENANT, Progress())
+    assert await world.rows() == world.wanted()
+    await world.heard(*untold)
+    await world.heard(*world.change("a.jpg", None))
+    assert await world.rows() == {}
+
+
+def notification(**changes: Any) -> dict[str, Any]:
+    """As MinIO sends it, shortened."""
+    entity = {"key": "caf%C3%A9+1%2B2/a.jpg", "size": 3, "eTag": "e", "sequencer": "17E3"}
+    record = {"eventName": "s3:ObjectCreated:Put", "s3": {"bucket": {"name": "in"}, "object": entity}}
+    return {"EventName": "s3:ObjectCreated:Put", "Key": "in/x", "Records": [record | changes]}
+
+
+def test_an_event_names_its_object_with_the_key_unquoted() -> None:
+    assert object_events(json.dumps(notification()).encode()) == [ObjectEvent("in", "café 1+2/a.jpg", "17E3")]
+
+
+@pytest.mark.parametrize("name", ["s3:ObjectAccessed:Get", "ObjectTagging:Put", "s3:Replication:Failed"])
+def test_what_changes_no_bytes_is_passed_over(name: str) -> None:
+    assert object_events(json.dumps(notification(eventName=name)).encode()) == []
+
+
+def test_a_test_of_the_configuration_is_no_event() -> None:
+    assert object_events(b'{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"in"}') == []
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"x", b"[]", b"3", b"{}", b'{"Records": 3}', b'{"Records": [3]}', b'{"Records": [{}]}', b"\xff"]
+)
+def test_what_is_no_notification_is_said_so(value: bytes) -> None:
+    with pytest.raises(ValueError):
+        object_events(value)
+
+
+@pytest.mark.parametrize("s3", [None, {}, {"bucket": {}, "object": {}}, {"bucket": {"name": 1}, "object": {"key": 2}}])
+def test_a_notification_without_an_object_is_said_so(s3: Mapping[str, Any] | None) -> None:
+    with pytest.raises(ValueError):
+        object_events(json.dumps(notification(s3=s3)).encode())
+
+
+@given(st.text(min_size=1).filter(lambda key: key.encode("utf-8", "ignore").decode() == key))
+def test_a_uri_names_its_object_again(key: str) -> None:
+    assert place_of(object_uri("bucket", key)) == ("bucket", key)
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3://b", "s3://b/", "s3:///k", "file:///k", "s3://b/k?v", "s3://b/k#f"])
+def test_what_is_no_object_is_refused(uri: str) -> None:
+    with pytest.raises(InvalidQuery):
+        place_of(uri)
+
+
+def test_a_bucket_is_named_with_or_without_a_prefix() -> None:
+    assert bucket_place("s3://b") == ("b", "") and bucket_place("s3://b/p q/") == ("b", "p q/")
+    with pytest.raises(InvalidQuery):
+        bucket_place("s3:///p")
+
+
+def owner(place: InboxPlace, key: str, bucket: str = "in") -> Tenant | None:
+    return place.owner_of(ObjectEvent(bucket, key, "1"))
+
+
+def test_the_inbox_is_a_prefix_and_says_whose_its_pictures_are() -> None:
+    place = InboxPlace.parse("in/new/", "default")
+    assert owner(place, "new/a.jpg") == "default"
+    assert owner(place, "old/a.jpg") is owner(place, "new/a.jpg", "other") is owner(place, "new/folder/") is None
+    by_folder = InboxPlace.parse("in", "")
+    assert owner(by_folder, "ann/x/a.jpg") == "ann" and owner(by_folder, "a.jpg") is None

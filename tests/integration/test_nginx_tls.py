@@ -195,12 +195,31 @@ def test_nginx_s_bound_of_a_message_is_omma_s() -> None:
     assert f"client_max_body_size {MAX_MESSAGE_BYTES >> 20}m;" in (COMPOSE / "nginx.conf").read_text()
 
 
-def test_a_certificate_that_lasts_is_kept(tmp_path: Path) -> None:
-    for _ in range(2):
-        subprocess.run([COMPOSE / "certificate", "omma.test", tmp_path], check=True)
-        made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert made.keys() == {"certificate.pem", "key.pem"}
-    first = made["certificate.pem"]
-    subprocess.run([COMPOSE / "certificate", "omma.test", tmp_path], check=True)
-    assert (tmp_path / "certificate.pem").read_bytes() == first
-    assert (tmp_path / "key.pem").stat().st_mode & 0o077 == 0
+def certified(folder: Path, **environment: str) -> bytes:
+    """What the script leaves there."""
+    subprocess.run([COMPOSE / "certificate", "omma.test", folder], check=True, env={**os.environ, **environment})
+    assert sorted(path.name for path in folder.iterdir()) == ["certificate.pem", "key.pem"]
+    assert (folder / "key.pem").stat().st_mode & 0o077 == 0
+    return (folder / "certificate.pem").read_bytes()
+
+
+def test_a_certificate_is_kept_while_it_lasts_and_renewed_before_it_ends(tmp_path: Path) -> None:
+    short = certified(tmp_path, DAYS="20")
+    long = certified(tmp_path)
+    assert long != short
+    assert certified(tmp_path) == long
+
+
+def test_a_certificate_of_somebody_else_is_never_replaced(tmp_path: Path) -> None:
+    authority = tmp_path / "authority"
+    ours = tmp_path / "tls"
+    for folder in (authority, ours):
+        folder.mkdir()
+        certified(folder)
+    sign = f"""
+        openssl req -new -key {ours}/key.pem -subj /CN=shop.example |
+        openssl x509 -req -days 1 -CA {authority}/certificate.pem -CAkey {authority}/key.pem -out {ours}/certificate.pem
+    """
+    subprocess.run(["sh", "-ec", sign], check=True, capture_output=True)
+    signed = (ours / "certificate.pem").read_bytes()
+    assert certified(ours) == signed

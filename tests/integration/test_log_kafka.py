@@ -5,6 +5,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -133,6 +134,22 @@ async def _silent(consumer: Consumer) -> None:
     async with asyncio.timeout(PLENTY):
         while True:
             await consumer.poll(10, 0.5)
+
+
+async def test_who_closes_a_consumer_whose_fetches_fail_lives_on(kafka: Kafka, log: Log) -> None:
+    await log.ensure_topic(TopicSpec("t", 1))
+    consumers = [await log.assign({TopicPartition("t", 0): 0}) for _ in range(8)]
+    for consumer in consumers:
+        await consumer.poll(1, 0.1)
+    server = kafka.server
+    await asyncio.to_thread(server.kill)
+    try:
+        for consumer in consumers:
+            with suppress(ReplicaDown):
+                await consumer.poll(1, 0.3)  # a fetch fails, and waits before it is tried again
+            await asyncio.create_task(consumer.close())
+    finally:
+        await asyncio.to_thread(server.restart)
 
 
 async def test_a_hung_broker_is_an_error_in_time_and_loses_nothing(kafka: Kafka, log: Log) -> None:

@@ -7,9 +7,9 @@ from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import ConsumerStoppedError, OffsetOutOfRangeError
 
-from omma.errors import ReplicaDown, WrongState
+from omma.errors import OmmaError, ReplicaDown, WrongState
 from omma.log.interface import Consumer, LogRecord, OffsetOutOfRange, TopicPartition
 from omma.log.kafka.errors import translated
 from omma.log.kafka.settings import KafkaSettings
@@ -32,6 +32,19 @@ def client(settings: KafkaSettings, **arguments: Any) -> AIOKafkaConsumer:
         fetch_max_bytes=settings.fetch_bytes,
         max_partition_fetch_bytes=settings.partition_fetch_bytes,
     )
+
+
+async def stop(consumer: AIOKafkaConsumer) -> None:
+    """Let go of a consumer of aiokafka, whatever state it is in; what it had is the brokers' to forget.
+
+    Its own stop raises the CancelledError of a fetch that waits before it is tried again, and leaves its connections.
+    """
+    try:
+        with translated():
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await consumer.stop()
+    except OmmaError:
+        await consumer._client.close()
 
 
 class AssignedConsumer(Consumer):
@@ -109,11 +122,7 @@ class AssignedConsumer(Consumer):
     async def close(self) -> None:
         if not self.closed:
             self.closed = True
-            try:
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._consumer.stop()
-            except (TimeoutError, KafkaError):
-                return  # what it had is the brokers' to forget
+            await stop(self._consumer)
 
     async def _connect(self) -> None:
         try:

@@ -1,5 +1,6 @@
 """aiokafka's errors as Omma's."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,12 +27,18 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], type[OmmaError], str], ...] = (
 def translated() -> Iterator[None]:
     """Raises the OmmaError for what aiokafka raises inside: ReplicaDown for whatever another try may get past.
 
-    TimeoutError too, so that a bounded wait inside becomes ReplicaDown.
+    TimeoutError too, so that a bounded wait inside becomes ReplicaDown; and a CancelledError although nobody cancels
+    this task: it is that of one of aiokafka's own, and would end ours without a word.
     """
     try:
         yield
     except OmmaError:
         raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ReplicaDown("Kafka's client gave up what it was doing.") from error
     except (TimeoutError, kafka.KafkaError, OSError) as error:
         for types, kind, detail in _KINDS:
             if isinstance(error, types):

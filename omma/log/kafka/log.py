@@ -13,7 +13,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 
 from omma.log.interface import Consumer, Log, LogRecord, OnAssigned, Producer, TopicPartition, TopicSpec
 from omma.log.kafka.connection import Connection
-from omma.log.kafka.consumer import AssignedConsumer, client
+from omma.log.kafka.consumer import AssignedConsumer, client, stop
 from omma.log.kafka.errors import translated
 from omma.log.kafka.group import GroupConsumer
 from omma.log.kafka.producer import PlainProducer
@@ -48,7 +48,7 @@ class KafkaLog(Log):
             undo.push_async_callback(connection.close)
             await connection.start()
             offsets = client(settings)
-            undo.push_async_callback(offsets.stop)
+            undo.push_async_callback(stop, offsets)
             with translated():
                 async with asyncio.timeout(settings.request_seconds):
                     await offsets.start()
@@ -143,7 +143,7 @@ class KafkaLog(Log):
             opened, self._opened = self._opened, []
             self._connection.closed = True
             await asyncio.gather(*[one.close() for one in opened])
-            await self._offsets.stop()
+            await stop(self._offsets)
             await self._connection.close()
 
     def _keep(self, one: _Kept) -> _Kept:

@@ -6,9 +6,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
-from omma.errors import ReplicaDown, TooLarge, WrongState
+from omma.errors import OmmaError, ReplicaDown, TooLarge, WrongState
 from omma.log.interface import Producer, TopicPartition, Transaction
 from omma.log.kafka.errors import ends_producer, translated
 from omma.log.kafka.settings import KafkaSettings
@@ -110,9 +109,10 @@ async def started(settings: KafkaSettings, **arguments: Any) -> AIOKafkaProducer
 async def stop(producer: AIOKafkaProducer) -> None:
     """Let go of a producer, after a while even if it still has records to deliver."""
     try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await producer.stop()
-    except (TimeoutError, KafkaError):
+        with translated():
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await producer.stop()
+    except OmmaError:
         await producer.client.close()
 
 

@@ -44,9 +44,11 @@ async def search_log(
         return Found(*at, (), end, end)
     consumer = await log.assign({at: begin})
     try:
-        while consumer.position(at) < end and now() < until:
+        late = False
+        while consumer.position(at) < end and not late:
             found = await consumer.poll(_POLL_RECORDS, _POLL_SECONDS)
             records.extend(record for record in found if record.key == key)
+            late = now() >= until
         return Found(*at, tuple(records), min(consumer.position(at), end), end)
     finally:
         await consumer.close()

@@ -1,12 +1,10 @@
 """deploy/compose/nginx.conf on a real nginx, with a certificate from deploy/compose/certificate, before a real Omma."""
 
 import os
-import shutil
 import signal
 import ssl
 import subprocess
 import threading
-import urllib.parse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,15 +19,10 @@ from PIL import Image
 
 from omma.rpc.channel import MAX_MESSAGE_BYTES
 from omma.v1 import search_pb2, search_pb2_grpc
-from tests.conftest import ROOT
 from tests.e2e import process
-from tests.parts import PartMissing, Server
-from tests.parts.fixtures import skip_without
+from tests.nginx import COMPOSE, running_nginx
 from tests.parts.ports import free_port
 from tests.pictures import encoded, scene
-
-COMPOSE = ROOT / "deploy" / "compose"
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
 @dataclass(frozen=True)
@@ -59,42 +52,6 @@ def omma(tmp_path_factory: pytest.TempPathFactory, teacher_model: Path) -> Itera
 def front(omma: process.Server) -> Iterator[Front]:
     with running_nginx(omma.url, omma.grpc) as (rest, rpc, certificate):
         yield Front(omma, rest, rpc, certificate)
-
-
-class running_nginx:  # noqa: N801
-    """The repository's configuration, with this machine's ports and paths instead of the containers'."""
-
-    def __init__(self, rest: str, rpc: str) -> None:
-        if NGINX is None:
-            skip_without(PartMissing("nginx", "sudo apt-get install nginx-light"))
-        self.server = Server("nginx")
-        self._upstreams = urllib.parse.urlsplit(rest).netloc, rpc
-
-    def __enter__(self) -> tuple[str, str, Path]:
-        folder = self.server.folder
-        subprocess.run([COMPOSE / "certificate", "omma.test", folder], check=True)
-        rest, rpc = free_port("127.0.0.1"), free_port("127.0.0.1")
-        text = (COMPOSE / "nginx.conf").read_text()
-        for ours, here in {
-            "listen 8443 ": f"listen 127.0.0.1:{rest} ",
-            "listen 9443 ": f"listen 127.0.0.1:{rpc} ",
-            "gateway:8080": self._upstreams[0],
-            "gateway:9090": self._upstreams[1],
-            "/tls/": f"{folder}/",
-            "/tmp/nginx": f"{folder}/nginx",
-        }.items():
-            assert ours in text
-            text = text.replace(ours, here)
-        (folder / "nginx.conf").write_text(text)
-        # As root its workers would be somebody else, who cannot enter our folder.
-        own = "user root; " if os.geteuid() == 0 else ""
-        self.server.start(
-            [NGINX, "-p", folder, "-c", folder / "nginx.conf", "-g", f"{own}daemon off;"], (folder / "nginx.pid").exists
-        )
-        return f"https://localhost:{rest}", f"localhost:{rpc}", folder / "certificate.pem"
-
-    def __exit__(self, *_: object) -> None:
-        self.server.close()
 
 
 @pytest.fixture(scope="module")

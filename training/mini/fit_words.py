@@ -28,7 +28,7 @@ def fit_words(
     steps: int = 800,
     batch: int = 192,
 ) -> WordTower:
-    """tokenizers: as build_tokenizers makes them. Deterministic on one machine. Blocks: a minute and a half on a core."""
+    """tokenizers: as build_tokenizers makes them. Deterministic on one machine. Blocks: some 90 seconds on a core."""
     torch.manual_seed(_SEED)
     chance = Random(_SEED)
     whole, pieces = tokenizers

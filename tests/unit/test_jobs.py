@@ -1,0 +1,186 @@
+"""Who runs the catalog's jobs: one at a time, taken over, handed back, cancelled, tried again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from omma.blobs.s3_settings import S3Settings
+from omma.catalog.interface import Catalog
+from omma.catalog.job import Job, JobState
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.errors import InvalidQuery, NotAllowed, ReplicaDown
+from omma.identity import DEFAULT_TENANT, Tenant
+from services.gateway.ingests import Ingests, Sources
+from services.indexer.jobs import JobRunner
+from services.indexer.pace import Pace
+from services.indexer.progress import Progress
+from services.indexer.settings import IndexerSettings
+
+SETTINGS = IndexerSettings(job_keep_seconds=0.05, job_poll_seconds=0.05, job_lease_seconds=1, retry_seconds=0.01)
+SOURCE = "s3://b/p"
+
+
+@pytest.fixture
+async def catalog(tmp_path: Path) -> AsyncIterator[Catalog]:
+    catalog = await open_sqlite_catalog(tmp_path / "catalog.db")
+    yield catalog
+    await catalog.close()
+
+
+class Counting:
+    """Counts to five, a number whenever it is let; fails as it is told."""
+
+    def __init__(self, *errors: Exception, steps: int = 99) -> None:
+        self.errors = list(errors)
+        self.steps = asyncio.Semaphore(steps)
+        self.began_at: list[str] = []
+
+    async def run(self, source: str, tenant: Tenant, progress: Progress) -> None:
+        self.began_at.append(progress.cursor)
+        if self.errors:
+            raise self.errors.pop(0)
+        for number in range(int(progress.cursor or 0) + 1, 6):
+            await self.steps.acquire()
+            progress.looked_at += 1
+            progress.cursor = str(number)
+
+
+async def until(catalog: Catalog, job: Job, fits: Callable[[Job], bool]) -> Job:
+    async with asyncio.timeout(10):
+        while not fits(found := await catalog.job(DEFAULT_TENANT, job.id)):  # noqa: ASYNC110  the catalog is asked
+            await asyncio.sleep(0.01)
+    return found
+
+
+def ended(job: Job) -> bool:
+    return job.finished_at_ms is not None
+
+
+class Running:
+    """A runner beside the block."""
+
+    def __init__(self, catalog: Catalog, ingest: Counting, holder: str = "one") -> None:
+        self.runner = JobRunner(catalog, holder, SETTINGS, buckets=ingest)
+
+    async def __aenter__(self) -> JobRunner:
+        self.task = asyncio.create_task(self.runner.run())
+        return self.runner
+
+    async def __aexit__(self, *_: object) -> None:
+        self.task.cancel()
+        await asyncio.wait({self.task})
+
+
+async def test_a_job_is_run_and_its_progress_can_be_read(catalog: Catalog) -> None:
+    job = await catalog.add_job(DEFAULT_TENANT, SOURCE, 9)
+    ingest = Counting(steps=2)
+    async with Running(catalog, ingest):
+        half = await until(catalog, job, lambda one: one.cursor == "2")
+        assert (half.state, half.counts["looked_at"]) == (JobState.RUNNING, 2)
+        for _ in range(3):
+            ingest.steps.release()
+        done = await until(catalog, job, ended)
+    assert (done.state, done.cursor, done.counts["looked_at"]) == (JobState.DONE, "5", 5)
+
+
+async def test_a_runner_that_ends_hands_its_job_back_and_the_next_goes_on_there(catalog: Catalog) -> None:
+    job = await catalog.add_job(DEFAULT_TENANT, SOURCE, 9)
+    async with Running(catalog, Counting(steps=3)):
+        await until(catalog, job, lambda one: one.cursor == "3")
+    assert (await catalog.job(DEFAULT_TENANT, job.id)).state is JobState.WAITING
+    second = Counting()
+    async with Running(catalog, second, "two"):
+        done = await until(catalog, job, ended)
+    assert second.began_at == ["3"] and (done.state, done.counts["looked_at"]) == (JobState.DONE, 5)
+
+
+async def test_a_job_whose_runner_died_is_taken_over_after_its_lease(catalog: Catalog) -> None:
+    job = await catalog.add_job(DEFAULT_TENANT, SOURCE, 9)
+    await catalog.take_job("dead", 0.3, ())
+    await catalog.keep_job(job.id, "dead", 0.3, "4", {"looked_at": 4})
+    ingest = Counting()
+    async with Running(catalog, ingest):
+        done = await until(catalog, job, ended)
+    assert ingest.began_at == ["4"] and done.counts["looked_at"] == 5
+
+
+async def test_two_runners_run_a_job_once(catalog: Catalog) -> None:
+    jobs = [await catalog.add_job(DEFAULT_TENANT, f"s3://b/{number}", 9) for number in range(6)]
+    first, second = Counting(), Counting()
+    async with Running(catalog, first, "one"), Running(catalog, second, "two"):
+        for job in jobs:
+            await until(catalog, job, ended)
+    assert len(first.began_at) + len(second.began_at) == len(jobs)
+
+
+async def test_a_cancelled_job_is_left_and_goes_on_when_it_is_asked_for_again(catalog: Catalog) -> None:
+    ingest = Counting(steps=2)
+
+    async def nothing() -> int:
+        return 0
+
+    async with Running(catalog, ingest) as runner:
+        ingests = Ingests(catalog, Sources(folders=True, s3=S3), nothing, 9, runner.wake)
+        job = await ingests.start(DEFAULT_TENANT, SOURCE)
+        await until(catalog, job, lambda one: one.cursor == "2")
+        assert (await ingests.cancel(DEFAULT_TENANT, job.id)).state is JobState.CANCELLED
+        for _ in range(9):
+            ingest.steps.release()
+        again = await ingests.start(DEFAULT_TENANT, SOURCE)
+        assert again.id != job.id
+        done = await until(catalog, again, ended)
+    assert done.counts["looked_at"] == 5 and (await catalog.job(DEFAULT_TENANT, job.id)).counts["looked_at"] == 2
+
+
+async def test_an_error_that_may_pass_is_tried_again_and_another_ends_the_job(catalog: Catalog) -> None:
+    job = await catalog.add_job(DEFAULT_TENANT, SOURCE, 9)
+    wrong = await catalog.add_job(DEFAULT_TENANT, "/folder", 9)
+    async with Running(catalog, Counting(ReplicaDown("away"), ReplicaDown("away"))):
+        assert (await until(catalog, job, ended)).state is JobState.DONE
+        failed = await until(catalog, wrong, ended)
+    assert failed.state is JobState.FAILED and "/folder" in failed.error
+
+
+async def test_a_bug_is_told_in_generic_words(catalog: Catalog) -> None:
+    job = await catalog.add_job(DEFAULT_TENANT, SOURCE, 9)
+    async with Running(catalog, Counting(RuntimeError("secret"))):
+        failed = await until(catalog, job, ended)
+    assert failed.state is JobState.FAILED and "secret" not in failed.error
+
+
+S3 = S3Settings(bucket="omma", prefix="own")
+
+
+@pytest.mark.parametrize("source", ["s3://omma", "s3://omma/own", "s3://omma/own/x", "s3://omma/o", "s3://"])
+def test_what_omma_wrote_is_not_ingested(source: str) -> None:
+    with pytest.raises(InvalidQuery):
+        Sources(folders=True, s3=S3).checked(source)
+
+
+def test_only_what_the_settings_allow_is_ingested() -> None:
+    assert Sources(folders=True).checked("/p") == "/p"
+    assert Sources(folders=False, s3=S3).checked("s3://omma/other") == "s3://omma/other"
+    with pytest.raises(InvalidQuery, match="no folders"):
+        Sources(folders=False, s3=S3).checked("/p")
+    with pytest.raises(InvalidQuery, match="no object storage"):
+        Sources(folders=True).checked("s3://b/p")
+    with pytest.raises(NotAllowed):
+        Sources(folders=True, s3=S3, buckets=["a"]).checked("s3://b/p")
+
+
+async def test_a_pace_spreads_what_is_spent() -> None:
+    now, slept = [0.0], list[float]()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    pace = Pace(10, lambda: now[0], sleep)
+    for _ in range(3):
+        await pace.spend(5)
+    assert slept == [0.5, 0.5]
+    now[0] += 9
+    await pace.spend(5)
+    assert slept == [0.5, 0.5], "what was not used is not saved up, and costs nothing"

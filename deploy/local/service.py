@@ -59,7 +59,10 @@ class Service:
     def ready(self) -> bool:
         """What its health check says; False while nobody listens."""
         if self.http_port:
-            return get_ok(f"http://127.0.0.1:{self.http_port}/readyz")
+            try:
+                return get_ok(f"http://127.0.0.1:{self.http_port}/readyz")
+            except OSError:
+                return False
         with grpc.insecure_channel(self.address) as channel:
             check = health_pb2_grpc.HealthStub(channel).Check
             try:

@@ -131,7 +131,8 @@ def test_the_snapshots_are_lost(running: Cluster) -> None:
     )
 
     def snapshots() -> list[str]:
-        return [one["Key"] for one in client.list_objects_v2(Bucket="omma", Prefix="omma/snapshots/").get("Contents", [])]
+        listed = client.list_objects_v2(Bucket="omma", Prefix="omma/snapshots/")
+        return [one["Key"] for one in listed.get("Contents", [])]
 
     until = time.monotonic() + CLEAN_SECONDS
     while not snapshots():

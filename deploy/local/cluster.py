@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from deploy.local.inbox import open_inbox
 from deploy.local.service import Service
 from deploy.local.shape import Shape
 from deploy.local.supervisor import Supervisor
@@ -18,6 +19,7 @@ from tests.parts.kafka import SecondWay
 from tests.parts.ports import free_port
 
 _BUCKET: Final = "omma"
+_INBOX: Final = "inbox"
 _HOST: Final = "127.0.0.1"
 
 
@@ -86,7 +88,7 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
         second = SecondWay(port, kafka_proxy.address)
     kafka = stack.enter_context(parts.kafka(second=second))
     postgres = stack.enter_context(parts.postgres())
-    minio = stack.enter_context(parts.minio())
+    minio = stack.enter_context(parts.minio(notify=kafka))
     triton = _triton(shape, stack) if shape.triton else None
     shards = [
         [
@@ -112,6 +114,7 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
         "OMMA_S3__SECRET_KEY": minio.secret_key,
         "OMMA_S3__BUCKET": _BUCKET,
         "OMMA_S3__CREATE_BUCKET": "true",
+        "OMMA_S3__INBOX": _INBOX if minio.arn else "",
         "OMMA_LOG_FORMAT": "text",
         **shape.environment,
     }
@@ -155,6 +158,8 @@ def _service(
 
 def _start(running: Cluster) -> None:
     common = running.environment
+    if running.minio.arn:
+        open_inbox(running.minio, _INBOX)
     model = {"OMMA_MODEL": running.shape.model, "OMMA_EGS__MODELS_DIR": str(Path(running.shape.models_dir).resolve())}
     triton = {"OMMA_TRITON__URL": running.triton.url} if running.triton else {}
     running.egs.start({**common, **model, **triton})
@@ -185,6 +190,8 @@ def _start(running: Cluster) -> None:
             "OMMA_GATEWAY__SHARDS": json.dumps(_ways(running)),
         }
     )
+    for service in running.services:
+        service.server.until_ready()
 
 
 def _ways(running: Cluster) -> Sequence[Sequence[str]]:

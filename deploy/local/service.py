@@ -54,7 +54,7 @@ class Service:
             own["OMMA_HTTP_PORT"] = str(self.http_port)
         self.data_dir.mkdir(parents=True, exist_ok=True)
         command = [*self._with_disk(), sys.executable, "-m", self.module]
-        self.server.start(command, self.ready if wait else lambda: True, {**environment, **own})
+        self.server.start(command, self.ready, {**environment, **own}, wait=wait)
 
     def ready(self) -> bool:
         """What its health check says; False while nobody listens."""

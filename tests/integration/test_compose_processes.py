@@ -60,7 +60,7 @@ class Composed:
         own = {**self.here(environment), "PYTHONPATH": str(ROOT), "OMMA_METRICS_PORT": "0"}
         own |= {name: str(server.folder) for name in ("OMMA_DATA_DIR", "TMPDIR") if name in own}
         own["OMMA_GRPC_PORT"] = self.addresses[f"{service}:9090"].rpartition(":")[2]
-        server.start([sys.executable, *command[1:]], lambda: True, own)
+        server.start([sys.executable, *command[1:]], lambda: self.healthy(service), own, wait=False)
 
     def here(self, environment: dict[str, str]) -> dict[str, str]:
         """Some service's environment, on this machine."""

@@ -45,12 +45,18 @@ class Server:
         return self._pid
 
     def start(
-        self, command: Sequence[str | Path], ready: Callable[[], bool], env: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str | Path],
+        ready: Callable[[], bool],
+        env: Mapping[str, str] | None = None,
+        *,
+        wait: bool = True,
     ) -> None:
-        """Returns when `ready` says that the server answers; it may raise OSError before. Raises RuntimeError."""
+        """ready: whether the server answers; it may raise OSError before. wait: until it does, as `until_ready`."""
         self._command = command, ready, env or {}
         self._spawn()
-        self._until_ready()
+        if wait:
+            self.until_ready()
 
     def running(self) -> bool:
         return self._exited(0.0) is None
@@ -82,7 +88,18 @@ class Server:
             self._dismiss(b"keep")
             self._spawn()
         if wait:
-            self._until_ready()
+            self.until_ready()
+
+    def until_ready(self) -> None:
+        """Raises RuntimeError, with its log, when it ends or takes too long."""
+        assert self._command is not None
+        _, ready, _ = self._command
+        until = time.monotonic() + _READY_SECONDS
+        while not self._answers(ready):
+            code = self._exited(_LOOK_SECONDS)
+            if code is not None or time.monotonic() > until:
+                what = "does not answer" if code is None else f"ended with {code}"
+                raise RuntimeError(f"{self.name} {what}:\n{self.log()[-3000:]}")
 
     def log(self) -> str:
         """What the server has written to its output."""
@@ -111,16 +128,6 @@ class Server:
             if said is None:
                 raise RuntimeError(f"{command[0]} could not be run")
             self._pid = said
-
-    def _until_ready(self) -> None:
-        assert self._command is not None
-        _, ready, _ = self._command
-        until = time.monotonic() + _READY_SECONDS
-        while not self._answers(ready):
-            code = self._exited(_LOOK_SECONDS)
-            if code is not None or time.monotonic() > until:
-                what = "does not answer" if code is None else f"ended with {code}"
-                raise RuntimeError(f"{self.name} {what}:\n{self.log()[-3000:]}")
 
     def _answers(self, ready: Callable[[], bool]) -> bool:
         try:

@@ -19,6 +19,10 @@ demo: install ## Ingest IMAGES (unset: a catalogue drawn here), search it three 
 cluster: $(VENV)/dev.stamp ## Every service as a process on real Kafka, MinIO, PostgreSQL and Triton, 4 shards x 2 replicas, until Ctrl-C
 	@$(BIN)/python -m deploy.local
 
+.PHONY: chaos
+chaos: $(VENV)/dev.stamp ## Every fault of a cluster, caused for real under load, and a ledger of what was acknowledged
+	@$(BIN)/python -m loadtests.chaos
+
 .PHONY: test
 test: $(VENV)/dev.stamp ## Every test that this machine can run
 	$(BIN)/pytest

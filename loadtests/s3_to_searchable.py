@@ -1,0 +1,78 @@
+"""An object put into the inbox until a search finds it, without any call to Omma: MinIO, Kafka, indexer, shard.
+
+    python -m loadtests.s3_to_searchable [--pictures N] [--no-triton]
+
+One object after the other, into a cluster of 4 shards x 2 replicas that holds some pictures. The clock runs from the
+first byte of the PUT to the answer of a search by the picture's own vector; searches are repeated every few ms.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import httpx
+
+from deploy.local import Cluster, Shape, cluster
+from loadtests.bench.figures import Report, percentile
+from loadtests.bench.up import photographs
+
+_BEFORE: Final = 100
+_GIVE_UP_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 0.002
+_SAME: Final = 0.9999
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--pictures", type=int, default=100)
+    words.add_argument("--no-triton", action="store_true")
+    given = words.parse_args()
+    report = Report("s3_to_searchable", "python -m loadtests.s3_to_searchable")
+    pictures = photographs(_BEFORE + given.pictures)
+    shape = Shape(triton=not given.no_triton, environment={"OMMA_LOG_LEVEL": "warning"})
+    with cluster(shape) as running, httpx.Client(base_url=running.rest, timeout=60) as client:
+        bucket = _bucket(running)
+        put, searchable = [], []
+        for number, path in enumerate(pictures):
+            content = path.read_bytes()
+            vector = client.post("/embed/image", files={"image": content}).raise_for_status().json()
+            start = time.perf_counter()
+            bucket.put_object(Bucket="inbox", Key=f"{number}{path.suffix}", Body=content)
+            acknowledged = time.perf_counter() - start
+            _until_found(client, vector, start, path)
+            if number >= _BEFORE:
+                put.append(acknowledged * 1e3)
+                searchable.append((time.perf_counter() - start) * 1e3)
+    table = report.table("From the first byte of the PUT, ms.", ["", "p50", "p90", "p99", "max"])
+    for name, took in (("MinIO has it", put), ("searchable", searchable)):
+        table.rows.append([name, *(f"{percentile(took, at):.0f}" for at in (50, 90, 99, 100))])
+    report.save()
+    return 0
+
+
+def _bucket(running: Cluster) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=running.minio.endpoint,
+        aws_access_key_id=running.minio.access_key,
+        aws_secret_access_key=running.minio.secret_key,
+        region_name="us-east-1",
+    )
+
+
+def _until_found(client: httpx.Client, embedded: Any, start: float, path: Path) -> None:
+    asked = {"vector": embedded["vector"], "space": embedded["space"], "k": 1}
+    while True:
+        answer = client.post("/search", json=asked).raise_for_status().json()
+        if any(hit["score"] > _SAME for hit in answer["results"]):
+            return
+        if time.perf_counter() - start > _GIVE_UP_SECONDS:
+            raise SystemExit(f"{path} was not searchable within {_GIVE_UP_SECONDS:.0f} s.")
+        time.sleep(_LOOK_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,19 +1,15 @@
 """Which model a data folder is embedded with, and where it lies."""
 
-import logging
 from pathlib import Path
 from typing import Final
 
 from omma.errors import Absent
 from services.egs.registry import Model, list_models, load_model
-from services.egs.teacher import ONNX_NAME, register_teacher
 from services.standalone.data_dir import DataDir
 from services.standalone.settings import StandaloneSettings
 
 _CHECKOUT: Final = Path(__file__).parents[2]
 _OURS: Final = "omma-mini"
-
-logger = logging.getLogger(__name__)
 
 
 def registries(settings: StandaloneSettings) -> list[Path]:
@@ -37,8 +33,8 @@ def find_model(settings: StandaloneSettings, reference: str) -> Path:
 def choose_model(settings: StandaloneSettings, used: str | None) -> Model:
     """Verified. used: `name@version` of what the data folder is embedded with, None for a new one. Blocks.
 
-    OMMA_MODEL decides; else what is used already, our own model, the only one there is, or the teacher beside the
-    checkout, which is copied into the data folder. Raises Absent, field `OMMA_MODEL`, when there is none; Corrupt.
+    OMMA_MODEL decides; else what is used already, our own model, or the only one there is. Raises Absent, field
+    `OMMA_MODEL`, when there is none; Corrupt.
     """
     wanted = settings.model or used or _first_choice(settings)
     return load_model(find_model(settings, wanted), wanted)
@@ -53,9 +49,5 @@ def _first_choice(settings: StandaloneSettings) -> str:
     if known:
         choice = ", ".join(manifest.reference for manifest in known)
         raise Absent(f"Say which model to use: OMMA_MODEL is one of {choice}.", field="OMMA_MODEL")
-    teacher = _CHECKOUT.parent / "shared" / "models"
-    if (teacher / ONNX_NAME).exists():
-        logger.info("no model in the registry: the one beside the checkout is taken", extra={"folder": str(teacher)})
-        return register_teacher(teacher, DataDir(settings.data_dir).models).manifest.reference
     looked = ", ".join(map(str, registries(settings)))
     raise Absent(f"There is no model in {looked}. Put one there: <name>/<version>/manifest.json.", field="OMMA_MODEL")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from services.egs.teacher import register_teacher
 from tests import parts
 from tests.congruence.twins import compared, twins
 from tests.parts.fixtures import skip_without
+from tests.teacher import register_teacher
 
 CASES = 200
 

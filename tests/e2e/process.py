@@ -13,21 +13,14 @@ from typing import Any
 
 import httpx
 
-from services.egs.teacher import register_teacher
-
 OMMA = (sys.executable, "-m", "services.standalone")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A data folder with a model, and the environment that points at it. Ports are free ones."""
+    """A data folder, and the environment that points at it. Ports are free ones."""
 
     path: Path
-
-    @classmethod
-    def made(cls, path: Path, teacher: Path) -> "Folder":
-        register_teacher(teacher, path / "models")
-        return cls(path)
 
     def environment(self, **settings: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("OMMA_")}

@@ -53,9 +53,9 @@ def exact(client: httpx.Client, content: bytes, k: int, receipts: Iterable[str] 
     return by_uri
 
 
-def test_what_was_acknowledged_is_found_exactly_once(tmp_path: Path, teacher_model: Path, pictures: Path):
+def test_what_was_acknowledged_is_found_exactly_once(tmp_path: Path, pictures: Path):
     chance = random.Random(3)
-    crashed = Folder.made(tmp_path / "crashed", teacher_model)
+    crashed = Folder(tmp_path / "crashed")
     uploads = iter([encoded(scene(160, 120, seed)) for seed in range(400)])
     acknowledged: dict[int, bytes] = {}
     for _ in range(KILLS):
@@ -88,7 +88,7 @@ def test_what_was_acknowledged_is_found_exactly_once(tmp_path: Path, teacher_mod
                 receipt = client.delete(f"/images/{row['id']}").headers["Omma-Receipt"]
                 assert row["uri"] not in exact(client, encoded(scene()), k=1000, receipts=[receipt])
 
-    clean = Folder.made(tmp_path / "clean", teacher_model)
+    clean = Folder(tmp_path / "clean")
     clean.json("ingest", str(pictures))
     queries = sorted(pictures.iterdir())[::20]
     for found, wanted in zip(answers(crashed, queries), answers(clean, queries), strict=True):

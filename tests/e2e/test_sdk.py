@@ -3,16 +3,13 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from PIL import Image
 
 from omma import AsyncClient, Client
-from omma.errors import Absent, InvalidPicture, InvalidQuery, NoTextTower, ReplicaDown, UnsupportedMedia
-from services.egs.settings import EgsSettings
-from services.egs.teacher import register_teacher
+from omma.errors import Absent, InvalidPicture, InvalidQuery, ReplicaDown, UnsupportedMedia
 from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
 from tests.pictures import encoded, scene
@@ -23,12 +20,9 @@ PICTURE = encoded(scene())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def url(teacher_model: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     folder = tmp_path_factory.mktemp("sdk")
-    register_teacher(teacher_model, folder / "models")
-    settings = StandaloneSettings(
-        data_dir=folder / "data", http_port=0, grpc_port=0, egs=EgsSettings(models_dir=folder / "models")
-    )
+    settings = StandaloneSettings(data_dir=folder / "data", http_port=0, grpc_port=0)
     async with serving(settings) as (_, address):
         yield address.url
 
@@ -101,8 +95,6 @@ async def test_errors_come_back_as_their_classes(url: str) -> None:
         with pytest.raises(InvalidQuery) as raised:
             await client.search(PICTURE, policy="absent")
         assert raised.value.field == "policy"
-        with pytest.raises(NoTextTower):
-            await client.search(text="a red chair")
         with pytest.raises(Absent):
             await client.thumbnail(999)
         with pytest.raises(UnsupportedMedia):

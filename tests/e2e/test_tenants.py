@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,8 +15,6 @@ from hypothesis import strategies as st
 from omma.catalog.interface import ApiKey, Catalog, Role
 from omma.identity import Tenant
 from omma.v1 import search_pb2, search_pb2_grpc
-from services.egs.settings import EgsSettings
-from services.egs.teacher import register_teacher
 from services.gateway.auth import hash_secret
 from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
@@ -78,14 +75,12 @@ class Server:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(teacher_model: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     folder = tmp_path_factory.mktemp("tenants")
-    register_teacher(teacher_model, folder / "models")
     options = StandaloneSettings(
         data_dir=folder / "data",
         http_port=0,
         grpc_port=0,
-        egs=EgsSettings(models_dir=folder / "models"),
         gateway={"keys_max_age_seconds": 0.0},
     )
     async with (

@@ -15,8 +15,8 @@ from tests.pictures import encoded, scene
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, teacher_model: Path) -> Folder:
-    return Folder.made(tmp_path_factory.mktemp("omma"), teacher_model)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    return Folder(tmp_path_factory.mktemp("omma"))
 
 
 def test_commands_find_the_server_and_a_second_one_is_refused(folder: Folder):
@@ -56,11 +56,11 @@ def test_a_taken_port_is_said_with_the_setting_that_changes_it(folder: Folder):
 
 def test_another_model_on_the_same_data_is_refused(folder: Folder):
     done = folder.run("up", OMMA_MODEL="nothing@9.9.9")
-    assert done.returncode == 3 and "OMMA_MODEL" in done.stderr and "mobilenet-edgetpu@1.0.0" in done.stderr
+    assert done.returncode == 3 and "OMMA_MODEL" in done.stderr and "omma-mini@1.0.0" in done.stderr
 
 
-def test_an_address_that_others_reach_needs_a_key_and_then_asks_for_it(tmp_path: Path, teacher_model: Path):
-    folder = Folder.made(tmp_path, teacher_model)
+def test_an_address_that_others_reach_needs_a_key_and_then_asks_for_it(tmp_path: Path):
+    folder = Folder(tmp_path)
     refused = folder.run("up", OMMA_BIND="0.0.0.0")
     assert refused.returncode == 2 and "omma key create" in refused.stderr.replace("\n", " ")
 
@@ -98,7 +98,7 @@ def test_omma_url_must_be_an_omma(folder: Folder, stranger: str):
     assert done.returncode == 75
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, teacher_model: Path):
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path):
     (tmp_path / "file").touch()
     done = Folder(tmp_path / "file").run("search", "1")
     assert done.returncode == 2 and "OMMA_DATA_DIR" in done.stderr

@@ -15,11 +15,9 @@ import boto3
 import httpx
 import pytest
 
-from deploy.local import Cluster, Shape, cluster
+from deploy.local import Cluster
 from deploy.local.service import Service
-from services.egs.teacher import register_teacher
-from tests import parts
-from tests.parts.fixtures import skip_without
+from tests.integration.small_cluster import small_cluster
 from tests.pictures import encoded, scene
 
 pytestmark = pytest.mark.timeout(240)
@@ -29,24 +27,11 @@ CLEAN_SECONDS = 90.0
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, teacher_model: Path) -> Iterator[Cluster]:
-    models = tmp_path_factory.mktemp("models")
-    register_teacher(teacher_model, models)
-    shape = Shape(
-        shards=2,
-        replicas=2,
-        triton=False,
-        model="mobilenet-edgetpu",
-        models_dir=str(models),
-        environment={"OMMA_SHARD__SNAPSHOT_SECONDS": "2", "OMMA_SHARD__CHECKPOINT_SECONDS": "1"},
-    )
-    try:
-        with cluster(shape) as made:
-            upload(made, range(PICTURES))
-            until_clean(made)
-            yield made
-    except parts.PartMissing as missing:
-        skip_without(missing)
+def running() -> Iterator[Cluster]:
+    with small_cluster(2, 2, OMMA_SHARD__SNAPSHOT_SECONDS="2", OMMA_SHARD__CHECKPOINT_SECONDS="1") as made:
+        upload(made, range(PICTURES))
+        until_clean(made)
+        yield made
 
 
 @contextmanager

@@ -32,13 +32,13 @@ from services.egs.embedder import ModelEmbedder, OnnxEmbedder
 from services.egs.registry import Model, load_model
 from services.egs.servicer import EmbeddingServicer
 from services.egs.settings import EgsSettings
-from services.egs.teacher import ONNX_NAME, register_teacher
 from services.egs.triton.open import open_triton_embedder
 from services.egs.triton.repository import Serving, write_repository
 from services.egs.triton.settings import TritonSettings
 from tests.parts import PartMissing
 from tests.parts.fixtures import skip_without
 from tests.parts.triton import Triton, triton
+from tests.teacher import ONNX_NAME, register_teacher
 
 
 @pytest.fixture(scope="module")

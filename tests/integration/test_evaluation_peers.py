@@ -9,8 +9,8 @@ import pytest
 from omma.evaluation import PictureNames, judgments_of, measure, read_judgments
 from omma.vectors import Float32, normalise
 from services.egs.settings import EgsSettings
-from services.egs.teacher import register_teacher
 from services.standalone.evaluating import evaluate_models
+from tests.teacher import register_teacher
 
 pytestmark = pytest.mark.timeout(400)  # ranx compiles itself when it is first used
 

@@ -6,30 +6,22 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.local import Cluster, Shape, cluster
+from deploy.local import Cluster
 from loadtests.chaos.census import until_whole
 from loadtests.chaos.faults import down, faults_of
 from loadtests.chaos.ledger import Ledger
 from loadtests.chaos.run import WHOLE_SECONDS, fault_caused, load_references
 from loadtests.chaos.traffic import Reference, ask
-from services.egs.teacher import register_teacher
-from tests import parts
-from tests.parts.fixtures import skip_without
+from tests.integration.small_cluster import small_cluster
 
 SECONDS = 4.0
 """That each fault stays."""
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, teacher_model: Path) -> Iterator[Cluster]:
-    models = tmp_path_factory.mktemp("models")
-    register_teacher(teacher_model, models)
-    shape = Shape(shards=2, replicas=2, triton=False, model="mobilenet-edgetpu", models_dir=str(models))
-    try:
-        with cluster(shape) as made:
-            yield made
-    except parts.PartMissing as missing:
-        skip_without(missing)
+def running() -> Iterator[Cluster]:
+    with small_cluster(2, 2) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

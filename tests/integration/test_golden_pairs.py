@@ -6,7 +6,7 @@ import pytest
 from golden.pairs import Gallery, Vectors, drifted, embedded, gallery_file, make_gallery
 
 from services.egs.registry import Model, load_model
-from services.egs.teacher import register_teacher
+from tests.teacher import register_teacher
 
 MODELS = Path(__file__).parents[2] / "models"
 OURS = "omma-mini"

@@ -8,20 +8,17 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx
 import pytest
 
-from deploy.local import Cluster, Shape, cluster
+from deploy.local import Cluster
 from omma.blobs.object_uri import object_uri
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
-from services.egs.teacher import register_teacher
-from tests import parts
-from tests.parts.fixtures import skip_without
+from tests.integration.small_cluster import small_cluster
 from tests.pictures import encoded, scene
 
 pytestmark = pytest.mark.timeout(180)
@@ -31,22 +28,9 @@ SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, teacher_model: Path) -> Iterator[Cluster]:
-    models = tmp_path_factory.mktemp("models")
-    register_teacher(teacher_model, models)
-    shape = Shape(
-        shards=1,
-        replicas=1,
-        triton=False,
-        model="mobilenet-edgetpu",
-        models_dir=str(models),
-        environment={"OMMA_INDEXER__JOB_POLL_SECONDS": "0.2", "OMMA_INDEXER__JOB_LEASE_SECONDS": "3"},
-    )
-    try:
-        with cluster(shape) as made:
-            yield made
-    except parts.PartMissing as missing:
-        skip_without(missing)
+def running() -> Iterator[Cluster]:
+    with small_cluster(1, 1, OMMA_INDEXER__JOB_POLL_SECONDS="0.2", OMMA_INDEXER__JOB_LEASE_SECONDS="3") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from omma.rpc.deadline import Deadline
 from services.egs.client import EmbeddedItem, ImageItem
 from services.egs.embedder import OnnxEmbedder
 from services.egs.settings import EgsSettings
-from services.egs.teacher import register_teacher
 from services.rerank.client import RerankQuery
 from services.rerank.policies import DEFAULT
 from services.rerank.rerank import rerank
+from tests.teacher import register_teacher
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""MobileNetEdgeTPU (ImageNet-1k), the backbone that stands in for a model of our own and teaches it later."""
+"""MobileNetEdgeTPU (ImageNet-1k): omma-mini's second opinion, and for tests a model that knows no words."""
 
 from pathlib import Path
 from typing import Final

@@ -63,7 +63,8 @@ async def ask(connection: Connection, question: Question) -> dict[str, Any]:
 
 def table(question: Question, answer: Mapping[str, Any]) -> Table:
     """Ranks, scores, ids, names and what is known of them."""
-    made = Table(title=f"{question.title} ({note(answer)})", title_justify="left", header_style="bold")
+    words = f" “{question.text}”" if question.text else ""
+    made = Table(title=f"{question.title}{words} ({note(answer)})", title_justify="left", header_style="bold")
     made.add_column("#", justify="right", no_wrap=True, min_width=2)
     made.add_column("score", justify="right", no_wrap=True, min_width=6)
     made.add_column("id", justify="right", no_wrap=True, min_width=4)

@@ -127,7 +127,7 @@ async def _search_three_ways(
         Question("Like a crop of a picture", part["id"], bbox=box, k=_RESULTS),
     ]
     if words:
-        questions.append(Question(f"By words: {_WORDS}", text=_WORDS, k=_RESULTS))
+        questions.append(Question("By words", text=_WORDS, k=_RESULTS))
     sections: list[Section] = []
     for question in questions:
         answer = await ask(connection, question)

@@ -84,5 +84,5 @@ def test_the_demo_shows_results_says_another_port_aloud_and_ends_cleanly(tmp_pat
                 demo.kill()
     text = "".join(said)
     assert f"Port {port} is taken" in text
-    assert "Like a picture" in text and "Like a crop of a picture" in text and "By words: a green car" in text
+    assert "Like a picture" in text and "Like a crop of a picture" in text and "By words “a green car”" in text
     assert "data:image/webp" in (own.path / "contact-sheet.html").read_text()

@@ -26,9 +26,8 @@ def search(  # noqa: PLR0917  typer's options
     """Find pictures by picture, by a crop of it, or by words."""
     if picture is None and not text:
         raise typer.BadParameter("Give a PICTURE, --text, or both.")
-    asked = [f"like {picture}"] if picture else []
+    asked = [f"like {picture}"] if picture else ["by words"]
     asked += [f"at {bbox}"] if bbox else []
-    asked += [f"“{text}”"] if text else []
     try:
         given = None if picture is None else picture_argument(picture)
     except OmmaError as error:

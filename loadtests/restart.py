@@ -23,7 +23,6 @@ from omma.v1 import shard_pb2, types_pb2
 
 SNAPSHOT_SECONDS = 600
 RESTORED_SECONDS = 15
-REPLAYED_PER_SECOND = 50_000
 
 
 def main() -> int:
@@ -49,14 +48,11 @@ def main() -> int:
     )
     table.rows.append(["a snapshot", spread(restored, 1), f"{size / 2**20 / statistics.median(restored):,.0f} MiB"])
     table.rows.append(["the log", spread(replayed, 1), f"{statistics.median(rates):,.0f} vectors"])
-    worst, rate = statistics.median(restored), statistics.median(rates)
+    worst = statistics.median(restored)
     report.target(
         f"restart: {len(data.base):,} vectors ready from a snapshot", f"{worst:.1f} s", f"<= {RESTORED_SECONDS} s",
         worst <= RESTORED_SECONDS,
     )  # fmt: skip
-    report.target(
-        "replay of the log", f"{rate:,.0f} vectors/s", f">= {REPLAYED_PER_SECOND:,}", rate >= REPLAYED_PER_SECOND
-    )
     report.save()
     return int(worst > RESTORED_SECONDS)
 

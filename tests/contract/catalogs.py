@@ -1,0 +1,72 @@
+"""A catalog of each kind, and pictures for it."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+
+from omma.catalog.interface import (
+    Catalog,
+    Embedded,
+    NewPicture,
+    Upserted,
+)
+from omma.identity import Sha256, Tenant
+from omma.index import Index, IndexId, IndexState
+from omma.records import EventKind
+from omma.space import Space, SpaceId
+
+ANN, BOB = Tenant("ann"), Tenant("bob")
+SPACE = Space(SpaceId("mini-1-abcdef01"), "mini", "f" * 64, 256)
+INDEX = Index(IndexId("mini-1-abcdef01.1"), SPACE.id, "Flat", 1, IndexState.BUILDING)
+
+
+class Clock:
+    """Seconds since 1970 that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Backend:
+    """A catalog that can be left and opened again."""
+
+    def __init__(self, open_catalog: Callable[[], Awaitable[Catalog]]) -> None:
+        self._open_catalog = open_catalog
+        self._opened: list[Catalog] = []
+
+    async def open(self) -> Catalog:
+        self._opened.append(await self._open_catalog())
+        return self._opened[-1]
+
+    async def close(self) -> None:
+        for catalog in self._opened:
+            await catalog.close()
+
+
+def sha(content: str) -> Sha256:
+    return Sha256(hashlib.sha256(content.encode()).hexdigest())
+
+
+def new(key: str, content: str = "") -> NewPicture:
+    return NewPicture(key=key, sha256=sha(content or key), uri=f"omma:{sha(content or key)}", bytes=10)
+
+
+async def one(catalog: Catalog, picture: NewPicture, tenant: Tenant = ANN) -> Upserted:
+    (answer,) = await catalog.upsert(tenant, [picture])
+    return answer
+
+
+def kind(answer: Upserted) -> EventKind | None:
+    if answer.event is not None:
+        assert (answer.event.image_id, answer.event.version) == (answer.id, answer.version)
+    return answer.event and answer.event.kind
+
+
+async def sent(catalog: Catalog, *answers: Upserted) -> None:
+    await catalog.mark_sent([answer.event for answer in answers if answer.event is not None])
+
+
+async def embedded(catalog: Catalog, *answers: Upserted, space: str = SPACE.id) -> None:
+    await catalog.record_embedded(space, [Embedded(a.id, a.version, 640, 480, 2**64 - 1) for a in answers])

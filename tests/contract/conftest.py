@@ -1,0 +1,49 @@
+"""Catalogs for the contract: a backend joins by one more parameter of the fixture."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from omma.catalog.interface import (
+    Catalog,
+)
+from omma.catalog.postgres import open_postgres_catalog
+from omma.catalog.postgres_settings import PostgresSettings
+from omma.catalog.sqlite import open_sqlite_catalog
+from tests import parts
+from tests.contract.catalogs import Backend, Clock
+from tests.databases import empty, shared_database
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def database(postgres: parts.Postgres) -> Iterator[str]:
+    with shared_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
+    if request.param == "sqlite":
+        path = tmp_path / "catalog.db"
+        backend = Backend(lambda: open_sqlite_catalog(path, clock=clock))
+        yield backend
+        await backend.close()
+    else:
+        url = request.getfixturevalue("database")
+        settings = PostgresSettings(url=SecretStr(url), connections=4)
+        backend = Backend(lambda: open_postgres_catalog(settings, clock=clock))
+        yield backend
+        await backend.close()
+        await empty(url)
+
+
+@pytest.fixture
+async def catalog(backend: Backend) -> Catalog:
+    return await backend.open()

@@ -1,0 +1,181 @@
+"""What every catalog keeps for the indexer and the indexes: the outbox, spaces, leases, keys."""
+
+from dataclasses import replace
+
+import pytest
+
+from omma.catalog.interface import (
+    ApiKey,
+    Catalog,
+    PictureChange,
+    PictureState,
+    Role,
+)
+from omma.errors import Absent, InvalidQuery, WrongSpace, WrongState
+from omma.identity import ImageId
+from omma.index import IndexId, IndexState
+from omma.records import EventKind
+from tests.contract.catalogs import ANN, BOB, INDEX, SPACE, Backend, Clock, embedded, kind, new, one, sent, sha
+
+
+async def test_the_row_is_the_outbox(backend: Backend, clock: Clock) -> None:
+    catalog = await backend.open()
+    first = await one(catalog, new("a"))
+    clock.seconds += 1
+    second = await one(catalog, new("b"))
+    await catalog.close()
+    catalog = await backend.open()
+    waiting = await catalog.unsent(10)
+    assert [(e.image_id, e.version, e.tenant, e.kind) for e in waiting] == [
+        (first.id, 1, ANN, EventKind.UPSERT),
+        (second.id, 1, ANN, EventKind.UPSERT),
+    ]
+    assert await catalog.unsent(1) == waiting[:1]
+    assert (await catalog.counts())["unsent"] == 2
+    await catalog.mark_sent(waiting)
+    assert await catalog.unsent(10) == []
+    (gone,) = await catalog.delete(ANN, [first.id])
+    await catalog.mark_sent(waiting)  # an older event that is sent late does not count for the newer one
+    assert [(e.version, e.kind) for e in await catalog.unsent(10)] == [(gone.version, EventKind.DELETE)]
+
+
+async def test_an_embedding_that_was_never_asked_for_is_still_asked_for(catalog: Catalog) -> None:
+    first = await one(catalog, new("k"))
+    changed = await catalog.change(ANN, first.id, PictureChange(owner="x"))
+    assert kind(changed) is EventKind.UPSERT
+    assert [(e.version, e.kind) for e in await catalog.unsent(10)] == [(2, EventKind.UPSERT)]
+
+
+async def test_what_the_indexer_learned_counts_for_its_version_only(catalog: Catalog) -> None:
+    first = await one(catalog, new("k"))
+    await embedded(catalog, first)
+    await embedded(catalog, first)
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.width, row.height, row.phash) == (PictureState.INDEXED, 640, 480, 2**64 - 1)
+    changed = await one(catalog, new("k", "new"))
+    await embedded(catalog, first)
+    await catalog.record_dead(first.id, first.version, "late")
+    assert (await catalog.picture(ANN, first.id)).state is PictureState.PENDING
+    await catalog.record_dead(changed.id, changed.version, "truncated")
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.reason) == (PictureState.DEAD, "truncated")
+    await embedded(catalog, changed)
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.reason) == (PictureState.INDEXED, "")
+
+
+async def test_the_same_bytes_are_found_in_a_space(catalog: Catalog) -> None:
+    first, other = await catalog.upsert(ANN, [new("a", "bytes"), new("b", "other")])
+    assert await catalog.embedded_with(SPACE.id, [sha("bytes")]) == {}
+    await embedded(catalog, first, other)
+    assert await catalog.embedded_with(SPACE.id, [sha("bytes"), sha("x")]) == {sha("bytes"): first.id}
+    assert await catalog.embedded_with("another", [sha("bytes")]) == {}
+    assert await catalog.embedded_with(SPACE.id, []) == {}
+    await one(catalog, new("a", "changed"))
+    assert await catalog.embedded_with(SPACE.id, [sha("bytes"), sha("changed")]) == {}
+
+
+async def test_counts_by_state(catalog: Catalog) -> None:
+    answers = await catalog.upsert(ANN, [new(str(i)) for i in range(5)])
+    await embedded(catalog, answers[0], answers[1])
+    await catalog.record_dead(answers[2].id, answers[2].version, "no picture")
+    await catalog.delete(ANN, [answers[3].id])
+    await sent(catalog, *answers[:3])
+    assert await catalog.counts() == {"pending": 1, "indexed": 2, "dead": 1, "deleted": 1, "unsent": 2}
+
+
+async def test_spaces_are_registered_once(catalog: Catalog) -> None:
+    await catalog.register_space(SPACE)
+    await catalog.register_space(SPACE)
+    assert await catalog.spaces() == [SPACE]
+    for other in (replace(SPACE, dim=128), replace(SPACE, signature="0" * 64), replace(SPACE, buckets=512)):
+        with pytest.raises(WrongSpace):
+            await catalog.register_space(other)
+
+
+async def test_an_index_walks_but_never_changes(catalog: Catalog) -> None:
+    with pytest.raises(WrongState):
+        await catalog.register_index(INDEX)
+    await catalog.register_space(SPACE)
+    await catalog.register_index(INDEX)
+    await catalog.set_index_state(INDEX.id, IndexState.LIVE)
+    assert await catalog.adopt_codebook(INDEX.id, "c" * 64)
+    assert not await catalog.adopt_codebook(INDEX.id, "d" * 64)
+    await catalog.register_index(INDEX)
+    walked = replace(INDEX, state=IndexState.LIVE, codebook="c" * 64)
+    assert await catalog.indexes() == [walked]
+    with pytest.raises(WrongState):
+        await catalog.register_index(replace(INDEX, shards=2))
+    for call in (catalog.set_index_state("x", IndexState.LIVE), catalog.adopt_codebook("x", "c")):
+        with pytest.raises(Absent):
+            await call
+
+
+async def test_one_index_is_live(catalog: Catalog) -> None:
+    await catalog.register_space(SPACE)
+    ids = [IndexId(f"{SPACE.id}.{n}") for n in range(3)]
+    for index_id in ids[:2]:
+        await catalog.register_index(replace(INDEX, id=index_id))
+        await catalog.set_index_state(index_id, IndexState.LIVE)
+    await catalog.register_index(replace(INDEX, id=ids[2], state=IndexState.LIVE))
+    states = {index.id: index.state for index in await catalog.indexes()}
+    assert [states[i] for i in ids] == [IndexState.RETIRED, IndexState.RETIRED, IndexState.LIVE]
+
+
+async def test_a_lease_has_one_holder(catalog: Catalog, clock: Clock) -> None:
+    assert await catalog.acquire_lease("train", "a", 10)
+    assert not await catalog.acquire_lease("train", "b", 10)
+    clock.seconds += 9
+    assert await catalog.acquire_lease("train", "a", 10)
+    clock.seconds += 9
+    assert not await catalog.acquire_lease("train", "b", 10)
+    clock.seconds += 1
+    assert await catalog.acquire_lease("train", "b", 10)
+    await catalog.release_lease("train", "a")
+    assert not await catalog.acquire_lease("train", "a", 10)
+    await catalog.release_lease("train", "b")
+    assert await catalog.acquire_lease("train", "a", 10)
+
+
+async def test_keys_are_revoked_by_a_prefix_that_fits_one(catalog: Catalog) -> None:
+    first = ApiKey("ab12", "one", ANN, Role.READ, 1)
+    second = ApiKey("ab34", "two", BOB, Role.ADMIN, 2)
+    for key in (first, second):
+        await catalog.add_api_key(key)
+    assert await catalog.api_keys() == [first, second]
+    with pytest.raises(InvalidQuery):
+        await catalog.revoke_api_key("ab")
+    for prefix in ("zz", "", "%"):
+        with pytest.raises(Absent):
+            await catalog.revoke_api_key(prefix)
+    assert await catalog.revoke_api_key("ab1") == replace(first, revoked=True)
+    assert await catalog.api_keys() == [replace(first, revoked=True), second]
+
+
+async def test_every_row_is_summed_up_and_found_by_its_place(catalog: Catalog) -> None:
+    first, second = await catalog.upsert(ANN, [new("a"), replace(new("b"), uri="file:///b")])
+    third = await one(catalog, new("a"), BOB)
+    await catalog.delete(ANN, [first.id])
+    rows = [row async for row in catalog.summaries()]
+    assert [(row.id, row.tenant, row.version, row.state, row.sha256) for row in rows] == [
+        (first.id, ANN, 2, PictureState.DELETED, sha("a")),
+        (second.id, ANN, 1, PictureState.PENDING, sha("b")),
+        (third.id, BOB, 1, PictureState.PENDING, sha("a")),
+    ]
+    assert [row.id async for row in catalog.summaries(after=second.id)] == [third.id]
+    assert [row.id for row in await catalog.find_pictures("a")] == [first.id, third.id]
+    assert [row.id for row in await catalog.find_pictures("file:///b")] == [second.id]
+    assert await catalog.find_pictures("c") == []
+
+
+async def test_an_id_of_the_log_is_not_given_again(backend: Backend) -> None:
+    catalog = await backend.open()
+    await catalog.raise_ids_above(ImageId(1_000))
+    first = await one(catalog, new("a"))
+    assert first.id == 1_001
+    await catalog.raise_ids_above(ImageId(500))
+    await catalog.raise_ids_above(ImageId(0))
+    assert (await one(catalog, new("b"))).id == 1_002
+    for wrong in (-1, 2**63 - 1):
+        with pytest.raises(InvalidQuery):
+            await catalog.raise_ids_above(ImageId(wrong))

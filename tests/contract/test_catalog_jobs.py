@@ -1,0 +1,80 @@
+"""What every catalog keeps of jobs."""
+
+import asyncio
+
+import pytest
+
+from omma.catalog.interface import (
+    Catalog,
+)
+from omma.catalog.job import JobState
+from omma.errors import Absent, Overloaded
+from tests.contract.catalogs import ANN, BOB, Backend, Clock
+
+
+async def test_a_job_is_run_by_one_and_taken_over_when_that_one_is_silent(backend: Backend, clock: Clock) -> None:
+    catalog, other = await backend.open(), await backend.open()
+    added = await catalog.add_job(ANN, "s3://b/p", 9)
+    assert (added.state, added.cursor, added.counts) == (JobState.WAITING, "", {})
+    taken = await catalog.take_job("one", 10, ())
+    assert taken is not None and (taken.id, taken.state) == (added.id, JobState.RUNNING)
+    assert await other.take_job("two", 10, ()) is None
+    assert await catalog.take_job("one", 10, {taken.id}) is None
+    assert await catalog.keep_job(taken.id, "one", 10, "k", {"created": 3})
+    clock.seconds += 11
+    over = await other.take_job("two", 10, ())
+    assert over is not None and (over.id, over.cursor, over.counts) == (taken.id, "k", {"created": 3})
+    assert not await catalog.keep_job(taken.id, "one", 10, "l", {}), "the silent one is not let back in"
+    assert not await catalog.end_job(taken.id, "one", JobState.DONE)
+    assert await other.end_job(over.id, "two", JobState.DONE)
+    done = await catalog.job(ANN, over.id)
+    assert (done.state, done.cursor, done.finished_at_ms) == (JobState.DONE, "k", int(clock.seconds * 1000))
+    with pytest.raises(Absent):
+        await catalog.job(BOB, over.id)
+
+
+async def test_whoever_is_started_again_takes_its_own_job_at_once(catalog: Catalog) -> None:
+    added = await catalog.add_job(ANN, "/p", 9)
+    assert await catalog.take_job("one", 60, ()) is not None
+    again = await catalog.take_job("one", 60, ())
+    assert again is not None and again.id == added.id
+    assert await catalog.end_job(added.id, "one", JobState.WAITING)
+    handed_on = await catalog.take_job("two", 60, ())
+    assert handed_on is not None and handed_on.id == added.id
+
+
+async def test_a_source_has_one_unfinished_job_and_its_next_goes_on_where_that_was_broken_off(
+    backend: Backend, clock: Clock
+) -> None:
+    catalogs = [await backend.open() for _ in range(2)]
+    added = await asyncio.gather(*(catalogs[i % 2].add_job(ANN, "s3://b", 9) for i in range(6)))
+    assert len({job.id for job in added}) == 1
+    catalog = catalogs[0]
+    await catalog.take_job("one", 60, ())
+    await catalog.keep_job(added[0].id, "one", 60, "k", {"created": 3})
+    cancelled = await catalog.cancel_job(ANN, added[0].id)
+    assert cancelled.state is JobState.CANCELLED
+    assert not await catalog.keep_job(added[0].id, "one", 60, "l", {})
+    clock.seconds += 1
+    following = await catalog.add_job(ANN, "s3://b", 9)
+    assert following.id != added[0].id and (following.cursor, following.counts) == ("k", {"created": 3})
+    await catalog.take_job("one", 60, ())
+    await catalog.end_job(following.id, "one", JobState.DONE)
+    clock.seconds += 1
+    assert (await catalog.add_job(ANN, "s3://b", 9)).cursor == ""
+    with pytest.raises(Overloaded):
+        await catalog.add_job(BOB, "s3://b", 1)
+
+
+async def test_finished_jobs_are_forgotten_but_for_some(catalog: Catalog, clock: Clock) -> None:
+    ids = []
+    for number in range(4):
+        clock.seconds += 1
+        ids.append((await catalog.add_job(ANN, f"/{number}", 9)).id)
+        await catalog.cancel_job(ANN, ids[-1])
+    waiting = await catalog.add_job(ANN, "/w", 9)
+    await catalog.forget_jobs(2)
+    assert (await catalog.job(ANN, waiting.id)).state is JobState.WAITING
+    assert (await catalog.job(ANN, ids[2])).source == "/2"
+    with pytest.raises(Absent):
+        await catalog.job(ANN, ids[1])

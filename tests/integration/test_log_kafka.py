@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition as KafkaPartition
@@ -47,6 +48,18 @@ async def admin(kafka: Kafka) -> AsyncIterator[AIOKafkaAdminClient]:
     await admin.start()
     yield admin
     await admin.close()
+
+
+async def until_written(at: KafkaPartition, settings: KafkaSettings) -> None:
+    """The broker has a record there, committed or not."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers, isolation_level="read_uncommitted")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(PLENTY):
+            while not (await consumer.end_offsets([at]))[at]:  # noqa: ASYNC110  a server's doing sets no event here
+                await asyncio.sleep(0.02)
+    finally:
+        await consumer.stop()
 
 
 async def read(consumer: Consumer, count: int) -> list[LogRecord]:
@@ -179,6 +192,7 @@ async def test_a_transaction_that_a_crash_left_open_holds_readers_back_only_unti
     left_open = (await crashed.producer("writer")).transaction()
     transaction = await left_open.__aenter__()
     await transaction.send("t", 0, b"k", b"lost")
+    await until_written(KafkaPartition(f"{settings.prefix}t", 0), settings)
     await (await log.producer()).send("t", 0, b"k", b"plain")
     consumer = await log.assign({TopicPartition("t", 0): 0})
     assert await consumer.poll(10, 1.0) == []

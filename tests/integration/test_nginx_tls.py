@@ -42,8 +42,8 @@ class Front:
 
 
 @pytest.fixture(scope="module")
-def omma(tmp_path_factory: pytest.TempPathFactory, teacher_model: Path) -> Iterator[process.Server]:
-    folder = process.Folder.made(tmp_path_factory.mktemp("omma"), teacher_model)
+def omma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Server]:
+    folder = process.Folder(tmp_path_factory.mktemp("omma"))
     with folder.up() as server:
         yield server
 

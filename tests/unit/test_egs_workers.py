@@ -12,7 +12,7 @@ from omma.errors import InvalidPicture, OutOfTime, ReplicaDown
 from omma.rpc.deadline import Deadline
 from services.egs.workers import Workers
 
-SOON = Deadline.after(600)
+SOON = Deadline.after(86_400)
 
 
 class Gate:

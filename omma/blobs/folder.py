@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from omma.blobs.files import sync_folder, whole_file
-from omma.blobs.interface import Blobs, absent, checked_key
+from omma.blobs.interface import Blobs, absent, checked_key, require_size
 from omma.errors import StorageFull
 
 T = TypeVar("T")
@@ -38,8 +38,8 @@ class FolderBlobs(Blobs):
     async def put_file(self, key: str, path: Path) -> None:
         await self._run(partial(self._put, self._path(key), path))
 
-    async def get(self, key: str) -> bytes:
-        return await self._run(partial(_read, self._path(key), key))
+    async def get(self, key: str, max_bytes: int | None = None) -> bytes:
+        return await self._run(partial(_read, self._path(key), key, max_bytes))
 
     async def get_file(self, key: str, path: Path) -> None:
         await self._run(partial(_copy_out, self._path(key), key, path))
@@ -100,9 +100,11 @@ def _make_folder(folder: Path, root: Path) -> None:
         sync_folder(one.parent)
 
 
-def _read(path: Path, key: str) -> bytes:
+def _read(path: Path, key: str, max_bytes: int | None) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            require_size(key, os.fstat(file.fileno()).st_size, max_bytes)
+            return file.read()
     except (FileNotFoundError, IsADirectoryError):
         raise absent(key) from None
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from omma.errors import Absent, InvalidQuery
+from omma.errors import Absent, InvalidQuery, TooLarge
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _MAX_KEY_CHARACTERS: Final = 512
@@ -23,7 +23,8 @@ class Blobs(Protocol):
 
     async def put_file(self, key: str, path: Path) -> None: ...
 
-    async def get(self, key: str) -> bytes: ...
+    async def get(self, key: str, max_bytes: int | None = None) -> bytes:
+        """max_bytes: of a larger blob nothing is read; raises TooLarge."""
 
     async def get_file(self, key: str, path: Path) -> None:
         """Copy the blob to path; the file appears whole or not at all."""
@@ -57,3 +58,9 @@ def checked_key(key: str) -> str:
 
 def absent(key: str) -> Absent:
     return Absent(f"There is no blob {key!r}.", field="key")
+
+
+def require_size(key: str, found: int, max_bytes: int | None) -> None:
+    """Raises TooLarge. max_bytes: None: any size will do."""
+    if max_bytes is not None and found > max_bytes:
+        raise TooLarge(f"The blob {key!r} has more than {max_bytes} bytes.", field="key", limit=max_bytes)

@@ -33,7 +33,7 @@ class Originals:
         Raises Absent (it vanished), Corrupt (other bytes than were ingested), TooLarge, InvalidQuery (another uri).
         """
         if uri == uri_of(sha256):
-            content = await self._read_blob(sha256, max_bytes)
+            content = await self._blobs.get(original_key(sha256), max_bytes)
         elif urlsplit(uri).scheme == "file":
             content = await run_in(self._executor, _read_file, path_of(uri), max_bytes)
         elif self._objects is not None and urlsplit(uri).scheme == "s3":
@@ -47,20 +47,13 @@ class Originals:
     async def put(self, content: bytes) -> tuple[Sha256, str]:
         """Keep an upload under the sha256 of its bytes; durable when it returns. Returns (sha256, uri)."""
         sha256 = await run_in(self._executor, sha256_of, content)
-        # The same bytes twice are written once: a key holds whole bytes or none.
-        if await self._blobs.size(original_key(sha256)) != len(content):
-            await self._blobs.put(original_key(sha256), content)
+        # Without asking first whether it is there: most uploads are new, and a question costs as much as a put.
+        await self._blobs.put(original_key(sha256), content)
         return sha256, uri_of(sha256)
 
     async def close(self) -> None:
         """Ends the threads; blobs and objects stay open."""
         self._executor.shutdown(wait=False)
-
-    async def _read_blob(self, sha256: Sha256, max_bytes: int) -> bytes:
-        size = await self._blobs.size(original_key(sha256))
-        if size is not None and size > max_bytes:
-            raise _too_large(uri_of(sha256), max_bytes)
-        return await self._blobs.get(original_key(sha256))
 
 
 def uri_of(sha256: Sha256) -> str:

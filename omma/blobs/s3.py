@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from omma.blobs.files import whole_file
-from omma.blobs.interface import Blobs, checked_key
+from omma.blobs.interface import Blobs, checked_key, require_size
 from omma.blobs.s3_errors import is_broken, storage_error
 from omma.blobs.s3_settings import S3Settings
 from omma.errors import InvalidQuery, WrongState
@@ -64,8 +64,8 @@ class S3Blobs(Blobs):
     async def put_file(self, key: str, path: Path) -> None:
         await self._run(key, partial(self._upload, self._at(key)["Key"], path))
 
-    async def get(self, key: str) -> bytes:
-        return await self._run(key, partial(self._again, partial(self._read, self._at(key))))
+    async def get(self, key: str, max_bytes: int | None = None) -> bytes:
+        return await self._run(key, partial(self._again, partial(self._read, key, max_bytes)))
 
     async def get_file(self, key: str, path: Path) -> None:
         await self._run(key, partial(self._again, partial(self._download, self._at(key), path)))
@@ -176,8 +176,10 @@ class S3Blobs(Blobs):
                     raise
         return read()
 
-    def _read(self, at: dict[str, str]) -> bytes:
-        with self._client.get_object(**at)["Body"] as body:
+    def _read(self, key: str, max_bytes: int | None) -> bytes:
+        answer = self._client.get_object(**self._at(key))
+        with answer["Body"] as body:
+            require_size(key, int(answer["ContentLength"]), max_bytes)
             content: bytes = body.read()
             return content
 

@@ -9,7 +9,7 @@ import pytest
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import Blobs, original_key
 from omma.blobs.s3 import S3Blobs
-from omma.errors import Absent, InvalidQuery
+from omma.errors import Absent, InvalidQuery, TooLarge
 from tests.buckets import bucket_settings
 
 
@@ -42,6 +42,15 @@ async def test_what_is_put_is_there_until_it_is_deleted(blobs: Blobs) -> None:
     assert await blobs.size(key) is None
     await blobs.put(key, b"")
     assert await blobs.get(key) == b""
+
+
+async def test_nothing_is_read_of_a_blob_that_is_larger_than_asked_for(blobs: Blobs) -> None:
+    await blobs.put("a/b", b"12345")
+    assert await blobs.get("a/b", max_bytes=5) == b"12345"
+    with pytest.raises(TooLarge):
+        await blobs.get("a/b", max_bytes=4)
+    with pytest.raises(Absent):
+        await blobs.get("a/c", max_bytes=4)
 
 
 async def test_files_in_and_out(blobs: Blobs, tmp_path: Path) -> None:

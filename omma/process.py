@@ -1,6 +1,7 @@
 """What every process of Omma begins and ends with: settings, logs, metrics, the signal to stop."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
@@ -20,6 +21,9 @@ T = TypeVar("T")
 
 _SWITCH_SECONDS: Final = 0.0005
 """A thread that decodes records holds the interpreter this long at most while an answer waits; Python's own is 5 ms."""
+
+_NEW_OBJECTS: Final = 20_000
+"""Containers made between two looks of the garbage collector: with Python's 700 a gateway spent 8% of its time there."""
 
 
 class TlsSettings(Section):
@@ -70,6 +74,8 @@ def begin(settings: ProcessSettings) -> None:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a process's coroutine to its end. On uvloop a gRPC call costs 235 us of CPU instead of 300."""
     sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.freeze()  # what was imported is not looked at again
+    gc.set_threshold(_NEW_OBJECTS, 10, 10)
     return uvloop.run(work)
 
 

@@ -1,6 +1,7 @@
 """The parts and the services of a cluster, started in the order in which they can be, and taken down together."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
 def _triton(shape: Shape, stack: ExitStack) -> parts.Triton:
     """On the CPU: the towers of the model, rendered for Triton's Python backend."""
     repository = Path(stack.enter_context(TemporaryDirectory(prefix="omma-triton-models-")))
-    write_repository(load_model(Path(shape.models_dir), shape.model), repository, Serving(platform="python"))
+    write_repository(load_model(Path(shape.models_dir), shape.model), repository, Serving(platform="python", instances=os.cpu_count() or 1))
     return stack.enter_context(parts.triton(repository))
 
 

@@ -23,7 +23,7 @@ _SWITCH_SECONDS: Final = 0.0005
 """A thread that decodes records holds the interpreter this long at most while an answer waits; Python's own is 5 ms."""
 
 _NEW_OBJECTS: Final = 20_000
-"""Containers made between two looks of the garbage collector: with Python's 700 a gateway spent 8% of its time there."""
+"""Containers made between two looks of the garbage collector: Python's 700 cost a gateway 8% of its time."""
 
 
 class TlsSettings(Section):

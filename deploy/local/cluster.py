@@ -143,7 +143,8 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
 def _triton(shape: Shape, stack: ExitStack) -> parts.Triton:
     """On the CPU: the towers of the model, rendered for Triton's Python backend."""
     repository = Path(stack.enter_context(TemporaryDirectory(prefix="omma-triton-models-")))
-    write_repository(load_model(Path(shape.models_dir), shape.model), repository, Serving(platform="python", instances=os.cpu_count() or 1))
+    serving = Serving(platform="python", instances=os.cpu_count() or 1)
+    write_repository(load_model(Path(shape.models_dir), shape.model), repository, serving)
     return stack.enter_context(parts.triton(repository))
 
 

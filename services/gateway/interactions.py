@@ -168,8 +168,7 @@ def encode(interaction: Interaction) -> bytes:
 def decode(value: bytes) -> Interaction:
     """Raises ValueError (or google.protobuf DecodeError) for bytes that are no interaction."""
     message = records_pb2.Interaction.FromString(value)
-    types = {number: type for type, number in _TYPES.items()}
-    if message.type not in types:
+    if message.type not in _TYPE_OF:
         raise ValueError(f"{message.type} is no type of interaction")
     return Interaction(
         Tenant(message.tenant),
@@ -177,7 +176,7 @@ def decode(value: bytes) -> Interaction:
         message.query_image_id,
         ImageId(message.displayed_image_id),
         message.rank,
-        types[message.type],
+        _TYPE_OF[message.type],
         message.ts_ms,
         message.query_id,
     )
@@ -187,6 +186,7 @@ _TYPES: Final = {
     InteractionType.IMPRESSION: records_pb2.Interaction.TYPE_IMPRESSION,
     InteractionType.CLICK: records_pb2.Interaction.TYPE_CLICK,
 }
+_TYPE_OF: Final = {number: type for type, number in _TYPES.items()}
 
 
 def _within(field: str, value: int, low: int, high: int) -> None:

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from omma.catalog.interface import Catalog, LoggedInteraction
+from omma.catalog.interface import Catalog, Interaction, LoggedInteraction
 from omma.log.interface import Consumer, Log, LogRecord, TopicPartition
 from omma.records import INTERACTIONS_TOPIC
 from omma.telemetry.metrics import INTERACTIONS
@@ -71,8 +72,8 @@ async def _record(log: Log, catalog: Catalog, kept_days: int, linger_seconds: fl
                     await consumer.commit(
                         {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
                     )
-                    for one in kept:
-                        INTERACTIONS.labels(one.interaction.type.value, "recorded").inc()
+                    for type, count in Counter(one.interaction.type for one in kept).items():
+                        INTERACTIONS.labels(type.value, "recorded").inc(count)
                     pause = _FIRST_PAUSE_SECONDS
             finally:
                 await consumer.close()
@@ -107,7 +108,11 @@ def _kept(records: Sequence[LogRecord], kept_days: int, now_ms: int) -> list[Log
         if not now_ms - kept_days * _DAY_MS <= one.ts_ms <= now_ms + _DAY_MS:
             INTERACTIONS.labels(one.type.value, "expired").inc()
             continue
-        # PostgreSQL keeps no NUL in a text: https://www.postgresql.org/docs/15/datatype-character.html
-        texts = {name: getattr(one, name).replace("\0", "") for name in ("tenant", "user_id", "query_id")}
-        kept.append(LoggedInteraction(record.partition, record.offset, replace(one, **texts)))
+        kept.append(LoggedInteraction(record.partition, record.offset, _without_nul(one)))
     return kept
+
+
+def _without_nul(one: Interaction) -> Interaction:
+    """PostgreSQL keeps no NUL in a text: https://www.postgresql.org/docs/15/datatype-character.html"""
+    texts = {name: text for name in ("tenant", "user_id", "query_id") if "\0" in (text := getattr(one, name))}
+    return replace(one, **{name: text.replace("\0", "") for name, text in texts.items()}) if texts else one

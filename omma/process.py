@@ -22,7 +22,7 @@ T = TypeVar("T")
 _SWITCH_SECONDS: Final = 0.0005
 """A thread that decodes records holds the interpreter this long at most while an answer waits; Python's own is 5 ms."""
 
-_NEW_OBJECTS: Final = 20_000
+_NEW_OBJECTS: Final = 5_000
 """Containers made between two looks of the garbage collector: Python's 700 cost a gateway 8% of its time."""
 
 

@@ -49,11 +49,11 @@ def _results(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     sure, other_sure = ({hit["id"] for hit in those if hit["score"] > last} for those in (hits, others))
     if sure != other_sure:
         return [f"ids: {sorted(sure - other_sure)} and {sorted(other_sure - sure)}"]
-    return shared_differences(one, other, SCORE_TOLERANCE)
+    return shared_differences(one, other, SCORE_TOLERANCE, duplicates=True)
 
 
-def shared_differences(one: dict[str, Any], other: dict[str, Any], tolerance: float) -> list[str]:
-    """Of hits that both have."""
+def shared_differences(one: dict[str, Any], other: dict[str, Any], tolerance: float, *, duplicates: bool) -> list[str]:
+    """Of hits that both have. duplicates: also what collapsed into them, which hangs on what else was found."""
     theirs = {hit["id"]: hit for hit in other["results"]}
     found = []
     for hit in one["results"]:
@@ -62,8 +62,9 @@ def shared_differences(one: dict[str, Any], other: dict[str, Any], tolerance: fl
             continue
         if abs(hit["score"] - twin["score"]) > tolerance:
             found.append(f"picture {hit['id']}: score {hit['score']} and {twin['score']}")
-        if _payload(hit) != _payload(twin):
-            found.append(f"picture {hit['id']}: {_payload(hit)} and {_payload(twin)}")
+        told, told_by_other = _payload(hit, duplicates), _payload(twin, duplicates)
+        if told != told_by_other:
+            found.append(f"picture {hit['id']}: {told} and {told_by_other}")
     return found
 
 
@@ -73,8 +74,9 @@ def recall(answer: dict[str, Any], exact: dict[str, Any]) -> float:
     return len(wanted & {hit["id"] for hit in answer["results"]}) / len(wanted) if wanted else 1.0
 
 
-def _payload(hit: dict[str, Any]) -> dict[str, Any]:
+def _payload(hit: dict[str, Any], duplicates: bool) -> dict[str, Any]:
     """All but scores, which are compared by tolerance."""
     told = {name: value for name, value in hit.items() if name not in ("score", "duplicates")}
-    told["duplicates"] = sorted((one["id"], one["uri"]) for one in hit.get("duplicates", []))
+    if duplicates:
+        told["duplicates"] = sorted((one["id"], one["uri"]) for one in hit.get("duplicates", []))
     return told

@@ -112,7 +112,7 @@ def compared(sides: Sides, count: int) -> Outcome:
                     outcome.differing.append(f"case {number}, {name}: status {answer[0]}: {case.fields}")
                     continue
                 outcome.recalls[name].append(recall(answer[1], exact[1]))
-                differ = shared_differences(loose[0][0][1], answer[1], _SCORES_ALIKE)
+                differ = shared_differences(loose[0][0][1], answer[1], _SCORES_ALIKE, duplicates=False)
                 outcome.differing += [f"case {number}, {name}, approximate: {one}: {case.fields}" for one in differ[:3]]
     return outcome
 

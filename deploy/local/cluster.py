@@ -89,7 +89,7 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
         second = SecondWay(port, kafka_proxy.address)
     kafka = stack.enter_context(parts.kafka(second=second))
     postgres = stack.enter_context(parts.postgres())
-    minio = stack.enter_context(parts.minio(notify=kafka))
+    minio = stack.enter_context(parts.minio(notify=kafka, keep_events=shape.keep_events))
     triton = _triton(shape, stack) if shape.triton else None
     shards = [
         [

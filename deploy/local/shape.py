@@ -10,7 +10,8 @@ class Shape:
 
     triton: False embeds with ONNX Runtime inside EGS. toxiproxy: between the gateway and every replica, and between
     Kafka and replica 0 of shard 0. small_disk_mib: replica 0 of shard 0 has a disk of that size; needs root; 0: as the
-    others. environment: OMMA_… settings for every service beside our own.
+    others. keep_events: MinIO keeps those of the inbox on its disk while Kafka is away, and sends them every 3 s.
+    environment: OMMA_… settings for every service beside our own.
     """
 
     shards: int = 4
@@ -20,6 +21,7 @@ class Shape:
     triton: bool = True
     toxiproxy: bool = False
     small_disk_mib: int = 0
+    keep_events: bool = True
     http_port: int = 0
     grpc_port: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -47,8 +47,14 @@ class Minio:
 
 
 @contextmanager
-def minio(host: str = "127.0.0.1", *, notify: Kafka | None = None, topic: str = "omma.inbox") -> Iterator[Minio]:
-    """notify: where events of buckets that are configured so go, to an existing topic; kept while Kafka is away."""
+def minio(
+    host: str = "127.0.0.1", *, notify: Kafka | None = None, topic: str = "omma.inbox", keep_events: bool = True
+) -> Iterator[Minio]:
+    """notify: where events of buckets that are configured so go, to an existing topic.
+
+    keep_events: on MinIO's disk while Kafka is away, which MinIO looks through every 3 s; else they go at once, or are
+    lost.
+    """
     given = os.environ.get("OMMA_TEST_S3")
     if given:
         keys = os.environ.get("OMMA_TEST_S3_ACCESS_KEY", ""), os.environ.get("OMMA_TEST_S3_SECRET_KEY", "")
@@ -64,8 +70,9 @@ def minio(host: str = "127.0.0.1", *, notify: Kafka | None = None, topic: str = 
                 "MINIO_NOTIFY_KAFKA_ENABLE_OMMA": "on",
                 "MINIO_NOTIFY_KAFKA_BROKERS_OMMA": notify.brokers,
                 "MINIO_NOTIFY_KAFKA_TOPIC_OMMA": topic,
-                "MINIO_NOTIFY_KAFKA_QUEUE_DIR_OMMA": str(server.folder / "events"),
             }
+            if keep_events:
+                env["MINIO_NOTIFY_KAFKA_QUEUE_DIR_OMMA"] = str(server.folder / "events")
         data = server.folder / "data"
         server.start(
             [program, "server", data, "--address", address, "--quiet"],

@@ -15,6 +15,7 @@ from omma.records import deleted_record
 from omma.storage import StorageSettings
 from omma.telemetry.metrics import DIFFERENCES
 from services.gateway.truth import DifferenceKind
+from services.nn_shard.replica import Replica
 from tests.databases import fresh_database
 from tests.unit.test_indexer import SPACE
 
@@ -165,9 +166,10 @@ async def test_what_is_on_its_way_is_no_difference(world: TruthWorld) -> None:
     assert len(world.uploaded) > 60
 
 
-async def test_a_replica_that_is_away_is_said_so(world: TruthWorld) -> None:
+async def test_a_replica_that_is_away_is_said_so(world: TruthWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     await filled(world)
-    world.shards[1][0].replica._ready = False
+    away = world.shards[1][0].replica
+    monkeypatch.setattr(Replica, "ready", property(lambda one: one is not away and one._ready))
     report = await world.truth.verifier.verify()
     assert not report.clean
     assert [(one["shard"], one["replica"]) for one in report.replicas] == [(1, 0)]

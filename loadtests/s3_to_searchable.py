@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import boto3
 import httpx
 
-from deploy.local import Cluster, Shape, cluster
+from deploy.local import Shape, cluster
 from loadtests.bench.figures import Report, percentile
 from loadtests.bench.up import photographs
 
@@ -46,7 +45,7 @@ def main() -> int:
 def _timed(shape: Shape, pictures: Sequence[Path]) -> tuple[list[float], list[float]]:
     """Milliseconds until MinIO has each, and until it is searchable."""
     with cluster(shape) as running, httpx.Client(base_url=running.rest, timeout=60) as client:
-        bucket = _bucket(running)
+        bucket = running.minio.client()
         put: list[float] = []
         searchable: list[float] = []
         for number, path in enumerate(pictures):
@@ -60,16 +59,6 @@ def _timed(shape: Shape, pictures: Sequence[Path]) -> tuple[list[float], list[fl
                 put.append(acknowledged * 1e3)
                 searchable.append((time.perf_counter() - start) * 1e3)
     return put, searchable
-
-
-def _bucket(running: Cluster) -> Any:
-    return boto3.client(
-        "s3",
-        endpoint_url=running.minio.endpoint,
-        aws_access_key_id=running.minio.access_key,
-        aws_secret_access_key=running.minio.secret_key,
-        region_name="us-east-1",
-    )
 
 
 def _until_found(client: httpx.Client, embedded: Any, start: float, path: Path) -> None:

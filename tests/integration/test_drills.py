@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 
@@ -106,14 +105,7 @@ def test_a_shards_disk_is_lost(running: Cluster) -> None:
 
 
 def test_the_snapshots_are_lost(running: Cluster) -> None:
-    minio = running.minio
-    client = boto3.client(
-        "s3",
-        endpoint_url=minio.endpoint,
-        aws_access_key_id=minio.access_key,
-        aws_secret_access_key=minio.secret_key,
-        region_name="us-east-1",
-    )
+    client = running.minio.client()
 
     def snapshots() -> list[str]:
         listed = client.list_objects_v2(Bucket="omma", Prefix="omma/snapshots/")

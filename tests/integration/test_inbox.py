@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 
@@ -35,14 +34,7 @@ def running() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def bucket(running: Cluster) -> Any:
-    minio = running.minio
-    return boto3.client(
-        "s3",
-        endpoint_url=minio.endpoint,
-        aws_access_key_id=minio.access_key,
-        aws_secret_access_key=minio.secret_key,
-        region_name="us-east-1",
-    )
+    return running.minio.client()
 
 
 @pytest.fixture

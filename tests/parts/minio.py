@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import boto3
 
 from tests.parts.cache import go_program
 from tests.parts.http import get_ok
@@ -37,6 +39,16 @@ class Minio:
             "OMMA_TEST_S3_SECRET_KEY": self.secret_key,
             "OMMA_TEST_S3_ARN": self.arn,
         }
+
+    def client(self) -> Any:
+        """boto3's, of S3."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name="us-east-1",
+        )
 
     @property
     def server(self) -> Server:

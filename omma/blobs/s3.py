@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from omma.blobs.files import whole_file
 from omma.blobs.interface import Blobs, checked_key, require_size
-from omma.blobs.s3_errors import is_broken, storage_error
+from omma.blobs.s3_errors import read_again, storage_error
 from omma.blobs.s3_settings import S3Settings
 from omma.errors import InvalidQuery, WrongState
 
@@ -65,10 +65,10 @@ class S3Blobs(Blobs):
         await self._run(key, partial(self._upload, self._at(key)["Key"], path))
 
     async def get(self, key: str, max_bytes: int | None = None) -> bytes:
-        return await self._run(key, partial(self._again, partial(self._read, key, max_bytes)))
+        return await self._run(key, partial(read_again, partial(self._read, key, max_bytes), self._settings.tries))
 
     async def get_file(self, key: str, path: Path) -> None:
-        await self._run(key, partial(self._again, partial(self._download, self._at(key), path)))
+        await self._run(key, partial(read_again, partial(self._download, self._at(key), path), self._settings.tries))
 
     async def size(self, key: str) -> int | None:
         return await self._run(key, partial(self._size, self._at(key)))
@@ -165,16 +165,6 @@ class S3Blobs(Blobs):
         bounds = TransferConfig(multipart_threshold=part, multipart_chunksize=part, use_threads=False)
         with create_transfer_manager(self._client, bounds) as transfers:
             transfers.upload(str(path), self._settings.bucket, name, extra_args=dict(_CHECKSUM)).result()
-
-    def _again(self, read: Callable[[], T]) -> T:
-        """botocore repeats requests, but not an answer that broke off while it was read."""
-        for _ in range(1, self._settings.tries):
-            try:
-                return read()
-            except Exception as error:
-                if not is_broken(error):
-                    raise
-        return read()
 
     def _read(self, key: str, max_bytes: int | None) -> bytes:
         answer = self._client.get_object(**self._at(key))

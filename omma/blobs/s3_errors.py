@@ -1,6 +1,7 @@
 """What S3's and botocore's errors mean to a caller."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from botocore.exceptions import (
     ClientError,
@@ -12,6 +13,8 @@ from botocore.exceptions import ConnectionError as NotConnected
 
 from omma.blobs.interface import absent
 from omma.errors import Corrupt, OmmaError, Overloaded, ReplicaDown, StorageFull
+
+T = TypeVar("T")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; those that start with XMinio are MinIO's.
 _ABSENT: Final = frozenset({"NoSuchKey", "NotFound", "404"})
@@ -27,6 +30,17 @@ _BROKEN: Final = (NotConnected, HTTPClientError, IncompleteReadError)
 def is_broken(error: BaseException) -> bool:
     """The answer broke off: a read may be tried again."""
     return isinstance(error, (*_BROKEN, FlexibleChecksumError))
+
+
+def read_again(read: Callable[[], T], tries: int) -> T:
+    """botocore repeats requests, but not an answer that broke off while it was read. Blocks."""
+    for _ in range(1, tries):
+        try:
+            return read()
+        except Exception as error:
+            if not is_broken(error):
+                raise
+    return read()
 
 
 def storage_error(error: BaseException, key: str) -> OmmaError | None:

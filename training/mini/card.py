@@ -23,11 +23,14 @@ def model_card(
     words: list[tuple[str, Words]],
     confidence: Mapping[str, float],
 ) -> str:
-    """Markdown. seen, unseen: mAP by model and set. confidence: its mean by kind of words."""
+    """Markdown. seen, unseen: mAP by model and set. words: how they were asked, and what came.
+
+    confidence: its mean by kind of words.
+    """
     asked = [
-        f"| {one.set}, `{template}` | {one.classes} | {_told(one.accuracy)} | {_told(one.precision)} "
+        f"| {one.set}, {how} | {one.classes} | {_told(one.accuracy)} | {_told(one.precision)} "
         f"| {one.best_precision:.2f} |\n"
-        for template, one in words
+        for how, one in words
     ]
     return _TEMPLATE.read_text().format(
         version=version,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from services.egs.manifest import ImageTower, Manifest, Preprocessing, TextTower
 from training.mini.backbone import MEAN, STD, Lite0
+from training.mini.description import description_node
 from training.mini.features import SIDE
 from training.mini.graph import Graph
 from training.mini.head import DIM, Head
@@ -28,13 +29,11 @@ CARD_FILE: Final = "MODEL_CARD.md"
 def image_model(network: Lite0, head: Head) -> onnx.ModelProto:
     """`pixels` float32[n, 3, 224, 224] to `vector` float32[n, 256], not normalised; weights as float16."""
     graph = Graph(half=True)
-    _, top = graph.backbone("pixels", network)
-    graph.node("GlobalAveragePool", [top], "pooled4")
-    graph.node("Flatten", ["pooled4"], "pooled")
+    description = description_node(graph, network, "pixels")
     weight = head.linear.weight.detach()
     bias = head.linear.bias.detach() - weight @ head.mean
     names = [graph.weight("head.w", _numbers(weight.T)), graph.weight("head.b", _numbers(bias))]
-    graph.node("Gemm", ["pooled", *names], "vector")
+    graph.node("Gemm", [description, *names], "vector")
     return graph.model(NAME, {"pixels": (TensorProto.FLOAT, ["n", 3, SIDE, SIDE])}, {"vector": ["n", DIM]})
 
 

@@ -14,10 +14,9 @@ import onnxruntime as ort
 from PIL import Image, ImageEnhance
 
 from training.mini.backbone import FEATURES, MEAN, STD, pretrained
-from training.mini.graph import feature_graph
+from training.mini.description import SHADES, feature_model
 
 SIDE: Final = 224
-TRUNK: Final = (112, SIDE // 16, SIDE // 16)
 _CHUNK: Final = 64
 _TEACHER_MEAN: Final = 128.0
 
@@ -39,13 +38,13 @@ CROPPED: Final = View("crops-1", augmented=True, seed=1)
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Memory-mapped, a row a picture. trunk: float16[n, 112, 14, 14]. pooled: float16[n, 1280].
+    """Memory-mapped, a row a picture. pooled: float16[n, 1280]. palette: float16[n, 64].
 
     teacher: float16[n, 1280] and logits: float16[n, 1001], of the clean view only, else empty.
     """
 
-    trunk: Float16
     pooled: Float16
+    palette: Float16
     teacher: Float16
     logits: Float16
 
@@ -59,8 +58,9 @@ class FeatureReader:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        graph = feature_graph(pretrained(), SIDE).SerializeToString()
-        self._student = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._student = ort.InferenceSession(
+            feature_model(pretrained(), SIDE), options, providers=["CPUExecutionProvider"]
+        )
         self._teacher = ort.InferenceSession(str(teacher), options, providers=["CPUExecutionProvider"])
 
     def read(self, paths: Sequence[Path], view: View, folder: Path) -> Features:
@@ -69,8 +69,8 @@ class FeatureReader:
         count = len(paths)
         teachers = 0 if view.augmented else count
         made = Features(
-            _array(folder / "trunk.npy", (count, *TRUNK)),
             _array(folder / "pooled.npy", (count, FEATURES)),
+            _array(folder / "palette.npy", (count, SHADES)),
             _array(folder / "teacher.npy", (teachers, FEATURES)),
             _array(folder / "logits.npy", (teachers, 1001)),
         )
@@ -92,8 +92,8 @@ class FeatureReader:
             picture = file.convert("RGB")
         pixels = augmented(picture, np.random.default_rng((view.seed, row))) if view.augmented else squashed(picture)
         planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis], np.float32)
-        made.trunk[row], made.pooled[row] = (
-            one[0] for one in self._student.run(["trunk", "pooled"], {"pixels": (planes - MEAN) / STD})
+        made.pooled[row], made.palette[row] = (
+            one[0] for one in self._student.run(["pooled", "palette"], {"pixels": (planes - MEAN) / STD})
         )
         if not view.augmented:
             outputs = self._teacher.run(["embedding", "logits"], {"input": (planes - _TEACHER_MEAN) / STD})

@@ -1,7 +1,7 @@
 """Fits the projection head and its anchors to cached features.
 
-The head starts as the linear map that best tells what both backbones together see (their features side by side,
-centred, reduced to 256 dimensions). It is then drawn towards labels a little. It may be averaged with its start
+The head starts as the linear map that best tells what both backbones together see and take a picture for (side by
+side, centred, reduced to 256 dimensions). It is then drawn towards labels a little. It may be averaged with its start
 (Wortsman et al., Robust fine-tuning of zero-shot models, 2022); docs/adr/0007 says why it is not.
 """
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.mini.colours import COLOURS
+from training.mini.description import described_classes
 from training.mini.head import DIM, Anchors, Head
 from training.mini.photographs import DRAWN, SETS
 from training.mini.table import Bool, Table
@@ -22,6 +23,8 @@ _SEED: Final = 7
 _NEVER: Final = -1e4
 _WHITENING: Final = 0.25
 """Components are divided by their spread to this power: 0 is plain PCA, 1 would whiten. Measured in ADR 0007."""
+_OPINION: Final = 0.7
+"""Length of both backbones' opinion beside the features of each, which are 1 long. Measured in ADR 0007."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,12 @@ class PictureModel:
 
 
 def both_backbones(table: Table, train: Bool) -> Tensor:
-    """What the head is to be like: unit float32[n, 256] from both backbones' features, fitted on the rows of train."""
-    side_by_side = torch.cat(
-        [functional.normalize(table.pooled, dim=1), functional.normalize(table.teacher, dim=1)], dim=1
-    )
+    """What the head is to be like: unit float32[n, 256] from what both backbones see in a picture and take it for.
+
+    Fitted on the rows of train.
+    """
+    seen = [functional.normalize(one, dim=1) for one in (table.pooled, table.teacher)]
+    side_by_side = torch.cat([*seen, _OPINION * table.chances.sqrt()], dim=1)
     fitted = side_by_side[torch.tensor(train)]
     mean = fitted.mean(0)
     covariance = (fitted - mean).T @ (fitted - mean) / len(fitted)
@@ -71,10 +76,9 @@ def fit_pictures(table: Table, train: Bool, weights: Weights, *, report: bool = 
     target = both_backbones(table, train)
     head = _start(table, target, train)
     start = {name: value.clone() for name, value in head.state_dict().items()}
-    rows = table.network.classifier_weight
-    anchors = Anchors(rows - rows.mean(0), head, len(table.label_names), len(COLOURS))
+    anchors = Anchors(described_classes(table.network), head, len(table.label_names), len(COLOURS))
     with torch.no_grad():
-        vectors = head(table.pooled)
+        vectors = head(table.described)
         for number in range(len(table.label_names)):
             those = torch.tensor(train) & (table.label == number)
             if those.any():
@@ -90,8 +94,8 @@ def fit_pictures(table: Table, train: Bool, weights: Weights, *, report: bool = 
 
 def _start(table: Table, target: Tensor, train: Bool) -> Head:
     rows = torch.tensor(train)
-    mean = table.pooled[rows].mean(0)
-    given = torch.cat([table.pooled[rows], table.cropped[rows]]) - mean
+    mean = table.described[rows].mean(0)
+    given = torch.cat([table.described[rows], table.described_crop[rows]]) - mean
     wanted = torch.cat([target[rows], target[rows]])
     square = given.T @ given
     ridge = 1e-2 * square.diagonal().sum() / len(square)
@@ -187,7 +191,8 @@ class _Fit:
         for step in range(steps):
             rows = torch.tensor(self.rng.choice(allowed, min(self.weights.batch, len(allowed)), replace=False))
             cropped = torch.tensor(self.rng.random(len(rows)) < 0.4)
-            vectors = self.head(torch.where(cropped[:, None], self.table.cropped[rows], self.table.pooled[rows]))
+            given = torch.where(cropped[:, None], self.table.described_crop[rows], self.table.described[rows])
+            vectors = self.head(given)
             parts = {
                 "classes": self.weights.classes * self.losses.classes(rows, vectors, self.anchors),
                 "labels": self.weights.labels * self.losses.labels(rows, vectors, self.anchors),

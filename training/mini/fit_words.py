@@ -25,10 +25,10 @@ def fit_words(
     abstract: list[str],
     tokenizers: tuple[Tokenizer, Tokenizer],
     *,
-    steps: int = 800,
+    steps: int = 2_400,
     batch: int = 192,
 ) -> WordTower:
-    """tokenizers: as build_tokenizers makes them. Deterministic on one machine. Blocks: some 90 seconds on a core."""
+    """tokenizers: as build_tokenizers makes them. Deterministic on one machine. Blocks: five minutes on a core."""
     torch.manual_seed(_SEED)
     chance = Random(_SEED)
     whole, pieces = tokenizers

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
-from training.mini.backbone import TAIL_BLOCKS, Block, FoldedConv, Lite0
+from training.mini.backbone import Block, FoldedConv, Lite0
 
 OPSET = 17
 IR_VERSION = 8
@@ -47,12 +47,11 @@ class Graph:
         made = self.node("Conv", inputs, layer.name, pads=pads, strides=strides, group=layer.groups)
         return self.node("Clip", [made, "zero", "six"], f"{layer.name}.relu6") if layer.clipped else made
 
-    def backbone(self, x: str, network: Lite0) -> tuple[str, str]:
-        """Names of the trunk's output and of the last feature map."""
+    def backbone(self, x: str, network: Lite0) -> str:
+        """The name of its pooled features, float32[n, 1280]."""
         self.constant("zero", np.array(0, np.float32))
         self.constant("six", np.array(6, np.float32))
         x = self.conv(x, network.stem)
-        trunk = x
         for number, block in enumerate(network.blocks):
             assert isinstance(block, Block)
             made = x
@@ -60,9 +59,8 @@ class Graph:
                 assert isinstance(conv, FoldedConv)
                 made = self.conv(made, conv)
             x = self.node("Add", [made, x], f"block{number}.sum") if block.skip else made
-            if number == len(network.blocks) - TAIL_BLOCKS - 1:
-                trunk = x
-        return trunk, self.conv(x, network.top)
+        self.node("GlobalAveragePool", [self.conv(x, network.top)], "pooled4")
+        return self.node("Flatten", ["pooled4"], "pooled")
 
     def model(
         self, name: str, inputs: dict[str, tuple[int, list[str | int]]], outputs: dict[str, list[str | int]]
@@ -79,17 +77,3 @@ class Graph:
         made.ir_version = IR_VERSION
         checker.check_model(made)
         return made
-
-
-def feature_graph(network: Lite0, side: int) -> ModelProto:
-    """`pixels` to `trunk` and `pooled`: what the features are read with."""
-    graph = Graph(half=False)
-    trunk, top = graph.backbone("pixels", network)
-    graph.node("GlobalAveragePool", [top], "pooled4")
-    graph.node("Flatten", ["pooled4"], "pooled")
-    graph.node("Identity", [trunk], "trunk")
-    return graph.model(
-        "features",
-        {"pixels": (TensorProto.FLOAT, ["n", 3, side, side])},
-        {"trunk": ["n", 112, side // 16, side // 16], "pooled": ["n", 1280]},
-    )

@@ -34,7 +34,7 @@ class Anchors(nn.Module):
     """
 
     def __init__(self, rows: Tensor, head: Head, labels: int, colours: int) -> None:
-        """rows: float32[1000, features], the classifier's, centred."""
+        """rows: float32[1000, features], the classes among what the head is given, centred."""
         super().__init__()
         self.register_buffer("rows", rows)
         self.rows: Tensor

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from omma.evaluation import Interval, interval, leave_one_out, words_to_pictures, zero_shot
 from training.mini.backbone import MEAN, STD
+from training.mini.colours import COLOURS
 from training.mini.concepts import plain
 from training.mini.features import SIDE, squashed
 from training.mini.photographs import SETS, Photograph
@@ -22,6 +23,7 @@ from training.mini.table import Bool, Table
 from training.mini.tokens import MAX_TOKENS
 
 Float32 = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
 
 NONSENSE: Final = (
     "qzxv",
@@ -105,7 +107,7 @@ class Shipped:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Class names of one set as queries: share of pictures whose nearest name is their own, and precision@10."""
+    """Names as queries on one set: share of pictures whose nearest name is their own, and precision@10."""
 
     set: str
     classes: int
@@ -151,9 +153,26 @@ def words(table: Table, vectors: Float32, shipped: Shipped, name: str, template:
     rows = np.flatnonzero(table.measured(name))
     chosen: list[Photograph] = [table.pictures[row] for row in rows]
     names = sorted({plain(one.words[0]) for one in chosen})
-    texts, _ = shipped.words([template.format(one) for one in names])
     label = np.array([names.index(plain(one.words[0])) for one in chosen])
-    right = zero_shot(vectors[rows], label, texts)
-    precision = words_to_pictures(vectors[rows], label, texts).precision
+    return _asked(name, vectors[rows], label, shipped, [template.format(one) for one in names])
+
+
+def colour_words(table: Table, vectors: Float32, shipped: Shipped, name: str) -> Words:
+    """The names of colours as queries; a picture is of the colour that has the largest share of its middle.
+
+    Of colours that at least ten held-out pictures of the set have.
+    """
+    rows = np.flatnonzero(table.measured(name))
+    most = table.colours[rows].argmax(dim=1).numpy()
+    often = np.flatnonzero(np.bincount(most, minlength=len(COLOURS)) >= 10)
+    kept = np.isin(most, often)
+    label = np.searchsorted(often, most[kept])
+    return _asked(name, vectors[rows[kept]], label, shipped, [COLOURS[one] for one in often])
+
+
+def _asked(name: str, vectors: Float32, label: Labels, shipped: Shipped, queries: list[str]) -> Words:
+    texts, _ = shipped.words(queries)
+    right = zero_shot(vectors, label, texts)
+    precision = words_to_pictures(vectors, label, texts).precision
     best = np.minimum(np.bincount(label), 10) / 10
-    return Words(name, len(names), interval(right), interval(precision), float(best.mean()))
+    return Words(name, len(queries), interval(right), interval(precision), float(best.mean()))

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from training.mini.head import DIM
 
-WIDTH: Final = 128
+WIDTH: Final = 256
 HIDDEN: Final = 384
 
 

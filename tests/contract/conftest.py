@@ -1,4 +1,4 @@
-"""Catalogs for the contract: a backend joins by one more parameter of the fixture."""
+"""Catalogs and logs for the contract: a backend joins by one more parameter of its fixture."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,8 +12,10 @@ from omma.catalog.interface import (
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.sqlite import open_sqlite_catalog
+from omma.log.interface import Log
 from tests import parts
 from tests.contract.catalogs import Backend, Clock
+from tests.contract.logs import LogBackend, kafka_backend, sqlite_backend
 from tests.databases import empty, shared_database
 
 
@@ -47,3 +49,16 @@ async def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) 
 @pytest.fixture
 async def catalog(backend: Backend) -> Catalog:
     return await backend.open()
+
+
+@pytest.fixture(params=["sqlite", "kafka"])
+async def log_backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LogBackend]:
+    on_kafka = request.param == "kafka"
+    backend = kafka_backend(request.getfixturevalue("kafka")) if on_kafka else sqlite_backend(tmp_path)
+    yield backend
+    await backend.close()
+
+
+@pytest.fixture
+async def log(log_backend: LogBackend) -> Log:
+    return await log_backend.open()

@@ -1,0 +1,101 @@
+"""Logs for the contract, and what its tests ask of them."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from omma.log.interface import Consumer, Log, LogRecord
+from omma.log.kafka.log import KafkaLog
+from omma.log.kafka.settings import KafkaSettings
+from omma.log.sqlite import SqliteLog
+from tests.parts import Kafka
+
+PLENTY = 10.0
+
+
+class LogBackend:
+    """A log that can be left and opened again; everything opened is closed with the test."""
+
+    def __init__(
+        self, open_log: Callable[[], Awaitable[Log]], make_compactable: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """make_compactable: sees to it that what is written to a topic from now on can be compacted at once."""
+        self.make_compactable = make_compactable
+        self._open_log = open_log
+        self._opened: list[Log] = []
+
+    async def open(self) -> Log:
+        self._opened.append(await self._open_log())
+        return self._opened[-1]
+
+    async def close(self) -> None:
+        for log in self._opened:
+            await log.close()
+
+
+def sqlite_backend(folder: Path) -> LogBackend:
+    async def nothing(topic: str) -> None:
+        """`compact` is all it takes."""
+
+    return LogBackend(lambda: SqliteLog.open(folder / "log.db"), nothing)
+
+
+def kafka_backend(part: Kafka) -> LogBackend:
+    """A prefix of its own on the session's broker. Fetches wait shorter, and bring less, than in production."""
+    settings = KafkaSettings(
+        brokers=part.brokers,
+        prefix=f"{uuid.uuid4().hex}.",
+        fetch_wait_seconds=0.1,
+        partition_fetch_bytes=1_024,
+        session_seconds=3.0,
+    )
+
+    async def clean_soon(topic: str) -> None:
+        # A segment a record, as the cleaner leaves only the newest alone.
+        soon = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0.0"}
+        admin = AIOKafkaAdminClient(bootstrap_servers=part.brokers)
+        await admin.start()
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.prefix + topic, soon)])
+        await admin.close()
+
+    return LogBackend(lambda: KafkaLog.open(settings), clean_soon)
+
+
+async def drain(consumer: Consumer, count: int) -> list[LogRecord]:
+    """Exactly count records, or what came before the consumer fell silent."""
+    records: list[LogRecord] = []
+    while len(records) < count and (found := await consumer.poll(100, PLENTY)):
+        records += found
+    return records
+
+
+async def eventually(so: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(3 * PLENTY):
+        while not await so():  # noqa: ASYNC110 - a server's doing sets no event here
+            await asyncio.sleep(0.02)
+
+
+async def share_out(consumers: Sequence[Consumer], partitions: int) -> None:
+    """Poll the members of a group together until the partitions are theirs in equal shares; nothing may come."""
+
+    async def shared() -> bool:
+        assert await asyncio.gather(*[consumer.poll(10, 0.05) for consumer in consumers]) == [[]] * len(consumers)
+        return [len(consumer.assignment()) for consumer in consumers] == [partitions // len(consumers)] * len(consumers)
+
+    await eventually(shared)
+
+
+async def values_are(log: Log, topic: str, values: list[bytes]) -> bool:
+    return [value for _, _, _, value in await all_of(log, topic)] == values
+
+
+async def committed_is(log: Log, group: str, topic: str, offsets: dict[int, int]) -> bool:
+    return await log.committed(group, topic) == offsets
+
+
+async def all_of(log: Log, topic: str) -> list[tuple[int, int, bytes, bytes | None]]:
+    return [(r.partition, r.offset, r.key, r.value) async for r in log.scan(topic)]

@@ -1,12 +1,10 @@
 """Where a picture is, asked of one machine's storage and of the cluster's."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from truth_world import TruthWorld, cluster_settings, truth_world
+from truth_world import TruthWorld
 
 from omma.blobs.interface import original_key
 from omma.buckets import bucket_of, shard_of
@@ -14,26 +12,10 @@ from omma.errors import Absent
 from omma.identity import DEFAULT_TENANT, ImageId, Tenant, Version
 from omma.log.interface import TopicPartition
 from omma.records import image_key
-from omma.storage import StorageSettings
 from services.gateway.truth.search_log import search_log
-from tests.databases import fresh_database
 from tests.unit.test_indexer import SPACE
 
 BOB = Tenant("bob")
-
-
-@pytest.fixture(params=["embedded", "cluster"])
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TruthWorld]:
-    if request.param == "embedded":
-        async with truth_world(StorageSettings(data_dir=tmp_path), tmp_path) as world:
-            yield world
-        return
-    kafka, minio, postgres = map(request.getfixturevalue, ("kafka", "minio", "postgres"))
-    async with (
-        fresh_database(postgres) as url,
-        truth_world(cluster_settings(tmp_path, kafka, minio, url), tmp_path) as world,
-    ):
-        yield world
 
 
 async def traced(world: TruthWorld, place: object, tenant: Tenant = DEFAULT_TENANT) -> dict[str, Any]:

@@ -1,37 +1,19 @@
 """Comparing and mending: every difference caused for real, on one machine's storage and on the cluster's."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from truth_world import TruthWorld, cluster_settings, truth_world
+from truth_world import TruthWorld
 
 from omma.blobs.interface import original_key
 from omma.catalog.interface import PictureChange, PictureState
 from omma.identity import ImageId, Version
 from omma.records import deleted_record
-from omma.storage import StorageSettings
 from omma.telemetry.metrics import DIFFERENCES
 from services.gateway.truth import DifferenceKind
 from services.nn_shard.replica import Replica
-from tests.databases import fresh_database
 from tests.unit.test_indexer import SPACE
-
-
-@pytest.fixture(params=["embedded", "cluster"])
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TruthWorld]:
-    if request.param == "embedded":
-        async with truth_world(StorageSettings(data_dir=tmp_path), tmp_path) as world:
-            yield world
-        return
-    kafka, minio, postgres = map(request.getfixturevalue, ("kafka", "minio", "postgres"))
-    async with (
-        fresh_database(postgres) as url,
-        truth_world(cluster_settings(tmp_path, kafka, minio, url), tmp_path) as world,
-    ):
-        yield world
 
 
 async def filled(world: TruthWorld, count: int = 40) -> list[int]:

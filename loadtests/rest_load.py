@@ -43,7 +43,7 @@ TARGET_RATE, TARGET_INGEST = 50.0, 0.8
 QUERY_PICTURES = 200
 PROBE_SECONDS, WARM_UP_SECONDS = 15.0, 3.0
 UPLOADS_AT_ONCE, RECEIPTS_AT_ONCE = 16, 256
-FLAT_MIB, IDLE_SECONDS = 16.0, 20.0
+FLAT_MIB, IDLE_SECONDS, SETTLE_SECONDS = 16.0, 20.0, 30.0
 TICKS = os.sysconf("SC_CLK_TCK")
 STAGE = re.compile(r'omma_search_stage_seconds_(sum|count)\{stage="(\w+)"\} (\S+)')
 
@@ -215,6 +215,7 @@ def _held(report: Report, running: Cluster, load: Load, clients: Sequence[int], 
         f"Held for {seconds:.0f} s, latency at the client in ms.",
         ["clients", "searches/s", "p50", "p95", "p99", "faults"],
     )
+    load.run(max(clients), rate, SETTLE_SECONDS)  # every connection and every kind of search once: warmth is no growth
     before = _memory(running)
     runs = []
     for count in clients:

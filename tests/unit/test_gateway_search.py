@@ -1,6 +1,7 @@
 """The search core over shards that hold their pictures in memory and compare them one by one."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,12 @@ from omma.errors import (
     WrongSpace,
     WrongState,
 )
-from omma.hits import Degraded, Payload
+from omma.hits import Degraded, Payload, ShardHits
 from omma.identity import ImageId, Receipt, Tenant, Version
 from omma.vectors import normalise
 from services.egs.client import ImageItem
 from services.gateway.admission import Admission
+from services.gateway.fanout.race import Race
 from services.gateway.indexes import ServedIndex
 from services.gateway.query import (
     Region,
@@ -71,6 +73,17 @@ async def test_the_best_of_every_shard_in_one_list(world: World) -> None:
     assert answer.hits[0].id == 5
     assert answer.hits[0].payload.uri == "omma:5"
     assert answer.explain is None
+
+
+async def test_a_search_keeps_no_hits_until_the_collector_comes(world: World) -> None:
+    await world.ids(SoughtPicture(b"1000"))
+    gc.collect()
+    gc.disable()
+    try:
+        await world.ids(SoughtPicture(b"1000"))
+        assert [type(one) for one in gc.get_objects() if isinstance(one, Race | ShardHits)] == []
+    finally:
+        gc.enable()
 
 
 async def test_pictures_and_words_are_embedded_in_one_call_and_mixed_by_weight(world: World) -> None:

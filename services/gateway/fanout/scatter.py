@@ -13,40 +13,56 @@ async def scatter(races: Sequence[Race[Any]], deadline: Deadline, clock: Callabl
 
     A fault in one race never ends another. One timer serves them all, and a race makes a task only for a call.
     """
-    loop = asyncio.get_running_loop()
-    finished: asyncio.Future[None] = loop.create_future()
-    left = len(races)
-    timer: asyncio.TimerHandle | None = None
+    await _Scatter(races, deadline, clock).run()
 
-    def settled() -> None:
-        nonlocal left
-        left -= 1
-        if not left and not finished.done():
-            finished.set_result(None)
 
-    def look() -> None:
-        nonlocal timer
-        now = clock()
-        seconds_left = deadline.remaining_seconds()
-        for race in races:
+class _Scatter:
+    """Once `run` has returned nothing in it points back to it, so races and their answers go without the collector.
+
+    Functions inside a function that name themselves would keep them until the next full collection: megabytes.
+    """
+
+    __slots__ = ("_clock", "_deadline", "_finished", "_left", "_loop", "_races", "_timer")
+
+    def __init__(self, races: Sequence[Race[Any]], deadline: Deadline, clock: Callable[[], float]) -> None:
+        self._races = races
+        self._deadline = deadline
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._finished: asyncio.Future[None] = self._loop.create_future()
+        self._left = len(races)
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        try:
+            for race in self._races:
+                race.start(self._settled)
+            if self._left:
+                self._look_later()
+                await self._finished
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            for race in self._races:
+                race.abandon()
+
+    def _settled(self) -> None:
+        self._left -= 1
+        if not self._left and not self._finished.done():
+            self._finished.set_result(None)
+
+    def _look(self) -> None:
+        now = self._clock()
+        seconds_left = self._deadline.remaining_seconds()
+        for race in self._races:
             if not seconds_left:
                 race.expire()
             elif race.look_at <= now:
                 race.look()
-        if left:
-            timer = loop.call_later(_until_next(), look)
+        if self._left:
+            self._look_later()
 
-    def _until_next() -> float:
-        return max(0.0, min(deadline.remaining_seconds(), min(race.look_at for race in races) - clock()))
-
-    try:
-        for race in races:
-            race.start(settled)
-        if left:
-            timer = loop.call_later(_until_next(), look)
-            await finished
-    finally:
-        if timer is not None:
-            timer.cancel()
-        for race in races:
-            race.abandon()
+    def _look_later(self) -> None:
+        due = min(race.look_at for race in self._races) - self._clock()
+        self._timer = self._loop.call_later(max(0.0, min(self._deadline.remaining_seconds(), due)), self._look)

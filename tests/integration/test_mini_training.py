@@ -1,10 +1,12 @@
 """omma-mini's training: the folded network is the package's, and ONNX computes what torch does. Needs torch."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import pytest
+from pictures import scene
 
 torch = pytest.importorskip("torch")
 
@@ -46,6 +48,20 @@ def _palette(pixels: np.ndarray) -> np.ndarray:
     near = np.exp(-10 * far)
     roots: np.ndarray = np.sqrt((near / near.sum(2, keepdims=True)).mean(1))
     return roots.astype(np.float32)
+
+
+def test_features_that_an_earlier_design_left_are_read_anew(tmp_path: Path, teacher_model: Path) -> None:
+    from training.mini.features import CLEAN, FeatureReader
+
+    picture = tmp_path / "a.png"
+    scene().save(picture)
+    reader = FeatureReader(teacher_model / "mobilenet_edgetpu_224_1.0_f32.onnx")
+    first = reader.read([picture], CLEAN, tmp_path / "features")
+    palette = np.array(first.palette)
+    assert np.square(palette, dtype=np.float32).sum() == pytest.approx(1, abs=0.01)
+    (tmp_path / "features" / "palette.npy").unlink()
+    again = reader.read([picture], CLEAN, tmp_path / "features")
+    assert np.array_equal(again.palette, palette)
 
 
 def test_the_exported_text_tower_says_what_torch_says_up_to_rounding() -> None:

@@ -41,15 +41,15 @@ def main() -> int:
     torch.set_num_threads(said.threads)
     said.cache.mkdir(parents=True, exist_ok=True)
     table = read_table(said.data, said.teacher / _TEACHER, said.cache, said.threads)
-    pictures = _kept(said.cache / "pictures.pt", lambda: fit_pictures(table, ~table.held_out, Weights()))
-    folder = said.cache / "entry"
+    stages = said.cache / said.version
+    stages.mkdir(exist_ok=True)
+    pictures = _kept(stages / "pictures.pt", lambda: fit_pictures(table, ~table.held_out, Weights()))
+    folder = stages / "entry"
     if not (folder / TOKENIZER_FILE).exists():
         net = read_wordnet(_wordnet(said.cache))
         _make_towers(folder, table, pictures, net, said.teacher)
     half = table.label.numpy() % 2 == 0
-    doubly = _kept(
-        said.cache / "unseen.pt", lambda: fit_pictures(table, ~table.held_out & ~half, Weights(), report=False)
-    )
+    doubly = _kept(stages / "unseen.pt", lambda: fit_pictures(table, ~table.held_out & ~half, Weights(), report=False))
     (folder / CARD_FILE).write_text(_card(folder, table, doubly, half, said.version))
     manifest = manifest_of(folder, said.version)
     model = register(said.models, manifest, {name: folder / name for name in manifest.files})

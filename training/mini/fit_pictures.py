@@ -1,8 +1,7 @@
 """Fits the projection head and its anchors to cached features.
 
 The head starts as the linear map that best tells what both backbones together see and take a picture for (side by
-side, centred, reduced to 256 dimensions). It is then drawn towards labels a little. It may be averaged with its start
-(Wortsman et al., Robust fine-tuning of zero-shot models, 2022); docs/adr/0007 says why it is not.
+side, centred, reduced to 256 dimensions). It is then drawn towards labels a little.
 """
 
 from dataclasses import dataclass
@@ -29,14 +28,13 @@ _OPINION: Final = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Of the losses. kept: the start's share in the averaged head."""
+    """Of the losses."""
 
     similar: float = 1.0
     classes: float = 0.3
     pairs: float = 0.3
     labels: float = 0.2
     colours: float = 0.06
-    kept: float = 0.0
     steps: int = 300
     settle: int = 60
     batch: int = 384
@@ -75,7 +73,6 @@ def fit_pictures(table: Table, train: Bool, weights: Weights, *, report: bool = 
     rng = np.random.default_rng(_SEED)
     target = both_backbones(table, train)
     head = _start(table, target, train)
-    start = {name: value.clone() for name, value in head.state_dict().items()}
     anchors = Anchors(described_classes(table.network), head, len(table.label_names), len(COLOURS))
     with torch.no_grad():
         vectors = head(table.described)
@@ -85,9 +82,6 @@ def fit_pictures(table: Table, train: Bool, weights: Weights, *, report: bool = 
                 anchors.label[number] = functional.normalize(vectors[those].mean(0), dim=0)
     fit = _Fit(table, train, head, anchors, _Losses(table, target, train), weights, rng, report)
     fit.descend(weights.steps, tune_head=True)
-    with torch.no_grad():
-        for name, value in head.state_dict().items():
-            value.copy_((1 - weights.kept) * value + weights.kept * start[name])
     fit.descend(weights.settle, tune_head=False)
     return PictureModel(head.eval(), anchors.eval())
 

@@ -1,18 +1,13 @@
 """A catalog of each kind, and pictures for it."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
 
-from omma.catalog.interface import (
-    Catalog,
-    Embedded,
-    NewPicture,
-    Upserted,
-)
+from omma.catalog.interface import Catalog, Embedded, NewPicture, Upserted
 from omma.identity import Sha256, Tenant
 from omma.index import Index, IndexId, IndexState
 from omma.records import EventKind
 from omma.space import Space, SpaceId
+from tests.contract.reopened import Reopened
 
 ANN, BOB = Tenant("ann"), Tenant("bob")
 SPACE = Space(SpaceId("mini-1-abcdef01"), "mini", "f" * 64, 256)
@@ -29,20 +24,7 @@ class Clock:
         return self.seconds
 
 
-class Backend:
-    """A catalog that can be left and opened again."""
-
-    def __init__(self, open_catalog: Callable[[], Awaitable[Catalog]]) -> None:
-        self._open_catalog = open_catalog
-        self._opened: list[Catalog] = []
-
-    async def open(self) -> Catalog:
-        self._opened.append(await self._open_catalog())
-        return self._opened[-1]
-
-    async def close(self) -> None:
-        for catalog in self._opened:
-            await catalog.close()
+Backend = Reopened[Catalog]
 
 
 def sha(content: str) -> Sha256:

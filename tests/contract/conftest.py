@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from omma.catalog.interface import (
-    Catalog,
-)
+from omma.catalog.interface import Catalog
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.sqlite import open_sqlite_catalog

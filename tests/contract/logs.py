@@ -12,29 +12,20 @@ from omma.log.interface import Consumer, Log, LogRecord
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
+from tests.contract.reopened import Reopened
 from tests.parts import Kafka
 
 PLENTY = 10.0
 
 
-class LogBackend:
-    """A log that can be left and opened again; everything opened is closed with the test."""
+class LogBackend(Reopened[Log]):
+    """make_compactable: sees to it that what is written to a topic from now on can be compacted at once."""
 
     def __init__(
         self, open_log: Callable[[], Awaitable[Log]], make_compactable: Callable[[str], Awaitable[None]]
     ) -> None:
-        """make_compactable: sees to it that what is written to a topic from now on can be compacted at once."""
+        super().__init__(open_log)
         self.make_compactable = make_compactable
-        self._open_log = open_log
-        self._opened: list[Log] = []
-
-    async def open(self) -> Log:
-        self._opened.append(await self._open_log())
-        return self._opened[-1]
-
-    async def close(self) -> None:
-        for log in self._opened:
-            await log.close()
 
 
 def sqlite_backend(folder: Path) -> LogBackend:

@@ -2,27 +2,17 @@
 
 import asyncio
 import logging
-import os
 import random
 import shutil
-import signal
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from shard_world import ANN, DIM, SETTINGS, SPACE, World, caught_up, query, require_model, running, world
+from shard_world import SETTINGS, SPACE, World, caught_up, require_model, running, world
 
-from omma.errors import InvalidQuery, ReplicaDown, WrongSpace, WrongState
-from omma.hits import Degraded
-from omma.identity import ImageId, Receipt, Tenant, Version
+from omma.errors import InvalidQuery
 from omma.log.interface import TopicSpec
 from omma.log.sqlite import SqliteLog
-from omma.rpc.deadline import Deadline
-from omma.vectors import normalise
 from services.nn_shard.engine import Checkpoint
-from services.nn_shard.rebuild import register_rebuild
-from services.nn_shard.trainer import TrainingFailed
 
 __all__ = ["world"]
 
@@ -209,96 +199,6 @@ async def test_old_snapshots_and_files_that_none_names_are_deleted(world: World)
         await require_model(world, shard, index)
 
 
-async def test_a_search_with_a_receipt_sees_the_write(world: World) -> None:
-    index = await world.register()
-    async with running(world.shard(index)) as shard:
-        record = world.record(5)
-        asked = query(
-            index, record.vectors[0].astype(np.float32), k=1, receipts=(Receipt(ImageId(5), Version(1)),), exact=True
-        )
-        searching = asyncio.create_task(shard.client.search(asked, Deadline.after(20)))
-        await asyncio.sleep(0)
-        await world.send([record])
-        answer = await searching
-        assert answer.hits.ids.tolist() == [5]
-        assert not answer.degraded
-
-
-async def test_a_receipt_that_does_not_come_in_time_is_said_and_the_answer_still_comes(world: World) -> None:
-    index = await world.register()
-    await world.put(20)
-    async with running(world.shard(index)) as shard:
-        asked = query(index, normalise(np.ones(DIM)), receipts=(Receipt(ImageId(5), Version(2)),))
-        answer = await shard.client.search(asked, Deadline.after(0.3))
-        assert answer.degraded == {Degraded.RECEIPT_PENDING}
-        assert len(answer.hits) == 10
-
-
-async def test_the_codebook_is_trained_once_and_adopted_by_every_shard(world: World) -> None:
-    index = await world.register(shards=2)
-    settings = SETTINGS.model_copy(update={"catalog_seconds": 3_600})  # looks only when it is told to
-    async with (
-        running(world.shard(index, 0, settings, "a")) as a,
-        running(world.shard(index, 1, settings, "b")) as b,
-    ):
-        await world.put(900)
-        await caught_up(world, a)
-        await caught_up(world, b)
-        async with asyncio.timeout(60):
-            while not (a.replica.loaded().codebook and b.replica.loaded().codebook):
-                await asyncio.gather(a.trainer.look(), b.trainer.look())
-        published = [key async for key in world.blobs.keys("codebooks/")]
-        row = next(one for one in await world.catalog.indexes() if one.id == index.id)
-        codebooks = {shard.replica.loaded().codebook.id for shard in (a, b)}  # type: ignore[union-attr]
-        assert published == [f"codebooks/{row.codebook}"]
-        assert codebooks == {row.codebook}
-        for image_id, record in list(world.live().items())[:20]:
-            asked = query(index, record.vectors[0].astype(np.float32), k=1)
-            answers = [await shard.client.search(asked, Deadline.after(10)) for shard in (a, b)]
-            assert any(answer.hits.ids.tolist() == [image_id] for answer in answers)
-    async with running(world.shard(index, 0, folder="a")) as a:
-        assert a.replica.loaded().codebook is not None
-        assert a.replica.loaded().counts().head_rows == 0
-
-
-async def test_a_query_for_something_else_is_refused(world: World) -> None:
-    index = await world.register()
-    await world.put(5)
-    unit = normalise(np.ones(DIM))
-    shard = world.shard(index)
-    with pytest.raises(ReplicaDown):
-        await shard.client.search(query(index, unit), Deadline.after(1))
-    async with running(shard):
-        asked = query(index, unit)
-        for wrong, error in (
-            ({"index": "other.1"}, WrongState),
-            ({"space": "other"}, WrongSpace),
-            ({"query": unit[:4]}, InvalidQuery),
-            ({"query": 2 * unit}, InvalidQuery),
-            ({"query": np.full(DIM, np.nan, np.float32)}, InvalidQuery),
-            ({"k": 0}, InvalidQuery),
-            ({"effort": 11}, InvalidQuery),
-            ({"filter": "{"}, InvalidQuery),
-        ):
-            with pytest.raises(error):
-                await shard.client.search(replace(asked, **wrong), Deadline.after(5))
-
-
-async def test_excluded_pictures_and_other_tenants_are_left_out(world: World) -> None:
-    index = await world.register()
-    await world.put(30)
-    await world.send([world.record(one, tenant=Tenant("bob")) for one in range(100, 110)])
-    async with running(world.shard(index)) as shard:
-        unit = normalise(np.ones(DIM))
-        every = await shard.client.search(query(index, unit, k=40, exact=True), Deadline.after(5))
-        assert set(every.hits.ids.tolist()) == set(range(1, 31))
-        best = tuple(every.hits.ids[:2].tolist())
-        rest = await shard.client.search(query(index, unit, k=5, exact=True, exclude_ids=best), Deadline.after(5))
-        assert rest.hits.ids.tolist() == every.hits.ids[2:7].tolist()
-        assert await shard.client.fetch(ANN, [ImageId(100)], Deadline.after(5)) == []
-        assert len(await shard.client.fetch(None, [ImageId(100)], Deadline.after(5))) == 1
-
-
 async def test_a_record_that_is_none_stops_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
     index = await world.register()
     producer = await world.log.producer()
@@ -308,67 +208,3 @@ async def test_a_record_that_is_none_stops_nothing(world: World, caplog: pytest.
     async with running(world.shard(index)) as shard:
         await require_model(world, shard, index)
     assert "is passed over" in caplog.text
-
-
-async def test_a_killed_trainer_is_replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    index = await world.register()
-    settings = SETTINGS.model_copy(update={"catalog_seconds": 3_600})
-    killed: list[int] = []
-    start = asyncio.create_subprocess_exec
-
-    async def start_and_kill(*arguments: str, env: dict[str, str]) -> asyncio.subprocess.Process:
-        process = await start(*arguments, env=env)
-        if not killed:
-            killed.append(process.pid)
-            os.kill(process.pid, signal.SIGKILL)
-        return process
-
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_and_kill)
-    async with running(world.shard(index, settings=settings)) as shard:
-        await world.put(700)
-        await caught_up(world, shard)
-        with pytest.raises(TrainingFailed, match="-9"):
-            await shard.trainer.look()
-        assert shard.replica.loaded().codebook is None
-        await shard.trainer.look()
-        assert shard.replica.loaded().codebook is not None
-    assert killed
-
-
-async def test_a_trainer_whose_machine_is_gone_is_replaced_when_its_lease_ends(world: World) -> None:
-    index = await world.register()
-    settings = SETTINGS.model_copy(update={"catalog_seconds": 3_600})
-    async with running(world.shard(index, settings=settings)) as shard:
-        await world.put(700)
-        await caught_up(world, shard)
-        assert await world.catalog.acquire_lease(f"codebook:{index.id}", "gone", 0.2)
-        await shard.trainer.look()
-        assert shard.replica.loaded().codebook is None
-        async with asyncio.timeout(30):
-            while shard.replica.loaded().codebook is None:
-                await shard.trainer.look()
-
-
-async def test_a_rebuild_is_a_new_index_with_its_own_codebook(world: World) -> None:
-    index = await world.register()
-    grown = SETTINGS.engine.model_copy(update={"train_sample_rows": 300, "rebuild_growth": 1.5})
-    settings = SETTINGS.model_copy(update={"catalog_seconds": 3_600, "engine": grown})
-    async with running(world.shard(index, settings=settings)) as shard:
-        await world.put(700)
-        await caught_up(world, shard)
-        assert await shard.build()
-        assert shard.replica.loaded().rebuild_proposed is None
-        await world.put(1_000, first=1_000)
-        await caught_up(world, shard)
-        assert shard.replica.loaded().rebuild_proposed
-        rebuilt = await register_rebuild(world.catalog, index)
-        assert rebuilt.id != index.id
-        async with running(world.shard(rebuilt, settings=settings, folder="rebuilt")) as other:
-            assert await other.build()
-            before, after = shard.replica.loaded(), other.replica.loaded()
-            assert before.codebook
-            assert after.codebook
-            assert after.codebook.id != before.codebook.id
-            assert after.rebuild_proposed is None
-            await require_model(world, other, rebuilt)
-        await require_model(world, shard, index)

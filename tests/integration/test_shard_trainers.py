@@ -1,18 +1,115 @@
-"""Codebook trainers of several replicas: one trains, all adopt, and what it learned from is the whole index."""
+"""Codebooks: one replica trains, all adopt; trainers that die are replaced; a rebuild has its own."""
 
 import asyncio
+import os
+import signal
 from contextlib import AsyncExitStack
 
 import numpy as np
-from shard_world import SETTINGS, SPACE, World, running, world
+import pytest
+from shard_world import SETTINGS, SPACE, World, caught_up, query, require_model, running, world
 
 from omma.buckets import bucket_of, buckets_of_shard
+from omma.rpc.deadline import Deadline
+from services.nn_shard.rebuild import register_rebuild
 from services.nn_shard.sampling import LogSample
+from services.nn_shard.trainer import TrainingFailed
 
 __all__ = ["world"]
 
 SHARDS = 4
 REPLICAS = 2
+
+
+async def test_the_codebook_is_trained_once_and_adopted_by_every_shard(world: World) -> None:
+    index = await world.register(shards=2)
+    settings = SETTINGS.model_copy(update={"catalog_seconds": 3_600})  # looks only when it is told to
+    async with (
+        running(world.shard(index, 0, settings, "a")) as a,
+        running(world.shard(index, 1, settings, "b")) as b,
+    ):
+        await world.put(900)
+        await caught_up(world, a)
+        await caught_up(world, b)
+        async with asyncio.timeout(60):
+            while not (a.replica.loaded().codebook and b.replica.loaded().codebook):
+                await asyncio.gather(a.trainer.look(), b.trainer.look())
+        published = [key async for key in world.blobs.keys("codebooks/")]
+        row = next(one for one in await world.catalog.indexes() if one.id == index.id)
+        codebooks = {shard.replica.loaded().codebook.id for shard in (a, b)}  # type: ignore[union-attr]
+        assert published == [f"codebooks/{row.codebook}"]
+        assert codebooks == {row.codebook}
+        for image_id, record in list(world.live().items())[:20]:
+            asked = query(index, record.vectors[0].astype(np.float32), k=1)
+            answers = [await shard.client.search(asked, Deadline.after(10)) for shard in (a, b)]
+            assert any(answer.hits.ids.tolist() == [image_id] for answer in answers)
+    async with running(world.shard(index, 0, folder="a")) as a:
+        assert a.replica.loaded().codebook is not None
+        assert a.replica.loaded().counts().head_rows == 0
+
+
+async def test_a_killed_trainer_is_replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = await world.register()
+    settings = SETTINGS.model_copy(update={"catalog_seconds": 3_600})
+    killed: list[int] = []
+    start = asyncio.create_subprocess_exec
+
+    async def start_and_kill(*arguments: str, env: dict[str, str]) -> asyncio.subprocess.Process:
+        process = await start(*arguments, env=env)
+        if not killed:
+            killed.append(process.pid)
+            os.kill(process.pid, signal.SIGKILL)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_and_kill)
+    async with running(world.shard(index, settings=settings)) as shard:
+        await world.put(700)
+        await caught_up(world, shard)
+        with pytest.raises(TrainingFailed, match="-9"):
+            await shard.trainer.look()
+        assert shard.replica.loaded().codebook is None
+        await shard.trainer.look()
+        assert shard.replica.loaded().codebook is not None
+    assert killed
+
+
+async def test_a_trainer_whose_machine_is_gone_is_replaced_when_its_lease_ends(world: World) -> None:
+    index = await world.register()
+    settings = SETTINGS.model_copy(update={"catalog_seconds": 3_600})
+    async with running(world.shard(index, settings=settings)) as shard:
+        await world.put(700)
+        await caught_up(world, shard)
+        assert await world.catalog.acquire_lease(f"codebook:{index.id}", "gone", 0.2)
+        await shard.trainer.look()
+        assert shard.replica.loaded().codebook is None
+        async with asyncio.timeout(30):
+            while shard.replica.loaded().codebook is None:
+                await shard.trainer.look()
+
+
+async def test_a_rebuild_is_a_new_index_with_its_own_codebook(world: World) -> None:
+    index = await world.register()
+    grown = SETTINGS.engine.model_copy(update={"train_sample_rows": 300, "rebuild_growth": 1.5})
+    settings = SETTINGS.model_copy(update={"catalog_seconds": 3_600, "engine": grown})
+    async with running(world.shard(index, settings=settings)) as shard:
+        await world.put(700)
+        await caught_up(world, shard)
+        assert await shard.build()
+        assert shard.replica.loaded().rebuild_proposed is None
+        await world.put(1_000, first=1_000)
+        await caught_up(world, shard)
+        assert shard.replica.loaded().rebuild_proposed
+        rebuilt = await register_rebuild(world.catalog, index)
+        assert rebuilt.id != index.id
+        async with running(world.shard(rebuilt, settings=settings, folder="rebuilt")) as other:
+            assert await other.build()
+            before, after = shard.replica.loaded(), other.replica.loaded()
+            assert before.codebook
+            assert after.codebook
+            assert after.codebook.id != before.codebook.id
+            assert after.rebuild_proposed is None
+            await require_model(world, other, rebuilt)
+        await require_model(world, shard, index)
 
 
 async def test_two_replicas_of_four_shards_train_one_codebook_on_rows_of_all_shards(world: World) -> None:

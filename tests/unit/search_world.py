@@ -16,9 +16,7 @@ from omma.space import Space, SpaceId
 from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
 from services.gateway.indexes import ServedIndex, ServedIndexes
-from services.gateway.query import (
-    SearchQuery,
-)
+from services.gateway.query import SearchQuery
 from services.gateway.search import SearchCore
 from services.gateway.urls import PictureFetcher
 from services.nn_shard.client import FetchedPicture, ShardQuery, ShardStats

@@ -34,12 +34,12 @@ from omma.index import DEFAULT_FACTORY, Index, IndexId, IndexState
 from omma.rpc.channel import open_channel
 from omma.space import Space
 from services.egs.client import RemoteEmbedder
-from services.gateway.indexes import ServedIndex, ServedIndexes
-from services.gateway.query import SearchQuery, SoughtVector
-from services.gateway.search import SearchCore
-from services.gateway.urls import PictureFetcher
+from services.gateway.search.core import SearchCore
+from services.gateway.search.query import SearchQuery, SoughtVector
+from services.gateway.search.urls import PictureFetcher
 from services.nn_shard.client import RemoteShard
 from services.rerank.client import RemoteReranker
+from services.topology.indexes import ServedIndex, ServedIndexes
 
 SHARDS = (1, 2, 4, 8, 16)
 WARM_UP = 100

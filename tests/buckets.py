@@ -4,8 +4,8 @@ import itertools
 import os
 from typing import Any, Final
 
+from deploy.parts import Minio
 from omma.blobs.s3_settings import S3Settings
-from tests.parts import Minio
 
 _numbers: Final = itertools.count()
 

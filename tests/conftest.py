@@ -10,7 +10,7 @@ from hypothesis import Phase, settings
 settings.register_profile("omma", phases=set(Phase) - {Phase.explain}, deadline=None)
 settings.load_profile("omma")
 
-pytest_plugins = ["tests.parts.fixtures"]
+pytest_plugins = ["tests.part_fixtures"]
 
 ROOT = Path(__file__).parent.parent
 MARKS = ("unit", "contract", "congruence", "integration", "e2e")

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import asyncpg
 
+from deploy.parts import Postgres
 from omma.catalog.schema import metadata
-from tests.parts import Postgres
 
 _numbers: Final = itertools.count()
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.parts import PartMissing, Server
+from deploy.parts.ports import free_port
 from tests.conftest import ROOT
-from tests.parts import PartMissing, Server
-from tests.parts.fixtures import skip_without
-from tests.parts.ports import free_port
+from tests.part_fixtures import skip_without
 
 COMPOSE = ROOT / "deploy" / "compose"
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local import Cluster, Shape, cluster
-from tests.parts import PartMissing
+from deploy.parts import PartMissing
 
 _REST: Final = 8080
 _GRPC: Final = 9090

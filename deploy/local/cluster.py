@@ -9,15 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from deploy import parts
 from deploy.local.inbox import open_inbox
 from deploy.local.service import Service
 from deploy.local.shape import Shape
 from deploy.local.supervisor import Supervisor
+from deploy.parts.kafka import SecondWay
+from deploy.parts.ports import free_port
 from services.egs.registry import load_model
 from services.egs.triton.repository import Serving, write_repository
-from tests import parts
-from tests.parts.kafka import SecondWay
-from tests.parts.ports import free_port
 
 _BUCKET: Final = "omma"
 _INBOX: Final = "inbox"

@@ -1,6 +1,6 @@
 """A bucket that others put pictures into; it tells Kafka what comes and goes."""
 
-from tests.parts import Minio
+from deploy.parts import Minio
 
 
 def open_inbox(minio: Minio, bucket: str) -> None:

@@ -8,8 +8,8 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.parts import Server
-from tests.parts.http import get_ok
+from deploy.parts import Server
+from deploy.parts.http import get_ok
 
 ROOT: Final = Path(__file__).parents[2]
 _CHECK_SECONDS: Final = 2.0

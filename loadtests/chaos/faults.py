@@ -9,8 +9,8 @@ from typing import Final
 
 from deploy.local import Cluster
 from deploy.local.service import Service
+from deploy.parts import Server
 from loadtests.chaos.traffic import Kind
-from tests.parts import Server
 
 Cause = Callable[[Cluster], AbstractContextManager[None]]
 

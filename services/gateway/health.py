@@ -3,7 +3,7 @@
 from typing import Any
 
 from omma.errors import ReplicaDown
-from services.gateway.indexes import ServedIndexes
+from services.topology.indexes import ServedIndexes
 
 
 class Health:

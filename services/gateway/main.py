@@ -28,25 +28,25 @@ from omma.rpc.server import RpcServer
 from omma.storage import Storage, StorageSettings, open_storage
 from omma.v1 import search_pb2_grpc
 from services.egs.client import RemoteEmbedder
-from services.gateway.admission import Admission
 from services.gateway.auth import Authenticator, is_loopback
-from services.gateway.fanout import Fanout
+from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
-from services.gateway.indexes import ServedIndex, ServedIndexes
-from services.gateway.ingests import Ingests, Sources
-from services.gateway.interactions import open_impressions
-from services.gateway.pictures import PictureCore
-from services.gateway.recording import record_interactions
-from services.gateway.registration import live_index
+from services.gateway.pictures.core import PictureCore
+from services.gateway.pictures.ingests import Ingests, Sources
 from services.gateway.rest.app import create_app
 from services.gateway.rest.operation import Operation
-from services.gateway.search import SearchCore
-from services.gateway.servicer import SearchServicer
+from services.gateway.search.admission import Admission
+from services.gateway.search.core import SearchCore
+from services.gateway.search.fanout import Fanout
+from services.gateway.search.interactions import open_impressions
+from services.gateway.search.urls import PictureFetcher
 from services.gateway.settings import GatewaySettings
-from services.gateway.truth import Truth
-from services.gateway.urls import PictureFetcher
 from services.nn_shard.client import RemoteShard
 from services.rerank.client import RemoteReranker
+from services.topology.indexes import ServedIndex, ServedIndexes
+from services.topology.registration import live_index
+from services.worker.recording import record_interactions
+from services.worker.truth import Truth
 
 _CONNECT_SECONDS = 60.0
 

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
+from omma.description import RowLimits
 from omma.images import PictureLimits
 from omma.settings import Section
-from services.gateway.description import RowLimits
-from services.gateway.fanout.settings import FanoutSettings
+from services.gateway.search.fanout.settings import FanoutSettings
 
 
 class GatewaySettings(Section):

@@ -20,10 +20,10 @@ from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
 from omma.storage import StorageSettings, open_storage
 from services.egs.client import RemoteEmbedder
-from services.indexer.feeds import Feeds
 from services.indexer.settings import IndexerSettings
 from services.indexer.worker import Indexer
 from services.nn_shard.client import RemoteShard
+from services.worker.ingest.feeds import Feeds
 
 _CONNECT_SECONDS = 60.0
 

@@ -13,6 +13,7 @@ from omma.blobs.originals import Originals
 from omma.catalog.interface import Catalog
 from omma.errors import Kind
 from omma.log.interface import Consumer, Log, LogRecord, Producer, ProducerFenced, TopicSpec
+from omma.persistence import persist
 from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC
 from omma.space import Space
 from omma.telemetry.context import bind_request_id
@@ -21,7 +22,6 @@ from omma.telemetry.traces import span
 from services.egs.client import Embedder
 from services.indexer.commit import Committer, Resolved
 from services.indexer.deaths import Deaths
-from services.indexer.persistence import persist
 from services.indexer.plan import decode, plan
 from services.indexer.settings import IndexerSettings
 from services.indexer.sources import VectorSources

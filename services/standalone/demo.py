@@ -18,7 +18,6 @@ from rich.progress import Progress, TaskID
 from omma.errors import NoTextTower, OmmaError
 from omma.process import run, until_stopped
 from omma.telemetry.logs import configure_logging
-from services.indexer.folder import require_folder
 from services.standalone.app import Omma
 from services.standalone.asking import Question, ask, section, table
 from services.standalone.connection import Connection
@@ -29,6 +28,7 @@ from services.standalone.output import EXIT_CODES, progress_bar
 from services.standalone.sample.catalogue import draw_catalogue
 from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
+from services.worker.ingest.folder import require_folder
 
 _ENOUGH: Final = 1_000
 """Pictures after which the searches run, while a larger folder is still being ingested."""

@@ -16,7 +16,7 @@ from services.egs.client import EmbeddedItem, Embedder, ImageItem, TextItem
 from services.egs.embedder import OnnxEmbedder
 from services.egs.registry import Model
 from services.egs.settings import EgsSettings
-from services.indexer.walk import walk
+from services.worker.ingest.walk import walk
 
 _BATCH: Final = 32
 _BATCH_SECONDS: Final = 300.0

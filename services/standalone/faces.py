@@ -11,10 +11,10 @@ from omma.rpc.server import Registration
 from omma.v1 import embedding_pb2_grpc, rerank_pb2_grpc, search_pb2_grpc, shard_pb2_grpc
 from services.egs.servicer import EmbeddingServicer
 from services.gateway.auth import Authenticator, Caller, is_loopback
+from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
 from services.gateway.rest.app import create_app
 from services.gateway.rest.operation import Operation
-from services.gateway.servicer import SearchServicer
 from services.nn_shard.local import LocalShard
 from services.nn_shard.servicer import ShardServicer
 from services.rerank.servicer import RerankServicer

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from omma.background import running
 from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.dead_letters import DeadLetters
 from omma.index import Index
@@ -17,27 +18,26 @@ from omma.space import Space
 from omma.storage import Storage
 from services.egs.client import Embedder
 from services.egs.embedder import OnnxEmbedder
-from services.gateway.admission import Admission
-from services.gateway.fanout import Fanout
-from services.gateway.indexes import ServedIndex, ServedIndexes
-from services.gateway.ingests import Ingests, Sources
-from services.gateway.interactions import Impressions, open_impressions
-from services.gateway.pictures import PictureCore
-from services.gateway.recording import record_interactions
-from services.gateway.registration import live_index, model_in_use
-from services.gateway.search import SearchCore
-from services.gateway.truth import Truth
-from services.gateway.urls import PictureFetcher
-from services.indexer.feeds import Feeds
+from services.gateway.pictures.core import PictureCore
+from services.gateway.pictures.ingests import Ingests, Sources
+from services.gateway.search.admission import Admission
+from services.gateway.search.core import SearchCore
+from services.gateway.search.fanout import Fanout
+from services.gateway.search.interactions import Impressions, open_impressions
+from services.gateway.search.urls import PictureFetcher
 from services.indexer.worker import Indexer, ensure_topics
 from services.nn_shard.shard import Shard
 from services.rerank.local import LocalReranker
 from services.rerank.policies import Policies
 from services.standalone import housekeeping
-from services.standalone.background import running
 from services.standalone.data_dir import DataDir
 from services.standalone.models import choose_model
 from services.standalone.settings import StandaloneSettings
+from services.topology.indexes import ServedIndex, ServedIndexes
+from services.topology.registration import live_index, model_in_use
+from services.worker.ingest.feeds import Feeds
+from services.worker.recording import record_interactions
+from services.worker.truth import Truth
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import parts
+from deploy import parts
 from tests.congruence.twins import compared, twins
-from tests.parts.fixtures import skip_without
+from tests.part_fixtures import skip_without
 from tests.teacher import register_teacher
 
 CASES = 200

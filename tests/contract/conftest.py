@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from deploy import parts
 from omma.catalog.interface import Catalog
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.log.interface import Log
-from tests import parts
 from tests.contract.catalogs import Backend, Clock
 from tests.contract.logs import LogBackend, kafka_backend, sqlite_backend
 from tests.databases import empty, shared_database

@@ -8,12 +8,12 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from deploy.parts import Kafka
 from omma.log.interface import Consumer, Log, LogRecord
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
 from tests.contract.reopened import Reopened
-from tests.parts import Kafka
 
 PLENTY = 10.0
 

@@ -23,9 +23,9 @@ from omma.index import Index
 from omma.rpc.deadline import Deadline
 from omma.vectors import normalise
 from services.egs.client import Embedder
-from services.gateway.fanout import Coverage, Fanout, FanoutSettings, ShardOutcome
-from services.gateway.indexes import ServedIndex
+from services.gateway.search.fanout import Coverage, Fanout, FanoutSettings, ShardOutcome
 from services.nn_shard.client import RemoteShard
+from services.topology.indexes import ServedIndex
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from deploy import parts
 from deploy.local import Cluster, Shape, cluster
-from tests import parts
 from tests.conftest import ROOT
-from tests.parts.fixtures import skip_without
+from tests.part_fixtures import skip_without
 
 
 @contextmanager

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from deploy import parts
 from omma.blobs.s3 import S3Blobs
 from omma.blobs.s3_settings import S3Settings
 from omma.errors import Absent, Corrupt, InvalidQuery, ReplicaDown, WrongState
-from tests import parts
 from tests.buckets import bucket_settings
 
 QUICK = {"connect_timeout_seconds": 0.3, "read_timeout_seconds": 0.5, "tries": 2}

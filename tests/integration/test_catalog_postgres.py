@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from deploy import parts
 from omma.catalog.interface import Catalog, NewPicture
 from omma.catalog.migrate import alembic_configuration
 from omma.catalog.postgres import open_postgres_catalog
@@ -23,7 +24,6 @@ from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.schema import DAY_MS, metadata
 from omma.errors import InvalidQuery, OmmaError, Overloaded, ReplicaDown
 from omma.identity import Sha256, Tenant
-from tests import parts
 from tests.databases import fresh_database
 from tests.unit.test_catalog_properties import compare, filters, pictures
 

@@ -9,13 +9,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from deploy import parts
 from omma.catalog.interface import Catalog
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.errors import ReplicaDown
-from tests import parts
 from tests.databases import fresh_database
-from tests.parts.fixtures import skip_without
+from tests.part_fixtures import skip_without
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from functools import partial
 import httpx
 import pytest
 
+from deploy import parts
 from deploy.compose.settings import compose, environments
-from tests import parts
+from deploy.parts.ports import free_port
 from tests.conftest import ROOT
 from tests.databases import shared_database
 from tests.nginx import running_nginx
-from tests.parts.ports import free_port
 from tests.pictures import encoded, scene
 
 _HOST = "127.0.0.1"

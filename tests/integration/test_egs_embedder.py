@@ -12,6 +12,8 @@ import pytest
 from pictures import encoded, oriented, png_bomb, scene
 from PIL import Image
 
+from deploy.parts import PartMissing
+from deploy.parts.triton import Triton, triton
 from omma.errors import (
     Corrupt,
     InvalidPicture,
@@ -35,9 +37,7 @@ from services.egs.settings import EgsSettings
 from services.egs.triton.open import open_triton_embedder
 from services.egs.triton.repository import Serving, write_repository
 from services.egs.triton.settings import TritonSettings
-from tests.parts import PartMissing
-from tests.parts.fixtures import skip_without
-from tests.parts.triton import Triton, triton
+from tests.part_fixtures import skip_without
 from tests.teacher import ONNX_NAME, register_teacher
 
 

@@ -11,7 +11,7 @@ from shard_world import DIM, World, world
 
 from omma.hits import Degraded
 from omma.vectors import normalise
-from services.gateway.fanout import FanoutSettings
+from services.gateway.search.fanout import FanoutSettings
 
 __all__ = ["world"]
 

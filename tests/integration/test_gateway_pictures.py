@@ -16,6 +16,7 @@ from omma.blobs.interface import original_key, thumbnail_key
 from omma.blobs.originals import Originals
 from omma.catalog.interface import Catalog, Interaction, InteractionType, PictureChange, PictureState, Upserted
 from omma.catalog.sqlite import open_sqlite_catalog
+from omma.description import Description, RowLimits
 from omma.errors import Absent, InvalidPicture, InvalidQuery, Overloaded, TooLarge
 from omma.hits import Payload
 from omma.identity import Tenant
@@ -24,17 +25,16 @@ from omma.log.interface import Log
 from omma.log.sqlite import SqliteLog
 from omma.outbox import Outbox, open_outbox
 from omma.records import IMAGES_TOPIC, INTERACTIONS_TOPIC, EventKind, ImageEvent
-from services.gateway.answer import SearchAnswer, SearchHit
-from services.gateway.description import Description, RowLimits
-from services.gateway.fanout import Coverage
-from services.gateway.interactions import (
+from services.gateway.pictures.core import PictureCore
+from services.gateway.search.answer import SearchAnswer, SearchHit
+from services.gateway.search.fanout import Coverage
+from services.gateway.search.interactions import (
     Click,
     Impressions,
     decode,
     encode,
     open_impressions,
 )
-from services.gateway.pictures import PictureCore
 from tests.pictures import encoded, scene
 
 ANN, BOB = Tenant("ann"), Tenant("bob")

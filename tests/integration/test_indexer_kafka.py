@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.parts import Kafka
 from omma.backlog import indexer_group, wait_until_handled
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
@@ -20,7 +21,6 @@ from omma.records import IMAGES_TOPIC, VectorRecord
 from omma.rpc.deadline import Deadline
 from services.egs.client import EmbeddedItem, ImageItem
 from services.indexer.worker import Indexer
-from tests.parts import Kafka
 from tests.unit.test_indexer import SETTINGS, SPACE, CountingEmbedder, ReplayedShard, World, vectors_in
 
 

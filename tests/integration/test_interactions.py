@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy import parts
 from omma.catalog.interface import Catalog, Interaction, InteractionType, LoggedInteraction
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
@@ -19,9 +20,8 @@ from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
 from omma.records import INTERACTIONS_TOPIC
 from omma.telemetry.metrics import INTERACTIONS
-from services.gateway.interactions import encode
-from services.gateway.recording import INTERACTIONS_GROUP, record_interactions
-from tests import parts
+from services.gateway.search.interactions import encode
+from services.worker.recording import INTERACTIONS_GROUP, record_interactions
 from tests.databases import fresh_database
 
 ANN = Tenant("ann")

@@ -3,12 +3,12 @@
 import asyncio
 from pathlib import Path
 
+from deploy.parts import Postgres
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from services.gateway.auth import hash_secret
 from tests.databases import shared_database
 from tests.e2e.process import Folder
-from tests.parts import Postgres
 
 
 def test_keys_are_made_listed_and_revoked_in_the_catalog_itself(postgres: Postgres, tmp_path: Path) -> None:

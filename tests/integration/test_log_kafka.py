@@ -13,11 +13,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition as KafkaPartition
 
+from deploy.parts import Kafka
 from omma.errors import ConcurrentWrite, ReplicaDown
 from omma.log.interface import Consumer, Log, LogRecord, OffsetOutOfRange, ProducerFenced, TopicPartition, TopicSpec
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
-from tests.parts import Kafka
 
 PLENTY = 20.0
 

@@ -7,11 +7,11 @@ import pytest
 from onnx_graphs import image_tower
 from typer.testing import CliRunner
 
+from deploy.parts import Minio
 from services.egs.manifest import ImageTower, Manifest, Preprocessing
 from services.egs.registry import load_model, register
 from services.standalone.cli import command_line
 from tests.buckets import bucket_settings
-from tests.parts import Minio
 
 
 def test_a_model_goes_through_s3(minio: Minio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

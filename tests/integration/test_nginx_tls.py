@@ -17,11 +17,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
 
+from deploy.parts.ports import free_port
 from omma.rpc.channel import MAX_MESSAGE_BYTES
 from omma.v1 import search_pb2, search_pb2_grpc
 from tests.e2e import process
 from tests.nginx import COMPOSE, running_nginx
-from tests.parts.ports import free_port
 from tests.pictures import encoded, scene
 
 

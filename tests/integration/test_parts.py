@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import parts
-from tests.parts import cache
+from deploy import parts
+from deploy.parts import cache
 
 _STARTER = """
 import sys, time
-from tests.parts import Server
+from deploy.parts import Server
 server = Server("trial")
 server.start(["sh", "-c", "sleep 600 & sleep 600 & : > ready; wait"], (server.folder / "ready").exists)
 if sys.argv[1] == "kill":
@@ -105,7 +105,7 @@ def test_what_is_missing_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PATH", str(tmp_path))
     for name in ("OMMA_TEST_KAFKA", "OMMA_TEST_S3", "OMMA_TEST_TOXIPROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(importlib.import_module("tests.parts.postgres"), "_DEBIAN", tmp_path)
+    monkeypatch.setattr(importlib.import_module("deploy.parts.postgres"), "_DEBIAN", tmp_path)
     for part, remedy in (
         (parts.kafka, "apt-get install openjdk"),
         (parts.minio, "golang-go"),

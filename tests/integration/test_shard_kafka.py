@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from shard_world import DIM, SETTINGS, SPACE, World, caught_up, query, require_model, running, world
 
+from deploy.parts import Kafka
 from omma.buckets import bucket_of
 from omma.errors import OmmaError
 from omma.index import Index
@@ -24,7 +25,6 @@ from omma.space import Space
 from omma.vectors import normalise
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.shard import Shard
-from tests.parts import Kafka
 
 __all__ = ["world"]
 

@@ -12,7 +12,7 @@ from omma.errors import Absent
 from omma.identity import DEFAULT_TENANT, ImageId, Tenant, Version
 from omma.log.interface import TopicPartition
 from omma.records import image_key
-from services.gateway.truth.search_log import search_log
+from services.gateway.pictures.search_log import search_log
 from tests.unit.test_indexer import SPACE
 
 BOB = Tenant("bob")

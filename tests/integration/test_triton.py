@@ -13,6 +13,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
+from deploy.parts import PartMissing
+from deploy.parts.triton import Triton, triton
 from omma.errors import Absent, InvalidQuery, OutOfTime, ReplicaDown, WrongSpace
 from omma.rpc.deadline import Deadline
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
@@ -24,9 +26,7 @@ from services.egs.triton.naming import triton_name
 from services.egs.triton.open import open_triton_embedder
 from services.egs.triton.repository import Serving, write_repository
 from services.egs.triton.settings import TritonSettings
-from tests.parts import PartMissing
-from tests.parts.fixtures import skip_without
-from tests.parts.triton import Triton, triton
+from tests.part_fixtures import skip_without
 
 WORDS = ["[pad]", "[unk]", "red", "boat", "at", "sea"]
 QUICK = EgsSettings()

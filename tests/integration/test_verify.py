@@ -11,8 +11,8 @@ from omma.catalog.interface import PictureChange, PictureState
 from omma.identity import ImageId, Version
 from omma.records import deleted_record
 from omma.telemetry.metrics import DIFFERENCES
-from services.gateway.truth import DifferenceKind
 from services.nn_shard.replica import Replica
+from services.worker.truth import DifferenceKind
 from tests.unit.test_indexer import SPACE
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deploy.parts import Kafka, Minio
+from omma.background import running
 from omma.backlog import indexer_group, wait_until_handled
 from omma.buckets import bucket_of
 from omma.catalog.interface import NewPicture, Upserted
@@ -17,14 +19,12 @@ from omma.index import Index, IndexId, IndexState
 from omma.outbox import Outbox, open_outbox
 from omma.records import IMAGES_TOPIC, VectorRecord, image_key
 from omma.storage import Storage, StorageSettings, open_storage
-from services.gateway.indexes import ServedIndex, ServedIndexes
-from services.gateway.truth import Truth
 from services.indexer.worker import Indexer, ensure_topics
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.shard import Shard
-from services.standalone.background import running
+from services.topology.indexes import ServedIndex, ServedIndexes
+from services.worker.truth import Truth
 from tests.buckets import bucket_settings
-from tests.parts import Kafka, Minio
 from tests.unit.test_indexer import SETTINGS, SPACE, CountingEmbedder
 
 INDEX = Index(IndexId("tiny.2"), SPACE.id, "IVF{nlist},PQ2x8", 2, IndexState.LIVE)

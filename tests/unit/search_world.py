@@ -15,14 +15,14 @@ from omma.rpc.deadline import Deadline
 from omma.space import Space, SpaceId
 from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
-from services.gateway.indexes import ServedIndex, ServedIndexes
-from services.gateway.query import SearchQuery
-from services.gateway.search import SearchCore
-from services.gateway.urls import PictureFetcher
+from services.gateway.search.core import SearchCore
+from services.gateway.search.query import SearchQuery
+from services.gateway.search.urls import PictureFetcher
 from services.nn_shard.client import FetchedPicture, ShardQuery, ShardStats
 from services.rerank.client import NearDuplicates, Reranked, RerankQuery
 from services.rerank.local import LocalReranker
 from services.rerank.policies import Policies
+from services.topology.indexes import ServedIndex, ServedIndexes
 
 DIM = 16
 SPACE = Space(SpaceId("m-1-00000000"), "m@1", "0" * 64, DIM, buckets=256)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from omma.background import running
 from omma.errors import Absent, Kind, WrongState
-from services.standalone.background import running
 from services.standalone.data_dir import DataDir, ServerAddress
 from services.standalone.output import EXIT_CODES, run
 

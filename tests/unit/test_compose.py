@@ -13,7 +13,7 @@ from deploy.compose import settings as written
 from omma.rpc.server import LIVENESS
 from omma.settings import warn_unknown_names
 from services.gateway.main import GatewayProcess
-from services.gateway.query import MAX_TIMEOUT_MS
+from services.gateway.search.query import MAX_TIMEOUT_MS
 from services.indexer.main import IndexerProcess
 from services.nn_shard.main import ShardProcess
 from services.standalone.settings import StandaloneSettings

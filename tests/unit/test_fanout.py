@@ -18,9 +18,9 @@ from omma.rpc.deadline import Deadline
 from omma.space import Space, SpaceId
 from omma.telemetry.metrics import SHARD_CALLS
 from services.egs.client import Embedder
-from services.gateway.fanout import Fanout, FanoutSettings
-from services.gateway.indexes import ServedIndex
+from services.gateway.search.fanout import Fanout, FanoutSettings
 from services.nn_shard.client import ShardQuery
+from services.topology.indexes import ServedIndex
 
 SPACE = Space(SpaceId("s"), "m@1", "0" * 64, 4, buckets=8)
 QUERY = ShardQuery(Tenant("ann"), "s.1", "s", np.array([1, 0, 0, 0], np.float32), 5)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from omma.errors import ReplicaDown
 from omma.rpc.deadline import Deadline
-from services.gateway.fanout.budget import HedgeBudget
-from services.gateway.fanout.quantile import MovingQuantile
-from services.gateway.fanout.replica import Standing
-from services.gateway.fanout.replicas import Replicas
-from services.gateway.fanout.settings import FanoutSettings
-from services.gateway.fanout.watermark import Watermark
+from services.gateway.search.fanout.budget import HedgeBudget
+from services.gateway.search.fanout.quantile import MovingQuantile
+from services.gateway.search.fanout.replica import Standing
+from services.gateway.search.fanout.replicas import Replicas
+from services.gateway.search.fanout.settings import FanoutSettings
+from services.gateway.search.fanout.watermark import Watermark
 from services.nn_shard.client import ShardStats
 
 SETTINGS = FanoutSettings(eject_failures=3, eject_seconds=1.0, eject_max_seconds=8.0, stale_records=10, stale_seconds=5)

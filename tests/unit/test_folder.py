@@ -16,9 +16,9 @@ from omma.log.interface import Log
 from omma.log.sqlite import SqliteLog
 from omma.outbox import Outbox, open_outbox
 from omma.records import IMAGES_TOPIC, EventKind, ImageEvent
-from services.indexer.folder import FolderIngest, require_folder
-from services.indexer.progress import Progress
-from services.indexer.walk import count_pictures, walk
+from services.worker.ingest.folder import FolderIngest, require_folder
+from services.worker.ingest.progress import Progress
+from services.worker.ingest.walk import count_pictures, walk
 
 
 def names(folder: Path) -> list[str]:

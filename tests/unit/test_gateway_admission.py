@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from omma.errors import Overloaded
-from services.gateway.admission import Admission
 from services.gateway.rest.body_budget import BodyBudget
+from services.gateway.search.admission import Admission
 
 
 class Searches:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from omma.hits import Hits, ShardHits, merge
 from omma.identity import Receipt, Tenant
 from omma.rpc.deadline import Deadline
-from services.gateway.candidates import best_candidates, may_lack_some, portion
-from services.gateway.fanout import Fanout, ShardOutcome
-from services.gateway.indexes import ServedIndex
+from services.gateway.search.candidates import best_candidates, may_lack_some, portion
+from services.gateway.search.fanout import Fanout, ShardOutcome
 from services.nn_shard.client import ShardQuery
+from services.topology.indexes import ServedIndex
 
 QUERY = ShardQuery(Tenant("ann"), "i", "s", np.array([1, 0], np.float32), k=75)
 

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omma.errors import InvalidQuery, TooLarge
-from services.gateway.cursor import MAX_SEEN, decode_cursor, encode_cursor
-from services.gateway.query import (
+from services.gateway.rest.body import Form, FormLimits, read_form
+from services.gateway.rest.search_fields import json_query, search_query
+from services.gateway.search.cursor import MAX_SEEN, decode_cursor, encode_cursor
+from services.gateway.search.query import (
     SearchQuery,
     SoughtPicture,
     SoughtStored,
@@ -22,8 +24,6 @@ from services.gateway.query import (
     SoughtWords,
     region_of,
 )
-from services.gateway.rest.body import Form, FormLimits, read_form
-from services.gateway.rest.search_fields import json_query, search_query
 from services.rerank.client import NearDuplicates
 
 

@@ -37,10 +37,9 @@ from omma.hits import Degraded, Payload, ShardHits
 from omma.identity import ImageId, Receipt, Tenant, Version
 from omma.vectors import normalise
 from services.egs.client import ImageItem
-from services.gateway.admission import Admission
-from services.gateway.fanout.race import Race
-from services.gateway.indexes import ServedIndex
-from services.gateway.query import (
+from services.gateway.search.admission import Admission
+from services.gateway.search.fanout.race import Race
+from services.gateway.search.query import (
     Region,
     SearchQuery,
     SoughtPicture,
@@ -50,6 +49,7 @@ from services.gateway.query import (
 )
 from services.nn_shard.client import FetchedPicture
 from services.rerank.client import NearDuplicates
+from services.topology.indexes import ServedIndex
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from omma.errors import InvalidPicture, InvalidQuery, NotAllowed, OmmaError, OutOfTime, TooLarge
 from omma.rpc.deadline import Deadline
-from services.gateway.urls import PictureFetcher
+from services.gateway.search.urls import PictureFetcher
 
 PUBLIC = "93.184.215.14"
 NAMES = {

@@ -21,11 +21,11 @@ from omma.identity import DEFAULT_TENANT, Sha256, Tenant
 from omma.log.sqlite import SqliteLog
 from omma.outbox import open_outbox
 from omma.records import IMAGES_TOPIC, EventKind, ImageEvent
-from services.indexer.bucket import BucketIngest
-from services.indexer.follower import ObjectFollower, unread
-from services.indexer.inbox import InboxPlace
-from services.indexer.progress import Progress
-from services.indexer.s3_events import ObjectEvent, object_events
+from services.worker.ingest.bucket import BucketIngest
+from services.worker.ingest.follower import ObjectFollower, unread
+from services.worker.ingest.inbox import InboxPlace
+from services.worker.ingest.progress import Progress
+from services.worker.ingest.s3_events import ObjectEvent, object_events
 
 LIMIT = 20
 

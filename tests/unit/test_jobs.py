@@ -12,11 +12,11 @@ from omma.catalog.job import Job, JobState
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import InvalidQuery, NotAllowed, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Tenant
-from services.gateway.ingests import Ingests, Sources
-from services.indexer.jobs import JobRunner
-from services.indexer.pace import Pace
-from services.indexer.progress import Progress
+from services.gateway.pictures.ingests import Ingests, Sources
 from services.indexer.settings import IndexerSettings
+from services.worker.ingest.pace import Pace
+from services.worker.ingest.progress import Progress
+from services.worker.jobs import JobRunner
 
 SETTINGS = IndexerSettings(job_keep_seconds=0.05, job_poll_seconds=0.05, job_lease_seconds=1, retry_seconds=0.01)
 SOURCE = "s3://b/p"

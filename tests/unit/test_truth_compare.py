@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from omma.catalog.interface import PictureState
-from services.gateway.truth.compare import Held, Row, Tail, log_and_replica, rows_and_log
-from services.gateway.truth.differences import ABOUT, MAX_EXAMPLES, Difference, DifferenceKind, Report
+from services.worker.truth.compare import Held, Row, Tail, log_and_replica, rows_and_log
+from services.worker.truth.differences import ABOUT, MAX_EXAMPLES, Difference, DifferenceKind, Report
 
 PENDING, INDEXED, DEAD, DELETED = PictureState
 Kind = DifferenceKind

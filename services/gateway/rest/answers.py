@@ -7,8 +7,8 @@ from typing import Any
 from fastapi.responses import Response
 
 from omma.catalog.interface import Page, Picture
-from services.gateway.answer import Duplicate, SearchAnswer, SearchHit
-from services.gateway.pictures import Content, Uploaded
+from services.gateway.pictures.core import Content, Uploaded
+from services.gateway.search.answer import Duplicate, SearchAnswer, SearchHit
 
 
 class JsonResponse(Response):

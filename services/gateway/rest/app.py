@@ -5,8 +5,7 @@ from fastapi import FastAPI
 import omma
 from services.gateway.auth import Authenticator
 from services.gateway.health import Health
-from services.gateway.interactions import Impressions
-from services.gateway.pictures import PictureCore
+from services.gateway.pictures.core import PictureCore
 from services.gateway.rest import problems
 from services.gateway.rest.body_budget import BodyBudget
 from services.gateway.rest.clicks import clicks_router
@@ -16,7 +15,8 @@ from services.gateway.rest.middleware import RequestScope
 from services.gateway.rest.operation import Operation
 from services.gateway.rest.ops import ops_router
 from services.gateway.rest.search import search_router
-from services.gateway.search import SearchCore
+from services.gateway.search.core import SearchCore
+from services.gateway.search.interactions import Impressions
 from services.gateway.settings import GatewaySettings
 
 _ABOUT = "Finds pictures by picture, by a crop of a picture, or by words. Errors are `application/problem+json`."

@@ -7,11 +7,11 @@ from fastapi.responses import Response
 
 from omma.catalog.interface import Role
 from services.gateway.auth import Authenticator, Caller
-from services.gateway.interactions import Click, Impressions
 from services.gateway.rest import schemas
 from services.gateway.rest.body import read_json
 from services.gateway.rest.fields import as_integer, as_object, as_text, require_known
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
+from services.gateway.search.interactions import Click, Impressions
 from services.gateway.settings import GatewaySettings
 
 _FIELDS: Final = frozenset({"user_id", "query_image_id", "displayed_image_id", "rank", "query_id"})

@@ -8,14 +8,14 @@ from fastapi.responses import Response
 from omma.catalog.interface import Role
 from omma.errors import InvalidQuery
 from services.gateway.auth import Authenticator, Caller
-from services.gateway.query import Sought, SoughtPicture, SoughtWords
 from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.body import FormLimits, read_form, read_json
 from services.gateway.rest.fields import as_object, as_text, require_known, single
 from services.gateway.rest.search_fields import region_field
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
-from services.gateway.search import SearchCore
+from services.gateway.search.core import SearchCore
+from services.gateway.search.query import Sought, SoughtPicture, SoughtWords
 from services.gateway.settings import GatewaySettings
 
 

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from omma.catalog.interface import PictureChange, Role
+from omma.description import Description
 from omma.errors import InvalidQuery
 from omma.filters import parse_filter
 from services.gateway.auth import Authenticator, Caller
-from services.gateway.description import Description
-from services.gateway.pictures import PictureCore
+from services.gateway.pictures.core import PictureCore
 from services.gateway.rest import schemas
 from services.gateway.rest.answers import (
     JsonResponse,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from omma.catalog.job import Job, JobState
 from omma.errors import InvalidQuery
 from services.gateway.auth import Caller
-from services.gateway.ingests import Ingests
+from services.gateway.pictures.ingests import Ingests
 from services.gateway.rest.signed_in import SignedIn
 
 _COUNTED: Final = ("created", "changed", "unchanged", "vanished", "skipped", "unreadable")

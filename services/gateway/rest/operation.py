@@ -7,8 +7,7 @@ from fastapi import APIRouter
 from omma.catalog.interface import Catalog, Role
 from omma.dead_letters import DeadLetters
 from services.gateway.auth import Authenticator
-from services.gateway.indexes import ServedIndexes
-from services.gateway.ingests import Ingests
+from services.gateway.pictures.ingests import Ingests
 from services.gateway.rest.dead_letters import dead_letters_router
 from services.gateway.rest.jobs import jobs_router
 from services.gateway.rest.keys import keys_router
@@ -16,7 +15,8 @@ from services.gateway.rest.signed_in import signed_in
 from services.gateway.rest.stats import stats_router
 from services.gateway.rest.trace import trace_router
 from services.gateway.rest.verify import verify_router
-from services.gateway.truth import Truth
+from services.topology.indexes import ServedIndexes
+from services.worker.truth import Truth
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from fastapi.responses import Response
 from omma.catalog.interface import Role
 from omma.errors import InvalidQuery, OmmaError
 from services.gateway.auth import Authenticator, Caller
-from services.gateway.query import SearchQuery
 from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse, search_document
 from services.gateway.rest.body import FormLimits, is_json, read_form, read_json
@@ -16,7 +15,8 @@ from services.gateway.rest.fields import as_object, require_known, single
 from services.gateway.rest.problems import problem_document
 from services.gateway.rest.search_fields import FORM_FIELDS, QUERY_FIELDS, REPEATED, json_query, search_query
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
-from services.gateway.search import MAX_BATCH, SearchCore
+from services.gateway.search.core import MAX_BATCH, SearchCore
+from services.gateway.search.query import SearchQuery
 from services.gateway.settings import GatewaySettings
 
 _NEIGHBOUR_FIELDS = QUERY_FIELDS - {"image_id", "image_url", "text", "vector"}

@@ -9,17 +9,6 @@ from omma.errors import InvalidQuery
 from omma.filters import parse_filter
 from omma.identity import ImageId, Receipt
 from omma.vectors import Float32
-from services.gateway.query import (
-    Region,
-    SearchQuery,
-    Sought,
-    SoughtPicture,
-    SoughtStored,
-    SoughtUrl,
-    SoughtVector,
-    SoughtWords,
-    region_of,
-)
 from services.gateway.rest.fields import (
     as_integer,
     as_number,
@@ -29,6 +18,17 @@ from services.gateway.rest.fields import (
     as_texts,
     as_truth,
     require_known,
+)
+from services.gateway.search.query import (
+    Region,
+    SearchQuery,
+    Sought,
+    SoughtPicture,
+    SoughtStored,
+    SoughtUrl,
+    SoughtVector,
+    SoughtWords,
+    region_of,
 )
 from services.rerank.client import NearDuplicates
 

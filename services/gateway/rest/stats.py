@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends
 from omma.catalog.interface import Catalog
 from omma.errors import OmmaError
 from omma.rpc.deadline import Deadline
-from services.gateway.indexes import ServedIndexes
 from services.gateway.rest.signed_in import SignedIn
 from services.nn_shard.client import ShardClient
+from services.topology.indexes import ServedIndexes
 
 _TIMEOUT_SECONDS = 5.0
 

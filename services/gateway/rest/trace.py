@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from services.gateway.auth import Caller
 from services.gateway.rest.signed_in import SignedIn
-from services.gateway.truth import Tracer
+from services.worker.truth import Tracer
 
 
 def trace_router(tracer: Tracer, admin: SignedIn) -> APIRouter:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
 
 from services.gateway.rest.signed_in import SignedIn
-from services.gateway.truth import Verifier
+from services.worker.truth import Verifier
 
 
 class VerifyRequest(BaseModel):

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from omma.blobs.object_uri import SCHEME
-from services.indexer.folder import require_folder
 from services.standalone.connection import connected
 from services.standalone.ingesting import ingest as follow
 from services.standalone.ingesting import summary
 from services.standalone.output import Json, console, errors, print_json, progress_bar, run
 from services.standalone.settings import StandaloneSettings
+from services.worker.ingest.folder import require_folder
 
 
 def ingest(

@@ -1,0 +1,1 @@
+"""The way of a picture: taken in, changed, deleted, looked up."""

@@ -1,0 +1,188 @@
+"""The picture core: upload, read, change, delete, list. Effects in order: blob, row, event."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from omma.blobs.interface import Blobs, thumbnail_key
+from omma.blobs.originals import Originals
+from omma.catalog.interface import Catalog, Change, NewPicture, Page, Picture, PictureChange, Upserted
+from omma.description import Description, RowLimits
+from omma.errors import Absent, InvalidQuery, Overloaded
+from omma.filters import Filter
+from omma.identity import MAX_IMAGE_ID, ImageId, Receipt, Sha256, Tenant
+from omma.images import PictureFile, PictureLimits, media_type, thumbnail_webp, verify
+from omma.images.thumbnails import SIDE
+from omma.outbox import Outbox
+from omma.records import EventKind
+from omma.telemetry.context import run_in
+from omma.telemetry.traces import span
+
+MAX_PAGE: Final = 1_000
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """duplicate: these bytes were already there under this key."""
+
+    id: ImageId
+    sha256: Sha256
+    receipt: Receipt
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Encoded bytes. etag: names them for ever."""
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+class PictureCore:
+    """Pictures of a tenant. Safe for concurrent use on one event loop."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        blobs: Blobs,
+        originals: Originals,
+        outbox: Outbox,
+        executor: Executor,
+        *,
+        picture_limits: PictureLimits,
+        row_limits: RowLimits,
+        max_concurrent_uploads: int = 32,
+    ) -> None:
+        """executor: for checking and drawing pictures; its owner shuts it down."""
+        self.picture_limits = picture_limits
+        self._catalog = catalog
+        self._blobs = blobs
+        self._originals = originals
+        self._outbox = outbox
+        self._executor = executor
+        self._row_limits = row_limits
+        self._max_concurrent_uploads = max_concurrent_uploads
+        self._uploading = 0
+
+    async def upload(self, tenant: Tenant, content: bytes, description: Description) -> Uploaded:
+        """Blob and row are durable when it returns; what the description leaves empty stays as it was for the key.
+
+        Raises InvalidPicture, UnsupportedMedia, TooLarge, InvalidQuery, Overloaded, StorageFull.
+        """
+        self._row_limits.check(description)
+        with self._admitted():
+            with span("verify"):
+                await run_in(self._executor, verify, content, self.picture_limits)
+            with span("blob"):
+                sha256, uri = await self._originals.put(content)
+            new = NewPicture(
+                key=description.external_id or sha256,
+                sha256=sha256,
+                uri=uri,
+                bytes=len(content),
+                owner=description.owner,
+                tags=description.tags,
+                source_url=description.source_url,
+                attributes=description.attributes,
+            )
+            with span("row"):
+                (upserted,) = await self._catalog.upsert(tenant, [new])
+        await self._send(upserted)
+        event = upserted.event
+        there_already = upserted.change is Change.SAME or (event is not None and event.kind is EventKind.ATTRIBUTES)
+        return Uploaded(upserted.id, sha256, Receipt(upserted.id, upserted.version), there_already)
+
+    async def picture(self, tenant: Tenant, image_id: int) -> Picture:
+        """Raises Absent."""
+        return await self._catalog.picture(tenant, _checked_id(image_id))
+
+    async def content(self, tenant: Tenant, image_id: int) -> Content:
+        """The original. Raises Absent."""
+        picture = await self.picture(tenant, image_id)
+        content = await self._read(picture)
+        return Content(content, media_type(content), f'"{picture.sha256}"')
+
+    async def thumbnail(self, tenant: Tenant, image_id: int) -> Content:
+        """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. Raises Absent."""
+        picture = await self.picture(tenant, image_id)
+        key = thumbnail_key(picture.sha256)
+        try:
+            webp = await self._blobs.get(key)
+        except Absent:
+            original = await self._read(picture)
+            webp = await run_in(self._executor, _thumbnail, original, self.picture_limits)
+            await self._blobs.put(key, webp, content_type="image/webp")
+        return Content(webp, "image/webp", f'"{picture.sha256}-{SIDE}"')
+
+    async def change(self, tenant: Tenant, image_id: int, change: PictureChange) -> Receipt:
+        """Replace tags, owner or attributes; embeds nothing again. Raises Absent, InvalidQuery, TooLarge."""
+        self._row_limits.check(change)
+        changed = await self._catalog.change(tenant, _checked_id(image_id), change)
+        await self._send(changed)
+        return Receipt(changed.id, changed.version)
+
+    async def delete(self, tenant: Tenant, image_id: int) -> Receipt:
+        """Raises Absent. The blob stays until nothing refers to it."""
+        deleted = await self._catalog.delete(tenant, [_checked_id(image_id)])
+        if not deleted:
+            raise Absent(f"There is no picture {image_id}.", field="id")
+        await self._send(deleted[0])
+        return Receipt(deleted[0].id, deleted[0].version)
+
+    async def page(self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int) -> Page:
+        """Raises InvalidQuery, field `limit` or `cursor`."""
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidQuery(f"limit must be 1 to {MAX_PAGE}.", field="limit", limit=MAX_PAGE)
+        return await self._catalog.list_pictures(tenant, filter, cursor, limit)
+
+    async def relay(self, every_seconds: float) -> None:
+        """Send again, until cancelled, the events whose sending failed or was cut off by a crash."""
+        while True:
+            try:
+                sent = await self._outbox.send_unsent()
+            except Exception as error:  # noqa: BLE001  the log may be away for a while; the rows wait
+                logger.warning("events could not be sent and stay in the outbox", extra={"reason": repr(error)})
+            else:
+                if sent:
+                    logger.info("events were sent late", extra={"count": sent})
+            await asyncio.sleep(every_seconds)
+
+    async def _read(self, picture: Picture) -> bytes:
+        return await self._originals.read(picture.uri, picture.sha256, self.picture_limits.max_bytes)
+
+    async def _send(self, upserted: Upserted) -> None:
+        """The row is durable: the write is acknowledged even if its event has to wait for the relay."""
+        try:
+            with span("event"):
+                await self._outbox.send([upserted])
+        except Exception as error:  # noqa: BLE001
+            logger.warning("an event stays in the outbox", extra={"image_id": upserted.id, "reason": repr(error)})
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        if self._uploading >= self._max_concurrent_uploads:
+            limit = self._max_concurrent_uploads
+            raise Overloaded(f"{limit} uploads are under way.", limit=limit, retry_after_seconds=1.0)
+        self._uploading += 1
+        try:
+            yield
+        finally:
+            self._uploading -= 1
+
+
+def _thumbnail(content: bytes, limits: PictureLimits) -> bytes:
+    return thumbnail_webp(PictureFile(content, limits).decode(least_side=SIDE).pixels)
+
+
+def _checked_id(image_id: int) -> ImageId:
+    if not 0 < image_id <= MAX_IMAGE_ID:
+        raise Absent("There is no such picture: an id is a positive 64-bit number.", field="id")
+    return ImageId(image_id)

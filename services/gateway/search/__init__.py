@@ -1,0 +1,1 @@
+"""The way of a query: resolve, ask every shard, merge, re-rank, answer."""

@@ -1,0 +1,103 @@
+"""The answer of a search, before a face gives it a shape."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omma.hits import Degraded, Hits, Payload
+from services.gateway.search.fanout import Coverage, ShardOutcome
+from services.rerank.client import RankedHit, Reranked
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A near-duplicate that a hit stands for. score: its own, cosine."""
+
+    id: int
+    score: float
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """score: cosine. box: left, top, right, bottom in pixels, of the region that matched; None unless regions count.
+
+    duplicates: the others of its group, best first.
+    """
+
+    id: int
+    score: float
+    payload: Payload
+    box: tuple[int, int, int, int] | None
+    phash_distance: int | None
+    duplicates: tuple[Duplicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAnswer:
+    """hits: best first. space, index: the stamps. degraded: what was left out. explain: None unless asked for."""
+
+    hits: tuple[SearchHit, ...]
+    query_id: str
+    space: str
+    index: str
+    coverage: Coverage
+    degraded: tuple[Degraded, ...]
+    latency_ms: float
+    next_cursor: str | None = None
+    explain: Mapping[str, Any] | None = None
+
+
+def hits_of(candidates: Hits, ranked: Sequence[RankedHit], *, with_boxes: bool) -> tuple[SearchHit, ...]:
+    """The ranked candidates as rows. candidates: with payloads."""
+    return tuple(_rows(candidates, ranked, with_boxes))
+
+
+def _rows(candidates: Hits, ranked: Sequence[RankedHit], with_boxes: bool) -> Iterator[SearchHit]:
+    ids, scores, boxes = candidates.ids.tolist(), candidates.scores.tolist(), candidates.boxes.tolist()
+    payloads = candidates.payloads or ()
+    position = {id: at for at, id in enumerate(ids)} if any(one.duplicates for one in ranked) else {}
+    for one in ranked:
+        at = one.position
+        left, top, right, bottom = boxes[at]
+        yield SearchHit(
+            id=ids[at],
+            score=round(scores[at], 6),
+            payload=payloads[at],
+            box=(left, top, right, bottom) if with_boxes else None,
+            phash_distance=one.phash_distance,
+            duplicates=tuple(
+                Duplicate(ids[other], round(scores[other], 6), payloads[other].uri)
+                for other in (position[id] for id in one.duplicates)
+            ),
+        )
+
+
+def explanation(
+    stage_us: Mapping[str, int], outcomes: Sequence[ShardOutcome], reranked: Reranked | None, candidates: int
+) -> dict[str, Any]:
+    """What `explain` shows; JSON values only. Times in milliseconds; `shard` sums what ran side by side."""
+    return {
+        "stages_ms": {name: round(us / 1000, 3) for name, us in stage_us.items()},
+        "candidates": candidates,
+        "policy": None if reranked is None else reranked.policy,
+        "dropped": [] if reranked is None else [{"id": id, "reason": reason.value} for id, reason in reranked.dropped],
+        "shards": [_explained(outcome) for outcome in outcomes],
+    }
+
+
+def _explained(outcome: ShardOutcome) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "shard": outcome.shard,
+        "replica": outcome.replica,
+        "took_ms": round(outcome.took_ms, 3),
+    }
+    if outcome.answer is None:
+        return {**told, "missing": str(getattr(getattr(outcome.error, "kind", None), "value", "bug"))}
+    answer = outcome.answer
+    return {
+        **told,
+        "lists_probed": answer.lists_probed,
+        "candidates": answer.candidates,
+        "stages_ms": {name: round(us / 1000, 3) for name, us in answer.stage_us.items()},
+    }

@@ -1,0 +1,293 @@
+"""The search core: resolve, ask every shard, merge, re-rank, say what was left out. Reads no database."""
+
+import asyncio
+import logging
+import uuid
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from omma.blobs.originals import Originals
+from omma.errors import CoverageTooLow, InvalidQuery, OmmaError
+from omma.filters import canonical
+from omma.hits import Degraded, Hits, no_hits
+from omma.identity import Tenant
+from omma.rpc.deadline import Deadline
+from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
+from omma.telemetry.traces import span, stage_times
+from services.gateway.search.admission import Admission
+from services.gateway.search.answer import SearchAnswer, explanation, hits_of
+from services.gateway.search.candidates import best_candidates
+from services.gateway.search.cursor import decode_cursor, encode_cursor
+from services.gateway.search.fanout import Coverage, Fanout, ShardOutcome
+from services.gateway.search.interactions import Impressions
+from services.gateway.search.query import SearchQuery, Sought, SoughtStored
+from services.gateway.search.resolve import Resolved, Resolver, Within
+from services.gateway.search.urls import PictureFetcher
+from services.nn_shard.client import ShardQuery
+from services.rerank.client import NearDuplicates, RankedHit, Reranked, Reranker, RerankQuery
+from services.topology.indexes import ServedIndex, ServedIndexes
+
+MAX_POOL: Final = 4_000
+"""Candidates fetched at most, however many of them re-ranking takes out."""
+
+MAX_BATCH: Final = 64
+_BATCH_AT_ONCE: Final = 8
+_RERANK_SHARE: Final = 0.2
+_RERANK_SECONDS: Final = 0.05
+"""Kept of the remaining time for re-ranking: 200 candidates take 1 ms, and so may the executor that they wait for."""
+_ANSWER_SECONDS: Final = 0.01
+"""Kept of that for the answer itself: one that comes after the caller has gone is none."""
+_SEARCH_SHARE: Final = 0.25
+_SEARCH_SECONDS: Final = 0.5
+"""Kept of the whole time for the shards while the query is embedded."""
+_MAX_RUNNING: Final = 128
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    candidates: Hits
+    ranked: tuple[RankedHit, ...]
+    reranked: Reranked | None
+    outcomes: Sequence[ShardOutcome]
+    coverage: Coverage
+
+
+class SearchCore:
+    """Answers searches over the served indexes. Safe for concurrent use on one event loop."""
+
+    def __init__(
+        self,
+        indexes: ServedIndexes,
+        reranker: Reranker,
+        originals: Originals,
+        urls: PictureFetcher,
+        impressions: Impressions | None = None,
+        *,
+        fanout: Fanout | None = None,
+        admission: Admission | None = None,
+        max_text_characters: int = 2_000,
+        max_picture_bytes: int = 20_000_000,
+    ) -> None:
+        """impressions: who is told what was shown; None: nobody."""
+        self.indexes = indexes
+        self._fanout = fanout or Fanout()
+        self._admission = admission or Admission(_MAX_RUNNING)
+        self._resolver = Resolver(
+            self._fanout, originals, urls, max_text_characters=max_text_characters, max_picture_bytes=max_picture_bytes
+        )
+        self._reranker = reranker
+        self._impressions = impressions
+
+    async def search(self, tenant: Tenant, query: SearchQuery, deadline: Deadline | None = None) -> SearchAnswer:
+        """deadline: the caller's own; the earlier of it and timeout_ms counts.
+
+        Raises InvalidQuery, TooLarge, InvalidPicture, UnsupportedMedia, NoTextTower, WrongSpace, WrongState, Absent,
+        Overloaded, ReplicaDown (no shard answered), CoverageTooLow, OutOfTime.
+        """
+        until = Deadline.after(query.timeout_ms / 1000)
+        if deadline is not None:
+            until = min(until, deadline, key=Deadline.remaining_seconds)
+        answer, stage_us = await self._answer(tenant, query, until)
+        for stage, us in stage_us.items():
+            SEARCH_STAGE_SECONDS.labels(stage).observe(us / 1e6)
+        SEARCH_COVERAGE.observe(answer.coverage.fraction)
+        for reason in answer.degraded:
+            SEARCH_DEGRADED.labels(reason.value).inc()
+        if self._impressions is not None:
+            self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer)
+        return answer
+
+    async def embed(self, tenant: Tenant, sought: Sought, timeout_seconds: float = 10.0) -> tuple[Resolved, str]:
+        """One thing as a vector, and the id of its space, the live index's. Raises as search does."""
+        async with self._admission.admitted():
+            served = self.indexes.live()
+            resolved = await self._resolver.resolve([sought], Within(served, tenant, Deadline.after(timeout_seconds)))
+        return resolved, served.space.id
+
+    async def search_batch(self, tenant: Tenant, queries: Sequence[SearchQuery]) -> list[SearchAnswer | OmmaError]:
+        """One answer or error a query, in order: a bad query never fails its batch. Raises InvalidQuery beyond 64."""
+        if not 1 <= len(queries) <= MAX_BATCH:
+            raise InvalidQuery(f"A batch holds 1 to {MAX_BATCH} searches.", field="searches", limit=MAX_BATCH)
+        at_once = asyncio.Semaphore(_BATCH_AT_ONCE)
+
+        async def one(query: SearchQuery) -> SearchAnswer | OmmaError:
+            async with at_once:
+                try:
+                    return await self.search(tenant, query)
+                except OmmaError as error:
+                    return error
+
+        return list(await asyncio.gather(*map(one, queries)))
+
+    async def _answer(
+        self, tenant: Tenant, query: SearchQuery, until: Deadline
+    ) -> tuple[SearchAnswer, Mapping[str, int]]:
+        """The answer and its microseconds by stage."""
+        with stage_times() as stage_us, span("search"):
+            async with self._admission.admitted():
+                served = self.indexes.pinned(query.index)
+                mark = _mark(served, query)
+                seen = decode_cursor(query.cursor, mark) if query.cursor else ()
+                resolved = await self._resolved(served, tenant, query, until)
+                shard_query = _shard_query(tenant, query, served, resolved, seen)
+                found = await self._find(served, query, shard_query, resolved, until)
+        answer = SearchAnswer(
+            hits=hits_of(found.candidates, found.ranked, with_boxes=query.use_crops),
+            query_id=uuid.uuid4().hex,
+            space=served.space.id,
+            index=served.index.id,
+            coverage=found.coverage,
+            degraded=_degraded(found),
+            latency_ms=round(stage_us["search"] / 1000, 3),
+            next_cursor=_next_cursor(found, query, mark, seen),
+            explain=_explain(stage_us, found, resolved) if query.explain else None,
+        )
+        return answer, stage_us
+
+    async def _resolved(self, served: ServedIndex, tenant: Tenant, query: SearchQuery, until: Deadline) -> Resolved:
+        """An embedder that hangs takes its share, so that the caller is told while there is time to try again."""
+        kept = min(_SEARCH_SECONDS, _SEARCH_SHARE * until.require())
+        awaited = frozenset(receipt.image_id for receipt in query.receipts)
+        with span("resolve"):
+            return await self._resolver.resolve(query.sought, Within(served, tenant, until.earlier(kept), awaited))
+
+    async def _find(
+        self, served: ServedIndex, query: SearchQuery, shard_query: ShardQuery, resolved: Resolved, deadline: Deadline
+    ) -> _Found:
+        pool = _first_pool(query)
+        while True:
+            found = await self._round(served, query, replace(shard_query, k=pool), resolved, deadline)
+            spent = len(found.candidates) < pool or pool >= MAX_POOL or found.reranked is None
+            if len(found.ranked) >= query.k or spent or _below_threshold(found.candidates, query):
+                return found
+            if deadline.remaining_seconds() < 2 * _RERANK_SECONDS:
+                return found
+            pool = min(MAX_POOL, 4 * pool)
+
+    async def _round(
+        self, served: ServedIndex, query: SearchQuery, shard_query: ShardQuery, resolved: Resolved, deadline: Deadline
+    ) -> _Found:
+        reserve = min(_RERANK_SECONDS, _RERANK_SHARE * deadline.require())
+        before = deadline.earlier(reserve)
+        outcomes, candidates = await best_candidates(self._fanout, served, shard_query, query.receipts, before)
+        coverage = self._fanout.coverage(served, outcomes)
+        if coverage.fraction < query.min_coverage:
+            raise CoverageTooLow(
+                f"{coverage.shards_answered} of {coverage.shards_total} shards answered, for {coverage.fraction:.1%} "
+                "of what is live.",
+                field="min_coverage",
+                limit=query.min_coverage,
+            )
+        reranked = await self._rerank(query, candidates, resolved, deadline)
+        ranked = _by_score(query, candidates, resolved) if reranked is None else reranked.ranked
+        return _Found(candidates, ranked, reranked, outcomes, coverage)
+
+    async def _rerank(
+        self, query: SearchQuery, candidates: Hits, resolved: Resolved, deadline: Deadline
+    ) -> Reranked | None:
+        """None when it failed or there is no time: the answer says so and comes all the same."""
+        rerank_query = RerankQuery(
+            k=query.k,
+            policy=query.policy,
+            near_duplicates=query.near_duplicates,
+            query_phash=resolved.phash,
+            phash_gate=query.phash_gate,
+            score_threshold=query.score_threshold,
+        )
+        if not len(candidates):
+            candidates = no_hits(dim=len(resolved.vector), with_payload=True)
+        try:
+            with span("rerank"):
+                before = deadline.earlier(min(_ANSWER_SECONDS, _RERANK_SHARE * deadline.require()))
+                async with asyncio.timeout(before.require()):
+                    return await self._reranker.rerank(rerank_query, candidates, before)
+        except InvalidQuery:
+            raise
+        except Exception as error:  # noqa: BLE001  a lost re-ranker costs the order, never the answer
+            logger.warning("re-ranking was skipped", extra={"reason": repr(error)})
+            return None
+
+
+def _shard_query(
+    tenant: Tenant, query: SearchQuery, served: ServedIndex, resolved: Resolved, seen: tuple[int, ...]
+) -> ShardQuery:
+    return ShardQuery(
+        tenant=tenant,
+        index=served.index.id,
+        space=served.space.id,
+        query=resolved.vector,
+        k=query.k,
+        filter=canonical(query.filter),
+        effort=query.effort,
+        exact=query.exact,
+        use_crops=query.use_crops,
+        with_payload=True,
+        with_vectors=True,
+        exclude_ids=(*resolved.stored_ids, *seen),
+        explain=query.explain,
+    )
+
+
+def _first_pool(query: SearchQuery) -> int:
+    """More than k where re-ranking takes some out: half as many again, a multiple under a gate that few pass."""
+    if query.phash_gate is not None:
+        return min(MAX_POOL, 4 * query.k + 200)
+    if query.near_duplicates is NearDuplicates.KEEP:
+        return query.k + 16
+    return query.k + max(16, query.k // 2)
+
+
+def _below_threshold(candidates: Hits, query: SearchQuery) -> bool:
+    threshold = query.score_threshold
+    return threshold is not None and len(candidates) > 0 and float(candidates.scores[-1]) < threshold
+
+
+def _by_score(query: SearchQuery, candidates: Hits, resolved: Resolved) -> tuple[RankedHit, ...]:
+    """Without the re-ranker what the caller demanded still holds: score_threshold and phash_gate."""
+    keep = np.ones(len(candidates), bool)
+    if query.score_threshold is not None:
+        keep &= candidates.scores >= query.score_threshold
+    if query.phash_gate is not None and resolved.phash is not None:
+        keep &= np.bitwise_count(candidates.phashes ^ np.uint64(resolved.phash)) <= query.phash_gate
+    return tuple(RankedHit(int(position)) for position in np.flatnonzero(keep)[: query.k])
+
+
+def _degraded(found: _Found) -> tuple[Degraded, ...]:
+    reasons = {reason for one in found.outcomes if one.answer is not None for reason in one.answer.degraded}
+    if any(outcome.answer is None for outcome in found.outcomes):
+        reasons.add(Degraded.SHARD_MISSING)
+    if found.reranked is None:
+        reasons.add(Degraded.RERANK_SKIPPED)
+    return tuple(sorted(reasons))
+
+
+def _mark(served: ServedIndex, query: SearchQuery) -> int:
+    """32 bits that change when the same pages would no longer be the same search."""
+    return zlib.crc32(f"{served.index.id} {canonical(query.filter)} {query.use_crops}".encode())
+
+
+def _next_cursor(found: _Found, query: SearchQuery, mark: int, seen: tuple[int, ...]) -> str | None:
+    if len(found.ranked) < query.k:
+        return None
+    ids = found.candidates.ids
+    shown = [int(ids[one.position]) for one in found.ranked]
+    folded = [int(id) for one in found.ranked for id in one.duplicates]
+    dropped = [int(id) for id, _ in found.reranked.dropped] if found.reranked is not None else []
+    return encode_cursor(mark, [*seen, *shown, *folded, *dropped])
+
+
+def _explain(stage_us: Mapping[str, int], found: _Found, resolved: Resolved) -> dict[str, object]:
+    told = explanation(stage_us, found.outcomes, found.reranked, len(found.candidates))
+    if resolved.text_confidence is None:
+        return told
+    return {"text_confidence": round(resolved.text_confidence, 3), **told}
+
+
+def _query_image_id(query: SearchQuery) -> int:
+    return next((one.image_id for one in query.sought if isinstance(one, SoughtStored)), 0)

@@ -1,0 +1,194 @@
+"""What was shown and what was clicked: to the log, from where recording.py takes it. Never delays an answer."""
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from omma.buckets import bucket_of
+from omma.catalog.interface import Interaction, InteractionType
+from omma.errors import InvalidQuery
+from omma.identity import MAX_IMAGE_ID, ImageId, Tenant
+from omma.log.interface import Log, Producer, TopicSpec
+from omma.records import INTERACTIONS_TOPIC, image_key
+from omma.telemetry.metrics import INTERACTIONS
+from omma.v1 import records_pb2
+from services.gateway.search.answer import SearchAnswer
+from services.gateway.search.query import MAX_USER_ID_CHARACTERS
+
+_MAX_RANK: Final = 1_000_000
+_MAX_QUERY_ID_CHARACTERS: Final = 128
+_BATCH: Final = 1_000
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """query_image_id 0: the query was no stored picture. Ids are bounded, not looked up. Raises InvalidQuery."""
+
+    user_id: str
+    query_image_id: int
+    displayed_image_id: int
+    rank: int
+    query_id: str = ""
+
+    def __post_init__(self) -> None:
+        _within("query_image_id", self.query_image_id, 0, MAX_IMAGE_ID)
+        _within("displayed_image_id", self.displayed_image_id, 1, MAX_IMAGE_ID)
+        _within("rank", self.rank, 0, _MAX_RANK)
+        _within("user_id", len(self.user_id), 0, MAX_USER_ID_CHARACTERS)
+        _within("query_id", len(self.query_id), 0, _MAX_QUERY_ID_CHARACTERS)
+
+
+class Impressions:
+    """A bounded queue between answers and the log. What does not fit is lost, and counted as lost."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        partitions: int,
+        *,
+        max_queued: int = 10_000,
+        sampled: float = 1.0,
+        linger_seconds: float = 0.2,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """partitions: what `omma.interactions` has. sampled: share of searches whose hits are recorded, 0 … 1.
+
+        linger_seconds: how long the first in the queue waits for company, so that searches share a write.
+        """
+        self._producer = producer
+        self._partitions = partitions
+        self._max_queued = max_queued
+        self._sampled = sampled
+        self._linger_seconds = linger_seconds
+        self._now_ms = now_ms
+        self._queue: deque[Interaction] = deque()
+        self._queued = asyncio.Event()
+
+    def shown(self, tenant: Tenant, user_id: str, query_image_id: int, answer: SearchAnswer) -> None:
+        """Queue an impression a hit; returns at once."""
+        if not answer.hits or random.random() >= self._sampled:
+            return
+        room = self._max_queued - len(self._queue)
+        lost = max(0, len(answer.hits) - room)
+        if lost:
+            INTERACTIONS.labels(InteractionType.IMPRESSION.value, "dropped").inc(lost)
+        now_ms = self._now_ms()
+        self._queue.extend(
+            Interaction(
+                tenant,
+                user_id,
+                query_image_id,
+                ImageId(hit.id),
+                rank,
+                InteractionType.IMPRESSION,
+                now_ms,
+                answer.query_id,
+            )
+            for rank, hit in enumerate(answer.hits[: len(answer.hits) - lost], start=1)
+        )
+        self._queued.set()
+
+    async def clicked(self, tenant: Tenant, click: Click) -> None:
+        """In the log when it returns."""
+        await self._send(
+            [
+                Interaction(
+                    tenant,
+                    click.user_id,
+                    click.query_image_id,
+                    ImageId(click.displayed_image_id),
+                    click.rank,
+                    InteractionType.CLICK,
+                    self._now_ms(),
+                    click.query_id,
+                )
+            ]
+        )
+
+    async def run(self) -> None:
+        """Move what is queued to the log until cancelled; then send what is left."""
+        try:
+            while True:
+                await self._queued.wait()
+                await asyncio.sleep(self._linger_seconds)
+                self._queued.clear()
+                await self._drain()
+        finally:
+            await self._drain()
+
+    async def _drain(self) -> None:
+        while self._queue:
+            batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            try:
+                await self._send(batch)
+            except Exception as error:  # noqa: BLE001  impressions may be lost; the loop that moves them may not
+                INTERACTIONS.labels(InteractionType.IMPRESSION.value, "dropped").inc(len(batch))
+                logger.warning("impressions were lost", extra={"count": len(batch), "reason": repr(error)})
+
+    async def _send(self, batch: list[Interaction]) -> None:
+        records = [
+            (bucket_of(one.displayed_image_id, self._partitions), image_key(one.displayed_image_id), encode(one))
+            for one in batch
+        ]
+        await self._producer.send_many(INTERACTIONS_TOPIC, records)
+        INTERACTIONS.labels(batch[0].type.value, "sent").inc(len(batch))
+
+
+async def open_impressions(
+    log: Log, *, new_partitions: int = 4, max_queued: int = 10_000, sampled: float = 1.0
+) -> Impressions:
+    """Impressions on the log's `omma.interactions`, which is made with `new_partitions` if it is absent."""
+    existing = {spec.name: spec for spec in await log.topics()}
+    spec = existing.get(INTERACTIONS_TOPIC, TopicSpec(INTERACTIONS_TOPIC, new_partitions))
+    await log.ensure_topic(spec)
+    return Impressions(await log.producer(), spec.partitions, max_queued=max_queued, sampled=sampled)
+
+
+def encode(interaction: Interaction) -> bytes:
+    """The record's value in `omma.interactions`."""
+    return records_pb2.Interaction(
+        tenant=interaction.tenant,
+        user_id=interaction.user_id,
+        query_image_id=interaction.query_image_id,
+        displayed_image_id=interaction.displayed_image_id,
+        rank=interaction.rank,
+        type=_TYPES[interaction.type],
+        ts_ms=interaction.ts_ms,
+        query_id=interaction.query_id,
+    ).SerializeToString()
+
+
+def decode(value: bytes) -> Interaction:
+    """Raises ValueError (or google.protobuf DecodeError) for bytes that are no interaction."""
+    message = records_pb2.Interaction.FromString(value)
+    if message.type not in _TYPE_OF:
+        raise ValueError(f"{message.type} is no type of interaction")
+    return Interaction(
+        Tenant(message.tenant),
+        message.user_id,
+        message.query_image_id,
+        ImageId(message.displayed_image_id),
+        message.rank,
+        _TYPE_OF[message.type],
+        message.ts_ms,
+        message.query_id,
+    )
+
+
+_TYPES: Final = {
+    InteractionType.IMPRESSION: records_pb2.Interaction.TYPE_IMPRESSION,
+    InteractionType.CLICK: records_pb2.Interaction.TYPE_CLICK,
+}
+_TYPE_OF: Final = {number: type for type, number in _TYPES.items()}
+
+
+def _within(field: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InvalidQuery(f"{field} must be {low} to {high}.", field=field, limit=high if value > high else low)

@@ -1,1 +1,0 @@
-"""REST routes beside the gateway's, of what only one process has: jobs."""

@@ -1,0 +1,1 @@
+"""Which indexes there are, and where their shards and embedders are reached."""

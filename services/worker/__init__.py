@@ -1,0 +1,1 @@
+"""What no caller waits for: jobs, the inbox, recording interactions, the outbox relay."""

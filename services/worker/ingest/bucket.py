@@ -1,0 +1,109 @@
+"""Ingest of a bucket that is there already: listed in pages, its objects referenced, below live traffic."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from omma.blobs.object_uri import bucket_place
+from omma.blobs.objects import ListedObject, Objects
+from omma.catalog.interface import Catalog, Change, KnownObject
+from omma.identity import Tenant
+from services.worker.ingest.follower import ObjectFollower, stamp_of
+from services.worker.ingest.pace import Pace
+from services.worker.ingest.progress import Progress
+from services.worker.ingest.walk import PICTURE_SUFFIXES
+
+_PAGE_OBJECTS: Final = 1_000
+_BATCH_OBJECTS: Final = 64
+_LOOK_SECONDS: Final = 0.1
+
+
+class BucketIngest:
+    """Brings the catalog up to a bucket. Goes on after any cursor that it has shown; every step may be repeated.
+
+    An object that the catalog has with this size and ETag is passed over unread. What vanished stays, as its deletes
+    come by event: listing again does not look for it.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        follower: ObjectFollower,
+        objects: Objects,
+        *,
+        backlog: Callable[[], Awaitable[int]],
+        indexed: Callable[[], Awaitable[None]],
+        max_backlog: int,
+        per_second: float,
+    ) -> None:
+        """backlog: events that wait to be embedded. While they are more than max_backlog nothing is added to them: an
+        upload waits behind so many at most. indexed: returns when every event so far is handled. per_second: objects
+        read, at most.
+        """
+        self._catalog = catalog
+        self._follower = follower
+        self._objects = objects
+        self._backlog = backlog
+        self._indexed = indexed
+        self._max_backlog = max_backlog
+        self._per_second = per_second
+
+    async def run(self, source: str, tenant: Tenant, progress: Progress) -> None:
+        """source: `s3://bucket/prefix`. progress: updated as it goes, from its cursor on.
+
+        Returns when every change is searchable or a dead letter. Raises InvalidQuery, Absent (no such bucket).
+        """
+        bucket, prefix = bucket_place(source)
+        run = _Run(bucket, tenant, Pace(self._per_second), progress)
+        while True:
+            page = await self._objects.page(bucket, prefix, progress.cursor, _PAGE_OBJECTS)
+            known = await self._catalog.known_objects(tenant, bucket, [one.key for one in page.objects])
+            for start in range(0, len(page.objects), _BATCH_OBJECTS):
+                batch = page.objects[start : start + _BATCH_OBJECTS]
+                await self._take(run, batch, known)
+                progress.cursor = batch[-1].key
+            if not page.more:
+                break
+        await self._indexed()
+        progress.pictures = progress.looked_at
+
+    async def _take(self, run: "_Run", batch: Sequence[ListedObject], known: Mapping[str, KnownObject]) -> None:
+        pictures = [one for one in batch if _may_be_picture(one)]
+        news = {
+            one.key: known[one.key].sequencer if one.key in known else ""
+            for one in pictures
+            if not _is_known(one, known.get(one.key))
+        }
+        if news:
+            while await self._backlog() > self._max_backlog:  # noqa: ASYNC110  the indexer may be elsewhere
+                await asyncio.sleep(_LOOK_SECONDS)
+            await run.pace.spend(len(news))
+        changes = await self._follower.follow(run.tenant, run.bucket, news)
+        created = sum(change.change is Change.CREATED for change in changes)
+        changed = sum(change.change is Change.CHANGED for change in changes)
+        progress = run.progress
+        progress.looked_at += len(pictures)
+        progress.skipped += len(batch) - len(pictures)
+        progress.created += created
+        progress.changed += changed
+        progress.unchanged += len(pictures) - created - changed
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    bucket: str
+    tenant: Tenant
+    pace: Pace
+    progress: Progress
+
+
+def _may_be_picture(one: ListedObject) -> bool:
+    """By its name, as of a file; one without a suffix may be anything."""
+    suffix = PurePosixPath(one.key).suffix.lower()
+    return not one.key.endswith("/") and (not suffix or suffix in PICTURE_SUFFIXES)
+
+
+def _is_known(one: ListedObject, known: KnownObject | None) -> bool:
+    return known is not None and (known.bytes, known.mtime_ns) == (one.bytes, stamp_of(one.etag))

@@ -1,0 +1,118 @@
+"""Interactions from the log to the catalog: in batches, each once, for the days that are kept."""
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from omma.catalog.interface import Catalog, Interaction, LoggedInteraction
+from omma.log.interface import Consumer, Log, LogRecord, TopicPartition
+from omma.records import INTERACTIONS_TOPIC
+from omma.telemetry.metrics import INTERACTIONS
+from services.gateway.search.interactions import decode
+
+INTERACTIONS_GROUP: Final = "omma.interactions"
+_BATCH: Final = 5_000
+_POLL_SECONDS: Final = 1.0
+_ROLL_SECONDS: Final = 3_600.0
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_MAX_PAUSE_SECONDS: Final = 30.0
+_DAY_MS: Final = 86_400_000
+
+logger = logging.getLogger(__name__)
+
+
+async def record_interactions(
+    log: Log,
+    catalog: Catalog,
+    *,
+    kept_days: int = 90,
+    linger_seconds: float = 1.0,
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+) -> None:
+    """Until cancelled, also while the log or the catalog is away: what waits stays in the log, and nothing else stops.
+
+    The catalog keeps the log's offsets in the transaction of the rows: a crash, a batch that comes twice and another
+    consumer of the same partition leave each interaction there once.
+    linger_seconds: how long the first of a batch waits for company. kept_days: older ones are dropped, by whole days.
+    """
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_roll(catalog, kept_days))
+        group.create_task(_record(log, catalog, kept_days, linger_seconds, now_ms))
+
+
+async def _roll(catalog: Catalog, kept_days: int) -> None:
+    while True:
+        try:
+            await catalog.roll_interactions(kept_days)
+            pause = _ROLL_SECONDS
+        except Exception as error:  # noqa: BLE001  days are made ahead: this may fail for a while
+            logger.warning("days of interactions were not rolled", extra={"reason": repr(error)})
+            pause = _MAX_PAUSE_SECONDS
+        await asyncio.sleep(random.uniform(0.5, 1.0) * pause)
+
+
+async def _record(log: Log, catalog: Catalog, kept_days: int, linger_seconds: float, now_ms: Callable[[], int]) -> None:
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            consumer = await log.subscribe(INTERACTIONS_TOPIC, INTERACTIONS_GROUP)
+            try:
+                identity = await log.identity()
+                while True:
+                    records = await _next_batch(consumer, linger_seconds)
+                    kept = _kept(records, kept_days, now_ms())
+                    await catalog.add_interactions(identity, kept)
+                    await consumer.commit(
+                        {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+                    )
+                    for type, count in Counter(one.interaction.type for one in kept).items():
+                        INTERACTIONS.labels(type.value, "recorded").inc(count)
+                    pause = _FIRST_PAUSE_SECONDS
+            finally:
+                await consumer.close()
+        except Exception as error:  # noqa: BLE001  searches go on without; from the committed offsets it goes on later
+            logger.warning("interactions wait", extra={"reason": repr(error)})
+        await asyncio.sleep(random.uniform(0.5, 1.0) * pause)
+        pause = min(2 * pause, _MAX_PAUSE_SECONDS)
+
+
+async def _next_batch(consumer: Consumer, linger_seconds: float) -> list[LogRecord]:
+    """At least one record; as many as come while the first one waits."""
+    records: list[LogRecord] = []
+    while not records:
+        records = await consumer.poll(_BATCH, _POLL_SECONDS)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + linger_seconds
+    while len(records) < _BATCH and (left := until - loop.time()) > 0:
+        records += await consumer.poll(_BATCH - len(records), left)
+    return records
+
+
+def _kept(records: Sequence[LogRecord], kept_days: int, now_ms: int) -> list[LoggedInteraction]:
+    """What is one and lies in the days that are kept; the rest is counted as lost."""
+    kept = []
+    for record in records:
+        try:
+            one = decode(record.value or b"")
+        except (ValueError, DecodeError) as error:
+            INTERACTIONS.labels("unknown", "unreadable").inc()
+            logger.warning("an interaction could not be read", extra={"offset": record.offset, "reason": repr(error)})
+            continue
+        if not now_ms - kept_days * _DAY_MS <= one.ts_ms <= now_ms + _DAY_MS:
+            INTERACTIONS.labels(one.type.value, "expired").inc()
+            continue
+        kept.append(LoggedInteraction(record.partition, record.offset, _without_nul(one)))
+    return kept
+
+
+def _without_nul(one: Interaction) -> Interaction:
+    """PostgreSQL keeps no NUL in a text: https://www.postgresql.org/docs/15/datatype-character.html"""
+    texts = {name: text for name in ("tenant", "user_id", "query_id") if "\0" in (text := getattr(one, name))}
+    return replace(one, **{name: text.replace("\0", "") for name, text in texts.items()}) if texts else one

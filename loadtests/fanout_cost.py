@@ -57,7 +57,7 @@ class Gateway:
         self._urls = PictureFetcher(max_bytes=1, timeout_seconds=1.0)
         self._index, self._space = index.id, space.id
         self._embedder = RemoteEmbedder(open_channel(NOWHERE), space, has_text_tower=False)
-        served = ServedIndex(index, space, self._embedder, tuple((one,) for one in self._clients))
+        served = ServedIndex(index, space, tuple((one,) for one in self._clients), self._embedder)
         self._core = SearchCore(ServedIndexes([served]), self._reranker, Originals(blobs), self._urls)
 
     async def ask(self, queries: vectors.Float32, clients: int) -> tuple[list[float], float]:

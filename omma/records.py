@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
+from typing import Final
 
 import numpy as np
 
@@ -116,6 +117,25 @@ class VectorRecord:
         )
 
 
+class InteractionType(StrEnum):
+    IMPRESSION = "impression"
+    CLICK = "click"
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """query_image_id: 0 when the query was no stored picture."""
+
+    tenant: Tenant
+    user_id: str
+    query_image_id: int
+    displayed_image_id: ImageId
+    rank: int
+    type: InteractionType
+    ts_ms: int
+    query_id: str = ""
+
+
 def deleted_record(image_id: ImageId, version: Version, tenant: Tenant, space: str, dim: int) -> VectorRecord:
     """The record that deletes a picture from a space."""
     return VectorRecord(
@@ -173,3 +193,41 @@ def payload_from_wire(message: types_pb2.Payload) -> Payload:
         height=message.height,
         sha256=message.sha256,
     )
+
+
+def encode_interaction(interaction: Interaction) -> bytes:
+    """The record's value in `omma.interactions`."""
+    return records_pb2.Interaction(
+        tenant=interaction.tenant,
+        user_id=interaction.user_id,
+        query_image_id=interaction.query_image_id,
+        displayed_image_id=interaction.displayed_image_id,
+        rank=interaction.rank,
+        type=_INTERACTION_TYPES[interaction.type],
+        ts_ms=interaction.ts_ms,
+        query_id=interaction.query_id,
+    ).SerializeToString()
+
+
+def decode_interaction(value: bytes) -> Interaction:
+    """Raises ValueError (or google.protobuf DecodeError) for bytes that are no interaction."""
+    message = records_pb2.Interaction.FromString(value)
+    if message.type not in _INTERACTION_TYPE_OF:
+        raise ValueError(f"{message.type} is no type of interaction")
+    return Interaction(
+        Tenant(message.tenant),
+        message.user_id,
+        message.query_image_id,
+        ImageId(message.displayed_image_id),
+        message.rank,
+        _INTERACTION_TYPE_OF[message.type],
+        message.ts_ms,
+        message.query_id,
+    )
+
+
+_INTERACTION_TYPES: Final = {
+    InteractionType.IMPRESSION: records_pb2.Interaction.TYPE_IMPRESSION,
+    InteractionType.CLICK: records_pb2.Interaction.TYPE_CLICK,
+}
+_INTERACTION_TYPE_OF: Final = {number: type for type, number in _INTERACTION_TYPES.items()}

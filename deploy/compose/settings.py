@@ -19,6 +19,7 @@ from services.gateway.main import GatewayProcess
 from services.indexer.main import IndexerProcess
 from services.nn_shard.main import ShardProcess
 from services.rerank.main import RerankProcess
+from services.worker.main import WorkerProcess
 
 FOLDER: Final = Path(__file__).parent
 PROCESS_OF: Final[dict[str, type[Settings]]] = {
@@ -27,6 +28,7 @@ PROCESS_OF: Final[dict[str, type[Settings]]] = {
     "services.indexer": IndexerProcess,
     "services.nn_shard": ShardProcess,
     "services.rerank": RerankProcess,
+    "services.worker": WorkerProcess,
 }
 _OF_THIS_MACHINE: Final = ("DECODE_THREADS", "MODEL_THREADS", "WIDE_THREADS")
 _HEAD: Final = """\

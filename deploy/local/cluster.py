@@ -41,6 +41,7 @@ class Cluster:
     egs: Service
     rerank: Service
     indexer: Service
+    worker: Service
     gateway: Service
     shards: list[list[Service]]
     supervisor: Supervisor
@@ -63,6 +64,7 @@ class Cluster:
             self.rerank,
             *(one for replicas in self.shards for one in replicas),
             self.indexer,
+            self.worker,
             self.gateway,
         ]
 
@@ -122,6 +124,7 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
     egs = _service(stack, "egs", "services.egs")
     rerank = _service(stack, "rerank", "services.rerank")
     indexer = _service(stack, "indexer", "services.indexer")
+    worker = _service(stack, "worker", "services.worker")
     return Cluster(
         shape=shape,
         kafka=kafka,
@@ -132,9 +135,12 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
         egs=egs,
         rerank=rerank,
         indexer=indexer,
+        worker=worker,
         gateway=gateway,
         shards=shards,
-        supervisor=Supervisor([egs, rerank, *(one for replicas in shards for one in replicas), indexer, gateway]),
+        supervisor=Supervisor(
+            [egs, rerank, *(one for replicas in shards for one in replicas), indexer, worker, gateway]
+        ),
         proxies=proxies,
         kafka_proxy=kafka_proxy,
     )
@@ -181,6 +187,13 @@ def _start(running: Cluster) -> None:
             **common,
             "OMMA_INDEXER__EGS": running.egs.address,
             "OMMA_INDEXER__SHARDS": json.dumps([replicas[0].address for replicas in running.shards]),
+        },
+        wait=False,
+    )
+    running.worker.start(
+        {
+            **common,
+            "OMMA_WORKER__SHARDS": json.dumps([[one.address for one in replicas] for replicas in running.shards]),
         },
         wait=False,
     )

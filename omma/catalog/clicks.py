@@ -6,9 +6,10 @@ from typing import Any, Final
 from sqlalchemy import Select, select, tuple_
 
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.interface import Interaction, InteractionType, LoggedInteraction
+from omma.catalog.interface import LoggedInteraction
 from omma.catalog.schema import DAY_MS, interaction_offsets, interactions
 from omma.identity import ImageId, Tenant
+from omma.records import Interaction, InteractionType
 
 _READ_AT_ONCE: Final = 1_000
 _DAYS_AHEAD: Final = 3

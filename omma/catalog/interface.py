@@ -9,7 +9,7 @@ from omma.catalog.job import JobBook
 from omma.filters import Filter
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.index import Index, IndexState
-from omma.records import EventKind, ImageEvent
+from omma.records import EventKind, ImageEvent, Interaction
 from omma.space import Space
 
 
@@ -124,25 +124,6 @@ class ReferencedFile:
     sha256: Sha256
     bytes: int
     mtime_ns: int
-
-
-class InteractionType(StrEnum):
-    IMPRESSION = "impression"
-    CLICK = "click"
-
-
-@dataclass(frozen=True, slots=True)
-class Interaction:
-    """query_image_id: 0 when the query was no stored picture."""
-
-    tenant: Tenant
-    user_id: str
-    query_image_id: int
-    displayed_image_id: ImageId
-    rank: int
-    type: InteractionType
-    ts_ms: int
-    query_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""Ingests as the catalog keeps them: whoever runs one holds it for a while, then another one may take it over."""
+"""Jobs as the catalog keeps them: whoever runs one holds it for a while, then another one may take it over."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType, Protocol
+from typing import Any, NewType, Protocol
 
 from omma.identity import Tenant
 
@@ -25,18 +25,23 @@ UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """source: a folder's path, or `s3://bucket/prefix`. cursor: where the next runner goes on, "" from the start.
+    """kind: one of omma.job_kinds. source: what it works on, of that kind; "": everything. parameters: what else was
+    asked for, as JSON has it.
 
-    counts: what it has done, by name. error: why it failed.
+    cursor: where the next runner goes on, "" from the start. counts: what it has done, by name.
+    result: what came of it, once it is done. error: why it failed.
     """
 
     id: JobId
     tenant: Tenant
+    kind: str
     source: str
     state: JobState
     created_at_ms: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     cursor: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     started_at_ms: int | None = None
     finished_at_ms: int | None = None
@@ -45,11 +50,14 @@ class Job:
 class JobBook(Protocol):
     """The catalog's calls about jobs; each is one transaction and raises as the catalog's others do."""
 
-    async def add_job(self, tenant: Tenant, source: str, max_unfinished: int) -> Job:
-        """The unfinished job of this source, if there is one, else a new one.
+    async def add_job(
+        self, tenant: Tenant, kind: str, source: str, parameters: Mapping[str, Any], max_unfinished: int
+    ) -> Job:
+        """The unfinished job of this kind and source, if there is one, else a new one.
 
-        A new one goes on with cursor and counts of the source's last, if that was broken off. Raises Overloaded when
-        so many jobs of all tenants are unfinished.
+        A new one that is asked for the same goes on with cursor and counts of its last, if that was broken off. Raises
+        WrongState when the unfinished one was asked for something else; Overloaded when so many jobs of all tenants
+        are unfinished.
         """
 
     async def job(self, tenant: Tenant, job_id: str) -> Job:
@@ -66,7 +74,9 @@ class JobBook(Protocol):
     ) -> bool:
         """Holds it longer and keeps how far it is. False, and nothing changes, unless it still is the holder's."""
 
-    async def end_job(self, job_id: str, holder: str, state: JobState, error: str = "") -> bool:
+    async def end_job(
+        self, job_id: str, holder: str, state: JobState, error: str = "", result: Mapping[str, Any] | None = None
+    ) -> bool:
         """The holder's job is in this state now, held by nobody; `waiting` hands it back. False as `keep_job`."""
 
     async def cancel_job(self, tenant: Tenant, job_id: str) -> Job:

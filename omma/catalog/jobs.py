@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, and_, delete, func, or_, select, update
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.job import UNFINISHED, Job, JobId, JobState
 from omma.catalog.schema import jobs
-from omma.errors import Absent, Overloaded
+from omma.errors import Absent, Overloaded, WrongState
 from omma.identity import Tenant
 
 _RETRY_SECONDS = 10.0
@@ -21,8 +21,10 @@ class Jobs:
     _database: Database
 
     @uninterrupted
-    async def add_job(self, tenant: Tenant, source: str, max_unfinished: int) -> Job:
-        of_source = (jobs.c.tenant_id == tenant, jobs.c.source == source)
+    async def add_job(
+        self, tenant: Tenant, kind: str, source: str, parameters: Mapping[str, Any], max_unfinished: int
+    ) -> Job:
+        of_source = (jobs.c.tenant_id == tenant, jobs.c.kind == kind, jobs.c.source == source)
         unfinished = jobs.c.state.in_(UNFINISHED)
         newest = select(jobs).where(*of_source).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(1)
         # Of two that come at once the second meets the first's row, by the index on unfinished sources.
@@ -30,21 +32,21 @@ class Jobs:
         async with self._database.writing() as connection:
             found = (await connection.execute(select(jobs).where(*of_source, unfinished))).mappings().first()
             if found is not None:
-                return _job(found)
+                return _as_asked(_job(found), parameters)
             last = (await connection.execute(newest)).mappings().first()
             count = (await connection.execute(select(func.count()).select_from(jobs).where(unfinished))).scalar_one()
             if count >= max_unfinished:
                 raise Overloaded(
-                    f"{count} ingests wait or run already; wait for one or cancel it.",
+                    f"{count} jobs wait or run already; wait for one or cancel it.",
                     limit=max_unfinished,
                     retry_after_seconds=_RETRY_SECONDS,
                 )
-            new = _new(tenant, source, self._database.now_ms())
-            if last is not None and last["cursor"] and last["state"] in (JobState.FAILED, JobState.CANCELLED):
+            new = _new(tenant, kind, source, parameters, self._database.now_ms())
+            if last is not None and _broken_off(last, parameters):
                 new |= {"cursor": last["cursor"], "counts": last["counts"]}
             await connection.execute(insert, new)
             made = (await connection.execute(select(jobs).where(*of_source, unfinished))).mappings().one()
-        return _job(made)
+        return _as_asked(_job(made), parameters)
 
     @uninterrupted
     async def job(self, tenant: Tenant, job_id: str) -> Job:
@@ -79,11 +81,12 @@ class Jobs:
         return await self._change(job_id, holder, expires_at=expires_at, cursor=cursor, counts=dict(counts))
 
     @uninterrupted
-    async def end_job(self, job_id: str, holder: str, state: JobState, error: str = "") -> bool:
+    async def end_job(
+        self, job_id: str, holder: str, state: JobState, error: str = "", result: Mapping[str, Any] | None = None
+    ) -> bool:
         finished_at = None if state in UNFINISHED else self._database.now_ms()
-        return await self._change(
-            job_id, holder, state=state.value, error=error, holder="", expires_at=0, finished_at=finished_at
-        )
+        ended = {"state": state.value, "error": error, "result": dict(result or {}), "finished_at": finished_at}
+        return await self._change(job_id, holder, **ended, holder="", expires_at=0)
 
     @uninterrupted
     async def cancel_job(self, tenant: Tenant, job_id: str) -> Job:
@@ -111,11 +114,25 @@ class Jobs:
             return (await connection.execute(update(jobs).where(*own).values(**values))).rowcount == 1
 
 
-def _new(tenant: Tenant, source: str, now_ms: int) -> dict[str, Any]:
+def _as_asked(job: Job, parameters: Mapping[str, Any]) -> Job:
+    if dict(job.parameters) != dict(parameters):
+        raise WrongState(f"Job {job.id} is at work there and was asked for something else: wait for it, or cancel it.")
+    return job
+
+
+def _broken_off(last: RowMapping, parameters: Mapping[str, Any]) -> bool:
+    ended = last["state"] in (JobState.FAILED, JobState.CANCELLED)
+    return bool(last["cursor"]) and ended and last["parameters"] == dict(parameters)
+
+
+def _new(tenant: Tenant, kind: str, source: str, parameters: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
     return {
         "id": uuid.uuid4().hex,
         "tenant_id": tenant,
+        "kind": kind,
         "source": source,
+        "parameters": dict(parameters),
+        "result": {},
         "state": JobState.WAITING.value,
         "cursor": "",
         "counts": {},
@@ -130,7 +147,10 @@ def _job(row: RowMapping) -> Job:
     return Job(
         id=JobId(row["id"]),
         tenant=Tenant(row["tenant_id"]),
+        kind=row["kind"],
         source=row["source"],
+        parameters=row["parameters"],
+        result=row["result"],
         state=JobState(row["state"]),
         created_at_ms=row["created_at"],
         cursor=row["cursor"],

@@ -3,50 +3,30 @@
 The embedder, the shards and the re-ranker are asked over gRPC; catalog, log and blobs are those of `omma.storage`.
 """
 
-import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
-from functools import partial
-from typing import Any
+from contextlib import AsyncExitStack
 
-import uvicorn
-from fastapi import FastAPI
 from pydantic import Field
 
-from omma.backlog import backlog, indexer_group, wait_until_handled
+from omma.background import running
 from omma.catalog.interface import Catalog
-from omma.dead_letters import DeadLetters
 from omma.errors import WrongState
 from omma.outbox import open_outbox
 from omma.process import begin, until_stopped
-from omma.records import IMAGES_TOPIC
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
-from omma.storage import Storage, StorageSettings, open_storage
-from omma.v1 import search_pb2_grpc
+from omma.storage import StorageSettings, open_storage
 from services.egs.client import RemoteEmbedder
 from services.gateway.auth import Authenticator, is_loopback
-from services.gateway.grpc.servicer import SearchServicer
-from services.gateway.health import Health
-from services.gateway.pictures.core import PictureCore
-from services.gateway.pictures.ingests import Ingests, Sources
-from services.gateway.rest.app import create_app
-from services.gateway.rest.operation import Operation
-from services.gateway.search.admission import Admission
-from services.gateway.search.core import SearchCore
-from services.gateway.search.fanout import Fanout
-from services.gateway.search.interactions import open_impressions
-from services.gateway.search.urls import PictureFetcher
+from services.gateway.composition import GatewayParts, compose
+from services.gateway.http import answering, listening
+from services.gateway.jobs import Sources
 from services.gateway.settings import GatewaySettings
 from services.nn_shard.client import RemoteShard
 from services.rerank.client import RemoteReranker
 from services.topology.indexes import ServedIndex, ServedIndexes
 from services.topology.registration import live_index
-from services.worker.recording import record_interactions
-from services.worker.truth import Truth
 
 _CONNECT_SECONDS = 60.0
 
@@ -56,7 +36,7 @@ logger = logging.getLogger(__name__)
 class ServedGatewaySettings(GatewaySettings):
     """egs, rerank: `host:port`. shards: JSON, the replicas of shard 0, of shard 1, …: `[["a:9091"], ["b:9091"]]`.
 
-    ingest_folders: the indexer has the folders that callers name, and may read them.
+    ingest_folders: the worker has the folders that callers name, and may read them.
     """
 
     egs: str = Field(min_length=1)
@@ -81,12 +61,35 @@ async def main() -> None:
     begin(settings)
     async with AsyncExitStack() as stack:
         storage = await open_storage(settings, stack)
-        indexes = ServedIndexes([await _served(settings.gateway, storage.catalog, stack)])
-        health = Health(indexes)
-        app, rpc, work = await _compose(settings, storage, indexes, health, stack)
+        served = await _served(settings.gateway, storage.catalog, stack)
+        reranker = RemoteReranker.at(settings.gateway.rerank)
+        stack.push_async_callback(reranker.close)
+        loopback = is_loopback(settings.bind)
+        parts = GatewayParts(
+            storage=storage,
+            outbox=await open_outbox(storage.catalog, storage.log),
+            indexes=ServedIndexes([served]),
+            space=served.space.id,
+            reranker=reranker,
+            authenticator=Authenticator(
+                storage.catalog, open_without_keys=loopback, max_age_seconds=settings.gateway.keys_max_age_seconds
+            ),
+            sources=Sources(
+                folders=settings.gateway.ingest_folders, s3=settings.s3, buckets=settings.gateway.ingest_buckets
+            ),
+            metrics_open=loopback,
+        )
+        gateway = await compose(settings.gateway, parts, stack)
+        await stack.enter_async_context(running(gateway.impressions.run))
+        rest = answering(gateway.rest, listening(settings.bind, settings.http_port), settings.drain_seconds)
+        await stack.enter_async_context(rest)
+        rpc = RpcServer([gateway.rpc], credentials=settings.server_credentials())
         await rpc.start(settings.grpc_address)
+        stack.push_async_callback(rpc.stop, settings.drain_seconds)
         await rpc.set_ready(True)
-        await _serve(app, rpc, health, settings, work)
+        logger.info("the gateway serves", extra={"address": settings.bind, "port": settings.http_port})
+        await until_stopped()
+        gateway.health.draining = True
 
 
 async def _served(settings: ServedGatewaySettings, catalog: Catalog, stack: AsyncExitStack) -> ServedIndex:
@@ -103,107 +106,4 @@ async def _served(settings: ServedGatewaySettings, catalog: Catalog, stack: Asyn
         raise WrongState(
             f"Index {index.id} has {index.shards} shards and {len(shards)} are named.", field="OMMA_GATEWAY__SHARDS"
         )
-    return ServedIndex(index, embedder.space, embedder, tuple(shards))
-
-
-async def _compose(
-    process: GatewayProcess, storage: Storage, indexes: ServedIndexes, health: Health, stack: AsyncExitStack
-) -> tuple[FastAPI, RpcServer, list[Coroutine[Any, Any, None]]]:
-    """Both faces, and the work that runs beside them."""
-    settings, catalog, log = process.gateway, storage.catalog, storage.log
-    urls = PictureFetcher(max_bytes=settings.max_picture_bytes, timeout_seconds=settings.url_timeout_seconds)
-    stack.push_async_callback(urls.close)
-    reranker = RemoteReranker.at(settings.rerank)
-    stack.push_async_callback(reranker.close)
-    impressions = await open_impressions(
-        log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled
-    )
-    search = SearchCore(
-        indexes,
-        reranker,
-        storage.originals,
-        urls,
-        impressions,
-        fanout=Fanout(settings.fanout),
-        admission=Admission(
-            settings.max_concurrent_searches, settings.max_waiting_searches, settings.max_search_wait_seconds
-        ),
-        max_text_characters=settings.max_text_characters,
-        max_picture_bytes=settings.max_picture_bytes,
-    )
-    executor = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
-    stack.callback(executor.shutdown, wait=False)
-    outbox = await open_outbox(catalog, log)
-    pictures = PictureCore(
-        catalog,
-        storage.blobs,
-        storage.originals,
-        outbox,
-        executor,
-        picture_limits=settings.picture_limits,
-        row_limits=settings.row_limits,
-        max_concurrent_uploads=settings.max_concurrent_uploads,
-    )
-    loopback = is_loopback(process.bind)
-    authenticator = Authenticator(catalog, open_without_keys=loopback, max_age_seconds=settings.keys_max_age_seconds)
-    servicer = SearchServicer(search, pictures, authenticator)
-    group = indexer_group(indexes.live().space.id)
-    dead_letters = DeadLetters(catalog, log, outbox, partial(wait_until_handled, log, IMAGES_TOPIC, group))
-    waiting = partial(backlog, log, IMAGES_TOPIC, group)
-    sources = Sources(folders=settings.ingest_folders, s3=process.s3, buckets=settings.ingest_buckets)
-    operation = Operation(
-        catalog,
-        dead_letters,
-        Ingests(catalog, sources, waiting, settings.ingests_unfinished),
-        Truth.on(storage, outbox, dead_letters, indexes, max_picture_bytes=settings.max_picture_bytes),
-    )
-    app = create_app(search, pictures, impressions, operation, authenticator, health, settings, metrics_open=loopback)
-    rpc = RpcServer(
-        [partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)],
-        credentials=process.server_credentials(),
-    )
-    work = [
-        impressions.run(),
-        record_interactions(log, catalog, kept_days=settings.interactions_kept_days),
-        pictures.relay(settings.resend_seconds),
-    ]
-    return app, rpc, work
-
-
-async def _serve(
-    app: FastAPI,
-    rpc: RpcServer,
-    health: Health,
-    settings: GatewayProcess,
-    work: list[Coroutine[Any, Any, None]],
-) -> None:
-    rest = _HttpServer(
-        uvicorn.Config(
-            app,
-            host=settings.bind,
-            port=settings.http_port,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=round(settings.drain_seconds),
-        )
-    )
-    async with asyncio.TaskGroup() as group:
-        beside = [group.create_task(one) for one in work]
-        serving = group.create_task(rest.serve())
-        logger.info("the gateway serves", extra={"address": settings.bind, "port": settings.http_port})
-        await until_stopped()
-        health.draining = True
-        await rpc.stop(settings.drain_seconds)
-        rest.should_exit = True
-        await serving
-        for task in beside:
-            task.cancel()
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without its signal handlers: the process decides when it stops."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    return ServedIndex(index, embedder.space, tuple(shards), embedder)

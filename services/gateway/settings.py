@@ -29,15 +29,12 @@ class GatewaySettings(Section):
     picture_threads: int = Field(default=2, ge=1, le=256, description="that check uploads and draw thumbnails")
     impressions_queued: int = Field(default=10_000, ge=1, le=10_000_000, description="more are lost, and counted")
     impressions_sampled: float = Field(default=1.0, ge=0.0, le=1.0, description="share of searches recorded")
-    interactions_kept_days: int = Field(default=90, ge=1, le=3_650, description="impressions and clicks, whole days")
     keys_max_age_seconds: float = Field(default=5.0, ge=0.0, le=3600.0, description="how long a revoked key may work")
-    resend_seconds: float = Field(default=5.0, ge=0.1, le=3600.0, description="between looks for events never sent")
     url_timeout_seconds: float = Field(default=5.0, gt=0.0, le=60.0, description="to fetch an image_url")
-    ingests_unfinished: int = Field(default=100, ge=1, le=10_000, description="that wait or run; one more gets 429")
+    jobs_unfinished: int = Field(default=100, ge=1, le=10_000, description="that wait or run; one more gets 429")
     ingest_buckets: tuple[str, ...] = Field(
         default=(), description="that may be ingested, as JSON; none named: each that the storage's keys open"
     )
-    drain_seconds: float = Field(default=10.0, ge=0.0, le=600.0, description="for calls under way when stopped")
 
     @property
     def picture_limits(self) -> PictureLimits:

@@ -3,17 +3,13 @@
 The embedder and the shards are asked over gRPC; catalog, log and blobs are those of `omma.storage`.
 """
 
-import asyncio
 import logging
-import os
-import socket
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 from pydantic import Field
 
-from omma.outbox import open_outbox
+from omma.background import running
+from omma.outbox import ensure_images_topic
 from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
@@ -23,7 +19,6 @@ from services.egs.client import RemoteEmbedder
 from services.indexer.settings import IndexerSettings
 from services.indexer.worker import Indexer
 from services.nn_shard.client import RemoteShard
-from services.worker.ingest.feeds import Feeds
 
 _CONNECT_SECONDS = 60.0
 
@@ -48,7 +43,7 @@ class IndexerProcess(StorageSettings):
 async def main() -> None:
     """Index until SIGTERM or SIGINT; what was not committed is taken again by the next. Raises ReplicaDown without EGS.
 
-    Runs the catalog's jobs and reads the inbox, too. The space is the embedder's, and is registered if it is new.
+    The space is the embedder's, and is registered if it is new.
     OMMA_GRPC_PORT answers health checks: ready while it indexes, not while it pauses as too many pictures die.
     """
     settings = IndexerProcess()
@@ -65,7 +60,7 @@ async def main() -> None:
         for shard in shards:
             stack.push_async_callback(shard.close)
         await storage.catalog.register_space(embedder.space)
-        outbox = await open_outbox(storage.catalog, storage.log, settings.indexer.images_partitions)
+        await ensure_images_topic(storage.log, settings.indexer.images_partitions)
         indexer = Indexer(
             catalog=storage.catalog,
             log=storage.log,
@@ -76,23 +71,7 @@ async def main() -> None:
             settings=settings.indexer,
             on_held=lambda held: server.set_ready(not held),
         )
-        feeds = Feeds.on(
-            storage,
-            outbox,
-            settings.indexer,
-            s3=settings.s3,
-            space=embedder.space,
-            holder=f"{socket.gethostname()}:{os.getpid()}",
-            executor=stack.enter_context(ThreadPoolExecutor(1, "folders")),
-        )
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(_run(work)) for work in (indexer.run, *feeds.work())]
-            await server.set_ready(True)
-            logger.info("the indexer runs", extra={"space": embedder.space.id})
-            await until_stopped()
-            for one in running:
-                one.cancel()
-
-
-async def _run(work: Callable[[], Awaitable[None]]) -> None:
-    await work()
+        await stack.enter_async_context(running(indexer.run))
+        await server.set_ready(True)
+        logger.info("the indexer runs", extra={"space": embedder.space.id})
+        await until_stopped()

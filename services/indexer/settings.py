@@ -22,21 +22,6 @@ class IndexerSettings(Section):
     fetch_timeout_seconds: float = Field(default=5.0, ge=0.1, le=60)
     poll_seconds: float = Field(default=1.0, ge=0.01, le=60)
     retry_seconds: float = Field(default=0.2, ge=0.01, le=60, description="first wait after a failure; doubles to 10 s")
-    jobs_at_once: int = Field(default=2, ge=1, le=64, description="ingests that this process runs")
-    jobs_kept: int = Field(default=100, ge=1, le=10_000, description="finished jobs whose outcome can still be asked")
-    job_lease_seconds: float = Field(default=30.0, ge=1, le=3600, description="then a silent runner's job is another's")
-    job_keep_seconds: float = Field(default=0.5, ge=0.05, le=60, description="between two notes of a job's progress")
-    job_poll_seconds: float = Field(default=2.0, ge=0.05, le=300, description="between looks for jobs of others")
-    bucket_backlog: int = Field(
-        default=256, ge=1, le=1 << 20, description="events that wait; with more, a bucket's ingest adds none"
-    )
-    bucket_objects_per_second: float = Field(default=1_000.0, gt=0, le=1e6, description="read by one ingest")
-    inbox_topic: str = Field(
-        default="omma.inbox", pattern=r"^[A-Za-z0-9._-]{1,249}$", description="of the notifications of OMMA_S3__INBOX"
-    )
-    inbox_tenant: str = Field(
-        default="default", max_length=200, description="whose its pictures are; empty: the first folder of a key is"
-    )
     deaths_window: int = Field(
         default=200, ge=10, le=100_000, description="of the last pictures, as many are looked at together"
     )

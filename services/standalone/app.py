@@ -10,7 +10,7 @@ from omma.rpc.server import Registration
 from omma.storage import open_storage
 from services.gateway.health import Health
 from services.standalone.data_dir import DataDir
-from services.standalone.faces import authenticator_of, rest_face, rpc_face
+from services.standalone.faces import authenticator_of, rpc_face
 from services.standalone.services import Services, start_services
 from services.standalone.settings import StandaloneSettings
 
@@ -36,12 +36,7 @@ async def opened(settings: StandaloneSettings, *, trusted: bool = False) -> Asyn
     async with AsyncExitStack() as stack:
         stack.enter_context(data.held())
         storage = await open_storage(settings, stack)
-        services = await start_services(settings, data, storage, stack)
         authenticator = authenticator_of(settings, storage.catalog, trusted=trusted)
-        health = Health(services.search.indexes)
-        yield Omma(
-            services,
-            health,
-            rest_face(settings, services, authenticator, health),
-            rpc_face(services, authenticator),
-        )
+        services = await start_services(settings, data, storage, authenticator, stack)
+        gateway = services.gateway
+        yield Omma(services, gateway.health, gateway.rest, (gateway.rpc, *rpc_face(services, authenticator)))

@@ -1,20 +1,14 @@
-"""The faces of the one process: REST with the operator's routes, and every service's RPCs on one gRPC server."""
+"""What the one process's faces have beside the gateway's own: who may call, and the inner services' RPCs."""
 
 from functools import partial
-
-from fastapi import FastAPI
 
 from omma.catalog.interface import Catalog, Role
 from omma.errors import WrongState
 from omma.identity import DEFAULT_TENANT
 from omma.rpc.server import Registration
-from omma.v1 import embedding_pb2_grpc, rerank_pb2_grpc, search_pb2_grpc, shard_pb2_grpc
+from omma.v1 import embedding_pb2_grpc, rerank_pb2_grpc, shard_pb2_grpc
 from services.egs.servicer import EmbeddingServicer
 from services.gateway.auth import Authenticator, Caller, is_loopback
-from services.gateway.grpc.servicer import SearchServicer
-from services.gateway.health import Health
-from services.gateway.rest.app import create_app
-from services.gateway.rest.operation import Operation
 from services.nn_shard.local import LocalShard
 from services.nn_shard.servicer import ShardServicer
 from services.rerank.servicer import RerankServicer
@@ -45,24 +39,8 @@ def authenticator_of(settings: StandaloneSettings, catalog: Catalog, *, trusted:
     )
 
 
-def rest_face(
-    settings: StandaloneSettings, services: Services, authenticator: Authenticator, health: Health
-) -> FastAPI:
-    """The gateway's REST app with the operator's routes."""
-    return create_app(
-        services.search,
-        services.pictures,
-        services.impressions,
-        operation=Operation(services.storage.catalog, services.dead_letters, services.ingests, services.truth),
-        authenticator=authenticator,
-        health=health,
-        settings=settings.gateway,
-        metrics_open=is_loopback(settings.bind),
-    )
-
-
 def rpc_face(services: Services, authenticator: Authenticator) -> tuple[Registration, ...]:
-    """What one gRPC server hosts."""
+    """The embedder, the shard and the re-ranker on the gateway's gRPC server, for admins."""
 
     def shard_of(index: str) -> LocalShard:
         if len(services.shards) > 1:
@@ -74,8 +52,4 @@ def rpc_face(services: Services, authenticator: Authenticator) -> tuple[Registra
         partial(shard_pb2_grpc.add_ShardServiceServicer_to_server, ShardServicer(shard_of)),
         partial(rerank_pb2_grpc.add_RerankServiceServicer_to_server, RerankServicer(services.reranker)),
     )
-    search = SearchServicer(services.search, services.pictures, authenticator)
-    return (
-        partial(search_pb2_grpc.add_SearchServiceServicer_to_server, search),
-        *(for_admins(register, authenticator) for register in inner),
-    )
+    return tuple(for_admins(register, authenticator) for register in inner)

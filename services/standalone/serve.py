@@ -4,11 +4,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Final
-
-import uvicorn
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from omma.errors import InvalidQuery, WrongState
 from omma.process import until_stopped
@@ -16,11 +13,10 @@ from omma.rpc.server import RpcServer
 from omma.settings import warn_unknown_names
 from omma.telemetry.logs import configure_logging
 from services.gateway.auth import is_loopback
+from services.gateway.http import answering, listening
 from services.standalone.app import Omma, opened
 from services.standalone.data_dir import DataDir, ServerAddress
 from services.standalone.settings import StandaloneSettings
-
-_BACKLOG: Final = 2048
 
 logger = logging.getLogger(__name__)
 
@@ -58,16 +54,7 @@ async def serving(
         rpc = RpcServer(omma.rpc)
         grpc_port = await _start_rpc(rpc, settings, other_ports)
         stack.push_async_callback(rpc.stop, settings.drain_seconds)
-        rest = _HttpServer(
-            uvicorn.Config(
-                omma.rest,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                timeout_graceful_shutdown=round(settings.drain_seconds),
-            )
-        )
-        await stack.enter_async_context(_serving_http(rest, http))
+        await stack.enter_async_context(answering(omma.rest, http, settings.drain_seconds))
         host = f"[{settings.bind}]" if ":" in settings.bind else settings.bind
         address = ServerAddress(f"http://{host}:{http.getsockname()[1]}", f"{host}:{grpc_port}", os.getpid())
         data.announce(address)
@@ -79,23 +66,16 @@ async def serving(
 
 
 def _http_socket(settings: StandaloneSettings, other_ports: bool) -> socket.socket:
-    """A bound socket: a taken port is said before anything is opened."""
-    family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
-    # With the protocol named, asyncio turns Nagle off; unnamed, an answer waits 40 ms for an acknowledgement.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Bound before anything is opened, so that a taken port is said first."""
     try:
-        bound.bind((settings.bind, settings.http_port))
+        return listening(settings.bind, settings.http_port)
     except OSError as error:
-        if not other_ports:
-            bound.close()
-            raise WrongState(
-                f"{settings.bind}:{settings.http_port} cannot be bound ({error.strerror}); set OMMA_HTTP_PORT.",
-                field="OMMA_HTTP_PORT",
-            ) from None
-        bound.bind((settings.bind, 0))
-    bound.listen(_BACKLOG)
-    return bound
+        if other_ports:
+            return listening(settings.bind, 0)
+        raise WrongState(
+            f"{settings.bind}:{settings.http_port} cannot be bound ({error.strerror}); set OMMA_HTTP_PORT.",
+            field="OMMA_HTTP_PORT",
+        ) from None
 
 
 async def _start_rpc(server: RpcServer, settings: StandaloneSettings, other_ports: bool) -> int:
@@ -119,22 +99,3 @@ async def _require_key(settings: StandaloneSettings, omma: Omma) -> None:
             "`omma key create NAME --role admin`.",
             field="OMMA_BIND",
         )
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without its signal handlers: the process's own ones decide when it stops."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@asynccontextmanager
-async def _serving_http(server: uvicorn.Server, bound: socket.socket) -> AsyncIterator[None]:
-    """Answers beside the block; then calls under way may end, and nothing new is taken."""
-    serving = asyncio.create_task(server.serve([bound]), name="http")
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await serving

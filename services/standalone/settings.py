@@ -8,6 +8,7 @@ from services.gateway.settings import GatewaySettings
 from services.indexer.settings import IndexerSettings
 from services.nn_shard.settings import ShardSettings
 from services.rerank.settings import RerankSettings
+from services.worker.settings import WorkerSettings
 
 
 class StandaloneSettings(StorageSettings):
@@ -27,3 +28,4 @@ class StandaloneSettings(StorageSettings):
     rerank: RerankSettings = RerankSettings()
     gateway: GatewaySettings = GatewaySettings()
     indexer: IndexerSettings = IndexerSettings()
+    worker: WorkerSettings = WorkerSettings()

@@ -1,4 +1,4 @@
-"""Which indexes this gateway can answer from, and with which embedder and shards."""
+"""Which indexes this process can ask, and with which embedder and shards."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,13 +11,19 @@ from services.nn_shard.client import ShardClient
 
 
 @dataclass(frozen=True, slots=True)
-class ServedIndex:
+class PlacedIndex:
     """shards: the replicas of shard 0, of shard 1, …; all of `index.shards`."""
 
     index: Index
     space: Space
-    embedder: Embedder
     shards: tuple[tuple[ShardClient, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedIndex(PlacedIndex):
+    """One that queries can be embedded for."""
+
+    embedder: Embedder
 
 
 class ServedIndexes:

@@ -1,5 +1,6 @@
 """The space and the index that answer: registered at the first start on a new catalog, checked at every other."""
 
+import asyncio
 import logging
 
 from omma.catalog.interface import Catalog
@@ -31,6 +32,14 @@ async def live_index(catalog: Catalog, space: Space, shards: int) -> Index:
     if live.shards != shards:
         logger.warning("the index keeps its shards", extra={"index": live.id, "shards": live.shards, "wanted": shards})
     return live
+
+
+async def until_live(catalog: Catalog, look_seconds: float = 1.0) -> tuple[Index, Space]:
+    """The live index and its space; waits while the catalog has none yet."""
+    while (index := await _live_index(catalog)) is None:
+        logger.info("waiting for the live index")
+        await asyncio.sleep(look_seconds)
+    return index, next(space for space in await catalog.spaces() if space.id == index.space)
 
 
 async def _require_space(catalog: Catalog, space: Space) -> None:

@@ -11,11 +11,10 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from omma.catalog.interface import Catalog, Interaction, LoggedInteraction
+from omma.catalog.interface import Catalog, LoggedInteraction
 from omma.log.interface import Consumer, Log, LogRecord, TopicPartition
-from omma.records import INTERACTIONS_TOPIC
+from omma.records import INTERACTIONS_TOPIC, Interaction, decode_interaction
 from omma.telemetry.metrics import INTERACTIONS
-from services.gateway.search.interactions import decode
 
 INTERACTIONS_GROUP: Final = "omma.interactions"
 _BATCH: Final = 5_000
@@ -100,7 +99,7 @@ def _kept(records: Sequence[LogRecord], kept_days: int, now_ms: int) -> list[Log
     kept = []
     for record in records:
         try:
-            one = decode(record.value or b"")
+            one = decode_interaction(record.value or b"")
         except (ValueError, DecodeError) as error:
             INTERACTIONS.labels("unknown", "unreadable").inc()
             logger.warning("an interaction could not be read", extra={"offset": record.offset, "reason": repr(error)})

@@ -8,13 +8,13 @@ from omma.catalog.interface import (
     Catalog,
 )
 from omma.catalog.job import JobState
-from omma.errors import Absent, Overloaded
+from omma.errors import Absent, Overloaded, WrongState
 from tests.contract.catalogs import ANN, BOB, Backend, Clock
 
 
 async def test_a_job_is_run_by_one_and_taken_over_when_that_one_is_silent(backend: Backend, clock: Clock) -> None:
     catalog, other = await backend.open(), await backend.open()
-    added = await catalog.add_job(ANN, "s3://b/p", 9)
+    added = await catalog.add_job(ANN, "ingest", "s3://b/p", {}, 9)
     assert (added.state, added.cursor, added.counts) == (JobState.WAITING, "", {})
     taken = await catalog.take_job("one", 10, ())
     assert taken is not None and (taken.id, taken.state) == (added.id, JobState.RUNNING)
@@ -34,7 +34,7 @@ async def test_a_job_is_run_by_one_and_taken_over_when_that_one_is_silent(backen
 
 
 async def test_whoever_is_started_again_takes_its_own_job_at_once(catalog: Catalog) -> None:
-    added = await catalog.add_job(ANN, "/p", 9)
+    added = await catalog.add_job(ANN, "ingest", "/p", {}, 9)
     assert await catalog.take_job("one", 60, ()) is not None
     again = await catalog.take_job("one", 60, ())
     assert again is not None and again.id == added.id
@@ -47,7 +47,7 @@ async def test_a_source_has_one_unfinished_job_and_its_next_goes_on_where_that_w
     backend: Backend, clock: Clock
 ) -> None:
     catalogs = [await backend.open() for _ in range(2)]
-    added = await asyncio.gather(*(catalogs[i % 2].add_job(ANN, "s3://b", 9) for i in range(6)))
+    added = await asyncio.gather(*(catalogs[i % 2].add_job(ANN, "ingest", "s3://b", {}, 9) for i in range(6)))
     assert len({job.id for job in added}) == 1
     catalog = catalogs[0]
     await catalog.take_job("one", 60, ())
@@ -56,25 +56,46 @@ async def test_a_source_has_one_unfinished_job_and_its_next_goes_on_where_that_w
     assert cancelled.state is JobState.CANCELLED
     assert not await catalog.keep_job(added[0].id, "one", 60, "l", {})
     clock.seconds += 1
-    following = await catalog.add_job(ANN, "s3://b", 9)
+    following = await catalog.add_job(ANN, "ingest", "s3://b", {}, 9)
     assert following.id != added[0].id and (following.cursor, following.counts) == ("k", {"created": 3})
     await catalog.take_job("one", 60, ())
     await catalog.end_job(following.id, "one", JobState.DONE)
     clock.seconds += 1
-    assert (await catalog.add_job(ANN, "s3://b", 9)).cursor == ""
+    assert (await catalog.add_job(ANN, "ingest", "s3://b", {}, 9)).cursor == ""
     with pytest.raises(Overloaded):
-        await catalog.add_job(BOB, "s3://b", 1)
+        await catalog.add_job(BOB, "ingest", "s3://b", {}, 1)
 
 
 async def test_finished_jobs_are_forgotten_but_for_some(catalog: Catalog, clock: Clock) -> None:
     ids = []
     for number in range(4):
         clock.seconds += 1
-        ids.append((await catalog.add_job(ANN, f"/{number}", 9)).id)
+        ids.append((await catalog.add_job(ANN, "ingest", f"/{number}", {}, 9)).id)
         await catalog.cancel_job(ANN, ids[-1])
-    waiting = await catalog.add_job(ANN, "/w", 9)
+    waiting = await catalog.add_job(ANN, "ingest", "/w", {}, 9)
     await catalog.forget_jobs(2)
     assert (await catalog.job(ANN, waiting.id)).state is JobState.WAITING
     assert (await catalog.job(ANN, ids[2])).source == "/2"
     with pytest.raises(Absent):
         await catalog.job(ANN, ids[1])
+
+
+async def test_kinds_do_not_meet_and_what_is_asked_for_differently_is_refused(catalog: Catalog) -> None:
+    ingest = await catalog.add_job(ANN, "ingest", "", {}, 9)
+    verify = await catalog.add_job(ANN, "verify", "", {"repair": True}, 9)
+    assert ingest.id != verify.id and verify.parameters == {"repair": True}
+    assert (await catalog.add_job(ANN, "verify", "", {"repair": True}, 9)).id == verify.id
+    with pytest.raises(WrongState):
+        await catalog.add_job(ANN, "verify", "", {"repair": False}, 9)
+    taken = {(await catalog.take_job("one", 60, {ingest.id, verify.id})).id for _ in range(2)}  # type: ignore[union-attr]
+    assert taken == {ingest.id, verify.id}
+    assert await catalog.end_job(verify.id, "one", JobState.DONE, result={"clean": True})
+    assert (await catalog.job(ANN, verify.id)).result == {"clean": True}
+
+
+async def test_a_job_that_is_asked_for_differently_starts_anew(catalog: Catalog) -> None:
+    job = await catalog.add_job(ANN, "verify", "", {"full": False}, 9)
+    await catalog.take_job("one", 60, ())
+    await catalog.keep_job(job.id, "one", 60, "k", {"compared": 3})
+    await catalog.cancel_job(ANN, job.id)
+    assert (await catalog.add_job(ANN, "verify", "", {"full": True}, 9)).cursor == ""

@@ -118,7 +118,7 @@ async def cluster(
         clients = tuple(tuple(RemoteShard.at(f"127.0.0.1:{one.port}") for one in group) for group in replicas)
         for client in (one for group in clients for one in group):
             stack.push_async_callback(client.close)
-        served = ServedIndex(index, SPACE, cast(Embedder, None), clients)
+        served = ServedIndex(index, SPACE, clients, cast(Embedder, None))
         made = Cluster(index, replicas, served, Fanout(settings))
         await made.until(lambda: all(client.connected for group in clients for client in group))
         yield made

@@ -14,7 +14,7 @@ from PIL import Image
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import original_key, thumbnail_key
 from omma.blobs.originals import Originals
-from omma.catalog.interface import Catalog, Interaction, InteractionType, PictureChange, PictureState, Upserted
+from omma.catalog.interface import Catalog, PictureChange, PictureState, Upserted
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import Description, RowLimits
 from omma.errors import Absent, InvalidPicture, InvalidQuery, Overloaded, TooLarge
@@ -24,15 +24,22 @@ from omma.images import PictureLimits
 from omma.log.interface import Log
 from omma.log.sqlite import SqliteLog
 from omma.outbox import Outbox, open_outbox
-from omma.records import IMAGES_TOPIC, INTERACTIONS_TOPIC, EventKind, ImageEvent
+from omma.records import (
+    IMAGES_TOPIC,
+    INTERACTIONS_TOPIC,
+    EventKind,
+    ImageEvent,
+    Interaction,
+    InteractionType,
+    decode_interaction,
+    encode_interaction,
+)
 from services.gateway.pictures.core import PictureCore
 from services.gateway.search.answer import SearchAnswer, SearchHit
 from services.gateway.search.fanout import Coverage
 from services.gateway.search.interactions import (
     Click,
     Impressions,
-    decode,
-    encode,
     open_impressions,
 )
 from tests.pictures import encoded, scene
@@ -186,7 +193,7 @@ def answer_of(ids: Sequence[int]) -> SearchAnswer:
 
 
 async def interactions(log: Log) -> list[Interaction]:
-    found = [decode(record.value or b"") async for record in log.scan(INTERACTIONS_TOPIC)]
+    found = [decode_interaction(record.value or b"") async for record in log.scan(INTERACTIONS_TOPIC)]
     return sorted(found, key=lambda one: (one.type, one.rank))
 
 
@@ -201,7 +208,7 @@ async def test_impressions_and_clicks_reach_the_log(parts: Parts) -> None:
     click, first, second = await interactions(parts.log)
     assert (click.type, click.displayed_image_id, click.rank, click.query_id) == (InteractionType.CLICK, 1, 2, "q1")
     assert [(one.displayed_image_id, one.rank, one.query_image_id) for one in (first, second)] == [(3, 1, 7), (1, 2, 7)]
-    assert decode(encode(click)) == click
+    assert decode_interaction(encode_interaction(click)) == click
 
 
 class Counting:

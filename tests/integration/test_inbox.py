@@ -28,7 +28,7 @@ SECONDS = 30.0
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Cluster]:
-    with small_cluster(1, 1, OMMA_INDEXER__JOB_POLL_SECONDS="0.2", OMMA_INDEXER__JOB_LEASE_SECONDS="3") as made:
+    with small_cluster(1, 1, OMMA_WORKER__JOB_POLL_SECONDS="0.2", OMMA_WORKER__JOB_LEASE_SECONDS="3") as made:
         yield made
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy import parts
-from omma.catalog.interface import Catalog, Interaction, InteractionType, LoggedInteraction
+from omma.catalog.interface import Catalog, LoggedInteraction
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.schema import DAY_MS
@@ -18,9 +18,8 @@ from omma.log.interface import Log, TopicSpec
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
-from omma.records import INTERACTIONS_TOPIC
+from omma.records import INTERACTIONS_TOPIC, Interaction, InteractionType, encode_interaction
 from omma.telemetry.metrics import INTERACTIONS
-from services.gateway.search.interactions import encode
 from services.worker.recording import INTERACTIONS_GROUP, record_interactions
 from tests.databases import fresh_database
 
@@ -45,7 +44,7 @@ async def catalog(tmp_path: Path) -> AsyncIterator[Catalog]:
 
 
 def click(image_id: int, ts_ms: int = NOW_MS, user_id: str = "u") -> bytes:
-    return encode(Interaction(ANN, user_id, 0, ImageId(image_id), 1, InteractionType.CLICK, ts_ms))
+    return encode_interaction(Interaction(ANN, user_id, 0, ImageId(image_id), 1, InteractionType.CLICK, ts_ms))
 
 
 async def send(log: Log, values: Sequence[bytes]) -> None:

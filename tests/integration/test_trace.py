@@ -19,13 +19,13 @@ BOB = Tenant("bob")
 
 
 async def traced(world: TruthWorld, place: object, tenant: Tenant = DEFAULT_TENANT) -> dict[str, Any]:
-    (document,) = await world.truth.tracer.trace(tenant, str(place))
+    (document,) = await world.tracer.trace(tenant, str(place))
     return document
 
 
 async def applied(world: TruthWorld) -> None:
     """Every replica has read the log to its end."""
-    assert (await world.truth.verifier.verify(full=True)).clean
+    assert (await world.verifier.verify(full=True)).clean
 
 
 async def test_a_picture_is_followed_from_blob_to_every_replica(world: TruthWorld) -> None:

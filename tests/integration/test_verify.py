@@ -29,10 +29,10 @@ async def filled(world: TruthWorld, count: int = 40) -> list[int]:
 
 async def test_what_was_used_as_it_should_be_does_not_differ(world: TruthWorld) -> None:
     await filled(world)
-    quick = await world.truth.verifier.verify()
+    quick = await world.verifier.verify()
     assert quick.clean
     assert quick.bucket_details < SPACE.buckets
-    full = await world.truth.verifier.verify(full=True)
+    full = await world.verifier.verify(full=True)
     assert full.clean
     assert full.bucket_details == SPACE.buckets
     assert full.rows == {"indexed": 37, "deleted": 3, "dead": 1}
@@ -73,12 +73,12 @@ async def test_rows_and_log_that_differ_are_told_apart_and_mended_once(world: Tr
     full = await world.differences(full=True)
     # The log's last record of `gone` is a delete at the row's own version, as before a dead letter.
     assert full == found | {"no_vector": 1, **{k: full[k] for k in full if k.startswith("replica_")}}
-    mended = await world.truth.verifier.verify(repair=True)
+    mended = await world.verifier.verify(repair=True)
     assert {kind.value for kind in mended.repaired} == found.keys() | {"no_vector"}
     await world.handled()
     assert await world.differences(full=True) == {}
     versions = {row.id: row.version async for row in catalog.summaries()}
-    assert not (await world.truth.verifier.verify(repair=True)).repaired
+    assert not (await world.verifier.verify(repair=True)).repaired
     assert {row.id: row.version async for row in catalog.summaries()} == versions
     (new,) = await world.upload(b"after the repair")
     assert new.id > 10_000
@@ -101,7 +101,7 @@ async def test_a_replica_that_differs_is_named_and_its_repair_is_replay(world: T
             replace(record, image_id=ImageId(other), version=Version(7)),
         ]
     )
-    report = await world.truth.verifier.verify()
+    report = await world.verifier.verify()
     assert {k.value: n for k, n in report.counts.items()} == {
         "replica_lacks": 1,
         "replica_extra": 1,
@@ -110,7 +110,7 @@ async def test_a_replica_that_differs_is_named_and_its_repair_is_replay(world: T
     documents = [one for said in report.document()["differences"] for one in said["examples"]]
     assert {(one["shard"], one["replica"]) for one in documents} == {(0, 1)}
     assert report.bucket_details < SPACE.buckets
-    assert not (await world.truth.verifier.verify(repair=True)).repaired
+    assert not (await world.verifier.verify(repair=True)).repaired
 
 
 async def test_originals_without_row_and_rows_without_original(world: TruthWorld) -> None:
@@ -119,7 +119,7 @@ async def test_originals_without_row_and_rows_without_original(world: TruthWorld
     row = await catalog.picture(world.tenant, ImageId(ids[0]))
     await blobs.delete(original_key(row.sha256))
     sha256, _ = await world.storage.originals.put(b"no row names this")
-    report = await world.truth.verifier.verify()
+    report = await world.verifier.verify()
     assert {k.value: n for k, n in report.counts.items()} == {"row_without_blob": 1, "blob_without_row": 1}
     missing, orphan = (said["examples"] for said in reversed(report.document()["differences"]))
     assert missing == [{"image_id": ids[0], "row_version": row.version, "sha256": row.sha256}]
@@ -141,7 +141,7 @@ async def test_what_is_on_its_way_is_no_difference(world: TruthWorld) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(traffic())
         for full in (False, True):
-            report = await world.truth.verifier.verify(full=full)
+            report = await world.verifier.verify(full=full)
             assert report.document()["differences"] == []
             assert report.clean
         stop.set()
@@ -152,6 +152,6 @@ async def test_a_replica_that_is_away_is_said_so(world: TruthWorld, monkeypatch:
     await filled(world)
     away = world.shards[1][0].replica
     monkeypatch.setattr(Replica, "ready", property(lambda one: one is not away and one._ready))
-    report = await world.truth.verifier.verify()
+    report = await world.verifier.verify()
     assert not report.clean
     assert [(one["shard"], one["replica"]) for one in report.replicas] == [(1, 0)]

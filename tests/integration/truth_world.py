@@ -19,11 +19,12 @@ from omma.index import Index, IndexId, IndexState
 from omma.outbox import Outbox, open_outbox
 from omma.records import IMAGES_TOPIC, VectorRecord, image_key
 from omma.storage import Storage, StorageSettings, open_storage
+from services.gateway.pictures.trace import Tracer
 from services.indexer.worker import Indexer, ensure_topics
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.shard import Shard
 from services.topology.indexes import ServedIndex, ServedIndexes
-from services.worker.truth import Truth
+from services.worker.truth import Verifier
 from tests.buckets import bucket_settings
 from tests.unit.test_indexer import SETTINGS, SPACE, CountingEmbedder
 
@@ -38,7 +39,8 @@ class TruthWorld:
     storage: Storage
     outbox: Outbox
     shards: list[list[Shard]]
-    truth: Truth
+    verifier: Verifier
+    tracer: Tracer
     tenant: Tenant = DEFAULT_TENANT
     uploaded: list[Upserted] = field(default_factory=list)
 
@@ -77,7 +79,7 @@ class TruthWorld:
 
     async def differences(self, **options: bool) -> dict[str, int]:
         """Kinds and counts."""
-        return {kind.value: count for kind, count in (await self.truth.verifier.verify(**options)).counts.items()}
+        return {kind.value: count for kind, count in (await self.verifier.verify(**options)).counts.items()}
 
 
 @asynccontextmanager
@@ -109,14 +111,15 @@ async def truth_world(settings: StorageSettings, folder: Path) -> AsyncIterator[
         await stack.enter_async_context(running(indexer.run, *(one.run for one in every)))
         for one in every:
             await one.replica.until_ready()
-        indexes = ServedIndexes([ServedIndex(INDEX, SPACE, embedder, clients)])
+        indexes = ServedIndexes([ServedIndex(INDEX, SPACE, clients, embedder)])
 
         async def indexed() -> None:
             await wait_until_handled(log, IMAGES_TOPIC, indexer_group(SPACE.id))
 
         letters = DeadLetters(catalog, log, outbox, indexed)
-        truth = Truth.on(storage, outbox, letters, indexes, max_picture_bytes=1_000_000)
-        yield TruthWorld(storage, outbox, shards, truth)
+        verifier = Verifier(storage, outbox, indexes.live)
+        tracer = Tracer(storage, letters, indexes, max_picture_bytes=1_000_000)
+        yield TruthWorld(storage, outbox, shards, verifier, tracer)
 
 
 def cluster_settings(folder: Path, kafka: Kafka, minio: Minio, postgres_url: str) -> StorageSettings:

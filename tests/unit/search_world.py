@@ -134,7 +134,7 @@ class World:
         index = Index(IndexId("m-1-00000000.1"), SPACE.id, "Flat", 2, IndexState.LIVE)
         building = Index(IndexId("m-1-00000000.2"), SPACE.id, "Flat", 2, IndexState.BUILDING)
         replicas = tuple((shard,) for shard in self.shards)
-        self.indexes = ServedIndexes(ServedIndex(one, SPACE, self.embedder, replicas) for one in (index, building))
+        self.indexes = ServedIndexes(ServedIndex(one, SPACE, replicas, self.embedder) for one in (index, building))
         self.core = SearchCore(
             self.indexes,
             options.pop("reranker", LocalReranker(Policies())),

@@ -61,7 +61,7 @@ class Replica:
 
 def served(*shards: tuple[Replica, ...]) -> ServedIndex:
     index = Index(IndexId("s.1"), SPACE.id, "Flat", len(shards), IndexState.LIVE)
-    return ServedIndex(index, SPACE, cast(Embedder, None), cast(Any, shards))
+    return ServedIndex(index, SPACE, cast(Any, shards), cast(Embedder, None))
 
 
 def calls(attempt: str) -> float:

@@ -17,8 +17,8 @@ from omma.log.sqlite import SqliteLog
 from omma.outbox import Outbox, open_outbox
 from omma.records import IMAGES_TOPIC, EventKind, ImageEvent
 from services.worker.ingest.folder import FolderIngest, require_folder
-from services.worker.ingest.progress import Progress
 from services.worker.ingest.walk import count_pictures, walk
+from services.worker.jobs.progress import Progress
 
 
 def names(folder: Path) -> list[str]:
@@ -96,7 +96,7 @@ async def test_a_folder_becomes_rows_that_reference_it(library: Library):
         (library.folder / f"ö {number}.jpg").write_bytes(b"%d" % number)
     (library.folder / "notes.txt").touch()
     progress = await library.ingest()
-    assert (progress.pictures, progress.looked_at, progress.created, progress.skipped) == (150, 150, 150, 1)
+    assert progress.counts == {"pictures": 150, "looked_at": 150, "created": 150, "skipped": 1}
     events = await library.events()
     assert len(events) == 150 and {event.kind for event in events} == {EventKind.UPSERT}
     page = await library.catalog.list_pictures(DEFAULT_TENANT, None, None, 1)
@@ -111,7 +111,7 @@ async def test_a_second_run_reads_nothing_that_did_not_change(library: Library):
     file.write_bytes(b"two")  # same size, and the time put back: only reading could tell
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     progress = await library.ingest()
-    assert (progress.unchanged, progress.changed, len(await library.events())) == (1, 0, 1)
+    assert (progress.counts["unchanged"], progress.counts["changed"], len(await library.events())) == (1, 0, 1)
 
 
 async def test_a_second_run_takes_over_what_changed_moved_or_vanished(library: Library):
@@ -122,7 +122,7 @@ async def test_a_second_run_takes_over_what_changed_moved_or_vanished(library: L
     (library.folder / "moves.jpg").rename(library.folder / "moved.jpg")
     (library.folder / "vanishes.jpg").unlink()
     progress = await library.ingest()
-    assert (progress.created, progress.changed, progress.unchanged, progress.vanished) == (1, 1, 1, 2)
+    assert [progress.counts[name] for name in ("created", "changed", "unchanged", "vanished")] == [1, 1, 1, 2]
     assert await library.uris() == ["changes.jpg", "moved.jpg", "stays.jpg"]
 
 

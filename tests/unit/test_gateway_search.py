@@ -209,7 +209,7 @@ async def test_another_replica_is_asked_at_once(world: World) -> None:
     down.fault = ReplicaDown("x")
     live = world.indexes.live()
     replicas = tuple((down, shard) for shard in world.shards)
-    world.indexes.replace([ServedIndex(live.index, SPACE, world.embedder, replicas)])
+    world.indexes.replace([ServedIndex(live.index, SPACE, replicas, world.embedder)])
     for _ in range(4):  # whichever replica's turn it is
         answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),)))
         assert (answer.coverage.fraction, answer.degraded) == (1.0, ())

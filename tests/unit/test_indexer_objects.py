@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from omma.records import IMAGES_TOPIC, EventKind, ImageEvent
 from services.worker.ingest.bucket import BucketIngest
 from services.worker.ingest.follower import ObjectFollower, unread
 from services.worker.ingest.inbox import InboxPlace
-from services.worker.ingest.progress import Progress
 from services.worker.ingest.s3_events import ObjectEvent, object_events
+from services.worker.jobs.progress import Progress
 
 LIMIT = 20
 
@@ -231,22 +232,22 @@ async def test_a_bucket_is_listed_once_and_then_only_what_changed_is_read(world:
     world.bucket.contents |= {"p/notes.txt": b"x", "p/folder/": b"", "q/other.jpg": b"x", "p/nameless": b"y"}
     progress = Progress()
     await world.ingest().run("s3://in/p/", DEFAULT_TENANT, progress)
-    assert (progress.created, progress.looked_at, progress.skipped) == (1_501, 1_501, 2)
-    assert progress.pictures == 1_501 and progress.cursor == "p/notes.txt"
+    assert (progress.counts["created"], progress.counts["looked_at"], progress.counts["skipped"]) == (1_501, 1_501, 2)
+    assert progress.counts["pictures"] == 1_501 and progress.cursor == "p/notes.txt"
     world.bucket.looks.clear()
     world.bucket.contents["p/00007.jpg"] = b"changed"
     again = Progress()
     await world.ingest().run("s3://in/p/", DEFAULT_TENANT, again)
-    assert (again.created, again.changed, again.unchanged) == (0, 1, 1_500)
+    assert (again.counts["created"], again.counts["changed"], again.counts["unchanged"]) == (0, 1, 1_500)
     assert world.bucket.looks == ["p/00007.jpg"]
 
 
 async def test_an_ingest_goes_on_after_its_cursor(world: World) -> None:
     for number in range(9):
         world.bucket.contents[f"{number}.jpg"] = b"%d" % number
-    progress = Progress(cursor="6.jpg", created=7, looked_at=7)
+    progress = Progress("6.jpg", Counter(created=7, looked_at=7))
     await world.ingest().run("s3://in", DEFAULT_TENANT, progress)
-    assert progress.created == 9 and world.bucket.looks == ["7.jpg", "8.jpg"]
+    assert progress.counts["created"] == 9 and world.bucket.looks == ["7.jpg", "8.jpg"]
 
 
 async def test_a_listing_mends_what_no_event_told_and_a_later_event_is_heard_all_the_same(world: World) -> None:

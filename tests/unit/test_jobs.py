@@ -1,8 +1,9 @@
 """Who runs the catalog's jobs: one at a time, taken over, handed back, cancelled, tried again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,14 +12,14 @@ from omma.catalog.interface import Catalog
 from omma.catalog.job import Job, JobState
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import InvalidQuery, NotAllowed, ReplicaDown
-from omma.identity import DEFAULT_TENANT, Tenant
-from services.gateway.pictures.ingests import Ingests, Sources
-from services.indexer.settings import IndexerSettings
+from omma.identity import DEFAULT_TENANT
+from services.gateway.jobs import Jobs, Sources
 from services.worker.ingest.pace import Pace
-from services.worker.ingest.progress import Progress
-from services.worker.jobs import JobRunner
+from services.worker.jobs.progress import Progress
+from services.worker.jobs.runner import JobRunner
+from services.worker.settings import WorkerSettings
 
-SETTINGS = IndexerSettings(job_keep_seconds=0.05, job_poll_seconds=0.05, job_lease_seconds=1, retry_seconds=0.01)
+SETTINGS = WorkerSettings(job_keep_seconds=0.05, job_poll_seconds=0.05, job_lease_seconds=1, retry_seconds=0.01)
 SOURCE = "s3://b/p"
 
 
@@ -37,14 +38,15 @@ class Counting:
         self.steps = asyncio.Semaphore(steps)
         self.began_at: list[str] = []
 
-    async def run(self, source: str, tenant: Tenant, progress: Progress) -> None:
+    async def run(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         self.began_at.append(progress.cursor)
         if self.errors:
             raise self.errors.pop(0)
         for number in range(int(progress.cursor or 0) + 1, 6):
             await self.steps.acquire()
-            progress.looked_at += 1
+            progress.counts["looked_at"] += 1
             progress.cursor = str(number)
+        return {"counted": 5}
 
 
 async def until(catalog: Catalog, job: Job, fits: Callable[[Job], bool]) -> Job:
@@ -62,7 +64,7 @@ class Running:
     """A runner beside the block."""
 
     def __init__(self, catalog: Catalog, ingest: Counting, holder: str = "one") -> None:
-        self.runner = JobRunner(catalog, holder, SETTINGS, buckets=ingest)
+        self.runner = JobRunner(catalog, holder, SETTINGS, {"ingest": ingest})
 
     async def __aenter__(self) -> JobRunner:
         self.task = asyncio.create_task(self.runner.run())
@@ -74,7 +76,7 @@ class Running:
 
 
 async def test_a_job_is_run_and_its_progress_can_be_read(catalog: Catalog) -> None:
-    job = await catalog.add_job(DEFAULT_TENANT, SOURCE, 9)
+    job = await catalog.add_job(DEFAULT_TENANT, "ingest", SOURCE, {}, 9)
     ingest = Counting(steps=2)
     async with Running(catalog, ingest):
         half = await until(catalog, job, lambda one: one.cursor == "2")
@@ -83,10 +85,11 @@ async def test_a_job_is_run_and_its_progress_can_be_read(catalog: Catalog) -> No
             ingest.steps.release()
         done = await until(catalog, job, ended)
     assert (done.state, done.cursor, done.counts["looked_at"]) == (JobState.DONE, "5", 5)
+    assert done.result == {"counted": 5}
 
 
 async def test_a_runner_that_ends_hands_its_job_back_and_the_next_goes_on_there(catalog: Catalog) -> None:
-    job = await catalog.add_job(DEFAULT_TENANT, SOURCE, 9)
+    job = await catalog.add_job(DEFAULT_TENANT, "ingest", SOURCE, {}, 9)
     async with Running(catalog, Counting(steps=3)):
         await until(catalog, job, lambda one: one.cursor == "3")
     assert (await catalog.job(DEFAULT_TENANT, job.id)).state is JobState.WAITING
@@ -97,7 +100,7 @@ async def test_a_runner_that_ends_hands_its_job_back_and_the_next_goes_on_there(
 
 
 async def test_a_job_whose_runner_died_is_taken_over_after_its_lease(catalog: Catalog) -> None:
-    job = await catalog.add_job(DEFAULT_TENANT, SOURCE, 9)
+    job = await catalog.add_job(DEFAULT_TENANT, "ingest", SOURCE, {}, 9)
     await catalog.take_job("dead", 0.3, ())
     await catalog.keep_job(job.id, "dead", 0.3, "4", {"looked_at": 4})
     ingest = Counting()
@@ -107,7 +110,7 @@ async def test_a_job_whose_runner_died_is_taken_over_after_its_lease(catalog: Ca
 
 
 async def test_two_runners_run_a_job_once(catalog: Catalog) -> None:
-    jobs = [await catalog.add_job(DEFAULT_TENANT, f"s3://b/{number}", 9) for number in range(6)]
+    jobs = [await catalog.add_job(DEFAULT_TENANT, "ingest", f"s3://b/{number}", {}, 9) for number in range(6)]
     first, second = Counting(), Counting()
     async with Running(catalog, first, "one"), Running(catalog, second, "two"):
         for job in jobs:
@@ -122,29 +125,29 @@ async def test_a_cancelled_job_is_left_and_goes_on_when_it_is_asked_for_again(ca
         return 0
 
     async with Running(catalog, ingest) as runner:
-        ingests = Ingests(catalog, Sources(folders=True, s3=S3), nothing, 9, runner.wake)
-        job = await ingests.start(DEFAULT_TENANT, SOURCE)
+        ingests = Jobs(catalog, Sources(folders=True, s3=S3), nothing, 9, runner.wake)
+        job = await ingests.ingest(DEFAULT_TENANT, SOURCE)
         await until(catalog, job, lambda one: one.cursor == "2")
         assert (await ingests.cancel(DEFAULT_TENANT, job.id)).state is JobState.CANCELLED
         for _ in range(9):
             ingest.steps.release()
-        again = await ingests.start(DEFAULT_TENANT, SOURCE)
+        again = await ingests.ingest(DEFAULT_TENANT, SOURCE)
         assert again.id != job.id
         done = await until(catalog, again, ended)
     assert done.counts["looked_at"] == 5 and (await catalog.job(DEFAULT_TENANT, job.id)).counts["looked_at"] == 2
 
 
 async def test_an_error_that_may_pass_is_tried_again_and_another_ends_the_job(catalog: Catalog) -> None:
-    job = await catalog.add_job(DEFAULT_TENANT, SOURCE, 9)
-    wrong = await catalog.add_job(DEFAULT_TENANT, "/folder", 9)
+    job = await catalog.add_job(DEFAULT_TENANT, "ingest", SOURCE, {}, 9)
+    wrong = await catalog.add_job(DEFAULT_TENANT, "paint", "", {}, 9)
     async with Running(catalog, Counting(ReplicaDown("away"), ReplicaDown("away"))):
         assert (await until(catalog, job, ended)).state is JobState.DONE
         failed = await until(catalog, wrong, ended)
-    assert failed.state is JobState.FAILED and "/folder" in failed.error
+    assert failed.state is JobState.FAILED and "paint" in failed.error
 
 
 async def test_a_bug_is_told_in_generic_words(catalog: Catalog) -> None:
-    job = await catalog.add_job(DEFAULT_TENANT, SOURCE, 9)
+    job = await catalog.add_job(DEFAULT_TENANT, "ingest", SOURCE, {}, 9)
     async with Running(catalog, Counting(RuntimeError("secret"))):
         failed = await until(catalog, job, ended)
     assert failed.state is JobState.FAILED and "secret" not in failed.error

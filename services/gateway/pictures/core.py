@@ -1,6 +1,5 @@
 """The picture core: upload, read, change, delete, list. Effects in order: blob, row, event."""
 
-import asyncio
 import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -142,18 +141,6 @@ class PictureCore:
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidQuery(f"limit must be 1 to {MAX_PAGE}.", field="limit", limit=MAX_PAGE)
         return await self._catalog.list_pictures(tenant, filter, cursor, limit)
-
-    async def relay(self, every_seconds: float) -> None:
-        """Send again, until cancelled, the events whose sending failed or was cut off by a crash."""
-        while True:
-            try:
-                sent = await self._outbox.send_unsent()
-            except Exception as error:  # noqa: BLE001  the log may be away for a while; the rows wait
-                logger.warning("events could not be sent and stay in the outbox", extra={"reason": repr(error)})
-            else:
-                if sent:
-                    logger.info("events were sent late", extra={"count": sent})
-            await asyncio.sleep(every_seconds)
 
     async def _read(self, picture: Picture) -> bytes:
         return await self._originals.read(picture.uri, picture.sha256, self.picture_limits.max_bytes)

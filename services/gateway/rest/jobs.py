@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from omma.catalog.job import Job, JobState
 from omma.errors import InvalidQuery
 from services.gateway.auth import Caller
-from services.gateway.pictures.ingests import Ingests
+from services.gateway.jobs import Jobs
 from services.gateway.rest.signed_in import SignedIn
 
 _COUNTED: Final = ("created", "changed", "unchanged", "vanished", "skipped", "unreadable")
@@ -36,22 +36,22 @@ class IngestRequest(BaseModel):
         return given[0]
 
 
-def jobs_router(ingests: Ingests, admin: SignedIn) -> APIRouter:
-    """Ingests that run beside the service."""
+def jobs_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
+    """Work that runs beside the service."""
     router = APIRouter(tags=["ingest"])
 
     @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, or a folder of the server's machine")
     async def start(request: IngestRequest, caller: Annotated[Caller, Depends(admin)]) -> dict[str, str]:
         """The source's job: it goes on where the last one was broken off."""
-        return {"job_id": (await ingests.start(caller.tenant, request.place())).id}
+        return {"job_id": (await jobs.ingest(caller.tenant, request.place())).id}
 
     @router.get("/jobs/{job_id}", summary="How far a job is")
     async def get(job_id: str, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
-        return _document(await ingests.get(caller.tenant, job_id), await ingests.waiting(), time.time())
+        return _document(await jobs.get(caller.tenant, job_id), await jobs.waiting(), time.time())
 
     @router.delete("/jobs/{job_id}", summary="Stop a job; what it did stays")
     async def cancel(job_id: str, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
-        return _document(await ingests.cancel(caller.tenant, job_id), await ingests.waiting(), time.time())
+        return _document(await jobs.cancel(caller.tenant, job_id), await jobs.waiting(), time.time())
 
     return router
 
@@ -67,8 +67,10 @@ def _document(job: Job, waiting: int, now_seconds: float) -> dict[str, Any]:
     known = rate and total and job.state is JobState.RUNNING
     return {
         "job_id": job.id,
+        "kind": job.kind,
         "state": job.state,
         "error": job.error,
+        "result": job.result,
         "source": job.source,
         "folder": job.source,
         "seconds": seconds,

@@ -1,4 +1,4 @@
-"""What an operator asks of the gateway: keys, dead letters, ingests, what is where. All of it needs role admin."""
+"""What an operator asks of the gateway: keys, dead letters, jobs, what is where. All of it needs role admin."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from omma.catalog.interface import Catalog, Role
 from omma.dead_letters import DeadLetters
 from services.gateway.auth import Authenticator
-from services.gateway.pictures.ingests import Ingests
+from services.gateway.jobs import Jobs
+from services.gateway.pictures.trace import Tracer
 from services.gateway.rest.dead_letters import dead_letters_router
 from services.gateway.rest.jobs import jobs_router
 from services.gateway.rest.keys import keys_router
@@ -16,7 +17,6 @@ from services.gateway.rest.stats import stats_router
 from services.gateway.rest.trace import trace_router
 from services.gateway.rest.verify import verify_router
 from services.topology.indexes import ServedIndexes
-from services.worker.truth import Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Operation:
 
     catalog: Catalog
     dead_letters: DeadLetters
-    ingests: Ingests
-    truth: Truth
+    jobs: Jobs
+    tracer: Tracer
 
     def routers(self, indexes: ServedIndexes, authenticator: Authenticator) -> tuple[APIRouter, ...]:
         """For the REST app."""
@@ -34,8 +34,8 @@ class Operation:
         return (
             keys_router(self.catalog, admin),
             dead_letters_router(self.dead_letters, admin),
-            jobs_router(self.ingests, admin),
-            stats_router(self.catalog, indexes, self.ingests.waiting, admin),
-            trace_router(self.truth.tracer, admin),
-            verify_router(self.truth.verifier, admin),
+            jobs_router(self.jobs, admin),
+            stats_router(self.catalog, indexes, self.jobs.waiting, admin),
+            trace_router(self.tracer, admin),
+            verify_router(self.jobs, admin),
         )

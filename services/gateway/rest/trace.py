@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from services.gateway.auth import Caller
+from services.gateway.pictures.trace import Tracer
 from services.gateway.rest.signed_in import SignedIn
-from services.worker.truth import Tracer
 
 
 def trace_router(tracer: Tracer, admin: SignedIn) -> APIRouter:

@@ -1,30 +1,38 @@
 """POST /verify: compare blobs, catalog, log and shards."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import JSONResponse
 
+from omma.catalog.job import JobState
+from omma.errors import ReplicaDown
+from omma.job_kinds import VERIFY, VerifyParameters
+from omma.rpc.deadline import Deadline
+from services.gateway.auth import Caller
+from services.gateway.jobs import Jobs
 from services.gateway.rest.signed_in import SignedIn
-from services.worker.truth import Verifier
 
 
-class VerifyRequest(BaseModel):
-    """repair: mend what can be. full: compare every picture, also where digests agree."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    repair: bool = False
-    full: bool = False
-
-
-def verify_router(verifier: Verifier, admin: SignedIn) -> APIRouter:
+def verify_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
     """Of every tenant: an admin runs the whole Omma."""
-    router = APIRouter(tags=["operation"], dependencies=[Depends(admin)])
+    router = APIRouter(tags=["operation"])
 
     @router.post("/verify", summary="Compare blobs, catalog, log and shards")
-    async def verify(request: VerifyRequest) -> dict[str, Any]:
-        """Answers when everything is compared, which takes as long as reading the catalog; one at a time."""
-        return (await verifier.verify(repair=request.repair, full=request.full)).document()
+    async def verify(
+        request: VerifyParameters,
+        caller: Annotated[Caller, Depends(admin)],
+        wait_seconds: Annotated[float, Query(ge=0, le=600, description="for the report")] = 60.0,
+    ) -> Any:
+        """The worker compares, one comparison at a time, which takes as long as reading the catalog. 200 with the
+        report if it is there in time, else 202 with the job, whose `result` it becomes.
+        """
+        job = await jobs.start(caller.tenant, VERIFY, parameters=request)
+        job = await jobs.ended(job, Deadline.after(wait_seconds))
+        if job.state is JobState.DONE:
+            return dict(job.result)
+        if job.state is JobState.FAILED:
+            raise ReplicaDown(f"The comparison failed: {job.error}")
+        return JSONResponse({"job_id": job.id}, status_code=202)
 
     return router

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from omma.buckets import bucket_of
-from omma.catalog.interface import Interaction, InteractionType
 from omma.errors import InvalidQuery
 from omma.identity import MAX_IMAGE_ID, ImageId, Tenant
 from omma.log.interface import Log, Producer, TopicSpec
-from omma.records import INTERACTIONS_TOPIC, image_key
+from omma.records import INTERACTIONS_TOPIC, Interaction, InteractionType, encode_interaction, image_key
 from omma.telemetry.metrics import INTERACTIONS
-from omma.v1 import records_pb2
 from services.gateway.search.answer import SearchAnswer
 from services.gateway.search.query import MAX_USER_ID_CHARACTERS
 
@@ -134,7 +132,11 @@ class Impressions:
 
     async def _send(self, batch: list[Interaction]) -> None:
         records = [
-            (bucket_of(one.displayed_image_id, self._partitions), image_key(one.displayed_image_id), encode(one))
+            (
+                bucket_of(one.displayed_image_id, self._partitions),
+                image_key(one.displayed_image_id),
+                encode_interaction(one),
+            )
             for one in batch
         ]
         await self._producer.send_many(INTERACTIONS_TOPIC, records)
@@ -149,44 +151,6 @@ async def open_impressions(
     spec = existing.get(INTERACTIONS_TOPIC, TopicSpec(INTERACTIONS_TOPIC, new_partitions))
     await log.ensure_topic(spec)
     return Impressions(await log.producer(), spec.partitions, max_queued=max_queued, sampled=sampled)
-
-
-def encode(interaction: Interaction) -> bytes:
-    """The record's value in `omma.interactions`."""
-    return records_pb2.Interaction(
-        tenant=interaction.tenant,
-        user_id=interaction.user_id,
-        query_image_id=interaction.query_image_id,
-        displayed_image_id=interaction.displayed_image_id,
-        rank=interaction.rank,
-        type=_TYPES[interaction.type],
-        ts_ms=interaction.ts_ms,
-        query_id=interaction.query_id,
-    ).SerializeToString()
-
-
-def decode(value: bytes) -> Interaction:
-    """Raises ValueError (or google.protobuf DecodeError) for bytes that are no interaction."""
-    message = records_pb2.Interaction.FromString(value)
-    if message.type not in _TYPE_OF:
-        raise ValueError(f"{message.type} is no type of interaction")
-    return Interaction(
-        Tenant(message.tenant),
-        message.user_id,
-        message.query_image_id,
-        ImageId(message.displayed_image_id),
-        message.rank,
-        _TYPE_OF[message.type],
-        message.ts_ms,
-        message.query_id,
-    )
-
-
-_TYPES: Final = {
-    InteractionType.IMPRESSION: records_pb2.Interaction.TYPE_IMPRESSION,
-    InteractionType.CLICK: records_pb2.Interaction.TYPE_CLICK,
-}
-_TYPE_OF: Final = {number: type for type, number in _TYPES.items()}
 
 
 def _within(field: str, value: int, low: int, high: int) -> None:

@@ -1,14 +1,18 @@
 """`omma verify [--repair]`: whether blobs, catalog, log and shards say the same."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
 
-from services.standalone.connection import call_once
+from omma.errors import ReplicaDown
+from services.standalone.connection import connected
 from services.standalone.output import Json, console, print_json, run
+from services.standalone.settings import StandaloneSettings
 
+_EVERY_SECONDS: Final = 0.25
 EXIT_DIFFERENT: Final = 8
 """Something differs, or not everything could be compared."""
 
@@ -19,14 +23,27 @@ def verify(
     json: Json = False,
 ) -> None:
     """Compare blobs, catalog, log and shards, while they are used. Exit code 8: they differ."""
-    # As long as it takes: it reads the whole catalog.
-    report = run(call_once("POST", "/verify", json={"repair": repair, "full": full}, timeout=None))
+    report = run(_report({"repair": repair, "full": full}))
     if json:
         print_json(report)
     else:
         _show(report)
     if not report["clean"]:
         raise typer.Exit(EXIT_DIFFERENT)
+
+
+async def _report(asked: Mapping[str, bool]) -> Mapping[str, Any]:
+    """The report, as long as it takes: the worker reads the whole catalog."""
+    async with connected(StandaloneSettings()) as connection:
+        answer = await connection.call("POST", "/verify", json=asked, params={"wait_seconds": 0})
+        while "job_id" in answer:
+            await asyncio.sleep(_EVERY_SECONDS)
+            job = await connection.call("GET", f"/jobs/{answer['job_id']}")
+            if job["state"] == "done":
+                return dict(job["result"])
+            if job["state"] not in ("waiting", "running"):
+                raise ReplicaDown(f"The comparison was {job['state']}. {job['error']}")
+        return dict(answer)
 
 
 def _show(report: Mapping[str, Any]) -> None:

@@ -12,8 +12,8 @@ from omma.catalog.interface import Catalog, Change, KnownObject
 from omma.identity import Tenant
 from services.worker.ingest.follower import ObjectFollower, stamp_of
 from services.worker.ingest.pace import Pace
-from services.worker.ingest.progress import Progress
 from services.worker.ingest.walk import PICTURE_SUFFIXES
+from services.worker.jobs.progress import Progress
 
 _PAGE_OBJECTS: Final = 1_000
 _BATCH_OBJECTS: Final = 64
@@ -67,7 +67,7 @@ class BucketIngest:
             if not page.more:
                 break
         await self._indexed()
-        progress.pictures = progress.looked_at
+        progress.counts["pictures"] = progress.counts["looked_at"]
 
     async def _take(self, run: "_Run", batch: Sequence[ListedObject], known: Mapping[str, KnownObject]) -> None:
         pictures = [one for one in batch if _may_be_picture(one)]
@@ -84,11 +84,11 @@ class BucketIngest:
         created = sum(change.change is Change.CREATED for change in changes)
         changed = sum(change.change is Change.CHANGED for change in changes)
         progress = run.progress
-        progress.looked_at += len(pictures)
-        progress.skipped += len(batch) - len(pictures)
-        progress.created += created
-        progress.changed += changed
-        progress.unchanged += len(pictures) - created - changed
+        progress.counts["looked_at"] += len(pictures)
+        progress.counts["skipped"] += len(batch) - len(pictures)
+        progress.counts["created"] += created
+        progress.counts["changed"] += changed
+        progress.counts["unchanged"] += len(pictures) - created - changed
 
 
 @dataclass(frozen=True, slots=True)

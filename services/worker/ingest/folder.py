@@ -15,8 +15,8 @@ from omma.identity import ImageId, Sha256, Tenant
 from omma.outbox import Outbox
 from omma.telemetry.context import run_in
 from services.worker.ingest.captions import Captions
-from services.worker.ingest.progress import Progress
 from services.worker.ingest.walk import FoundFile, count_pictures, walk
+from services.worker.jobs.progress import Progress
 
 _BATCH_FILES: Final = 64
 
@@ -59,16 +59,16 @@ class FolderIngest:
         Raises InvalidQuery, field `folder`, when there is no such folder.
         """
         folder = await run_in(self._executor, require_folder, folder)
-        progress.pictures = await run_in(self._executor, count_pictures, folder)
+        progress.counts["pictures"] = await run_in(self._executor, count_pictures, folder)
         known = await self._known(tenant, folder)
         files = walk(folder)
         captions = Captions()
         while (looked := await run_in(self._executor, _look_at, files, known, captions)).files:
             await self._write(tenant, looked.new, progress)
-            progress.looked_at += looked.pictures
-            progress.unchanged += looked.unchanged
-            progress.unreadable += looked.unreadable
-            progress.skipped += looked.files - looked.pictures
+            progress.counts["looked_at"] += looked.pictures
+            progress.counts["unchanged"] += looked.unchanged
+            progress.counts["unreadable"] += looked.unreadable
+            progress.counts["skipped"] += looked.files - looked.pictures
         await self._indexed()
         await self._delete_vanished(tenant, folder, progress)
 
@@ -81,9 +81,9 @@ class FolderIngest:
             return
         changes = await self._catalog.upsert(tenant, new)
         await self._outbox.send(changes)
-        progress.created += sum(change.change is Change.CREATED for change in changes)
-        progress.changed += sum(change.change is Change.CHANGED for change in changes)
-        progress.unchanged += sum(change.change is Change.SAME for change in changes)
+        progress.counts["created"] += sum(change.change is Change.CREATED for change in changes)
+        progress.counts["changed"] += sum(change.change is Change.CHANGED for change in changes)
+        progress.counts["unchanged"] += sum(change.change is Change.SAME for change in changes)
 
     async def _delete_vanished(self, tenant: Tenant, folder: Path, progress: Progress) -> None:
         rows = [(row.id, row.key) async for row in self._catalog.referenced_files(tenant, _prefix(folder))]
@@ -91,7 +91,7 @@ class FolderIngest:
         for start in range(0, len(gone), _BATCH_FILES):
             changes = await self._catalog.delete(tenant, gone[start : start + _BATCH_FILES])
             await self._outbox.send(changes)
-            progress.vanished += len(changes)
+            progress.counts["vanished"] += len(changes)
         if gone:
             await self._indexed()
 

@@ -12,9 +12,9 @@ from omma.identity import DEFAULT_TENANT, Tenant
 from omma.log.interface import Consumer, Log, LogRecord, TopicPartition, TopicSpec
 from omma.persistence import persist
 from omma.telemetry.metrics import INBOX_EVENTS
-from services.indexer.settings import IndexerSettings
 from services.worker.ingest.follower import ObjectFollower
 from services.worker.ingest.s3_events import ObjectEvent, object_events
+from services.worker.settings import WorkerSettings
 
 GROUP: Final = "indexer.inbox"
 _FOLDER: Final = "/"
@@ -49,7 +49,7 @@ class InboxPlace:
 class Inbox:
     """Reads notifications from a topic in batches. An offset is committed once rows and events are durable."""
 
-    def __init__(self, log: Log, follower: ObjectFollower, place: InboxPlace, settings: IndexerSettings) -> None:
+    def __init__(self, log: Log, follower: ObjectFollower, place: InboxPlace, settings: WorkerSettings) -> None:
         self._log = log
         self._follower = follower
         self._place = place
@@ -60,7 +60,7 @@ class Inbox:
         topic = self._settings.inbox_topic
         await persist("inbox topic", self._ensure_topic, self._settings.retry_seconds)
         consumer = await self._log.subscribe(topic, GROUP)
-        poll = partial(consumer.poll, self._settings.batch_pictures, self._settings.poll_seconds)
+        poll = partial(consumer.poll, self._settings.inbox_batch, self._settings.poll_seconds)
         try:
             while True:
                 records = await persist("inbox poll", poll, self._settings.retry_seconds)
@@ -72,7 +72,7 @@ class Inbox:
     async def _ensure_topic(self) -> None:
         topic = self._settings.inbox_topic
         if topic not in {spec.name for spec in await self._log.topics()}:
-            await self._log.ensure_topic(TopicSpec(topic, self._settings.images_partitions))
+            await self._log.ensure_topic(TopicSpec(topic, self._settings.inbox_partitions))
 
     async def _handle(self, consumer: Consumer, records: Sequence[LogRecord]) -> None:
         newest: dict[Tenant, dict[str, str]] = {}
@@ -89,7 +89,7 @@ class Inbox:
         try:
             await consumer.commit(offsets)
         except ConcurrentWrite:
-            logger.info("a part of the inbox belongs to another indexer now, which reads these events again")
+            logger.info("a part of the inbox belongs to another worker now, which reads these events again")
 
 
 def _events(record: LogRecord) -> list[ObjectEvent]:

@@ -3,9 +3,7 @@
 The catalog's rows are the truth about pictures, the log is the truth about vectors, a shard is a view of the log.
 """
 
-from services.gateway.pictures.trace import Tracer
 from services.worker.truth.differences import Difference, DifferenceKind, Report
-from services.worker.truth.truth import Truth
 from services.worker.truth.verify import Verifier
 
-__all__ = ["Difference", "DifferenceKind", "Report", "Tracer", "Truth", "Verifier"]
+__all__ = ["Difference", "DifferenceKind", "Report", "Verifier"]

@@ -10,7 +10,7 @@ from omma.buckets import buckets_of_shard
 from omma.errors import OmmaError
 from omma.rpc.deadline import Deadline
 from services.nn_shard.client import BucketDigests, ShardClient
-from services.topology.indexes import ServedIndex
+from services.topology.indexes import PlacedIndex
 from services.worker.truth.compare import Held
 
 _CALL_SECONDS: Final = 30.0
@@ -23,7 +23,7 @@ At = tuple[int, int]
 class ReplicaViews:
     """One comparison's view of the replicas. Used by one task."""
 
-    def __init__(self, served: ServedIndex) -> None:
+    def __init__(self, served: PlacedIndex) -> None:
         self._clients: dict[At, ShardClient] = {
             (shard, replica): client
             for shard, replicas in enumerate(served.shards)

@@ -15,7 +15,7 @@ from omma.records import IMAGES_TOPIC
 from omma.space import Space
 from omma.storage import Storage
 from omma.telemetry.metrics import DIFFERENCES, VERIFIED_AT
-from services.topology.indexes import ServedIndex, ServedIndexes
+from services.topology.indexes import PlacedIndex
 from services.worker.truth.compare import Row, log_and_replica, rows_and_log
 from services.worker.truth.differences import ABOUT, Difference, DifferenceKind, Report
 from services.worker.truth.originals import compare_originals
@@ -39,17 +39,19 @@ class Verifier:
         self,
         storage: Storage,
         outbox: Outbox,
-        indexes: ServedIndexes,
+        live: Callable[[], PlacedIndex],
         *,
         settle_seconds: float = 30.0,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """settle_seconds: for the indexer and the replicas to take in what the log has when they are waited for."""
+        """live: the index that answers now.
+
+        settle_seconds: for the indexer and the replicas to take in what the log has when they are waited for."""
         self._catalog = storage.catalog
         self._blobs = storage.blobs
         self._log = storage.log
         self._outbox = outbox
-        self._indexes = indexes
+        self._live = live
         self._settle_seconds = settle_seconds
         self._now = now
         self._running = asyncio.Lock()
@@ -64,7 +66,7 @@ class Verifier:
             raise Overloaded("A comparison is under way.", retry_after_seconds=10.0)
         async with self._running:
             began = time.monotonic()
-            served = self._indexes.live()
+            served = self._live()
             report = Report(served.index.id, buckets=served.space.buckets)
             views = ReplicaViews(served)
             rows = await summary_of_rows(self._catalog, served.space.buckets)
@@ -79,7 +81,7 @@ class Verifier:
             return report
 
     async def _to_compare(
-        self, rows: RowSummary, served: ServedIndex, views: ReplicaViews, *, everything: bool
+        self, rows: RowSummary, served: PlacedIndex, views: ReplicaViews, *, everything: bool
     ) -> list[list[int]]:
         """Buckets to compare picture by picture, in goes of a bounded number of pictures."""
         suspect, pictures = rows.pending > 0, rows.indexed.pictures + rows.pending
@@ -129,7 +131,7 @@ class Verifier:
 
     async def _settled(self) -> bool:
         """Whether every event that was due is sent, and handled by the indexer."""
-        group = indexer_group(self._indexes.live().space.id)
+        group = indexer_group(self._live().space.id)
         try:
             async with asyncio.timeout(self._settle_seconds):
                 await self._outbox.send_unsent()

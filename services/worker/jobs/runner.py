@@ -1,41 +1,28 @@
-"""Runs the ingests that the catalog holds, in whichever process may: each under a lease, taken over when it lapses."""
+"""Runs the jobs that the catalog holds, in whichever process may: each under a lease, taken over when it lapses."""
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Final, Protocol
 
-from omma.blobs.object_uri import SCHEME
 from omma.catalog.interface import Catalog
 from omma.catalog.job import Job, JobState
 from omma.errors import STATUS, InvalidQuery, Kind, OmmaError
-from omma.identity import Tenant
 from omma.persistence import persist
-from services.indexer.settings import IndexerSettings
-from services.worker.ingest.folder import FolderIngest
-from services.worker.ingest.progress import Progress
+from services.worker.jobs.progress import Progress
+from services.worker.settings import WorkerSettings
 
-_BUG = "Something went wrong inside; the log of the server says what."
+_BUG: Final = "Something went wrong inside; the log of the server says what."
 
 logger = logging.getLogger(__name__)
 
 
-class Ingest(Protocol):
-    """Of one kind of source."""
+class Work(Protocol):
+    """How a job of one kind is done."""
 
-    async def run(self, source: str, tenant: Tenant, progress: Progress) -> None: ...
-
-
-class FolderSource:
-    """A folder of this machine, as a source of jobs."""
-
-    def __init__(self, folders: FolderIngest) -> None:
-        self._folders = folders
-
-    async def run(self, source: str, tenant: Tenant, progress: Progress) -> None:
-        """As FolderIngest.run."""
-        await self._folders.run(Path(source), tenant, progress)
+    async def run(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        """Do it, from progress.cursor on, and tell progress as it goes. Returns the job's result, as JSON has it."""
 
 
 class JobRunner:
@@ -44,21 +31,12 @@ class JobRunner:
     A job that is broken off by an error that may pass is tried again; by the end of this process, handed back.
     """
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        holder: str,
-        settings: IndexerSettings,
-        *,
-        folders: Ingest | None = None,
-        buckets: Ingest | None = None,
-    ) -> None:
-        """holder: the same when this process is started again, and nobody else's. None: such sources fail."""
+    def __init__(self, catalog: Catalog, holder: str, settings: WorkerSettings, work: Mapping[str, Work]) -> None:
+        """holder: the same when this process is started again, and nobody else's. work: by the job's kind."""
         self._catalog = catalog
         self._holder = holder
         self._settings = settings
-        self._folders = folders
-        self._buckets = buckets
+        self._kinds = work
         self._running: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
 
@@ -73,7 +51,7 @@ class JobRunner:
                 if len(self._running) < self._settings.jobs_at_once:
                     job = await persist("take a job", self._take, self._settings.retry_seconds)
                     if job is not None:
-                        self._running[job.id] = asyncio.create_task(self._hold(job), name=f"ingest {job.id}")
+                        self._running[job.id] = asyncio.create_task(self._hold(job), name=f"{job.kind} {job.id}")
                         continue
                 await self._until_woken()
         finally:
@@ -101,8 +79,8 @@ class JobRunner:
                 if not await self._keep(job, progress):
                     logger.info("a job is no longer ours", extra={"job_id": job.id})
                     return
-            state, error = work.result()
-            await persist("end a job", lambda: self._end(job, state, error), self._settings.retry_seconds)
+            state, error, result = work.result()
+            await persist("end a job", lambda: self._end(job, state, error, result), self._settings.retry_seconds)
             await self._catalog.forget_jobs(self._settings.jobs_kept)
         except asyncio.CancelledError:
             await self._catalog.end_job(job.id, self._holder, JobState.WAITING)
@@ -117,38 +95,38 @@ class JobRunner:
         """True also while nobody can say: the lease decides."""
         try:
             return await self._catalog.keep_job(
-                job.id, self._holder, self._settings.job_lease_seconds, progress.cursor, progress.counts()
+                job.id, self._holder, self._settings.job_lease_seconds, progress.cursor, progress.counts
             )
         except OmmaError as error:
             logger.warning("a job's progress could not be kept", extra={"job_id": job.id, "reason": error.detail})
             return True
 
-    async def _end(self, job: Job, state: JobState, error: str) -> None:
-        await self._catalog.end_job(job.id, self._holder, state, error)
+    async def _end(self, job: Job, state: JobState, error: str, result: Mapping[str, Any]) -> None:
+        await self._catalog.end_job(job.id, self._holder, state, error, result)
 
-    async def _work(self, job: Job, progress: Progress) -> tuple[JobState, str]:
+    async def _work(self, job: Job, progress: Progress) -> tuple[JobState, str, Mapping[str, Any]]:
         wait_seconds = self._settings.retry_seconds
         while True:
             try:
-                await self._ingest_of(job).run(job.source, job.tenant, progress)
+                result = await self._work_of(job).run(job, progress)
             except OmmaError as error:
                 if not may_pass(error):
-                    return JobState.FAILED, error.detail
-                logger.warning("an ingest tries again", extra={"job_id": job.id, "reason": error.detail})
+                    return JobState.FAILED, error.detail, {}
+                logger.warning("a job is tried again", extra={"job_id": job.id, "reason": error.detail})
             except Exception:
-                logger.exception("an ingest failed", extra={"job_id": job.id, "source": job.source})
-                return JobState.FAILED, _BUG
+                logger.exception("a job failed", extra={"job_id": job.id, "job": job.kind, "source": job.source})
+                return JobState.FAILED, _BUG, {}
             else:
-                return JobState.DONE, ""
+                return JobState.DONE, "", result
             await asyncio.sleep(wait_seconds)
             wait_seconds = min(2 * wait_seconds, self._settings.job_lease_seconds)
             progress.begin_again()
 
-    def _ingest_of(self, job: Job) -> Ingest:
-        ingest = self._buckets if job.source.startswith(SCHEME) else self._folders
-        if ingest is None:
-            raise InvalidQuery(f"This Omma cannot ingest {job.source}.", field="source")
-        return ingest
+    def _work_of(self, job: Job) -> Work:
+        work = self._kinds.get(job.kind)
+        if work is None:
+            raise InvalidQuery(f"This Omma does not know jobs of kind {job.kind!r}.", field="kind")
+        return work
 
 
 def may_pass(error: OmmaError) -> bool:

@@ -1,20 +1,26 @@
-"""Bulk ingests: accepted, asked about and cancelled here; run by the indexer, from the catalog's jobs."""
+"""Jobs as their owners see them: accepted, asked about and cancelled here; run by the worker, from the catalog."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Final
 
 from omma.blobs.object_uri import SCHEME, bucket_place
 from omma.blobs.s3_settings import S3Settings
 from omma.catalog.interface import Catalog
-from omma.catalog.job import Job
+from omma.catalog.job import UNFINISHED, Job
 from omma.errors import InvalidQuery, NotAllowed
 from omma.identity import Tenant
+from omma.job_kinds import INGEST, JobKind, JobParameters
+from omma.rpc.deadline import Deadline
+
+_LOOK_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What may be ingested. folders: those of the indexer's machine, as far as it may read.
+    """What may be ingested. folders: those of the worker's machine, as far as it may read.
 
     s3: where Omma's own writes lie, None without. buckets: that may be named; none: each that the storage's keys open.
     """
@@ -30,8 +36,8 @@ class Sources:
     def _folder(self, source: str) -> str:
         if not self.folders:
             raise InvalidQuery(
-                "This Omma's indexer reads no folders. Put the pictures into a bucket and ingest s3://bucket/prefix, "
-                "or set OMMA_GATEWAY__INGEST_FOLDERS=true where the indexer has the folder.",
+                "This Omma's worker reads no folders. Put the pictures into a bucket and ingest s3://bucket/prefix, "
+                "or set OMMA_GATEWAY__INGEST_FOLDERS=true where the worker has the folder.",
                 field="folder",
             )
         if not PurePath(source).is_absolute():
@@ -52,8 +58,8 @@ class Sources:
         return source
 
 
-class Ingests:
-    """The catalog's jobs, as their owners see them."""
+class Jobs:
+    """Of the catalog, one tenant's at a time."""
 
     def __init__(
         self,
@@ -70,9 +76,18 @@ class Ingests:
         self._max_unfinished = max_unfinished
         self._on_change = on_change
 
-    async def start(self, tenant: Tenant, source: str) -> Job:
-        """The unfinished job of the source, or a new one. Raises InvalidQuery, NotAllowed, Overloaded."""
-        job = await self._catalog.add_job(tenant, self._sources.checked(source), self._max_unfinished)
+    async def ingest(self, tenant: Tenant, source: str, parameters: JobParameters | None = None) -> Job:
+        """The unfinished ingest of the source, or a new one.
+
+        Raises InvalidQuery, NotAllowed, WrongState, Overloaded."""
+        return await self.start(tenant, INGEST, self._sources.checked(source), parameters)
+
+    async def start(
+        self, tenant: Tenant, kind: JobKind, source: str = "", parameters: JobParameters | None = None
+    ) -> Job:
+        """source: what it works on, "" for everything. Raises WrongState, Overloaded."""
+        asked = (parameters or kind.parameters()).model_dump(mode="json")
+        job = await self._catalog.add_job(tenant, kind.name, source, asked, self._max_unfinished)
         self._on_change()
         return job
 
@@ -80,8 +95,15 @@ class Ingests:
         """Raises Absent."""
         return await self._catalog.job(tenant, job_id)
 
+    async def ended(self, job: Job, deadline: Deadline) -> Job:
+        """The job as it is when it has ended, or when time is up."""
+        while job.state in UNFINISHED and deadline.remaining_seconds() > 0:
+            await asyncio.sleep(_LOOK_SECONDS)
+            job = await self._catalog.job(job.tenant, job.id)
+        return job
+
     async def cancel(self, tenant: Tenant, job_id: str) -> Job:
-        """What was found so far stays and is embedded. Its runner ends it within a second. Raises Absent."""
+        """What was done so far stays. Its runner ends it within a second. Raises Absent."""
         job = await self._catalog.cancel_job(tenant, job_id)
         self._on_change()
         return job

@@ -1,0 +1,120 @@
+"""The gateway, wired on given parts: the same in its own process and beside everything else."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from fastapi import FastAPI
+
+from omma.backlog import backlog, indexer_group, wait_until_handled
+from omma.dead_letters import DeadLetters
+from omma.outbox import Outbox
+from omma.records import IMAGES_TOPIC
+from omma.rpc.server import Registration
+from omma.storage import Storage
+from omma.v1 import search_pb2_grpc
+from services.gateway.auth import Authenticator
+from services.gateway.grpc.servicer import SearchServicer
+from services.gateway.health import Health
+from services.gateway.jobs import Jobs, Sources
+from services.gateway.pictures.core import PictureCore
+from services.gateway.pictures.trace import Tracer
+from services.gateway.rest.app import create_app
+from services.gateway.rest.operation import Operation
+from services.gateway.search.admission import Admission
+from services.gateway.search.core import SearchCore
+from services.gateway.search.fanout import Fanout
+from services.gateway.search.interactions import Impressions, open_impressions
+from services.gateway.search.urls import PictureFetcher
+from services.gateway.settings import GatewaySettings
+from services.rerank.client import Reranker
+from services.topology.indexes import ServedIndexes
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayParts:
+    """What a gateway stands on. space: whose indexer tells what is handled. sources: what may be ingested.
+
+    metrics_open: /metrics without a key, for a loopback address. on_job: told when a job was added or cancelled.
+    """
+
+    storage: Storage
+    outbox: Outbox
+    indexes: ServedIndexes
+    space: str
+    reranker: Reranker
+    authenticator: Authenticator
+    sources: Sources
+    metrics_open: bool
+    on_job: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The cores, and both faces over them. impressions: its `run` moves them to the log."""
+
+    search: SearchCore
+    pictures: PictureCore
+    impressions: Impressions
+    dead_letters: DeadLetters
+    health: Health
+    rest: FastAPI
+    rpc: Registration
+
+
+async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncExitStack) -> Gateway:
+    """What it opens is closed by the stack."""
+    storage, indexes = parts.storage, parts.indexes
+    catalog, log = storage.catalog, storage.log
+    urls = PictureFetcher(max_bytes=settings.max_picture_bytes, timeout_seconds=settings.url_timeout_seconds)
+    stack.push_async_callback(urls.close)
+    impressions = await open_impressions(
+        log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled
+    )
+    search = SearchCore(
+        indexes,
+        parts.reranker,
+        storage.originals,
+        urls,
+        impressions,
+        fanout=Fanout(settings.fanout),
+        admission=Admission(
+            settings.max_concurrent_searches, settings.max_waiting_searches, settings.max_search_wait_seconds
+        ),
+        max_text_characters=settings.max_text_characters,
+        max_picture_bytes=settings.max_picture_bytes,
+    )
+    executor = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
+    stack.callback(executor.shutdown, wait=False, cancel_futures=True)
+    pictures = PictureCore(
+        catalog,
+        storage.blobs,
+        storage.originals,
+        parts.outbox,
+        executor,
+        picture_limits=settings.picture_limits,
+        row_limits=settings.row_limits,
+        max_concurrent_uploads=settings.max_concurrent_uploads,
+    )
+    group = indexer_group(parts.space)
+    dead_letters = DeadLetters(catalog, log, parts.outbox, partial(wait_until_handled, log, IMAGES_TOPIC, group))
+    jobs = Jobs(
+        catalog, parts.sources, partial(backlog, log, IMAGES_TOPIC, group), settings.jobs_unfinished, parts.on_job
+    )
+    tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=settings.max_picture_bytes)
+    health = Health(indexes)
+    app = create_app(
+        search,
+        pictures,
+        impressions,
+        Operation(catalog, dead_letters, jobs, tracer),
+        parts.authenticator,
+        health,
+        settings,
+        metrics_open=parts.metrics_open,
+    )
+    servicer = SearchServicer(search, pictures, parts.authenticator)
+    rpc = partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)
+    return Gateway(search, pictures, impressions, dead_letters, health, app, rpc)

@@ -1,0 +1,87 @@
+"""The worker, wired on a storage: the same in its own process and beside everything else."""
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+
+from omma.backlog import backlog, indexer_group, wait_until_handled
+from omma.blobs.s3_settings import S3Settings
+from omma.job_kinds import INGEST, VERIFY
+from omma.outbox import Outbox
+from omma.records import IMAGES_TOPIC
+from omma.storage import Storage
+from services.topology.indexes import PlacedIndex
+from services.worker.ingest.bucket import BucketIngest
+from services.worker.ingest.folder import FolderIngest
+from services.worker.ingest.follower import ObjectFollower
+from services.worker.ingest.inbox import Inbox, InboxPlace
+from services.worker.jobs.ingest import IngestWork
+from services.worker.jobs.runner import JobRunner
+from services.worker.jobs.verify import VerifyWork
+from services.worker.recording import record_interactions
+from services.worker.relay import relay
+from services.worker.settings import WorkerSettings
+from services.worker.truth.verify import Verifier
+
+Run = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """work: each runs until it is cancelled."""
+
+    jobs: JobRunner
+    work: tuple[Run, ...]
+
+
+def compose(
+    settings: WorkerSettings,
+    storage: Storage,
+    outbox: Outbox,
+    live: Callable[[], PlacedIndex],
+    *,
+    space: str,
+    holder: str,
+    executor: Executor,
+    s3: S3Settings | None = None,
+) -> Worker:
+    """live: the index that answers now. space: whose indexer tells what is handled. executor: for walking folders.
+
+    holder: of leases; the same when this process is started again, and nobody else's. s3: where the inbox is.
+    """
+    catalog, log = storage.catalog, storage.log
+    group = indexer_group(space)
+    indexed = partial(wait_until_handled, log, IMAGES_TOPIC, group)
+    buckets, inbox = None, None
+    if storage.objects is not None and s3 is not None:
+        follower = ObjectFollower(catalog, outbox, storage.objects, settings.max_picture_bytes)
+        buckets = BucketIngest(
+            catalog,
+            follower,
+            storage.objects,
+            backlog=partial(backlog, log, IMAGES_TOPIC, group),
+            indexed=indexed,
+            max_backlog=settings.bucket_backlog,
+            per_second=settings.bucket_objects_per_second,
+        )
+        if s3.inbox:
+            inbox = Inbox(log, follower, InboxPlace.parse(s3.inbox, settings.inbox_tenant), settings)
+    verifier = Verifier(storage, outbox, live, settle_seconds=settings.settle_seconds)
+    jobs = JobRunner(
+        catalog,
+        holder,
+        settings,
+        {
+            INGEST.name: IngestWork(FolderIngest(catalog, outbox, executor, indexed), buckets),
+            VERIFY.name: VerifyWork(verifier),
+        },
+    )
+    work: list[Run] = [
+        jobs.run,
+        partial(relay, outbox, settings.resend_seconds),
+        partial(record_interactions, log, catalog, kept_days=settings.interactions_kept_days),
+    ]
+    if inbox is not None:
+        work.append(inbox.run)
+    return Worker(jobs, tuple(work))

@@ -1,0 +1,1 @@
+"""Runs the catalog's jobs: one runner a process, one way to do each kind of job."""

@@ -1,0 +1,73 @@
+"""The composition root of the worker as a process: `python -m services.worker`.
+
+The shards are asked over gRPC; catalog, log and blobs are those of `omma.storage`.
+"""
+
+import logging
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+
+from pydantic import Field
+
+from omma.background import running
+from omma.outbox import open_outbox
+from omma.process import begin, until_stopped
+from omma.rpc.server import RpcServer
+from omma.storage import StorageSettings, open_storage
+from services.nn_shard.client import RemoteShard
+from services.topology.indexes import PlacedIndex
+from services.topology.registration import until_live
+from services.worker.composition import compose
+from services.worker.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+
+class ServedWorkerSettings(WorkerSettings):
+    """shards: JSON, the replicas of shard 0, of shard 1, …: `[["a:9091"], ["b:9091"]]`; a comparison asks them all."""
+
+    shards: tuple[tuple[str, ...], ...] = Field(min_length=1)
+
+
+class WorkerProcess(StorageSettings):
+    """What reaches the storage and what every process has, and OMMA_WORKER__…"""
+
+    worker: ServedWorkerSettings
+
+
+async def main() -> None:
+    """Work until SIGTERM or SIGINT; jobs under way are handed back. Waits for the catalog's first index.
+
+    OMMA_GRPC_PORT answers health checks.
+    """
+    settings = WorkerProcess()
+    begin(settings)
+    async with AsyncExitStack() as stack:
+        server = RpcServer([], credentials=settings.server_credentials())
+        await server.start(settings.grpc_address)
+        stack.push_async_callback(server.stop, 0.0)
+        storage = await open_storage(settings, stack)
+        index, space = await until_live(storage.catalog)
+        shards = []
+        for addresses in settings.worker.shards:
+            replicas = tuple(RemoteShard.at(address) for address in addresses)
+            for replica in replicas:
+                stack.push_async_callback(replica.close)
+            shards.append(replicas)
+        placed = PlacedIndex(index, space, tuple(shards))
+        worker = compose(
+            settings.worker,
+            storage,
+            await open_outbox(storage.catalog, storage.log),
+            lambda: placed,
+            space=space.id,
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+            executor=stack.enter_context(ThreadPoolExecutor(1, "folders")),
+            s3=settings.s3,
+        )
+        await stack.enter_async_context(running(*worker.work))
+        await server.set_ready(True)
+        logger.info("the worker works", extra={"index": index.id})
+        await until_stopped()

@@ -192,6 +192,12 @@ class Interaction(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     TS_MS_FIELD_NUMBER: _builtins.int
     QUERY_ID_FIELD_NUMBER: _builtins.int
+    DISPLAYED_IMAGE_IDS_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     user_id: _builtins.str
     query_image_id: _builtins.int
@@ -200,6 +206,17 @@ class Interaction(_message.Message):
     type: Global___Interaction.Type.ValueType
     ts_ms: _builtins.int
     query_id: _builtins.str
+    index: _builtins.str
+    """What answered it."""
+    space: _builtins.str
+    policy: _builtins.str
+    rollout: _builtins.str
+    """The arm of a rollout or experiment that the caller was in; both empty outside one."""
+    arm: _builtins.str
+    @_builtins.property
+    def displayed_image_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of an impression: every hit of the answer in order; displayed_image_id is the first of them."""
+
     def __init__(
         self,
         *,
@@ -211,10 +228,16 @@ class Interaction(_message.Message):
         type: Global___Interaction.Type.ValueType = ...,
         ts_ms: _builtins.int = ...,
         query_id: _builtins.str = ...,
+        displayed_image_ids: _abc.Iterable[_builtins.int] | None = ...,
+        index: _builtins.str = ...,
+        space: _builtins.str = ...,
+        policy: _builtins.str = ...,
+        rollout: _builtins.str = ...,
+        arm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["displayed_image_id", b"displayed_image_id", "query_id", b"query_id", "query_image_id", b"query_image_id", "rank", b"rank", "tenant", b"tenant", "ts_ms", b"ts_ms", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "displayed_image_id", b"displayed_image_id", "displayed_image_ids", b"displayed_image_ids", "index", b"index", "policy", b"policy", "query_id", b"query_id", "query_image_id", b"query_image_id", "rank", b"rank", "rollout", b"rollout", "space", b"space", "tenant", b"tenant", "ts_ms", b"ts_ms", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

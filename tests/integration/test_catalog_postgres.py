@@ -225,10 +225,10 @@ async def test_rows_of_the_version_before_survive_and_it_writes_on(postgres: par
             await old.fetch(image_id, now_ms - age * DAY_MS)
         async with opened(url) as catalog:
             await old.fetch(4, now_ms)
-            found = [one.displayed_image_id async for one in catalog.interactions(ANN, 0, 2**62)]
+            found = [one.displayed[0] async for one in catalog.interactions(ANN, 0, 2**62)]
             assert sorted(found) == [1, 2, 3, 4]
             await catalog.roll_interactions(30)
-            assert 3 not in [one.displayed_image_id async for one in catalog.interactions(ANN, 0, 2**62)]
+            assert 3 not in [one.displayed[0] async for one in catalog.interactions(ANN, 0, 2**62)]
         await before.close()
         await _on(url, lambda connection: _alembic(connection, command.downgrade, "0001"))
         await _on(url, lambda connection: _alembic(connection, command.upgrade, "head"))

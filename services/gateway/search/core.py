@@ -142,6 +142,7 @@ class SearchCore:
             query_id=uuid.uuid4().hex,
             space=served.space.id,
             index=served.index.id,
+            policy="" if found.reranked is None else found.reranked.policy,
             coverage=found.coverage,
             degraded=_degraded(found),
             latency_ms=round(stage_us["search"] / 1000, 3),

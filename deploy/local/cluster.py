@@ -58,6 +58,13 @@ class Cluster:
         return self.gateway.address
 
     @property
+    def servers(self) -> dict[str, parts.Server]:
+        """Everything that can be stopped and started, by name."""
+        stores = [self.kafka, self.minio, self.postgres, *([self.triton] if self.triton else [])]
+        every = [part.server for part in stores] + [one.server for one in self.services]
+        return {server.name: server for server in every}
+
+    @property
     def services(self) -> list[Service]:
         return [
             self.egs,

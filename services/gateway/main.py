@@ -16,10 +16,11 @@ from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
-from omma.storage import StorageSettings, open_storage
+from omma.storage import open_storage
 from services.egs.client import RemoteEmbedder
 from services.gateway.auth import Authenticator, is_loopback
 from services.gateway.composition import GatewayParts, compose
+from services.gateway.first_key import FirstKeySettings, ensure_first_key
 from services.gateway.http import answering, listening
 from services.gateway.jobs import Sources
 from services.gateway.settings import GatewaySettings
@@ -45,7 +46,7 @@ class ServedGatewaySettings(GatewaySettings):
     ingest_folders: bool = False
 
 
-class GatewayProcess(StorageSettings):
+class GatewayProcess(FirstKeySettings):
     """What reaches the storage, OMMA_HTTP_PORT, OMMA_GRPC_PORT and the others of a process, and OMMA_GATEWAY__…"""
 
     http_port: int = Field(default=8080, ge=0, le=65_535)
@@ -61,6 +62,7 @@ async def main() -> None:
     begin(settings)
     async with AsyncExitStack() as stack:
         storage = await open_storage(settings, stack)
+        await ensure_first_key(storage.catalog, settings)
         served = await _served(settings.gateway, storage.catalog, stack)
         reranker = RemoteReranker.at(settings.gateway.rerank)
         stack.push_async_callback(reranker.close)

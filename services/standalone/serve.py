@@ -13,6 +13,7 @@ from omma.rpc.server import RpcServer
 from omma.settings import warn_unknown_names
 from omma.telemetry.logs import configure_logging
 from services.gateway.auth import is_loopback
+from services.gateway.first_key import ensure_first_key
 from services.gateway.http import answering, listening
 from services.standalone.app import Omma, opened
 from services.standalone.data_dir import DataDir, ServerAddress
@@ -50,6 +51,7 @@ async def serving(
     async with AsyncExitStack() as stack:
         http = stack.enter_context(_http_socket(settings, other_ports))
         omma = await stack.enter_async_context(opened(settings))
+        await ensure_first_key(omma.services.storage.catalog, settings)
         await _require_key(settings, omma)
         rpc = RpcServer(omma.rpc)
         grpc_port = await _start_rpc(rpc, settings, other_ports)
@@ -96,6 +98,6 @@ async def _require_key(settings: StandaloneSettings, omma: Omma) -> None:
     if not any(not key.revoked for key in await omma.services.storage.catalog.api_keys()):
         raise InvalidQuery(
             f"OMMA_BIND={settings.bind} can be reached from other machines: make an API key first, with "
-            "`omma key create NAME --role admin`.",
+            "`omma key create NAME --role admin`, or name one with OMMA_ADMIN_KEY_FILE.",
             field="OMMA_BIND",
         )

@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from omma.storage import StorageSettings
 from services.egs.settings import EgsSettings
+from services.gateway.first_key import FirstKeySettings
 from services.gateway.settings import GatewaySettings
 from services.indexer.settings import IndexerSettings
 from services.nn_shard.settings import ShardSettings
@@ -11,7 +11,7 @@ from services.rerank.settings import RerankSettings
 from services.worker.settings import WorkerSettings
 
 
-class StandaloneSettings(StorageSettings):
+class StandaloneSettings(FirstKeySettings):
     """Read once, in main; each part is given only its section. Any OMMA_BIND but a loopback one needs an API key.
 
     REST answers /metrics itself: OMMA_METRICS_PORT is for services that are a process of their own.

@@ -1,5 +1,7 @@
 """How large a picture may be: the section OMMA_PICTURES__… of every process that reads one, and its checks."""
 
+from typing import Final
+
 from pydantic import Field
 
 from omma.errors import InvalidPicture, TooLarge
@@ -35,3 +37,7 @@ class PictureLimits(Section):
                 field="image",
                 limit=self.max_pixels,
             )
+
+
+DEFAULT_LIMITS: Final = PictureLimits()
+"""Of a caller without settings: a tool, a test."""

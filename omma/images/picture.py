@@ -13,7 +13,7 @@ from omma.images.crops import PixelBox
 from omma.images.cut_off import completed_jpeg, has_most_rows_of_png
 from omma.images.faults import reading
 from omma.images.formats import FORMATS, media_type
-from omma.images.limits import PictureLimits
+from omma.images.limits import DEFAULT_LIMITS, PictureLimits
 from omma.images.memory import DECODING
 from omma.images.png import stripped
 from omma.images.profiles import profile_of
@@ -194,12 +194,12 @@ class Verified:
     height: int
 
 
-def verify(content: bytes, limits: PictureLimits | None = None) -> Verified:
+def verify(content: bytes, limits: PictureLimits = DEFAULT_LIMITS) -> Verified:
     """Whether the whole picture can be read, and what it is, as fast as its format allows. Blocks.
 
     Raises TooLarge, UnsupportedMedia, InvalidPicture, each with field `image`.
     """
-    file = PictureFile(content, limits or PictureLimits())
+    file = PictureFile(content, limits)
     file.read_through()
     return Verified(file.media_type, file.width, file.height)
 

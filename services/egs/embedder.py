@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 from omma.errors import NoTextTower, OmmaError, OutOfTime, Overloaded
+from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.rpc.deadline import Deadline
 from omma.space import Space
 from omma.telemetry.metrics import DECODE_SECONDS, EMBED_ITEMS, EMBED_QUEUE_ITEMS
@@ -33,12 +34,13 @@ class ModelEmbedder:
         image: RunningTower[Uint8Rows],
         text: RunningTower[str] | None,
         *,
+        limits: PictureLimits,
         buckets: int = 256,
     ) -> None:
         """The towers become its own to close."""
         self._space = manifest.space(buckets)
         self._how = manifest.preprocessing
-        self._limits = settings.limits
+        self._limits = limits
         self._queue_items = settings.queue_items
         self._inside = 0
         self._image = image
@@ -131,7 +133,9 @@ class ModelEmbedder:
 class OnnxEmbedder(ModelEmbedder):
     """The same with ONNX Runtime in this process."""
 
-    def __init__(self, model: Model, settings: EgsSettings, *, buckets: int = 256) -> None:
+    def __init__(
+        self, model: Model, settings: EgsSettings, *, limits: PictureLimits = DEFAULT_LIMITS, buckets: int = 256
+    ) -> None:
         """Raises Corrupt for a tower that does not do what its manifest says. Blocks: call it on a thread."""
         image = load_image_tower(model, settings.wide_threads)
         text = load_text_tower(model, settings.wide_threads)
@@ -143,5 +147,6 @@ class OnnxEmbedder(ModelEmbedder):
                 *image, threads=settings.model_threads, max_batch=batch, wide=lambda jobs: self._inside <= jobs
             ),
             None if text is None else ThreadedTower(*text, threads=1, max_batch=batch, wide=lambda jobs: jobs == 1),
+            limits=limits,
             buckets=buckets,
         )

@@ -7,6 +7,7 @@ from functools import partial
 
 from pydantic import Field
 
+from omma.images import PictureLimits
 from omma.process import ProcessSettings, begin, until_stopped
 from omma.rpc.server import RpcServer
 from omma.v1 import embedding_pb2_grpc
@@ -25,6 +26,7 @@ class EgsProcess(ProcessSettings):
     """
 
     model: str = Field(default="omma-mini", min_length=1)
+    pictures: PictureLimits = PictureLimits()
     egs: EgsSettings = Field(default_factory=EgsSettings)
     triton: TritonSettings = TritonSettings()
 
@@ -54,7 +56,7 @@ async def _embedder(model: Model, settings: EgsProcess, stack: AsyncExitStack) -
     if settings.triton.url:
         from services.egs.triton.open import open_triton_embedder  # its client comes with the extra `cluster`
 
-        return await open_triton_embedder(model, settings.egs, settings.triton, stack)
-    embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs)
+        return await open_triton_embedder(model, settings.egs, settings.triton, stack, limits=settings.pictures)
+    embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs, limits=settings.pictures)
     stack.push_async_callback(embedder.close)
     return embedder

@@ -19,6 +19,7 @@ from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.catalog.interface import Catalog
 from omma.dead_letters import DeadLetters
 from omma.errors import WrongState
+from omma.images import PictureLimits
 from omma.outbox import open_outbox
 from omma.process import begin, until_stopped
 from omma.records import IMAGES_TOPIC
@@ -70,6 +71,7 @@ class GatewayProcess(StorageSettings):
 
     http_port: int = Field(default=8080, ge=0, le=65_535)
     gateway: ServedGatewaySettings
+    pictures: PictureLimits = PictureLimits()
 
 
 async def main() -> None:
@@ -110,8 +112,8 @@ async def _compose(
     process: GatewayProcess, storage: Storage, indexes: ServedIndexes, health: Health, stack: AsyncExitStack
 ) -> tuple[FastAPI, RpcServer, list[Coroutine[Any, Any, None]]]:
     """Both faces, and the work that runs beside them."""
-    settings, catalog, log = process.gateway, storage.catalog, storage.log
-    urls = PictureFetcher(max_bytes=settings.max_picture_bytes, timeout_seconds=settings.url_timeout_seconds)
+    settings, limits, catalog, log = process.gateway, process.pictures, storage.catalog, storage.log
+    urls = PictureFetcher(max_bytes=limits.max_bytes, timeout_seconds=settings.url_timeout_seconds)
     stack.push_async_callback(urls.close)
     reranker = RemoteReranker.at(settings.rerank)
     stack.push_async_callback(reranker.close)
@@ -129,7 +131,7 @@ async def _compose(
             settings.max_concurrent_searches, settings.max_waiting_searches, settings.max_search_wait_seconds
         ),
         max_text_characters=settings.max_text_characters,
-        max_picture_bytes=settings.max_picture_bytes,
+        max_picture_bytes=limits.max_bytes,
     )
     executor = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
     stack.callback(executor.shutdown, wait=False)
@@ -140,7 +142,7 @@ async def _compose(
         storage.originals,
         outbox,
         executor,
-        picture_limits=settings.picture_limits,
+        picture_limits=limits,
         row_limits=settings.row_limits,
         max_concurrent_uploads=settings.max_concurrent_uploads,
     )
@@ -155,7 +157,7 @@ async def _compose(
         catalog,
         dead_letters,
         Ingests(catalog, sources, waiting, settings.ingests_unfinished),
-        Truth.on(storage, outbox, dead_letters, indexes, max_picture_bytes=settings.max_picture_bytes),
+        Truth.on(storage, outbox, dead_letters, indexes, max_picture_bytes=limits.max_bytes),
     )
     app = create_app(search, pictures, impressions, operation, authenticator, health, settings, metrics_open=loopback)
     rpc = RpcServer(

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 
 from pydantic import Field
 
+from omma.images import PictureLimits
 from omma.outbox import open_outbox
 from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
@@ -43,6 +44,7 @@ class IndexerProcess(StorageSettings):
     """What reaches the storage and what every process has, and OMMA_INDEXER__…"""
 
     indexer: ServedIndexerSettings
+    pictures: PictureLimits = PictureLimits()
 
 
 async def main() -> None:
@@ -74,12 +76,14 @@ async def main() -> None:
             embedder=embedder,
             shards=shards,
             settings=settings.indexer,
+            limits=settings.pictures,
             on_held=lambda held: server.set_ready(not held),
         )
         feeds = Feeds.on(
             storage,
             outbox,
             settings.indexer,
+            limits=settings.pictures,
             s3=settings.s3,
             space=embedder.space,
             holder=f"{socket.gethostname()}:{os.getpid()}",

@@ -67,9 +67,9 @@ class Services:
 async def start_services(
     settings: StandaloneSettings, data: DataDir, storage: Storage, stack: AsyncExitStack
 ) -> Services:
-    catalog, log = storage.catalog, storage.log
+    catalog, log, limits = storage.catalog, storage.log, settings.pictures
     model = await asyncio.to_thread(choose_model, settings, await model_in_use(catalog))
-    embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs)
+    embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs, limits=limits)
     stack.push_async_callback(embedder.close)
     index = await live_index(catalog, embedder.space, settings.shards)
     await ensure_topics(log, embedder.space)
@@ -84,7 +84,7 @@ async def start_services(
     impressions = await open_impressions(
         log, max_queued=gateway.impressions_queued, sampled=gateway.impressions_sampled
     )
-    urls = PictureFetcher(max_bytes=gateway.max_picture_bytes, timeout_seconds=gateway.url_timeout_seconds)
+    urls = PictureFetcher(max_bytes=limits.max_bytes, timeout_seconds=gateway.url_timeout_seconds)
     stack.push_async_callback(urls.close)
     search = SearchCore(
         ServedIndexes(),
@@ -97,7 +97,7 @@ async def start_services(
             gateway.max_concurrent_searches, gateway.max_waiting_searches, gateway.max_search_wait_seconds
         ),
         max_text_characters=gateway.max_text_characters,
-        max_picture_bytes=gateway.max_picture_bytes,
+        max_picture_bytes=limits.max_bytes,
     )
     outbox = await open_outbox(catalog, log, settings.indexer.images_partitions)
     pictures = PictureCore(
@@ -106,7 +106,7 @@ async def start_services(
         storage.originals,
         outbox,
         _executor(stack, gateway.picture_threads, "pictures"),
-        picture_limits=gateway.picture_limits,
+        picture_limits=limits,
         row_limits=gateway.row_limits,
         max_concurrent_uploads=gateway.max_concurrent_uploads,
     )
@@ -118,6 +118,7 @@ async def start_services(
         embedder=embedder,
         shards=[shard.client for shard in shards],
         settings=settings.indexer,
+        limits=limits,
     )
     await stack.enter_async_context(
         running(
@@ -134,6 +135,7 @@ async def start_services(
         storage,
         outbox,
         settings.indexer,
+        limits=limits,
         s3=settings.s3,
         space=embedder.space,
         holder=f"{socket.gethostname()}:{settings.data_dir.absolute()}",
@@ -159,7 +161,7 @@ async def start_services(
         impressions=impressions,
         ingests=ingests,
         dead_letters=dead_letters,
-        truth=Truth.on(storage, outbox, dead_letters, search.indexes, max_picture_bytes=gateway.max_picture_bytes),
+        truth=Truth.on(storage, outbox, dead_letters, search.indexes, max_picture_bytes=limits.max_bytes),
     )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.blobs.s3_settings import S3Settings
+from omma.images import PictureLimits
 from omma.outbox import Outbox
 from omma.records import IMAGES_TOPIC
 from omma.space import Space
@@ -33,6 +34,7 @@ class Feeds:
         outbox: Outbox,
         settings: IndexerSettings,
         *,
+        limits: PictureLimits,
         s3: S3Settings | None,
         space: Space,
         holder: str,
@@ -44,7 +46,7 @@ class Feeds:
         folders = FolderSource(FolderIngest(storage.catalog, outbox, executor, indexed))
         if storage.objects is None or s3 is None:
             return cls(JobRunner(storage.catalog, holder, settings, folders=folders), None)
-        follower = ObjectFollower(storage.catalog, outbox, storage.objects, settings.max_picture_bytes)
+        follower = ObjectFollower(storage.catalog, outbox, storage.objects, limits.max_bytes)
         buckets = BucketIngest(
             storage.catalog,
             follower,

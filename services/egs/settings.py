@@ -1,14 +1,14 @@
 """Settings of EGS: OMMA_EGS__… in the environment."""
 
-import os
 from pathlib import Path
 from typing import Final
 
 from pydantic import Field
 
+from omma.cores import cores
 from omma.settings import Section
 
-_CORES: Final = max(1, len(os.sched_getaffinity(0)))
+_CORES: Final = cores()
 
 
 class EgsSettings(Section):

@@ -59,6 +59,7 @@ def evaluate(  # noqa: PLR0917  typer's options
                 names,
                 judged,
                 settings.egs,
+                limits=settings.pictures,
                 k=k,
                 share=held_out,
                 prompts=prompts,

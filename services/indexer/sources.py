@@ -161,6 +161,7 @@ class VectorSources:
     async def _keep(self, sha256: Sha256, item: EmbeddedItem, future: asyncio.Future[Outcome]) -> None:
         if item.thumbnail:
             await self._blobs.put(thumbnail_key(sha256), item.thumbnail, content_type="image/webp")
+        assert item.phash is not None  # a picture has one
         seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height)
         self._recent[sha256] = seen
         if len(self._recent) > self._settings.recent_pictures:

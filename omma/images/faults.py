@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from omma.errors import InvalidPicture, OmmaError, TooLarge, UnsupportedMedia
-from omma.images.limits import PictureLimits
 
 _NOT_SUPPORTED = re.compile(
     r"unsupported|not supported|not implemented|cannot handle|unknown (pixel|raw|compression|data)"
@@ -18,32 +17,29 @@ _MOST_CHARACTERS = 200
 
 
 @contextmanager
-def reading(limits: PictureLimits) -> Iterator[None]:
+def reading() -> Iterator[None]:
     """Whatever the block raises becomes UnsupportedMedia, InvalidPicture or TooLarge, field `image`."""
     try:
         yield
     except OmmaError:
         raise
     except MemoryError as fault:
-        raise _too_large(limits) from fault
+        raise _too_large() from fault
     except Exception as fault:
         # Hostile bytes make decoders raise nearly anything: OSError, SyntaxError, struct.error, IndexError, ...
-        raise _said(fault, limits) from fault
+        raise _said(fault) from fault
 
 
-def _said(fault: Exception, limits: PictureLimits) -> OmmaError:
-    words = _OF_PYTHON.sub("", str(fault)).strip() or type(fault).__name__
-    words = words[:_MOST_CHARACTERS].rstrip(".")
+def _said(fault: Exception) -> OmmaError:
+    words = _OF_PYTHON.sub("", str(fault))[:_MOST_CHARACTERS].strip(" .")
+    if not any(map(str.isalpha, words)):  # a KeyError says its key
+        words = "its parts do not fit together"
     if _TOO_LARGE.search(words):
-        return _too_large(limits)
+        return _too_large()
     if _NOT_SUPPORTED.search(words):
         return UnsupportedMedia(f"The picture is of a kind that is not supported: {words}", field="image")
     return InvalidPicture(f"The picture is cut off or damaged: {words}", field="image")
 
 
-def _too_large(limits: PictureLimits) -> TooLarge:
-    return TooLarge(
-        f"The picture's format cannot be decoded at this size, though {limits.max_pixels:,} pixels are allowed.",
-        field="image",
-        limit=limits.max_pixels,
-    )
+def _too_large() -> TooLarge:
+    return TooLarge("The picture says that it needs more memory than its decoder may take.", field="image")

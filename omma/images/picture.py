@@ -93,7 +93,7 @@ class PictureFile:
         limits.check_bytes(len(content))
         self._limits = limits
         self.media_type = media_type(content)
-        with reading(limits):
+        with reading():
             profile: bytes | None = None
             if self.media_type == "image/png":
                 png = stripped(content)
@@ -124,7 +124,7 @@ class PictureFile:
         """
         scale = self._scale(least_side, boxes or [(0, 0, self.width, self.height)])
         with DECODING.holding(self._bytes_needed(scale), self._limits.decode_bytes):
-            with reading(self._limits):
+            with reading():
                 pixels = self._pixels(scale)
             yield Picture(pixels, self.width, self.height, self.media_type)
 
@@ -133,7 +133,7 @@ class PictureFile:
 
         Raises InvalidPicture, UnsupportedMedia, field `image`.
         """
-        with DECODING.holding(self._bytes_needed(_SCALES[0]), self._limits.decode_bytes), reading(self._limits):
+        with DECODING.holding(self._bytes_needed(_SCALES[0]), self._limits.decode_bytes), reading():
             self._load(_SCALES[0])
             self._image.close()
 

@@ -18,6 +18,16 @@ class DecodingMemory:
         self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
 
+    @property
+    def held(self) -> int:
+        """Bytes of those inside that count."""
+        return self._held
+
+    @property
+    def waiting(self) -> int:
+        """Pictures that wait for their turn."""
+        return len(self._waiting)
+
     @contextmanager
     def holding(self, needed: int, most: int) -> Iterator[None]:
         """Hold so many bytes for the block, with what others hold at most `most`; what needs more goes alone. Blocks.

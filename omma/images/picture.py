@@ -122,7 +122,7 @@ class PictureFile:
         0.9997 of the full picture's.
         Raises InvalidPicture, UnsupportedMedia, field `image`, for a truncated or corrupt picture.
         """
-        scale = self._scale(least_side, boxes or [(0, 0, self.width, self.height)])
+        scale = self._scale(least_side, boxes)
         with DECODING.holding(self._bytes_needed(scale), self._limits.decode_bytes):
             with reading():
                 pixels = self._pixels(scale)
@@ -169,8 +169,13 @@ class PictureFile:
         """By its plugin itself: Image.open has a limit of its own, and tells a fault by its file object."""
         return FORMATS[self.media_type].plugin(io.BytesIO(content), "")
 
+    def bytes_needed(self, least_side: int = 0, boxes: Sequence[PixelBox] = ()) -> int:
+        """What `decoding` counts: held at most beside the encoded bytes, from above; measured by
+        loadtests/picture_memory.py.
+        """
+        return self._bytes_needed(self._scale(least_side, boxes))
+
     def _bytes_needed(self, scale: int) -> int:
-        """Held at most while the picture is decoded at 1/scale, from above."""
         pixels = self._image.width * self._image.height
         if self.media_type == "image/jpeg":
             # Of a progressive one libjpeg holds each coefficient, two bytes, of each component, however it is scaled.
@@ -179,8 +184,8 @@ class PictureFile:
         made = 2 * _PIXEL_BYTES / scale**2  # of what is made, to which a profile or a turn adds another
         return round(pixels * (FORMATS[self.media_type].bytes_a_pixel + made))
 
-    @staticmethod
-    def _scale(least_side: int, boxes: Sequence[PixelBox]) -> int:
+    def _scale(self, least_side: int, boxes: Sequence[PixelBox]) -> int:
+        boxes = boxes or [(0, 0, self.width, self.height)]
         side = min(min(right - left, bottom - top) for left, top, right, bottom in boxes)
         return next((scale for scale in _SCALES if least_side and side // scale >= least_side), 1)
 

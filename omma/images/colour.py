@@ -12,8 +12,8 @@ from omma.images.profiles import Profile
 _WHITE = (255, 255, 255)
 _ALPHA_MODES = {"LA", "La", "PA", "RGBA", "RGBa"}
 _MAY_HAVE_A_TRANSPARENT_COLOUR = {"1", "L", "P", "RGB"}
-_BAND_PIXELS: Final = 4 << 20
-"""Converted at once: 16 MB of RGB beside the picture, instead of the whole of it a second and a third time."""
+BAND_PIXELS: Final = 1 << 20
+"""Converted at once: 4 MB of RGB beside the picture, instead of the whole of it a second and a third time."""
 
 Convert = Callable[[Image.Image], Image.Image]
 
@@ -22,7 +22,7 @@ def to_srgb(image: Image.Image, scale: int, profile: Profile | None) -> Image.Im
     """8-bit sRGB of the loaded picture at 1/scale: alpha on white, 16-bit and float scaled (not clipped).
 
     profile: what the picture says that its numbers mean; one of other colours than it has is ignored.
-    Beside the picture and what is made it holds a band of 4 million pixels.
+    Beside the picture and what is made it holds a band of a million pixels.
     """
     convert, described = _plan(image, profile)
     made = _reduced(image, scale, convert)
@@ -59,7 +59,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _reduced(image: Image.Image, scale: int, convert: Convert) -> Image.Image:
-    rows = max(1, _BAND_PIXELS // image.width // scale) * scale
+    rows = max(1, BAND_PIXELS // image.width // scale) * scale
     if rows >= image.height or convert is _as_it_is:
         made = convert(image)
         return made if scale == 1 else made.reduce(scale)
@@ -102,7 +102,7 @@ def _range(image: Image.Image) -> tuple[float, float]:
     """The range that a picture's numbers can have, or, where nothing says it, that they do have."""
     if image.mode.startswith("I;16"):
         return 0.0, 65535.0
-    rows = max(1, _BAND_PIXELS // image.width)
+    rows = max(1, BAND_PIXELS // image.width)
     extremes = [(float(v.min()), float(v.max())) for v in (_values(band) for _, band in _bands(image, rows))]
     low, high = min(one for one, _ in extremes), max(one for _, one in extremes)
     if low >= 0 and high <= 1 and image.mode == "F":

@@ -23,6 +23,15 @@ pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
+class _FirstWebP(WebPImagePlugin.WebPImageFile):
+    """Lets go of libwebp's two canvases before Pillow makes its own: 12 bytes a pixel instead of 16."""
+
+    def _get_next(self) -> tuple[bytes, int, int]:
+        made = super()._get_next()
+        del self._decoder
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """plugin: the one class of Pillow's that may open it; no other ever sees the bytes. suffixes: of file names.
@@ -42,7 +51,7 @@ FORMATS: Final = {
         "JPEG", JpegImagePlugin.JpegImageFile, (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo"), 4.2
     ),
     "image/png": Format("PNG", PngImagePlugin.PngImageFile, (".png", ".apng"), 4.2),
-    "image/webp": Format("WebP", WebPImagePlugin.WebPImageFile, (".webp",), 16.4),
+    "image/webp": Format("WebP", _FirstWebP, (".webp",), 12.4),
     "image/gif": Format("GIF", GifImagePlugin.GifImageFile, (".gif",), 4.2),
     "image/bmp": Format("BMP", BmpImagePlugin.BmpImageFile, (".bmp", ".dib"), 4.2),
     "image/tiff": Format("TIFF", TiffImagePlugin.TiffImageFile, (".tif", ".tiff"), 8.2),

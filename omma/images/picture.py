@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import ExifTags, Image, ImageFile
 
-from omma.images.colour import to_srgb
+from omma.images.colour import BAND_PIXELS, to_srgb
 from omma.images.crops import PixelBox
 from omma.images.cut_off import completed_jpeg, has_most_rows_of_png
 from omma.images.faults import reading
@@ -34,6 +34,7 @@ _ON_THEIR_SIDE = {5, 6, 7, 8}
 _SCALES = (8, 4, 2)
 _PIXEL_BYTES = 4
 """Pillow's, of RGB too."""
+_BAND_BYTES = 16 * BAND_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +177,13 @@ class PictureFile:
         return self._bytes_needed(self._scale(least_side, boxes))
 
     def _bytes_needed(self, scale: int) -> int:
-        pixels = self._image.width * self._image.height
+        pixels = self.width * self.height
         if self.media_type == "image/jpeg":
             # Of a progressive one libjpeg holds each coefficient, two bytes, of each component, however it is scaled.
             coefficients = 2 * len(self._image.getbands()) if self._image.info.get("progressive") else 0
             return round(pixels * (coefficients + 3 * _PIXEL_BYTES / scale**2))
         made = 2 * _PIXEL_BYTES / scale**2  # of what is made, to which a profile or a turn adds another
-        return round(pixels * (FORMATS[self.media_type].bytes_a_pixel + made))
+        return round(pixels * (FORMATS[self.media_type].bytes_a_pixel + made)) + _BAND_BYTES
 
     def _scale(self, least_side: int, boxes: Sequence[PixelBox]) -> int:
         boxes = boxes or [(0, 0, self.width, self.height)]

@@ -9,8 +9,10 @@ from pydantic import Field
 
 from omma.images import PictureLimits
 from omma.process import ProcessSettings, begin, until_stopped
+from omma.rpc.channel import MAX_MESSAGE_BYTES
 from omma.rpc.server import RpcServer
 from omma.v1 import embedding_pb2_grpc
+from services.egs.client.remote import MAX_CALL_BYTES
 from services.egs.embedder import ModelEmbedder, OnnxEmbedder
 from services.egs.registry import Model, load_model
 from services.egs.servicer import EmbeddingServicer
@@ -44,6 +46,8 @@ async def main() -> None:
         server = RpcServer(
             [partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(embedder))],
             credentials=settings.server_credentials(),
+            # A picture that the limit allows fits into a message, with what else the client puts into one.
+            max_message_bytes=max(MAX_MESSAGE_BYTES, settings.pictures.max_bytes + MAX_CALL_BYTES),
         )
         port = await server.start(settings.grpc_address)
         stack.push_async_callback(server.stop, settings.drain_seconds)

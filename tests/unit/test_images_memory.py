@@ -87,7 +87,7 @@ def test_bands_give_the_very_bits_of_the_whole(mode: str, scale: int, monkeypatc
         case _:
             image = picture.convert(mode)
     whole = colour.to_srgb(image, scale, None)
-    monkeypatch.setattr(colour, "_BAND_PIXELS", 150 * 20)
+    monkeypatch.setattr(colour, "BAND_PIXELS", 150 * 20)
     banded = colour.to_srgb(image, scale, None)
     assert banded.size == whole.size and banded.tobytes() == whole.tobytes()
 

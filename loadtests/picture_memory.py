@@ -36,7 +36,7 @@ _KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "TIFF, CMYK": ("CMYK", "TIFF", {"compression": "tiff_lzw"}),
     "GIF": ("P", "GIF", {}),
     "WebP": ("RGB", "WEBP", {"quality": 60, "method": 0}),
-    "HEIC": ("RGB", "HEIF", {"quality": 30}),
+    "HEIC": ("RGB", "HEIF", {"quality": 30, "enc_params": {"preset": "ultrafast"}}),
     "AVIF": ("RGB", "AVIF", {"quality": 50, "speed": 10}),
     "AVIF with alpha": ("RGBA", "AVIF", {"quality": 50, "speed": 10}),
 }

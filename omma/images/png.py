@@ -9,6 +9,7 @@ from typing import Final
 from omma.images.profiles import MAX_PROFILE_BYTES
 
 _START: Final = 8
+_PIXELS: Final = {b"IDAT", b"IEND"}
 _KEPT: Final = {b"tRNS", b"eXIf"}
 _TEXTS: Final = {b"tEXt", b"zTXt", b"iTXt"}
 _ORIENTATION: Final = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
@@ -26,21 +27,22 @@ class Png:
 
 
 def stripped(content: bytes) -> Png:
-    """Without ancillary chunks (PNG, section 5.4: a small first letter) and other frames. What is cut off stays so."""
+    """Without ancillary chunks (PNG, section 5.4: a small first letter) and other frames; what is cut off stays so.
+
+    An orientation that comes behind the pixels is put before them, so that it can be read without decoding.
+    """
     view = memoryview(content)
-    parts: list[memoryview] = []
+    before, pixels = [view[:_START]], list[memoryview]()
     profile: bytes | None = None
-    kept_from = 0
     for kind, start, end in _chunks(content):
+        body = view[start + 8 : end - 4]
         if kind == b"iCCP" and profile is None:
-            profile = _profile(view[start + 8 : end - 4])
-        if _needed(kind, view[start + 8 : end - 4]):
-            continue
-        parts.append(view[kept_from:start])
-        kept_from = end
-    if not parts:
-        return Png(content, profile)
-    return Png(b"".join([*parts, view[kept_from:]]), profile)
+            profile = _profile(body)
+        if kind in _PIXELS:
+            pixels.append(view[start:end])
+        elif _needed(kind, body):
+            before.append(view[start:end])
+    return Png(b"".join([*before, *pixels]), profile)
 
 
 def rows_there(content: bytes) -> int | None:

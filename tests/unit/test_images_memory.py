@@ -1,5 +1,6 @@
 """Large pictures: decoded in bands, and no more of them at once than the memory allows."""
 
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import encoded, scene
-from PIL import Image
+from PIL import Image, ImageFile
 
 from omma.images import DEFAULT_LIMITS, PictureFile, PictureLimits, colour
 from omma.images.memory import UNCOUNTED_BYTES, DecodingMemory
@@ -114,3 +115,15 @@ def test_a_progressive_jpeg_counts_its_coefficients() -> None:
         PictureFile(encoded(scene(1600, 1200), progressive=one), PictureLimits()) for one in (False, True)
     )
     assert baseline.bytes_needed(128) < 1600 * 1200 < progressive.bytes_needed(128)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF"])
+def test_opening_decodes_nothing(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded(scene(), format)
+
+    def decoded(self: Image.Image) -> None:
+        raise AssertionError("it was decoded")
+
+    for kind in {type(Image.open(io.BytesIO(content))), ImageFile.ImageFile}:
+        monkeypatch.setattr(kind, "load", decoded)
+    assert PictureFile(content, DEFAULT_LIMITS).width == 320

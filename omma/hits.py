@@ -85,7 +85,8 @@ class StoredPayloads(Sequence[Payload]):
 class Hits:
     """Pictures best first, as parallel columns of length n; equal scores order by id.
 
-    ids int64, scores float32 (cosine), versions int64, phashes uint64, boxes int32[n, 4] of the region that matched;
+    ids int64, scores float32 (cosine), versions int64, phashes uint64 (every picture has one; 0 is a black one's),
+    boxes int32[n, 4] of the region that matched;
     payloads and vectors (float16[n, dim]) only when they were asked for.
     """
 

@@ -11,7 +11,7 @@ from omma.telemetry.context import request_id
 from omma.telemetry.traces import traceparent
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
-"""64 pictures for EGS are the largest message; one picture has at most 20 MB."""
+"""64 pictures for EGS are the largest message; one picture has at most 40 MB (PictureLimits)."""
 
 KEEPALIVE_SECONDS: Final = 1
 """Between pings while nothing else comes: with the two seconds that an answer may take, a dead host shows in three."""

@@ -7,9 +7,12 @@ from functools import partial
 
 from pydantic import Field
 
+from omma.images import PictureLimits
 from omma.process import ProcessSettings, begin, until_stopped
+from omma.rpc.channel import MAX_MESSAGE_BYTES
 from omma.rpc.server import RpcServer
 from omma.v1 import embedding_pb2_grpc
+from services.egs.client.remote import MAX_CALL_BYTES
 from services.egs.embedder import ModelEmbedder, OnnxEmbedder
 from services.egs.registry import Model, load_model
 from services.egs.servicer import EmbeddingServicer
@@ -25,6 +28,7 @@ class EgsProcess(ProcessSettings):
     """
 
     model: str = Field(default="omma-mini", min_length=1)
+    pictures: PictureLimits = PictureLimits()
     egs: EgsSettings = Field(default_factory=EgsSettings)
     triton: TritonSettings = TritonSettings()
 
@@ -42,6 +46,8 @@ async def main() -> None:
         server = RpcServer(
             [partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(embedder))],
             credentials=settings.server_credentials(),
+            # A picture that the limit allows fits into a message, with what else the client puts into one.
+            max_message_bytes=max(MAX_MESSAGE_BYTES, settings.pictures.max_bytes + MAX_CALL_BYTES),
         )
         port = await server.start(settings.grpc_address)
         stack.push_async_callback(server.stop, settings.drain_seconds)
@@ -54,7 +60,7 @@ async def _embedder(model: Model, settings: EgsProcess, stack: AsyncExitStack) -
     if settings.triton.url:
         from services.egs.triton.open import open_triton_embedder  # its client comes with the extra `cluster`
 
-        return await open_triton_embedder(model, settings.egs, settings.triton, stack)
-    embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs)
+        return await open_triton_embedder(model, settings.egs, settings.triton, stack, limits=settings.pictures)
+    embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs, limits=settings.pictures)
     stack.push_async_callback(embedder.close)
     return embedder

@@ -11,6 +11,7 @@ from pydantic import Field
 from omma.background import running
 from omma.catalog.interface import Catalog
 from omma.errors import WrongState
+from omma.images import PictureLimits
 from omma.outbox import open_outbox
 from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
@@ -51,6 +52,7 @@ class GatewayProcess(FirstKeySettings):
 
     http_port: int = Field(default=8080, ge=0, le=65_535)
     gateway: ServedGatewaySettings
+    pictures: PictureLimits = PictureLimits()
 
 
 async def main() -> None:
@@ -73,6 +75,7 @@ async def main() -> None:
             indexes=ServedIndexes([served]),
             space=served.space.id,
             reranker=reranker,
+            limits=settings.pictures,
             authenticator=Authenticator(
                 storage.catalog, open_without_keys=loopback, max_age_seconds=settings.gateway.keys_max_age_seconds
             ),

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from pydantic import Field
 
 from omma.background import running
+from omma.images import PictureLimits
 from omma.outbox import ensure_images_topic
 from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
@@ -38,6 +39,7 @@ class IndexerProcess(StorageSettings):
     """What reaches the storage and what every process has, and OMMA_INDEXER__…"""
 
     indexer: ServedIndexerSettings
+    pictures: PictureLimits = PictureLimits()
 
 
 async def main() -> None:
@@ -69,6 +71,7 @@ async def main() -> None:
             embedder=embedder,
             shards=shards,
             settings=settings.indexer,
+            limits=settings.pictures,
             on_held=lambda held: server.set_ready(not held),
         )
         await stack.enter_async_context(running(indexer.run))

@@ -14,6 +14,7 @@ from omma.catalog.interface import Catalog, Picture
 from omma.errors import STATUS, InvalidPicture, Kind, OmmaError, Overloaded
 from omma.hits import Int32Boxes
 from omma.identity import ImageId, Sha256
+from omma.images import PictureLimits
 from omma.rpc.deadline import Deadline
 from omma.vectors import Float16
 from services.egs.client import EmbeddedItem, Embedder, ImageItem
@@ -52,6 +53,7 @@ class VectorSources:
         embedder: Embedder,
         shards: Sequence[ShardClient],
         settings: IndexerSettings,
+        limits: PictureLimits,
     ) -> None:
         self._catalog = catalog
         self._blobs = blobs
@@ -59,6 +61,7 @@ class VectorSources:
         self._embedder = embedder
         self._shards = shards
         self._settings = settings
+        self._limits = limits
         self._recent: OrderedDict[Sha256, Seen] = OrderedDict()
         self._under_way: dict[Sha256, asyncio.Future[Outcome]] = {}
         self._chunks = asyncio.Semaphore(settings.chunks_in_flight)
@@ -151,13 +154,14 @@ class VectorSources:
 
     async def _read(self, row: Picture) -> bytes | OmmaError:
         try:
-            return await self._originals.read(row.uri, row.sha256, self._settings.max_picture_bytes)
+            return await self._originals.read(row.uri, row.sha256, self._limits.max_bytes)
         except (OmmaError, OSError) as error:
             return _own_fault(error)
 
     async def _keep(self, sha256: Sha256, item: EmbeddedItem, future: asyncio.Future[Outcome]) -> None:
         if item.thumbnail:
             await self._blobs.put(thumbnail_key(sha256), item.thumbnail, content_type="image/webp")
+        assert item.phash is not None  # a picture has one
         seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height)
         self._recent[sha256] = seen
         if len(self._recent) > self._settings.recent_pictures:

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from omma.images import PictureLimits
 from services.egs.settings import EgsSettings
 from services.gateway.first_key import FirstKeySettings
 from services.gateway.settings import GatewaySettings
@@ -23,6 +24,7 @@ class StandaloneSettings(FirstKeySettings):
     log_compaction_seconds: float = Field(default=3600.0, ge=1, le=7 * 86_400)
     url: str = Field(default="", description="for commands: the server to talk to")
     api_key: str = Field(default="", repr=False, description="for commands: sent to that server")
+    pictures: PictureLimits = PictureLimits()
     egs: EgsSettings = EgsSettings()
     shard: ShardSettings = ShardSettings()
     rerank: RerankSettings = RerankSettings()

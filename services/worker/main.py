@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from pydantic import Field
 
 from omma.background import running
+from omma.images import PictureLimits
 from omma.outbox import open_outbox
 from omma.process import begin, until_stopped
 from omma.rpc.server import RpcServer
@@ -35,6 +36,7 @@ class WorkerProcess(StorageSettings):
     """What reaches the storage and what every process has, and OMMA_WORKER__…"""
 
     worker: ServedWorkerSettings
+    pictures: PictureLimits = PictureLimits()
 
 
 async def main() -> None:
@@ -62,6 +64,7 @@ async def main() -> None:
             storage,
             await open_outbox(storage.catalog, storage.log),
             lambda: placed,
+            limits=settings.pictures,
             space=space.id,
             holder=f"{socket.gethostname()}:{os.getpid()}",
             executor=stack.enter_context(ThreadPoolExecutor(1, "folders")),

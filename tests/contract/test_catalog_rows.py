@@ -30,7 +30,7 @@ async def test_a_new_picture_is_a_row_that_waits(catalog: Catalog, clock: Clock)
     assert (row.id, row.tenant, row.key, row.version, row.state) == (answer.id, ANN, "k", 1, PictureState.PENDING)
     assert (row.owner, row.tags, row.attributes) == (given.owner, given.tags, given.attributes)
     assert (row.source_url, row.sha256, row.uri, row.bytes) == (given.source_url, given.sha256, given.uri, 10)
-    assert (row.created_at_ms, row.width, row.height, row.phash) == (int(clock.seconds * 1000), 0, 0, 0)
+    assert (row.created_at_ms, row.width, row.height, row.phash) == (int(clock.seconds * 1000), 0, 0, None)
 
 
 async def test_the_same_again_changes_nothing(catalog: Catalog) -> None:
@@ -128,7 +128,7 @@ async def test_a_deleted_key_comes_back_as_the_same_picture(catalog: Catalog) ->
     back = await one(catalog, new("k"))
     assert (back.id, back.version, back.change, kind(back)) == (first.id, 3, Change.CHANGED, EventKind.UPSERT)
     row = await catalog.picture(ANN, first.id)
-    assert (row.state, row.width, row.phash) == (PictureState.PENDING, 0, 0)
+    assert (row.state, row.width, row.phash) == (PictureState.PENDING, 0, None)
 
 
 async def test_change_replaces_only_what_is_given(catalog: Catalog) -> None:

@@ -15,8 +15,8 @@ from services.egs.client.convert import MAX_ITEMS, described_space, embed_reques
 from services.egs.client.interface import EmbeddedItem, ImageItem, TextItem
 
 _ITEM_FAULTS: Final = (InvalidPicture, InvalidQuery, NoTextTower, TooLarge, UnsupportedMedia)
-_MAX_CALL_BYTES: Final = 32 * 1024 * 1024
-"""Half of what a message may have, so that one more picture never passes it."""
+MAX_CALL_BYTES: Final = 32 * 1024 * 1024
+"""Of pictures in one call, but for a larger one that is alone: half of what a message may have."""
 
 
 class RemoteEmbedder:
@@ -79,7 +79,7 @@ def _parts(items: Sequence[ImageItem | TextItem]) -> Iterator[Sequence[ImageItem
     start = size = 0
     for at, item in enumerate(items):
         length = len(item.content) if isinstance(item, ImageItem) else len(item.text) * 4
-        if at > start and (at - start == MAX_ITEMS or size + length > _MAX_CALL_BYTES):
+        if at > start and (at - start == MAX_ITEMS or size + length > MAX_CALL_BYTES):
             yield items[start:at]
             start, size = at, 0
         size += length

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Final
 
 from omma.errors import InvalidPicture
+from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
 from services.egs.embedder import ModelEmbedder
@@ -23,7 +24,13 @@ _KEEPALIVE_SECONDS: Final = 310
 
 
 async def open_triton_embedder(
-    model: Model, settings: EgsSettings, triton: TritonSettings, stack: AsyncExitStack, *, buckets: int = 256
+    model: Model,
+    settings: EgsSettings,
+    triton: TritonSettings,
+    stack: AsyncExitStack,
+    *,
+    limits: PictureLimits = DEFAULT_LIMITS,
+    buckets: int = 256,
 ) -> ModelEmbedder:
     """Waits until Triton serves the model, and sees that it is this entry's. What it opens is closed by the stack.
 
@@ -62,6 +69,6 @@ async def open_triton_embedder(
         )
         await text.check(deadline)
         await text.run("a", deadline)
-    embedder = ModelEmbedder(manifest, settings, image, text, buckets=buckets)
+    embedder = ModelEmbedder(manifest, settings, image, text, limits=limits, buckets=buckets)
     stack.push_async_callback(embedder.close)
     return embedder

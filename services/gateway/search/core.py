@@ -15,6 +15,7 @@ from omma.errors import CoverageTooLow, InvalidQuery, OmmaError
 from omma.filters import canonical
 from omma.hits import Degraded, Hits, no_hits
 from omma.identity import Tenant
+from omma.images import DEFAULT_LIMITS
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
@@ -72,7 +73,7 @@ class SearchCore:
         fanout: Fanout | None = None,
         admission: Admission | None = None,
         max_text_characters: int = 2_000,
-        max_picture_bytes: int = 20_000_000,
+        max_picture_bytes: int = DEFAULT_LIMITS.max_bytes,
     ) -> None:
         """impressions: who is told what was shown; None: nobody."""
         self.indexes = indexes

@@ -152,6 +152,30 @@ async def test_cancelling_a_call_cancels_its_handler_and_is_no_error(served: Ser
     await asyncio.wait_for(cancelled.wait(), 5)
 
 
+async def test_a_dropped_call_is_read_to_its_end(served: Served) -> None:
+    """grpc.aio frees what was received at the end of the task that reads it, and not when that task is cancelled."""
+    started = asyncio.Event()
+    calls: list[Any] = []
+
+    async def wait(request: Any, context: Any) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    def stats(request: Any, **arguments: Any) -> Any:
+        calls.append(served.stats(request, **arguments))
+        return calls[0]
+
+    served.servicer.answer = wait
+    task = asyncio.create_task(call(stats, STATS, Deadline.after(30)))
+    await asyncio.wait_for(started.wait(), 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    reading = calls[0]._invocation_task
+    await asyncio.wait_for(reading, 5)
+    assert reading.cancelling() == 0
+
+
 async def test_nobody_listening_is_a_replica_that_is_down() -> None:
     channel = open_channel("127.0.0.1:1")
     with pytest.raises(ReplicaDown):

@@ -38,7 +38,7 @@ Asked: TypeAlias = Callable[[grpc.aio.UnaryUnaryMultiCallable], Awaitable[bytes]
 
 
 async def _ours(method: grpc.aio.UnaryUnaryMultiCallable) -> bytes:
-    return await call(method, b"", Deadline.after(30))
+    return await call(method, b"", Deadline.after(30), "The server")
 
 
 async def _bare(method: grpc.aio.UnaryUnaryMultiCallable) -> bytes:

@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Any, get_args
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "OMMA_"
@@ -58,6 +58,11 @@ def warn_unknown_names(known: Iterable[str], environment: Mapping[str, str] | No
     for message in messages:
         logger.warning(message)
     return messages
+
+
+def setting_faults(error: ValidationError) -> list[str]:
+    """One line a setting that is missing or wrong: `OMMA_GATEWAY__EGS: Field required`. No value is in them."""
+    return [f"{PREFIX}{'__'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
 
 
 def _names(model: type[BaseModel], prefix: str) -> Iterable[str]:

@@ -68,16 +68,17 @@ def open_channel(
 
 
 async def call(
-    method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request, deadline: Deadline
+    method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request, deadline: Deadline, peer: str
 ) -> Response:
     """Call a stub's method with what is left of the deadline, the request id and the span of this context.
 
+    peer: who is asked, in words for callers: "A shard".
     Raises what the server raised, as omma.errors classes; ReplicaDown when it cannot be reached; OutOfTime.
     """
     try:
         return await _answered(method(request, timeout=deadline.require(), metadata=_metadata()))
     except grpc.aio.AioRpcError as error:
-        raise error_of(error) from error
+        raise error_of(error, peer) from error
 
 
 async def _answered(under_way: "grpc.aio.UnaryUnaryCall[Request, Response]") -> Response:

@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,7 +23,6 @@ from omma.outbox import open_outbox
 from omma.process import begin, until_stopped
 from omma.records import IMAGES_TOPIC
 from omma.rpc.channel import open_channel
-from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
 from omma.storage import Storage, StorageSettings, open_storage
 from omma.v1 import search_pb2_grpc
@@ -48,8 +47,6 @@ from services.topology.registration import live_index
 from services.worker.recording import record_interactions
 from services.worker.truth import Truth
 
-_CONNECT_SECONDS = 60.0
-
 logger = logging.getLogger(__name__)
 
 
@@ -68,6 +65,7 @@ class ServedGatewaySettings(GatewaySettings):
 class GatewayProcess(StorageSettings):
     """What reaches the storage, OMMA_HTTP_PORT, OMMA_GRPC_PORT and the others of a process, and OMMA_GATEWAY__…"""
 
+    service: ClassVar[str] = "omma-gateway"
     http_port: int = Field(default=8080, ge=0, le=65_535)
     gateway: ServedGatewaySettings
 
@@ -75,26 +73,31 @@ class GatewayProcess(StorageSettings):
 async def main() -> None:
     """Serve until SIGTERM or SIGINT. Makes the first index of a new catalog, with the embedder's space.
 
-    Raises ReplicaDown without EGS; WrongState when the live index has another space or number of shards.
+    Storage and EGS are waited for. Raises WrongState when the live index has another space or number of shards.
     """
     settings = GatewayProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
-        storage = await open_storage(settings, stack)
-        indexes = ServedIndexes([await _served(settings.gateway, storage.catalog, stack)])
-        health = Health(indexes)
-        app, rpc, work = await _compose(settings, storage, indexes, health, stack)
+        rpc = RpcServer(None, credentials=settings.server_credentials())
         await rpc.start(settings.grpc_address)
+        stack.push_async_callback(rpc.stop, 0.0)
+        storage = await open_storage(settings, stack)
+        indexes = ServedIndexes([await _served(settings, storage.catalog, stack)])
+        health = Health(indexes)
+        app, servicer, work = await _compose(settings, storage, indexes, health, stack)
+        await rpc.register([partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)])
         await rpc.set_ready(True)
         await _serve(app, rpc, health, settings, work)
 
 
-async def _served(settings: ServedGatewaySettings, catalog: Catalog, stack: AsyncExitStack) -> ServedIndex:
-    embedder = await RemoteEmbedder.connect(open_channel(settings.egs), Deadline.after(_CONNECT_SECONDS))
-    stack.push_async_callback(embedder.close)
+async def _served(process: GatewayProcess, catalog: Catalog, stack: AsyncExitStack) -> ServedIndex:
+    settings, credentials = process.gateway, process.channel_credentials()
+    channel = open_channel(settings.egs, credentials=credentials)
+    stack.push_async_callback(channel.close)
+    embedder = await RemoteEmbedder.found(channel)
     shards = []
     for addresses in settings.shards:
-        replicas = tuple(RemoteShard.at(address) for address in addresses)
+        replicas = tuple(RemoteShard.at(address, credentials=credentials) for address in addresses)
         for replica in replicas:
             stack.push_async_callback(replica.close)
         shards.append(replicas)
@@ -108,12 +111,12 @@ async def _served(settings: ServedGatewaySettings, catalog: Catalog, stack: Asyn
 
 async def _compose(
     process: GatewayProcess, storage: Storage, indexes: ServedIndexes, health: Health, stack: AsyncExitStack
-) -> tuple[FastAPI, RpcServer, list[Coroutine[Any, Any, None]]]:
-    """Both faces, and the work that runs beside them."""
+) -> tuple[FastAPI, SearchServicer, list[Coroutine[Any, Any, None]]]:
+    """REST, what gRPC serves, and the work that runs beside them."""
     settings, catalog, log = process.gateway, storage.catalog, storage.log
     urls = PictureFetcher(max_bytes=settings.max_picture_bytes, timeout_seconds=settings.url_timeout_seconds)
     stack.push_async_callback(urls.close)
-    reranker = RemoteReranker.at(settings.rerank)
+    reranker = RemoteReranker.at(settings.rerank, credentials=process.channel_credentials())
     stack.push_async_callback(reranker.close)
     impressions = await open_impressions(
         log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled
@@ -158,16 +161,12 @@ async def _compose(
         Truth.on(storage, outbox, dead_letters, indexes, max_picture_bytes=settings.max_picture_bytes),
     )
     app = create_app(search, pictures, impressions, operation, authenticator, health, settings, metrics_open=loopback)
-    rpc = RpcServer(
-        [partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)],
-        credentials=process.server_credentials(),
-    )
     work = [
         impressions.run(),
         record_interactions(log, catalog, kept_days=settings.interactions_kept_days),
         pictures.relay(settings.resend_seconds),
     ]
-    return app, rpc, work
+    return app, servicer, work
 
 
 async def _serve(

@@ -37,7 +37,6 @@ class GatewaySettings(Section):
     ingest_buckets: tuple[str, ...] = Field(
         default=(), description="that may be ingested, as JSON; none named: each that the storage's keys open"
     )
-    drain_seconds: float = Field(default=10.0, ge=0.0, le=600.0, description="for calls under way when stopped")
 
     @property
     def picture_limits(self) -> PictureLimits:

@@ -10,13 +10,13 @@ import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from typing import ClassVar
 
 from pydantic import Field
 
 from omma.outbox import open_outbox
 from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
-from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
 from omma.storage import StorageSettings, open_storage
 from services.egs.client import RemoteEmbedder
@@ -24,8 +24,6 @@ from services.indexer.settings import IndexerSettings
 from services.indexer.worker import Indexer
 from services.nn_shard.client import RemoteShard
 from services.worker.ingest.feeds import Feeds
-
-_CONNECT_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -42,11 +40,13 @@ class ServedIndexerSettings(IndexerSettings):
 class IndexerProcess(StorageSettings):
     """What reaches the storage and what every process has, and OMMA_INDEXER__…"""
 
+    service: ClassVar[str] = "omma-indexer"
     indexer: ServedIndexerSettings
 
 
 async def main() -> None:
-    """Index until SIGTERM or SIGINT; what was not committed is taken again by the next. Raises ReplicaDown without EGS.
+    """Index until SIGTERM or SIGINT; what was not committed is taken again by the next. Storage and EGS are
+    waited for.
 
     Runs the catalog's jobs and reads the inbox, too. The space is the embedder's, and is registered if it is new.
     OMMA_GRPC_PORT answers health checks: ready while it indexes, not while it pauses as too many pictures die.
@@ -56,12 +56,13 @@ async def main() -> None:
     async with AsyncExitStack() as stack:
         server = RpcServer([], credentials=settings.server_credentials())
         await server.start(settings.grpc_address)
-        stack.push_async_callback(server.stop, 0.0)
+        stack.push_async_callback(server.stop, settings.drain_seconds)
         storage = await open_storage(settings, stack)
-        channel = open_channel(settings.indexer.egs)
-        embedder = await RemoteEmbedder.connect(channel, Deadline.after(_CONNECT_SECONDS))
-        stack.push_async_callback(embedder.close)
-        shards = [RemoteShard.at(address) for address in settings.indexer.shards]
+        credentials = settings.channel_credentials()
+        channel = open_channel(settings.indexer.egs, credentials=credentials)
+        stack.push_async_callback(channel.close)
+        embedder = await RemoteEmbedder.found(channel)
+        shards = [RemoteShard.at(address, credentials=credentials) for address in settings.indexer.shards]
         for shard in shards:
             stack.push_async_callback(shard.close)
         await storage.catalog.register_space(embedder.space)

@@ -11,10 +11,8 @@ from typing import Final
 import uvicorn
 
 from omma.errors import InvalidQuery, WrongState
-from omma.process import until_stopped
+from omma.process import begin, until_stopped
 from omma.rpc.server import RpcServer
-from omma.settings import warn_unknown_names
-from omma.telemetry.logs import configure_logging
 from services.gateway.auth import is_loopback
 from services.standalone.app import Omma, opened
 from services.standalone.data_dir import DataDir, ServerAddress
@@ -33,8 +31,7 @@ async def serve(
     other_ports: take free ports when the usual ones are taken. Raises as `opened`; WrongState for a taken port;
     InvalidQuery when the address needs an API key and there is none.
     """
-    configure_logging(settings.log_level, settings.log_format)
-    warn_unknown_names(settings.known_names())
+    begin(settings)
     stopped = asyncio.create_task(until_stopped(), name="signals")
     try:
         async with serving(settings, other_ports=other_ports) as (_, address):
@@ -55,7 +52,7 @@ async def serving(
         http = stack.enter_context(_http_socket(settings, other_ports))
         omma = await stack.enter_async_context(opened(settings))
         await _require_key(settings, omma)
-        rpc = RpcServer(omma.rpc)
+        rpc = RpcServer(omma.rpc, credentials=settings.server_credentials())
         grpc_port = await _start_rpc(rpc, settings, other_ports)
         stack.push_async_callback(rpc.stop, settings.drain_seconds)
         rest = _HttpServer(

@@ -9,11 +9,11 @@ import pytest
 from prometheus_client import REGISTRY
 
 from omma.errors import ReplicaDown
-from omma.process import ProcessSettings, TlsSettings
+from omma.process import ProcessSettings
 from omma.rpc.channel import call, open_channel
 from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
-from omma.rpc.tls import TlsFiles
+from omma.rpc.tls import TlsFiles, TlsSettings
 from omma.v1 import shard_pb2, shard_pb2_grpc
 
 
@@ -65,7 +65,7 @@ async def index_of(target: str, credentials: grpc.ChannelCredentials | None) -> 
     channel = open_channel(target, credentials=credentials)
     try:
         stats = shard_pb2_grpc.ShardServiceStub(channel).Stats
-        return (await call(stats, shard_pb2.ShardServiceStatsRequest(), Deadline.after(5))).index
+        return (await call(stats, shard_pb2.ShardServiceStatsRequest(), Deadline.after(5), "The server")).index
     finally:
         await channel.close()
 

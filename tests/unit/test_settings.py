@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 from pydantic import Field, ValidationError
 
+from deploy.compose.settings import PROCESS_OF
 from omma.process import ProcessSettings
 from omma.settings import Section, Settings, warn_unknown_names
 from services.rerank.main import RerankProcess
+from services.standalone.settings import StandaloneSettings
+from tests.conftest import ROOT
+from tests.unit.settings_readers import Readers, unread
 
 
 class Shard(Section):
@@ -92,3 +96,21 @@ def test_policies_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMMA_RERANK__POLICIES", '[{"name": "shop", "version": 2, "blocked_domains": ["Spam.Example"]}]')
     [policy] = RerankProcess().rerank.policies
     assert (policy.id, policy.blocked_domains) == ("shop@2", {"spam.example"})
+
+
+@pytest.fixture(scope="module")
+def readers() -> Readers:
+    return Readers(ROOT, ["omma", "services"])
+
+
+def test_the_walk_knows_a_setting_that_nothing_reads(readers: Readers) -> None:
+    class Process(RerankProcess):
+        idle_seconds: float = 1.0
+        shard: Shard = Shard()
+
+    assert unread(readers, Process) == ["Process.idle_seconds", "Process.shard", "Shard.effort"]
+
+
+@pytest.mark.parametrize("process", [*PROCESS_OF.values(), StandaloneSettings])
+def test_every_setting_has_a_reader(process: type[Settings], readers: Readers) -> None:
+    assert unread(readers, process) == []

@@ -5,9 +5,9 @@ The embedder, the shards and the re-ranker are asked over gRPC; catalog, log and
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
@@ -33,6 +33,7 @@ from services.gateway.health import Health
 from services.gateway.pictures.core import PictureCore
 from services.gateway.pictures.ingests import Ingests, Sources
 from services.gateway.rest.app import create_app
+from services.gateway.rest.opening import Opening
 from services.gateway.rest.operation import Operation
 from services.gateway.search.admission import Admission
 from services.gateway.search.core import SearchCore
@@ -81,13 +82,15 @@ async def main() -> None:
         rpc = RpcServer(None, credentials=settings.server_credentials())
         await rpc.start(settings.grpc_address)
         stack.push_async_callback(rpc.stop, 0.0)
+        opening = Opening()
+        rest = await stack.enter_async_context(_listening(opening, settings))
         storage = await open_storage(settings, stack)
         indexes = ServedIndexes([await _served(settings, storage.catalog, stack)])
         health = Health(indexes)
-        app, servicer, work = await _compose(settings, storage, indexes, health, stack)
+        opening.app, servicer, work = await _compose(settings, storage, indexes, health, stack)
         await rpc.register([partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)])
         await rpc.set_ready(True)
-        await _serve(app, rpc, health, settings, work)
+        await _serve(rest, rpc, health, settings, work)
 
 
 async def _served(process: GatewayProcess, catalog: Catalog, stack: AsyncExitStack) -> ServedIndex:
@@ -169,13 +172,8 @@ async def _compose(
     return app, servicer, work
 
 
-async def _serve(
-    app: FastAPI,
-    rpc: RpcServer,
-    health: Health,
-    settings: GatewayProcess,
-    work: list[Coroutine[Any, Any, None]],
-) -> None:
+@asynccontextmanager
+async def _listening(app: Opening, settings: GatewayProcess) -> AsyncIterator["_HttpServer"]:
     rest = _HttpServer(
         uvicorn.Config(
             app,
@@ -187,21 +185,40 @@ async def _serve(
             timeout_graceful_shutdown=round(settings.drain_seconds),
         )
     )
+    rest.serving = asyncio.create_task(rest.serve(), name="REST")
+    try:
+        yield rest
+    finally:
+        await rest.end()
+
+
+async def _serve(
+    rest: "_HttpServer",
+    rpc: RpcServer,
+    health: Health,
+    settings: GatewayProcess,
+    work: list[Coroutine[Any, Any, None]],
+) -> None:
     async with asyncio.TaskGroup() as group:
         beside = [group.create_task(one) for one in work]
-        serving = group.create_task(rest.serve())
         logger.info("the gateway serves", extra={"address": settings.bind, "port": settings.http_port})
         await until_stopped()
         health.draining = True
         await rpc.stop(settings.drain_seconds)
-        rest.should_exit = True
-        await serving
+        await rest.end()
         for task in beside:
             task.cancel()
 
 
 class _HttpServer(uvicorn.Server):
     """uvicorn without its signal handlers: the process decides when it stops."""
+
+    serving: asyncio.Task[None]
+
+    async def end(self) -> None:
+        """Answer what is under way. May be repeated."""
+        self.should_exit = True
+        await self.serving
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from prometheus_client import start_http_server
 from pydantic import Field, ValidationError
 
 from omma.errors import OmmaError, causes
-from omma.rpc.tls import TlsSettings
+from omma.rpc.tls_settings import TlsSettings
 from omma.settings import Section, Settings, setting_faults, warn_unknown_names
 from omma.telemetry.logs import configure_logging
 from omma.telemetry.traces import configure_traces, otlp_exporter

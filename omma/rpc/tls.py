@@ -5,8 +5,6 @@ from pathlib import Path
 
 import grpc
 
-from omma.settings import Section
-
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
@@ -31,19 +29,6 @@ class TlsFiles:
     def channel_credentials(self) -> grpc.ChannelCredentials:
         """Without an authority: the system's. Reads the files. Raises OSError."""
         return grpc.ssl_channel_credentials(_read(self.authority), _read(self.key), _read(self.certificate))
-
-
-class TlsSettings(Section):
-    """PEM files, OMMA_TLS__…: certificate and key of this process, the authority of the others. None: plain text."""
-
-    certificate: Path | None = None
-    key: Path | None = None
-    authority: Path | None = None
-
-    def files(self) -> TlsFiles | None:
-        if self.certificate is None and self.key is None and self.authority is None:
-            return None
-        return TlsFiles(self.certificate, self.key, self.authority)
 
 
 def _read(path: Path | None) -> bytes | None:

@@ -20,6 +20,7 @@ from omma.errors import ReplicaDown, WrongState
 from omma.rpc.server import LIVENESS
 from omma.storage import StorageSettings, open_storage
 from tests.buckets import bucket_settings
+from tests.certificates import self_signed
 from tests.conftest import ROOT
 from tests.databases import fresh_database
 
@@ -63,6 +64,35 @@ def services() -> Iterator[dict[str, Service]]:
         yield made
 
 
+def environments(
+    services: dict[str, Service], kafka: parts.Kafka, minio: parts.Minio, url: str
+) -> dict[str, dict[str, str]]:
+    """What each service is told: storage of their own, and each other."""
+    own = bucket_settings(minio)
+    storage = {
+        "OMMA_POSTGRES__URL": url,
+        "OMMA_KAFKA__BROKERS": kafka.brokers,
+        "OMMA_KAFKA__PREFIX": f"{own.bucket}.",
+        "OMMA_S3__BUCKET": own.bucket,
+        "OMMA_S3__CREATE_BUCKET": "true",
+        "OMMA_S3__ENDPOINT": own.endpoint,
+        "OMMA_S3__ACCESS_KEY": own.access_key,
+        "OMMA_S3__SECRET_KEY": own.secret_key.get_secret_value(),
+    }
+    return {
+        "egs": {"OMMA_EGS__MODELS_DIR": str(ROOT / "models")},
+        "rerank": {},
+        "indexer": storage | {"OMMA_INDEXER__EGS": services["egs"].address},
+        "shard": storage | {"OMMA_DATA_DIR": str(services["shard"].data_dir)},
+        "gateway": storage
+        | {
+            "OMMA_GATEWAY__EGS": services["egs"].address,
+            "OMMA_GATEWAY__RERANK": services["rerank"].address,
+            "OMMA_GATEWAY__SHARDS": json.dumps([[services["shard"].address]]),
+        },
+    }
+
+
 def health(service: Service, name: str = "") -> int:
     """What grpc.health.v1 says; 0 while nobody listens."""
     with grpc.insecure_channel(service.address) as channel:
@@ -90,30 +120,8 @@ async def test_processes_wait_for_each_part_and_go_on(
     services: dict[str, Service], kafka: parts.Kafka, minio: parts.Minio, postgres: parts.Postgres
 ) -> None:
     gateway, waiting = services["gateway"], [services[name] for name in ("gateway", "indexer", "shard")]
-    own = bucket_settings(minio)
     async with fresh_database(postgres) as url:
-        storage = {
-            "OMMA_POSTGRES__URL": url,
-            "OMMA_KAFKA__BROKERS": kafka.brokers,
-            "OMMA_KAFKA__PREFIX": f"{own.bucket}.",
-            "OMMA_S3__BUCKET": own.bucket,
-            "OMMA_S3__CREATE_BUCKET": "true",
-            "OMMA_S3__ENDPOINT": own.endpoint,
-            "OMMA_S3__ACCESS_KEY": own.access_key,
-            "OMMA_S3__SECRET_KEY": own.secret_key.get_secret_value(),
-        }
-        own_of = {
-            "egs": {"OMMA_EGS__MODELS_DIR": str(ROOT / "models")},
-            "rerank": {},
-            "indexer": storage | {"OMMA_INDEXER__EGS": services["egs"].address},
-            "shard": storage | {"OMMA_DATA_DIR": str(services["shard"].data_dir)},
-            "gateway": storage
-            | {
-                "OMMA_GATEWAY__EGS": services["egs"].address,
-                "OMMA_GATEWAY__RERANK": services["rerank"].address,
-                "OMMA_GATEWAY__SHARDS": json.dumps([[services["shard"].address]]),
-            },
-        }
+        own_of = environments(services, kafka, minio, url)
 
         def all_wait_for(*names: str) -> bool:
             return all(any(f"waiting for {name}" in told(one) for name in names) for one in waiting)
@@ -190,3 +198,31 @@ async def test_a_process_with_a_setting_that_is_wrong_ends_with_a_line(
         assert "Traceback" not in one.server.log()
     assert "OMMA_GATEWAY__EGS: Field required" in gateway.server.log()
     assert "PostgreSQL does not let us in" in indexer.server.log()
+
+
+@pytest.mark.timeout(240)
+async def test_services_speak_mutual_tls_with_each_other(
+    services: dict[str, Service], kafka: parts.Kafka, minio: parts.Minio, postgres: parts.Postgres, tmp_path: Path
+) -> None:
+    files = self_signed(tmp_path, "IP:127.0.0.1")
+    tls = {
+        "OMMA_TLS__CERTIFICATE": str(files.certificate),
+        "OMMA_TLS__KEY": str(files.key),
+        "OMMA_TLS__AUTHORITY": str(files.authority),
+    }
+    gateway = services["gateway"]
+    async with fresh_database(postgres) as url:
+        for name, environment in environments(services, kafka, minio, url).items():
+            services[name].start(environment | tls, wait=False)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.http_port}", trust_env=False) as rest:
+
+            async def answer() -> dict[str, Any]:
+                said = await rest.get("/search", params={"text": "a red square", "timeout_ms": 5000})
+                return dict(said.json()) if said.status_code == 200 else {}
+
+            async with asyncio.timeout(60):
+                await until("the gateway", gateway.ready)
+                while not (found := await answer()):  # noqa: ASYNC110  it is another process's
+                    await asyncio.sleep(0.2)
+        assert (found["degraded"], found["coverage"]["shards_answered"]) == ([], 1), "embedded, searched and re-ranked"
+        assert health(services["shard"], LIVENESS) == 0, "nobody is answered in plain text"

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from omma.rpc.tls import TlsSettings
+from omma.rpc.tls_settings import TlsSettings
 from omma.settings import Section
 
 

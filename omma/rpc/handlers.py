@@ -17,7 +17,7 @@ from omma.rpc.deadline import Deadline
 from omma.rpc.errors import generic_bug, status_of
 from omma.telemetry.context import accepted_request_id, bind_request_id
 from omma.telemetry.metrics import RPC_SECONDS
-from omma.telemetry.traces import continued
+from omma.telemetry.traces import continued, span
 
 REQUEST_ID: Final = "x-request-id"
 TRACEPARENT: Final = "traceparent"
@@ -34,9 +34,9 @@ def deadline_of(context: Context, at_most_seconds: float = 60.0) -> Deadline:
 
 
 def wrapped(method: str, handler: Handler) -> Handler:
-    """A unary handler that binds the caller's request id and span, refuses a call that arrives expired, counts and
-    times, and tells an error by the table: of one that has no kind, generic words, and the traceback to the log, which
-    also gets what lies below a fault of ours.
+    """A unary handler that binds the caller's request id and has a span below the caller's, refuses a call that arrives
+    expired, counts and times, and tells an error by the table: of one that has no kind, generic words, and the
+    traceback to the log, which also gets what a fault of ours came from.
     """
     seconds: dict[str, Any] = {}
 
@@ -53,12 +53,8 @@ def wrapped(method: str, handler: Handler) -> Handler:
         try:
             if _remaining(context, 1.0) <= 0:
                 raise OutOfTime("The call arrived after its deadline.")
-            parent = said.get(TRACEPARENT)
-            if parent is None:
+            with continued(said.get(TRACEPARENT, "")), span(method):
                 answer = await handler(request, context)
-            else:
-                with continued(parent):
-                    answer = await handler(request, context)
         except asyncio.CancelledError:
             observe("CANCELLED", started)
             raise

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Attribute: TypeAlias = str | bool | int | float
 
+_EXPORT_SECONDS: Final = 3
+"""For a batch to be taken; a process that ends waits so long for a collector that is away."""
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 _lock: Final = threading.Lock()
 _times: ContextVar[dict[str, int] | None] = ContextVar("omma_stage_times", default=None)
@@ -63,7 +65,7 @@ def otlp_exporter(endpoint: str) -> "SpanExporter":
     except ImportError as error:
         told = "Traces need OpenTelemetry's exporter: pip install 'omma[cluster]'."
         raise WrongState(told, field="OMMA_TRACES__ENDPOINT") from error
-    return OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"))
+    return OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=_EXPORT_SECONDS)
 
 
 def configure_traces(service: str, exporter: "SpanExporter", share: float = 1.0) -> "TracerProvider":

@@ -53,7 +53,7 @@ async def url(postgres: parts.Postgres, certificate: Path) -> AsyncIterator[str]
 
 
 async def opened(url: str, **more: Any) -> Catalog:
-    return await open_postgres_catalog(PostgresSettings.model_validate({"url": url, "start_seconds": 0, **more}))
+    return await open_postgres_catalog(PostgresSettings.model_validate({"url": url, **more}))
 
 
 async def over_tls(url: str) -> list[bool]:

@@ -84,21 +84,25 @@ def begin(settings: ProcessSettings) -> None:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a process's coroutine to its end. On uvloop a gRPC call costs 235 us of CPU instead of 300.
-
-    A setting that is wrong, or an error with a kind, ends the process with a line to the log and exit code 1.
-    """
+    """Run a process's coroutine to its end. On uvloop a gRPC call costs 235 us of CPU instead of 300."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()  # what was imported is not looked at again
     gc.set_threshold(_NEW_OBJECTS, 10, 10)
+    return uvloop.run(work)
+
+
+def run_service(main: Coroutine[Any, Any, None]) -> None:
+    """As `run`; a setting that is wrong, or an error with a kind, ends the process with a line and exit code 1."""
     try:
-        return uvloop.run(work)
+        run(main)
     except ValidationError as error:
         for fault in setting_faults(error):
             logger.critical("%s", fault)
     except OmmaError as error:
         extra = {"kind": error.kind.value, "field": error.field, "reason": causes(error)}
         logger.critical("the process ends: %s", error.detail, extra=extra)
+    else:
+        return
     sys.exit(1)
 
 

@@ -1,5 +1,6 @@
 """The catalog on PostgreSQL: its dialect, and how a pool of connections is opened."""
 
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -132,7 +133,7 @@ async def open_postgres_catalog(settings: PostgresSettings, *, clock: Callable[[
 
     clock: seconds since 1970; None: the process's, and the server's for leases.
     Raises ReplicaDown when the server does not answer; Overloaded while another process migrates for long; WrongState
-    when it knows no such database, user or password; StorageFull.
+    when it knows no such database, user or password, or has another's certificate; StorageFull.
     """
     await _migrated(settings)
     pool = _engine(settings, settings.server_settings(), settings.statement_timeout_seconds)
@@ -150,10 +151,11 @@ async def _migrated(settings: PostgresSettings) -> None:
             await connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION)))
             await connection.run_sync(upgrade)
     except ReplicaDown as error:
-        state = getattr(_driver_error(error.__cause__), "sqlstate", None) or ""
-        if state[:2] in _REFUSED_CLASSES:
-            told = f"PostgreSQL does not let us in: {_driver_error(error.__cause__)}."
-            raise WrongState(told, field="OMMA_POSTGRES__URL") from error
+        driver = _driver_error(error.__cause__)
+        if (getattr(driver, "sqlstate", None) or "")[:2] in _REFUSED_CLASSES:
+            raise WrongState(f"PostgreSQL does not let us in: {driver}.", field="OMMA_POSTGRES__URL") from error
+        if isinstance(driver, ssl.SSLCertVerificationError):
+            raise WrongState(f"PostgreSQL's certificate is refused: {driver}.", field="OMMA_POSTGRES__TLS") from error
         raise
     finally:
         await database.close()

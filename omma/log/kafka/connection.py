@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 from typing import Any, Final
 
 from aiokafka import errors
@@ -77,8 +78,10 @@ class Connection:
         raise away
 
     async def _require_let_in(self) -> None:
-        """Raises WrongState when a broker refuses user and password, of which aiokafka only says that none answers."""
-        if self._settings.password is None:
+        """Raises WrongState when a broker refuses our password, or we its certificate: aiokafka only says that none
+        answers.
+        """
+        if self._settings.security_protocol == "PLAINTEXT":
             return
         arguments = self._settings.connection()
         del arguments["bootstrap_servers"], arguments["retry_backoff_ms"]
@@ -87,6 +90,8 @@ class Connection:
                 (await create_conn(host, port, **arguments)).close()
             except _REFUSED as error:
                 raise WrongState(f"Kafka does not let us in: {error}.", field="OMMA_KAFKA__PASSWORD") from error
+            except ssl.SSLCertVerificationError as error:
+                raise WrongState(f"Kafka's certificate is refused: {error}.", field="OMMA_KAFKA__AUTHORITY") from error
             except (errors.KafkaError, OSError):
                 continue
 

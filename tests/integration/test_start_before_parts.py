@@ -168,7 +168,7 @@ async def callers_are_told_nothing_of_the_inside(gateway: Service) -> None:
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.http_port}", trust_env=False) as rest:
         said = await rest.get("/search", params={"text": "a red square"})
     assert said.status_code in (503, 504)
-    assert not re.search(r"127\.0\.0|ipv4|grpc|connect|rpc|Status", said.text, re.IGNORECASE), said.text
+    assert not re.search(r"127\.0\.0|ipv4|grpc|connect|rpc|Status", said.json()["detail"], re.IGNORECASE)
     lines = [json.loads(line) for line in gateway.server.log().splitlines() if line.startswith("{")]
     reasons = [one["reason"] for one in lines if one.get("request_id") == said.json()["request_id"] and "reason" in one]
     assert any("127.0.0.1" in reason for reason in reasons), reasons

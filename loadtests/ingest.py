@@ -54,7 +54,7 @@ def ingest(pictures: Path) -> float:
     """Pictures a second of `POST /images/ingest` on an empty folder."""
     with tempfile.TemporaryDirectory() as folder, up(Path(folder)) as server, server.client() as client:
         job_id = client.post("/images/ingest", json={"folder": str(pictures)}).raise_for_status().json()["job_id"]
-        while (job := client.get(f"/jobs/{job_id}").json())["state"] == "running":
+        while (job := client.get(f"/jobs/{job_id}").json())["state"] in ("waiting", "running"):
             time.sleep(0.2)
         if job["state"] != "done" or job["created"] != len(list(pictures.iterdir())):
             raise SystemExit(f"The ingest did not do its work: {job}")

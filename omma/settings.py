@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Any, get_args
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "OMMA_"
@@ -106,6 +106,11 @@ def _about_former(name: str, known: Iterable[str]) -> list[str]:
     if now is None:
         return [f"{name} is no setting any more: nothing is limited by it."]
     return [f"{name} is now called {now}; it still works."] if now in known else []
+
+
+def setting_faults(error: ValidationError) -> list[str]:
+    """One line a setting that is missing or wrong: `OMMA_GATEWAY__EGS: Field required`. No value is in them."""
+    return [f"{PREFIX}{'__'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
 
 
 def _names(model: type[BaseModel], prefix: str) -> Iterable[str]:

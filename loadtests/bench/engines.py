@@ -13,7 +13,7 @@ import numpy as np
 from loadtests.bench import vectors
 from omma.hits import Payload
 from omma.identity import DEFAULT_TENANT, ImageId, Version
-from omma.index import IndexId
+from omma.index import DEFAULT_FACTORY, IndexId
 from omma.records import VectorRecord
 from omma.space import SpaceId
 from services.nn_shard.engine import Codebook, Engine, EngineSettings, train_codebook
@@ -89,7 +89,7 @@ def trained(data: vectors.DataSet, settings: EngineSettings) -> Codebook:
     if not file.exists():
         start = time.perf_counter()
         chosen = np.random.default_rng(0).permutation(len(data.base))[: settings.train_sample_rows]
-        codebook = train_codebook(np.ascontiguousarray(data.base[np.sort(chosen)]), settings.factory)
+        codebook = train_codebook(np.ascontiguousarray(data.base[np.sort(chosen)]), DEFAULT_FACTORY)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(codebook.to_bytes())
         print(f"trained a codebook in {time.perf_counter() - start:.0f} s", file=sys.stderr)

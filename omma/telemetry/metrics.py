@@ -100,3 +100,10 @@ VERIFIED_AT = Gauge("omma_verified_timestamp_seconds", "When blobs, catalog, log
 INBOX_EVENTS = Counter("omma_inbox_events_total", "S3 events: followed, elsewhere or unreadable.", ("outcome",))
 INDEXER_FULL = Gauge("omma_indexer_full", "1 while as many batches are under way as may be, and none is taken.")
 INDEXER_HELD = Gauge("omma_indexer_held", "1 while the indexer pauses as too many pictures die of one fault.")
+
+# Every process
+TRIES_FAILED = Counter(
+    "omma_tries_failed_total",
+    "Work that failed and is tried again, by what it is and by kind of error.",
+    ("what", "kind"),
+)

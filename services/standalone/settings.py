@@ -15,8 +15,10 @@ from services.worker.settings import WorkerSettings
 class StandaloneSettings(FirstKeySettings):
     """Read once, in main; each part is given only its section. Any OMMA_BIND but a loopback one needs an API key.
 
-    REST answers /metrics itself: OMMA_METRICS_PORT is for services that are a process of their own.
+    REST answers /metrics itself: OMMA_METRICS_PORT is for whoever wants them on a port of their own, too.
     """
+
+    metrics_port: int = Field(default=0, ge=0, le=65_535, description="Prometheus, plain HTTP; 0: none but REST's own")
 
     http_port: int = Field(default=8080, ge=0, le=65535, description="0: a free one")
     model: str = Field(default="", description="name@version; empty: the only one, or omma-mini")

@@ -50,7 +50,8 @@ def compose(
 ) -> Worker:
     """live: the index that answers now. limits: of a picture. space: whose indexer tells what is handled.
 
-    executor: for walking folders. holder: of leases; the same when this process is started again, and nobody else's. s3: where the inbox is.
+    executor: for walking folders. holder: of leases; the same when this process is started again, and nobody else's.
+    s3: where the inbox is.
     """
     catalog, log = storage.catalog, storage.log
     group = indexer_group(space)

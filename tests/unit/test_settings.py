@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 from pydantic import Field, ValidationError
 
+from deploy.compose.settings import PROCESS_OF
 from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.process import ProcessSettings
 from omma.settings import FORMER, Section, Settings, warn_unknown_names
 from services.rerank.main import RerankProcess
+from services.standalone.settings import StandaloneSettings
+from tests.conftest import ROOT
+from tests.unit.settings_readers import Readers, unread
 
 
 class Shard(Section):
@@ -160,3 +164,21 @@ def test_former_names_are_told_apart_from_unknown_ones() -> None:
         "OMMA_GATEWAY__MAX_PICTURE_PIXELS is now called OMMA_PICTURES__MAX_PIXELS; it still works.",
     ]
     assert warn_unknown_names({"OMMA_BIND"}, {"OMMA_GATEWAY__MAX_PICTURE_PIXELS": "1"}) == []
+
+
+@pytest.fixture(scope="module")
+def readers() -> Readers:
+    return Readers(ROOT, ["omma", "services"])
+
+
+def test_the_walk_knows_a_setting_that_nothing_reads(readers: Readers) -> None:
+    class Process(RerankProcess):
+        idle_seconds: float = 1.0
+        shard: Shard = Shard()
+
+    assert unread(readers, Process) == ["Process.idle_seconds", "Process.shard", "Shard.effort"]
+
+
+@pytest.mark.parametrize("process", [*PROCESS_OF.values(), StandaloneSettings])
+def test_every_setting_has_a_reader(process: type[Settings], readers: Readers) -> None:
+    assert unread(readers, process) == []

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from omma.blobs.originals import Originals
-from omma.errors import CoverageTooLow, InvalidQuery, OmmaError
+from omma.errors import CoverageTooLow, InvalidQuery, OmmaError, causes
 from omma.filters import canonical
 from omma.hits import Degraded, Hits, no_hits
 from omma.identity import Tenant
@@ -212,7 +212,7 @@ class SearchCore:
         except InvalidQuery:
             raise
         except Exception as error:  # noqa: BLE001  a lost re-ranker costs the order, never the answer
-            logger.warning("re-ranking was skipped", extra={"reason": repr(error)})
+            logger.warning("re-ranking was skipped", extra={"reason": causes(error)})
             return None
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from omma.filters import ATTRIBUTES, Value
+from omma.filters import ATTRIBUTES, Value, value_key
 from omma.hits import Int32Boxes
 from omma.sources import source_domain_of
 from omma.v1 import types_pb2
@@ -92,10 +92,13 @@ def text_key(text: str) -> int:
 _repeated_text_key = lru_cache(maxsize=16_384)(text_key)
 
 
-def term_key(field: str, value: Value) -> int:
-    """The key of a term: true, 1 and "1" differ, 1 and 1.0 do not."""
-    kind = "b" if isinstance(value, bool) else "s" if isinstance(value, str) else "n"
-    return _repeated_text_key(f"{field}\0{kind}{value if kind != 'n' else float(value).hex()}")
+_SCALARS = str | bool | int | float
+
+
+def term_key(field: str, value: Value) -> int | None:
+    """The key of a term, equal for equal values (see omma.filters.value_key); None for a number that is none."""
+    key = value_key(value)
+    return None if key is None else _repeated_text_key(f"{field}\0{key}")
 
 
 def picture_keys(owner: str, source_url: str) -> tuple[int, int, int]:
@@ -108,14 +111,13 @@ def picture_keys(owner: str, source_url: str) -> tuple[int, int, int]:
 
 def terms_of(tags: Iterable[str], attributes: Mapping[str, Any]) -> list[tuple[int, int, float]]:
     """key, field, number of each tag and of each attribute that is text, a number or a truth value."""
-    of_tags = _repeated_text_key("tags")
-    terms = [(term_key("tags", tag), of_tags, np.nan) for tag in dict.fromkeys(tags)]
-    for name, value in attributes.items():
-        field = ATTRIBUTES + name
-        if isinstance(value, str | bool):
-            terms.append((term_key(field, value), _repeated_text_key(field), np.nan))
-        elif isinstance(value, int | float) and abs(value) < 1e308:
-            terms.append((term_key(field, value), _repeated_text_key(field), float(value)))
+    known = [("tags", tag) for tag in dict.fromkeys(tags)]
+    known += [(ATTRIBUTES + name, value) for name, value in attributes.items() if isinstance(value, _SCALARS)]
+    terms = []
+    for field, value in known:
+        key = term_key(field, value)
+        if key is not None:
+            terms.append((key, _repeated_text_key(field), np.nan if isinstance(value, str | bool) else float(value)))
     return terms
 
 

@@ -179,11 +179,12 @@ class Engine:
             if len(replaced):
                 segments, frozen = without(segments, replaced), without(frozen, replaced)
                 head = without([head], replaced)[0]
+            self._head.append([record for record in fresh if not record.deleted])
+            self._view = View(segments, frozen, self._head.grown(head), view.codebook)
+            # Last: whoever finds the delete here, as a receipt does, must not find the picture any more.
             for record in fresh:
                 if record.deleted:
                     self._head.bury(record.image_id, record.version)
-            self._head.append([record for record in fresh if not record.deleted])
-            self._view = View(segments, frozen, self._head.grown(head), view.codebook)
         if len(self._head) >= self.settings.seal_rows:
             self.freeze()
         return len(fresh)

@@ -50,6 +50,7 @@ class Head:
         self._row_offset = Growing(np.int64)
         self._payloads: list[bytes] = []
         self._position: dict[int, int] = {}
+        self._before = Growing(np.int64)
         self.deletes: dict[int, int] = {}
         self.tenants: list[str] = []
         self.max_regions = 1
@@ -102,7 +103,9 @@ class Head:
         add("regions", np.arange(rows) - np.repeat(ends - regions, regions), rows)
         add("boxes", np.array([box for record in records for box in record.boxes], np.int32), rows)
         self._payloads.extend([record.payload.SerializeToString() for record in records])
-        self._position.update(zip([record.image_id for record in records], range(first, first + count), strict=True))
+        ids = [record.image_id for record in records]
+        self._before.extend([self._position.get(one, -1) for one in ids], count)
+        self._position.update(zip(ids, range(first, first + count), strict=True))
         self.max_regions = max(self.max_regions, *regions)
 
     def columns(self) -> Columns:
@@ -151,9 +154,14 @@ class Head:
         with self._latch.reading():
             return self._scanner.search(queries, count, keys, parameters)
 
-    def locate(self, ids: Int64) -> Int64:
+    def locate(self, ids: Int64, pictures: int) -> Int64:
         find = self._position.get
-        return np.array([find(image_id, -1) for image_id in ids.tolist()], np.int64)
+        at = np.array([find(image_id, -1) for image_id in ids.tolist()], np.int64)
+        # A picture that was changed since lies further back: an older part still holds it there.
+        before = self._before.view()
+        while (later := np.flatnonzero(at >= pictures)).size:
+            at[later] = before[at[later]]
+        return at
 
     def buried(self, ids: Int64) -> Int64:
         find = self.deletes.get

@@ -125,8 +125,8 @@ class Segment:
         """PQ estimates and rows [b, count] in the probed lists with their coarse scores [b, n]; -1 for none."""
         return preassigned(self._searcher, rotated, count, probed, parameters)
 
-    def locate(self, ids: Int64) -> Int64:
-        return _find(self.columns.ids, ids)
+    def locate(self, ids: Int64, pictures: int) -> Int64:
+        return _find(self.columns.ids[:pictures], ids)
 
     def buried(self, ids: Int64) -> Int64:
         at = _find(self._deleted_ids, ids)

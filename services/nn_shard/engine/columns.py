@@ -111,7 +111,7 @@ def picture_keys(owner: str, source_url: str) -> tuple[int, int, int]:
 
 def terms_of(tags: Iterable[str], attributes: Mapping[str, Any]) -> list[tuple[int, int, float]]:
     """key, field, number of each tag and of each attribute that is text, a number or a truth value."""
-    known = [("tags", tag) for tag in dict.fromkeys(tags)]
+    known: list[tuple[str, Value]] = [("tags", tag) for tag in dict.fromkeys(tags)]
     known += [(ATTRIBUTES + name, value) for name, value in attributes.items() if isinstance(value, _SCALARS)]
     terms = []
     for field, value in known:

@@ -17,6 +17,7 @@ and `checkpoint`. Searches never wait for either: each works on the immutable vi
 
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.engine import Engine
+from services.nn_shard.engine.files import discard
 from services.nn_shard.engine.incoming import Incoming, incoming
 from services.nn_shard.engine.maintenance import Task
 from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum
@@ -38,6 +39,7 @@ __all__ = [
     "SearchOptions",
     "SegmentSum",
     "Task",
+    "discard",
     "incoming",
     "train_codebook",
 ]

@@ -124,7 +124,7 @@ class LocalShard:
             codebook=engine.codebook.id if engine.codebook else "",
             next_offsets=tuple(offset for _, offset in sorted(self._replica.next_offsets.items())),
             lag=self._lag(),
-            ready=self._replica.ready,
+            ready=self._replica.healthy,
             stale=self._replica.stale,
         )
 

@@ -51,7 +51,7 @@ class FetchedPicture:
 class ShardStats:
     """live: vectors; pictures: live pictures; next_offsets: by bucket, in order; lag: records not applied yet.
 
-    stale: its searches say stale_replica.
+    ready: loaded and getting on. stale: its searches say stale_replica.
     """
 
     index: str

@@ -18,7 +18,7 @@ and `checkpoint`. Searches never wait for either: each works on the immutable vi
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.engine import Engine
 from services.nn_shard.engine.files import discard
-from services.nn_shard.engine.incoming import Incoming, incoming
+from services.nn_shard.engine.incoming import MAX_REGIONS, Incoming, incoming, not_unit
 from services.nn_shard.engine.maintenance import Task
 from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum
 from services.nn_shard.engine.options import SearchOptions
@@ -28,6 +28,7 @@ from services.nn_shard.engine.training import train_codebook
 from services.nn_shard.engine.view import Counts
 
 __all__ = [
+    "MAX_REGIONS",
     "Abandoned",
     "Checkpoint",
     "Codebook",
@@ -41,5 +42,6 @@ __all__ = [
     "Task",
     "discard",
     "incoming",
+    "not_unit",
     "train_codebook",
 ]

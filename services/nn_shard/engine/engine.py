@@ -22,7 +22,7 @@ from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.files import SegmentFiles
 from services.nn_shard.engine.gpu import gpu_present
 from services.nn_shard.engine.head import Head
-from services.nn_shard.engine.incoming import Incoming, incoming_of, newest_of
+from services.nn_shard.engine.incoming import Incoming, incoming_of, newest_of, not_unit
 from services.nn_shard.engine.maintenance import Task, plan
 from services.nn_shard.engine.manifest import Checkpoint, read_manifest
 from services.nn_shard.engine.options import SearchOptions
@@ -157,12 +157,16 @@ class Engine:
 
         A picture's higher version wins; an equal or lower one is ignored, so that replaying is harmless. A deleted
         record hides the picture and is remembered. Writer thread only. Does not block on disk.
-        Raises WrongSpace for a record of another space, InvalidQuery for vectors of another dim; then nothing changed.
+        Raises WrongSpace for a record of another space, InvalidQuery for one that no engine can hold, such as with
+        vectors of another dim or of no length; then nothing changed.
         """
-        return self.take_in([incoming_of(record, self.space, self.dim) for record in records])
+        taken = [incoming_of(record, self.space, self.dim) for record in records]
+        if not_unit(taken, self.dim):
+            raise InvalidQuery("A picture's vectors are finite and of length 1.", field="vector")
+        return self.take_in(taken)
 
     def take_in(self, records: Sequence[Incoming]) -> int:
-        """As `apply`, of records that `incoming` has made for this space and dim."""
+        """As `apply`, of records that `incoming` has made for this space and dim and `not_unit` finds no fault with."""
         newest = newest_of(records)
         if not newest:
             return 0

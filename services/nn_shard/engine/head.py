@@ -79,32 +79,41 @@ class Head:
         regions = [record.regions for record in records]
         count, rows = len(records), sum(regions)
         vectors = np.frombuffer(b"".join([record.vectors for record in records]), "<f2").reshape(rows, self._dim)
-        self._append_rows(vectors, first_row)
-        keys = np.array([record.keys for record in records], np.uint64)
-        flat = [term for record in records for term in record.terms]
-        add = self._extend
-        add("ids", [record.image_id for record in records], count)
-        add("versions", [record.version for record in records], count)
-        add("tenants", [self._tenant(record.tenant) for record in records], count)
-        add("phashes", np.array([record.phash for record in records], np.uint64), count)
-        add("created_at", [record.payload.created_at_ms for record in records], count)
-        add("width", [record.payload.width for record in records], count)
-        add("height", [record.payload.height for record in records], count)
-        for column, name in enumerate(("owner", "source", "source_domain")):
-            add(name, keys[:, column], count)
-        add("term_ends", len(self._columns["term_keys"]) + np.cumsum([len(r.terms) for r in records]), count)
-        add("term_keys", np.array([term[0] for term in flat], np.uint64), len(flat))
-        add("term_fields", np.array([term[1] for term in flat], np.uint64), len(flat))
-        add("term_numbers", [term[2] for term in flat], len(flat))
-        ends = np.cumsum(regions)
-        add("row_ends", first_row + ends, count)
-        add("picture_rows", np.arange(first_row, first_row + rows), rows)
-        add("row_pictures", np.repeat(np.arange(first, first + count), regions), rows)
-        add("regions", np.arange(rows) - np.repeat(ends - regions, regions), rows)
-        add("boxes", np.array([box for record in records for box in record.boxes], np.int32), rows)
-        self._payloads.extend([record.payload.SerializeToString() for record in records])
         ids = [record.image_id for record in records]
-        self._before.extend([self._position.get(one, -1) for one in ids], count)
+        payloads = [record.payload for record in records]
+        keys = np.array([record.keys for record in records], np.uint64)
+        terms = [term for record in records for term in record.terms]
+        term_ends = np.cumsum([len(record.terms) for record in records])
+        ends = np.cumsum(regions)
+        # All of it is made before the first column grows: what cannot be made leaves them as they are.
+        added: dict[str, npt.NDArray[Any]] = {
+            "ids": np.array(ids, np.int64),
+            "versions": np.array([record.version for record in records], np.int64),
+            "tenants": np.array([self._tenant(record.tenant) for record in records], np.uint32),
+            "phashes": np.array([record.phash for record in records], np.uint64),
+            "created_at": np.array([payload.created_at_ms for payload in payloads], np.int64),
+            "width": np.array([payload.width for payload in payloads], np.int32),
+            "height": np.array([payload.height for payload in payloads], np.int32),
+            "owner": keys[:, 0],
+            "source": keys[:, 1],
+            "source_domain": keys[:, 2],
+            "term_ends": len(self._columns["term_keys"]) + term_ends,
+            "term_keys": np.array([term[0] for term in terms], np.uint64),
+            "term_fields": np.array([term[1] for term in terms], np.uint64),
+            "term_numbers": np.array([term[2] for term in terms], np.float64),
+            "row_ends": first_row + ends,
+            "picture_rows": np.arange(first_row, first_row + rows),
+            "row_pictures": np.repeat(np.arange(first, first + count), regions),
+            "regions": np.arange(rows) - np.repeat(ends - regions, regions),
+            "boxes": np.array([box for record in records for box in record.boxes], np.int32),
+        }
+        stored = [payload.SerializeToString() for payload in payloads]
+        before = [self._position.get(one, -1) for one in ids]
+        self._append_rows(vectors, first_row)
+        for name, values in added.items():
+            self._columns[name].extend(values, len(values))
+        self._payloads.extend(stored)
+        self._before.extend(before, count)
         self._position.update(zip(ids, range(first, first + count), strict=True))
         self.max_regions = max(self.max_regions, *regions)
 
@@ -199,9 +208,6 @@ class Head:
             with self._latch.reading():
                 codes = faiss.rev_swig_ptr(grown.get_codes(key), grown.list_size(key) * 2 * self._dim)
                 found[at] = codes.view(np.float16).reshape(-1, self._dim)[offsets[at]]
-
-    def _extend(self, name: str, values: npt.ArrayLike, count: int) -> None:
-        self._columns[name].extend(values, count)
 
     def _tenant(self, tenant: str) -> int:
         try:

@@ -37,14 +37,17 @@ class Scratch(threading.local):
             scores, positions = self._search(query, count)
             asked = int(np.count_nonzero(scores >= scores[wanted - 1]))
             return scores[:asked], positions[:asked]
-        return scores, positions
+        # A row that is no number, which an older version took in, has no place among them.
+        there = positions >= 0
+        return (scores, positions) if there.all() else (scores[there], positions[there])
 
     def scores(self, query: Float32, vectors: Float16) -> Float32:
         """float32[n]: of each of the vectors [n, dim], n >= 1."""
         self._fill(vectors)
         best_first, positions = self._search(query, len(vectors))
-        scores = np.empty(len(vectors), np.float32)
-        scores[positions] = best_first
+        scores = np.full(len(vectors), -np.inf, np.float32)
+        there = positions >= 0
+        scores[positions[there]] = best_first[there]
         return scores
 
     def _fill(self, vectors: Float16) -> None:

@@ -209,7 +209,8 @@ class _Build:
             chunk = slice(begin, begin + _CHUNK_ROWS)
             vectors: Float32 = part.store.vectors(rows[chunk]).astype(np.float32)
             lists[chunk] = self._codebook.assign(self._codebook.rotate(vectors), 1)[0][:, 0]
-        return lists
+        # NaN has no nearest list (-1); an older version took it in.
+        return np.maximum(lists, 0)
 
     def _tenant_codes(self) -> None:
         self.tenants: list[str] = []

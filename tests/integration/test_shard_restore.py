@@ -116,7 +116,7 @@ async def test_a_death_at_any_step_of_a_restore_is_made_good(
         except (Killed, BaseExceptionGroup):
             downloads.clear()
             assert await load(world, index) == 100, f"after a death at step {step}"
-            assert len(downloads) == len(files), "once"
+            assert len(downloads) in {0, len(files)}, "once, if it was not in its place already"
             downloads.clear()
             assert await load(world, index) == 100
             assert not downloads, "the files are there"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omma.errors import InvalidQuery
+from omma.identity import ImageId, Tenant, Version
 from omma.vectors import Float16, Float32, Int64, UInt64
 
 Int32Boxes = npt.NDArray[np.int32]
@@ -130,6 +131,23 @@ class ShardHits:
     candidates: int = 0
     stage_us: dict[str, int] = field(default_factory=dict)
     applied: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPicture:
+    """vectors: float16[regions, dim], the whole picture first; boxes: int32[regions, 4].
+
+    segment: name of the sealed segment that holds it, empty while it lies in a head.
+    """
+
+    image_id: ImageId
+    version: Version
+    tenant: Tenant
+    vectors: Float16
+    boxes: Int32Boxes
+    phash: int
+    payload: Payload
+    segment: str = ""
 
 
 def no_hits(*, dim: int | None = None, with_payload: bool = False) -> Hits:

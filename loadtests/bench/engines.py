@@ -16,8 +16,9 @@ from omma.identity import DEFAULT_TENANT, ImageId, Version
 from omma.index import IndexId
 from omma.records import VectorRecord
 from omma.space import SpaceId
-from services.nn_shard.engine import Codebook, Engine, EngineSettings, train_codebook
+from services.nn_shard.engine import Codebook, Engine, EngineSettings
 from services.nn_shard.engine import codebook as codebook_module
+from services.nn_shard.training.fitting import train_codebook
 
 SPACE = SpaceId("bench-1-00000000")
 INDEX = IndexId(f"{SPACE}.1")

@@ -6,11 +6,13 @@ import os
 import socket
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Final
 
 from pydantic import Field
 
 from omma.catalog.interface import Catalog
 from omma.index import Index, IndexState
+from omma.persistence import persist
 from omma.process import begin, until_stopped
 from omma.rpc.server import RpcServer
 from omma.space import Space
@@ -20,6 +22,9 @@ from services.nn_shard.replica import Replica
 from services.nn_shard.servicer import ShardServicer
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.shard import Shard
+from services.nn_shard.supervision import SOON_SECONDS
+
+_RETRY_SECONDS: Final = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -87,11 +92,18 @@ def replica_of(settings: ServedShardSettings, hostname: str = "") -> int:
 
 
 async def until_served(catalog: Catalog, index: str, look_seconds: float) -> tuple[Index, Space]:
-    """The index of this id, or the live one, and its space; waits while the catalog has none yet."""
-    while True:
+    """The index of this id, or the live one, and its space; waits while the catalog has none yet, or is away."""
+
+    async def look() -> tuple[Index, Space] | None:
         for one in await catalog.indexes():
             if one.id == index or (not index and one.state is IndexState.LIVE):
                 return one, next(space for space in await catalog.spaces() if space.id == one.space)
+        return None
+
+    while True:
+        found = await persist("look for the index", look, _RETRY_SECONDS, longest_wait_seconds=SOON_SECONDS)
+        if found is not None:
+            return found
         logger.info("waiting for the index", extra={"index": index or "the live one"})
         await asyncio.sleep(look_seconds)
 

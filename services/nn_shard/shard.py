@@ -25,11 +25,11 @@ from services.nn_shard.lease import Lease
 from services.nn_shard.local import LocalShard
 from services.nn_shard.maintenance import Maintenance
 from services.nn_shard.replica import Replica
-from services.nn_shard.sampling import LogSample
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.snapshot import Snapshots
 from services.nn_shard.supervision import SOON_SECONDS, kept_going, repeated
-from services.nn_shard.trainer import Trainer, find_index
+from services.nn_shard.training.sampling import LogSample
+from services.nn_shard.training.trainer import Trainer, find_index
 
 _NICE: Final = 10
 _PASSING: Final = frozenset({Kind.OVERLOADED, Kind.REPLICA_DOWN, Kind.STORAGE_FULL, Kind.OUT_OF_TIME})

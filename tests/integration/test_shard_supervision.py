@@ -18,8 +18,8 @@ from omma.telemetry.metrics import SHARD_FAILURES, SHARD_RECORDS_PASSED_OVER
 from omma.v1 import records_pb2, types_pb2
 from omma.vectors import normalise
 from services.nn_shard.engine import Engine
-from services.nn_shard.sampling import LogSample
-from services.nn_shard.trainer import Trainer
+from services.nn_shard.training.sampling import LogSample
+from services.nn_shard.training.trainer import Trainer
 
 __all__ = ["world"]
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from omma.filters import parse_filter
 from omma.hits import Hits
 from omma.vectors import Float32, normalise
-from services.nn_shard.engine import Codebook, Engine, SearchOptions, train_codebook
+from services.nn_shard.engine import Codebook, Engine, SearchOptions
+from services.nn_shard.training.fitting import train_codebook
 
 QUERY = np.eye(1, DIM, dtype=np.float32)
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from omma.errors import InvalidQuery
-from omma.hits import Degraded, Hits, Payload, ShardHits, StoredPayloads
+from omma.hits import Degraded, FetchedPicture, Hits, Payload, ShardHits, StoredPayloads
 from omma.identity import ImageId, Receipt, Tenant, Version
 from omma.records import boxes_from_wire, boxes_to_wire, payload_from_wire, payload_to_wire, stored_payloads
 from omma.v1 import shard_pb2
 from omma.vectors import from_wire, to_wire
-from services.nn_shard.client.interface import BucketDigests, BucketPage, FetchedPicture, ShardQuery, ShardStats
+from services.nn_shard.client.interface import BucketDigests, BucketPage, ShardQuery, ShardStats
 
 _DEGRADED = frozenset(Degraded)
 _CORNER = np.dtype("<i4")

@@ -19,12 +19,11 @@ from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.engine import Engine
 from services.nn_shard.engine.files import discard
 from services.nn_shard.engine.incoming import MAX_REGIONS, Incoming, incoming, not_unit
-from services.nn_shard.engine.maintenance import Task
 from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum
 from services.nn_shard.engine.options import SearchOptions
+from services.nn_shard.engine.segment_tasks import Task
 from services.nn_shard.engine.segment_writer import Abandoned
 from services.nn_shard.engine.settings import EngineSettings
-from services.nn_shard.engine.training import train_codebook
 from services.nn_shard.engine.view import Counts
 
 __all__ = [
@@ -43,5 +42,4 @@ __all__ = [
     "discard",
     "incoming",
     "not_unit",
-    "train_codebook",
 ]

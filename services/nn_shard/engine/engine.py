@@ -11,25 +11,24 @@ from typing import Any
 import numpy as np
 
 from omma.errors import InvalidQuery, WrongSpace, WrongState
-from omma.hits import ShardHits
+from omma.hits import FetchedPicture, ShardHits
 from omma.identity import ImageId, Tenant
 from omma.index import IndexId
 from omma.records import VectorRecord
 from omma.space import SpaceId
 from omma.vectors import Float32, Int64
-from services.nn_shard.client import FetchedPicture
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.files import SegmentFiles
 from services.nn_shard.engine.gpu import gpu_present
 from services.nn_shard.engine.head import Head
 from services.nn_shard.engine.incoming import Incoming, incoming_of, newest_of, not_unit
-from services.nn_shard.engine.maintenance import Task, plan
 from services.nn_shard.engine.manifest import Checkpoint, read_manifest
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.reading import fetch, pictures, sample, version_of
 from services.nn_shard.engine.search import Searcher, degraded
 from services.nn_shard.engine.segment import Segment
+from services.nn_shard.engine.segment_tasks import Task, plan
 from services.nn_shard.engine.selection import Selector
 from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.view import Counts, View, without

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from omma.hits import FetchedPicture
 from omma.identity import ImageId, Tenant, Version
 from omma.records import payload_from_wire
 from omma.vectors import Float32, Int64
-from services.nn_shard.client import FetchedPicture
 from services.nn_shard.engine.columns import payload_of
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.view import View

@@ -20,11 +20,11 @@ from services.nn_shard.codebooks import Codebooks
 from services.nn_shard.engine import Engine
 from services.nn_shard.lease import Lease
 from services.nn_shard.replica import Replica
-from services.nn_shard.sampling import LogSample
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.supervision import repeated
+from services.nn_shard.training.sampling import LogSample
 
-TRAIN_PROCESS: Final = "services.nn_shard.train_process"
+TRAIN_PROCESS: Final = "services.nn_shard.training.process"
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ INDEX = IndexId(f"{SPACE}.1")
 BLOCK = 4_096
 _BOX = np.array([[0, 0, 224, 224]], np.int32)
 _ENGINE = Path(inspect.getfile(codebook_module)).parent
-_TRAINING = ("codebook.py", "training.py", "tuning.py")
+_TRAINING = ("codebook.py", "tuning.py", "../training/fitting.py", "../training/measuring.py")
 
 
 def records(

@@ -95,6 +95,7 @@ class LocalShard:
             with_payload=query.with_payload,
             with_vectors=query.with_vectors,
             explain=query.explain,
+            with_signatures=query.with_signatures,
         )
         arrived = not query.receipts or await replica.receipts.wait(query.tenant, query.receipts, deadline)
         applied = replica.applied
@@ -195,6 +196,7 @@ def _options(
     with_payload: bool,
     with_vectors: bool,
     explain: bool,
+    with_signatures: bool,
 ) -> SearchOptions:
     return SearchOptions(
         tenant=tenant,
@@ -206,6 +208,7 @@ def _options(
         with_payload=with_payload,
         with_vectors=with_vectors,
         explain=explain,
+        with_signatures=with_signatures,
     )
 
 

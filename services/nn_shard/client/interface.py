@@ -28,6 +28,7 @@ class ShardQuery:
     exclude_ids: tuple[int, ...] = ()
     receipts: tuple[Receipt, ...] = ()
     explain: bool = False
+    with_signatures: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,10 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 class Columns:
     """n pictures and their rows. Text is kept as 64-bit hashes (two values of 10 million collide with p < 1e-5).
 
-    By picture: ids, versions int64; tenants uint32, a position in the part's list of names; phashes, owner, source,
-    source_domain uint64; created_at int64 ms; width, height int32. Picture i has the terms (tags and attributes)
-    term_ends[i-1] … term_ends[i]: term_keys uint64 of field and value, term_fields uint64, term_numbers float64 (NaN
-    for text), and the rows picture_rows[row_ends[i-1]:row_ends[i]], region 0 first.
+    By picture: ids, versions int64; tenants uint32, a position in the part's list of names; phashes uint64, hashed bool
+    where there is one; owner, source, source_domain uint64; created_at int64 ms; width, height int32. Picture i has the
+    terms (tags and attributes) term_ends[i-1] … term_ends[i]: term_keys uint64 of field and value, term_fields uint64,
+    term_numbers float64 (NaN for text), and the rows picture_rows[row_ends[i-1]:row_ends[i]], region 0 first.
     By row: row_pictures int32, regions uint16, boxes int32[rows, 4].
     """
 
@@ -37,6 +37,7 @@ class Columns:
     versions: Int64
     tenants: UInt32
     phashes: UInt64
+    hashed: Bools
     created_at: Int64
     width: Int32
     height: Int32

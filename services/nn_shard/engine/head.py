@@ -39,16 +39,17 @@ class Head:
         self._latch = Latch()
         self._columns = {
             "ids": Growing(np.int64), "versions": Growing(np.int64), "tenants": Growing(np.uint32),
-            "phashes": Growing(np.uint64), "created_at": Growing(np.int64), "width": Growing(np.int32),
-            "height": Growing(np.int32), "owner": Growing(np.uint64), "source": Growing(np.uint64),
-            "source_domain": Growing(np.uint64), "term_ends": Growing(np.int64), "term_keys": Growing(np.uint64),
-            "term_fields": Growing(np.uint64), "term_numbers": Growing(np.float64), "row_ends": Growing(np.int64),
-            "picture_rows": Growing(np.int32), "row_pictures": Growing(np.int32), "regions": Growing(np.uint16),
-            "boxes": Growing(np.int32, 4),
+            "phashes": Growing(np.uint64), "hashed": Growing(np.bool_), "created_at": Growing(np.int64),
+            "width": Growing(np.int32), "height": Growing(np.int32), "owner": Growing(np.uint64),
+            "source": Growing(np.uint64), "source_domain": Growing(np.uint64), "term_ends": Growing(np.int64),
+            "term_keys": Growing(np.uint64), "term_fields": Growing(np.uint64), "term_numbers": Growing(np.float64),
+            "row_ends": Growing(np.int64), "picture_rows": Growing(np.int32), "row_pictures": Growing(np.int32),
+            "regions": Growing(np.uint16), "boxes": Growing(np.int32, 4),
         }  # fmt: skip
         self._row_list = Growing(np.int64)
         self._row_offset = Growing(np.int64)
         self._payloads: list[bytes] = []
+        self._signatures: list[bytes] = []
         self._position: dict[int, int] = {}
         self._before = Growing(np.int64)
         self.deletes: dict[int, int] = {}
@@ -90,7 +91,8 @@ class Head:
             "ids": np.array(ids, np.int64),
             "versions": np.array([record.version for record in records], np.int64),
             "tenants": np.array([self._tenant(record.tenant) for record in records], np.uint32),
-            "phashes": np.array([record.phash for record in records], np.uint64),
+            "phashes": np.array([record.phash or 0 for record in records], np.uint64),
+            "hashed": np.array([record.phash is not None for record in records], np.bool_),
             "created_at": np.array([payload.created_at_ms for payload in payloads], np.int64),
             "width": np.array([payload.width for payload in payloads], np.int32),
             "height": np.array([payload.height for payload in payloads], np.int32),
@@ -113,6 +115,7 @@ class Head:
         for name, values in added.items():
             self._columns[name].extend(values, len(values))
         self._payloads.extend(stored)
+        self._signatures.extend([record.signature for record in records])
         self._before.extend(before, count)
         self._position.update(zip(ids, range(first, first + count), strict=True))
         self.max_regions = max(self.max_regions, *regions)
@@ -141,6 +144,9 @@ class Head:
 
     def payload(self, picture: int) -> bytes:
         return self._payloads[picture]
+
+    def signature(self, picture: int) -> bytes:
+        return self._signatures[picture]
 
     def vectors(self, rows: Ints) -> Float16:
         lists, offsets = self._row_list.view()[rows], self._row_offset.view()[rows]

@@ -17,6 +17,7 @@ from services.nn_shard.engine.columns import picture_keys, terms_of
 
 MAX_REGIONS: Final = 256
 """Of one picture; EGS makes at most 65. A search among regions asks for k times the most that a picture has."""
+MAX_SIGNATURE_BYTES: Final = 1_024
 _MAX_TENANT_CHARACTERS: Final = 1_024
 _NOT_UNIT: Final = 1e-2
 """How far from 1 a squared length may be: float16 vectors are off by 1e-3."""
@@ -37,10 +38,11 @@ class Incoming:
     regions: int
     vectors: bytes
     boxes: list[tuple[int, int, int, int]]
-    phash: int
+    phash: int | None
     keys: tuple[int, int, int]
     terms: list[tuple[int, int, float]]
     payload: types_pb2.Payload
+    signature: bytes = b""
 
 
 def incoming(message: records_pb2.VectorRecord, space: SpaceId, dim: int) -> Incoming:
@@ -68,12 +70,17 @@ def incoming(message: records_pb2.VectorRecord, space: SpaceId, dim: int) -> Inc
         raise InvalidQuery(f"A picture has at least one vector of {dim} dimensions.", field="vector")
     if regions > MAX_REGIONS:
         raise InvalidQuery(f"A picture has at most {MAX_REGIONS} regions.", field="vector", limit=MAX_REGIONS)
+    if len(message.signature) > MAX_SIGNATURE_BYTES:
+        raise InvalidQuery("The signature is too long.", field="signature", limit=MAX_SIGNATURE_BYTES)
     if len(message.boxes) != regions:
         raise InvalidQuery(f"{regions} vectors have {len(message.boxes)} boxes.", field="boxes")
     boxes = [(box.left, box.top, box.right, box.bottom) for box in message.boxes]
     keys = picture_keys(payload.owner, payload.source_url)
     terms = terms_of(payload.tags, _attributes(payload)) if payload.tags or payload.attributes_json else []
-    return Incoming(image_id, version, False, tenant, regions, data, boxes, message.phash, keys, terms, payload)
+    phash = message.phash if message.HasField("phash") else None
+    return Incoming(
+        image_id, version, False, tenant, regions, data, boxes, phash, keys, terms, payload, message.signature
+    )
 
 
 def incoming_of(record: VectorRecord, space: SpaceId, dim: int) -> Incoming:
@@ -85,6 +92,7 @@ def incoming_of(record: VectorRecord, space: SpaceId, dim: int) -> Incoming:
         vectors.data = np.ascontiguousarray(record.vectors, "<f2").tobytes()
         boxes, payload = boxes_to_wire(record.boxes), payload_to_wire(record.payload)
         message = records_pb2.VectorRecord(vectors=vectors, boxes=boxes, payload=payload, phash=record.phash)
+        message.signature = record.signature
     message.image_id, message.version = record.image_id, record.version
     message.tenant, message.space = record.tenant, record.space
     return incoming(message, space, dim)

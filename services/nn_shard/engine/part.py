@@ -48,6 +48,8 @@ class Store(Protocol):
 
     def payload(self, picture: int) -> bytes: ...
 
+    def signature(self, picture: int) -> bytes: ...
+
     def vectors(self, rows: npt.NDArray[np.integer[Any]]) -> Float16:
         """float16[n, dim] of rows, read in the order given."""
 

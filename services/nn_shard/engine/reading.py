@@ -33,9 +33,10 @@ def fetch(view: View, tenant: Tenant | None, ids: Int64) -> list[FetchedPicture]
                 tenant=Tenant(owner),
                 vectors=store.vectors(rows),
                 boxes=columns.boxes[rows],
-                phash=int(columns.phashes[at]),
+                phash=int(columns.phashes[at]) if columns.hashed[at] else None,
                 payload=payload_from_wire(payload_of(store.payload, at)),
                 segment="" if part in heads else store.name,
+                signature=store.signature(at),
             )
         )
     return fetched

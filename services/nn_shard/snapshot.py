@@ -90,19 +90,28 @@ class Snapshots:
         require(checkpoint)
         await run_in(self._executor, _empty, folder)
         at_a_time = asyncio.Semaphore(_DOWNLOADS)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for file in checkpoint.files():
-                    group.create_task(self._fetch(file, folder, at_a_time))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        errors: list[Exception] = []
+
+        async def fetch(file: FileSum) -> None:
+            async with at_a_time:
+                if not errors:
+                    try:
+                        await self._fetch(file, folder)
+                    except Exception as error:  # noqa: BLE001  raised below
+                        errors.append(error)
+
+        async with asyncio.TaskGroup() as group:
+            for file in checkpoint.files():
+                group.create_task(fetch(file))
+        # Only now: a thread cannot be cancelled, and one that still writes into the folder keeps it from being removed.
+        if errors:
+            raise errors[0]
         await run_in(self._executor, (folder / "manifest.json").write_bytes, content)
 
-    async def _fetch(self, file: FileSum, folder: Path, at_a_time: asyncio.Semaphore) -> None:
+    async def _fetch(self, file: FileSum, folder: Path) -> None:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        async with at_a_time:
-            await self._blobs.get_file(self._file_key(file.sha256), path)
+        await self._blobs.get_file(self._file_key(file.sha256), path)
         try:
             await run_in(self._executor, _require_checksum, path, file)
         except Corrupt:

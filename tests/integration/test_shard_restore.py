@@ -1,8 +1,10 @@
 """Restoring over what a death left: at whichever step it came, the next start has the snapshot, downloaded once."""
 
+import asyncio
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,11 +79,14 @@ def unreadable(engine: Path) -> None:
 async def load(world: World, index: Index) -> int:
     """Pictures that a start has before it reads the log; raises Killed."""
     shard = world.shard(index, folder="b")
+    # Of its own: threads of a dead process end with it, and here are waited for.
+    threads = ThreadPoolExecutor(8)
+    asyncio.get_running_loop().set_default_executor(threads)
     try:
         await shard.replica.load(0, 1, None, shard._snapshots)
         return shard.replica.loaded().counts().pictures
     finally:
-        for executor in (shard._search, shard._writer, shard._maintainer):
+        for executor in (threads, shard._search, shard._writer, shard._maintainer):
             executor.shutdown()
 
 
@@ -123,3 +128,4 @@ async def test_a_death_at_any_step_of_a_restore_is_made_good(
             assert not (folder / "engine.part").exists()
         step += 1
     assert step > 10
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))

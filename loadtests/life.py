@@ -22,7 +22,8 @@ from omma.hits import Payload
 from omma.identity import DEFAULT_TENANT, ImageId, Version
 from omma.index import DEFAULT_FACTORY
 from omma.records import deleted_record
-from services.nn_shard.engine import Codebook, Engine, EngineSettings, SearchOptions, train_codebook
+from services.nn_shard.engine import Codebook, Engine, EngineSettings, SearchOptions
+from services.nn_shard.training.fitting import train_codebook
 
 K = 10
 BATCH = 50

@@ -57,20 +57,28 @@ async def persist(
     *,
     longest_wait_seconds: float = LONGEST_WAIT_SECONDS,
     passes: Callable[[Exception], bool] = _unless_fenced,
+    expected: tuple[type[Exception], ...] = (),
+    failed: Callable[[Exception], None] = lambda _: None,
 ) -> T:
     """The attempt's first result that is no error. wait_seconds: after the first failure; doubles, up to the longest.
 
-    what: for the log and the metric, from code. passes: whether another try may get past this error, which is raised
-    otherwise; unless told, past anything but ProducerFenced.
+    An attempt that lasted longer than the longest wait did something: waiting begins anew after it. what: for the log
+    and the metric, from code. passes: whether another try may get past this error, which is raised otherwise; unless
+    told, past anything but ProducerFenced. expected: errors that are no bug, beside Omma's and the system's. failed: is
+    told of each error.
     """
     pauses = Pauses(wait_seconds, longest_wait_seconds)
     while True:
+        began = time.monotonic()
         try:
             return await attempt()
         except Exception as error:
             if not passes(error):
                 raise
-            _failed(what, error)
+            _failed(what, error, expected)
+            failed(error)
+        if time.monotonic() - began > longest_wait_seconds:
+            pauses.begin_again()
         await asyncio.sleep(pauses.next_seconds())
 
 
@@ -138,8 +146,8 @@ async def until_there(
         await asyncio.sleep(random.uniform(0.5, 1.0) * _LOOK_SECONDS)
 
 
-def _failed(what: str, error: Exception) -> None:
-    foreseen = isinstance(error, OmmaError | OSError)
+def _failed(what: str, error: Exception, expected: tuple[type[Exception], ...] = ()) -> None:
+    foreseen = isinstance(error, (OmmaError, OSError, *expected))
     kind = error.kind.value if isinstance(error, OmmaError) else "machine" if foreseen else "bug"
     TRIES_FAILED.labels(what, kind).inc()
     logger.warning(

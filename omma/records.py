@@ -72,6 +72,7 @@ class VectorRecord:
     """Everything a shard holds of one picture at one version.
 
     vectors: float16[regions, dim], the whole picture first; boxes: int32[regions, 4]. A deleted one has neither.
+    phash: None for none; 0 is a value. signature: one byte of version, then what that version says; empty for none.
     """
 
     image_id: ImageId
@@ -80,9 +81,10 @@ class VectorRecord:
     space: str
     vectors: Float16
     boxes: Int32Boxes
-    phash: int = 0
+    phash: int | None = None
     payload: Payload = field(default_factory=Payload)
     deleted: bool = False
+    signature: bytes = b""
 
     def encode(self) -> bytes:
         return records_pb2.VectorRecord(
@@ -95,6 +97,7 @@ class VectorRecord:
             boxes=boxes_to_wire(self.boxes),
             phash=self.phash,
             payload=None if self.deleted else payload_to_wire(self.payload),
+            signature=self.signature,
         ).SerializeToString()
 
     @classmethod
@@ -111,9 +114,10 @@ class VectorRecord:
             space=message.space,
             vectors=vectors,
             boxes=boxes_from_wire(message.boxes),
-            phash=message.phash,
+            phash=message.phash if message.HasField("phash") else None,
             payload=payload_from_wire(message.payload),
             deleted=message.deleted,
+            signature=message.signature,
         )
 
 

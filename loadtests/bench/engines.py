@@ -16,15 +16,16 @@ from omma.identity import DEFAULT_TENANT, ImageId, Version
 from omma.index import DEFAULT_FACTORY, IndexId
 from omma.records import VectorRecord
 from omma.space import SpaceId
-from services.nn_shard.engine import Codebook, Engine, EngineSettings, train_codebook
+from services.nn_shard.engine import Codebook, Engine, EngineSettings
 from services.nn_shard.engine import codebook as codebook_module
+from services.nn_shard.training.fitting import train_codebook
 
 SPACE = SpaceId("bench-1-00000000")
 INDEX = IndexId(f"{SPACE}.1")
 BLOCK = 4_096
 _BOX = np.array([[0, 0, 224, 224]], np.int32)
 _ENGINE = Path(inspect.getfile(codebook_module)).parent
-_TRAINING = ("codebook.py", "training.py", "tuning.py")
+_TRAINING = ("codebook.py", "tuning.py", "../training/fitting.py", "../training/measuring.py")
 
 
 def records(

@@ -1,7 +1,9 @@
 """The catalog on PostgreSQL: its dialect, and how a pool of connections is opened."""
 
 import ssl
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import asyncpg
@@ -10,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Double,
+    Numeric,
     Table,
     Text,
     any_,
@@ -19,6 +22,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    null,
     select,
     text,
 )
@@ -35,9 +39,11 @@ from omma.catalog.migrate import upgrade
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.sql import SqlCatalog
 from omma.errors import Corrupt, InvalidQuery, OmmaError, Overloaded, ReplicaDown, StorageFull, WrongState
-from omma.filters import Value
+from omma.filters import Value, kind_of
 
-_SCALARS: Final = ("string", "number", "boolean")
+_NO_NUMBERS: Final = ("string", "boolean")
+
+_LARGEST: Final = Decimal(sys.float_info.max)
 
 # https://www.postgresql.org/docs/15/errcodes-appendix.html
 _DISK_FULL: Final = "53100"
@@ -74,13 +80,20 @@ class PostgresDialect(Dialect):
         self, attributes: ColumnElement[Any], name: str, values: Sequence[Value]
     ) -> ColumnElement[bool]:
         member = cast(attributes, JSONB)[name]
+        kind = func.jsonb_typeof(member)
+        numbers = [float(value) for value in values if kind_of(value) == "n"]
         # A list contains a scalar as its element, but another list as its part: hence the look at the type.
-        given = literal(list(values), JSONB)
-        return case((func.jsonb_typeof(member).in_(_SCALARS), given.contains(member)), else_=false())
+        others = literal([value for value in values if kind_of(value) != "n"], JSONB)
+        return case(
+            (kind == "number", func.coalesce(self.among(_float64(member), numbers), false())),
+            (kind.in_(_NO_NUMBERS), others.contains(member)),
+            else_=false(),
+        )
 
     def attribute_between(self, attributes: ColumnElement[Any], name: str, bounds: Bounds) -> ColumnElement[bool]:
         member = cast(attributes, JSONB)[name]
-        return case((func.jsonb_typeof(member) == "number", bounds(cast(member.astext, Double))), else_=false())
+        within = func.coalesce(bounds(_float64(member)), false())
+        return case((func.jsonb_typeof(member) == "number", within), else_=false())
 
     async def append(self, connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         # COPY: 5,000 interactions in 30 ms, where inserting them takes 110.
@@ -126,6 +139,12 @@ class PostgresDialect(Dialect):
         if state in _GONE or state[:2] in _GONE_CLASSES:
             return _gone()
         return None
+
+
+def _float64(number: ColumnElement[Any]) -> ColumnElement[float]:
+    """As filters compare numbers; null for one that float64 has not, where a cast would be an error."""
+    exact = cast(number.astext, Numeric)
+    return case((func.abs(exact) <= literal(_LARGEST, Numeric), cast(exact, Double)), else_=null())
 
 
 async def open_postgres_catalog(settings: PostgresSettings, *, clock: Callable[[], float] | None = None) -> Catalog:

@@ -90,6 +90,7 @@ class VectorRecord(_message.Message):
     BOXES_FIELD_NUMBER: _builtins.int
     PHASH_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     version: _builtins.int
     tenant: _builtins.str
@@ -97,6 +98,9 @@ class VectorRecord(_message.Message):
     """A delete has a body: a null would vanish with the topic's retention, and an older snapshot would bring the picture back."""
     space: _builtins.str
     phash: _builtins.int
+    """Absent: none is known. 0 is a value, a black picture's; records written before presence was kept have none for it."""
+    signature: _builtins.bytes
+    """What near-duplicates are told by beside the pHash: one byte of version, then what that version says. Empty: none."""
     @_builtins.property
     def vectors(self) -> _types_pb2.Vectors:
         """One vector a region, the whole picture first."""
@@ -115,14 +119,17 @@ class VectorRecord(_message.Message):
         space: _builtins.str = ...,
         vectors: _types_pb2.Vectors | None = ...,
         boxes: _abc.Iterable[_types_pb2.Box] | None = ...,
-        phash: _builtins.int = ...,
+        phash: _builtins.int | None = ...,
         payload: _types_pb2.Payload | None = ...,
+        signature: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "payload", b"payload", "phash", b"phash", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "deleted", b"deleted", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "space", b"space", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "boxes", b"boxes", "deleted", b"deleted", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "signature", b"signature", "space", b"space", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__phash: _TypeAlias = _typing.Literal["phash"]  # noqa: Y015
+    _WhichOneofArgType__phash: _TypeAlias = _typing.Literal["_phash", b"_phash"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phash) -> _WhichOneofReturnType__phash | None: ...
 
 Global___VectorRecord: _TypeAlias = VectorRecord  # noqa: Y015
 

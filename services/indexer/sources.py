@@ -24,13 +24,14 @@ from services.nn_shard.client import FetchedPicture, ShardClient
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a space knows of some bytes. vectors: float16[regions, dim]; boxes: int32[regions, 4]."""
+    """What a space knows of some bytes. vectors: float16[regions, dim]; boxes: int32[regions, 4]; phash: or None."""
 
     vectors: Float16
     boxes: Int32Boxes
-    phash: int
+    phash: int | None
     width: int
     height: int
+    signature: bytes = b""
 
 
 Outcome = Seen | OmmaError
@@ -171,7 +172,7 @@ class VectorSources:
 
 def _seen(picture: FetchedPicture) -> Seen:
     payload = picture.payload
-    return Seen(picture.vectors, picture.boxes, picture.phash, payload.width, payload.height)
+    return Seen(picture.vectors, picture.boxes, picture.phash, payload.width, payload.height, picture.signature)
 
 
 def _own_fault(error: Exception) -> OmmaError:

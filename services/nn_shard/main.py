@@ -108,7 +108,7 @@ async def _serve(shard: Shard, server: RpcServer, drain_seconds: float) -> None:
 
 async def _tell_readiness(replica: Replica, server: RpcServer) -> None:
     while True:
-        await replica.until_ready()
+        await replica.until_healthy()
         await server.set_ready(True)
-        await replica.until_ready(False)
+        await replica.until_healthy(False)
         await server.set_ready(False)

@@ -5,13 +5,13 @@ from typing import Final
 
 import grpc
 
-from omma.hits import ShardHits
+from omma.hits import FetchedPicture, ShardHits
 from omma.identity import ImageId, Tenant
 from omma.rpc.channel import call, open_channel
 from omma.rpc.deadline import Deadline
 from omma.v1 import shard_pb2, shard_pb2_grpc
 from services.nn_shard.client import convert
-from services.nn_shard.client.interface import BucketDigests, BucketPage, FetchedPicture, ShardQuery, ShardStats
+from services.nn_shard.client.interface import BucketDigests, BucketPage, ShardQuery, ShardStats
 
 _PEER: Final = "A shard"
 

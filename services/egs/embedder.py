@@ -104,6 +104,7 @@ class ModelEmbedder:
             width=prepared.width,
             height=prepared.height,
             thumbnail=prepared.thumbnail,
+            signature=prepared.signature,
         )
 
     def _prepare_all(self, items: Sequence[ImageItem]) -> list[Prepared | Exception]:

@@ -142,7 +142,7 @@ class VectorSources:
             for row, content in zip(rows, contents, strict=True):
                 if isinstance(content, OmmaError):
                     futures[row.sha256].set_result(content)
-            items = [ImageItem(content, thumbnail=True) for _, content in readable]
+            items = [ImageItem(content, thumbnail=True, signature=True) for _, content in readable]
             deadline = Deadline.after(self._settings.embed_timeout_seconds)
             answers = await self._embedder.embed(items, deadline) if items else []
         puts = []
@@ -163,7 +163,7 @@ class VectorSources:
         if item.thumbnail:
             await self._blobs.put(thumbnail_key(sha256), item.thumbnail, content_type="image/webp")
         assert item.phash is not None  # a picture has one
-        seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height)
+        seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height, item.signature)
         self._recent[sha256] = seen
         if len(self._recent) > self._settings.recent_pictures:
             self._recent.popitem(last=False)

@@ -20,6 +20,7 @@ from omma.catalog.interface import Catalog
 from omma.dead_letters import DeadLetters
 from omma.errors import WrongState
 from omma.outbox import open_outbox
+from omma.persistence import until_there
 from omma.process import begin, until_stopped
 from omma.records import IMAGES_TOPIC
 from omma.rpc.channel import open_channel
@@ -104,7 +105,7 @@ async def _served(process: GatewayProcess, catalog: Catalog, stack: AsyncExitSta
         for replica in replicas:
             stack.push_async_callback(replica.close)
         shards.append(replicas)
-    index = await live_index(catalog, embedder.space, len(shards))
+    index = await until_there("PostgreSQL", partial(live_index, catalog, embedder.space, len(shards)))
     if len(shards) != index.shards:
         raise WrongState(
             f"Index {index.id} has {index.shards} shards and {len(shards)} are named.", field="OMMA_GATEWAY__SHARDS"
@@ -121,8 +122,9 @@ async def _compose(
     stack.push_async_callback(urls.close)
     reranker = RemoteReranker.at(settings.rerank, credentials=process.channel_credentials())
     stack.push_async_callback(reranker.close)
-    impressions = await open_impressions(
-        log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled
+    impressions = await until_there(
+        "Kafka",
+        partial(open_impressions, log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled),
     )
     search = SearchCore(
         indexes,
@@ -139,7 +141,7 @@ async def _compose(
     )
     executor = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
     stack.callback(executor.shutdown, wait=False)
-    outbox = await open_outbox(catalog, log)
+    outbox = await until_there("Kafka", partial(open_outbox, catalog, log))
     pictures = PictureCore(
         catalog,
         storage.blobs,

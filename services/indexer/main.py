@@ -10,11 +10,13 @@ import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
 
 from omma.outbox import open_outbox
+from omma.persistence import until_there
 from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
 from omma.rpc.server import RpcServer
@@ -65,8 +67,9 @@ async def main() -> None:
         shards = [RemoteShard.at(address, credentials=credentials) for address in settings.indexer.shards]
         for shard in shards:
             stack.push_async_callback(shard.close)
-        await storage.catalog.register_space(embedder.space)
-        outbox = await open_outbox(storage.catalog, storage.log, settings.indexer.images_partitions)
+        await until_there("PostgreSQL", partial(storage.catalog.register_space, embedder.space))
+        opening = partial(open_outbox, storage.catalog, storage.log, settings.indexer.images_partitions)
+        outbox = await until_there("Kafka", opening)
         indexer = Indexer(
             catalog=storage.catalog,
             log=storage.log,

@@ -12,6 +12,7 @@ from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.dead_letters import DeadLetters
 from omma.images import PictureLimits
 from omma.outbox import Outbox
+from omma.persistence import until_there
 from omma.records import IMAGES_TOPIC
 from omma.rpc.server import Registration
 from omma.storage import Storage
@@ -73,8 +74,9 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     catalog, log = storage.catalog, storage.log
     urls = PictureFetcher(max_bytes=parts.limits.max_bytes, timeout_seconds=settings.url_timeout_seconds)
     stack.push_async_callback(urls.close)
-    impressions = await open_impressions(
-        log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled
+    impressions = await until_there(
+        "Kafka",
+        partial(open_impressions, log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled),
     )
     search = SearchCore(
         indexes,

@@ -1,6 +1,6 @@
 """The order of re-ranking: gates, then near-duplicates, then diversity, then k. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -18,10 +18,13 @@ Keep = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.intp]
 
 
-def rerank(query: RerankQuery, policy: Policy, candidates: Hits) -> Reranked:
+def rerank(
+    query: RerankQuery, policy: Policy, candidates: Hits, check: Callable[[], object] = lambda: None
+) -> Reranked:
     """Rank the candidates under a policy; what was dropped is told with the first reason that applied.
 
     A candidate without payload, pHash or vector is never dropped for the lack of it, except by the pHash gate.
+    check: called now and then; what it raises ends the work.
     Raises InvalidQuery for a k below 1, or a phash_gate without a query picture or not 0 … 64.
     """
     if query.k < 1:
@@ -31,12 +34,14 @@ def rerank(query: RerankQuery, policy: Policy, candidates: Hits) -> Reranked:
     for reason, keep in _gates(query, policy, candidates):
         dropped += _told(candidates, alive[~keep[alive]], reason)
         alive = alive[keep[alive]]
+    check()
     alive, duplicates = _without_near_duplicates(query, policy, candidates, alive)
+    check()
     if query.near_duplicates is NearDuplicates.DROP:
         followers = sorted(one for group in duplicates.values() for one in group)
         dropped += _told(candidates, np.array(followers, np.intp), DropReason.NEAR_DUPLICATE)
         duplicates = {}
-    chosen = _diversified(query, policy, candidates, alive)
+    chosen = _diversified(query, policy, candidates, alive, check)
     return Reranked(
         ranked=tuple(
             RankedHit(
@@ -100,10 +105,13 @@ def _without_near_duplicates(
     return alive[leads], groups
 
 
-def _diversified(query: RerankQuery, policy: Policy, candidates: Hits, alive: Positions) -> Positions:
+def _diversified(
+    query: RerankQuery, policy: Policy, candidates: Hits, alive: Positions, check: Callable[[], object]
+) -> Positions:
     if policy.relevance == 1 or candidates.vectors is None:
         return alive[: query.k]
-    return alive[diverse_order(candidates.scores[alive], candidates.vectors[alive], policy.relevance, query.k)]
+    scores, vectors = candidates.scores[alive], candidates.vectors[alive]
+    return alive[diverse_order(scores, vectors, policy.relevance, query.k, check)]
 
 
 def _distances(query: RerankQuery, candidates: Hits, positions: Positions) -> list[int | None]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omma.errors import InvalidQuery
+from omma.errors import InvalidQuery, OutOfTime
 from omma.hits import Hits, Payload
 from omma.vectors import normalise
 from services.rerank.client import DropReason, NearDuplicates, Reranked, RerankQuery
@@ -255,6 +255,23 @@ def test_the_order_is_that_of_the_definition(count: int, relevance: float, k: in
             if one not in order[:turn]
         }
         assert values[chosen] >= max(values.values()) - 1e-5
+
+
+def test_diversity_of_many_ends_when_time_is_up() -> None:
+    numbers = np.random.default_rng(1)
+    vectors = normalise(numbers.standard_normal((600, 8)))
+    scores = np.linspace(1, 0, 600, dtype=np.float32)
+    looks = 0
+
+    def out_of_time_at_the_third_look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            raise OutOfTime("now")
+
+    with pytest.raises(OutOfTime):
+        diverse_order(scores, vectors, 0.5, 600, out_of_time_at_the_third_look)
+    assert len(set(diverse_order(scores, vectors, 0.5, 600).tolist())) == 600
 
 
 @given(st.integers(1, 30))

@@ -1,7 +1,7 @@
 """The picture core: upload, read, change, delete, list. Effects in order: blob, row, event."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +42,16 @@ class Content:
     """Encoded bytes. etag: names them for ever."""
 
     content: bytes
+    media_type: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """bytes: how many; pieces: those bytes, read as they are taken. etag: names them for ever."""
+
+    pieces: AsyncIterator[bytes]
+    bytes: int
     media_type: str
     etag: str
 
@@ -104,11 +114,12 @@ class PictureCore:
         """Raises Absent."""
         return await self._catalog.picture(tenant, _checked_id(image_id))
 
-    async def content(self, tenant: Tenant, image_id: int) -> Content:
+    async def content(self, tenant: Tenant, image_id: int) -> Original:
         """The original. Raises Absent."""
         picture = await self.picture(tenant, image_id)
-        content = await self._read(picture)
-        return Content(content, media_type(content), f'"{picture.sha256}"')
+        coming = self._originals.pieces(picture.uri, picture.sha256, picture.bytes)
+        first = await anext(coming)
+        return Original(_again(first, coming), picture.bytes, media_type(first), f'"{picture.sha256}"')
 
     async def thumbnail(self, tenant: Tenant, image_id: int) -> Content:
         """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. Raises Absent."""
@@ -163,6 +174,12 @@ class PictureCore:
             yield
         finally:
             self._uploads.give_back(tenant, 1)
+
+
+async def _again(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in others:
+        yield piece
 
 
 def _thumbnail(content: bytes, limits: PictureLimits) -> bytes:

@@ -160,7 +160,7 @@ async def _replicas(served: ServedIndex, tenant: Tenant, image_id: ImageId) -> l
     bucket = bucket_of(image_id, served.space.buckets)
     place = buckets_of_shard(shard, served.index.shards, served.space.buckets).index(bucket)
     asked = [_replica(client, tenant, image_id, place) for client in served.shards[shard]]
-    answers = await asyncio.gather(*asked)
+    answers = await together(asked)
     return [{"shard": shard, "replica": number, **said} for number, said in enumerate(answers)]
 
 

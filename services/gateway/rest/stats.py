@@ -30,12 +30,10 @@ def stats_router(
         space = live.space
         model = {"name": space.model, "space": space.id, "dim": space.dim, "text": live.embedder.has_text_tower}
         deadline = Deadline.after(_TIMEOUT_SECONDS)
-        said = await asyncio.gather(
-            *(
-                _replica(shard, replica, client, deadline)
-                for shard, replicas in enumerate(live.shards)
-                for replica, client in enumerate(replicas)
-            )
+        said = await together(
+            _replica(shard, replica, client, deadline)
+            for shard, replicas in enumerate(live.shards)
+            for replica, client in enumerate(replicas)
         )
         return {"model": model, "catalog": await catalog.counts(), "waiting": await waiting(), "shards": said}
 

@@ -1,6 +1,5 @@
 """GET /stats: what catalog, log and shards hold, so that their counts can be compared."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +9,7 @@ from fastapi import APIRouter, Depends
 from omma.catalog.interface import Catalog
 from omma.errors import OmmaError
 from omma.rpc.deadline import Deadline
+from omma.together import together
 from services.gateway.rest.signed_in import SignedIn
 from services.nn_shard.client import ShardClient
 from services.topology.indexes import ServedIndexes

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 from omma.blobs.files import sync_folder, whole_file
 from omma.blobs.interface import Blobs, absent, checked_key, require_size
-from omma.errors import StorageFull
+from omma.blobs.pieces import pieces
+from omma.errors import StorageFull, TooLarge
 
 T = TypeVar("T")
 
@@ -40,6 +41,9 @@ class FolderBlobs(Blobs):
 
     async def get(self, key: str, max_bytes: int | None = None) -> bytes:
         return await self._run(partial(_read, self._path(key), key, max_bytes))
+
+    def pieces(self, key: str, max_bytes: int | None = None) -> AsyncIterator[bytes]:
+        return pieces(self._run, partial(_open, self._path(key), key, max_bytes))
 
     async def get_file(self, key: str, path: Path) -> None:
         await self._run(partial(_copy_out, self._path(key), key, path))
@@ -101,12 +105,21 @@ def _make_folder(folder: Path, root: Path) -> None:
 
 
 def _read(path: Path, key: str, max_bytes: int | None) -> bytes:
+    with _open(path, key, max_bytes) as file:
+        return file.read()
+
+
+def _open(path: Path, key: str, max_bytes: int | None) -> BinaryIO:
     try:
-        with path.open("rb") as file:
-            require_size(key, os.fstat(file.fileno()).st_size, max_bytes)
-            return file.read()
+        file = path.open("rb")
     except (FileNotFoundError, IsADirectoryError):
         raise absent(key) from None
+    try:
+        require_size(key, os.fstat(file.fileno()).st_size, max_bytes)
+    except TooLarge:
+        file.close()
+        raise
+    return file
 
 
 def _copy_out(path: Path, key: str, to: Path) -> None:

@@ -18,6 +18,8 @@ from omma.rpc.server import Registration
 from omma.storage import Storage
 from omma.v1 import search_pb2_grpc
 from services.gateway.auth import Authenticator
+from services.gateway.bodies import Bodies
+from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
 from services.gateway.jobs import Jobs, Sources
@@ -57,7 +59,9 @@ class GatewayParts:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The cores, and both faces over them. impressions: its `run` moves them to the log."""
+    """The cores, and both faces over them. impressions: its `run` moves them to the log. entrance: for other services
+    on the same gRPC server.
+    """
 
     search: SearchCore
     pictures: PictureCore
@@ -65,6 +69,7 @@ class Gateway:
     dead_letters: DeadLetters
     health: Health
     rest: FastAPI
+    entrance: Entrance
     rpc: Registration
 
 
@@ -86,7 +91,11 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         impressions,
         fanout=Fanout(settings.fanout),
         admission=Admission(
-            settings.max_concurrent_searches, settings.max_waiting_searches, settings.max_search_wait_seconds
+            settings.max_concurrent_searches,
+            settings.max_waiting_searches,
+            settings.max_search_wait_seconds,
+            shares=settings.shares,
+            slow_seconds=settings.slow_search_seconds,
         ),
         max_text_characters=settings.max_text_characters,
         max_picture_bytes=parts.limits.max_bytes,
@@ -102,6 +111,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         picture_limits=parts.limits,
         row_limits=settings.row_limits,
         max_concurrent_uploads=settings.max_concurrent_uploads,
+        shares=settings.shares,
     )
     group = indexer_group(parts.space)
     dead_letters = DeadLetters(catalog, log, parts.outbox, partial(wait_until_handled, log, IMAGES_TOPIC, group))
@@ -110,6 +120,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     )
     tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=parts.limits.max_bytes)
     health = Health(indexes)
+    bodies = Bodies(settings.max_body_bytes, settings.shares)
     app = create_app(
         search,
         pictures,
@@ -118,8 +129,10 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         parts.authenticator,
         health,
         settings,
+        bodies=bodies,
         metrics_open=parts.metrics_open,
     )
-    servicer = SearchServicer(search, pictures, parts.authenticator)
-    rpc = partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)
-    return Gateway(search, pictures, impressions, dead_letters, health, app, rpc)
+    entrance = Entrance(parts.authenticator, bodies, settings.shares, seconds=settings.body_seconds)
+    servicer = SearchServicer(search, pictures, entrance, seconds=settings.request_seconds)
+    rpc = entrance.before(partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer))
+    return Gateway(search, pictures, impressions, dead_letters, health, app, entrance, rpc)

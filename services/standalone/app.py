@@ -40,4 +40,5 @@ async def opened(settings: StandaloneSettings, *, trusted: bool = False) -> Asyn
         authenticator = authenticator_of(settings, storage.catalog, trusted=trusted)
         services = await start_services(settings, data, storage, authenticator, stack)
         gateway = services.gateway
-        yield Omma(services, gateway.health, gateway.rest, (gateway.rpc, *rpc_face(services, authenticator)))
+        inner = map(gateway.entrance.before, rpc_face(services, authenticator))
+        yield Omma(services, gateway.health, gateway.rest, (gateway.rpc, *inner))

@@ -1,7 +1,7 @@
 """The picture core: upload, read, change, delete, list. Effects in order: blob, row, event."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from omma.outbox import Outbox
 from omma.records import EventKind
 from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
+from services.gateway.shares import Held, Shares
 
 MAX_PAGE: Final = 1_000
 
@@ -45,6 +46,16 @@ class Content:
     etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class Original:
+    """bytes: how many; pieces: those bytes, read as they are taken. etag: names them for ever."""
+
+    pieces: AsyncIterator[bytes]
+    bytes: int
+    media_type: str
+    etag: str
+
+
 class PictureCore:
     """Pictures of a tenant. Safe for concurrent use on one event loop."""
 
@@ -59,6 +70,7 @@ class PictureCore:
         picture_limits: PictureLimits,
         row_limits: RowLimits,
         max_concurrent_uploads: int = 32,
+        shares: Shares | None = None,
     ) -> None:
         """executor: for checking and drawing pictures; its owner shuts it down."""
         self.picture_limits = picture_limits
@@ -68,8 +80,7 @@ class PictureCore:
         self._outbox = outbox
         self._executor = executor
         self._row_limits = row_limits
-        self._max_concurrent_uploads = max_concurrent_uploads
-        self._uploading = 0
+        self._uploads = Held(max_concurrent_uploads, shares or Shares())
 
     async def upload(self, tenant: Tenant, content: bytes, description: Description) -> Uploaded:
         """Blob and row are durable when it returns; what the description leaves empty stays as it was for the key.
@@ -77,7 +88,7 @@ class PictureCore:
         Raises InvalidPicture, UnsupportedMedia, TooLarge, InvalidQuery, Overloaded, StorageFull.
         """
         self._row_limits.check(description)
-        with self._admitted():
+        with self._admitted(tenant):
             with span("verify"):
                 await run_in(self._executor, verify, content, self.picture_limits)
             with span("blob"):
@@ -103,11 +114,12 @@ class PictureCore:
         """Raises Absent."""
         return await self._catalog.picture(tenant, _checked_id(image_id))
 
-    async def content(self, tenant: Tenant, image_id: int) -> Content:
+    async def content(self, tenant: Tenant, image_id: int) -> Original:
         """The original. Raises Absent."""
         picture = await self.picture(tenant, image_id)
-        content = await self._read(picture)
-        return Content(content, media_type(content), f'"{picture.sha256}"')
+        coming = self._originals.pieces(picture.uri, picture.sha256, picture.bytes)
+        first = await anext(coming)
+        return Original(_again(first, coming), picture.bytes, media_type(first), f'"{picture.sha256}"')
 
     async def thumbnail(self, tenant: Tenant, image_id: int) -> Content:
         """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. Raises Absent."""
@@ -154,15 +166,20 @@ class PictureCore:
             logger.warning("an event stays in the outbox", extra={"image_id": upserted.id, "reason": repr(error)})
 
     @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        if self._uploading >= self._max_concurrent_uploads:
-            limit = self._max_concurrent_uploads
-            raise Overloaded(f"{limit} uploads are under way.", limit=limit, retry_after_seconds=1.0)
-        self._uploading += 1
+    def _admitted(self, tenant: Tenant) -> Iterator[None]:
+        if not self._uploads.take(tenant, 1):
+            message = f"{self._uploads.amount} uploads are under way."
+            raise Overloaded(message, limit=self._uploads.total, retry_after_seconds=1.0)
         try:
             yield
         finally:
-            self._uploading -= 1
+            self._uploads.give_back(tenant, 1)
+
+
+async def _again(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in others:
+        yield piece
 
 
 def _thumbnail(content: bytes, limits: PictureLimits) -> bytes:

@@ -1,7 +1,6 @@
 """Where one picture is: row, blobs, events, vector records, and what every replica of its shard holds."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from omma.log.interface import LogRecord, TopicPartition
 from omma.records import IMAGES_TOPIC, ImageEvent, image_key
 from omma.rpc.deadline import Deadline
 from omma.storage import Storage
+from omma.together import together
 from omma.v1 import records_pb2
 from services.gateway.pictures.search_log import Found, search_log
 from services.nn_shard.client import ShardClient
@@ -77,9 +77,12 @@ class Tracer:
 
     async def _one(self, tenant: Tenant, image_id: ImageId, row: Picture | None) -> dict[str, Any]:
         served = self._indexes.live()
-        events, vectors, replicas = await asyncio.gather(
-            self._events(image_id), self._vectors(served, image_id), _replicas(served, tenant, image_id)
-        )
+        parts: list[Awaitable[Any]] = [
+            self._events(image_id),
+            self._vectors(served, image_id),
+            _replicas(served, tenant, image_id),
+        ]
+        events, vectors, replicas = await together(parts)
         return {
             "image_id": image_id,
             "bucket": bucket_of(image_id, served.space.buckets),
@@ -160,7 +163,7 @@ async def _replicas(served: ServedIndex, tenant: Tenant, image_id: ImageId) -> l
     bucket = bucket_of(image_id, served.space.buckets)
     place = buckets_of_shard(shard, served.index.shards, served.space.buckets).index(bucket)
     asked = [_replica(client, tenant, image_id, place) for client in served.shards[shard]]
-    answers = await asyncio.gather(*asked)
+    answers = await together(asked)
     return [{"shard": shard, "replica": number, **said} for number, said in enumerate(answers)]
 
 

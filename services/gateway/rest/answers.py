@@ -4,10 +4,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from omma.catalog.interface import Page, Picture
-from services.gateway.pictures.core import Content, Uploaded
+from services.gateway.pictures.core import Content, Original, Uploaded
 from services.gateway.search.answer import Duplicate, SearchAnswer, SearchHit
 
 
@@ -110,7 +110,7 @@ def page_document(page: Page) -> dict[str, Any]:
     return {**document, "next_cursor": page.cursor} if page.cursor is not None else document
 
 
-def content_response(content: Content, if_none_match: str | None) -> Response:
+def content_response(content: Content | Original, if_none_match: str | None) -> Response:
     """Bytes that never change under their ETag; 304 for a caller that has them."""
     headers = {
         "ETag": content.etag,
@@ -120,4 +120,7 @@ def content_response(content: Content, if_none_match: str | None) -> Response:
     known = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
     if content.etag in known or "*" in known:
         return Response(status_code=304, headers=headers)
+    if isinstance(content, Original):
+        headers["Content-Length"] = str(content.bytes)
+        return StreamingResponse(content.pieces, media_type=content.media_type, headers=headers)
     return Response(content.content, media_type=content.media_type, headers=headers)

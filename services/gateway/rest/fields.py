@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from omma.errors import InvalidQuery
+from omma.errors import InvalidQuery, TooLarge
 
 _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -87,13 +87,20 @@ def as_texts(value: Any, field: str) -> tuple[str, ...]:
     return tuple(as_text(one, field) for one in value)
 
 
-def as_numbers(value: Any, field: str) -> list[float]:
-    """A list of numbers: JSON's, JSON as text, or text with commas."""
+def as_numbers(value: Any, field: str, at_most: int) -> list[float]:
+    """A list of numbers: JSON's, JSON as text, or text with commas. Looked at only when there are at_most of them."""
     if isinstance(value, str):
+        _check_count(value.count(",") + value.count("[", 1), field, at_most)
         value = _parsed(value, field) if value.lstrip().startswith("[") else value.split(",")
     if not isinstance(value, list):
         raise InvalidQuery(f"{field} must be a list of numbers.", field=field)
+    _check_count(len(value), field, at_most)
     return [as_number(one, field) for one in value]
+
+
+def _check_count(count: int, field: str, at_most: int) -> None:
+    if count > at_most:
+        raise TooLarge(f"{field} has more than {at_most:,} numbers.", field=field, limit=at_most)
 
 
 def _listed(values: list[str]) -> list[str]:

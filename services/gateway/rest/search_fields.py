@@ -20,6 +20,7 @@ from services.gateway.rest.fields import (
     require_known,
 )
 from services.gateway.search.query import (
+    MAX_DIM,
     Region,
     SearchQuery,
     Sought,
@@ -133,7 +134,7 @@ def _one(kind: str, value: Any, weight: float, region: Region | None, space: str
 
 
 def _vector(value: Any) -> Float32:
-    numbers = as_numbers(value, "vector")
+    numbers = as_numbers(value, "vector", MAX_DIM)
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
         return np.array(numbers, np.float64).astype(np.float32)
 

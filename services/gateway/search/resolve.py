@@ -13,6 +13,7 @@ from omma.identity import ImageId, Sha256, Tenant
 from omma.rpc.deadline import Deadline
 from omma.space import require_same_space
 from omma.telemetry.traces import span
+from omma.together import together
 from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
 from services.gateway.search.fanout import Fanout
@@ -89,17 +90,11 @@ class Resolver:
         """Raises InvalidQuery, TooLarge, InvalidPicture, UnsupportedMedia, NoTextTower, WrongSpace, Absent, OutOfTime,
         ReplicaDown (the shard that holds a stored picture), Overloaded.
         """
-        parts: list[_Part | None] = []
-        items: list[ImageItem | TextItem] = []
-        for one in sought:
-            part = await self._without_model(one, within)
-            if isinstance(part, ImageItem | TextItem):
-                items.append(part)
-                parts.append(None)
-            else:
-                parts.append(part)
-        embedded = iter(await self._embed(items, within))
-        known = [_embedded_part(next(embedded)) if part is None else part for part in parts]
+        async with within.deadline.ends("Reading what is sought"):
+            parts = await together(self._without_model(one, within) for one in sought)
+            items = [part for part in parts if not isinstance(part, _Part)]
+            embedded = iter(await self._embed(items, within))
+        known = [part if isinstance(part, _Part) else _embedded_part(next(embedded)) for part in parts]
         return Resolved(
             vector=_mixed(known, [one.weight for one in sought]),
             phash=next((part.phash for part in known if part.phash is not None), None),

@@ -72,7 +72,10 @@ async def main() -> None:
             space=served.space.id,
             reranker=reranker,
             authenticator=Authenticator(
-                storage.catalog, open_without_keys=loopback, max_age_seconds=settings.gateway.keys_max_age_seconds
+                storage.catalog,
+                open_without_keys=loopback,
+                max_age_seconds=settings.gateway.keys_max_age_seconds,
+                outage_seconds=settings.gateway.keys_outage_seconds,
             ),
             sources=Sources(
                 folders=settings.gateway.ingest_folders, s3=settings.s3, buckets=settings.gateway.ingest_buckets

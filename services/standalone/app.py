@@ -26,17 +26,20 @@ class Omma:
 
 
 @asynccontextmanager
-async def opened(settings: StandaloneSettings, *, trusted: bool = False) -> AsyncIterator[Omma]:
+async def opened(
+    settings: StandaloneSettings, *, trusted: bool = False, owner_secret: str = ""
+) -> AsyncIterator[Omma]:
     """Everything, running, until the block ends; then drained, flushed and closed.
 
     trusted: whoever calls is the folder's owner and needs no key: for commands that open the folder themselves.
+    owner_secret: whoever sends it is, too: for commands that ask the server of the folder.
     Raises WrongState (another process has the folder, another model), Absent (no model), Corrupt, StorageFull.
     """
     data = DataDir(settings.data_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(data.held())
         storage = await open_storage(settings, stack)
-        authenticator = authenticator_of(settings, storage.catalog, trusted=trusted)
+        authenticator = authenticator_of(settings, storage.catalog, trusted=trusted, owner_secret=owner_secret)
         services = await start_services(settings, data, storage, authenticator, stack)
         gateway = services.gateway
         yield Omma(services, gateway.health, gateway.rest, (gateway.rpc, *rpc_face(services, authenticator)))

@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from omma.errors import InvalidQuery, WrongState
 from omma.process import until_stopped
@@ -17,6 +19,8 @@ from services.gateway.http import answering, listening
 from services.standalone.app import Omma, opened
 from services.standalone.data_dir import DataDir, ServerAddress
 from services.standalone.settings import StandaloneSettings
+
+_TOKEN_BYTES: Final = 32
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +53,16 @@ async def serving(
     data = DataDir(settings.data_dir)
     async with AsyncExitStack() as stack:
         http = stack.enter_context(_http_socket(settings, other_ports))
-        omma = await stack.enter_async_context(opened(settings))
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        omma = await stack.enter_async_context(opened(settings, owner_secret=token))
         await _require_key(settings, omma)
         rpc = RpcServer(omma.rpc)
         grpc_port = await _start_rpc(rpc, settings, other_ports)
         stack.push_async_callback(rpc.stop, settings.drain_seconds)
         await stack.enter_async_context(answering(omma.rest, http, settings.drain_seconds))
         host = f"[{settings.bind}]" if ":" in settings.bind else settings.bind
-        address = ServerAddress(f"http://{host}:{http.getsockname()[1]}", f"{host}:{grpc_port}", os.getpid())
+        url = f"http://{host}:{http.getsockname()[1]}"
+        address = ServerAddress(url, f"{host}:{grpc_port}", os.getpid(), token)
         data.announce(address)
         await omma.services.until_ready()
         await rpc.set_ready(True)

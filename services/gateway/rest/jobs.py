@@ -36,22 +36,22 @@ class IngestRequest(BaseModel):
         return given[0]
 
 
-def jobs_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
+def jobs_router(jobs: Jobs, tenant_admin: SignedIn) -> APIRouter:
     """Work that runs beside the service."""
     router = APIRouter(tags=["ingest"])
 
     @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, or a folder of the server's machine")
-    async def start(request: IngestRequest, caller: Annotated[Caller, Depends(admin)]) -> dict[str, str]:
+    async def start(request: IngestRequest, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, str]:
         """The source's job: it goes on where the last one was broken off."""
-        return {"job_id": (await jobs.ingest(caller.tenant, request.place())).id}
+        return {"job_id": (await jobs.ingest(caller, request.place())).id}
 
     @router.get("/jobs/{job_id}", summary="How far a job is")
-    async def get(job_id: str, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
-        return _document(await jobs.get(caller.tenant, job_id), await jobs.waiting(), time.time())
+    async def get(job_id: str, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
+        return _document(await jobs.get(caller, job_id), await jobs.waiting(), time.time())
 
     @router.delete("/jobs/{job_id}", summary="Stop a job; what it did stays")
-    async def cancel(job_id: str, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
-        return _document(await jobs.cancel(caller.tenant, job_id), await jobs.waiting(), time.time())
+    async def cancel(job_id: str, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
+        return _document(await jobs.cancel(caller, job_id), await jobs.waiting(), time.time())
 
     return router
 

@@ -81,12 +81,10 @@ class Authenticator:
         caller.require(role)
         return caller
 
-    async def keyless(self) -> bool:
-        """Whether everyone is let in, key or not. Raises ReplicaDown."""
-        if not self._open_without_keys:
-            return False
-        await self._refresh(self._max_age_seconds)
-        return not self._keys
+    @property
+    def keyless(self) -> bool:
+        """Whether everyone is let in, key or not, as far as is known; true also before the keys were ever read."""
+        return self._open_without_keys and not self._keys
 
     async def run(self) -> None:
         """Read the keys again before they are too old, until cancelled."""

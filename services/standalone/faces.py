@@ -27,7 +27,8 @@ class FolderOwner(Authenticator):
         """The default tenant's admin, whatever the secret."""
         return Caller(DEFAULT_TENANT, Role.ADMIN)
 
-    async def keyless(self) -> bool:
+    @property
+    def keyless(self) -> bool:
         """Not as a server is: nothing but this process calls."""
         return False
 

@@ -186,10 +186,13 @@ async def test_keys_that_were_never_read_let_nobody_in() -> None:
         await authenticator(keys, [0.0], open_without_keys=True).caller(None, Role.READ)
 
 
-async def test_without_a_key_is_who_needs_none() -> None:
-    assert await authenticator(Keys(), [0.0], open_without_keys=True).keyless()
-    assert not await authenticator(Keys(), [0.0]).keyless()
-    assert not await authenticator(Keys(key("a", revoked=True)), [0.0], open_without_keys=True).keyless()
+async def test_it_is_keyless_until_it_knows_a_key_where_it_may_be() -> None:
+    assert not authenticator(Keys(), [0.0]).keyless
+    door = authenticator(Keys(key("a", revoked=True)), [0.0], open_without_keys=True)
+    assert door.keyless
+    with pytest.raises(NotSignedIn):
+        await door.caller(None, Role.READ)
+    assert not door.keyless
 
 
 def test_where_the_secret_stands() -> None:

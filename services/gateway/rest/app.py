@@ -10,10 +10,12 @@ from services.gateway.rest import problems
 from services.gateway.rest.body_budget import BodyBudget
 from services.gateway.rest.clicks import clicks_router
 from services.gateway.rest.embed import embed_router
+from services.gateway.rest.head import HeadAsGet
 from services.gateway.rest.images import images_router
 from services.gateway.rest.middleware import RequestScope
 from services.gateway.rest.operation import Operation
 from services.gateway.rest.ops import ops_router
+from services.gateway.rest.own_hosts import OwnHosts
 from services.gateway.rest.search import search_router
 from services.gateway.search.core import SearchCore
 from services.gateway.search.interactions import Impressions
@@ -44,5 +46,7 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
         app.include_router(router)
     problems.install(app)
     app.add_middleware(BodyBudget, max_bytes=settings.max_body_bytes, largest_bytes=settings.max_picture_bytes)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(OwnHosts, keyless=lambda: authenticator.keyless, trusted=settings.trusted_hosts)
     app.add_middleware(RequestScope)
     return app

@@ -26,9 +26,7 @@ class Omma:
 
 
 @asynccontextmanager
-async def opened(
-    settings: StandaloneSettings, *, trusted: bool = False, owner_secret: str = ""
-) -> AsyncIterator[Omma]:
+async def opened(settings: StandaloneSettings, *, trusted: bool = False, owner_secret: str = "") -> AsyncIterator[Omma]:
     """Everything, running, until the block ends; then drained, flushed and closed.
 
     trusted: whoever calls is the folder's owner and needs no key: for commands that open the folder themselves.

@@ -62,9 +62,7 @@ async def call_once(method: str, path: str, **options: Any) -> Any:
 async def _remote(url: str, api_key: str, *, proxied: bool) -> AsyncIterator[Connection]:
     """proxied: the environment's proxy is asked; none of them reaches this machine's own server."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    async with httpx.AsyncClient(
-        base_url=url, timeout=_TIMEOUT_SECONDS, headers=headers, trust_env=proxied
-    ) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, headers=headers, trust_env=proxied) as client:
         await _require_omma(client, url)
         yield Connection(client, url)
 

@@ -81,7 +81,7 @@ class DataDir:
         """Say where this folder is served; taken back when it is no longer held."""
         part = self._server_file.with_suffix(".part")
         part.unlink(missing_ok=True)  # one that was left behind keeps its mode
-        with open(part, "w", opener=_readable_by_owner) as file:  # noqa: PTH123  Path.open takes no opener
+        with open(part, "w", opener=_readable_by_owner) as file:
             json.dump(asdict(address), file)
         part.replace(self._server_file)
 

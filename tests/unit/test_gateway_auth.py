@@ -33,9 +33,7 @@ def key(secret: str, role: Role = Role.READ, revoked: bool = False) -> ApiKey:
     return ApiKey(hash_secret(secret), f"key {secret}", Tenant("ann"), role, 0, revoked)
 
 
-def authenticator(
-    keys: Keys, clock: list[float], *, open_without_keys: bool = False, **options: Any
-) -> Authenticator:
+def authenticator(keys: Keys, clock: list[float], *, open_without_keys: bool = False, **options: Any) -> Authenticator:
     return Authenticator(
         keys,  # type: ignore[arg-type]  # only api_keys is called
         open_without_keys=open_without_keys,

@@ -10,7 +10,8 @@ from services.gateway.rest.head import HeadAsGet
 from services.gateway.rest.own_hosts import OwnHosts
 
 REBOUND = ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "192.168.1.5", "",
-           "evil.example@127.0.0.1", "127.0.0.1/evil", "0.0.0.0:8080", "[::2]:8080", "localhost:8080:9", "[::1"]  # fmt: skip
+           "evil.example@127.0.0.1", "127.0.0.1/evil", "0.0.0.0:8080", "[::2]:8080", "localhost:8080:9",
+           "[::1"]  # fmt: skip
 OWN = ["127.0.0.1", "127.0.0.1:8080", "localhost:18400", "LOCALHOST", "localhost.:80", "omma.localhost", "127.8.9.1",
        "[::1]:8080", "omma.example", "omma.example:8443"]  # fmt: skip
 

@@ -1,7 +1,7 @@
 """The picture core: upload, read, change, delete, list. Effects in order: blob, row, event."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,11 +38,12 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Encoded bytes. etag: names them for ever."""
+    """Encoded bytes; None where the caller has them. etag: names them for ever. sha256: of the original."""
 
-    content: bytes
+    content: bytes | None
     media_type: str
     etag: str
+    sha256: Sha256
 
 
 class PictureCore:
@@ -103,15 +104,21 @@ class PictureCore:
         """Raises Absent."""
         return await self._catalog.picture(tenant, _checked_id(image_id))
 
-    async def content(self, tenant: Tenant, image_id: int) -> Content:
-        """The original. Raises Absent."""
+    async def content(self, tenant: Tenant, image_id: int, known: Collection[str] = ()) -> Content:
+        """The original. known: etags of what the caller has, `*` for any; then no bytes are read. Raises Absent."""
         picture = await self.picture(tenant, image_id)
+        etag = f'"{picture.sha256}"'
+        if etag in known or "*" in known:
+            return Content(None, "", etag, picture.sha256)
         content = await self._read(picture)
-        return Content(content, media_type(content), f'"{picture.sha256}"')
+        return Content(content, media_type(content), etag, picture.sha256)
 
-    async def thumbnail(self, tenant: Tenant, image_id: int) -> Content:
-        """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. Raises Absent."""
+    async def thumbnail(self, tenant: Tenant, image_id: int, known: Collection[str] = ()) -> Content:
+        """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. As `content`."""
         picture = await self.picture(tenant, image_id)
+        etag = f'"{picture.sha256}-{SIDE}"'
+        if etag in known or "*" in known:
+            return Content(None, "", etag, picture.sha256)
         key = thumbnail_key(picture.sha256)
         try:
             webp = await self._blobs.get(key)
@@ -119,7 +126,7 @@ class PictureCore:
             original = await self._read(picture)
             webp = await run_in(self._executor, _thumbnail, original, self.picture_limits)
             await self._blobs.put(key, webp, content_type="image/webp")
-        return Content(webp, "image/webp", f'"{picture.sha256}-{SIDE}"')
+        return Content(webp, "image/webp", etag, picture.sha256)
 
     async def change(self, tenant: Tenant, image_id: int, change: PictureChange) -> Receipt:
         """Replace tags, owner or attributes; embeds nothing again. Raises Absent, InvalidQuery, TooLarge."""

@@ -2,11 +2,13 @@
 
 import difflib
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from omma.errors import InvalidQuery
 
+_INTEGER: Final = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
 _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -35,6 +37,12 @@ def single(fields: Mapping[str, list[str]], repeated: Collection[str]) -> dict[s
     return {name: _listed(values) if name in repeated else values[0] for name, values in fields.items()}
 
 
+def said(fields: Mapping[str, Any], name: str, otherwise: Any) -> Any:
+    """What is said under this name. Absent, null and empty text say nothing; 0 and false do, and may be wrong."""
+    value = fields.get(name)
+    return otherwise if value is None or value == "" else value
+
+
 def as_object(value: Any, field: str | None = None) -> dict[str, Any]:
     """A JSON object, parsed if it comes as text."""
     if isinstance(value, str):
@@ -45,18 +53,18 @@ def as_object(value: Any, field: str | None = None) -> dict[str, Any]:
 
 
 def as_integer(value: Any, field: str) -> int:
-    if isinstance(value, str) and len(value) <= 20:
-        try:
+    if isinstance(value, str):
+        if _INTEGER.fullmatch(value):
             return int(value)
-        except ValueError:
-            pass
     elif isinstance(value, int) and not isinstance(value, bool):
         return value
     raise InvalidQuery(f"{field} must be a whole number, not {str(value)[:40]!r}.", field=field)
 
 
 def as_number(value: Any, field: str) -> float:
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
+    # Python reads 1_000 too; whoever wrote it meant something else.
+    written_so = not (isinstance(value, str) and "_" in value)
+    if isinstance(value, str | int | float) and not isinstance(value, bool) and written_so:
         try:
             return float(value)
         except (ValueError, OverflowError):
@@ -75,7 +83,20 @@ def as_truth(value: Any, field: str) -> bool:
 def as_text(value: Any, field: str) -> str:
     if not isinstance(value, str):
         raise InvalidQuery(f"{field} must be text.", field=field)
+    if any("\ud800" <= character <= "\udfff" for character in value):  # of JSON's escapes
+        raise InvalidQuery(f"{field} is not Unicode: it holds half of a surrogate pair.", field=field)
     return value
+
+
+def as_user_id(value: Any, field: str) -> str:
+    """Text, or a whole number of 64 bits, which is the text of its digits."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not -(2**63) <= value < 2**64:
+            raise InvalidQuery(f"{field} is text or a whole number of 64 bits.", field=field, limit=2**64 - 1)
+        return str(value)
+    if not isinstance(value, str):
+        raise InvalidQuery(f"{field} must be text or a whole number.", field=field)
+    return as_text(value, field)
 
 
 def as_texts(value: Any, field: str) -> tuple[str, ...]:

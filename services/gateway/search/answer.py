@@ -16,6 +16,7 @@ class Duplicate:
     id: int
     score: float
     uri: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _rows(candidates: Hits, ranked: Sequence[RankedHit], with_boxes: bool) -> It
             box=(left, top, right, bottom) if with_boxes else None,
             phash_distance=one.phash_distance,
             duplicates=tuple(
-                Duplicate(ids[other], round(scores[other], 6), payloads[other].uri)
+                Duplicate(ids[other], round(scores[other], 6), payloads[other].uri, payloads[other].sha256)
                 for other in (position[id] for id in one.duplicates)
             ),
         )

@@ -18,7 +18,9 @@ app = typer.Typer(no_args_is_help=True, help="API keys: who may do what, for whi
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="For people: who uses it.")],
-    role: Annotated[Role, typer.Option(help="Each includes the ones before it; admin is of every tenant.")] = Role.WRITE,
+    role: Annotated[
+        Role, typer.Option(help="Each includes the ones before it; admin is of every tenant.")
+    ] = Role.WRITE,
     tenant: Annotated[
         str, typer.Option(help="Whose pictures it sees; your own key's unless given, an admin's `default`.")
     ] = "",

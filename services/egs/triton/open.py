@@ -48,10 +48,10 @@ async def open_triton_embedder(
     await image.check(deadline)
     with suppress(InvalidPicture):  # grey may have no length
         await image.run(grey_picture(manifest), deadline)  # the first run is the slow one, and shows a wrong shape
-    text: TritonTower[str] | None = None
+    text: tuple[TritonTower[str], Words] | None = None
     if manifest.text is not None:
         words = await asyncio.to_thread(Words, model.path(manifest.text.tokenizer), manifest.text)
-        text = TritonTower(
+        tower = TritonTower(
             manifest,
             "text",
             words,
@@ -60,8 +60,9 @@ async def open_triton_embedder(
             executor=executor,
             timeout_seconds=triton.timeout_seconds,
         )
-        await text.check(deadline)
-        await text.run("a", deadline)
+        await tower.check(deadline)
+        await tower.run("a", deadline)
+        text = tower, words
     embedder = ModelEmbedder(manifest, settings, image, text, buckets=buckets)
     stack.push_async_callback(embedder.close)
     return embedder

@@ -67,6 +67,7 @@ def answer_to_wire(answer: SearchAnswer) -> search_pb2.SearchResponse:
         ),
         degraded=[reason.value for reason in answer.degraded],
         explain_json=b"" if answer.explain is None else _json(answer.explain),
+        understood=answer.understood,
     )
 
 

@@ -36,6 +36,8 @@ def search_document(answer: SearchAnswer) -> dict[str, Any]:
         },
         "degraded": [reason.value for reason in answer.degraded],
     }
+    if answer.understood is not None:
+        document["understood"] = round(answer.understood, 3)
     if answer.next_cursor is not None:
         document["next_cursor"] = answer.next_cursor
     if answer.explain is not None:
@@ -117,7 +119,7 @@ def etags(if_none_match: str | None) -> frozenset[str]:
 
 
 def content_response(content: Content, version: str | None) -> Response:
-    """The bytes, or 304. version: of the address; under their own they never change, under none they are asked after."""
+    """The bytes, or 304. version: of the address; under their own they never change, else they are asked after."""
     never_changes = version == content_version(content.sha256)
     headers = {
         "ETag": content.etag,

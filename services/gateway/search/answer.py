@@ -36,7 +36,11 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """hits: best first. space, index: the stamps. degraded: what was left out. explain: None unless asked for."""
+    """hits: best first. space, index: the stamps. degraded: what was left out. explain: None unless asked for.
+
+    understood: 0 … 1, how far the model understood the words, the least of them; None without words. 0 where nothing
+    else was sought: there are no hits.
+    """
 
     hits: tuple[SearchHit, ...]
     query_id: str
@@ -47,6 +51,7 @@ class SearchAnswer:
     latency_ms: float
     next_cursor: str | None = None
     explain: Mapping[str, Any] | None = None
+    understood: float | None = None
 
 
 def hits_of(candidates: Hits, ranked: Sequence[RankedHit], *, with_boxes: bool) -> tuple[SearchHit, ...]:

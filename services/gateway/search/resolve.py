@@ -40,12 +40,14 @@ class Resolved:
 
     stored_ids: pictures that the query itself consists of; they are left out of its answer.
     text_confidence: 0 … 1, how far the model trusts itself on the words, the least of them; None without words.
+    nothing_understood: there are only words, and none of them says anything to the model: the vector means nothing.
     """
 
     vector: Float32
     phash: int | None
     stored_ids: tuple[ImageId, ...]
     text_confidence: float | None = None
+    nothing_understood: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +102,15 @@ class Resolver:
                 parts.append(part)
         embedded = iter(await self._embed(items, within))
         known = [_embedded_part(next(embedded)) if part is None else part for part in parts]
+        meaningless = [part.text_confidence == 0 for part in known]
         return Resolved(
-            vector=_mixed(known, [one.weight for one in sought]),
+            vector=_mixed(known, _weights(sought, meaningless)),
             phash=next((part.phash for part in known if part.phash is not None), None),
             stored_ids=tuple(one.image_id for one in sought if isinstance(one, SoughtStored)),
             text_confidence=min(
                 (part.text_confidence for part in known if part.text_confidence is not None), default=None
             ),
+            nothing_understood=all(meaningless),
         )
 
     async def _without_model(self, one: Sought, within: Within) -> _Part | ImageItem | TextItem:
@@ -199,6 +203,12 @@ def _checked_vector(one: SoughtVector, served: ServedIndex) -> Float32:
             limit=served.space.dim,
         )
     return normalise(one.values)
+
+
+def _weights(sought: Sequence[Sought], meaningless: Sequence[bool]) -> list[float]:
+    """Words that say nothing count for nothing beside what says something."""
+    everything = all(meaningless)
+    return [one.weight if everything or not less else 0.0 for one, less in zip(sought, meaningless, strict=True)]
 
 
 def _mixed(parts: Sequence[_Part], weights: Sequence[float]) -> Float32:

@@ -119,8 +119,11 @@ class Authenticator:
         while self._known_at < wanted and not self._failing:
             await self._read_once()
         if self._failing and self._now() - self._tried_at >= _RETRY_SECONDS:
-            self._begin_reading()  # nobody waits for it
-        if self._now() - self._known_at > max(self._outage_seconds, max_age_seconds):
+            self._begin_reading()
+        bound = max(self._outage_seconds, max_age_seconds)
+        if self._now() - self._known_at > bound and self._reading is not None:
+            await asyncio.shield(self._reading)  # only who could not be answered otherwise waits for it
+        if self._now() - self._known_at > bound:
             raise ReplicaDown("API keys cannot be checked now.", retry_after_seconds=_RETRY_SECONDS)
 
     async def _read_once(self) -> None:

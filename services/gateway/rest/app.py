@@ -6,9 +6,10 @@ import omma
 from services.gateway.auth import Authenticator
 from services.gateway.health import Health
 from services.gateway.pictures.core import PictureCore
-from services.gateway.rest import problems
+from services.gateway.rest import problems, schemas
 from services.gateway.rest.body_budget import BodyBudget
 from services.gateway.rest.clicks import clicks_router
+from services.gateway.rest.docs import docs_router
 from services.gateway.rest.embed import embed_router
 from services.gateway.rest.head import HeadAsGet
 from services.gateway.rest.images import images_router
@@ -36,14 +37,22 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     metrics_open: bool,
 ) -> FastAPI:
     """metrics_open: /metrics without a key, for a loopback address. The cores' owner runs and closes them."""
-    app = FastAPI(title="Omma", description=_ABOUT, version=omma.__version__, license_info={"name": "Apache-2.0"})
+    app = FastAPI(
+        title="Omma",
+        description=_ABOUT,
+        version=omma.__version__,
+        license_info={"name": "Apache-2.0"},
+        docs_url=None,
+        redoc_url=None,
+    )
     app.include_router(search_router(search, authenticator, settings))
     app.include_router(embed_router(search, authenticator, settings))
     app.include_router(clicks_router(impressions, authenticator, settings))
     app.include_router(images_router(pictures, authenticator, settings))
     app.include_router(ops_router(health, authenticator, metrics_open=metrics_open))
     for router in operation.routers(search.indexes, authenticator):
-        app.include_router(router)
+        app.include_router(router, responses=schemas.PROBLEMS)
+    app.include_router(docs_router(app.openapi))
     problems.install(app)
     app.add_middleware(BodyBudget, max_bytes=settings.max_body_bytes, largest_bytes=settings.max_picture_bytes)
     app.add_middleware(HeadAsGet)

@@ -35,10 +35,11 @@ _PROBLEM: Final = {
         "request_id": "6d1c3f0e9f1c4f5f8a2b7f4f0c9f9c11",
     },
 }
-_PROBLEMS: Final = {
+_A_PROBLEM: Final[dict[str, Any]] = {
     "description": "A problem (RFC 9457)",
     "content": {"application/problem+json": {"schema": _PROBLEM}},
 }
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"4XX": _A_PROBLEM, "5XX": _A_PROBLEM}
 
 _FILTER: Final = (
     'JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", '
@@ -47,7 +48,7 @@ _FILTER: Final = (
 _OPTIONS: Final[dict[str, Any]] = {
     "image_url": {**_STRING, "description": "A public http or https URL."},
     "image_id": {**_INTEGER, "description": "A stored picture; it leaves itself out of the answer."},
-    "text": {**_STRING, "maxLength": 2000},
+    "text": {**_STRING, "maxLength": 2000, "example": "a red chair"},
     "vector": {"type": "array", "items": _NUMBER, "description": "Needs space."},
     "space": _STRING,
     "image_url_weight": {**_NUMBER, "default": 1},
@@ -147,7 +148,7 @@ def _parameters(names: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation(ok: dict[int | str, Any], extra: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"responses": {**ok, "4XX": _PROBLEMS, "5XX": _PROBLEMS}, "openapi_extra": extra or {}}
+    return {"responses": {**ok, **PROBLEMS}, "openapi_extra": extra or {}}
 
 
 _SEARCH_EXAMPLES: Final = {

@@ -15,7 +15,15 @@ def trace_router(tracer: Tracer, tenant_admin: SignedIn) -> APIRouter:
 
     @router.get("/trace", summary="Where a picture is: row, blobs, events, vectors, replicas")
     async def trace(
-        place: Annotated[str, Query(min_length=1, max_length=4_000, description="an id, a key or a uri")],
+        place: Annotated[
+            str,
+            Query(
+                min_length=1,
+                max_length=4_000,
+                description="an id, a key or a uri",
+                json_schema_extra={"example": "123"},
+            ),
+        ],
         caller: Annotated[Caller, Depends(tenant_admin)],
     ) -> dict[str, Any]:
         """A partition that is long is read for a bounded time: `cut` says that it was not read to its end."""

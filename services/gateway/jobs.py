@@ -1,6 +1,7 @@
 """Jobs as their owners see them: accepted, asked about and cancelled here; run by the worker, from the catalog."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -36,6 +37,8 @@ class Sources:
         A folder is the machine's and an unnamed bucket may be anybody's: both are for an admin. What is named for
         ingest, a tenant's administrator may take in.
         """
+        if "\0" in source:
+            raise InvalidQuery("A place has no NUL.", field="source")
         if source.startswith(SCHEME):
             return self._bucket(source, caller)
         caller.require(Role.ADMIN)
@@ -49,7 +52,7 @@ class Sources:
                 field="folder",
             )
         if not PurePath(source).is_absolute():
-            raise InvalidQuery(f"{source!r} is no absolute path.", field="folder")
+            raise InvalidQuery(f"{json.dumps(source)} is no absolute path.", field="folder")
         return source
 
     def _bucket(self, source: str, caller: Caller) -> str:

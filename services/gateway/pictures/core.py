@@ -20,6 +20,7 @@ from omma.outbox import Outbox
 from omma.records import EventKind
 from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
+from services.gateway.original import read_original
 
 MAX_PAGE: Final = 1_000
 
@@ -150,7 +151,8 @@ class PictureCore:
         return await self._catalog.list_pictures(tenant, filter, cursor, limit)
 
     async def _read(self, picture: Picture) -> bytes:
-        return await self._originals.read(picture.uri, picture.sha256, self.picture_limits.max_bytes)
+        max_bytes = self.picture_limits.max_bytes
+        return await read_original(self._originals, picture.id, picture.uri, picture.sha256, max_bytes=max_bytes)
 
     async def _send(self, upserted: Upserted) -> None:
         """The row is durable: the write is acknowledged even if its event has to wait for the relay."""

@@ -44,8 +44,8 @@ def said(fields: Mapping[str, Any], name: str, otherwise: Any) -> Any:
 
 
 def as_object(value: Any, field: str | None = None) -> dict[str, Any]:
-    """A JSON object, parsed if it comes as text."""
-    if isinstance(value, str):
+    """A JSON object; in a field it may also come as text, as forms have it."""
+    if isinstance(value, str) and field is not None:
         value = _parsed(value, field)
     if not isinstance(value, dict):
         raise InvalidQuery(f"{field or 'The body'} must be a JSON object.", field=field)
@@ -58,7 +58,7 @@ def as_integer(value: Any, field: str) -> int:
             return int(value)
     elif isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise InvalidQuery(f"{field} must be a whole number, not {str(value)[:40]!r}.", field=field)
+    raise InvalidQuery(f"{field} must be a whole number, not {_shown(value)}.", field=field)
 
 
 def as_number(value: Any, field: str) -> float:
@@ -69,7 +69,7 @@ def as_number(value: Any, field: str) -> float:
             return float(value)
         except (ValueError, OverflowError):
             pass
-    raise InvalidQuery(f"{field} must be a number, not {str(value)[:40]!r}.", field=field)
+    raise InvalidQuery(f"{field} must be a number, not {_shown(value)}.", field=field)
 
 
 def as_truth(value: Any, field: str) -> bool:
@@ -77,7 +77,7 @@ def as_truth(value: Any, field: str) -> bool:
         return value
     if isinstance(value, str) and value.lower() in _TRUTH:
         return _TRUTH[value.lower()]
-    raise InvalidQuery(f"{field} must be true or false, not {str(value)[:40]!r}.", field=field)
+    raise InvalidQuery(f"{field} must be true or false, not {_shown(value)}.", field=field)
 
 
 def as_text(value: Any, field: str) -> str:
@@ -115,6 +115,13 @@ def as_numbers(value: Any, field: str) -> list[float]:
     if not isinstance(value, list):
         raise InvalidQuery(f"{field} must be a list of numbers.", field=field)
     return [as_number(one, field) for one in value]
+
+
+def _shown(value: Any) -> str:
+    """As the caller wrote it, in JSON's words."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return json.dumps(value[:40] if isinstance(value, str) else value)[:60]
 
 
 def _listed(values: list[str]) -> list[str]:

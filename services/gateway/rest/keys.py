@@ -20,7 +20,7 @@ class KeyRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=128)
+    name: str = Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")
     role: Role = Role.WRITE
     tenant: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
 

@@ -20,6 +20,7 @@ def trace_router(tracer: Tracer, tenant_admin: SignedIn) -> APIRouter:
             Query(
                 min_length=1,
                 max_length=4_000,
+                pattern=r"^[^\x00]*$",
                 description="an id, a key or a uri",
                 json_schema_extra={"example": "123"},
             ),

@@ -15,6 +15,7 @@ from omma.space import require_same_space
 from omma.telemetry.traces import span
 from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
+from services.gateway.original import read_original
 from services.gateway.search.fanout import Fanout
 from services.gateway.search.query import (
     Region,
@@ -146,8 +147,10 @@ class Resolver:
             raise Absent(f"There is no picture {one.image_id} in this index.", field="image_id")
         if one.region is not None:
             with span("read_original"):
-                payload = found.payload
-                content = await self._originals.read(payload.uri, Sha256(payload.sha256), self._max_picture_bytes)
+                at, sha256 = found.payload.uri, Sha256(found.payload.sha256)
+                content = await read_original(
+                    self._originals, one.image_id, at, sha256, max_bytes=self._max_picture_bytes, field="image_id"
+                )
             return _image_item(content, one.region)
         return _Part(found.vectors[0].astype(np.float32), found.phash)
 

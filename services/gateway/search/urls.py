@@ -66,9 +66,7 @@ class PictureFetcher:
         except TimeoutError:
             raise OutOfTime("The picture behind image_url did not come in time.", field="image_url") from None
         except httpx.HTTPError as error:
-            raise InvalidPicture(
-                f"The picture behind image_url could not be fetched: {type(error).__name__}.", field="image_url"
-            ) from error
+            raise InvalidPicture(f"The host of image_url {_failure(error)}.", field="image_url") from error
         raise InvalidQuery(f"image_url redirects more than {_MAX_REDIRECTS} times.", field="image_url")
 
     async def close(self) -> None:
@@ -140,6 +138,16 @@ def _is_host(host: str) -> bool:
         fits = len(host.removesuffix(".")) <= _MAX_NAME_CHARACTERS and _NAME.fullmatch(host) is not None
         return fits and _ENDS_IN_A_NUMBER.match(host.removesuffix(".").rpartition(".")[2]) is None
     return "%" not in host
+
+
+def _failure(error: httpx.HTTPError) -> str:
+    match error:
+        case httpx.ConnectError():
+            return "cannot be connected to"
+        case httpx.TimeoutException():
+            return "did not answer in time"
+        case _:
+            return "does not answer as a web server does"
 
 
 def _joined(url: str, location: str) -> str:

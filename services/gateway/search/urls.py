@@ -16,8 +16,8 @@ from services.gateway.search.names import Names, Resolve
 _MAX_REDIRECTS: Final = 5
 _MAX_URL_CHARACTERS: Final = 2_048
 _PORTS: Final = {"http": 80, "https": 443}
-_OTHER_PORTS: Final = range(1_024, 65_536)
-"""Where web servers that are no other service's may listen."""
+_FIRST_FREE_PORT: Final = 1_024
+_MAX_PORT: Final = 65_535
 _MAX_NAME_CHARACTERS: Final = 253
 _NAME: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.?")
 _ENDS_IN_A_NUMBER: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\.?$")
@@ -79,6 +79,8 @@ class PictureFetcher:
         port = target.port or _PORTS[target.scheme]
         host = target.raw_host.decode("ascii")  # as DNS and TLS have it: not the Unicode of an international name
         address = await self._public_address(host, port)
+        if port < _FIRST_FREE_PORT and port not in _PORTS.values():
+            raise InvalidQuery(f"Port {port} of image_url is another service's than the web's.", field="image_url")
         vetted = target.copy_with(host=address)
         headers = {
             "host": target.netloc.decode(),
@@ -125,8 +127,8 @@ def _parsed(url: str) -> httpx.URL:
         raise InvalidQuery("image_url must be a plain http or https URL, without a user.", field="image_url")
     if not _is_host(target.raw_host.decode("ascii")):
         raise InvalidQuery("image_url has no host that could be looked up.", field="image_url")
-    if target.port not in (None, *_PORTS.values()) and target.port not in _OTHER_PORTS:
-        raise InvalidQuery(f"Port {target.port} of image_url is none of the web's.", field="image_url")
+    if target.port is not None and not 0 < target.port <= _MAX_PORT:
+        raise InvalidQuery("image_url has a port that there is not.", field="image_url")
     return target
 
 

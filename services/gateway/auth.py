@@ -71,6 +71,7 @@ class Authenticator:
         self._keys: Mapping[str, ApiKey] = {}
         self._known_at = float("-inf")
         """When the reading began that the keys are from."""
+        self._changed_at = float("-inf")
         self._tried_at = float("-inf")
         self._failing = False
         self._reading: asyncio.Task[None] | None = None
@@ -85,6 +86,10 @@ class Authenticator:
     def keyless(self) -> bool:
         """Whether everyone is let in, key or not, as far as is known; true also before the keys were ever read."""
         return self._open_without_keys and not self._keys
+
+    def changed(self) -> None:
+        """A key was made or revoked here: the next caller is judged by keys that are read after this."""
+        self._changed_at = self._now()
 
     async def run(self) -> None:
         """Read the keys again before they are too old, until cancelled."""
@@ -115,7 +120,7 @@ class Authenticator:
 
     async def _refresh(self, max_age_seconds: float) -> None:
         """Have keys that are no older, counted from now; older ones only while the catalog cannot be read."""
-        wanted = self._now() - max_age_seconds
+        wanted = max(self._now() - max_age_seconds, self._changed_at)
         while self._known_at < wanted and not self._failing:
             await self._read_once()
         if self._failing and self._now() - self._tried_at >= _RETRY_SECONDS:

@@ -16,8 +16,12 @@ _SECRET_BYTES: Final = 32
 class Keys:
     """Nobody makes or revokes a key that may more than their own. Other tenants' keys are absent to a tenant-admin."""
 
-    def __init__(self, catalog: Catalog, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, catalog: Catalog, on_change: Callable[[], None] = lambda: None, now: Callable[[], float] = time.time
+    ) -> None:
+        """on_change: told when a key was made or revoked."""
         self._catalog = catalog
+        self._on_change = on_change
         self._now = now
 
     async def create(self, caller: Caller, name: str, role: Role, tenant: Tenant | None) -> tuple[str, ApiKey]:
@@ -33,6 +37,7 @@ class Keys:
         secret = f"omma_{secrets.token_urlsafe(_SECRET_BYTES)}"
         key = ApiKey(hash_secret(secret), name, tenant, role, round(self._now() * 1000))
         await self._catalog.add_api_key(key)
+        self._on_change()
         return secret, key
 
     async def every(self, caller: Caller) -> list[ApiKey]:
@@ -45,7 +50,9 @@ class Keys:
         for key in await self.every(caller):
             if key.hash.startswith(hash_prefix):
                 _require_reach(caller, key.role)
-        return await self._catalog.revoke_api_key(hash_prefix, _reach(caller))
+        revoked = await self._catalog.revoke_api_key(hash_prefix, _reach(caller))
+        self._on_change()
+        return revoked
 
 
 def _reach(caller: Caller) -> Tenant | None:

@@ -135,6 +135,28 @@ async def test_keys_are_read_again_before_they_are_too_old_so_that_nobody_waits(
         await running
 
 
+async def test_a_key_that_is_made_or_revoked_here_counts_at_once() -> None:
+    keys, clock = Keys(), [100.0]
+    door = authenticator(keys, clock, open_without_keys=True)
+    await door.caller(None, Role.ADMIN)
+    keys.keys = [key("a")]
+    clock[0] += 0.1
+    door.changed()
+    with pytest.raises(NotSignedIn):
+        await door.caller(None, Role.READ)
+    keys.keys = [key("a", revoked=True)]
+    clock[0] += 0.1
+    door.changed()
+    with pytest.raises(NotSignedIn):
+        await door.caller("a", Role.READ)
+    assert keys.reads == 3
+    keys.locked = True
+    clock[0] += 0.1
+    door.changed()
+    with pytest.raises(NotSignedIn):  # by what is known: a catalog that is away holds nobody up
+        await door.caller("a", Role.READ)
+
+
 async def test_a_caller_that_goes_away_takes_the_reading_from_nobody() -> None:
     keys = Keys(key("a"))
     keys.hangs = asyncio.Event()

@@ -34,7 +34,7 @@ class Operation:
         admin = signed_in(authenticator, Role.ADMIN)
         tenant_admin = signed_in(authenticator, Role.TENANT_ADMIN)
         return (
-            keys_router(Keys(self.catalog), tenant_admin),
+            keys_router(Keys(self.catalog, authenticator.changed), tenant_admin),
             dead_letters_router(self.dead_letters, tenant_admin),
             jobs_router(self.jobs, tenant_admin),
             stats_router(self.catalog, indexes, self.jobs.waiting, admin),

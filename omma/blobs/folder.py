@@ -72,9 +72,7 @@ class FolderBlobs(Blobs):
             return await asyncio.get_running_loop().run_in_executor(self._executor, job)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull(
-                    f"{self._root} is full. Nothing was written; free some space and try again."
-                ) from error
+                raise StorageFull("The disk is full. Nothing was written; free some space and try again.") from error
             raise
 
     def _path(self, key: str) -> Path:

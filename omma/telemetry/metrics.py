@@ -40,6 +40,7 @@ BODY_BYTES_IN_FLIGHT = Gauge("omma_body_bytes_in_flight", "Bytes of request bodi
 REQUESTS_SHED = Counter(
     "omma_requests_shed_total", "Requests refused with 429: queue_full, no_time, waited or body_bytes.", ("reason",)
 )
+KEYS_READ_AT = Gauge("omma_keys_read_timestamp_seconds", "When the API keys that count were read from the catalog.")
 INTERACTIONS = Counter(
     "omma_interactions_total",
     "Impressions and clicks: sent or dropped by the face; then recorded, expired or unreadable.",

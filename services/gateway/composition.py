@@ -8,6 +8,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from omma.background import running
 from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.dead_letters import DeadLetters
 from omma.images import PictureLimits
@@ -77,6 +78,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     """What it opens is closed by the stack."""
     storage, indexes = parts.storage, parts.indexes
     catalog, log = storage.catalog, storage.log
+    await stack.enter_async_context(running(parts.authenticator.run))
     urls = PictureFetcher(max_bytes=parts.limits.max_bytes, timeout_seconds=settings.url_timeout_seconds)
     stack.push_async_callback(urls.close)
     impressions = await until_there(

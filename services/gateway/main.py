@@ -100,7 +100,10 @@ async def _parts(settings: GatewayProcess, stack: AsyncExitStack) -> GatewayPart
         reranker=reranker,
         limits=settings.pictures,
         authenticator=Authenticator(
-            storage.catalog, open_without_keys=loopback, max_age_seconds=settings.gateway.keys_max_age_seconds
+            storage.catalog,
+            open_without_keys=loopback,
+            max_age_seconds=settings.gateway.keys_max_age_seconds,
+            outage_seconds=settings.gateway.keys_outage_seconds,
         ),
         sources=Sources(
             folders=settings.gateway.ingest_folders, s3=settings.s3, buckets=settings.gateway.ingest_buckets

@@ -47,6 +47,12 @@ class GatewaySettings(Section):
     impressions_queued: int = Field(default=10_000, ge=1, le=10_000_000, description="more are lost, and counted")
     impressions_sampled: float = Field(default=1.0, ge=0.0, le=1.0, description="share of searches recorded")
     keys_max_age_seconds: float = Field(default=5.0, ge=0.0, le=3600.0, description="how long a revoked key may work")
+    keys_outage_seconds: float = Field(
+        default=86_400.0, ge=0.0, le=31_536_000.0, description="how long known keys count while the catalog is away"
+    )
+    trusted_hosts: tuple[str, ...] = Field(
+        default=(), description="names, as JSON, under which it may be asked without a key beside this machine's own"
+    )
     url_timeout_seconds: float = Field(default=5.0, gt=0.0, le=60.0, description="to fetch an image_url")
     jobs_unfinished: int = Field(default=100, ge=1, le=10_000, description="that wait or run; one more gets 429")
     ingest_buckets: tuple[str, ...] = Field(

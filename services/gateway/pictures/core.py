@@ -1,7 +1,7 @@
 """The picture core: upload, read, change, delete, list. Effects in order: blob, row, event."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from omma.outbox import Outbox
 from omma.records import EventKind
 from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
+from services.gateway.original import read_original, told_of
 from services.gateway.shares import Held, Shares
 
 MAX_PAGE: Final = 1_000
@@ -39,11 +40,12 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Encoded bytes. etag: names them for ever."""
+    """Encoded bytes; None where the caller has them. etag: names them for ever. sha256: of the original."""
 
-    content: bytes
+    content: bytes | None
     media_type: str
     etag: str
+    sha256: Sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Original:
     bytes: int
     media_type: str
     etag: str
+    sha256: Sha256
 
 
 class PictureCore:
@@ -114,16 +117,23 @@ class PictureCore:
         """Raises Absent."""
         return await self._catalog.picture(tenant, _checked_id(image_id))
 
-    async def content(self, tenant: Tenant, image_id: int) -> Original:
-        """The original. Raises Absent."""
+    async def content(self, tenant: Tenant, image_id: int, known: Collection[str] = ()) -> Content | Original:
+        """The original. known: etags of what the caller has, `*` for any; then no bytes are read. Raises Absent."""
         picture = await self.picture(tenant, image_id)
+        etag = f'"{picture.sha256}"'
+        if etag in known or "*" in known:
+            return Content(None, "", etag, picture.sha256)
         coming = self._originals.pieces(picture.uri, picture.sha256, picture.bytes)
-        first = await anext(coming)
-        return Original(_again(first, coming), picture.bytes, media_type(first), f'"{picture.sha256}"')
+        with told_of(image_id, max_bytes=picture.bytes):
+            first = await anext(coming)
+        return Original(_again(first, coming), picture.bytes, media_type(first), etag, picture.sha256)
 
-    async def thumbnail(self, tenant: Tenant, image_id: int) -> Content:
-        """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. Raises Absent."""
+    async def thumbnail(self, tenant: Tenant, image_id: int, known: Collection[str] = ()) -> Content:
+        """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. As `content`."""
         picture = await self.picture(tenant, image_id)
+        etag = f'"{picture.sha256}-{SIDE}"'
+        if etag in known or "*" in known:
+            return Content(None, "", etag, picture.sha256)
         key = thumbnail_key(picture.sha256)
         try:
             webp = await self._blobs.get(key)
@@ -131,7 +141,7 @@ class PictureCore:
             original = await self._read(picture)
             webp = await run_in(self._executor, _thumbnail, original, self.picture_limits)
             await self._blobs.put(key, webp, content_type="image/webp")
-        return Content(webp, "image/webp", f'"{picture.sha256}-{SIDE}"')
+        return Content(webp, "image/webp", etag, picture.sha256)
 
     async def change(self, tenant: Tenant, image_id: int, change: PictureChange) -> Receipt:
         """Replace tags, owner or attributes; embeds nothing again. Raises Absent, InvalidQuery, TooLarge."""
@@ -155,7 +165,8 @@ class PictureCore:
         return await self._catalog.list_pictures(tenant, filter, cursor, limit)
 
     async def _read(self, picture: Picture) -> bytes:
-        return await self._originals.read(picture.uri, picture.sha256, self.picture_limits.max_bytes)
+        max_bytes = self.picture_limits.max_bytes
+        return await read_original(self._originals, picture.id, picture.uri, picture.sha256, max_bytes=max_bytes)
 
     async def _send(self, upserted: Upserted) -> None:
         """The row is durable: the write is acknowledged even if its event has to wait for the relay."""

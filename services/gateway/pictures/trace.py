@@ -1,6 +1,6 @@
 """Where one picture is: row, blobs, events, vector records, and what every replica of its shard holds."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -60,11 +60,12 @@ class Tracer:
         return [await self._one(tenant, row.id, row) for row in rows]
 
     async def _rows(self, tenant: Tenant, place: str, image_id: int) -> list[Picture]:
-        found: Mapping[ImageId, Picture] = {}
+        """A number may be an id and another picture's key: both are meant."""
+        found = {row.id: row for row in await self._catalog.find_pictures(tenant, place)}
         if 0 < image_id <= MAX_IMAGE_ID:
-            found = await self._catalog.pictures([ImageId(image_id)])
-        rows = list(found.values()) or await self._catalog.find_pictures(place)
-        return [row for row in rows if row.tenant == tenant]
+            by_id = await self._catalog.pictures([ImageId(image_id)])
+            found |= {row.id: row for row in by_id.values() if row.tenant == tenant}
+        return [found[id] for id in sorted(found)]
 
     async def _without_row(self, tenant: Tenant, image_id: ImageId) -> dict[str, Any]:
         if await self._catalog.pictures([image_id]):

@@ -155,7 +155,10 @@ class SearchCore:
                 shard_query = _shard_query(tenant, query, served, resolved, seen)
                 found = await self._find(served, query, shard_query, resolved, until)
         answer = SearchAnswer(
-            hits=hits_of(found.candidates, found.ranked, with_boxes=query.use_crops),
+            # Words that mean nothing to the model are near to arbitrary pictures: none is an answer.
+            hits=()
+            if resolved.nothing_understood
+            else hits_of(found.candidates, found.ranked, with_boxes=query.use_crops),
             query_id=uuid.uuid4().hex,
             space=served.space.id,
             index=served.index.id,
@@ -163,7 +166,8 @@ class SearchCore:
             coverage=found.coverage,
             degraded=_degraded(found),
             latency_ms=round(stage_us["search"] / 1000, 3),
-            next_cursor=_next_cursor(found, query, mark, seen),
+            next_cursor=None if resolved.nothing_understood else _next_cursor(found, query, mark, seen),
+            understood=resolved.text_confidence,
             explain=_explain(stage_us, found, resolved) if query.explain else None,
         )
         return answer, stage_us

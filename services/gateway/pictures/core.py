@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Collection, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,9 @@ from services.gateway.original import read_original, told_of
 from services.gateway.shares import Held, Shares
 
 MAX_PAGE: Final = 1_000
+_DRAWN_AT_ONCE: Final = 4
+_DRAW_WAIT_SECONDS: Final = 10.0
+"""A page asks for fifty at once; the indexer has drawn nearly all of them before."""
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +87,7 @@ class PictureCore:
         self._executor = executor
         self._row_limits = row_limits
         self._uploads = Held(max_concurrent_uploads, shares or Shares())
+        self._draws = Places(_DRAWN_AT_ONCE, shares or Shares())
 
     async def upload(self, tenant: Tenant, content: bytes, description: Description) -> Uploaded:
         """Blob and row are durable when it returns; what the description leaves empty stays as it was for the key.
@@ -138,8 +142,9 @@ class PictureCore:
         try:
             webp = await self._blobs.get(key)
         except Absent:
-            original = await self._read(picture)
-            webp = await run_in(self._executor, _thumbnail, original, self.picture_limits)
+            async with self._drawing(tenant):
+                original = await self._read(picture)
+                webp = await run_in(self._executor, _thumbnail, original, self.picture_limits)
             await self._blobs.put(key, webp, content_type="image/webp")
         return Content(webp, "image/webp", etag, picture.sha256)
 
@@ -175,6 +180,19 @@ class PictureCore:
                 await self._outbox.send([upserted])
         except Exception as error:  # noqa: BLE001
             logger.warning("an event stays in the outbox", extra={"image_id": upserted.id, "reason": repr(error)})
+
+    @asynccontextmanager
+    async def _drawing(self, tenant: Tenant) -> AsyncIterator[None]:
+        """A place to hold an original whole. Raises Overloaded."""
+        try:
+            await self._draws.take(tenant, _DRAW_WAIT_SECONDS)
+        except TimeoutError:
+            message = f"{self._draws.taken} thumbnails are being drawn."
+            raise Overloaded(message, limit=self._draws.limit, retry_after_seconds=1.0) from None
+        try:
+            yield
+        finally:
+            self._draws.give_back(tenant)
 
     @contextmanager
     def _admitted(self, tenant: Tenant) -> Iterator[None]:

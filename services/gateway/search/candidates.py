@@ -13,8 +13,13 @@ from omma.identity import Receipt
 from omma.rpc.deadline import Deadline
 from omma.telemetry.traces import span
 from services.gateway.search.fanout import Fanout, ShardOutcome, require_an_answer
+from services.gateway.search.query import SearchQuery
 from services.nn_shard.client import ShardQuery
+from services.rerank.client import NearDuplicates
 from services.topology.indexes import ServedIndex
+
+MAX_POOL: Final = 4_000
+"""Candidates fetched at most, however many of them re-ranking takes out."""
 
 _DEVIATIONS: Final = 4
 _SPARE: Final = 2
@@ -40,6 +45,15 @@ async def best_candidates(
         if asked == query.k or deadline.remaining_seconds() <= had / 2 or not may_lack_some(parts, asked, best):
             return outcomes, best
         asked = query.k
+
+
+def first_pool(query: SearchQuery) -> int:
+    """More than k where re-ranking takes some out: half as many again, a multiple under a gate that few pass."""
+    if query.phash_gate is not None:
+        return min(MAX_POOL, 4 * query.k + 200)
+    if query.near_duplicates is NearDuplicates.KEEP:
+        return query.k + 16
+    return query.k + max(16, query.k // 2)
 
 
 def portion(k: int, shards: int) -> int:

@@ -23,7 +23,7 @@ from omma.telemetry.traces import span, stage_times
 from omma.together import together
 from services.gateway.search.admission import Admission
 from services.gateway.search.answer import SearchAnswer, explanation, hits_of
-from services.gateway.search.candidates import best_candidates
+from services.gateway.search.candidates import MAX_POOL, best_candidates, first_pool
 from services.gateway.search.cursor import decode_cursor, encode_cursor
 from services.gateway.search.fanout import Coverage, Fanout, ShardOutcome
 from services.gateway.search.interactions import Impressions
@@ -31,11 +31,8 @@ from services.gateway.search.query import SearchQuery, Sought, SoughtStored
 from services.gateway.search.resolve import Resolved, Resolver, Within
 from services.gateway.search.urls import PictureFetcher
 from services.nn_shard.client import ShardQuery
-from services.rerank.client import NearDuplicates, RankedHit, Reranked, Reranker, RerankQuery
+from services.rerank.client import RankedHit, Reranked, Reranker, RerankQuery
 from services.topology.indexes import ServedIndex, ServedIndexes
-
-MAX_POOL: Final = 4_000
-"""Candidates fetched at most, however many of them re-ranking takes out."""
 
 MAX_BATCH: Final = 64
 _BATCH_AT_ONCE: Final = 8
@@ -182,7 +179,7 @@ class SearchCore:
     async def _find(
         self, served: ServedIndex, query: SearchQuery, shard_query: ShardQuery, resolved: Resolved, deadline: Deadline
     ) -> _Found:
-        pool = _first_pool(query)
+        pool = first_pool(query)
         while True:
             found = await self._round(served, query, replace(shard_query, k=pool), resolved, deadline)
             spent = len(found.candidates) < pool or pool >= MAX_POOL or found.reranked is None
@@ -254,15 +251,6 @@ def _shard_query(
         exclude_ids=(*resolved.stored_ids, *seen),
         explain=query.explain,
     )
-
-
-def _first_pool(query: SearchQuery) -> int:
-    """More than k where re-ranking takes some out: half as many again, a multiple under a gate that few pass."""
-    if query.phash_gate is not None:
-        return min(MAX_POOL, 4 * query.k + 200)
-    if query.near_duplicates is NearDuplicates.KEEP:
-        return query.k + 16
-    return query.k + max(16, query.k // 2)
 
 
 def _below_threshold(candidates: Hits, query: SearchQuery) -> bool:

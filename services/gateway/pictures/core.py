@@ -21,6 +21,7 @@ from omma.records import EventKind
 from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
 from services.gateway.original import read_original, told_of
+from services.gateway.places import Places
 from services.gateway.shares import Held, Shares
 
 MAX_PAGE: Final = 1_000

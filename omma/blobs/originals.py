@@ -10,12 +10,18 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from omma.blobs.interface import Blobs, original_key
 from omma.blobs.object_uri import place_of
 from omma.blobs.objects import Objects
+from omma.blobs.opening import NotAFile, open_file
+from omma.blocking import BlockingCalls
 from omma.errors import Absent, Corrupt, InvalidQuery, TooLarge
 from omma.identity import Sha256
 from omma.telemetry.context import run_in
 
 _OURS: Final = "omma:"
 _THREADS: Final = 4
+_FILES_AT_ONCE: Final = 8
+_HUNG_FILES: Final = 32
+_FILE_SECONDS: Final = 60.0
+"""For one file; a share whose server is away lets a read hang for ever."""
 
 
 class Originals:
@@ -26,16 +32,18 @@ class Originals:
         self._blobs = blobs
         self._objects = objects
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="omma-originals")
+        self._files = BlockingCalls("omma-files", at_once=_FILES_AT_ONCE, left_behind=_HUNG_FILES)
 
     async def read(self, uri: str, sha256: Sha256, max_bytes: int) -> bytes:
         """The original's bytes. uri: `file://…`, `s3://…` or `omma:<sha256>`.
 
-        Raises Absent (it vanished), Corrupt (other bytes than were ingested), TooLarge, InvalidQuery (another uri).
+        Raises Absent (it vanished), Corrupt (other bytes than were ingested), TooLarge, InvalidQuery (another uri),
+        OutOfTime and Overloaded (its disk or share does not answer), OSError (the disk fails).
         """
         if uri == uri_of(sha256):
             content = await self._blobs.get(original_key(sha256), max_bytes)
         elif urlsplit(uri).scheme == "file":
-            content = await run_in(self._executor, _read_file, path_of(uri), max_bytes)
+            content = await self._files.run(_FILE_SECONDS, _read_file, path_of(uri), max_bytes)
         elif self._objects is not None and urlsplit(uri).scheme == "s3":
             content = await self._objects.read(*place_of(uri), max_bytes)
         else:
@@ -76,15 +84,22 @@ def sha256_of(content: bytes) -> Sha256:
 
 def _read_file(path: Path, max_bytes: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             content = file.read(max_bytes + 1)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        raise Absent(f"{path} is no longer there; ingest its folder again.", field="uri") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise Absent(f"{_shown(path)} is no longer there; ingest its folder again.", field="uri") from None
+    except NotAFile:
+        raise Absent(f"{_shown(path)} is no file any more; ingest its folder again.", field="uri") from None
     except PermissionError:
-        raise Absent(f"{path} may not be read by this process.", field="uri") from None
+        raise Absent(f"{_shown(path)} may not be read by this process.", field="uri") from None
     if len(content) > max_bytes:
-        raise _too_large(str(path), max_bytes)
+        raise _too_large(_shown(path), max_bytes)
     return content
+
+
+def _shown(path: Path) -> str:
+    """Of a name in another encoding than UTF-8 as much as text can say."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _too_large(what: str, max_bytes: int) -> TooLarge:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from omma.catalog.job import JobBook
 from omma.filters import Filter
@@ -11,6 +11,10 @@ from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.index import Index, IndexState
 from omma.records import EventKind, ImageEvent, Interaction
 from omma.space import Space
+
+MAX_TENANT_BYTES: Final = 200
+MAX_KEY_BYTES: Final = 2_480
+"""Of a row's key in UTF-8: PostgreSQL indexes tenant and key together in at most 2,704."""
 
 
 class PictureState(StrEnum):
@@ -117,13 +121,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ReferencedFile:
-    """A row whose original is a local file: what reconciling a folder compares."""
+    """A row whose original is a local file: what reconciling a folder compares. dead: it could not be read."""
 
     id: ImageId
     key: str
     sha256: Sha256
     bytes: int
     mtime_ns: int
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +150,15 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class KnownObject:
-    """sequencer: of its newest event, "" if it was only listed. bytes, mtime_ns: of its picture, None when deleted."""
+    """sequencer: of its newest event, "" if it was only listed. bytes, mtime_ns: of its picture, None when deleted.
+
+    dead: the picture could not be read.
+    """
 
     sequencer: str
     bytes: int | None
     mtime_ns: int | None
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +216,9 @@ class Catalog(JobBook, Protocol):
     async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture]) -> list[Upserted]:
         """Create or change rows by key, in one transaction; answers in the order given. The same key twice: last wins.
 
-        Other bytes: UPSERT. Only owner, tags, attributes or source_url differ: ATTRIBUTES. uri or mtime alone move the
-        reference without a new version unless uri differs, which is an ATTRIBUTES change (hits carry the uri).
+        Other bytes, or a row that was dead or deleted: UPSERT. Only owner, tags, attributes or source_url differ:
+        ATTRIBUTES. uri or mtime alone move the reference without a new version unless uri differs, which is an
+        ATTRIBUTES change (hits carry the uri).
         """
 
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
@@ -216,6 +226,11 @@ class Catalog(JobBook, Protocol):
 
     async def delete(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
         """Marks rows deleted and raises their version; ids that are absent or deleted already are left out."""
+
+    async def vanish(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
+        """As `delete`, of rows whose originals are no longer where they were. What was said of a picture stays in its
+        row, and is there again when an upsert brings it back.
+        """
 
     async def retry(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
         """Dead rows become pending again under a higher version; ids of rows that are not dead are left out."""
@@ -231,6 +246,9 @@ class Catalog(JobBook, Protocol):
 
     def referenced_files(self, tenant: Tenant, key_prefix: str) -> AsyncIterator[ReferencedFile]:
         """Live rows whose key starts with the prefix and whose original is referenced."""
+
+    async def dead_pictures(self, tenant: Tenant, key_prefix: str, limit: int) -> tuple[int, list[Picture]]:
+        """How many dead rows have a key that starts with the prefix, and the first of them by id."""
 
     async def find_pictures(self, place: str) -> list[Picture]:
         """Across tenants, deleted ones too: at most 100 whose key or uri this is. Reads every row: for operators."""

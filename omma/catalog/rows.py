@@ -14,6 +14,8 @@ from omma.sources import source_domain_of
 from omma.telemetry.context import request_id
 
 _UNEMBEDDED: Final = {"width": 0, "height": 0, "state": PictureState.PENDING, "reason": ""}
+VANISHED: Final = "vanished"
+"""The reason of a deleted row that nobody deleted."""
 _DESCRIPTION: Final = ("owner", "tags", "source_url", "source_domain", "attributes")
 
 
@@ -89,7 +91,7 @@ def upserted(stored: StoredPicture, new: NewPicture, now_ms: int) -> Rewrite:
     row, before = stored.picture, _columns(stored.picture)
     given = _given(new)
     given |= {name: before[name] for name in _DESCRIPTION if not given[name]}
-    if row.state is PictureState.DELETED or row.sha256 != new.sha256:
+    if row.state in (PictureState.DELETED, PictureState.DEAD) or row.sha256 != new.sha256:
         return _changed(stored, EventKind.UPSERT, given | _UNEMBEDDED, now_ms)
     if any(_differs(before[name], given[name]) for name in given.keys() - {"bytes", "mtime_ns"}):
         return _changed(stored, EventKind.ATTRIBUTES, given, now_ms)
@@ -115,6 +117,11 @@ def deleted(stored: StoredPicture, now_ms: int) -> Rewrite:
     """What a delete does to a live row: nothing of what the caller said of the picture stays."""
     gone = {"state": PictureState.DELETED, "owner": "", "tags": [], "attributes": {}, "source_url": ""}
     return _changed(stored, EventKind.DELETE, gone | {"source_domain": "", "reason": ""}, now_ms)
+
+
+def vanished(stored: StoredPicture, now_ms: int) -> Rewrite:
+    """What becomes of a live row whose original is gone: deleted, less what is said of it."""
+    return _changed(stored, EventKind.DELETE, {"state": PictureState.DELETED, "reason": VANISHED}, now_ms)
 
 
 def retried(stored: StoredPicture, now_ms: int) -> Rewrite:

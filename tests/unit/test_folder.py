@@ -61,7 +61,7 @@ class Library:
         self.catalog = catalog
         self.log = log
         self.drained_with: list[int] = []
-        self._ingest = FolderIngest(catalog, outbox, executor, self._drained)
+        self._ingest = FolderIngest(catalog, outbox, self._drained, max_picture_bytes=MAX_BYTES)
 
     async def _drained(self) -> None:
         self.drained_with.append((await self.catalog.counts()).get("deleted", 0))

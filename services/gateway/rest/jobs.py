@@ -1,7 +1,6 @@
 """POST /images/ingest, GET and DELETE /jobs/{id}."""
 
 import time
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends
@@ -9,28 +8,49 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omma.catalog.job import Job, JobState
 from omma.errors import InvalidQuery
+from omma.job_kinds import IngestParameters
 from services.gateway.auth import Caller
 from services.gateway.jobs import Jobs
 from services.gateway.rest.signed_in import SignedIn
 
-_COUNTED: Final = ("created", "changed", "unchanged", "vanished", "skipped", "unreadable")
+_COUNTED: Final = (
+    "created",
+    "changed",
+    "retried",
+    "unchanged",
+    "vanished",
+    "missing",
+    "skipped",
+    "unreadable",
+    "dead",
+    "captions_passed_over",
+)
+_MAX_PLACE: Final = 13_000
+"""Of a path of 4,096 bytes as a URI, each of them quoted."""
 
 
 class IngestRequest(BaseModel):
-    """One of the two."""
+    """A folder or a source."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"source": "s3://pictures/2026"}})
 
-    folder: Path | None = Field(
-        default=None, description="absolute, of the server's machine; its pictures stay where they are"
+    folder: str | None = Field(
+        default=None,
+        max_length=_MAX_PLACE,
+        description="absolute, of the server's machine, or as a file:// URI; its pictures stay where they are",
     )
     source: str | None = Field(
         default=None, max_length=2_000, description="s3://bucket/prefix; its objects stay where they are"
     )
 
+    forget_missing: bool = Field(
+        default=False,
+        description="of a folder: also what is away en masse, as when a disk is not mounted, is taken as deleted",
+    )
+
     def place(self) -> str:
         """Raises InvalidQuery."""
-        given = [str(one) for one in (self.folder, self.source) if one is not None]
+        given = [one for one in (self.folder, self.source) if one is not None]
         if len(given) != 1:
             raise InvalidQuery("Say what to ingest: either a folder, or a source s3://bucket/prefix.", field="source")
         return given[0]
@@ -43,7 +63,8 @@ def jobs_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
     @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, or a folder of the server's machine")
     async def start(request: IngestRequest, caller: Annotated[Caller, Depends(admin)]) -> dict[str, str]:
         """The source's job: it goes on where the last one was broken off."""
-        return {"job_id": (await jobs.ingest(caller.tenant, request.place())).id}
+        asked = IngestParameters(forget_missing=request.forget_missing)
+        return {"job_id": (await jobs.ingest(caller.tenant, request.place(), asked)).id}
 
     @router.get("/jobs/{job_id}", summary="How far a job is")
     async def get(job_id: str, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:

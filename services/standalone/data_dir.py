@@ -29,6 +29,11 @@ class DataDir:
     path: Path
 
     @property
+    def is_made(self) -> bool:
+        """A process has worked on this folder."""
+        return self._lock_file.is_file()
+
+    @property
     def shards(self) -> Path:
         return self.path / "shards"
 

@@ -112,7 +112,7 @@ class _Run:
         elif suffix and suffix not in PICTURE_SUFFIXES:
             self.told.skip(kind_of(name))
         elif reason := oddity(self.bucket, one.key):
-            self.told.tell("unreadable", object_uri(self.bucket, one.key), reason)
+            self.told.tell("unreadable", f"s3://{self.bucket}/ {ascii(one.key[:200])}", reason)
         else:
             return True
         return False

@@ -265,7 +265,7 @@ async def test_a_dead_picture_of_a_bucket_is_told_and_tried_again_by_the_next_li
     assert told == {}, "of another part of the bucket"
 
 
-ODD_KEYS = ("", "nul\0.jpg", "half \ud83d.jpg", "x" * 1_025, "界" * 340 + ".jpg")
+ODD_KEYS = ("", "nul\0.jpg", "half \ud83d.jpg", "x" * 1_025 + ".jpg", "界" * 340 + ".jpg")
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
@@ -275,7 +275,7 @@ async def test_a_key_that_no_row_can_have_keeps_no_other_waiting(world: World, k
     assert await world.rows() == world.wanted() and world.bucket.looks == [good]
     world.bucket.contents[key] = b"2"
     told = await world.ingest().run("s3://in", DEFAULT_TENANT, progress := Progress())
-    assert progress.counts["unchanged"] == 1 and progress.counts["skipped"] + progress.counts["unreadable"] == 1
+    assert progress.counts["unchanged"] == 1 and progress.counts["unreadable"] == (1 if key else 0)
     assert key not in world.bucket.looks and json.dumps(told).encode()
 
 

@@ -112,7 +112,7 @@ class _Run:
         elif suffix and suffix not in PICTURE_SUFFIXES:
             self.told.skip(kind_of(name))
         elif reason := oddity(self.bucket, one.key):
-            self.told.tell("unreadable", f"s3://{self.bucket}/ {ascii(one.key[:200])}", reason)
+            self.told.tell("unreadable", f"s3://{self.bucket}/ {one.key[:200]!a}", reason)
         else:
             return True
         return False

@@ -17,6 +17,13 @@ MAX_KEY_BYTES: Final = 2_480
 """Of a row's key in UTF-8: PostgreSQL indexes tenant and key together in at most 2,704."""
 
 
+class DeletedBy(StrEnum):
+    """caller: somebody asked for it, and no ingest brings it back; absence: what the row referenced was not there."""
+
+    CALLER = "caller"
+    ABSENCE = "absence"
+
+
 class PictureState(StrEnum):
     """pending: not yet in every active space; indexed; dead: could not be read; deleted: a row kept for its version."""
 
@@ -224,12 +231,12 @@ class Catalog(JobBook, Protocol):
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
         """Raises Absent."""
 
-    async def delete(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
-        """Marks rows deleted and raises their version; ids that are absent or deleted already are left out."""
+    async def delete(
+        self, tenant: Tenant, image_ids: Sequence[ImageId], *, by: DeletedBy = DeletedBy.CALLER
+    ) -> list[Upserted]:
+        """Marks rows deleted and raises their version; ids that are absent or deleted already are left out.
 
-    async def vanish(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
-        """As `delete`, of rows whose originals are no longer where they were. What was said of a picture stays in its
-        row, and is there again when an upsert brings it back.
+        By absence, what was said of a picture stays in its row, and is there again when an upsert brings it back.
         """
 
     async def retry(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:

@@ -5,9 +5,8 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omma.catalog import rows
 from omma.catalog.database import uninterrupted
-from omma.catalog.interface import KnownObject, PictureState, SeenObject, Upserted
+from omma.catalog.interface import DeletedBy, KnownObject, PictureState, SeenObject, Upserted
 from omma.catalog.pictures import Pictures
 from omma.catalog.schema import images, objects
 from omma.identity import ImageId, Tenant
@@ -47,7 +46,7 @@ class Objects(Pictures):
             upserted = await self._upsert(connection, tenant, pictures)
             gone = [recorded[one.key][1] for one in current if one.picture is None]
             ids = [image_id for image_id in gone if image_id is not None]
-            deleted = await self._delete(connection, tenant, ids, rows.vanished)
+            deleted = await self._delete(connection, tenant, ids, DeletedBy.ABSENCE)
             id_of = {picture.key: change.id for picture, change in zip(pictures, upserted, strict=True)}
             now = [
                 {

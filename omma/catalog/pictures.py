@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, literal, select, update
@@ -10,7 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog import rows
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.interface import NewPicture, Page, Picture, PictureChange, PictureState, ReferencedFile, Upserted
+from omma.catalog.interface import (
+    DeletedBy,
+    NewPicture,
+    Page,
+    Picture,
+    PictureChange,
+    PictureState,
+    ReferencedFile,
+    Upserted,
+)
 from omma.catalog.schema import image_hash, image_spaces, images
 from omma.catalog.where import where
 from omma.errors import Absent, InvalidQuery
@@ -46,14 +55,11 @@ class Pictures:
         return rows.answer(stored, rewrite)
 
     @uninterrupted
-    async def delete(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
+    async def delete(
+        self, tenant: Tenant, image_ids: Sequence[ImageId], *, by: DeletedBy = DeletedBy.CALLER
+    ) -> list[Upserted]:
         async with self._database.writing() as connection:
-            return await self._delete(connection, tenant, image_ids, rows.deleted)
-
-    @uninterrupted
-    async def vanish(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
-        async with self._database.writing() as connection:
-            return await self._delete(connection, tenant, image_ids, rows.vanished)
+            return await self._delete(connection, tenant, image_ids, by)
 
     @uninterrupted
     async def retry(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
@@ -151,18 +157,13 @@ class Pictures:
         return [answers[picture.key] for picture in pictures]
 
     async def _delete(
-        self,
-        connection: AsyncConnection,
-        tenant: Tenant,
-        image_ids: Sequence[ImageId],
-        leave: Callable[[rows.StoredPicture, int], rows.Rewrite],
+        self, connection: AsyncConnection, tenant: Tenant, image_ids: Sequence[ImageId], by: DeletedBy
     ) -> list[Upserted]:
-        """leave: what of a row is left."""
         now_ms = self._database.now_ms()
         found = await self._locked(connection, and_(images.c.tenant_id == tenant, self._id_in(image_ids), _LIVE))
         by_id = {stored.picture.id: stored for stored in found.values()}
         gone = [by_id[image_id] for image_id in dict.fromkeys(image_ids) if image_id in by_id]
-        rewritten = [(stored, leave(stored, now_ms)) for stored in gone]
+        rewritten = [(stored, rows.deleted(stored, by, now_ms)) for stored in gone]
         await self._rewrite(connection, rewritten)
         for table in (image_hash, image_spaces):
             ids = self._database.dialect.among(table.c.image_id, list(by_id))

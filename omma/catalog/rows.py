@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import RowMapping, Select, and_, select
 
-from omma.catalog.interface import Change, NewPicture, Picture, PictureChange, PictureState, Upserted
+from omma.catalog.interface import Change, DeletedBy, NewPicture, Picture, PictureChange, PictureState, Upserted
 from omma.catalog.schema import image_hash, images
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
@@ -14,8 +14,6 @@ from omma.sources import source_domain_of
 from omma.telemetry.context import request_id
 
 _UNEMBEDDED: Final = {"width": 0, "height": 0, "state": PictureState.PENDING, "reason": ""}
-VANISHED: Final = "vanished"
-"""The reason of a deleted row that nobody deleted."""
 _DESCRIPTION: Final = ("owner", "tags", "source_url", "source_domain", "attributes")
 
 
@@ -113,15 +111,12 @@ def patched(stored: StoredPicture, change: PictureChange, now_ms: int) -> Rewrit
     return _same(stored, {})
 
 
-def deleted(stored: StoredPicture, now_ms: int) -> Rewrite:
-    """What a delete does to a live row: nothing of what the caller said of the picture stays."""
-    gone = {"state": PictureState.DELETED, "owner": "", "tags": [], "attributes": {}, "source_url": ""}
-    return _changed(stored, EventKind.DELETE, gone | {"source_domain": "", "reason": ""}, now_ms)
-
-
-def vanished(stored: StoredPicture, now_ms: int) -> Rewrite:
-    """What becomes of a live row whose original is gone: deleted, less what is said of it."""
-    return _changed(stored, EventKind.DELETE, {"state": PictureState.DELETED, "reason": VANISHED}, now_ms)
+def deleted(stored: StoredPicture, by: DeletedBy, now_ms: int) -> Rewrite:
+    """What a delete does to a live row: nothing of what the caller said of the picture stays, unless it is absent."""
+    gone: dict[str, Any] = {"state": PictureState.DELETED, "reason": ""}
+    if by is DeletedBy.CALLER:
+        gone |= {"owner": "", "tags": [], "attributes": {}, "source_url": "", "source_domain": ""}
+    return _changed(stored, EventKind.DELETE, gone, now_ms)
 
 
 def retried(stored: StoredPicture, now_ms: int) -> Rewrite:

@@ -11,6 +11,7 @@ from omma.catalog.interface import (
     MAX_TENANT_BYTES,
     Catalog,
     Change,
+    DeletedBy,
     NewPicture,
     Page,
     PictureChange,
@@ -227,9 +228,10 @@ async def test_what_vanished_is_deleted_and_comes_back_with_what_was_said_of_it(
     given = replace(new("k"), owner="ann", tags=("a",), source_url="https://example.org/x", attributes={"n": 1})
     first = await one(catalog, given)
     await embedded(catalog, first)
-    (gone,) = await catalog.vanish(ANN, [first.id, ImageId(999)])
+    (gone,) = await catalog.delete(ANN, [first.id, ImageId(999)], by=DeletedBy.ABSENCE)
     assert (gone.id, gone.version, kind(gone)) == (first.id, 2, EventKind.DELETE)
-    assert await catalog.vanish(ANN, [first.id]) == [] and await catalog.vanish(BOB, [first.id]) == []
+    for tenant in (ANN, BOB):
+        assert await catalog.delete(tenant, [first.id], by=DeletedBy.ABSENCE) == []
     assert (await catalog.list_pictures(ANN, None, None, 9)).pictures == ()
     assert await catalog.embedded_with(SPACE.id, [given.sha256]) == {}
     back = await one(catalog, new("k"))

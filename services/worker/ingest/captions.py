@@ -48,10 +48,8 @@ class Captions:
         if not isinstance(entry, dict):
             self._passed_over(path, "what its captions say is no object")
             return Caption()
-        return Caption(
-            tags=self._tags(path, entry.pop("tags", [])),
-            attributes=self._attributes(path, entry),
-        )
+        said = dict(entry)
+        return Caption(tags=self._tags(path, said.pop("tags", [])), attributes=self._attributes(path, said))
 
     def _tags(self, path: Path, given: Any) -> tuple[str, ...]:
         if not isinstance(given, list) or not all(isinstance(tag, str) for tag in given):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from omma.blocking import BlockingCalls
-from omma.catalog.interface import Catalog, Change, Picture, PictureChange
+from omma.catalog.interface import Catalog, Change, DeletedBy, Picture, PictureChange
 from omma.errors import InvalidQuery
 from omma.identity import ImageId, Sha256, Tenant
 from omma.outbox import Outbox
@@ -136,7 +136,8 @@ class FolderIngest:
 
     async def _vanish(self, tenant: Tenant, ids: Sequence[ImageId], counts: Counter[str]) -> None:
         for start in range(0, len(ids), BATCH_FILES):
-            changes = await self._catalog.vanish(tenant, ids[start : start + BATCH_FILES])
+            some = ids[start : start + BATCH_FILES]
+            changes = await self._catalog.delete(tenant, some, by=DeletedBy.ABSENCE)
             await self._outbox.send(changes)
             counts["vanished"] += len(changes)
         if ids:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from rich.markup import escape
 from rich.table import Table
 
 from services.standalone.connection import Connection
@@ -42,10 +43,10 @@ async def ingest(
 def summary(job: dict[str, Any]) -> Table:
     """What an ingest did; of what happens seldom, only what happened."""
     names = [name for name in _COUNTS if name in _ALWAYS or job[name]]
-    made = Table(title=f"{job['source']}: {job['state']} in {job['seconds']:.1f} s", title_justify="left")
+    title = escape(f"{job['source']}: {job['state']} in {job['seconds']:.1f} s")
+    made = Table(title=title, title_justify="left", show_header=False)
     for name in names:
-        made.add_column(name.replace("_", " "), justify="right")
-    made.add_row(*(str(job[name]) for name in names))
+        made.add_row(name.replace("_", " "), str(job[name]))
     return made
 
 

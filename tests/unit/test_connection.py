@@ -160,6 +160,6 @@ def test_what_an_ingest_could_not_do_is_shown() -> None:
         "dead": [{"id": 1, "place": "file:///p/a.jpg", "reason": "cut off"}] * 9,
         "missing": {"folders": ["file:///p/disk"], "advice": "--forget-missing"},
     }
-    assert [column.header for column in summary(job).columns][-2:] == ["dead", "missing"]
+    assert list(summary(job).columns[0].cells)[-2:] == ["dead", "missing"]
     said = "\n".join(remarks(job))
     assert all(words in said for words in ("3 .mp4", "cut off", "9 in all", "12 pictures", "--forget-missing"))

@@ -30,8 +30,8 @@ class DataDir:
 
     @property
     def is_made(self) -> bool:
-        """A process has worked on this folder."""
-        return self._lock_file.is_file()
+        """A process has worked on this folder; also where something that is no folder lies, as `held` then says."""
+        return self._lock_file.is_file() or (self.path.exists() and not self.path.is_dir())
 
     @property
     def shards(self) -> Path:

@@ -73,8 +73,15 @@ SHARD_CORRUPT_FILES = Counter(
 SHARD_STALE = Gauge(
     "omma_shard_stale", "1 while the replica is behind its bound, or hears nothing.", ("index", "shard")
 )
-SHARD_MAINTENANCE_FAILURES = Counter(
-    "omma_shard_maintenance_failures_total", "Tries that failed: disk_full, lease_lost, other.", ("reason",)
+SHARD_FAILURES = Counter(
+    "omma_shard_failures_total",
+    "Tries that failed and follow again, by part of the shard: disk_full, lease_lost, unexpected, other.",
+    ("part", "reason"),
+)
+SHARD_RECORDS_PASSED_OVER = Counter(
+    "omma_shard_records_passed_over_total",
+    "Records of the vectors topic that no shard can hold, by what is wrong with them.",
+    ("reader", "reason"),
 )
 SHARD_SNAPSHOTS_REFUSED = Counter(
     "omma_shard_snapshots_refused_total", "Snapshots that a restore could not use and passed over."
@@ -100,3 +107,10 @@ VERIFIED_AT = Gauge("omma_verified_timestamp_seconds", "When blobs, catalog, log
 INBOX_EVENTS = Counter("omma_inbox_events_total", "S3 events: followed, elsewhere or unreadable.", ("outcome",))
 INDEXER_FULL = Gauge("omma_indexer_full", "1 while as many batches are under way as may be, and none is taken.")
 INDEXER_HELD = Gauge("omma_indexer_held", "1 while the indexer pauses as too many pictures die of one fault.")
+
+# Every process
+TRIES_FAILED = Counter(
+    "omma_tries_failed_total",
+    "Work that failed and is tried again, by what it is and by kind of error.",
+    ("what", "kind"),
+)

@@ -10,7 +10,17 @@ from PIL import Image
 
 from omma.errors import InvalidQuery
 from omma.hits import Int32Boxes
-from omma.images import Picture, PictureFile, PictureLimits, PixelBox, crop_box, fraction_box, phash, thumbnail_webp
+from omma.images import (
+    Picture,
+    PictureFile,
+    PictureLimits,
+    PixelBox,
+    crop_box,
+    fraction_box,
+    phash,
+    signature,
+    thumbnail_webp,
+)
 from omma.vectors import Float32
 from services.egs.client import ImageItem
 from services.egs.manifest import Preprocessing
@@ -34,25 +44,27 @@ class Prepared:
     width: int
     height: int
     thumbnail: bytes
+    signature: bytes
 
 
 def prepare(item: ImageItem, limits: PictureLimits, how: Preprocessing) -> Prepared:
-    """Decode once, crop every box, hash, make the thumbnail. Blocks.
+    """Decode once, crop every box, hash, make the thumbnail. Blocks, also while large pictures wait for memory.
 
     Raises TooLarge, UnsupportedMedia, InvalidPicture, field `image`; InvalidQuery, field `bbox`.
     """
     file = PictureFile(item.content, limits)
     boxes = boxes_of(item, file.width, file.height)
-    picture = file.decode(max(LEAST_SIDE, 2 * how.size), boxes)
-    small = picture.reduced(LEAST_SIDE)
-    return Prepared(
-        rows=rows(picture, boxes, how),
-        boxes=np.array(boxes, np.int32),
-        phash=phash(small),
-        width=picture.width,
-        height=picture.height,
-        thumbnail=thumbnail_webp(small) if item.thumbnail else b"",
-    )
+    with file.decoding(max(LEAST_SIDE, 2 * how.size), boxes) as picture:
+        small = picture.reduced(LEAST_SIDE)
+        return Prepared(
+            rows=rows(picture, boxes, how),
+            boxes=np.array(boxes, np.int32),
+            phash=phash(small),
+            width=picture.width,
+            height=picture.height,
+            thumbnail=thumbnail_webp(small) if item.thumbnail else b"",
+            signature=signature(small) if item.signature else b"",
+        )
 
 
 def boxes_of(item: ImageItem, width: int, height: int) -> list[PixelBox]:

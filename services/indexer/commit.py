@@ -113,7 +113,7 @@ class Committer:
         for row in batch.plan.living:
             match batch.outcomes[row.sha256]:
                 case Seen() as seen:
-                    embedded.append(Embedded(row.id, row.version, seen.width, seen.height, seen.phash))
+                    embedded.append(Embedded(row.id, row.version, seen.width, seen.height, seen.phash or 0))
                 case error:
                     await self._catalog.record_dead(row.id, row.version, error.detail)
         if embedded:
@@ -166,5 +166,13 @@ def _vector_record(row: Picture, seen: Seen, space: str) -> VectorRecord:
         sha256=row.sha256,
     )
     return VectorRecord(
-        ImageId(row.id), row.version, row.tenant, space, seen.vectors, seen.boxes, seen.phash, payload, deleted=False
+        ImageId(row.id),
+        row.version,
+        row.tenant,
+        space,
+        seen.vectors,
+        seen.boxes,
+        seen.phash,
+        payload,
+        signature=seen.signature,
     )

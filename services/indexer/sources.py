@@ -14,6 +14,7 @@ from omma.catalog.interface import Catalog, Picture
 from omma.errors import STATUS, InvalidPicture, Kind, OmmaError, Overloaded
 from omma.hits import Int32Boxes
 from omma.identity import ImageId, Sha256
+from omma.images import PictureLimits
 from omma.rpc.deadline import Deadline
 from omma.vectors import Float16
 from services.egs.client import EmbeddedItem, Embedder, ImageItem
@@ -23,13 +24,14 @@ from services.nn_shard.client import FetchedPicture, ShardClient
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a space knows of some bytes. vectors: float16[regions, dim]; boxes: int32[regions, 4]."""
+    """What a space knows of some bytes. vectors: float16[regions, dim]; boxes: int32[regions, 4]; phash: or None."""
 
     vectors: Float16
     boxes: Int32Boxes
-    phash: int
+    phash: int | None
     width: int
     height: int
+    signature: bytes = b""
 
 
 Outcome = Seen | OmmaError
@@ -52,6 +54,7 @@ class VectorSources:
         embedder: Embedder,
         shards: Sequence[ShardClient],
         settings: IndexerSettings,
+        limits: PictureLimits,
     ) -> None:
         self._catalog = catalog
         self._blobs = blobs
@@ -59,6 +62,7 @@ class VectorSources:
         self._embedder = embedder
         self._shards = shards
         self._settings = settings
+        self._limits = limits
         self._recent: OrderedDict[Sha256, Seen] = OrderedDict()
         self._under_way: dict[Sha256, asyncio.Future[Outcome]] = {}
         self._chunks = asyncio.Semaphore(settings.chunks_in_flight)
@@ -138,7 +142,7 @@ class VectorSources:
             for row, content in zip(rows, contents, strict=True):
                 if isinstance(content, OmmaError):
                     futures[row.sha256].set_result(content)
-            items = [ImageItem(content, thumbnail=True) for _, content in readable]
+            items = [ImageItem(content, thumbnail=True, signature=True) for _, content in readable]
             deadline = Deadline.after(self._settings.embed_timeout_seconds)
             answers = await self._embedder.embed(items, deadline) if items else []
         puts = []
@@ -151,14 +155,15 @@ class VectorSources:
 
     async def _read(self, row: Picture) -> bytes | OmmaError:
         try:
-            return await self._originals.read(row.uri, row.sha256, self._settings.max_picture_bytes)
+            return await self._originals.read(row.uri, row.sha256, self._limits.max_bytes)
         except (OmmaError, OSError) as error:
             return _own_fault(error)
 
     async def _keep(self, sha256: Sha256, item: EmbeddedItem, future: asyncio.Future[Outcome]) -> None:
         if item.thumbnail:
             await self._blobs.put(thumbnail_key(sha256), item.thumbnail, content_type="image/webp")
-        seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height)
+        assert item.phash is not None  # a picture has one
+        seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height, item.signature)
         self._recent[sha256] = seen
         if len(self._recent) > self._settings.recent_pictures:
             self._recent.popitem(last=False)
@@ -167,7 +172,7 @@ class VectorSources:
 
 def _seen(picture: FetchedPicture) -> Seen:
     payload = picture.payload
-    return Seen(picture.vectors, picture.boxes, picture.phash, payload.width, payload.height)
+    return Seen(picture.vectors, picture.boxes, picture.phash, payload.width, payload.height, picture.signature)
 
 
 def _own_fault(error: Exception) -> OmmaError:

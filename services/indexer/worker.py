@@ -12,6 +12,7 @@ from omma.blobs.interface import Blobs
 from omma.blobs.originals import Originals
 from omma.catalog.interface import Catalog
 from omma.errors import Kind
+from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.log.interface import Consumer, Log, LogRecord, Producer, ProducerFenced, TopicSpec
 from omma.persistence import persist
 from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC
@@ -73,6 +74,7 @@ class Indexer:
         embedder: Embedder,
         shards: Sequence[ShardClient],
         settings: IndexerSettings,
+        limits: PictureLimits = DEFAULT_LIMITS,
         on_held: OnHeld = _ignore,
     ) -> None:
         """shards: one client a shard of an index of the space, in order; vectors are copied from them.
@@ -93,6 +95,7 @@ class Indexer:
             embedder=embedder,
             shards=shards,
             settings=settings,
+            limits=limits,
         )
 
     async def run(self) -> None:

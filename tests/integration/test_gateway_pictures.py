@@ -27,6 +27,7 @@ from omma.outbox import Outbox, open_outbox
 from omma.records import (
     IMAGES_TOPIC,
     INTERACTIONS_TOPIC,
+    Answered,
     EventKind,
     ImageEvent,
     Interaction,
@@ -42,6 +43,7 @@ from services.gateway.search.interactions import (
     Impressions,
     open_impressions,
 )
+from services.worker.relay import relay
 from tests.pictures import encoded, scene
 
 ANN, BOB = Tenant("ann"), Tenant("bob")
@@ -131,11 +133,11 @@ class Away:
 async def test_an_event_that_could_not_be_sent_follows(parts: Parts) -> None:
     uploaded = await parts.core(Away()).upload(ANN, PICTURE, Description())
     assert await parts.events() == []
-    relay = asyncio.create_task(parts.core().relay(every_seconds=0.01))
+    relaying = asyncio.create_task(relay(parts.outbox, every_seconds=0.01))
     async with asyncio.timeout(10):
         while not await parts.events():  # noqa: ASYNC110  the log has no other way to be watched
             await asyncio.sleep(0.01)
-    relay.cancel()
+    relaying.cancel()
     assert [event.image_id for event in await parts.events()] == [uploaded.id]
 
 
@@ -189,7 +191,7 @@ async def test_a_change_and_a_delete_raise_the_version_and_are_told(parts: Parts
 
 def answer_of(ids: Sequence[int]) -> SearchAnswer:
     hits = tuple(SearchHit(id, 0.5, Payload(), None, None, ()) for id in ids)
-    return SearchAnswer(hits, "q1", "s", "i", Coverage(1.0, 1, 1), (), 1.0)
+    return SearchAnswer(hits, "q1", "s", "i", "default", Coverage(1.0, 1, 1), (), 1.0)
 
 
 async def interactions(log: Log) -> list[Interaction]:
@@ -205,10 +207,11 @@ async def test_impressions_and_clicks_reach_the_log(parts: Parts) -> None:
     await asyncio.sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    click, first, second = await interactions(parts.log)
-    assert (click.type, click.displayed_image_id, click.rank, click.query_id) == (InteractionType.CLICK, 1, 2, "q1")
-    assert [(one.displayed_image_id, one.rank, one.query_image_id) for one in (first, second)] == [(3, 1, 7), (1, 2, 7)]
-    assert decode_interaction(encode_interaction(click)) == click
+    click, shown = await interactions(parts.log)
+    assert (click.type, click.displayed, click.rank, click.query_id) == (InteractionType.CLICK, (1,), 2, "q1")
+    assert (shown.displayed, shown.rank, shown.query_image_id) == ((3, 1), 1, 7)
+    assert shown.answered == Answered("i", "s", "default")
+    assert [decode_interaction(encode_interaction(one)) for one in (click, shown)] == [click, shown]
 
 
 class Counting:
@@ -224,8 +227,8 @@ class Counting:
 async def test_what_does_not_fit_the_queue_is_lost_not_waited_for() -> None:
     producer = Counting()
     impressions = Impressions(producer, 4, max_queued=5)  # type: ignore[arg-type]  # only send_many is called
-    impressions.shown(ANN, "u", 0, answer_of(range(1, 9)))
-    impressions.shown(ANN, "u", 0, answer_of([9]))
+    for number in range(1, 9):
+        impressions.shown(ANN, "u", 0, answer_of([number, number + 1]))
     running = asyncio.create_task(impressions.run())
     await asyncio.sleep(0)
     running.cancel()

@@ -64,6 +64,7 @@ def _item_to_wire(item: ImageItem | TextItem) -> embedding_pb2.EmbedItem:
             for left, top, right, bottom in item.fractions
         ],
         thumbnail=item.thumbnail,
+        signature=item.signature,
     )
 
 
@@ -77,6 +78,7 @@ def _item_from_wire(message: embedding_pb2.EmbedItem) -> ImageItem | TextItem:
                 boxes=boxes_from_wire(message.boxes) if message.boxes else None,
                 fractions=tuple((box.left, box.top, box.right, box.bottom) for box in message.fractions),
                 thumbnail=message.thumbnail,
+                signature=message.signature,
             )
         case _:
             raise InvalidQuery("An item has neither a picture nor words.", field="items")
@@ -98,6 +100,7 @@ def _answer_to_wire(answer: EmbeddedItem | Exception) -> embedding_pb2.Embedded:
         height=answer.height,
         confidence=answer.confidence,
         thumbnail=answer.thumbnail,
+        signature=answer.signature,
     )
 
 
@@ -110,9 +113,11 @@ def _answer_from_wire(message: embedding_pb2.Embedded, dim: int) -> EmbeddedItem
     return EmbeddedItem(
         vectors=from_wire(message.vectors, dim).astype(np.float32, copy=False),
         boxes=boxes_from_wire(message.boxes),
-        phash=message.phash,
+        # A sender of before the field had presence leaves out that of a black picture; words have no width.
+        phash=message.phash if message.HasField("phash") or message.width else None,
         width=message.width,
         height=message.height,
         confidence=message.confidence,
         thumbnail=message.thumbnail,
+        signature=message.signature,
     )

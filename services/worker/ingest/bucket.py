@@ -9,8 +9,9 @@ from omma.blobs.object_uri import bucket_place, object_uri
 from omma.blobs.objects import ListedObject, Objects
 from omma.catalog.interface import Catalog, Change, KnownObject
 from omma.identity import Tenant
+from omma.images import PICTURE_SUFFIXES
 from services.worker.ingest.follower import ObjectFollower, oddity, stamp_of
-from services.worker.ingest.names import PICTURE_SUFFIXES, kind_of, nobodys_folder, suffix_of
+from services.worker.ingest.names import kind_of, nobodys_folder, suffix_of
 from services.worker.ingest.pace import Pace
 from services.worker.ingest.told import Told
 from services.worker.jobs.progress import Progress

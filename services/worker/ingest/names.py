@@ -4,11 +4,6 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
-PICTURE_SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp"}
-    | {".dib", ".tif", ".tiff", ".heic", ".heif", ".hif", ".heics", ".heifs", ".avif", ".avifs"}
-)
-
 _NOBODYS: Final = frozenset(
     {
         "@eadir",  # Synology: thumbnails beside every picture

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from omma.blobs.opening import open_folder
-from services.worker.ingest.names import PICTURE_SUFFIXES, is_hidden, is_nobodys, kind_of, suffix_of
+from omma.images import PICTURE_SUFFIXES
+from services.worker.ingest.names import is_hidden, is_nobodys, kind_of, suffix_of
 
 _NO_FILE: Final = "no file"
 

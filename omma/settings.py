@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "OMMA_"
-_OTHERS = ("EGS", "SHARD", "RERANK", "GATEWAY", "INDEXER", "WORKER", "POSTGRES", "KAFKA", "S3", "TRITON")
+_OTHERS = ("EGS", "SHARD", "RERANK", "GATEWAY", "INDEXER", "WORKER", "POSTGRES", "KAFKA", "S3", "TRITON", "DESCRIPTION")
 
 logger = logging.getLogger(__name__)
 

@@ -209,10 +209,13 @@ class Catalog(JobBook, Protocol):
 
         Other bytes: UPSERT. Only owner, tags, attributes or source_url differ: ATTRIBUTES. uri or mtime alone move the
         reference without a new version unless uri differs, which is an ATTRIBUTES change (hits carry the uri).
+
+        Raises InvalidQuery or TooLarge, naming the field, for a description that a row may not have: nothing of the
+        call is written then.
         """
 
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
-        """Raises Absent."""
+        """Raises Absent; InvalidQuery or TooLarge as upsert does."""
 
     async def delete(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
         """Marks rows deleted and raises their version; ids that are absent or deleted already are left out."""

@@ -32,6 +32,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.migrate import upgrade
 from omma.catalog.schema import DAY_MS, interactions
 from omma.catalog.sql import SqlCatalog
+from omma.description import RowLimits
 from omma.errors import OmmaError
 from omma.filters import Value
 from omma.sqlite_errors import BUSY_TIMEOUT_SECONDS, storage_error
@@ -101,6 +102,7 @@ class SqliteDialect(Dialect):
 
 async def open_sqlite_catalog(
     path: Path,
+    row_limits: RowLimits = RowLimits(),  # noqa: B008  frozen
     *,
     clock: Callable[[], float] = time.time,
     busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
@@ -119,7 +121,7 @@ async def open_sqlite_catalog(
     except BaseException:
         await database.close()
         raise
-    return SqlCatalog(database)
+    return SqlCatalog(database, row_limits)
 
 
 def _engine(path: Path, busy_timeout_seconds: float, connections: int, begin: str) -> AsyncEngine:

@@ -2,7 +2,6 @@
 
 from pydantic import Field
 
-from omma.description import RowLimits
 from omma.images import PictureLimits
 from omma.settings import Section
 from services.gateway.search.fanout.settings import FanoutSettings
@@ -16,8 +15,6 @@ class GatewaySettings(Section):
     max_picture_frames: int = Field(default=64, ge=1, le=10_000)
     max_json_bytes: int = Field(default=8_000_000, ge=1_000, le=1 << 30, description="a JSON body, batches included")
     max_text_characters: int = Field(default=2_000, ge=1, le=100_000)
-    max_tags: int = Field(default=256, ge=0, le=10_000)
-    max_attributes_bytes: int = Field(default=16_384, ge=2, le=1 << 20, description="attributes of a picture as JSON")
     max_concurrent_searches: int = Field(default=128, ge=1, le=100_000, description="under way; one more waits")
     max_waiting_searches: int = Field(default=256, ge=0, le=100_000, description="one more is refused with 429")
     max_search_wait_seconds: float = Field(default=0.5, gt=0.0, le=60.0, description="for a turn, then 429")
@@ -40,8 +37,3 @@ class GatewaySettings(Section):
     def picture_limits(self) -> PictureLimits:
         """Of one picture, uploaded or searched with."""
         return PictureLimits(self.max_picture_bytes, self.max_picture_pixels, self.max_picture_frames)
-
-    @property
-    def row_limits(self) -> RowLimits:
-        """Of what is said of one picture."""
-        return RowLimits(self.max_tags, self.max_attributes_bytes)

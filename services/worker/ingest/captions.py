@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from omma.description import RowLimits
+
 CAPTIONS_FILE: Final = "captions.json"
 """`{file name: {"caption": text, "tags": [text, …], any other attribute: value}}`"""
 
@@ -23,7 +25,8 @@ class Caption:
 class Captions:
     """Looks captions up, one folder's file in memory at a time: a walk leaves a folder before it enters the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, row_limits: RowLimits = RowLimits()) -> None:  # noqa: B008  frozen
+        self._row_limits = row_limits
         self._folder: Path | None = None
         self._entries: dict[str, Any] = {}
 
@@ -34,11 +37,13 @@ class Captions:
         entry = self._entries.get(path.name)
         if not isinstance(entry, dict):
             return Caption()
-        tags = entry.get("tags")
-        return Caption(
-            tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
-            attributes={name: value for name, value in entry.items() if name != "tags"},
-        )
+        attributes = {name: value for name, value in entry.items() if name != "tags"}
+        said, wrong = self._row_limits.sane_part(tags=entry.get("tags"), attributes=attributes)
+        for one in wrong:
+            logger.warning(
+                "a caption is passed over", extra={"path": str(path), "field": one.field, "reason": one.reason}
+            )
+        return Caption(said.tags, dict(said.attributes))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -48,7 +53,7 @@ def _read(path: Path) -> dict[str, Any]:
         entries = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         logger.warning("captions are passed over", extra={"path": str(path), "reason": str(error)})
         return {}
     return entries if isinstance(entries, dict) else {}

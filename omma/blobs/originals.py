@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from omma.blobs.object_uri import place_of
 from omma.blobs.objects import Objects
 from omma.errors import Absent, Corrupt, InvalidQuery, TooLarge
 from omma.identity import Sha256
+from omma.os_errors import file_error
 from omma.telemetry.context import run_in
 
 _OURS: Final = "omma:"
@@ -30,7 +32,9 @@ class Originals:
     async def read(self, uri: str, sha256: Sha256, max_bytes: int) -> bytes:
         """The original's bytes. uri: `file://…`, `s3://…` or `omma:<sha256>`.
 
-        Raises Absent (it vanished), Corrupt (other bytes than were ingested), TooLarge, InvalidQuery (another uri).
+        Raises what is the original's own fault: Absent (it vanished, or is no file), Corrupt (other bytes than were
+        ingested), TooLarge, InvalidQuery (another uri). And what is the machine's, which may go better another time:
+        ReplicaDown, Overloaded, StorageFull.
         """
         if uri == uri_of(sha256):
             content = await self._blobs.get(original_key(sha256), max_bytes)
@@ -76,12 +80,15 @@ def sha256_of(content: bytes) -> Sha256:
 
 def _read_file(path: Path, max_bytes: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        # A pipe that has this name now must not hold the thread until somebody writes into it.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Absent(f"{path} is no file.", field="uri")
             content = file.read(max_bytes + 1)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except OSError as error:
+        raise file_error(error, str(path)) from error
+    except ValueError:  # a name that no file can have
         raise Absent(f"{path} is no longer there; ingest its folder again.", field="uri") from None
-    except PermissionError:
-        raise Absent(f"{path} may not be read by this process.", field="uri") from None
     if len(content) > max_bytes:
         raise _too_large(str(path), max_bytes)
     return content

@@ -117,13 +117,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ReferencedFile:
-    """A row whose original is a local file: what reconciling a folder compares."""
+    """A row whose original is a local file: what reconciling a folder compares. dead: to be tried again."""
 
     id: ImageId
     key: str
     sha256: Sha256
     bytes: int
     mtime_ns: int
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +146,15 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class KnownObject:
-    """sequencer: of its newest event, "" if it was only listed. bytes, mtime_ns: of its picture, None when deleted."""
+    """sequencer: of its newest event, "" if it was only listed. bytes, mtime_ns: of its picture, None when deleted.
+
+    dead: its picture could not be read, and is to be tried again.
+    """
 
     sequencer: str
     bytes: int | None
     mtime_ns: int | None
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +213,8 @@ class Catalog(JobBook, Protocol):
         """Create or change rows by key, in one transaction; answers in the order given. The same key twice: last wins.
 
         Other bytes: UPSERT. Only owner, tags, attributes or source_url differ: ATTRIBUTES. uri or mtime alone move the
-        reference without a new version unless uri differs, which is an ATTRIBUTES change (hits carry the uri).
+        reference without a new version unless uri differs, which is an ATTRIBUTES change (hits carry the uri). A dead
+        row is tried again, whatever its bytes: UPSERT.
 
         Raises InvalidQuery or TooLarge, naming the field, for a description that a row may not have: nothing of the
         call is written then.
@@ -270,7 +276,10 @@ class Catalog(JobBook, Protocol):
     async def mark_sent(self, events: Sequence[ImageEvent]) -> None: ...
 
     async def unsent(self, limit: int) -> list[ImageEvent]:
-        """Events of rows changed and never marked as sent, oldest first."""
+        """Events of rows changed and never marked as sent, oldest first; of rows that were put off, once it is time."""
+
+    async def postpone(self, put_off: Mapping[ImageId, Version], reason: str, seconds: float) -> None:
+        """The rows that still have these versions go back to the outbox: to be sent again after so long."""
 
     # What the indexer learned
     async def record_embedded(self, space: str, embedded: Sequence[Embedded]) -> None:

@@ -25,14 +25,17 @@ class Objects(Pictures):
             images.c.state != PictureState.DELETED,
         )
         query = (
-            select(objects.c.key, objects.c.sequencer, images.c.bytes, images.c.mtime_ns)
+            select(objects.c.key, objects.c.sequencer, images.c.bytes, images.c.mtime_ns, images.c.state)
             .select_from(objects.outerjoin(images, live))
             .where(objects.c.tenant_id == tenant, objects.c.bucket == bucket)
             .where(self._database.dialect.among(objects.c.key, list(keys)))
         )
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
-        return {key: KnownObject(sequencer, size, stamp) for key, sequencer, size, stamp in found}
+        return {
+            key: KnownObject(sequencer, size, stamp, dead=state == PictureState.DEAD)
+            for key, sequencer, size, stamp, state in found
+        }
 
     @uninterrupted
     async def follow_objects(self, tenant: Tenant, bucket: str, seen: Sequence[SeenObject]) -> list[Upserted]:

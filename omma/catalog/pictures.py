@@ -101,7 +101,7 @@ class Pictures:
     async def referenced_files(self, tenant: Tenant, key_prefix: str) -> AsyncIterator[ReferencedFile]:
         columns = images.c
         query = (
-            select(columns.id, columns.key, columns.sha256, columns.bytes, columns.mtime_ns)
+            select(columns.id, columns.key, columns.sha256, columns.bytes, columns.mtime_ns, columns.state)
             # Not LIKE: SQLite's knows no case, and a prefix may hold its wildcards.
             .where(columns.tenant_id == tenant, func.substr(columns.key, 1, len(key_prefix)) == key_prefix)
             .where(columns.mtime_ns.is_not(None), _LIVE)
@@ -119,7 +119,8 @@ class Pictures:
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return [
-            ReferencedFile(ImageId(i), key, Sha256(sha256), size, mtime_ns) for i, key, sha256, size, mtime_ns in found
+            ReferencedFile(ImageId(i), key, Sha256(sha256), size, mtime_ns, dead=state == PictureState.DEAD)
+            for i, key, sha256, size, mtime_ns, state in found
         ]
 
     async def _upsert(

@@ -89,7 +89,7 @@ def upserted(stored: StoredPicture, new: NewPicture, now_ms: int) -> Rewrite:
     row, before = stored.picture, _columns(stored.picture)
     given = _given(new)
     given |= {name: before[name] for name in _DESCRIPTION if not given[name]}
-    if row.state is PictureState.DELETED or row.sha256 != new.sha256:
+    if row.state in (PictureState.DELETED, PictureState.DEAD) or row.sha256 != new.sha256:
         return _changed(stored, EventKind.UPSERT, given | _UNEMBEDDED, now_ms)
     if any(_differs(before[name], given[name]) for name in given.keys() - {"bytes", "mtime_ns"}):
         return _changed(stored, EventKind.ATTRIBUTES, given, now_ms)

@@ -106,4 +106,4 @@ def _may_be_picture(one: ListedObject) -> bool:
 
 
 def _is_known(one: ListedObject, known: KnownObject | None) -> bool:
-    return known is not None and (known.bytes, known.mtime_ns) == (one.bytes, stamp_of(one.etag))
+    return known is not None and not known.dead and (known.bytes, known.mtime_ns) == (one.bytes, stamp_of(one.etag))

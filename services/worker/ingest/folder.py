@@ -74,7 +74,7 @@ class FolderIngest:
 
     async def _known(self, tenant: Tenant, folder: Path) -> dict[str, _Known]:
         rows = self._catalog.referenced_files(tenant, _prefix(folder))
-        return {row.key: _Known(row.bytes, row.mtime_ns) async for row in rows}
+        return {row.key: _Known(row.bytes, row.mtime_ns) async for row in rows if not row.dead}
 
     async def _write(self, tenant: Tenant, new: list[NewPicture], progress: Progress) -> None:
         if not new:

@@ -11,6 +11,9 @@ help: ## List what can be done
 .PHONY: install
 install: $(VENV)/base.stamp ## Make .venv with what Omma needs to run
 
+.PHONY: dev
+dev: $(VENV)/dev.stamp ## The same with what tests, load tests and the cluster on one machine need
+
 .PHONY: demo
 demo: install ## Ingest IMAGES (unset: a catalogue drawn here), search it three ways, serve it until Ctrl-C
 	@$(BIN)/python -m services.standalone.demo $(IMAGES)

@@ -58,7 +58,7 @@ class Uploads:
             self.run(server)
             job_id = client.post("/images/ingest", json={"folder": str(listed)}).raise_for_status().json()["job_id"]
             until = time.monotonic() + GIVE_UP_SECONDS
-            while (job := client.get(f"/jobs/{job_id}").json())["state"] == "running":
+            while (job := client.get(f"/jobs/{job_id}").json())["state"] in ("waiting", "running"):
                 if time.monotonic() > until:
                     raise SystemExit(f"The ingest did not end: {job}")
                 time.sleep(0.2)

@@ -1,6 +1,6 @@
 """The engine against its peers: in process, one client, one query at a time, same vectors, same recall.
 
-    python -m loadtests.engine_peers [real|million] [--only NAME …] [--rounds N] [--seconds S]
+    python -m loadtests.engine_peers [small|real|million] [--only NAME …] [--rounds N] [--seconds S]
 
 Each contestant lives in its own process and is asked at its cheapest setting that reaches the recall; contestants take
 turns, round after round, so that a slow minute of the machine hits all of them. Ends 1 when a target is missed.
@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from loadtests.bench import vectors
 from loadtests.bench.figures import Report, spread
 from loadtests.peers.worker import PEERS
 
@@ -36,6 +37,8 @@ class Contestant:
         self.rss_mib = 0.0
         self.as_raw: list[int] | None = None
         python = sys.executable if name == "omma" else str(BENCH_PYTHON)
+        if not Path(python).exists():
+            raise SystemExit(f"{name} is not installed: run loadtests/setup, or ask for --only omma.")
         environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
         self._process = subprocess.Popen(
             [python, "-m", "loadtests.peers.worker", name, data_set],
@@ -80,7 +83,7 @@ class Contestant:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_set", nargs="?", default="real", choices=["real", "million"])
+    parser.add_argument("data_set", nargs="?", default="real", choices=vectors.NAMES)
     parser.add_argument("--only", nargs="*", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0)

@@ -1,6 +1,6 @@
 """What a shard more costs: the same corpus in 1, 2, 4, 8, 16 shards, each shard a process, asked by one search core.
 
-    python -m loadtests.fanout_cost [--shards 1 2 4 8 16] [--queries N] [--clients N]
+    python -m loadtests.fanout_cost [small|real|million] [--shards 1 2 4 8 16] [--queries N] [--clients N]
 
 The gateway here is this process: its search core and fan-out over real channels to the shards and a re-ranker. Its CPU
 a query is the process's own, whoever else is on the machine; latency is not, and takes in that all shards share the
@@ -87,12 +87,14 @@ class Gateway:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data_set", nargs="?", default="real", choices=vectors.NAMES)
     parser.add_argument("--shards", type=int, nargs="+", default=list(SHARDS))
     parser.add_argument("--queries", type=int, default=600)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    data = vectors.load("real")
+    data = vectors.load(given.data_set)
+    folder = data_folder(data)
     report = Report("fanout_cost", "python -m loadtests.fanout_cost")
     table = report.table(
         f"{len(data.base):,} vectors of 256 dimensions, k=50: CPU of the gateway a query as median (min … max) of "
@@ -105,10 +107,10 @@ def main() -> int:
         stack.callback(rerank.server.close)
         rerank.start({"OMMA_LOG_LEVEL": "warning"})
         for shards in given.shards:
-            index, space = uvloop.run(_registered(data, shards))
+            index, space = uvloop.run(_registered(folder, shards))
             with contextlib.ExitStack() as running:
                 addresses = _started(running, data, index, space)
-                figures = uvloop.run(_measured(data, index, space, addresses, rerank.address, given))
+                figures = uvloop.run(_measured(data, folder, index, space, addresses, rerank.address, given))
             for clients, (cpu, took) in figures.items():
                 costs[clients][shards] = statistics.median(cpu)
                 row = [shards, clients, spread(cpu, 2), f"{percentile(took, 50):.1f}", f"{percentile(took, 99):.1f}"]
@@ -140,9 +142,9 @@ def _started(running: contextlib.ExitStack, data: vectors.DataSet, index: Index,
     return [server.address for server, _ in servers]
 
 
-async def _registered(data: vectors.DataSet, shards: int) -> tuple[Index, Space]:
+async def _registered(folder: Path, shards: int) -> tuple[Index, Space]:
     """An index of so many shards over the data set's space, with the codebook of the one that is there."""
-    catalog = await open_sqlite_catalog(data_folder(data) / "catalog.db")
+    catalog = await open_sqlite_catalog(folder / "catalog.db")
     try:
         space = next(one for one in await catalog.spaces() if one.id == engines.SPACE)
         index_id = IndexId(f"{engines.SPACE}.in-{shards}")
@@ -158,10 +160,16 @@ async def _registered(data: vectors.DataSet, shards: int) -> tuple[Index, Space]
 
 
 async def _measured(
-    data: vectors.DataSet, index: Index, space: Space, shards: list[str], rerank: str, given: argparse.Namespace
+    data: vectors.DataSet,
+    folder: Path,
+    index: Index,
+    space: Space,
+    shards: list[str],
+    rerank: str,
+    given: argparse.Namespace,
 ) -> dict[int, tuple[list[float], list[float]]]:
     """By clients: CPU milliseconds a query of each round, and every query's milliseconds."""
-    gateway = Gateway(index, space, shards, rerank, FolderBlobs(Path(data_folder(data)) / "blobs"))
+    gateway = Gateway(index, space, shards, rerank, FolderBlobs(folder / "blobs"))
     figures: dict[int, tuple[list[float], list[float]]] = {}
     try:
         await gateway.ask(data.queries[:WARM_UP], 4)

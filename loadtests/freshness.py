@@ -1,6 +1,6 @@
 """POST /images until the picture is found: one picture after the other, on a folder that holds some already.
 
-    python -m loadtests.freshness [--pictures N]
+    python -m loadtests.freshness [--pictures N] [--stored N]
 
 The clock runs from the first byte of the upload to the answer of a search that finds the picture by its own vector's
 neighbourhood; searches are repeated without pause and without receipts, so that nothing waits on our behalf.
@@ -15,24 +15,25 @@ from pathlib import Path
 from loadtests.bench.figures import Report, percentile
 from loadtests.bench.up import photographs, up
 
-BEFORE = 200
 GIVE_UP_SECONDS = 30.0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=60)
+    parser.add_argument("--stored", type=int, default=200, help="pictures that are there before")
     given = parser.parse_args()
     report = Report("freshness", "python -m loadtests.freshness")
-    pictures = photographs(BEFORE + given.pictures)
+    pictures = photographs(given.stored + given.pictures)
     acknowledged, searchable = [], []
     with tempfile.TemporaryDirectory() as folder, up(Path(folder)) as server, server.client() as client:
         receipts = [
-            client.post("/images", files={"image": one.read_bytes()}).json()["receipt"] for one in pictures[:BEFORE]
+            client.post("/images", files={"image": one.read_bytes()}).json()["receipt"]
+            for one in pictures[: given.stored]
         ]
         fields = {"receipts": receipts[-1:], "timeout_ms": 60_000}
         client.post("/search", files={"image": pictures[0].read_bytes()}, data=fields).raise_for_status()
-        for one in pictures[BEFORE:]:
+        for one in pictures[given.stored :]:
             content = one.read_bytes()
             start = time.perf_counter()
             answer = client.post("/images", files={"image": content})

@@ -8,7 +8,6 @@ last vector in the log. They alternate, each in a process of its own.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from loadtests.bench.figures import Report, spread
 from loadtests.bench.up import environment, photographs, up
+from omma.cores import cores
 
 
 def bare(data_dir: Path, pictures: Path) -> float:
@@ -35,7 +35,7 @@ def bare(data_dir: Path, pictures: Path) -> float:
     tower = Tower(
         model.path(graph.file), "image", input=graph.input, output=graph.output, dim=model.manifest.dim, wide_threads=1
     )
-    limits = settings.egs.limits
+    limits = settings.pictures
 
     def one(path: Path) -> None:
         prepared = prepare(ImageItem(path.read_bytes(), thumbnail=True), limits, how)
@@ -44,7 +44,7 @@ def bare(data_dir: Path, pictures: Path) -> float:
     files = sorted(pictures.iterdir())
     one(files[0])
     start = time.perf_counter()
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for _ in pool.map(one, files):
             pass
     return len(files) / (time.perf_counter() - start)
@@ -54,7 +54,7 @@ def ingest(pictures: Path) -> float:
     """Pictures a second of `POST /images/ingest` on an empty folder."""
     with tempfile.TemporaryDirectory() as folder, up(Path(folder)) as server, server.client() as client:
         job_id = client.post("/images/ingest", json={"folder": str(pictures)}).raise_for_status().json()["job_id"]
-        while (job := client.get(f"/jobs/{job_id}").json())["state"] == "running":
+        while (job := client.get(f"/jobs/{job_id}").json())["state"] in ("waiting", "running"):
             time.sleep(0.2)
         if job["state"] != "done" or job["created"] != len(list(pictures.iterdir())):
             raise SystemExit(f"The ingest did not do its work: {job}")

@@ -1,6 +1,6 @@
 """Recall under life: deletes, updates and additions against a fresh build; growth past the codebook; filters.
 
-    python -m loadtests.life [--parts changes growth filters]
+    python -m loadtests.life [small|real|million] [--parts changes growth filters]
 
 Recall is of ten among the pictures that live, against exact search, at the index's own effort.
 """
@@ -20,8 +20,10 @@ from loadtests.bench.figures import Report, Table
 from omma.filters import parse_filter
 from omma.hits import Payload
 from omma.identity import DEFAULT_TENANT, ImageId, Version
+from omma.index import DEFAULT_FACTORY
 from omma.records import deleted_record
-from services.nn_shard.engine import Codebook, Engine, EngineSettings, SearchOptions, train_codebook
+from services.nn_shard.engine import Codebook, Engine, EngineSettings, SearchOptions
+from services.nn_shard.training.fitting import train_codebook
 
 K = 10
 BATCH = 50
@@ -78,7 +80,7 @@ def changes(report: Report, data: vectors.DataSet, table: Table) -> None:
         engines.maintain(lived)
     ids = np.array(sorted(vector_of), np.int64)
     rows = np.stack([vector_of[image_id] for image_id in ids.tolist()])
-    fresh_codebook = train_codebook(_sample(rows, settings.train_sample_rows), settings.factory)
+    fresh_codebook = train_codebook(_sample(rows, settings.train_sample_rows), DEFAULT_FACTORY)
     fresh, fresh_folder = _empty("fresh", data, settings, fresh_codebook)
     engines.fill(fresh, rows, ids)
     fresh.freeze()
@@ -109,7 +111,7 @@ def growth(report: Report, data: vectors.DataSet, table: Table) -> None:
     settings = EngineSettings(train_rows=TRAIN_ROWS, train_sample_rows=TRAIN_ROWS, seal_rows=16_384)
     rows = data.base[: 20 * TRAIN_ROWS + 1]
     ids = np.arange(1, len(rows) + 1)
-    small = train_codebook(np.ascontiguousarray(rows[:TRAIN_ROWS]), settings.factory)
+    small = train_codebook(np.ascontiguousarray(rows[:TRAIN_ROWS]), DEFAULT_FACTORY)
     engine, folder = _empty("grown", data, settings, small)
     proposed_at = 0
     for start in range(0, len(rows), 2_000):
@@ -119,12 +121,12 @@ def growth(report: Report, data: vectors.DataSet, table: Table) -> None:
             proposed_at = start + 2_000
     before, reason = recall(engine, rows, ids, data.queries), engine.rebuild_proposed
     defaults = EngineSettings()
-    rebuilt_codebook = train_codebook(engine.sample(defaults.train_sample_rows, seed=1), defaults.factory)
+    rebuilt_codebook = train_codebook(engine.sample(defaults.train_sample_rows, seed=1), DEFAULT_FACTORY)
     rebuilt, rebuilt_folder = _empty("rebuilt", data, defaults, rebuilt_codebook)
     engines.fill(rebuilt, rows, ids)
     rebuilt.freeze()
     engines.maintain(rebuilt)
-    fresh_codebook = train_codebook(_sample(rows, defaults.train_sample_rows), defaults.factory, seed=5)
+    fresh_codebook = train_codebook(_sample(rows, defaults.train_sample_rows), DEFAULT_FACTORY, seed=5)
     fresh, fresh_folder = _empty("fresh", data, defaults, fresh_codebook)
     engines.fill(fresh, rows, ids)
     fresh.freeze()
@@ -206,10 +208,11 @@ PARTS = {"changes": changes, "growth": growth, "filters": filters}
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data_set", nargs="?", default="real", choices=vectors.NAMES)
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     given = parser.parse_args()
     faiss.omp_set_num_threads(2)
-    data = vectors.load("real")
+    data = vectors.load(given.data_set)
     report = Report("life", "python -m loadtests.life")
     table = report.table("Recall@10 against exact search.", ["", "live or kept", "recall@10", "fresh build"])
     for part in given.parts:

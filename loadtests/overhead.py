@@ -1,6 +1,6 @@
 """What a REST search costs beyond its parts: decode + embed + shard call.
 
-    python -m loadtests.overhead [--queries N]
+    python -m loadtests.overhead [--queries N] [--stored N]
 
 `explain` tells how long the parts took inside the very same request; the rest of the request's time, as the client
 sees it on a kept-alive connection, is the overhead: HTTP, multipart, validation, merge, re-ranking, rendering.
@@ -16,30 +16,31 @@ from pathlib import Path
 from loadtests.bench.figures import Report, percentile
 from loadtests.bench.up import photographs, up
 
-STORED = 500
+WARM_UP = 10
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=150)
+    parser.add_argument("--stored", type=int, default=500, help="pictures that are searched")
     given = parser.parse_args()
     report = Report("overhead", "python -m loadtests.overhead")
-    pictures = photographs(STORED + given.queries)
+    pictures = photographs(given.stored + WARM_UP + given.queries)
     wholes, overheads, by_stage = [], [], {}
     with tempfile.TemporaryDirectory() as folder, up(Path(folder)) as server, server.client() as client:
         receipt = ""
-        for one in pictures[:STORED]:
+        for one in pictures[: given.stored]:
             receipt = client.post("/images", files={"image": one.read_bytes()}).json()["receipt"]
         fields = {"k": 50, "explain": "true", "timeout_ms": 60_000, "receipts": [receipt]}
         client.post("/search", files={"image": pictures[0].read_bytes()}, data=fields).raise_for_status()
         fields = {"k": 50, "explain": "true"}
-        for at, one in enumerate(pictures[STORED:]):
+        for at, one in enumerate(pictures[given.stored :]):
             content = one.read_bytes()
             start = time.perf_counter()
             answer = client.post("/search", files={"image": content}, data=fields)
             took = (time.perf_counter() - start) * 1e3
             stages = _stages_ms(answer.raise_for_status().json()["explain"])
-            if at < 10:
+            if at < WARM_UP:
                 continue
             wholes.append(took)
             overheads.append(took - stages["embed"] - stages["shards"])

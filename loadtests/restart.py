@@ -1,6 +1,6 @@
 """A replica that lost its disk: from process start to ready, from a snapshot in object storage and from the log alone.
 
-    python -m loadtests.restart [real|million] [--rounds N]
+    python -m loadtests.restart [small|real|million] [--rounds N]
 
 Object storage is the folder of blobs and the log is SQLite's, both dropped from the page cache first. Every checksum is
 verified on the way.
@@ -27,7 +27,7 @@ RESTORED_SECONDS = 15
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_set", nargs="?", default="million", choices=["real", "million"])
+    parser.add_argument("data_set", nargs="?", default="million", choices=vectors.NAMES)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     data = vectors.load(given.data_set)

@@ -1,6 +1,6 @@
 """The shard service against a Weaviate server: gRPC, bare stubs, 1, 8 and 64 clients in a process of their own.
 
-    python -m loadtests.served [real|million] [--rounds N] [--seconds S] [--without weaviate]
+    python -m loadtests.served [small|real|million] [--rounds N] [--seconds S] [--without weaviate]
 
 Requests are encoded before and answers decoded after the clock runs (loadtests/generator, which needs Go), so that the
 generator takes as little as it can of the cores that it shares with the server. Same vectors, recall@10 >= 0.95 for
@@ -100,7 +100,7 @@ def _output(command: list[str | Path]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_set", nargs="?", default="real", choices=["real", "million"])
+    parser.add_argument("data_set", nargs="?", default="real", choices=vectors.NAMES)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--without", nargs="*", default=[], choices=["weaviate", "cgroup"])

@@ -1,6 +1,6 @@
 """From process start to the first answer of a shard that holds the data set (a million unless told).
 
-    python -m loadtests.start [real|million] [--rounds N]
+    python -m loadtests.start [small|real|million] [--rounds N]
 
 Every checksum is verified on the way. `cold` drops the folder from the page cache first.
 """
@@ -23,7 +23,7 @@ from omma.v1 import shard_pb2, types_pb2
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data_set", nargs="?", default="million", choices=["real", "million"])
+    parser.add_argument("data_set", nargs="?", default="million", choices=vectors.NAMES)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     data = vectors.load(given.data_set)

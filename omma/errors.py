@@ -159,3 +159,16 @@ class Bug(OmmaError):
 
 
 ERROR_OF_KIND: dict[Kind, type[OmmaError]] = {error.kind: error for error in [*OmmaError.__subclasses__()]}
+
+_MAX_REASON_CHARACTERS = 500
+
+
+def causes(error: BaseException) -> str:
+    """For the log: what an error says and, below it, what it came from, which callers are not told."""
+    said = []
+    known: BaseException | None = error
+    while known is not None:
+        text = " ".join(str(known).split())[:_MAX_REASON_CHARACTERS]
+        said.append(f"{type(known).__name__}: {text}" if text else type(known).__name__)
+        known = known.__cause__
+    return " <- ".join(said)

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
@@ -23,12 +24,45 @@ _ATTRIBUTE_NAME: Final = re.compile(r"[^\x00-\x1f]{1,128}")
 Value: TypeAlias = str | float | bool
 
 
+def kind_of(value: Value) -> str:
+    """`b`, `s` or `n`: JSON's type. In Python true equals 1; whatever keys a value takes its kind along."""
+    return "b" if isinstance(value, bool) else "s" if isinstance(value, str) else "n"
+
+
+def value_key(value: Value) -> str | None:
+    """A text that is equal for equal values: true, 1 and "1" differ, 1 and 1.0 do not, nor do 0 and -0.
+
+    Numbers are float64, as everywhere in JSON: 2^53 and 2^53 + 1 are one. None for a number that float64 has not.
+    """
+    kind = kind_of(value)
+    if kind != "n":
+        return f"{kind}{value}"
+    number = as_float(value)
+    return None if number is None else f"n{number.hex()}"
+
+
+def as_float(value: Any) -> float | None:
+    """A number as finite float64, -0 as 0; None for one that is too large, infinite or none."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number + 0.0 if math.isfinite(number) else None
+
+
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """The field holds one of the values; for `tags`, one of the picture's tags does."""
+    """The field holds one of the values; for `tags`, one of the picture's tags does.
+
+    kinds: of each value, so that two filters are equal only when their values are: see value_key.
+    """
 
     field: str
     values: tuple[Value, ...]
+    kinds: str = dataclass_field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", "".join(map(kind_of, self.values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +173,7 @@ def _term(field: str, value: Any) -> Filter:
         values = value["in"]
         if not isinstance(values, list) or not 0 < len(values) <= MAX_IN_VALUES:
             raise InvalidQuery(f"'in' takes a list of 1 to {MAX_IN_VALUES} values.", field="filter")
-        # By type too: true and 1 are equal in Python and not in JSON.
-        distinct = {_sort_key(value): value for value in (_value(field, one) for one in values)}
+        distinct = {value_key(value) or "": value for value in (_value(field, one) for one in values)}
         return AnyOf(field, tuple(distinct[key] for key in sorted(distinct)))
     if value and set(value) <= _BOUNDS and field not in TEXT_FIELDS:
         return _between(field, value)
@@ -179,13 +212,10 @@ def _number(field: str, value: Any) -> float:
         return _milliseconds(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidQuery(f"{field!r} takes a number.", field="filter")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
+    number = as_float(value)
+    if number is None:
         raise InvalidQuery(f"{field!r} takes a number that fits 64 bits.", field="filter")
-    return number + 0.0  # -0 is 0
+    return number
 
 
 def _milliseconds(text: str) -> float:
@@ -202,10 +232,6 @@ def _require_utf8(text: str) -> str:
     except UnicodeEncodeError:
         raise InvalidQuery("The filter has half a character (a lone surrogate).", field="filter") from None
     return text
-
-
-def _sort_key(value: Value) -> tuple[str, str]:
-    return type(value).__name__, repr(value)
 
 
 def _short(value: Value) -> Value:

@@ -9,10 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from omma.errors import InvalidQuery
+from omma.identity import ImageId, Tenant, Version
 from omma.vectors import Float16, Float32, Int64, UInt64
 
 Int32Boxes = npt.NDArray[np.int32]
 """int32[n, 4]: left, top, right, bottom in pixels of the upright picture, right and bottom exclusive."""
+
+
+Bools = npt.NDArray[np.bool_]
 
 
 class Degraded(StrEnum):
@@ -86,7 +90,8 @@ class Hits:
     """Pictures best first, as parallel columns of length n; equal scores order by id.
 
     ids int64, scores float32 (cosine), versions int64, phashes uint64, boxes int32[n, 4] of the region that matched;
-    payloads and vectors (float16[n, dim]) only when they were asked for.
+    payloads, vectors (float16[n, dim]) and signatures (see VectorRecord) only when they were asked for. phash_known:
+    bool[n]; None: who answered does not tell, see has_phash.
     """
 
     ids: Int64
@@ -96,9 +101,15 @@ class Hits:
     boxes: Int32Boxes
     payloads: Sequence[Payload] | None = None
     vectors: Float16 | None = None
+    phash_known: Bools | None = None
+    signatures: Sequence[bytes] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def has_phash(self) -> Bools:
+        """bool[n]: which pHashes are known. A shard of an earlier version gives 0 for none, and for black pictures."""
+        return self.phashes != 0 if self.phash_known is None else self.phash_known
 
     def take(self, rows: npt.NDArray[np.intp]) -> "Hits":
         """The hits at these positions, in that order."""
@@ -110,6 +121,8 @@ class Hits:
             boxes=self.boxes[rows],
             payloads=None if self.payloads is None else _picked([self.payloads], rows.tolist()),
             vectors=None if self.vectors is None else self.vectors[rows],
+            phash_known=None if self.phash_known is None else self.phash_known[rows],
+            signatures=None if self.signatures is None else tuple(self.signatures[row] for row in rows.tolist()),
         )
 
 
@@ -132,7 +145,25 @@ class ShardHits:
     applied: int = 0
 
 
-def no_hits(*, dim: int | None = None, with_payload: bool = False) -> Hits:
+@dataclass(frozen=True, slots=True)
+class FetchedPicture:
+    """vectors: float16[regions, dim], the whole picture first; boxes: int32[regions, 4]. phash: None for none.
+
+    segment: name of the sealed segment that holds it, empty while it lies in a head.
+    """
+
+    image_id: ImageId
+    version: Version
+    tenant: Tenant
+    vectors: Float16
+    boxes: Int32Boxes
+    phash: int | None
+    payload: Payload
+    segment: str = ""
+    signature: bytes = b""
+
+
+def no_hits(*, dim: int | None = None, with_payload: bool = False, with_signatures: bool = False) -> Hits:
     """Hits of length 0; dim: with vectors of that dimension."""
     return Hits(
         ids=np.empty(0, np.int64),
@@ -142,6 +173,8 @@ def no_hits(*, dim: int | None = None, with_payload: bool = False) -> Hits:
         boxes=np.empty((0, 4), np.int32),
         payloads=() if with_payload else None,
         vectors=None if dim is None else np.empty((0, dim), np.float16),
+        phash_known=np.empty(0, np.bool_),
+        signatures=() if with_signatures else None,
     )
 
 
@@ -177,6 +210,8 @@ def merge(parts: Sequence[Hits], k: int) -> Hits:
         boxes=np.concatenate([part.boxes for part in parts])[rows],
         payloads=_picked(payloads, rows.tolist()) if len(payloads) == len(parts) else None,
         vectors=_picked_vectors(parts, rows),
+        phash_known=np.concatenate([part.has_phash() for part in parts])[rows],
+        signatures=_picked_signatures(parts, rows),
     )
 
 
@@ -187,6 +222,13 @@ def _picked(parts: Sequence[Sequence[Payload]], rows: Sequence[int]) -> Sequence
         return stored[0].pick(rows, stored[1:])
     every = [one for part in parts for one in part]
     return tuple(every[row] for row in rows)
+
+
+def _picked_signatures(parts: Sequence[Hits], rows: npt.NDArray[np.intp]) -> tuple[bytes, ...] | None:
+    if any(part.signatures is None for part in parts):
+        return None
+    every = [one for part in parts for one in part.signatures or ()]
+    return tuple(every[row] for row in rows.tolist())
 
 
 def _picked_vectors(parts: Sequence[Hits], rows: npt.NDArray[np.intp]) -> Float16 | None:

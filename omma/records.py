@@ -72,6 +72,7 @@ class VectorRecord:
     """Everything a shard holds of one picture at one version.
 
     vectors: float16[regions, dim], the whole picture first; boxes: int32[regions, 4]. A deleted one has neither.
+    phash: None for none; 0 is a value. signature: one byte of version, then what that version says; empty for none.
     """
 
     image_id: ImageId
@@ -80,9 +81,10 @@ class VectorRecord:
     space: str
     vectors: Float16
     boxes: Int32Boxes
-    phash: int = 0
+    phash: int | None = None
     payload: Payload = field(default_factory=Payload)
     deleted: bool = False
+    signature: bytes = b""
 
     def encode(self) -> bytes:
         return records_pb2.VectorRecord(
@@ -95,6 +97,7 @@ class VectorRecord:
             boxes=boxes_to_wire(self.boxes),
             phash=self.phash,
             payload=None if self.deleted else payload_to_wire(self.payload),
+            signature=self.signature,
         ).SerializeToString()
 
     @classmethod
@@ -111,9 +114,10 @@ class VectorRecord:
             space=message.space,
             vectors=vectors,
             boxes=boxes_from_wire(message.boxes),
-            phash=message.phash,
+            phash=message.phash if message.HasField("phash") else None,
             payload=payload_from_wire(message.payload),
             deleted=message.deleted,
+            signature=message.signature,
         )
 
 
@@ -123,17 +127,33 @@ class InteractionType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What answered a search: index and space as it was stamped, the re-rank policy, the arm of a rollout, if any."""
+
+    index: str = ""
+    space: str = ""
+    policy: str = ""
+    rollout: str = ""
+    arm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Interaction:
-    """query_image_id: 0 when the query was no stored picture."""
+    """What one search showed, or one click.
+
+    displayed: of an impression every hit of the answer in order, of a click one. rank: of the first of them, from 1;
+    of a click as the caller counts. query_image_id: 0 when the query was no stored picture.
+    """
 
     tenant: Tenant
     user_id: str
     query_image_id: int
-    displayed_image_id: ImageId
+    displayed: tuple[ImageId, ...]
     rank: int
     type: InteractionType
     ts_ms: int
     query_id: str = ""
+    answered: Answered = Answered()
 
 
 def deleted_record(image_id: ImageId, version: Version, tenant: Tenant, space: str, dim: int) -> VectorRecord:
@@ -197,15 +217,22 @@ def payload_from_wire(message: types_pb2.Payload) -> Payload:
 
 def encode_interaction(interaction: Interaction) -> bytes:
     """The record's value in `omma.interactions`."""
+    answered = interaction.answered
     return records_pb2.Interaction(
         tenant=interaction.tenant,
         user_id=interaction.user_id,
         query_image_id=interaction.query_image_id,
-        displayed_image_id=interaction.displayed_image_id,
+        displayed_image_id=interaction.displayed[0],
+        displayed_image_ids=interaction.displayed if interaction.type is InteractionType.IMPRESSION else (),
         rank=interaction.rank,
         type=_INTERACTION_TYPES[interaction.type],
         ts_ms=interaction.ts_ms,
         query_id=interaction.query_id,
+        index=answered.index,
+        space=answered.space,
+        policy=answered.policy,
+        rollout=answered.rollout,
+        arm=answered.arm,
     ).SerializeToString()
 
 
@@ -218,11 +245,12 @@ def decode_interaction(value: bytes) -> Interaction:
         Tenant(message.tenant),
         message.user_id,
         message.query_image_id,
-        ImageId(message.displayed_image_id),
+        tuple(map(ImageId, message.displayed_image_ids or (message.displayed_image_id,))),
         message.rank,
         _INTERACTION_TYPE_OF[message.type],
         message.ts_ms,
         message.query_id,
+        Answered(message.index, message.space, message.policy, message.rollout, message.arm),
     )
 
 

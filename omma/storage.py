@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
@@ -18,6 +19,7 @@ from omma.description import RowLimits
 from omma.log.interface import Log
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
+from omma.persistence import until_there
 from omma.process import ProcessSettings
 
 
@@ -45,13 +47,21 @@ class Storage:
     objects: Objects | None = None
 
 
-async def open_storage(settings: StorageSettings, stack: AsyncExitStack) -> Storage:
-    """All of it, closed by the stack. Raises what each part does when it cannot be opened."""
-    catalog = await _open_catalog(settings)
+async def open_storage(
+    settings: StorageSettings, stack: AsyncExitStack, *, patience_seconds: float | None = None
+) -> Storage:
+    """All of it, closed by the stack, once its servers are there. patience_seconds: then ReplicaDown; None: never.
+
+    A server that does not answer is waited for, and so is one whose name is not known: in a cluster a name may come
+    with its server. What waiting does not mend is raised at once: WrongState, with the setting as its field, for a
+    password, a database or a bucket that is wrong; what else each part raises.
+    """
+    opened = partial(until_there, patience_seconds=patience_seconds)
+    catalog = await opened("PostgreSQL", partial(_open_catalog, settings))
     stack.push_async_callback(catalog.close)
-    log = await _open_log(settings)
+    log = await opened("Kafka", partial(_open_log, settings))
     stack.push_async_callback(log.close)
-    blobs = await _open_blobs(settings)
+    blobs = await opened("the object storage", partial(_open_blobs, settings))
     stack.push_async_callback(blobs.close)
     objects = _open_objects(settings)
     if objects is not None:

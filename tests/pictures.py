@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pillow_heif
-from PIL import ExifTags, Image, ImageDraw
+from PIL import ExifTags, Image, ImageCms, ImageDraw
 
 pillow_heif.register_heif_opener()
 
@@ -80,3 +80,68 @@ def png_text_bomb() -> bytes:
 def animation(frames: int, format: str = "GIF") -> bytes:
     pictures = [Image.new("RGB", (8, 8), (number * 37 % 256, number % 256, 99)) for number in range(frames)]
     return encoded(pictures[0], format, save_all=True, append_images=pictures[1:])
+
+
+DISPLAY_P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), (0.3127, 0.3290), 2.2
+ADOBE_RGB = ((0.640, 0.330), (0.210, 0.710), (0.150, 0.060)), (0.3127, 0.3290), 2.2
+PROPHOTO = ((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001)), (0.3457, 0.3585), 1.8
+_D50 = np.array([0.9642, 1.0, 0.8249])
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+
+def rgb_profile(primaries: tuple[tuple[float, float], ...], white: tuple[float, float], gamma: float) -> bytes:
+    """An ICC profile (version 2) of a display: chromaticities of red, green and blue and of white, and its gamma."""
+    columns = np.array([[x / y, 1.0, (1 - x - y) / y] for x, y in primaries]).T
+    own_white = np.array([white[0] / white[1], 1.0, (1 - white[0] - white[1]) / white[1]])
+    columns = columns * np.linalg.solve(columns, own_white)
+    cone = np.diag((_BRADFORD @ _D50) / (_BRADFORD @ own_white))
+    seen = np.linalg.inv(_BRADFORD) @ cone @ _BRADFORD @ columns
+    tags = {b"wtpt": _icc_point(_D50)}
+    for at, name in enumerate(b"rgb"):
+        tags[bytes([name]) + b"XYZ"] = _icc_point(seen[:, at])
+        tags[bytes([name]) + b"TRC"] = _icc_gamma(gamma)
+    return _icc(b"mntr", b"RGB ", b"XYZ ", tags)
+
+
+def grey_profile(gamma: float) -> bytes:
+    return _icc(b"mntr", b"GRAY", b"XYZ ", {b"wtpt": _icc_point(_D50), b"kTRC": _icc_gamma(gamma)})
+
+
+def cmyk_profile() -> bytes:
+    """Of a press whose inks are paler than their names: what 16 combinations of full inks look like, as Lab."""
+    inks = np.array([[c, m, y, k] for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)], float)
+    seen = (1 - 0.8 * inks[:, :3]) * (1 - 0.8 * inks[:, 3:])
+    shown = Image.fromarray((seen * 255).round().astype(np.uint8).reshape(4, 4, 3))
+    lab = ImageCms.profileToProfile(
+        shown, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    assert lab is not None
+    corners = np.asarray(lab).astype(np.uint8).copy()
+    corners[..., 1:] ^= 128  # Pillow holds a and b as signed numbers, the table with 128 added
+    straight = bytes(range(256))
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + _s15(np.eye(3).ravel())
+    table += straight * 4 + corners.tobytes() + straight * 3
+    return _icc(b"prtr", b"CMYK", b"Lab ", {b"wtpt": _icc_point(_D50), b"A2B0": table})
+
+
+def _icc(device: bytes, colours: bytes, between: bytes, tags: dict[bytes, bytes]) -> bytes:
+    tags = {b"desc": b"desc" + bytes(4) + struct.pack(">I", 5) + b"test\0" + bytes(79), **tags}
+    start, table, body = 132 + 12 * len(tags), b"", b""
+    for name, tag in tags.items():
+        table += name + struct.pack(">II", start + len(body), len(tag))
+        body += tag + bytes(-len(tag) % 4)
+    head = struct.pack(">I4sI4s4s4s", start + len(body), b"", 0x02400000, device, colours, between)
+    head += struct.pack(">6H4s", 2026, 1, 1, 0, 0, 0, b"acsp") + bytes(28) + _s15(_D50) + bytes(48)
+    return head + struct.pack(">I", len(tags)) + table + body
+
+
+def _s15(values: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> bytes:
+    return b"".join(struct.pack(">i", round(float(value) * 65536)) for value in values)
+
+
+def _icc_point(xyz: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> bytes:
+    return b"XYZ " + bytes(4) + _s15(xyz)
+
+
+def _icc_gamma(gamma: float) -> bytes:
+    return b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)

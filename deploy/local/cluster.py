@@ -1,7 +1,6 @@
 """The parts and the services of a cluster, started in the order in which they can be, and taken down together."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from deploy.local.shape import Shape
 from deploy.local.supervisor import Supervisor
 from deploy.parts.kafka import SecondWay
 from deploy.parts.ports import free_port
+from omma.cores import cores
 from services.egs.registry import load_model
 from services.egs.triton.repository import Serving, write_repository
 
@@ -56,6 +56,13 @@ class Cluster:
     @property
     def grpc(self) -> str:
         return self.gateway.address
+
+    @property
+    def servers(self) -> dict[str, parts.Server]:
+        """Everything that can be stopped and started, by name."""
+        stores = [self.kafka, self.minio, self.postgres, *([self.triton] if self.triton else [])]
+        every = [part.server for part in stores] + [one.server for one in self.services]
+        return {server.name: server for server in every}
 
     @property
     def services(self) -> list[Service]:
@@ -149,7 +156,7 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
 def _triton(shape: Shape, stack: ExitStack) -> parts.Triton:
     """On the CPU: the towers of the model, rendered for Triton's Python backend."""
     repository = Path(stack.enter_context(TemporaryDirectory(prefix="omma-triton-models-")))
-    serving = Serving(platform="python", instances=os.cpu_count() or 1)
+    serving = Serving(platform="python", instances=cores())
     write_repository(load_model(Path(shape.models_dir), shape.model), repository, serving)
     return stack.enter_context(parts.triton(repository))
 

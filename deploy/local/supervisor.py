@@ -52,17 +52,27 @@ class Supervisor:
     @contextmanager
     def left_alone(self, *services: Service) -> Iterator[None]:
         """Inside, these stay down once they have ended; afterwards they are started again at once."""
-        names = {one.name for one in services}
-        with self._turn:
-            self._held |= names
+        names = [one.name for one in services]
+        for name in names:
+            self.hold(name)
         try:
             yield
         finally:
-            with self._turn:
-                self._held -= names
-                for one in self._watched:
-                    if one.service.name in names:
-                        one.pause_seconds, one.due_at = _FIRST_PAUSE_SECONDS, None
+            for name in names:
+                self.release(name)
+
+    def hold(self, name: str) -> None:
+        """From now on this one stays down once it has ended."""
+        with self._turn:
+            self._held.add(name)
+
+    def release(self, name: str) -> None:
+        """Afterwards it is started again, at once if it has ended."""
+        with self._turn:
+            self._held.discard(name)
+            for one in self._watched:
+                if one.service.name == name:
+                    one.pause_seconds, one.due_at = _FIRST_PAUSE_SECONDS, None
 
     def _run(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):

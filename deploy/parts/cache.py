@@ -1,6 +1,7 @@
 """Built once, found again: ~/.cache/omma/parts/NAME-VERSION."""
 
 import fcntl
+import logging
 import os
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ from deploy.parts.missing import PartMissing
 
 _BUILD_SECONDS: Final = 1_800
 
+logger = logging.getLogger(__name__)
+
 
 def cached(name: str, build: Callable[[Path], None]) -> Path:
     """The folder `name` of the cache, which `build` fills when it is not there. Of several processes one builds."""
@@ -24,10 +27,12 @@ def cached(name: str, build: Callable[[Path], None]) -> Path:
     with (root / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
+            logger.info("getting %s, once; this takes minutes", name)
             unfinished = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=root))
             try:
                 build(unfinished)
                 unfinished.rename(folder)
+                logger.info("%s is there", name)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
     return folder

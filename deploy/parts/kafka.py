@@ -9,7 +9,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +45,7 @@ listeners={listeners},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners={advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SECOND:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SECOND:{second},CONTROLLER:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.num.partitions=1
@@ -66,6 +66,11 @@ num.network.threads=2
 num.io.threads=4
 num.recovery.threads.per.data.dir=2
 """
+_SASL: Final = """\
+listener.name.second.sasl.enabled.mechanisms=PLAIN
+listener.name.second.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
+  user_omma="{password}";
+"""
 _API_VERSIONS_REQUEST: Final = struct.pack(">hhih", 18, 0, 1, -1)
 
 
@@ -73,11 +78,13 @@ _API_VERSIONS_REQUEST: Final = struct.pack(">hhih", 18, 0, 1, -1)
 class SecondWay:
     """Another listener of the broker, whose clients are told another address: that of a proxy before it.
 
-    port: where it listens. address: host:port that its clients are told.
+    port: where it listens. address: host:port that its clients are told. password: of user `omma`, by SASL PLAIN;
+    empty: anyone is let in.
     """
 
     port: int
     address: str
+    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -147,9 +154,15 @@ def _configure(folder: Path, libraries: Path, at: tuple[str, int], second: Secon
     if second is not None:
         listeners += f",SECOND://{at[0]}:{second.port}"
         advertised += f",SECOND://{second.address}"
-    settings.write_text(
-        _PROPERTIES.format(listeners=listeners, advertised=advertised, controller=free_port("127.0.0.1"), data=data)
+    guarded = second is not None and bool(second.password)
+    properties = _PROPERTIES.format(
+        listeners=listeners,
+        advertised=advertised,
+        controller=free_port("127.0.0.1"),
+        data=data,
+        second="SASL_PLAINTEXT" if guarded else "PLAINTEXT",
     )
+    settings.write_text(properties + (_SASL.format(password=second.password) if second and guarded else ""))
     logging.write_text(_LOGGING)
     java = [*_JAVA, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{libraries}/*"]
     # Kafka's ids are 22 characters of base64 that do not begin with a dash.

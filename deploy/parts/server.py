@@ -1,5 +1,6 @@
 """A server process with a folder of its own, and the failures that it can be given."""
 
+import logging
 import os
 import select
 import shutil
@@ -18,6 +19,8 @@ from deploy.parts import guard
 _READY_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.05
+
+logger = logging.getLogger(__name__)
 
 
 class Server:
@@ -54,9 +57,11 @@ class Server:
     ) -> None:
         """ready: whether the server answers; it may raise OSError before. wait: until it does, as `until_ready`."""
         self._command = command, ready, env or {}
+        logger.info("%s starts", self.name)
         self._spawn()
         if wait:
             self.until_ready()
+            logger.info("%s answers", self.name)
 
     def running(self) -> bool:
         return self._exited(0.0) is None

@@ -13,18 +13,19 @@ import numpy as np
 from loadtests.bench import vectors
 from omma.hits import Payload
 from omma.identity import DEFAULT_TENANT, ImageId, Version
-from omma.index import IndexId
+from omma.index import DEFAULT_FACTORY, IndexId
 from omma.records import VectorRecord
 from omma.space import SpaceId
-from services.nn_shard.engine import Codebook, Engine, EngineSettings, train_codebook
+from services.nn_shard.engine import Codebook, Engine, EngineSettings
 from services.nn_shard.engine import codebook as codebook_module
+from services.nn_shard.training.fitting import train_codebook
 
 SPACE = SpaceId("bench-1-00000000")
 INDEX = IndexId(f"{SPACE}.1")
 BLOCK = 4_096
 _BOX = np.array([[0, 0, 224, 224]], np.int32)
 _ENGINE = Path(inspect.getfile(codebook_module)).parent
-_TRAINING = ("codebook.py", "training.py", "tuning.py")
+_TRAINING = ("codebook.py", "tuning.py", "../training/fitting.py", "../training/measuring.py")
 
 
 def records(
@@ -89,7 +90,7 @@ def trained(data: vectors.DataSet, settings: EngineSettings) -> Codebook:
     if not file.exists():
         start = time.perf_counter()
         chosen = np.random.default_rng(0).permutation(len(data.base))[: settings.train_sample_rows]
-        codebook = train_codebook(np.ascontiguousarray(data.base[np.sort(chosen)]), settings.factory)
+        codebook = train_codebook(np.ascontiguousarray(data.base[np.sort(chosen)]), DEFAULT_FACTORY)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(codebook.to_bytes())
         print(f"trained a codebook in {time.perf_counter() - start:.0f} s", file=sys.stderr)

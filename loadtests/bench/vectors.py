@@ -11,6 +11,8 @@ Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
 SOURCE = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "vectors" / "crops-114k-256.i8.npy"
+NAMES = ("small", "real", "million")
+SMALL = 8_192
 QUERIES = 1_000
 TRUTH_K = 100
 JITTER = 0.3
@@ -41,7 +43,9 @@ class DataSet:
 
 
 def load(name: str) -> DataSet:
-    """`real` (113,184 rows) or `million` (1,000,000 rows); the queries are the same."""
+    """`real` (113,184 rows), `million` (1,000,000 rows), or `small` (8,192 rows) to see a measure run; the queries are
+    the same.
+    """
     folder = cache() / name
     if not (folder / "truth.npy").exists():
         _make(name, folder)
@@ -79,8 +83,10 @@ def _make(name: str, folder: Path) -> None:
     base, queries = every[:-QUERIES], every[-QUERIES:]
     if name == "million":
         base = _jittered(base, 1_000_000)
+    elif name == "small":
+        base = base[np.random.default_rng(3).permutation(len(base))[:SMALL]]
     elif name != "real":
-        raise SystemExit(f"There is no data set {name!r}: real or million.")
+        raise SystemExit(f"There is no data set {name!r}: one of {', '.join(NAMES)}.")
     np.save(folder / "base.npy", base)
     np.save(folder / "queries.npy", queries)
     np.save(folder / "truth.npy", exact(base, queries, TRUTH_K))

@@ -1,5 +1,7 @@
 """Jobs of every kind, with what they were asked for and what came of it; an ingest is one kind among them."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -12,9 +14,9 @@ _UNFINISHED = sa.text("state IN ('waiting', 'running')")
 
 
 def upgrade() -> None:
-    op.add_column("jobs", sa.Column("kind", sa.Text, nullable=False, server_default="ingest"))
-    op.add_column("jobs", sa.Column("parameters", _JSON, nullable=False, server_default="{}"))
-    op.add_column("jobs", sa.Column("result", _JSON, nullable=False, server_default="{}"))
+    op.add_column("jobs", _column("kind", sa.Text(), "ingest", "one of omma.job_kinds"))
+    op.add_column("jobs", _column("parameters", _JSON, "{}", "what else was asked for"))
+    op.add_column("jobs", _column("result", _JSON, "{}", "what came of it"))
     op.drop_index("uq_jobs_unfinished", "jobs")
     _unique_unfinished(["tenant_id", "kind", "source"])
 
@@ -25,6 +27,10 @@ def downgrade() -> None:
     _unique_unfinished(["tenant_id", "source"])
     for name in ("result", "parameters", "kind"):
         op.drop_column("jobs", name)
+
+
+def _column(name: str, type: sa.types.TypeEngine[Any], default: str, comment: str) -> sa.Column[Any]:
+    return sa.Column(name, type, nullable=False, server_default=default, comment=comment)
 
 
 def _unique_unfinished(columns: list[str]) -> None:

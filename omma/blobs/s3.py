@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 import boto3
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError, SSLError
 
 from omma.blobs.files import whole_file
 from omma.blobs.interface import Blobs, checked_key, require_size
@@ -132,6 +132,8 @@ class S3Blobs(Blobs):
         self._presigning = open_client(settings, settings.public_endpoint or settings.endpoint)
         try:
             self._client.head_bucket(Bucket=settings.bucket)
+        except (SSLError, NoCredentialsError) as error:
+            raise WrongState(f"The object storage cannot be used: {error}", field="OMMA_S3__ENDPOINT") from None
         except ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             if status == 404 and settings.create_bucket:

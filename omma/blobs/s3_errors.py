@@ -46,9 +46,9 @@ def read_again(read: Callable[[], T], tries: int) -> T:
 def storage_error(error: BaseException, key: str) -> OmmaError | None:
     """The error with a kind that this error stands for; None when it is something else."""
     if isinstance(error, FlexibleChecksumError):
-        return Corrupt(f"Blob {key!r} came with another checksum than it was put with: {error}")
+        return Corrupt(f"Blob {key!r} came with another checksum than it was put with.")
     if isinstance(error, _BROKEN):
-        return ReplicaDown(f"The object storage does not answer ({error}); try again.", retry_after_seconds=1.0)
+        return ReplicaDown("The object storage does not answer; try again.", retry_after_seconds=1.0)
     if not isinstance(error, ClientError):
         return None
     code = error.response.get("Error", {}).get("Code", "")
@@ -60,5 +60,5 @@ def storage_error(error: BaseException, key: str) -> OmmaError | None:
     if code in _BUSY or status == 429:
         return Overloaded("The object storage asks for less; try again.", retry_after_seconds=1.0)
     if status >= 500:
-        return ReplicaDown(f"The object storage fails ({code}); try again.", retry_after_seconds=1.0)
+        return ReplicaDown("The object storage fails; try again.", retry_after_seconds=1.0)
     return None

@@ -1,6 +1,7 @@
 """What people were shown and what they clicked."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import Select, select, tuple_
@@ -9,7 +10,7 @@ from omma.catalog.database import Database, uninterrupted
 from omma.catalog.interface import LoggedInteraction
 from omma.catalog.schema import DAY_MS, interaction_offsets, interactions
 from omma.identity import ImageId, Tenant
-from omma.records import Interaction, InteractionType
+from omma.records import Answered, Interaction, InteractionType
 
 _READ_AT_ONCE: Final = 1_000
 _DAYS_AHEAD: Final = 3
@@ -87,11 +88,13 @@ def _row(one: Interaction) -> dict[str, Any]:
         "tenant_id": one.tenant,
         "user_id": one.user_id,
         "query_image_id": one.query_image_id,
-        "displayed_image_id": one.displayed_image_id,
+        "displayed_image_id": one.displayed[0],
         "rank": one.rank,
         "type": one.type.value,
         "ts": one.ts_ms,
         "query_id": one.query_id,
+        "displayed": list(one.displayed),
+        **asdict(one.answered),
     }
 
 
@@ -100,9 +103,10 @@ def _interaction(row: Any) -> Interaction:
         tenant=Tenant(row.tenant_id),
         user_id=row.user_id,
         query_image_id=row.query_image_id,
-        displayed_image_id=ImageId(row.displayed_image_id),
+        displayed=tuple(map(ImageId, row.displayed or (row.displayed_image_id,))),
         rank=row.rank,
         type=InteractionType(row.type),
         ts_ms=row.ts,
         query_id=row.query_id,
+        answered=Answered(row.index, row.space, row.policy, row.rollout, row.arm),
     )

@@ -45,7 +45,10 @@ class NewPicture:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A row. version: raised by the transaction that changes the row. width, height, phash: 0 until embedded."""
+    """A row. version: raised by the transaction that changes the row. width, height: 0 until embedded.
+
+    phash: 64 bits, 0 for a black picture; None until embedded.
+    """
 
     id: ImageId
     tenant: Tenant
@@ -62,7 +65,7 @@ class Picture:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     width: int = 0
     height: int = 0
-    phash: int = 0
+    phash: int | None = None
     reason: str = ""
     mtime_ns: int | None = None
 

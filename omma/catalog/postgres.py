@@ -1,9 +1,9 @@
 """The catalog on PostgreSQL: its dialect, and how a pool of connections is opened."""
 
-import asyncio
-import logging
-import random
+import ssl
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import asyncpg
@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Double,
+    Numeric,
     Table,
     Text,
     any_,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    null,
     select,
     text,
 )
@@ -37,10 +39,12 @@ from omma.catalog.migrate import upgrade
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.sql import SqlCatalog
 from omma.description import RowLimits
-from omma.errors import Corrupt, InvalidQuery, OmmaError, Overloaded, ReplicaDown, StorageFull
-from omma.filters import Value
+from omma.errors import Corrupt, InvalidQuery, OmmaError, Overloaded, ReplicaDown, StorageFull, WrongState
+from omma.filters import Value, kind_of
 
-_SCALARS: Final = ("string", "number", "boolean")
+_NO_NUMBERS: Final = ("string", "boolean")
+
+_LARGEST: Final = Decimal(sys.float_info.max)
 
 # https://www.postgresql.org/docs/15/errcodes-appendix.html
 _DISK_FULL: Final = "53100"
@@ -48,16 +52,15 @@ _BUSY: Final = frozenset({"55P03", "57014", "53200", "53300", "53400"})
 _CROSSED: Final = frozenset({"40001", "40P01"})
 _DAMAGED: Final = frozenset({"XX001", "XX002"})
 _GONE: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25006", "25P03"})
-_GONE_CLASSES: Final = ("08", "28", "3D")
-"""No connection, none allowed, no such database: what a server that is restarted or restored says for a while."""
+_REFUSED_CLASSES: Final = ("28", "3D")
+"""Not allowed in, no such database: as a process starts, a setting that is wrong …"""
+_GONE_CLASSES: Final = ("08", *_REFUSED_CLASSES)
+"""… and later on, or without a connection, what a server that is restarted or restored says for a while."""
 
 _MIGRATION: Final = 0x6F6D6D61
 """The advisory lock of whoever migrates: "omma" in ASCII."""
 _MIGRATION_WAIT: Final = "5s"
-_PAUSE_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 5.0
-
-logger = logging.getLogger(__name__)
 
 _FROM_DRIVER: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """The last one says that a connection broke off in the midst of a statement."""
@@ -78,13 +81,20 @@ class PostgresDialect(Dialect):
         self, attributes: ColumnElement[Any], name: str, values: Sequence[Value]
     ) -> ColumnElement[bool]:
         member = cast(attributes, JSONB)[name]
+        kind = func.jsonb_typeof(member)
+        numbers = [float(value) for value in values if kind_of(value) == "n"]
         # A list contains a scalar as its element, but another list as its part: hence the look at the type.
-        given = literal(list(values), JSONB)
-        return case((func.jsonb_typeof(member).in_(_SCALARS), given.contains(member)), else_=false())
+        others = literal([value for value in values if kind_of(value) != "n"], JSONB)
+        return case(
+            (kind == "number", func.coalesce(self.among(_float64(member), numbers), false())),
+            (kind.in_(_NO_NUMBERS), others.contains(member)),
+            else_=false(),
+        )
 
     def attribute_between(self, attributes: ColumnElement[Any], name: str, bounds: Bounds) -> ColumnElement[bool]:
         member = cast(attributes, JSONB)[name]
-        return case((func.jsonb_typeof(member) == "number", bounds(cast(member.astext, Double))), else_=false())
+        within = func.coalesce(bounds(_float64(member)), false())
+        return case((func.jsonb_typeof(member) == "number", within), else_=false())
 
     async def append(self, connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         # COPY: 5,000 interactions in 30 ms, where inserting them takes 110.
@@ -111,14 +121,14 @@ class PostgresDialect(Dialect):
 
     def error(self, error: BaseException) -> OmmaError | None:
         """error: the driver's, or what SQLAlchemy made of it with the driver's as its cause."""
-        driver = error.__cause__ if isinstance(error.__cause__, _FROM_DRIVER) else error
+        driver = _driver_error(error)
         state = getattr(driver, "sqlstate", None) or ""
         if isinstance(driver, asyncpg.exceptions.OutdatedSchemaCacheError | asyncpg.InvalidCachedStatementError):
             return Crossed("The catalog was migrated meanwhile. Nothing was written; try again.")
         if isinstance(driver, asyncpg.DataError):
             return InvalidQuery("PostgreSQL cannot keep this value: a text with a NUL, half a character, or too large.")
         if isinstance(driver, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
-            return _gone(driver)
+            return _gone()
         if state in _CROSSED:
             return Crossed("The catalog is busy. Nothing was written; try again.", retry_after_seconds=1.0)
         if state in _BUSY:
@@ -128,8 +138,14 @@ class PostgresDialect(Dialect):
         if state in _DAMAGED:
             return Corrupt(f"The catalog is damaged: {driver}. Restore it from a backup.")
         if state in _GONE or state[:2] in _GONE_CLASSES:
-            return _gone(driver)
+            return _gone()
         return None
+
+
+def _float64(number: ColumnElement[Any]) -> ColumnElement[float]:
+    """As filters compare numbers; null for one that float64 has not, where a cast would be an error."""
+    exact = cast(number.astext, Numeric)
+    return case((func.abs(exact) <= literal(_LARGEST, Numeric), cast(exact, Double)), else_=null())
 
 
 async def open_postgres_catalog(
@@ -141,7 +157,8 @@ async def open_postgres_catalog(
     """Open the catalog, making it or bringing it to this version's schema; several processes may do so at once.
 
     clock: seconds since 1970; None: the process's, and the server's for leases.
-    Raises ReplicaDown when the server does not answer within `start_seconds`, Overloaded, StorageFull.
+    Raises ReplicaDown when the server does not answer; Overloaded while another process migrates for long; WrongState
+    when it knows no such database, user or password, or has another's certificate; StorageFull.
     """
     await _migrated(settings)
     pool = _engine(settings, settings.server_settings(), settings.statement_timeout_seconds)
@@ -153,20 +170,18 @@ async def _migrated(settings: PostgresSettings) -> None:
     # A migration may take long: alone on a connection of its own, without the bounds of a call.
     engine = _engine(settings, {"application_name": f"{settings.application_name}-migration"[:63]}, None)
     database = Database(engine, engine, PostgresDialect(), None)
-    deadline = asyncio.get_running_loop().time() + settings.start_seconds
     try:
-        while True:
-            try:
-                async with database.writing() as connection:
-                    await connection.execute(select(func.set_config("lock_timeout", _MIGRATION_WAIT, True)))
-                    await connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION)))
-                    await connection.run_sync(upgrade)
-                return
-            except (ReplicaDown, Overloaded) as error:
-                if asyncio.get_running_loop().time() >= deadline:
-                    raise
-                logger.warning("the catalog is not there yet", extra={"reason": error.detail})
-                await asyncio.sleep(random.uniform(0.1, _PAUSE_SECONDS))
+        async with database.writing() as connection:
+            await connection.execute(select(func.set_config("lock_timeout", _MIGRATION_WAIT, True)))
+            await connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION)))
+            await connection.run_sync(upgrade)
+    except ReplicaDown as error:
+        driver = _driver_error(error.__cause__)
+        if (getattr(driver, "sqlstate", None) or "")[:2] in _REFUSED_CLASSES:
+            raise WrongState(f"PostgreSQL does not let us in: {driver}.", field="OMMA_POSTGRES__URL") from error
+        if isinstance(driver, ssl.SSLCertVerificationError):
+            raise WrongState(f"PostgreSQL's certificate is refused: {driver}.", field="OMMA_POSTGRES__TLS") from error
+        raise
     finally:
         await database.close()
 
@@ -200,7 +215,10 @@ def _require_open(connection: Any, _record: object, _proxy: object) -> None:
         raise DisconnectionError
 
 
-def _gone(error: BaseException) -> ReplicaDown:
-    return ReplicaDown(
-        f"The catalog does not answer ({type(error).__name__}: {error}); try again.", retry_after_seconds=1.0
-    )
+def _driver_error(error: BaseException | None) -> BaseException | None:
+    """The driver's own: SQLAlchemy gives it as the cause of what it makes of it."""
+    return error.__cause__ if error is not None and isinstance(error.__cause__, _FROM_DRIVER) else error
+
+
+def _gone() -> ReplicaDown:
+    return ReplicaDown("The catalog does not answer; try again.", retry_after_seconds=1.0)

@@ -26,7 +26,6 @@ class PostgresSettings(Section):
     connect_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
     statement_timeout_seconds: float = Field(default=30.0, gt=0, le=3_600)
     lock_timeout_seconds: float = Field(default=5.0, gt=0, le=600, description="for a row that another one holds")
-    start_seconds: float = Field(default=60.0, ge=0, le=3_600, description="how long a start waits for the server")
     tls: Literal["off", "require", "verify"] = "off"
     tls_authority: Path | None = Field(default=None, description="PEM; none: the machine's authorities")
     tls_certificate: Path | None = Field(default=None, description="PEM, of this client")

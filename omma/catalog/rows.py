@@ -62,7 +62,7 @@ def stored_picture(row: RowMapping) -> StoredPicture:
         attributes=row["attributes"],
         width=row["width"],
         height=row["height"],
-        phash=int.from_bytes(row["phash"] or b"", "big"),
+        phash=None if row["phash"] is None else int.from_bytes(row["phash"], "big"),
         reason=row["reason"],
         mtime_ns=row["mtime_ns"],
     )

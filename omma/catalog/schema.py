@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata: Final = MetaData(
     naming_convention={
@@ -36,6 +36,7 @@ DAY_MS: Final = 86_400_000
 # AUTOINCREMENT in SQLite exists for INTEGER only, which is 64 bits wide there.
 _Serial = BigInteger().with_variant(Integer(), "sqlite")
 _Json = JSON().with_variant(JSONB(), "postgresql")
+_Ids = JSON().with_variant(ARRAY(BigInteger), "postgresql")
 
 images: Final = Table(
     "images",
@@ -108,6 +109,12 @@ interactions: Final = Table(
     Column("type", Text, nullable=False, comment="impression | click"),
     Column("ts", BigInteger, nullable=False),
     Column("query_id", Text, nullable=False),
+    Column("displayed", _Ids, comment="what a search showed, in order"),
+    Column("index", Text, nullable=False, server_default=""),
+    Column("space", Text, nullable=False, server_default=""),
+    Column("policy", Text, nullable=False, server_default=""),
+    Column("rollout", Text, nullable=False, server_default=""),
+    Column("arm", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
 # In PostgreSQL a table by ranges of ts, a partition a day (UTC), with the key (ts, id): migrations/versions/0002.
@@ -179,10 +186,7 @@ jobs: Final = Table(
     metadata,
     Column("tenant_id", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False, server_default="ingest", comment="one of omma.job_kinds"),
-    Column("source", Text, nullable=False, comment="what it works on: a folder, s3://bucket/prefix; empty: everything"),
-    Column("parameters", _Json, nullable=False, server_default="{}", comment="what else was asked for"),
-    Column("result", _Json, nullable=False, server_default="{}", comment="what came of it"),
+    Column("source", Text, nullable=False, comment="a folder or s3://bucket/prefix"),
     Column("state", Text, nullable=False, comment="job.JobState"),
     Column("cursor", Text, nullable=False, comment="where its next runner goes on"),
     Column("counts", _Json, nullable=False),
@@ -192,6 +196,9 @@ jobs: Final = Table(
     Column("finished_at", BigInteger),
     Column("holder", Text, nullable=False, comment="who runs it"),
     Column("expires_at", BigInteger, nullable=False, comment="then another one may"),
+    Column("kind", Text, nullable=False, server_default="ingest", comment="one of omma.job_kinds"),
+    Column("parameters", _Json, nullable=False, server_default="{}", comment="what else was asked for"),
+    Column("result", _Json, nullable=False, server_default="{}", comment="what came of it"),
 )
 Index(
     "uq_jobs_unfinished",

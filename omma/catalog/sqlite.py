@@ -1,6 +1,7 @@
 """The catalog on SQLite: its dialect, and how a file is opened."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Double,
     Table,
     and_,
     cast,
@@ -64,13 +66,16 @@ class SqliteDialect(Dialect):
         wanted = or_(
             member.c.type.in_(flags),
             and_(member.c.type == "text", self.among(member.c.value, texts)),
-            and_(member.c.type.in_(_NUMBERS), self.among(member.c.value, numbers)),
+            and_(member.c.type.in_(_NUMBERS), self.among(_float64(member.c.value), numbers)),
         )
         return select(literal(1)).select_from(member).where(member.c.key == name, wanted).exists()
 
     def attribute_between(self, attributes: ColumnElement[Any], name: str, bounds: Bounds) -> ColumnElement[bool]:
         member = func.json_each(attributes).table_valued("key", "value", "type", name="member")
-        within = and_(member.c.key == name, member.c.type.in_(_NUMBERS), bounds(member.c.value))
+        number = _float64(member.c.value)
+        # A number that float64 has not is infinite here, and within no bounds.
+        finite = and_(number > -math.inf, number < math.inf)
+        within = and_(member.c.key == name, member.c.type.in_(_NUMBERS), finite, bounds(number))
         return select(literal(1)).select_from(member).where(within).exists()
 
     async def append(self, connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -98,6 +103,11 @@ class SqliteDialect(Dialect):
 
     def error(self, error: BaseException) -> OmmaError | None:
         return storage_error(error, "The catalog")
+
+
+def _float64(value: ColumnElement[Any]) -> ColumnElement[float]:
+    """As filters compare numbers: SQLite would tell the whole number 2^53 + 1 from the float."""
+    return cast(value, Double)
 
 
 async def open_sqlite_catalog(

@@ -1,19 +1,24 @@
-"""How large a picture may be, checked from its header before anything is decoded."""
+"""How large a picture may be: the section OMMA_PICTURES__… of every process that reads one, and its checks."""
 
-from dataclasses import dataclass
+from typing import Final
 
-from PIL import Image
+from pydantic import Field
 
 from omma.errors import InvalidPicture, TooLarge
+from omma.settings import Section
 
 
-@dataclass(frozen=True, slots=True)
-class PictureLimits:
-    """max_bytes: of the encoded picture. max_pixels: width x height. max_frames: of an animation or a paged file."""
+class PictureLimits(Section):
+    """The one place of these limits: uploads, searches, ingests, fetched URLs, EGS and the indexer all go by it."""
 
-    max_bytes: int = 20_000_000
-    max_pixels: int = 50_000_000
-    max_frames: int = 64
+    max_bytes: int = Field(default=40_000_000, ge=1_000, le=1 << 30, description="of an encoded picture")
+    max_pixels: int = Field(default=128_000_000, ge=1_000, le=1 << 30, description="width x height of a picture")
+    decode_bytes: int = Field(
+        default=1 << 30,
+        ge=1 << 26,
+        le=1 << 40,
+        description="held by large pictures being decoded; who needs more goes alone",
+    )
 
     def check_bytes(self, count: int) -> None:
         """Raises TooLarge, field `image`."""
@@ -33,50 +38,6 @@ class PictureLimits:
                 limit=self.max_pixels,
             )
 
-    def check_frames(self, opened: Image.Image, content: bytes) -> None:
-        """Raises TooLarge, field `image`. Counts no further than the limit and decodes no frame."""
-        match opened.format:
-            case "GIF":
-                frames = gif_frames(content, self.max_frames + 1)
-            case "TIFF":
-                frames = _tiff_pages(opened, self.max_frames + 1)
-            case _:
-                frames = getattr(opened, "n_frames", 1)
-        if frames > self.max_frames:
-            raise TooLarge(f"The picture has more than {self.max_frames} frames.", field="image", limit=self.max_frames)
 
-
-def gif_frames(content: bytes, most: int) -> int:
-    """Frames of a GIF, counted no further than `most`; what is cut off ends the count.
-
-    Walks the blocks of GIF89a (appendix A). Pillow's n_frames parses every frame of a file and takes seconds for
-    a million tiny ones.
-    """
-
-    def colours(flags: int) -> int:
-        return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
-
-    frames, at, end = 0, 13 + colours(content[10]) if len(content) > 13 else len(content), len(content)
-    while at < end and frames < most:
-        match content[at]:
-            case 0x21:  # an extension: label, then sub-blocks
-                at += 2
-            case 0x2C:  # an image: descriptor, colours, code size, then sub-blocks
-                frames += 1
-                at += 11 + (colours(content[at + 9]) if at + 9 < end else 0)
-            case _:  # the trailer, or rubbish
-                break
-        while at < end and content[at]:
-            at += 1 + content[at]
-        at += 1
-    return frames
-
-
-def _tiff_pages(opened: Image.Image, most: int) -> int:
-    for page in range(1, most):
-        try:
-            opened.seek(page)
-        except EOFError:
-            opened.seek(0)
-            return page
-    return most
+DEFAULT_LIMITS: Final = PictureLimits()
+"""Of a caller without settings: a tool, a test."""

@@ -6,17 +6,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import pillow_heif
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 
-from omma.errors import InvalidPicture, OmmaError, TooLarge
-from omma.images.colour import to_rgb
+from omma.images.colour import BAND_PIXELS, to_srgb
 from omma.images.crops import PixelBox
-from omma.images.formats import PILLOW_FORMAT, media_type
-from omma.images.limits import PictureLimits
+from omma.images.cut_off import completed_jpeg, has_most_rows_of_png
+from omma.images.faults import reading
+from omma.images.formats import FORMATS, media_type
+from omma.images.limits import DEFAULT_LIMITS, PictureLimits
+from omma.images.memory import DECODING
+from omma.images.png import stripped
+from omma.images.profiles import profile_of
 
-# A decoder of its own threads would take cores that the caller has counted.
-pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
+# PictureLimits are asked before anything is decoded; Pillow's own limit would be a second one.
+Image.MAX_IMAGE_PIXELS = None
+# Blocks of 16 MB, Pillow's own, malloc keeps for the thread that freed them: four threads that decoded 128 megapixels
+# one after the other went on holding 1.6 GB. Beyond 32 MB they go back to the system at once: 0.65 GB,
+# and 0.15 afterwards.
+Image.core.set_block_size(64 << 20)
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -29,6 +36,9 @@ _UPRIGHT = {
 }
 _ON_THEIR_SIDE = {5, 6, 7, 8}
 _SCALES = (8, 4, 2)
+_PIXEL_BYTES = 4
+"""Pillow's, of RGB too."""
+_BAND_BYTES = 16 * BAND_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class Picture:
 class PictureFile:
     """An encoded picture whose header was read and whose limits hold; nothing is decoded before `decode`.
 
+    Of an animation, or a file of several pictures, the first (HEIC: the primary) is read, and no other looked at.
     width, height: of the upright picture (after EXIF orientation). One thread at a time.
     """
 
@@ -87,53 +98,99 @@ class PictureFile:
         limits.check_bytes(len(content))
         self._limits = limits
         self.media_type = media_type(content)
-        with _reading(self._limits):
-            self._image = Image.open(io.BytesIO(content), formats=[PILLOW_FORMAT[self.media_type]])
+        with reading():
+            profile: bytes | None = None
+            if self.media_type == "image/png":
+                png = stripped(content)
+                content, profile = png.content, png.profile
+            self._content = content
+            self._image = self._opened(content)
             limits.check_pixels(*self._image.size)
-            limits.check_frames(self._image, content)
+            self._profile = profile or self._image.info.get("icc_profile")
             self._orientation = _orientation(self._image)
             # Pillow turns a TIFF itself and announces the upright size.
             on_its_side = self._orientation in _ON_THEIR_SIDE and self._image.format != "TIFF"
             self.width, self.height = self._image.size[::-1] if on_its_side else self._image.size
 
     def decode(self, least_side: int = 0, boxes: Sequence[PixelBox] = ()) -> Picture:
-        """The picture in RGB. Blocks; call once.
+        """As `decoding`, for a caller that holds one picture at a time."""
+        with self.decoding(least_side, boxes) as picture:
+            return picture
+
+    @contextmanager
+    def decoding(self, least_side: int = 0, boxes: Sequence[PixelBox] = ()) -> Iterator[Picture]:
+        """The picture in sRGB; its memory counts until the block ends. Blocks, also for memory; call once.
 
         least_side: of each box, or of the whole picture when there are none, in pixels. Above 0, pixels may be at
         1/2, 1/4 or 1/8 if that leaves the side at least so long: a JPEG skips most of its decoding then, and the rest
         of the way is as short for every format. At twice the size that a model sees, vectors stay within cosine
         0.9997 of the full picture's.
-        Raises InvalidPicture, field `image`, for a truncated or corrupt picture.
+        Raises InvalidPicture, UnsupportedMedia, field `image`, for a truncated or corrupt picture.
         """
-        scale = self._scale(least_side, boxes or [(0, 0, self.width, self.height)])
-        with _reading(self._limits):
-            drafted = self._load(scale)
-            pixels = to_rgb(self._image)
-            if scale > 1 and not drafted:
-                pixels = pixels.reduce(scale)
-            turn = _UPRIGHT.get(self._orientation)
-            if turn is not None and self._image.format != "TIFF":
-                pixels = pixels.transpose(turn)
-        return Picture(pixels, self.width, self.height, self.media_type)
+        scale = self._scale(least_side, boxes)
+        with DECODING.holding(self._bytes_needed(scale), self._limits.decode_bytes):
+            with reading():
+                pixels = self._pixels(scale)
+            yield Picture(pixels, self.width, self.height, self.media_type)
 
     def read_through(self) -> None:
         """Meet every fault that `decode` would, at the least cost: a JPEG at 1/8, another format in full. Blocks.
 
-        Raises InvalidPicture, field `image`.
+        Raises InvalidPicture, UnsupportedMedia, field `image`.
         """
-        with _reading(self._limits):
+        with DECODING.holding(self._bytes_needed(_SCALES[0]), self._limits.decode_bytes), reading():
             self._load(_SCALES[0])
+            self._image.close()
+
+    def _pixels(self, scale: int) -> Image.Image:
+        drafted = self._load(scale)
+        pixels = to_srgb(self._image, 1 if drafted else scale, profile_of(self._profile))
+        if pixels is not self._image:
+            self._image.close()  # the whole picture, when what is asked for is an eighth of it
+        turn = _UPRIGHT.get(self._orientation)
+        return pixels if turn is None or self.media_type == "image/tiff" else pixels.transpose(turn)
 
     def _load(self, scale: int) -> bool:
         """Decode; True if the decoder itself reduced the picture by scale."""
+        try:
+            return self._decoded(scale)
+        except Exception:
+            if self.media_type == "image/jpeg" and (whole := completed_jpeg(self._content)):
+                self._image = self._opened(whole)
+                return self._decoded(scale)
+            if self.media_type == "image/png" and has_most_rows_of_png(self._content, self._image.height):
+                self._image.tile = []  # the rows that came are there; what lacks stays empty
+                return False
+            raise
+
+    def _decoded(self, scale: int) -> bool:
         width, height = self._image.size
-        if scale > 1 and self._image.format in {"JPEG", "MPO"}:
+        if scale > 1 and self.media_type == "image/jpeg":
             self._image.draft(self._image.mode, (width // scale, height // scale))
         self._image.load()
         return self._image.width < width
 
-    @staticmethod
-    def _scale(least_side: int, boxes: Sequence[PixelBox]) -> int:
+    def _opened(self, content: bytes) -> ImageFile.ImageFile:
+        """By its plugin itself: Image.open has a limit of its own, and tells a fault by its file object."""
+        return FORMATS[self.media_type].plugin(io.BytesIO(content), "")
+
+    def bytes_needed(self, least_side: int = 0, boxes: Sequence[PixelBox] = ()) -> int:
+        """What `decoding` counts: held at most beside the encoded bytes, from above; measured by
+        loadtests/picture_memory.py.
+        """
+        return self._bytes_needed(self._scale(least_side, boxes))
+
+    def _bytes_needed(self, scale: int) -> int:
+        pixels = self.width * self.height
+        if self.media_type == "image/jpeg":
+            # Of a progressive one libjpeg holds each coefficient, two bytes, of each component, however it is scaled.
+            coefficients = 2 * len(self._image.getbands()) if self._image.info.get("progressive") else 0
+            return round(pixels * (coefficients + 3 * _PIXEL_BYTES / scale**2))
+        made = 2 * _PIXEL_BYTES / scale**2  # of what is made, to which a profile or a turn adds another
+        return round(pixels * (FORMATS[self.media_type].bytes_a_pixel + made)) + _BAND_BYTES
+
+    def _scale(self, least_side: int, boxes: Sequence[PixelBox]) -> int:
+        boxes = boxes or [(0, 0, self.width, self.height)]
         side = min(min(right - left, bottom - top) for left, top, right, bottom in boxes)
         return next((scale for scale in _SCALES if least_side and side // scale >= least_side), 1)
 
@@ -147,36 +204,19 @@ class Verified:
     height: int
 
 
-def verify(content: bytes, limits: PictureLimits | None = None) -> Verified:
+def verify(content: bytes, limits: PictureLimits = DEFAULT_LIMITS) -> Verified:
     """Whether the whole picture can be read, and what it is, as fast as its format allows. Blocks.
 
     Raises TooLarge, UnsupportedMedia, InvalidPicture, each with field `image`.
     """
-    file = PictureFile(content, limits or PictureLimits())
+    file = PictureFile(content, limits)
     file.read_through()
     return Verified(file.media_type, file.width, file.height)
 
 
-@contextmanager
-def _reading(limits: PictureLimits) -> Iterator[None]:
-    try:
-        yield
-    except OmmaError:
-        raise
-    except Image.DecompressionBombError as fault:
-        # Pillow's own limit, which comes before ours can be asked.
-        raise TooLarge(
-            f"The picture has more than {limits.max_pixels:,} pixels.", field="image", limit=limits.max_pixels
-        ) from fault
-    except Exception as fault:
-        # Hostile bytes make decoders raise nearly anything: OSError, SyntaxError, struct.error, IndexError, ...
-        raise InvalidPicture(
-            f"The picture is cut off or damaged: {fault or type(fault).__name__}", field="image"
-        ) from (fault)
-
-
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        # Not the plugin's own: that of PNG decodes the picture, in case some EXIF came behind it.
+        return int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - EXIF that cannot be read turns nothing; the pixels decide what the picture is
         return 1

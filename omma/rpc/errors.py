@@ -25,6 +25,15 @@ _KIND_OF_CODE: Final[dict[str, Kind]] = {
     "CANCELLED": Kind.REPLICA_DOWN,
 }
 
+_DID: Final[dict[Kind, str]] = {
+    Kind.REPLICA_DOWN: "did not answer",
+    Kind.OUT_OF_TIME: "did not answer in time",
+    Kind.OVERLOADED: "is busy",
+    Kind.TOO_LARGE: "was sent, or sent back, more than one message holds",
+    Kind.ABSENT: "does not have what was asked for",
+}
+_FAILED: Final = "failed"
+
 
 def status_of(error: OmmaError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str], ...]]:
     """The code, the message and the trailing metadata that tell a caller of this error."""
@@ -38,16 +47,18 @@ def status_of(error: OmmaError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, 
     return grpc.StatusCode[STATUS[error.kind].grpc], error.detail[:_MAX_DETAIL_CHARACTERS], metadata
 
 
-def error_of(error: grpc.aio.AioRpcError) -> OmmaError:
-    """What the server raised, as the same class with field and limit.
+def error_of(error: grpc.aio.AioRpcError, peer: str) -> OmmaError:
+    """What the server raised, as the same class with field and limit. peer: who was asked, as callers may know it.
 
-    A status that gRPC made: UNAVAILABLE is ReplicaDown, DEADLINE_EXCEEDED is OutOfTime; what has no kind is a Bug.
+    A status that gRPC made: UNAVAILABLE is ReplicaDown, DEADLINE_EXCEEDED is OutOfTime; what has no kind is a Bug. Its
+    words name addresses and gRPC's inside: they are for the log, by way of the cause, and ours are for the caller.
     """
     said = _text_metadata(error.trailing_metadata() or ())
     kind = said.get("omma-kind", "")
     detail = error.details() or ""
     if kind not in _KINDS:
-        return ERROR_OF_KIND[_kind_of(error.code(), detail)](detail or error.code().name)
+        known = _kind_of(error.code(), detail)
+        return ERROR_OF_KIND[known](f"{peer} {_DID.get(known, _FAILED)}.")
     field = said.get("omma-field")
     return ERROR_OF_KIND[Kind(kind)](
         detail,

@@ -12,12 +12,12 @@ from typing import Any, Final, TypeAlias, cast
 import grpc
 from grpc.aio import AbortError
 
-from omma.errors import OmmaError, OutOfTime
+from omma.errors import STATUS, OmmaError, OutOfTime, ReplicaDown, causes
 from omma.rpc.deadline import Deadline
 from omma.rpc.errors import generic_bug, status_of
 from omma.telemetry.context import accepted_request_id, bind_request_id
 from omma.telemetry.metrics import RPC_SECONDS
-from omma.telemetry.traces import continued
+from omma.telemetry.traces import continued, span
 
 REQUEST_ID: Final = "x-request-id"
 TRACEPARENT: Final = "traceparent"
@@ -34,8 +34,9 @@ def deadline_of(context: Context, at_most_seconds: float = 60.0) -> Deadline:
 
 
 def wrapped(method: str, handler: Handler) -> Handler:
-    """A unary handler that binds the caller's request id and span, refuses a call that arrives expired, counts and
-    times, and tells an error by the table: of one that has no kind, generic words, and the traceback to the log.
+    """A unary handler that binds the caller's request id and has a span below the caller's, refuses a call that arrives
+    expired, counts and times, and tells an error by the table: of one that has no kind, generic words, and the
+    traceback to the log, which also gets what a fault of ours came from.
     """
     seconds: dict[str, Any] = {}
 
@@ -52,12 +53,8 @@ def wrapped(method: str, handler: Handler) -> Handler:
         try:
             if _remaining(context, 1.0) <= 0:
                 raise OutOfTime("The call arrived after its deadline.")
-            parent = said.get(TRACEPARENT)
-            if parent is None:
+            with continued(said.get(TRACEPARENT, "")), span(method):
                 answer = await handler(request, context)
-            else:
-                with continued(parent):
-                    answer = await handler(request, context)
         except asyncio.CancelledError:
             observe("CANCELLED", started)
             raise
@@ -68,6 +65,8 @@ def wrapped(method: str, handler: Handler) -> Handler:
             if not isinstance(error, OmmaError):
                 logger.error("%s failed", method, exc_info=error)
                 error = generic_bug()
+            elif STATUS[error.kind].http >= 500 and error.__cause__ is not None:
+                logger.warning("%s: a caller is told %s", method, error.kind.value, extra={"reason": causes(error)})
             code, detail, metadata = status_of(error)
             observe(code.name, started)
             await context.abort(code, detail, metadata)
@@ -77,12 +76,21 @@ def wrapped(method: str, handler: Handler) -> Handler:
     return call
 
 
-class Registrar:
-    """Stands where generated `add_…Servicer_to_server` functions expect a server, and wraps what they register."""
+class Methods(grpc.GenericRpcHandler):
+    """Methods of a server, which may come while it runs. Stands where generated `add_…Servicer_to_server` functions
+    expect a server, and wraps what they register. Until they are `complete` any other one is unavailable, not unknown.
+    """
 
-    def __init__(self, server: grpc.aio.Server) -> None:
-        self._server = server
+    def __init__(self, *, complete: bool = False, wrap: bool = True) -> None:
+        """wrap: False for what is not Omma's own, and may stream."""
         self.service_names: list[str] = []
+        self.complete = complete
+        self._wrap = wrap
+        self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """gRPC asks this for each call."""
+        return self._handlers.get(handler_call_details.method, None if self.complete else _STARTING)
 
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
         """The same methods come again, by name, to add_registered_method_handlers."""
@@ -91,8 +99,9 @@ class Registrar:
         self, service: str, handlers: Mapping[str, "grpc.RpcMethodHandler[Any, Any]"]
     ) -> None:
         self.service_names.append(service)
-        each = {name: _wrapped_handler(f"{service}/{name}", handler) for name, handler in handlers.items()}
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, each),))
+        for name, handler in handlers.items():
+            method = f"{service}/{name}"
+            self._handlers[f"/{method}"] = _wrapped_handler(method, handler) if self._wrap else handler
 
 
 def _wrapped_handler(method: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> "grpc.RpcMethodHandler[Any, Any]":
@@ -104,6 +113,14 @@ def _wrapped_handler(method: str, handler: "grpc.RpcMethodHandler[Any, Any]") ->
         request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,
     )
+
+
+async def _starting(_request: bytes, context: Context) -> None:
+    code, detail, metadata = status_of(ReplicaDown("This process is starting; try again.", retry_after_seconds=1.0))
+    await context.abort(code, detail, metadata)
+
+
+_STARTING: Final[Any] = grpc.unary_unary_rpc_method_handler(cast(Any, _starting))
 
 
 def _remaining(context: Context, unlimited: float) -> float:

@@ -6,9 +6,10 @@ from typing import Any, Final, TypeAlias
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
 from omma.rpc.channel import KEEPALIVE_SECONDS, MAX_MESSAGE_BYTES
-from omma.rpc.handlers import Registrar
+from omma.rpc.handlers import Methods
 
 Registration: TypeAlias = Callable[[Any], None]
 """Given a server, adds a servicer to it: `partial(add_ShardServiceServicer_to_server, servicer)`."""
@@ -24,17 +25,21 @@ class RpcServer:
     """Serves the registered servicers, each method wrapped as in omma.rpc.handlers.
 
     Health answers NOT_SERVING until `set_ready(True)`: readiness is the service's to say. LIVENESS is always SERVING.
+    A process that waits for its parts starts it without servicers, which come with `register`: calls are UNAVAILABLE
+    until then.
     """
 
     def __init__(
         self,
-        registrations: Sequence[Registration],
+        registrations: Sequence[Registration] | None,
         *,
         credentials: grpc.ServerCredentials | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         max_concurrent_calls: int = 1024,
     ) -> None:
-        """max_concurrent_calls: one more is refused with RESOURCE_EXHAUSTED. Needs a running loop."""
+        """registrations: None for those that come later. max_concurrent_calls: one more is refused with
+        RESOURCE_EXHAUSTED. Needs a running loop.
+        """
         self._credentials = credentials
         self._server = grpc.aio.server(
             options=[
@@ -47,15 +52,19 @@ class RpcServer:
             ],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
-        registrar = Registrar(self._server)
-        for register in registrations:
-            register(registrar)
-        self._services = ("", *registrar.service_names)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            (*registrar.service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
+        self._reflection = Methods(complete=True, wrap=False)
+        self._methods = Methods()
+        self._server.add_generic_rpc_handlers((self._reflection, self._methods))
+        self._ready = False
+        if registrations is not None:
+            self._add(registrations)
+
+    async def register(self, registrations: Sequence[Registration]) -> None:
+        """Serve these from now on, and nothing else later."""
+        self._add(registrations)
+        await self.set_ready(self._ready)
 
     async def start(self, address: str) -> int:
         """Listen on `host:port`, port 0 for a free one; returns the port. Raises OSError when it cannot be bound."""
@@ -73,10 +82,19 @@ class RpcServer:
 
     async def set_ready(self, ready: bool) -> None:
         """What grpc.health.v1 answers for every service here."""
-        for service in self._services:
+        self._ready = ready
+        for service in ("", *self._methods.service_names):
             await self._health.set(service, _SERVING if ready else _NOT_SERVING)
 
     async def stop(self, drain_seconds: float) -> None:
         """Leave readiness, take no new calls, let running ones end within drain_seconds, then cancel them."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(drain_seconds)
+
+    def _add(self, registrations: Sequence[Registration]) -> None:
+        for register in registrations:
+            register(self._methods)
+        self._methods.complete = True
+        names = (*self._methods.service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        servicer = reflection.aio.ReflectionServicer(names)
+        add_ServerReflectionServicer_to_server(servicer, self._reflection)  # type: ignore[no-untyped-call]

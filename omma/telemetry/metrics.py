@@ -73,8 +73,15 @@ SHARD_CORRUPT_FILES = Counter(
 SHARD_STALE = Gauge(
     "omma_shard_stale", "1 while the replica is behind its bound, or hears nothing.", ("index", "shard")
 )
-SHARD_MAINTENANCE_FAILURES = Counter(
-    "omma_shard_maintenance_failures_total", "Tries that failed: disk_full, lease_lost, other.", ("reason",)
+SHARD_FAILURES = Counter(
+    "omma_shard_failures_total",
+    "Tries that failed and follow again, by part of the shard: disk_full, lease_lost, unexpected, other.",
+    ("part", "reason"),
+)
+SHARD_RECORDS_PASSED_OVER = Counter(
+    "omma_shard_records_passed_over_total",
+    "Records of the vectors topic that no shard can hold, by what is wrong with them.",
+    ("reader", "reason"),
 )
 SHARD_SNAPSHOTS_REFUSED = Counter(
     "omma_shard_snapshots_refused_total", "Snapshots that a restore could not use and passed over."
@@ -102,3 +109,10 @@ INDEXER_FULL = Gauge("omma_indexer_full", "1 while as many pictures wait as may,
 INDEXER_WAITING = Gauge("omma_indexer_waiting_pictures", "Pictures that wait for the embedder or are being embedded.")
 INDEXER_HELD = Gauge("omma_indexer_held", "1 while a place is held as too many of its pictures die of one fault.")
 INDEXER_PUT_OFF = Counter("omma_indexer_put_off_total", "Pictures that could not be read, to be tried again later.")
+
+# Every process
+TRIES_FAILED = Counter(
+    "omma_tries_failed_total",
+    "Work that failed and is tried again, by what it is and by kind of error.",
+    ("what", "kind"),
+)

@@ -14,12 +14,16 @@ from opentelemetry import trace
 from opentelemetry.context import attach, detach
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from omma.errors import WrongState
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
 
 Attribute: TypeAlias = str | bool | int | float
 
+_EXPORT_SECONDS: Final = 3
+"""For a batch to be taken; a process that ends waits so long for a collector that is away."""
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 _lock: Final = threading.Lock()
 _times: ContextVar[dict[str, int] | None] = ContextVar("omma_stage_times", default=None)
@@ -51,17 +55,32 @@ def stage_times() -> Iterator[Mapping[str, int]]:
         _times.reset(token)
 
 
-def configure_traces(service: str, exporter: "SpanExporter") -> "TracerProvider":
+def otlp_exporter(endpoint: str) -> "SpanExporter":
+    """Sends spans to a collector over gRPC. endpoint: `http://host:port`; `https://…` for TLS. Connects when it sends.
+
+    Raises WrongState without the extra `cluster`.
+    """
+    try:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    except ImportError as error:
+        told = "Traces need OpenTelemetry's exporter: pip install 'omma[cluster]'."
+        raise WrongState(told, field="OMMA_TRACES__ENDPOINT") from error
+    return OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=_EXPORT_SECONDS)
+
+
+def configure_traces(service: str, exporter: "SpanExporter", share: float = 1.0) -> "TracerProvider":
     """Send the spans of this process to an exporter, in batches from a thread of its own.
 
-    Call it once, in main; call `shutdown()` on the result when the process ends.
+    share: of the traces that begin here; one that comes from a caller is kept when the caller keeps it.
+    Call it once, in main. What is left is sent when the process ends, or by `shutdown()` of the result.
     """
     global _tracer  # noqa: PLW0603  a process has one tracer, as it has one root logger
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    provider = TracerProvider(ParentBasedTraceIdRatio(share), Resource.create({"service.name": service}))
     provider.add_span_processor(BatchSpanProcessor(exporter))
     _tracer = provider.get_tracer("omma")
     return provider

@@ -125,7 +125,7 @@ class Embedded(_message.Message):
     THUMBNAIL_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
     phash: _builtins.int
-    """Of the whole upright picture. 0 for text."""
+    """Of the whole upright picture, 0 for a black one; absent for text."""
     width: _builtins.int
     height: _builtins.int
     confidence: _builtins.float
@@ -149,18 +149,20 @@ class Embedded(_message.Message):
         *,
         vectors: _types_pb2.Vectors | None = ...,
         boxes: _abc.Iterable[_types_pb2.Box] | None = ...,
-        phash: _builtins.int = ...,
+        phash: _builtins.int | None = ...,
         width: _builtins.int = ...,
         height: _builtins.int = ...,
         confidence: _builtins.float = ...,
         thumbnail: _builtins.bytes = ...,
         problem: Global___Problem | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem", "vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "phash", b"phash", "problem", b"problem", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "confidence", b"confidence", "height", b"height", "phash", b"phash", "problem", b"problem", "thumbnail", b"thumbnail", "vectors", b"vectors", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "boxes", b"boxes", "confidence", b"confidence", "height", b"height", "phash", b"phash", "problem", b"problem", "thumbnail", b"thumbnail", "vectors", b"vectors", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__phash: _TypeAlias = _typing.Literal["phash"]  # noqa: Y015
+    _WhichOneofArgType__phash: _TypeAlias = _typing.Literal["_phash", b"_phash"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phash) -> _WhichOneofReturnType__phash | None: ...
 
 Global___Embedded: _TypeAlias = Embedded  # noqa: Y015
 

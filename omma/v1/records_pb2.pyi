@@ -90,6 +90,7 @@ class VectorRecord(_message.Message):
     BOXES_FIELD_NUMBER: _builtins.int
     PHASH_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     version: _builtins.int
     tenant: _builtins.str
@@ -97,6 +98,9 @@ class VectorRecord(_message.Message):
     """A delete has a body: a null would vanish with the topic's retention, and an older snapshot would bring the picture back."""
     space: _builtins.str
     phash: _builtins.int
+    """Absent: none is known. 0 is a value, a black picture's; records written before presence was kept have none for it."""
+    signature: _builtins.bytes
+    """What near-duplicates are told by beside the pHash: one byte of version, then what that version says. Empty: none."""
     @_builtins.property
     def vectors(self) -> _types_pb2.Vectors:
         """One vector a region, the whole picture first."""
@@ -115,14 +119,17 @@ class VectorRecord(_message.Message):
         space: _builtins.str = ...,
         vectors: _types_pb2.Vectors | None = ...,
         boxes: _abc.Iterable[_types_pb2.Box] | None = ...,
-        phash: _builtins.int = ...,
+        phash: _builtins.int | None = ...,
         payload: _types_pb2.Payload | None = ...,
+        signature: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "payload", b"payload", "phash", b"phash", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "deleted", b"deleted", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "space", b"space", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "boxes", b"boxes", "deleted", b"deleted", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "signature", b"signature", "space", b"space", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__phash: _TypeAlias = _typing.Literal["phash"]  # noqa: Y015
+    _WhichOneofArgType__phash: _TypeAlias = _typing.Literal["_phash", b"_phash"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phash) -> _WhichOneofReturnType__phash | None: ...
 
 Global___VectorRecord: _TypeAlias = VectorRecord  # noqa: Y015
 
@@ -192,6 +199,12 @@ class Interaction(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     TS_MS_FIELD_NUMBER: _builtins.int
     QUERY_ID_FIELD_NUMBER: _builtins.int
+    DISPLAYED_IMAGE_IDS_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     user_id: _builtins.str
     query_image_id: _builtins.int
@@ -200,6 +213,17 @@ class Interaction(_message.Message):
     type: Global___Interaction.Type.ValueType
     ts_ms: _builtins.int
     query_id: _builtins.str
+    index: _builtins.str
+    """What answered it."""
+    space: _builtins.str
+    policy: _builtins.str
+    rollout: _builtins.str
+    """The arm of a rollout or experiment that the caller was in; both empty outside one."""
+    arm: _builtins.str
+    @_builtins.property
+    def displayed_image_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of an impression: every hit of the answer in order; displayed_image_id is the first of them."""
+
     def __init__(
         self,
         *,
@@ -211,10 +235,16 @@ class Interaction(_message.Message):
         type: Global___Interaction.Type.ValueType = ...,
         ts_ms: _builtins.int = ...,
         query_id: _builtins.str = ...,
+        displayed_image_ids: _abc.Iterable[_builtins.int] | None = ...,
+        index: _builtins.str = ...,
+        space: _builtins.str = ...,
+        policy: _builtins.str = ...,
+        rollout: _builtins.str = ...,
+        arm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["displayed_image_id", b"displayed_image_id", "query_id", b"query_id", "query_image_id", b"query_image_id", "rank", b"rank", "tenant", b"tenant", "ts_ms", b"ts_ms", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "displayed_image_id", b"displayed_image_id", "displayed_image_ids", b"displayed_image_ids", "index", b"index", "policy", b"policy", "query_id", b"query_id", "query_image_id", b"query_image_id", "rank", b"rank", "rollout", b"rollout", "space", b"space", "tenant", b"tenant", "ts_ms", b"ts_ms", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -37,6 +37,7 @@ class ShardServiceSearchRequest(_message.Message):
     EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
     RECEIPTS_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    WITH_SIGNATURES_FIELD_NUMBER: _builtins.int
     index: _builtins.str
     space: _builtins.str
     tenant: _builtins.str
@@ -54,6 +55,8 @@ class ShardServiceSearchRequest(_message.Message):
     """Hits carry the vector of the region that matched."""
     explain: _builtins.bool
     """Fill stage_us."""
+    with_signatures: _builtins.bool
+    """Hits carry their signature."""
     @_builtins.property
     def query(self) -> _types_pb2.Vectors:
         """One query vector."""
@@ -81,10 +84,11 @@ class ShardServiceSearchRequest(_message.Message):
         exclude_ids: _abc.Iterable[_builtins.int] | None = ...,
         receipts: _abc.Iterable[_builtins.str] | None = ...,
         explain: _builtins.bool = ...,
+        with_signatures: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effort", b"effort", "exact", b"exact", "exclude_ids", b"exclude_ids", "explain", b"explain", "filter", b"filter", "index", b"index", "k", b"k", "query", b"query", "receipts", b"receipts", "space", b"space", "tenant", b"tenant", "use_crops", b"use_crops", "with_payload", b"with_payload", "with_vectors", b"with_vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effort", b"effort", "exact", b"exact", "exclude_ids", b"exclude_ids", "explain", b"explain", "filter", b"filter", "index", b"index", "k", b"k", "query", b"query", "receipts", b"receipts", "space", b"space", "tenant", b"tenant", "use_crops", b"use_crops", "with_payload", b"with_payload", "with_signatures", b"with_signatures", "with_vectors", b"with_vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -131,6 +135,8 @@ class ShardServiceSearchResponse(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     STAGE_US_FIELD_NUMBER: _builtins.int
     APPLIED_FIELD_NUMBER: _builtins.int
+    PHASH_KNOWN_FIELD_NUMBER: _builtins.int
+    SIGNATURES_FIELD_NUMBER: _builtins.int
     box_corners: _builtins.bytes
     """Of the regions that matched: left, top, right, bottom of each, as little-endian int32."""
     index: _builtins.str
@@ -150,7 +156,9 @@ class ShardServiceSearchResponse(_message.Message):
     @_builtins.property
     def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
-    def phashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def phashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """0 where none is known, too: see phash_known."""
+
     @_builtins.property
     def encoded_payloads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Each a Payload as it is stored; the caller reads those that it shows."""
@@ -164,6 +172,14 @@ class ShardServiceSearchResponse(_message.Message):
     @_builtins.property
     def stage_us(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Microseconds by stage, when explain was asked for."""
+
+    @_builtins.property
+    def phash_known(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Of each hit, whether its phash is known. Empty from a shard of an earlier version: those that are not 0 are."""
+
+    @_builtins.property
+    def signatures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """When asked for: of each hit, as in VectorRecord."""
 
     def __init__(
         self,
@@ -183,10 +199,12 @@ class ShardServiceSearchResponse(_message.Message):
         candidates: _builtins.int = ...,
         stage_us: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         applied: _builtins.int = ...,
+        phash_known: _abc.Iterable[_builtins.bool] | None = ...,
+        signatures: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "box_corners", b"box_corners", "candidates", b"candidates", "degraded", b"degraded", "encoded_payloads", b"encoded_payloads", "ids", b"ids", "index", b"index", "lists_probed", b"lists_probed", "live", b"live", "phashes", b"phashes", "scores", b"scores", "space", b"space", "stage_us", b"stage_us", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "box_corners", b"box_corners", "candidates", b"candidates", "degraded", b"degraded", "encoded_payloads", b"encoded_payloads", "ids", b"ids", "index", b"index", "lists_probed", b"lists_probed", "live", b"live", "phash_known", b"phash_known", "phashes", b"phashes", "scores", b"scores", "signatures", b"signatures", "space", b"space", "stage_us", b"stage_us", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -230,12 +248,15 @@ class FetchedPicture(_message.Message):
     PHASH_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
     SEGMENT_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     version: _builtins.int
     tenant: _builtins.str
     phash: _builtins.int
     segment: _builtins.str
     """Name of the sealed segment that holds it; empty while it lies in a head."""
+    signature: _builtins.bytes
+    """As in VectorRecord."""
     @_builtins.property
     def vectors(self) -> _types_pb2.Vectors: ...
     @_builtins.property
@@ -250,15 +271,18 @@ class FetchedPicture(_message.Message):
         tenant: _builtins.str = ...,
         vectors: _types_pb2.Vectors | None = ...,
         boxes: _abc.Iterable[_types_pb2.Box] | None = ...,
-        phash: _builtins.int = ...,
+        phash: _builtins.int | None = ...,
         payload: _types_pb2.Payload | None = ...,
         segment: _builtins.str = ...,
+        signature: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "payload", b"payload", "phash", b"phash", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "segment", b"segment", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "boxes", b"boxes", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "segment", b"segment", "signature", b"signature", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__phash: _TypeAlias = _typing.Literal["phash"]  # noqa: Y015
+    _WhichOneofArgType__phash: _TypeAlias = _typing.Literal["_phash", b"_phash"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phash) -> _WhichOneofReturnType__phash | None: ...
 
 Global___FetchedPicture: _TypeAlias = FetchedPicture  # noqa: Y015
 

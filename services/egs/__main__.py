@@ -1,6 +1,6 @@
 """`python -m services.egs`."""
 
-from omma.process import run
+from omma.process import run_service
 from services.egs.main import main
 
-run(main())
+run_service(main())

@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from omma.errors import NoTextTower, OmmaError, OutOfTime, Overloaded
+from omma.errors import NoTextTower, OmmaError, OutOfTime
+from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.rpc.deadline import Deadline
 from omma.space import Space
-from omma.telemetry.metrics import DECODE_SECONDS, EMBED_ITEMS, EMBED_QUEUE_ITEMS
+from omma.telemetry.metrics import DECODE_SECONDS, EMBED_ITEMS
 from omma.telemetry.traces import span
+from services.egs.admission import Admission
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
 from services.egs.manifest import Manifest
 from services.egs.onnx_towers import load_image_tower, load_text_tower
@@ -23,7 +25,7 @@ from services.egs.workers import Workers
 class ModelEmbedder:
     """Embedder of one model version. What waits for a tower is kept as bytes, not floats.
 
-    Belongs to one event loop. Holds at most queue_items items; earliest deadline first.
+    Belongs to one event loop. Holds at most queue_items regions and words, and queue_bytes; earliest deadline first.
     """
 
     def __init__(
@@ -33,14 +35,14 @@ class ModelEmbedder:
         image: RunningTower[Uint8Rows],
         text: RunningTower[str] | None,
         *,
+        limits: PictureLimits,
         buckets: int = 256,
     ) -> None:
         """The towers become its own to close."""
         self._space = manifest.space(buckets)
         self._how = manifest.preprocessing
-        self._limits = settings.limits
-        self._queue_items = settings.queue_items
-        self._inside = 0
+        self._limits = limits
+        self._inside = Admission(settings.queue_items, settings.queue_bytes)
         self._image = image
         self._text = (
             None if text is None else TextSide(text, dim=manifest.dim, max_characters=settings.max_text_characters)
@@ -58,23 +60,12 @@ class ModelEmbedder:
     async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
         """As services.egs.client.Embedder; cancelling it takes its items out of the queues."""
         left = deadline.require()
-        if self._inside + len(items) > self._queue_items:
-            raise Overloaded(
-                f"{self._inside} items wait for the model; send fewer than {self._queue_items} at once.",
-                limit=self._queue_items,
-                retry_after_seconds=1.0,
-            )
-        self._inside += len(items)
-        EMBED_QUEUE_ITEMS.labels("image").set(self._inside)
         try:
-            with span("embed"):
+            with self._inside.holding(items), span("embed"):
                 async with asyncio.timeout(left), asyncio.TaskGroup() as group:
                     tasks = [group.create_task(self._answer(item, deadline)) for item in items]
         except TimeoutError:
             raise OutOfTime("The deadline passed before the model had answered.") from None
-        finally:
-            self._inside -= len(items)
-            EMBED_QUEUE_ITEMS.labels("image").set(self._inside)
         answers = [task.result() for task in tasks]
         for answer in answers:
             if isinstance(answer, OutOfTime):
@@ -131,7 +122,9 @@ class ModelEmbedder:
 class OnnxEmbedder(ModelEmbedder):
     """The same with ONNX Runtime in this process."""
 
-    def __init__(self, model: Model, settings: EgsSettings, *, buckets: int = 256) -> None:
+    def __init__(
+        self, model: Model, settings: EgsSettings, *, limits: PictureLimits = DEFAULT_LIMITS, buckets: int = 256
+    ) -> None:
         """Raises Corrupt for a tower that does not do what its manifest says. Blocks: call it on a thread."""
         image = load_image_tower(model, settings.wide_threads)
         text = load_text_tower(model, settings.wide_threads)
@@ -140,8 +133,9 @@ class OnnxEmbedder(ModelEmbedder):
             model.manifest,
             settings,
             ThreadedTower(
-                *image, threads=settings.model_threads, max_batch=batch, wide=lambda jobs: self._inside <= jobs
+                *image, threads=settings.model_threads, max_batch=batch, wide=lambda jobs: self._inside.items <= jobs
             ),
             None if text is None else ThreadedTower(*text, threads=1, max_batch=batch, wide=lambda jobs: jobs == 1),
+            limits=limits,
             buckets=buckets,
         )

@@ -37,22 +37,22 @@ class Prepared:
 
 
 def prepare(item: ImageItem, limits: PictureLimits, how: Preprocessing) -> Prepared:
-    """Decode once, crop every box, hash, make the thumbnail. Blocks.
+    """Decode once, crop every box, hash, make the thumbnail. Blocks, also while large pictures wait for memory.
 
     Raises TooLarge, UnsupportedMedia, InvalidPicture, field `image`; InvalidQuery, field `bbox`.
     """
     file = PictureFile(item.content, limits)
     boxes = boxes_of(item, file.width, file.height)
-    picture = file.decode(max(LEAST_SIDE, 2 * how.size), boxes)
-    small = picture.reduced(LEAST_SIDE)
-    return Prepared(
-        rows=rows(picture, boxes, how),
-        boxes=np.array(boxes, np.int32),
-        phash=phash(small),
-        width=picture.width,
-        height=picture.height,
-        thumbnail=thumbnail_webp(small) if item.thumbnail else b"",
-    )
+    with file.decoding(max(LEAST_SIDE, 2 * how.size), boxes) as picture:
+        small = picture.reduced(LEAST_SIDE)
+        return Prepared(
+            rows=rows(picture, boxes, how),
+            boxes=np.array(boxes, np.int32),
+            phash=phash(small),
+            width=picture.width,
+            height=picture.height,
+            thumbnail=thumbnail_webp(small) if item.thumbnail else b"",
+        )
 
 
 def boxes_of(item: ImageItem, width: int, height: int) -> list[PixelBox]:

@@ -1,15 +1,14 @@
 """Settings of EGS: OMMA_EGS__… in the environment."""
 
-import os
 from pathlib import Path
 from typing import Final
 
 from pydantic import Field
 
-from omma.images import PictureLimits
+from omma.cores import cores
 from omma.settings import Section
 
-_CORES: Final = max(1, len(os.sched_getaffinity(0)))
+_CORES: Final = cores()
 
 
 class EgsSettings(Section):
@@ -21,13 +20,8 @@ class EgsSettings(Section):
     model_threads: int = Field(default=_CORES, ge=1, le=256, description="Runs of a tower at a time, a core each.")
     wide_threads: int = Field(default=min(4, _CORES), ge=1, le=64, description="Cores that a lone picture is given.")
     max_batch: int = Field(default=1, ge=1, le=256, description="Items in one run; on a CPU more gain nothing.")
-    queue_items: int = Field(default=256, ge=1, le=65_536, description="Items waiting or running; one more is refused.")
-
-    max_bytes: int = Field(default=20_000_000, ge=1_000, le=1_000_000_000, description="Of an encoded picture.")
-    max_pixels: int = Field(default=50_000_000, ge=10_000, le=1_000_000_000)
-    max_frames: int = Field(default=64, ge=1, le=100_000)
+    queue_items: int = Field(default=256, ge=1, le=65_536, description="Regions and words inside; more are refused.")
+    queue_bytes: int = Field(
+        default=1 << 29, ge=1 << 20, le=1 << 40, description="Of pictures inside; more are refused."
+    )
     max_text_characters: int = Field(default=2_000, ge=1, le=1_000_000)
-
-    @property
-    def limits(self) -> PictureLimits:
-        return PictureLimits(self.max_bytes, self.max_pixels, self.max_frames)

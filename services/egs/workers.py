@@ -20,7 +20,8 @@ class Workers(Generic[Job, Result]):
 
     A free thread takes what waits, up to max_batch jobs, and never lingers for more: a lone job starts at once, and
     under load batches fill while the threads are busy. A search (two seconds left) overtakes ingest (minutes left).
-    A job whose future was cancelled, or whose deadline passed, is dropped when its turn comes. Idle threads sleep.
+    A job whose future is cancelled is let go of at once, one whose deadline passed when its turn comes. Idle threads
+    sleep.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Workers(Generic[Job, Result]):
                 raise ReplicaDown("The embedder is closed.")
             heapq.heappush(self._waiting, (deadline.at_seconds, next(self._arrival), job, deadline, future))
             self._changed.notify()
+        future.add_done_callback(self._let_go)
         return future
 
     def close(self) -> None:
@@ -72,6 +74,14 @@ class Workers(Generic[Job, Result]):
                 future.set_exception(ReplicaDown("The embedder is closing."))
         for thread in self._threads:
             thread.join()
+
+    def _let_go(self, done: "Future[Result]") -> None:
+        """Of a job whose caller has gone: a picture's bytes must not wait for a turn that may be minutes away."""
+        if not done.cancelled():
+            return
+        with self._changed:
+            self._waiting = [one for one in self._waiting if one[-1] is not done]
+            heapq.heapify(self._waiting)
 
     def _work(self) -> None:
         while batch := self._take():

@@ -1,6 +1,6 @@
 """Runs the gateway."""
 
-from omma.process import run
+from omma.process import run_service
 from services.gateway.main import main
 
-run(main())
+run_service(main())

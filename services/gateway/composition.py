@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.dead_letters import DeadLetters
+from omma.images import PictureLimits
 from omma.outbox import Outbox
 from omma.records import IMAGES_TOPIC
 from omma.rpc.server import Registration
@@ -35,7 +36,8 @@ from services.topology.indexes import ServedIndexes
 
 @dataclass(frozen=True, slots=True)
 class GatewayParts:
-    """What a gateway stands on. space: whose indexer tells what is handled. sources: what may be ingested.
+    """What a gateway stands on. space: whose indexer tells what is handled. limits: of a picture. sources: what may be
+    ingested.
 
     metrics_open: /metrics without a key, for a loopback address. on_job: told when a job was added or cancelled.
     """
@@ -45,6 +47,7 @@ class GatewayParts:
     indexes: ServedIndexes
     space: str
     reranker: Reranker
+    limits: PictureLimits
     authenticator: Authenticator
     sources: Sources
     metrics_open: bool
@@ -68,7 +71,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     """What it opens is closed by the stack."""
     storage, indexes = parts.storage, parts.indexes
     catalog, log = storage.catalog, storage.log
-    urls = PictureFetcher(max_bytes=settings.max_picture_bytes, timeout_seconds=settings.url_timeout_seconds)
+    urls = PictureFetcher(max_bytes=parts.limits.max_bytes, timeout_seconds=settings.url_timeout_seconds)
     stack.push_async_callback(urls.close)
     impressions = await open_impressions(
         log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled
@@ -84,7 +87,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
             settings.max_concurrent_searches, settings.max_waiting_searches, settings.max_search_wait_seconds
         ),
         max_text_characters=settings.max_text_characters,
-        max_picture_bytes=settings.max_picture_bytes,
+        max_picture_bytes=parts.limits.max_bytes,
     )
     executor = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
     stack.callback(executor.shutdown, wait=False, cancel_futures=True)
@@ -94,7 +97,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         storage.originals,
         parts.outbox,
         executor,
-        picture_limits=settings.picture_limits,
+        picture_limits=parts.limits,
         row_limits=storage.row_limits,
         max_concurrent_uploads=settings.max_concurrent_uploads,
     )
@@ -103,7 +106,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     jobs = Jobs(
         catalog, parts.sources, partial(backlog, log, IMAGES_TOPIC, group), settings.jobs_unfinished, parts.on_job
     )
-    tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=settings.max_picture_bytes)
+    tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=parts.limits.max_bytes)
     health = Health(indexes)
     app = create_app(
         search,

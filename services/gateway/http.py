@@ -2,12 +2,12 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 _BACKLOG: Final = 2048
 
@@ -27,28 +27,30 @@ def listening(address: str, port: int) -> socket.socket:
     return bound
 
 
-@asynccontextmanager
-async def answering(app: FastAPI, bound: socket.socket, drain_seconds: float) -> AsyncIterator[None]:
-    """Answers beside the block; then calls under way may end within drain_seconds, and nothing new is taken."""
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=round(drain_seconds),
-        )
-    )
-    serving = asyncio.create_task(server.serve([bound]), name="http")
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await serving
-
-
-class _Server(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """uvicorn without its signal handlers: the process decides when it stops."""
+
+    def __init__(self, app: ASGIApp, drain_seconds: float) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=round(drain_seconds),
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    def begin(self, bound: socket.socket) -> None:
+        """Answer on this socket from now on."""
+        self._serving = asyncio.create_task(self.serve([bound]), name="REST")
+
+    async def end(self) -> None:
+        """Take nothing new, answer what is under way within drain_seconds. May be repeated."""
+        self.should_exit = True
+        if self._serving is not None:
+            await self._serving
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

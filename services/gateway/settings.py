@@ -2,7 +2,6 @@
 
 from pydantic import Field
 
-from omma.images import PictureLimits
 from omma.settings import Section
 from services.gateway.search.fanout.settings import FanoutSettings
 
@@ -10,9 +9,6 @@ from services.gateway.search.fanout.settings import FanoutSettings
 class GatewaySettings(Section):
     """Limits of what callers may send, and of what is held while they wait."""
 
-    max_picture_bytes: int = Field(default=20_000_000, ge=1_000, le=1 << 30)
-    max_picture_pixels: int = Field(default=50_000_000, ge=1_000, le=1 << 30)
-    max_picture_frames: int = Field(default=64, ge=1, le=10_000)
     max_json_bytes: int = Field(default=8_000_000, ge=1_000, le=1 << 30, description="a JSON body, batches included")
     max_text_characters: int = Field(default=2_000, ge=1, le=100_000)
     max_concurrent_searches: int = Field(default=128, ge=1, le=100_000, description="under way; one more waits")
@@ -32,8 +28,3 @@ class GatewaySettings(Section):
     ingest_buckets: tuple[str, ...] = Field(
         default=(), description="that may be ingested, as JSON; none named: each that the storage's keys open"
     )
-
-    @property
-    def picture_limits(self) -> PictureLimits:
-        """Of one picture, uploaded or searched with."""
-        return PictureLimits(self.max_picture_bytes, self.max_picture_pixels, self.max_picture_frames)

@@ -1,6 +1,6 @@
 """Runs the indexer."""
 
-from omma.process import run
+from omma.process import run_service
 from services.indexer.main import main
 
-run(main())
+run_service(main())

@@ -135,7 +135,7 @@ class Committer:
             row = one.row
             match one.outcome:
                 case Seen() as seen if row is not None:
-                    embedded[row.id] = Embedded(row.id, row.version, seen.width, seen.height, seen.phash)
+                    embedded[row.id] = Embedded(row.id, row.version, seen.width, seen.height, seen.phash or 0)
                 case OmmaError() as error if row is not None:
                     await self._catalog.record_dead(row.id, row.version, readable(error.detail))
         if embedded:
@@ -207,5 +207,13 @@ def _vector_record(row: Picture, seen: Seen, space: str) -> VectorRecord:
         sha256=row.sha256,
     )
     return VectorRecord(
-        ImageId(row.id), row.version, row.tenant, space, seen.vectors, seen.boxes, seen.phash, payload, deleted=False
+        ImageId(row.id),
+        row.version,
+        row.tenant,
+        space,
+        seen.vectors,
+        seen.boxes,
+        seen.phash,
+        payload,
+        signature=seen.signature,
     )

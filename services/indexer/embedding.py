@@ -13,7 +13,7 @@ from omma.catalog.interface import Catalog, Picture
 from omma.description import readable
 from omma.errors import Kind, OmmaError
 from omma.identity import ImageId, Version
-from omma.persistence import persist
+from omma.persistence import Pauses, persist
 from omma.telemetry.metrics import INDEXER_HELD, INDEXER_PUT_OFF
 from omma.telemetry.traces import span
 from services.indexer.deaths import Deaths, DeathsByPlace, fate_of
@@ -29,7 +29,6 @@ Settle = Callable[[Sequence[Settled]], Awaitable[None]]
 logger = logging.getLogger(__name__)
 
 _PLACES: Final = 1_000
-_LONGEST_WAIT_SECONDS: Final = 10.0
 
 
 class Embedding:
@@ -64,15 +63,14 @@ class Embedding:
 
     async def run(self) -> None:
         """Until cancelled. While the embedder or the storage is away, one try a pause, which grows to ten seconds."""
-        wait_seconds = self._settings.retry_seconds
+        pauses = Pauses(self._settings.retry_seconds)
         while True:
             turn = await self._waiting.turn(self._settings.batch_pictures)
             await self._go_on()
             if await self._embed({taken: source for source, taken in turn if self._keeps(taken)}):
-                wait_seconds = self._settings.retry_seconds
+                pauses.begin_again()
             else:
-                await asyncio.sleep(wait_seconds)
-                wait_seconds = min(2 * wait_seconds, _LONGEST_WAIT_SECONDS)
+                await asyncio.sleep(pauses.next_seconds())
 
     def _keeps(self, taken: Taken) -> bool:
         """What another indexer has now is no longer ours: it reads it again."""

@@ -5,22 +5,21 @@ The embedder and the shards are asked over gRPC; catalog, log and blobs are thos
 
 import logging
 from contextlib import AsyncExitStack
+from typing import ClassVar
 
 from pydantic import Field
 
 from omma.background import running
+from omma.images import PictureLimits
 from omma.outbox import ensure_images_topic
 from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
-from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
 from omma.storage import StorageSettings, open_storage
 from services.egs.client import RemoteEmbedder
 from services.indexer.settings import IndexerSettings
 from services.indexer.worker import Indexer
 from services.nn_shard.client import RemoteShard
-
-_CONNECT_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +36,14 @@ class ServedIndexerSettings(IndexerSettings):
 class IndexerProcess(StorageSettings):
     """What reaches the storage and what every process has, and OMMA_INDEXER__…"""
 
+    service: ClassVar[str] = "omma-indexer"
     indexer: ServedIndexerSettings
+    pictures: PictureLimits = PictureLimits()
 
 
 async def main() -> None:
-    """Index until SIGTERM or SIGINT; what was not committed is taken again by the next. Raises ReplicaDown without EGS.
+    """Index until SIGTERM or SIGINT; what was not committed is taken again by the next. Storage and EGS are
+    waited for.
 
     The space is the embedder's, and is registered if it is new.
     OMMA_GRPC_PORT answers health checks: ready while it indexes, not while it pauses as too many pictures die.
@@ -51,12 +53,13 @@ async def main() -> None:
     async with AsyncExitStack() as stack:
         server = RpcServer([], credentials=settings.server_credentials())
         await server.start(settings.grpc_address)
-        stack.push_async_callback(server.stop, 0.0)
+        stack.push_async_callback(server.stop, settings.drain_seconds)
         storage = await open_storage(settings, stack)
-        channel = open_channel(settings.indexer.egs)
-        embedder = await RemoteEmbedder.connect(channel, Deadline.after(_CONNECT_SECONDS))
-        stack.push_async_callback(embedder.close)
-        shards = [RemoteShard.at(address) for address in settings.indexer.shards]
+        credentials = settings.channel_credentials()
+        channel = open_channel(settings.indexer.egs, credentials=credentials)
+        stack.push_async_callback(channel.close)
+        embedder = await RemoteEmbedder.found(channel)
+        shards = [RemoteShard.at(address, credentials=credentials) for address in settings.indexer.shards]
         for shard in shards:
             stack.push_async_callback(shard.close)
         await storage.catalog.register_space(embedder.space)
@@ -69,6 +72,7 @@ async def main() -> None:
             embedder=embedder,
             shards=shards,
             settings=settings.indexer,
+            limits=settings.pictures,
             on_held=lambda held: server.set_ready(not held),
         )
         await stack.enter_async_context(running(indexer.run))

@@ -22,9 +22,6 @@ class IndexerSettings(Section):
     chunk_bytes: int = Field(default=32 << 20, ge=1 << 20, le=1 << 30, description="originals read for one call")
     chunks_in_flight: int = Field(default=4, ge=1, le=64)
     recent_pictures: int = Field(default=4096, ge=0, le=1 << 20, description="vectors kept until their shard has them")
-    max_picture_bytes: int = Field(
-        default=20_000_000, ge=1, le=1 << 30, description="a larger original is a dead letter"
-    )
     embed_timeout_seconds: float = Field(default=120.0, ge=1, le=3600)
     fetch_timeout_seconds: float = Field(default=5.0, ge=0.1, le=60)
     poll_seconds: float = Field(default=1.0, ge=0.01, le=60)

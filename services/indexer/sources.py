@@ -15,6 +15,7 @@ from omma.catalog.interface import Catalog, Picture
 from omma.errors import STATUS, Absent, Bug, Kind, OmmaError, Overloaded
 from omma.hits import Int32Boxes
 from omma.identity import ImageId, Sha256
+from omma.images import PictureLimits
 from omma.os_errors import file_error
 from omma.rpc.deadline import Deadline
 from omma.vectors import Float16
@@ -27,13 +28,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a space knows of some bytes. vectors: float16[regions, dim]; boxes: int32[regions, 4]."""
+    """What a space knows of some bytes. vectors: float16[regions, dim]; boxes: int32[regions, 4]; phash: or None."""
 
     vectors: Float16
     boxes: Int32Boxes
-    phash: int
+    phash: int | None
     width: int
     height: int
+    signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class VectorSources:
         embedder: Embedder,
         shards: Sequence[ShardClient],
         settings: IndexerSettings,
+        limits: PictureLimits,
     ) -> None:
         self._catalog = catalog
         self._blobs = blobs
@@ -77,6 +80,7 @@ class VectorSources:
         self._embedder = embedder
         self._shards = shards
         self._settings = settings
+        self._limits = limits
         self._recent: OrderedDict[Sha256, Seen] = OrderedDict()
         self._under_way: dict[Sha256, asyncio.Future[Outcome]] = {}
         self._chunks = asyncio.Semaphore(settings.chunks_in_flight)
@@ -180,7 +184,7 @@ class VectorSources:
 
     async def _read(self, row: Picture) -> bytes | Dead | Later:
         try:
-            return await self._originals.read(row.uri, row.sha256, self._settings.max_picture_bytes)
+            return await self._originals.read(row.uri, row.sha256, self._limits.max_bytes)
         except Absent as error:
             # Its vectors are in the space and no shard gives them now: that its original is away buries nothing.
             kept = await self._catalog.embedded_with(self._embedder.space.id, [row.sha256])
@@ -206,7 +210,7 @@ class VectorSources:
 
 def _seen(picture: FetchedPicture) -> Seen:
     payload = picture.payload
-    return Seen(picture.vectors, picture.boxes, picture.phash, payload.width, payload.height)
+    return Seen(picture.vectors, picture.boxes, picture.phash, payload.width, payload.height, picture.signature)
 
 
 def _whose_fault(error: Exception, *, reading: bool = False) -> Dead | Later:

@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from omma.identity import ImageId, Tenant
+from omma.persistence import LONGEST_WAIT_SECONDS
 from services.indexer.taken import Taken
 
-_LONGEST_WAIT_SECONDS: Final = 10.0
-"""Of a picture that failed, before its next turn."""
 _OVERTAKEN_KEPT: Final = 1_024
 
 
@@ -75,7 +74,7 @@ class Waiting:
         """It failed, and not by its own fault: a turn later."""
         if taken.failing_since is None:
             taken.failing_since = self._now()
-        wait = min(self._retry_seconds * 2**taken.failures, _LONGEST_WAIT_SECONDS)
+        wait = min(self._retry_seconds * 2**taken.failures, LONGEST_WAIT_SECONDS)
         taken.failures = min(taken.failures + 1, 30)
         heapq.heappush(self._later, (self._now() + wait, next(self._order), source, taken))
         self._changed.set()

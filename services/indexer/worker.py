@@ -17,6 +17,7 @@ from omma.backlog import indexer_group
 from omma.blobs.interface import Blobs
 from omma.blobs.originals import Originals
 from omma.catalog.interface import Catalog
+from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.log.interface import Consumer, Log, LogRecord, ProducerFenced, TopicPartition, TopicSpec
 from omma.persistence import persist
 from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC
@@ -72,6 +73,7 @@ class Indexer:
         embedder: Embedder,
         shards: Sequence[ShardClient],
         settings: IndexerSettings,
+        limits: PictureLimits = DEFAULT_LIMITS,
         on_held: OnHeld = _ignore,
     ) -> None:
         """shards: one client a shard of an index of the space, in order; vectors are copied from them.
@@ -90,6 +92,7 @@ class Indexer:
             embedder=embedder,
             shards=shards,
             settings=settings,
+            limits=limits,
         )
         self._on_held = on_held
 

@@ -1,6 +1,6 @@
 """Runs a shard."""
 
-from omma.process import run
+from omma.process import run_service
 from services.nn_shard.main import main
 
-run(main())
+run_service(main())

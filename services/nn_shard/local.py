@@ -95,6 +95,7 @@ class LocalShard:
             with_payload=query.with_payload,
             with_vectors=query.with_vectors,
             explain=query.explain,
+            with_signatures=query.with_signatures,
         )
         arrived = not query.receipts or await replica.receipts.wait(query.tenant, query.receipts, deadline)
         applied = replica.applied
@@ -124,7 +125,7 @@ class LocalShard:
             codebook=engine.codebook.id if engine.codebook else "",
             next_offsets=tuple(offset for _, offset in sorted(self._replica.next_offsets.items())),
             lag=self._lag(),
-            ready=self._replica.ready,
+            ready=self._replica.healthy,
             stale=self._replica.stale,
         )
 
@@ -195,6 +196,7 @@ def _options(
     with_payload: bool,
     with_vectors: bool,
     explain: bool,
+    with_signatures: bool,
 ) -> SearchOptions:
     return SearchOptions(
         tenant=tenant,
@@ -206,6 +208,7 @@ def _options(
         with_payload=with_payload,
         with_vectors=with_vectors,
         explain=explain,
+        with_signatures=with_signatures,
     )
 
 

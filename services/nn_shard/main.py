@@ -6,11 +6,14 @@ import os
 import socket
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import ClassVar
 
 from pydantic import Field
 
 from omma.catalog.interface import Catalog
+from omma.errors import Absent
 from omma.index import Index, IndexState
+from omma.persistence import until_there
 from omma.process import begin, until_stopped
 from omma.rpc.server import RpcServer
 from omma.space import Space
@@ -46,16 +49,20 @@ class ShardProcess(StorageSettings):
     OMMA_DATA_DIR is the replica's own disk, whatever servers the storage is on.
     """
 
+    service: ClassVar[str] = "omma-shard"
     shard: ServedShardSettings = Field(default_factory=ServedShardSettings)
 
 
 async def main() -> None:
-    """Serve until SIGTERM or SIGINT, once the catalog has the index."""
+    """Serve until SIGTERM or SIGINT, once storage and index are there; alive and not ready until then."""
     settings = ShardProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
+        server = RpcServer(None, credentials=settings.server_credentials())
+        port = await server.start(settings.grpc_address)
+        stack.push_async_callback(server.stop, 0.0)
         storage = await open_storage(settings, stack)
-        index, space = await until_served(storage.catalog, settings.shard.index, settings.shard.catalog_seconds)
+        index, space = await until_there("the index", partial(_served, storage.catalog, settings.shard.index))
         number = settings.shard.number
         shard = Shard(
             folder=settings.data_dir / "shards" / index.id / str(number) / f"replica-{replica_of(settings.shard)}",
@@ -69,11 +76,7 @@ async def main() -> None:
             holder=f"{socket.gethostname()}:{os.getpid()}",
         )
         servicer = ShardServicer(lambda _: shard.client)
-        server = RpcServer(
-            [partial(shard_pb2_grpc.add_ShardServiceServicer_to_server, servicer)],
-            credentials=settings.server_credentials(),
-        )
-        port = await server.start(settings.grpc_address)
+        await server.register([partial(shard_pb2_grpc.add_ShardServiceServicer_to_server, servicer)])
         logger.info("the shard serves", extra={"address": settings.bind, "port": port, "index": index.id})
         await _serve(shard, server, settings.drain_seconds)
 
@@ -86,14 +89,12 @@ def replica_of(settings: ServedShardSettings, hostname: str = "") -> int:
     return int(ordinal) if ordinal.isdecimal() else 0
 
 
-async def until_served(catalog: Catalog, index: str, look_seconds: float) -> tuple[Index, Space]:
-    """The index of this id, or the live one, and its space; waits while the catalog has none yet."""
-    while True:
-        for one in await catalog.indexes():
-            if one.id == index or (not index and one.state is IndexState.LIVE):
-                return one, next(space for space in await catalog.spaces() if space.id == one.space)
-        logger.info("waiting for the index", extra={"index": index or "the live one"})
-        await asyncio.sleep(look_seconds)
+async def _served(catalog: Catalog, index: str) -> tuple[Index, Space]:
+    """The index of this id, or the live one, and its space. Raises Absent while the catalog has none."""
+    for one in await catalog.indexes():
+        if one.id == index or (not index and one.state is IndexState.LIVE):
+            return one, next(space for space in await catalog.spaces() if space.id == one.space)
+    raise Absent(f"The catalog has no index {index!r} yet." if index else "The catalog has no live index yet.")
 
 
 async def _serve(shard: Shard, server: RpcServer, drain_seconds: float) -> None:
@@ -107,7 +108,7 @@ async def _serve(shard: Shard, server: RpcServer, drain_seconds: float) -> None:
 
 async def _tell_readiness(replica: Replica, server: RpcServer) -> None:
     while True:
-        await replica.until_ready()
+        await replica.until_healthy()
         await server.set_ready(True)
-        await replica.until_ready(False)
+        await replica.until_healthy(False)
         await server.set_ready(False)

@@ -1,27 +1,22 @@
 """Background work on the engine's files: sealing, merging, checkpoints and snapshots, on one niced thread."""
 
 import asyncio
-import errno
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Final
 
-from omma.errors import OmmaError, StorageFull
 from omma.telemetry.context import run_in
-from omma.telemetry.metrics import SHARD_MAINTENANCE_FAILURES, SHARD_MAINTENANCE_SECONDS
+from omma.telemetry.metrics import SHARD_MAINTENANCE_SECONDS
 from services.nn_shard.checkpoint import Stamp
 from services.nn_shard.codebooks import Codebooks
 from services.nn_shard.engine import Abandoned, Checkpoint, Engine, Task
 from services.nn_shard.engine.engine import Cut
-from services.nn_shard.lease import Lease, LeaseLost
+from services.nn_shard.lease import Lease
 from services.nn_shard.replica import Replica
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.snapshot import Snapshots
-
-_LONGEST_PAUSE_SECONDS: Final = 30.0
-"""Between two tries at what fails, a full disk above all: each try at sealing writes until there is no room again."""
+from services.nn_shard.supervision import repeated
 
 logger = logging.getLogger(__name__)
 
@@ -58,15 +53,14 @@ class Maintenance:
 
     async def run(self) -> None:
         """Until cancelled. What fails is said, counted and tried again, ever more slowly; the rest goes on."""
-        pause_seconds = self._settings.maintenance_seconds
-        while True:
-            await asyncio.sleep(pause_seconds)
-            fine = [
-                await self._tried(one) for one in (self.work_off, self._checkpoint_when_due, self._snapshot_when_due)
-            ]
-            longest = max(_LONGEST_PAUSE_SECONDS, self._settings.maintenance_seconds)
-            pause_seconds = self._settings.maintenance_seconds if all(fine) else min(2 * pause_seconds, longest)
-            self._replica.maintained()
+        parts = (
+            ("sealing", self._seal_and_merge),
+            ("checkpoint", self._checkpoint_when_due),
+            ("snapshot", self._snapshot_when_due),
+        )
+        async with asyncio.TaskGroup() as group:
+            for name, part in parts:
+                group.create_task(repeated(name, self._replica.index, part, self._settings.maintenance_seconds))
 
     async def work_off(self) -> bool:
         """Do what the engine plans until it plans nothing; True when there was something."""
@@ -102,14 +96,9 @@ class Maintenance:
         finally:
             await self._lease.release_if_held()
 
-    async def _tried(self, part: Callable[[], Awaitable[object]]) -> bool:
-        try:
-            await part()
-        except (OmmaError, OSError, LeaseLost) as error:
-            SHARD_MAINTENANCE_FAILURES.labels(_reason(error)).inc()
-            logger.error("Maintenance of %s failed and is tried again: %s", self._replica.index, error)
-            return False
-        return True
+    async def _seal_and_merge(self) -> None:
+        await self.work_off()
+        self._replica.maintained()
 
     async def _checkpoint_when_due(self) -> None:
         if self._now() >= self._checkpoint_at and (self._worked or self._is_ahead()):
@@ -168,9 +157,3 @@ class Maintenance:
             # Not only when all is done: applying may wait for this sealing, and a long merge follow it.
             loop.call_soon_threadsafe(self._replica.maintained)
         return worked
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, StorageFull) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
-        return "disk_full"
-    return "lease_lost" if isinstance(error, LeaseLost) else "other"

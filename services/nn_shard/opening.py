@@ -1,7 +1,6 @@
 """Where a replica starts from: its files, else a snapshot, else nothing; never with a gap before the log goes on."""
 
 import logging
-import shutil
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from omma.space import Space
 from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_CORRUPT_FILES
 from services.nn_shard.checkpoint import Source, Stamp
-from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings
-from services.nn_shard.snapshot import Snapshots
+from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings, discard
+from services.nn_shard.snapshot import Snapshots, part_of
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,9 @@ class Opening:
     async def open(self, snapshots: Snapshots, executor: Executor) -> Opened:
         """From the folder, else a snapshot, else empty and from the log's beginning. Files of no use are removed."""
         opened = await run_in(executor, self.open_files)
-        if opened is None and await snapshots.restore(self.folder, self.require):
+        if opened is not None:
+            await run_in(executor, discard, part_of(self.folder))
+        elif await snapshots.restore(self.folder, self.require):
             opened = await run_in(executor, self.open_files, verified=True)
         if opened is None:
             opened = await run_in(executor, self.open_empty)
@@ -71,7 +72,7 @@ class Opening:
             opened = Opened(engine, dict(Stamp.from_json(checkpoint.stamp).next_offsets))
         except (Corrupt, WrongSpace, WrongState) as error:
             self._say_replay(error)
-            shutil.rmtree(self.folder)
+            discard(self.folder)
             return None
         dropped = opened.engine.dropped_segments
         if not dropped:
@@ -82,7 +83,7 @@ class Opening:
 
     def open_empty(self) -> Opened:
         """Nothing but what the log will bring. Removes the folder. Blocks."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        discard(self.folder)
         self.folder.mkdir(parents=True)
         return Opened(self._engine(None), self._from_beginning())
 

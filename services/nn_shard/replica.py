@@ -8,24 +8,26 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
-from google.protobuf.message import DecodeError
-
-from omma.errors import OmmaError, ReplicaDown
+from omma.errors import ReplicaDown
 from omma.identity import Tenant
 from omma.index import IndexId
 from omma.log.interface import Consumer, Log, LogRecord, OffsetOutOfRange, TopicPartition, TopicSpec
 from omma.space import Space
 from omma.telemetry.context import run_in
-from omma.v1 import records_pb2
 from services.nn_shard.checkpoint import Source, Stamp
-from services.nn_shard.engine import Codebook, Engine, Incoming, incoming
+from services.nn_shard.engine import Codebook, Engine
 from services.nn_shard.engine.engine import Cut
 from services.nn_shard.freshness import Freshness
+from services.nn_shard.intake import Intake
 from services.nn_shard.opening import Opened, Opening
 from services.nn_shard.receipts import ReceiptGate
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.snapshot import Snapshots
+from services.nn_shard.supervision import SOON_SECONDS, UNEXPECTED, kept_going
+
+_STUCK_AFTER: Final = 3
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Replica:
         self._freshness = Freshness(settings.stale_seconds, now)
         self._folder = folder
         self._log = log
+        self._intake = Intake(space, "shard")
         self._settings = settings
         self._writer = writer
         self._maintenance = maintenance
@@ -68,8 +71,9 @@ class Replica:
         self._next_offsets: Mapping[int, int] = {}
         self._applied = 0
         self._is_another_log = False
+        self._failures = 0
         self._ready = False
-        self._changed = asyncio.Condition()
+        self._turned = asyncio.Event()
         self._maintained = asyncio.Event()
 
     @property
@@ -97,6 +101,14 @@ class Replica:
         return self._ready
 
     @property
+    def healthy(self) -> bool:
+        """Ready, and gets on: what a readiness probe asks.
+
+        It does not when reading failed again and again of what is no matter of log or disk; it answers all the same.
+        """
+        return self._ready and self._failures < _STUCK_AFTER
+
+    @property
     def stale(self) -> bool:
         """Not known to hold what the log had stale_seconds ago: it answers, and its answers say so."""
         return self._ready and self._freshness.stale
@@ -118,34 +130,39 @@ class Replica:
 
     async def until_ready(self, ready: bool = True) -> None:
         """Wait until `ready` is so."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._ready is ready)
+        while self.ready is not ready:
+            await self._turned.wait()
+
+    async def until_healthy(self, healthy: bool = True) -> None:
+        """Wait until `healthy` is so."""
+        while self.healthy is not healthy:
+            await self._turned.wait()
 
     async def load(self, shard: int, shards: int, codebook: Codebook | None, snapshots: Snapshots) -> None:
         """Open the engine; makes the topic when it is not there. Raises what the log and the files raise."""
         topic = TopicSpec(self.space.vectors_topic, self.space.buckets, compacted=True)
         await self._log.ensure_topic(topic)
-        self._source = Source.of(await self._log.identity(topic.name), self.space, shard, shards)
-        opened = await (await self._opening(codebook)).open(
+        source = Source.of(await self._log.identity(topic.name), self.space, shard, shards)
+        opened = await (await self._opening(codebook, source)).open(
             snapshots,
             self._writer,
             # Not on the niced thread: nobody is served yet, and under load it waits for everyone.
         )
-        self._replace(opened)
+        self._replace(opened, source)
 
     async def follow(self) -> None:
-        """Apply what the log brings, until cancelled. A log that cannot be read is tried again; one that cannot go on
-        from here is replayed from its beginning, and the replica is not ready meanwhile.
+        """Apply what the log brings, until cancelled, whatever fails: what does is tried again.
+
+        A log that cannot go on from here is replayed from its beginning, and the replica is not ready meanwhile.
         """
-        while True:
-            try:
-                await self._follow()
-            except (OffsetOutOfRange, AnotherLog) as error:
-                logger.warning("Replaying %s from its beginning: %s", self.space.vectors_topic, error)
-                await self._start_over()
-            except (OmmaError, OSError) as error:
-                logger.warning("The log of %s cannot be read, trying again: %r", self.index, error)
-                await asyncio.sleep(self._settings.log_retry_seconds)
+        await kept_going(
+            "reading",
+            self.index,
+            self._follow_or_start_over,
+            self._settings.log_retry_seconds,
+            longest_wait_seconds=SOON_SECONDS,
+            failed=self._reading_failed,
+        )
 
     async def lag(self) -> int:
         """Records that the log has and this replica has not applied: also what `stale` is told by.
@@ -169,6 +186,23 @@ class Replica:
         """A round of sealing and merging has ended: applying that waits for it goes on."""
         self._maintained.set()
 
+    async def _follow_or_start_over(self) -> None:
+        while True:
+            try:
+                await self._follow()
+            except (OffsetOutOfRange, AnotherLog) as error:
+                logger.warning("Replaying %s from its beginning: %s", self.space.vectors_topic, error)
+                await self._start_over()
+
+    def _reading_failed(self, reason: str) -> None:
+        if reason == UNEXPECTED:
+            self._set_failures(self._failures + 1)
+
+    def _set_failures(self, failures: int) -> None:
+        before, self._failures = self.healthy, failures
+        if self.healthy is not before:
+            self._turn()
+
     async def _follow(self) -> None:
         settings, topic = self._settings, self.space.vectors_topic
         await self._look_at_end()
@@ -178,7 +212,7 @@ class Replica:
                 if self._is_another_log:
                     raise AnotherLog("The topic was deleted and made again.")
                 if self._freshness.applied(self._next_offsets) and not self._ready:
-                    await self._set_ready(True)
+                    self._set_ready(True)
                 # A poll that outlives its own bound hangs: another consumer is made then.
                 async with asyncio.timeout(settings.poll_seconds + settings.log_timeout_seconds):
                     records = await consumer.poll(settings.poll_records, settings.poll_seconds)
@@ -188,6 +222,7 @@ class Replica:
                     await run_in(self._writer, self._apply, records, positions)
                     self.receipts.applied()
                     await self._let_sealing_catch_up()
+                self._set_failures(0)
         finally:
             await self._close(consumer)
 
@@ -214,15 +249,16 @@ class Replica:
             await self._maintained.wait()
 
     async def _start_over(self) -> None:
-        await self._set_ready(False)
+        self._set_ready(False)
         # The topic may have been made again.
-        self._source = replace(self._known_source(), log=await self._log.identity(self.space.vectors_topic))
-        opening = await self._opening(self.loaded().codebook)
+        source = replace(self._known_source(), log=await self._log.identity(self.space.vectors_topic))
+        opening = await self._opening(self.loaded().codebook, source)
         opened = await run_in(self._maintenance, opening.open_empty)
-        await run_in(self._writer, self._replace, opened)
+        # With the engine and not before: what fails on the way is tried again from what was.
+        await run_in(self._writer, self._replace, opened, source)
         self._freshness.start_over()  # and not before: what was covered was so by the engine that is gone
 
-    async def _opening(self, codebook: Codebook | None) -> Opening:
+    async def _opening(self, codebook: Codebook | None, source: Source) -> Opening:
         topic = self.space.vectors_topic
         return Opening(
             folder=self._folder,
@@ -230,38 +266,32 @@ class Replica:
             index=self.index,
             settings=self._settings.engine,
             codebook=codebook,
-            source=self._known_source(),
+            source=source,
             beginning=await self._log.beginning_offsets(topic),
             end=await self._log.end_offsets(topic),
         )
 
-    async def _set_ready(self, ready: bool) -> None:
-        async with self._changed:
-            self._ready = ready
-            self._changed.notify_all()
+    def _set_ready(self, ready: bool) -> None:
+        self._ready = ready
+        self._turn()
         if ready:
             logger.info("Shard of %s is ready", self.index, extra={"pictures": self.loaded().counts().pictures})
 
-    def _apply(self, records: Sequence[LogRecord], positions: Mapping[int, int]) -> None:
-        self.loaded().take_in([one for one in map(self._decoded, records) if one is not None])
-        self._move_to(positions)
+    def _turn(self) -> None:
+        """Whoever waits for readiness looks again."""
+        self._turned.set()
+        self._turned = asyncio.Event()
 
-    def _decoded(self, record: LogRecord) -> Incoming | None:
-        """None, said in the log, for what no shard of this space can hold: one bad record must not stop the others."""
-        if record.value is None:
-            return None
-        try:
-            return incoming(records_pb2.VectorRecord.FromString(record.value), self.space.id, self.space.dim)
-        except (DecodeError, OmmaError, ValueError) as error:
-            logger.error("%s[%d]@%d is passed over: %s", record.topic, record.partition, record.offset, error)
-            return None
+    def _apply(self, records: Sequence[LogRecord], positions: Mapping[int, int]) -> None:
+        self.loaded().take_in(self._intake.take(records))
+        self._move_to(positions)
 
     def _cut(self) -> tuple[Engine, Cut, Stamp]:
         engine = self.loaded()
         return engine, engine.freeze(), Stamp(self._known_source(), dict(self._next_offsets))
 
-    def _replace(self, opened: Opened) -> None:
-        self._engine = opened.engine
+    def _replace(self, opened: Opened, source: Source) -> None:
+        self._engine, self._source = opened.engine, source
         self._move_to(opened.next_offsets)
 
     def _move_to(self, next_offsets: Mapping[int, int]) -> None:

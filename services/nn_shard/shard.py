@@ -25,10 +25,11 @@ from services.nn_shard.lease import Lease
 from services.nn_shard.local import LocalShard
 from services.nn_shard.maintenance import Maintenance
 from services.nn_shard.replica import Replica
-from services.nn_shard.sampling import LogSample
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.snapshot import Snapshots
-from services.nn_shard.trainer import Trainer, find_index
+from services.nn_shard.supervision import SOON_SECONDS, kept_going, repeated
+from services.nn_shard.training.sampling import LogSample
+from services.nn_shard.training.trainer import Trainer, find_index
 
 _NICE: Final = 10
 _PASSING: Final = frozenset({Kind.OVERLOADED, Kind.REPLICA_DOWN, Kind.STORAGE_FULL, Kind.OUT_OF_TIME})
@@ -129,19 +130,27 @@ class Shard:
         return engine.codebook is not None or not self.trainer.is_due(engine)
 
     async def _load_when_possible(self) -> None:
-        while True:
-            try:
-                return await self._load()
-            except (OmmaError, OSError) as error:
-                if isinstance(error, OmmaError) and error.kind not in _PASSING:
-                    raise
-                logger.warning("%s cannot be loaded yet, trying again: %s", self._index.id, error)
-            await asyncio.sleep(self._settings.log_retry_seconds)
+        refused = await kept_going(
+            "loading",
+            self._index.id,
+            self._load,
+            self._settings.log_retry_seconds,
+            longest_wait_seconds=SOON_SECONDS,
+        )
+        if refused is not None:
+            raise refused
 
-    async def _load(self) -> None:
-        index = await find_index(self._catalog, self._index.id)
-        codebook = None if index.codebook is None else await self._codebook(index.codebook)
-        await self.replica.load(self._shard, self._index.shards, codebook, self._snapshots)
+    async def _load(self) -> OmmaError | None:
+        """Returns the error that no other try mends, such as an index that is in no catalog."""
+        try:
+            index = await find_index(self._catalog, self._index.id)
+            codebook = None if index.codebook is None else await self._codebook(index.codebook)
+            await self.replica.load(self._shard, self._index.shards, codebook, self._snapshots)
+        except OmmaError as error:
+            if error.kind in _PASSING:
+                raise
+            return error
+        return None
 
     async def _codebook(self, sha256: str) -> Codebook | None:
         try:
@@ -161,21 +170,27 @@ class Shard:
             self.replica.engine.close()
 
     async def _observe(self) -> None:
+        await repeated(
+            "observing",
+            self._index.id,
+            self._look,
+            self._settings.lag_check_seconds,
+            longest_wait_seconds=SOON_SECONDS,
+        )
+
+    async def _look(self) -> None:
         labels = (self._index.id, str(self._shard))
-        while True:
-            try:
-                self._lag = await self.replica.lag()
-            except (OmmaError, OSError) as error:
-                logger.warning("The log's end is not known: %r", error)
-            counts = self.replica.loaded().counts()
-            metrics.SHARD_LAG_RECORDS.labels(*labels).set(self._lag)
-            metrics.SHARD_STALE.labels(*labels).set(self.replica.stale)
-            metrics.SHARD_LIVE_VECTORS.labels(*labels).set(counts.live)
-            metrics.SHARD_DEAD_ROWS.labels(*labels).set(counts.dead_rows)
-            metrics.SHARD_HEAD_ROWS.labels(*labels).set(counts.head_rows)
-            metrics.SHARD_SEGMENTS.labels(*labels).set(counts.segments)
-            metrics.SHARD_QUEUE_QUERIES.labels(*labels).set(self.client.waiting)
-            await asyncio.sleep(self._settings.lag_check_seconds)
+        counts = self.replica.loaded().counts()
+        metrics.SHARD_LIVE_VECTORS.labels(*labels).set(counts.live)
+        metrics.SHARD_DEAD_ROWS.labels(*labels).set(counts.dead_rows)
+        metrics.SHARD_HEAD_ROWS.labels(*labels).set(counts.head_rows)
+        metrics.SHARD_SEGMENTS.labels(*labels).set(counts.segments)
+        metrics.SHARD_QUEUE_QUERIES.labels(*labels).set(self.client.waiting)
+        metrics.SHARD_STALE.labels(*labels).set(self.replica.stale)
+        # Last: it fails while the log is away.
+        self._lag = await self.replica.lag()
+        metrics.SHARD_LAG_RECORDS.labels(*labels).set(self._lag)
+        metrics.SHARD_STALE.labels(*labels).set(self.replica.stale)
 
 
 def _one_faiss_thread() -> None:

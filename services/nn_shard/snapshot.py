@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import logging
 import re
-import shutil
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
@@ -20,7 +19,7 @@ from omma.blobs.interface import Blobs
 from omma.errors import Absent, Corrupt, OmmaError
 from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_CORRUPT_FILES, SHARD_SNAPSHOTS_REFUSED
-from services.nn_shard.engine import Checkpoint, FileSum
+from services.nn_shard.engine import Checkpoint, FileSum, discard
 
 _DOWNLOADS: Final = 4
 """Files at a time, while those that came before are hashed."""
@@ -61,21 +60,23 @@ class Snapshots:
         await self._prune([*manifests, name], require_lease)
 
     async def restore(self, folder: Path, require: Callable[[Checkpoint], None]) -> bool:
-        """Fill the folder, which must not exist, from the newest snapshot that is whole; False when there is none.
+        """Fill the folder from the newest snapshot that is whole; False when there is none.
 
+        What lies there is replaced, once everything else is done: a process that died before its first checkpoint
+        leaves a folder without a manifest. A death on the way leaves what the next start restores anew.
         require: raises Corrupt for a checkpoint that would be of no use. Every file is hashed before the folder
         appears; a snapshot with one that does not fit is refused, said in the log, and the next older one tried.
         """
         for name in reversed(await self._manifests()):
-            part = folder.with_name(f"{folder.name}.part")
+            part = part_of(folder)
             try:
                 await self._download(name, part, require)
             except (Corrupt, Absent) as error:
                 SHARD_SNAPSHOTS_REFUSED.inc()
                 logger.warning("Snapshot %s/%s is not used: %s", self._prefix, name, error.detail)
-                await run_in(self._executor, shutil.rmtree, part, ignore_errors=True)
+                await run_in(self._executor, discard, part)
                 continue
-            await run_in(self._executor, part.replace, folder)
+            await run_in(self._executor, _take_place, part, folder)
             logger.info("Restored from snapshot %s/%s", self._prefix, name)
             return True
         return False
@@ -89,19 +90,28 @@ class Snapshots:
         require(checkpoint)
         await run_in(self._executor, _empty, folder)
         at_a_time = asyncio.Semaphore(_DOWNLOADS)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for file in checkpoint.files():
-                    group.create_task(self._fetch(file, folder, at_a_time))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        errors: list[Exception] = []
+
+        async def fetch(file: FileSum) -> None:
+            async with at_a_time:
+                if not errors:
+                    try:
+                        await self._fetch(file, folder)
+                    except Exception as error:  # noqa: BLE001  raised below
+                        errors.append(error)
+
+        async with asyncio.TaskGroup() as group:
+            for file in checkpoint.files():
+                group.create_task(fetch(file))
+        # Only now: a thread cannot be cancelled, and one that still writes into the folder keeps it from being removed.
+        if errors:
+            raise errors[0]
         await run_in(self._executor, (folder / "manifest.json").write_bytes, content)
 
-    async def _fetch(self, file: FileSum, folder: Path, at_a_time: asyncio.Semaphore) -> None:
+    async def _fetch(self, file: FileSum, folder: Path) -> None:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        async with at_a_time:
-            await self._blobs.get_file(self._file_key(file.sha256), path)
+        await self._blobs.get_file(self._file_key(file.sha256), path)
         try:
             await run_in(self._executor, _require_checksum, path, file)
         except Corrupt:
@@ -151,9 +161,19 @@ def _number(name: str) -> str:
     return name.split("-", 1)[0]
 
 
+def part_of(folder: Path) -> Path:
+    """Where the folder is downloaded to; what a death left there is of no use."""
+    return folder.with_name(f"{folder.name}.part")
+
+
 def _empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+    discard(folder)
     folder.mkdir(parents=True)
+
+
+def _take_place(part: Path, folder: Path) -> None:
+    discard(folder)
+    part.replace(folder)
 
 
 def _require_checksum(path: Path, file: FileSum) -> None:

@@ -1,6 +1,6 @@
 """Runs the re-ranker."""
 
-from omma.process import run
+from omma.process import run_service
 from services.rerank.main import main
 
-run(main())
+run_service(main())

@@ -3,6 +3,7 @@
 import logging
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import ClassVar
 
 from omma.process import ProcessSettings, begin, until_stopped
 from omma.rpc.server import RpcServer
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 class RerankProcess(ProcessSettings):
     """OMMA_BIND, OMMA_GRPC_PORT and the others of a process, and OMMA_RERANK__…"""
 
+    service: ClassVar[str] = "omma-rerank"
     rerank: RerankSettings = RerankSettings()
 
 

@@ -22,13 +22,13 @@ def leaders(
 ) -> npt.NDArray[np.intp]:
     """The position of each candidate's group leader: the best of its near-duplicates, itself where it leads.
 
-    phashes: uint64[n], best candidate first, 0 where unknown, which is like nothing. vectors: [n, dim],
-    L2-normalised; None: pHash decides alone. A candidate joins the best leader that it resembles within max_hamming
-    and min_cosine; likeness to a follower does not count, so a chain of small edits does not join far ends. Pure.
+    phashes: uint64[n], best candidate first; 0 is a black picture's. vectors: [n, dim], L2-normalised; None: pHash
+    decides alone. A candidate joins the best leader that it resembles within max_hamming and min_cosine; likeness to a
+    follower does not count, so a chain of small edits does not join far ends. Pure.
     """
     count = len(phashes)
     leader = np.arange(count)
-    free = phashes != 0
+    free = np.ones(count, bool)
     rows32 = None if vectors is None else vectors.astype(np.float32, copy=False)
     for start in range(0, count, _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)

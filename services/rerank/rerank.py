@@ -68,10 +68,9 @@ def _gates(query: RerankQuery, policy: Policy, candidates: Hits) -> Iterator[tup
 def _inside_phash_gate(query: RerankQuery, candidates: Hits) -> Keep:
     if query.phash_gate is None or not 0 <= query.phash_gate <= 64:
         raise InvalidQuery("phash_gate is a Hamming distance, 0 to 64.", field="phash_gate", limit=64)
-    if not query.query_phash:
+    if query.query_phash is None:
         raise InvalidQuery("phash_gate compares with a query picture, and there is none.", field="phash_gate")
-    distances = hamming(candidates.phashes, np.uint64(query.query_phash))
-    keep: Keep = (distances <= query.phash_gate) & (candidates.phashes != 0)
+    keep: Keep = hamming(candidates.phashes, np.uint64(query.query_phash)) <= query.phash_gate
     return keep
 
 
@@ -107,12 +106,11 @@ def _diversified(query: RerankQuery, policy: Policy, candidates: Hits, alive: Po
 
 
 def _distances(query: RerankQuery, candidates: Hits, positions: Positions) -> list[int | None]:
-    """Hamming distance of the pHash to the query picture's; None where either is unknown."""
-    if not query.query_phash:
+    """Hamming distance of the pHash to the query picture's; None where none was sought with."""
+    if query.query_phash is None:
         return [None] * len(positions)
-    phashes = candidates.phashes[positions]
-    distances = hamming(phashes, np.uint64(query.query_phash)).tolist()
-    return [distance if phash else None for distance, phash in zip(distances, phashes.tolist(), strict=True)]
+    distances: list[int | None] = hamming(candidates.phashes[positions], np.uint64(query.query_phash)).tolist()
+    return distances
 
 
 def _told(candidates: Hits, positions: Positions, reason: DropReason) -> list[tuple[ImageId, DropReason]]:

@@ -35,7 +35,8 @@ async def opened(settings: StandaloneSettings, *, trusted: bool = False) -> Asyn
     data = DataDir(settings.data_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(data.held())
-        storage = await open_storage(settings, stack)
+        # A server is waited for by one that starts; a command says at once that it is away.
+        storage = await open_storage(settings, stack, patience_seconds=0 if trusted else None)
         authenticator = authenticator_of(settings, storage.catalog, trusted=trusted)
         services = await start_services(settings, data, storage, authenticator, stack)
         gateway = services.gateway

@@ -10,6 +10,7 @@ import numpy as np
 
 from omma.errors import Absent, InvalidQuery, OmmaError
 from omma.evaluation import Evaluation, Judged, Judgments, PictureNames, evaluate, held_out
+from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.rpc.deadline import Deadline
 from omma.vectors import Float32, Int64, normalise
 from services.egs.client import EmbeddedItem, Embedder, ImageItem, TextItem
@@ -64,6 +65,7 @@ async def evaluate_models(
     judged: Judged,
     settings: EgsSettings,
     *,
+    limits: PictureLimits = DEFAULT_LIMITS,
     k: int = 10,
     share: float = 0.0,
     prompts: Sequence[str] = ("{}",),
@@ -82,7 +84,7 @@ async def evaluate_models(
         raise InvalidQuery("No picture of the folder takes part.", field="held-out" if share else "judgments")
     made = []
     for model in models:
-        embedder = await asyncio.to_thread(OnnxEmbedder, model, settings)
+        embedder = await asyncio.to_thread(OnnxEmbedder, model, settings, limits=limits)
         try:
             reference = model.manifest.reference
             rows, vectors = await _embed_pictures(embedder, folder, names, wanted, progress(reference))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from omma import process
-from omma.errors import Kind, OmmaError
+from omma.errors import Kind, OmmaError, causes
 
 T = TypeVar("T")
 
@@ -52,9 +52,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def fail(error: OmmaError) -> NoReturn:
-    """Print the error and leave with its exit code."""
+    """Print the error, and what it came from where this process asked, and leave with its exit code."""
     field = f" ({error.field})" if error.field else ""
     errors.print(f"[bold red]{error.kind}[/]{field}: {error.detail}", highlight=False)
+    if error.__cause__ is not None:
+        errors.print(causes(error.__cause__), style="dim", highlight=False, markup=False)
     raise typer.Exit(EXIT_CODES.get(error.kind, 1)) from error
 
 

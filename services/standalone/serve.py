@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from omma.errors import InvalidQuery, WrongState
-from omma.process import until_stopped
+from omma.process import begin, until_stopped
 from omma.rpc.server import RpcServer
-from omma.settings import warn_unknown_names
-from omma.telemetry.logs import configure_logging
 from services.gateway.auth import is_loopback
-from services.gateway.http import answering, listening
+from services.gateway.first_key import ensure_first_key
+from services.gateway.http import HttpServer, listening
 from services.standalone.app import Omma, opened
 from services.standalone.data_dir import DataDir, ServerAddress
 from services.standalone.settings import StandaloneSettings
@@ -29,8 +28,7 @@ async def serve(
     other_ports: take free ports when the usual ones are taken. Raises as `opened`; WrongState for a taken port;
     InvalidQuery when the address needs an API key and there is none.
     """
-    configure_logging(settings.log_level, settings.log_format)
-    warn_unknown_names(settings.known_names())
+    begin(settings)
     stopped = asyncio.create_task(until_stopped(), name="signals")
     try:
         async with serving(settings, other_ports=other_ports) as (_, address):
@@ -50,11 +48,14 @@ async def serving(
     async with AsyncExitStack() as stack:
         http = stack.enter_context(_http_socket(settings, other_ports))
         omma = await stack.enter_async_context(opened(settings))
+        await ensure_first_key(omma.services.storage.catalog, settings)
         await _require_key(settings, omma)
-        rpc = RpcServer(omma.rpc)
+        rpc = RpcServer(omma.rpc, credentials=settings.server_credentials())
         grpc_port = await _start_rpc(rpc, settings, other_ports)
         stack.push_async_callback(rpc.stop, settings.drain_seconds)
-        await stack.enter_async_context(answering(omma.rest, http, settings.drain_seconds))
+        rest = HttpServer(omma.rest, settings.drain_seconds)
+        rest.begin(http)
+        stack.push_async_callback(rest.end)
         host = f"[{settings.bind}]" if ":" in settings.bind else settings.bind
         address = ServerAddress(f"http://{host}:{http.getsockname()[1]}", f"{host}:{grpc_port}", os.getpid())
         data.announce(address)
@@ -96,6 +97,6 @@ async def _require_key(settings: StandaloneSettings, omma: Omma) -> None:
     if not any(not key.revoked for key in await omma.services.storage.catalog.api_keys()):
         raise InvalidQuery(
             f"OMMA_BIND={settings.bind} can be reached from other machines: make an API key first, with "
-            "`omma key create NAME --role admin`.",
+            "`omma key create NAME --role admin`, or name one with OMMA_ADMIN_KEY_FILE.",
             field="OMMA_BIND",
         )

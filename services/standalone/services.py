@@ -60,9 +60,9 @@ async def start_services(
     stack: AsyncExitStack,
 ) -> Services:
     """Everything runs until the stack ends it. Raises WrongState (another model), Absent (no model), Corrupt."""
-    catalog, log = storage.catalog, storage.log
+    catalog, log, limits = storage.catalog, storage.log, settings.pictures
     model = await asyncio.to_thread(choose_model, settings, await model_in_use(catalog))
-    embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs)
+    embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs, limits=limits)
     stack.push_async_callback(embedder.close)
     space = embedder.space
     index = await live_index(catalog, space, settings.shards)
@@ -81,6 +81,7 @@ async def start_services(
         embedder=embedder,
         shards=[shard.client for shard in shards],
         settings=settings.indexer,
+        limits=limits,
     )
     outbox = await open_outbox(catalog, log, settings.indexer.images_partitions)
     folders = ThreadPoolExecutor(1, thread_name_prefix="folders")
@@ -91,6 +92,7 @@ async def start_services(
         storage,
         outbox,
         lambda: placed,
+        limits=limits,
         space=space.id,
         holder=f"{socket.gethostname()}:{settings.data_dir.absolute()}",
         executor=folders,
@@ -104,6 +106,7 @@ async def start_services(
         indexes=indexes,
         space=space.id,
         reranker=reranker,
+        limits=limits,
         authenticator=authenticator,
         sources=Sources(folders=True, s3=settings.s3, buckets=settings.gateway.ingest_buckets),
         metrics_open=loopback,

@@ -1,10 +1,9 @@
 """The space and the index that answer: registered at the first start on a new catalog, checked at every other."""
 
-import asyncio
 import logging
 
 from omma.catalog.interface import Catalog
-from omma.errors import WrongState
+from omma.errors import Absent, WrongState
 from omma.index import DEFAULT_FACTORY, Index, IndexId, IndexState
 from omma.space import Space
 
@@ -34,11 +33,11 @@ async def live_index(catalog: Catalog, space: Space, shards: int) -> Index:
     return live
 
 
-async def until_live(catalog: Catalog, look_seconds: float = 1.0) -> tuple[Index, Space]:
-    """The live index and its space; waits while the catalog has none yet."""
-    while (index := await _live_index(catalog)) is None:
-        logger.info("waiting for the live index")
-        await asyncio.sleep(look_seconds)
+async def live_in(catalog: Catalog) -> tuple[Index, Space]:
+    """The live index and its space. Raises Absent while the catalog has none yet."""
+    index = await _live_index(catalog)
+    if index is None:
+        raise Absent("The catalog has no live index yet.")
     return index, next(space for space in await catalog.spaces() if space.id == index.space)
 
 

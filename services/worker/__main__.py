@@ -1,6 +1,6 @@
 """Runs the worker."""
 
-from omma.process import run
+from omma.process import run_service
 from services.worker.main import main
 
-run(main())
+run_service(main())

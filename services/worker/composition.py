@@ -7,6 +7,7 @@ from functools import partial
 
 from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.blobs.s3_settings import S3Settings
+from omma.images import PictureLimits
 from omma.job_kinds import INGEST, VERIFY
 from omma.outbox import Outbox
 from omma.records import IMAGES_TOPIC
@@ -41,21 +42,23 @@ def compose(
     outbox: Outbox,
     live: Callable[[], PlacedIndex],
     *,
+    limits: PictureLimits,
     space: str,
     holder: str,
     executor: Executor,
     s3: S3Settings | None = None,
 ) -> Worker:
-    """live: the index that answers now. space: whose indexer tells what is handled. executor: for walking folders.
+    """live: the index that answers now. limits: of a picture. space: whose indexer tells what is handled.
 
-    holder: of leases; the same when this process is started again, and nobody else's. s3: where the inbox is.
+    executor: for walking folders. holder: of leases; the same when this process is started again, and nobody else's.
+    s3: where the inbox is.
     """
     catalog, log = storage.catalog, storage.log
     group = indexer_group(space)
     indexed = partial(wait_until_handled, log, IMAGES_TOPIC, group)
     buckets, inbox = None, None
     if storage.objects is not None and s3 is not None:
-        follower = ObjectFollower(catalog, outbox, storage.objects, settings.max_picture_bytes)
+        follower = ObjectFollower(catalog, outbox, storage.objects, limits.max_bytes)
         buckets = BucketIngest(
             catalog,
             follower,

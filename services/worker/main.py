@@ -8,17 +8,21 @@ import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
+from typing import ClassVar
 
 from pydantic import Field
 
 from omma.background import running
+from omma.images import PictureLimits
 from omma.outbox import open_outbox
+from omma.persistence import until_there
 from omma.process import begin, until_stopped
 from omma.rpc.server import RpcServer
 from omma.storage import StorageSettings, open_storage
 from services.nn_shard.client import RemoteShard
 from services.topology.indexes import PlacedIndex
-from services.topology.registration import until_live
+from services.topology.registration import live_in
 from services.worker.composition import compose
 from services.worker.settings import WorkerSettings
 
@@ -34,11 +38,14 @@ class ServedWorkerSettings(WorkerSettings):
 class WorkerProcess(StorageSettings):
     """What reaches the storage and what every process has, and OMMA_WORKER__…"""
 
+    service: ClassVar[str] = "omma-worker"
     worker: ServedWorkerSettings
+    pictures: PictureLimits = PictureLimits()
 
 
 async def main() -> None:
-    """Work until SIGTERM or SIGINT; jobs under way are handed back. Waits for the catalog's first index.
+    """Work until SIGTERM or SIGINT; jobs under way are handed back. Storage and the first index are
+    waited for.
 
     OMMA_GRPC_PORT answers health checks.
     """
@@ -47,12 +54,13 @@ async def main() -> None:
     async with AsyncExitStack() as stack:
         server = RpcServer([], credentials=settings.server_credentials())
         await server.start(settings.grpc_address)
-        stack.push_async_callback(server.stop, 0.0)
+        stack.push_async_callback(server.stop, settings.drain_seconds)
         storage = await open_storage(settings, stack)
-        index, space = await until_live(storage.catalog)
+        index, space = await until_there("the live index", partial(live_in, storage.catalog))
+        credentials = settings.channel_credentials()
         shards = []
         for addresses in settings.worker.shards:
-            replicas = tuple(RemoteShard.at(address) for address in addresses)
+            replicas = tuple(RemoteShard.at(address, credentials=credentials) for address in addresses)
             for replica in replicas:
                 stack.push_async_callback(replica.close)
             shards.append(replicas)
@@ -62,6 +70,7 @@ async def main() -> None:
             storage,
             await open_outbox(storage.catalog, storage.log),
             lambda: placed,
+            limits=settings.pictures,
             space=space.id,
             holder=f"{socket.gethostname()}:{os.getpid()}",
             executor=stack.enter_context(ThreadPoolExecutor(1, "folders")),

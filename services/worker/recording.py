@@ -7,12 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from omma.catalog.interface import Catalog, LoggedInteraction
 from omma.log.interface import Consumer, Log, LogRecord, TopicPartition
+from omma.persistence import keep_running, persist
 from omma.records import INTERACTIONS_TOPIC, Interaction, decode_interaction
 from omma.telemetry.metrics import INTERACTIONS
 
@@ -43,43 +45,36 @@ async def record_interactions(
     """
     async with asyncio.TaskGroup() as group:
         group.create_task(_roll(catalog, kept_days))
-        group.create_task(_record(log, catalog, kept_days, linger_seconds, now_ms))
+        # Searches go on without; from the committed offsets it goes on later.
+        record = partial(_record, log, catalog, kept_days, linger_seconds, now_ms)
+        again = keep_running(
+            "recording interactions", record, _FIRST_PAUSE_SECONDS, longest_wait_seconds=_MAX_PAUSE_SECONDS
+        )
+        group.create_task(again)
 
 
 async def _roll(catalog: Catalog, kept_days: int) -> None:
     while True:
-        try:
-            await catalog.roll_interactions(kept_days)
-            pause = _ROLL_SECONDS
-        except Exception as error:  # noqa: BLE001  days are made ahead: this may fail for a while
-            logger.warning("days of interactions were not rolled", extra={"reason": repr(error)})
-            pause = _MAX_PAUSE_SECONDS
-        await asyncio.sleep(random.uniform(0.5, 1.0) * pause)
+        # Days are made ahead: this may fail for a while.
+        await persist("rolling interactions", partial(catalog.roll_interactions, kept_days), _MAX_PAUSE_SECONDS)
+        await asyncio.sleep(random.uniform(0.5, 1.0) * _ROLL_SECONDS)
 
 
 async def _record(log: Log, catalog: Catalog, kept_days: int, linger_seconds: float, now_ms: Callable[[], int]) -> None:
-    pause = _FIRST_PAUSE_SECONDS
-    while True:
-        try:
-            consumer = await log.subscribe(INTERACTIONS_TOPIC, INTERACTIONS_GROUP)
-            try:
-                identity = await log.identity()
-                while True:
-                    records = await _next_batch(consumer, linger_seconds)
-                    kept = _kept(records, kept_days, now_ms())
-                    await catalog.add_interactions(identity, kept)
-                    await consumer.commit(
-                        {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
-                    )
-                    for type, count in Counter(one.interaction.type for one in kept).items():
-                        INTERACTIONS.labels(type.value, "recorded").inc(count)
-                    pause = _FIRST_PAUSE_SECONDS
-            finally:
-                await consumer.close()
-        except Exception as error:  # noqa: BLE001  searches go on without; from the committed offsets it goes on later
-            logger.warning("interactions wait", extra={"reason": repr(error)})
-        await asyncio.sleep(random.uniform(0.5, 1.0) * pause)
-        pause = min(2 * pause, _MAX_PAUSE_SECONDS)
+    consumer = await log.subscribe(INTERACTIONS_TOPIC, INTERACTIONS_GROUP)
+    try:
+        identity = await log.identity()
+        while True:
+            records = await _next_batch(consumer, linger_seconds)
+            kept = _kept(records, kept_days, now_ms())
+            await catalog.add_interactions(identity, kept)
+            await consumer.commit(
+                {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+            )
+            for type, count in Counter(one.interaction.type for one in kept).items():
+                INTERACTIONS.labels(type.value, "recorded").inc(count)
+    finally:
+        await consumer.close()
 
 
 async def _next_batch(consumer: Consumer, linger_seconds: float) -> list[LogRecord]:

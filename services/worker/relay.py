@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from omma.outbox import Outbox
+from omma.persistence import persist
 
 logger = logging.getLogger(__name__)
 
@@ -11,11 +12,8 @@ logger = logging.getLogger(__name__)
 async def relay(outbox: Outbox, every_seconds: float) -> None:
     """Until cancelled. Several may run: an event that is sent twice is dropped or repeated by the indexer."""
     while True:
-        try:
-            sent = await outbox.send_unsent()
-        except Exception as error:  # noqa: BLE001  the log may be away for a while; the rows wait
-            logger.warning("events could not be sent and stay in the outbox", extra={"reason": repr(error)})
-        else:
-            if sent:
-                logger.info("events were sent late", extra={"count": sent})
+        # The log may be away for a while; the rows wait.
+        sent = await persist("sending events again", outbox.send_unsent, every_seconds)
+        if sent:
+            logger.info("events were sent late", extra={"count": sent})
         await asyncio.sleep(every_seconds)

@@ -19,7 +19,6 @@ class WorkerSettings(Section):
         default=30.0, ge=0.1, le=3600, description="a comparison waits for what is on its way, at most"
     )
     interactions_kept_days: int = Field(default=90, ge=1, le=3_650, description="impressions and clicks, whole days")
-    max_picture_bytes: int = Field(default=20_000_000, ge=1, le=1 << 30, description="a larger object is not taken in")
     bucket_backlog: int = Field(
         default=256, ge=1, le=1 << 20, description="events that wait; with more, a bucket's ingest adds none"
     )

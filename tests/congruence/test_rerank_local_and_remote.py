@@ -96,7 +96,7 @@ async def test_both_refuse_alike(both: tuple[LocalReranker, RemoteReranker], que
     said = []
     for one in both:
         with pytest.raises(InvalidQuery) as raised:
-            await one.rerank(query, some_candidates(1, 5), Deadline.after(5))
+            await one.rerank(query, some_candidates(1, 5), Deadline.after(5), "The re-ranker")
         assert raised.value.field == field
         said.append((raised.value.detail, raised.value.limit))
     assert said[0] == said[1]

@@ -3,33 +3,38 @@
 import asyncio
 from typing import Any
 
-from omma.catalog.interface import (
-    Catalog,
-    Interaction,
-    InteractionType,
-    LoggedInteraction,
-)
+from omma.catalog.interface import Catalog, LoggedInteraction
 from omma.catalog.schema import DAY_MS
 from omma.identity import ImageId, Tenant
+from omma.records import Answered, Interaction, InteractionType
 from tests.contract.catalogs import ANN, BOB, Backend, Clock
 
 
 def shown(offset: int, ts_ms: int, partition: int = 0, **more: Any) -> LoggedInteraction:
-    given = {"user_id": "u", "query_image_id": 0, "rank": 1, "type": InteractionType.IMPRESSION, "query_id": "q"}
-    one = Interaction(tenant=ANN, displayed_image_id=ImageId(offset + 1), ts_ms=ts_ms, **{**given, **more})
+    given: dict[str, Any] = {
+        "user_id": "u",
+        "query_image_id": 0,
+        "displayed": (ImageId(offset + 1),),
+        "rank": 1,
+        "type": InteractionType.IMPRESSION,
+        "query_id": "q",
+    }
+    one = Interaction(tenant=ANN, ts_ms=ts_ms, **{**given, **more})
     return LoggedInteraction(partition, offset, one)
 
 
 async def ids(catalog: Catalog, since_ms: int = 0, until_ms: int = 2**62, tenant: Tenant = ANN) -> list[int]:
-    return [one.displayed_image_id async for one in catalog.interactions(tenant, since_ms, until_ms)]
+    return [one.displayed[0] async for one in catalog.interactions(tenant, since_ms, until_ms)]
 
 
 async def test_interactions_are_read_back_as_they_were_in_the_order_of_time(catalog: Catalog, clock: Clock) -> None:
     now = int(clock.seconds * 1000)
     batch = [
         shown(0, now + 2, user_id="ünï\t\n\\N", query_image_id=2**63 - 1, rank=2**31 - 1),
-        shown(1, now, type=InteractionType.CLICK, query_id=""),
-        shown(2, now - DAY_MS),
+        shown(
+            1, now, type=InteractionType.CLICK, query_id="", answered=Answered("s.1", "s", "default", "r1", "candidate")
+        ),
+        shown(2, now - DAY_MS, displayed=(ImageId(3), ImageId(9), ImageId(2**62))),
     ]
     assert await catalog.add_interactions("log", batch) == 3
     assert [one async for one in catalog.interactions(ANN, 0, 2**62)] == [

@@ -18,7 +18,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width
 BAD_PICTURES = {
     "truncated jpeg": (GOOD[: len(GOOD) // 2], 422, "invalid_picture"),
     "png bomb": (png_bomb(), 413, "too_large"),
-    "100 megapixels": (png_of(10_000, 10_000), 413, "too_large"),
+    "144 megapixels": (png_of(12_000, 12_000), 413, "too_large"),
     "text named jpg": (b"this is no picture, whatever its name says", 415, "unsupported_media"),
     "svg": (SVG, 415, "unsupported_media"),
     "no bytes": (b"", 4, ""),

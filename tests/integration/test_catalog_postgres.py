@@ -22,13 +22,13 @@ from omma.catalog.migrate import alembic_configuration
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.schema import DAY_MS, metadata
-from omma.errors import InvalidQuery, OmmaError, Overloaded, ReplicaDown
+from omma.errors import InvalidQuery, OmmaError, Overloaded, ReplicaDown, causes
 from omma.identity import Sha256, Tenant
 from tests.databases import fresh_database
 from tests.unit.test_catalog_properties import compare, filters, pictures
 
 ANN = Tenant("ann")
-QUICK = {"connections": 4, "connect_timeout_seconds": 1.0, "connection_wait_seconds": 1.0, "start_seconds": 30.0}
+QUICK = {"connections": 4, "connect_timeout_seconds": 1.0, "connection_wait_seconds": 1.0}
 
 
 def new(key: str, owner: str = "") -> NewPicture:
@@ -155,7 +155,7 @@ async def test_a_server_without_room_for_another_connection_says_so(postgres: pa
         await owner.execute("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
         try:
             with pytest.raises(Overloaded):
-                async with opened(url.replace("omma@", "crowded@"), start_seconds=0):
+                async with opened(url.replace("omma@", "crowded@")):
                     pass
         finally:
             await owner.execute("DROP ROLE crowded")
@@ -163,17 +163,17 @@ async def test_a_server_without_room_for_another_connection_says_so(postgres: pa
         assert (await catalog.counts())["pending"] == 0
 
 
-async def test_a_server_that_is_not_there_is_waited_for_at_the_start(postgres: parts.Postgres) -> None:
+async def test_a_server_that_is_not_there_is_down_and_what_it_says_is_for_the_log(postgres: parts.Postgres) -> None:
     async with fresh_database(postgres) as url:
         await asyncio.to_thread(postgres.server.kill)
         try:
-            with pytest.raises(ReplicaDown):
-                async with opened(url, start_seconds=0):
+            with pytest.raises(ReplicaDown) as raised:
+                async with opened(url):
                     pass
-            opening = asyncio.create_task(open_postgres_catalog(PostgresSettings.model_validate({"url": url, **QUICK})))
         finally:
             await asyncio.to_thread(postgres.server.restart)
-        await (await opening).close()
+    assert "127.0.0.1" not in raised.value.detail
+    assert "127.0.0.1" in causes(raised.value)
 
 
 async def test_processes_that_start_at_once_migrate_once(postgres: parts.Postgres) -> None:
@@ -225,10 +225,10 @@ async def test_rows_of_the_version_before_survive_and_it_writes_on(postgres: par
             await old.fetch(image_id, now_ms - age * DAY_MS)
         async with opened(url) as catalog:
             await old.fetch(4, now_ms)
-            found = [one.displayed_image_id async for one in catalog.interactions(ANN, 0, 2**62)]
+            found = [one.displayed[0] async for one in catalog.interactions(ANN, 0, 2**62)]
             assert sorted(found) == [1, 2, 3, 4]
             await catalog.roll_interactions(30)
-            assert 3 not in [one.displayed_image_id async for one in catalog.interactions(ANN, 0, 2**62)]
+            assert 3 not in [one.displayed[0] async for one in catalog.interactions(ANN, 0, 2**62)]
         await before.close()
         await _on(url, lambda connection: _alembic(connection, command.downgrade, "0001"))
         await _on(url, lambda connection: _alembic(connection, command.upgrade, "head"))

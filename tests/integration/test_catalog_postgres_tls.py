@@ -13,7 +13,7 @@ from deploy import parts
 from omma.catalog.interface import Catalog
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
-from omma.errors import ReplicaDown
+from omma.errors import WrongState
 from tests.databases import fresh_database
 from tests.part_fixtures import skip_without
 
@@ -53,7 +53,7 @@ async def url(postgres: parts.Postgres, certificate: Path) -> AsyncIterator[str]
 
 
 async def opened(url: str, **more: Any) -> Catalog:
-    return await open_postgres_catalog(PostgresSettings.model_validate({"url": url, "start_seconds": 0, **more}))
+    return await open_postgres_catalog(PostgresSettings.model_validate({"url": url, **more}))
 
 
 async def over_tls(url: str) -> list[bool]:
@@ -79,7 +79,7 @@ async def test_what_the_settings_demand_is_what_is_spoken(url: str, certificate:
 
 
 async def test_another_host_or_authority_is_refused(url: str, certificate: Path) -> None:
-    with pytest.raises(ReplicaDown, match="certificate"):
+    with pytest.raises(WrongState, match="certificate"):
         await opened(url, tls="verify", tls_authority=certificate)
-    with pytest.raises(ReplicaDown, match="certificate"):
+    with pytest.raises(WrongState, match="certificate"):
         await opened(url.replace("127.0.0.1", "localhost"), tls="verify")

@@ -99,7 +99,7 @@ async def test_answers_come_in_order_and_a_bad_picture_fails_alone(embedder: Mod
         ImageItem(good[1]),
         ImageItem(b"<svg/>"),
         ImageItem(good[2]),
-        ImageItem(png_bomb(8_000)),
+        ImageItem(png_bomb(12_000)),
         outside,
         text,
         ImageItem(good[3]),

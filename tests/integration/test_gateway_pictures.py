@@ -27,6 +27,7 @@ from omma.outbox import Outbox, open_outbox
 from omma.records import (
     IMAGES_TOPIC,
     INTERACTIONS_TOPIC,
+    Answered,
     EventKind,
     ImageEvent,
     Interaction,
@@ -180,7 +181,7 @@ async def test_clicks_are_kept_while_the_log_hangs_and_follow(parts: Parts) -> N
     async with asyncio.timeout(10):
         while len(found) < 3:
             scanned = parts.log.scan(INTERACTIONS_TOPIC)
-            found = [decode_interaction(record.value or b"").displayed_image_id async for record in scanned]
+            found = [decode_interaction(record.value or b"").displayed[0] async for record in scanned]
             await asyncio.sleep(0.01)
     running.cancel()
     assert sorted(found) == [1, 2, 3]
@@ -236,7 +237,7 @@ async def test_a_change_and_a_delete_raise_the_version_and_are_told(parts: Parts
 
 def answer_of(ids: Sequence[int]) -> SearchAnswer:
     hits = tuple(SearchHit(id, 0.5, Payload(), None, None, ()) for id in ids)
-    return SearchAnswer(hits, "q1", "s", "i", Coverage(1.0, 1, 1), (), 1.0)
+    return SearchAnswer(hits, "q1", "s", "i", "default", Coverage(1.0, 1, 1), (), 1.0)
 
 
 async def interactions(log: Log) -> list[Interaction]:
@@ -252,10 +253,11 @@ async def test_impressions_and_clicks_reach_the_log(parts: Parts) -> None:
     await asyncio.sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    click, first, second = await interactions(parts.log)
-    assert (click.type, click.displayed_image_id, click.rank, click.query_id) == (InteractionType.CLICK, 1, 2, "q1")
-    assert [(one.displayed_image_id, one.rank, one.query_image_id) for one in (first, second)] == [(3, 1, 7), (1, 2, 7)]
-    assert decode_interaction(encode_interaction(click)) == click
+    click, shown = await interactions(parts.log)
+    assert (click.type, click.displayed, click.rank, click.query_id) == (InteractionType.CLICK, (1,), 2, "q1")
+    assert (shown.displayed, shown.rank, shown.query_image_id) == ((3, 1), 1, 7)
+    assert shown.answered == Answered("i", "s", "default")
+    assert [decode_interaction(encode_interaction(one)) for one in (click, shown)] == [click, shown]
 
 
 class Counting:
@@ -271,8 +273,8 @@ class Counting:
 async def test_what_does_not_fit_the_queue_is_lost_not_waited_for() -> None:
     producer = Counting()
     impressions = Impressions(producer, 4, max_queued=5)  # type: ignore[arg-type]  # only send_many is called
-    impressions.shown(ANN, "u", 0, answer_of(range(1, 9)))
-    impressions.shown(ANN, "u", 0, answer_of([9]))
+    for number in range(1, 9):
+        impressions.shown(ANN, "u", 0, answer_of([number, number + 1]))
     running = asyncio.create_task(impressions.run())
     await asyncio.sleep(0)
     running.cancel()

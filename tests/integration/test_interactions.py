@@ -44,7 +44,7 @@ async def catalog(tmp_path: Path) -> AsyncIterator[Catalog]:
 
 
 def click(image_id: int, ts_ms: int = NOW_MS, user_id: str = "u") -> bytes:
-    return encode_interaction(Interaction(ANN, user_id, 0, ImageId(image_id), 1, InteractionType.CLICK, ts_ms))
+    return encode_interaction(Interaction(ANN, user_id, 0, (ImageId(image_id),), 1, InteractionType.CLICK, ts_ms))
 
 
 async def send(log: Log, values: Sequence[bytes]) -> None:
@@ -79,7 +79,7 @@ async def recording(log: Log, catalog: Catalog, kept_days: int = 30) -> AsyncIte
 
 
 async def clicked(catalog: Catalog) -> list[int]:
-    return sorted([one.displayed_image_id async for one in catalog.interactions(ANN, 0, 2**62)])
+    return sorted([one.displayed[0] async for one in catalog.interactions(ANN, 0, 2**62)])
 
 
 def counted(outcome: str, type: str = "click") -> float:
@@ -94,7 +94,7 @@ async def test_what_is_in_the_log_becomes_rows_and_what_is_lost_is_counted(log: 
     async with recording(log, catalog):
         await until_read(log)
     found = [one async for one in catalog.interactions(ANN, 0, 2**62)]
-    assert sorted((one.displayed_image_id, one.user_id) for one in found) == [(1, "u"), (4, "nul")]
+    assert sorted((one.displayed[0], one.user_id) for one in found) == [(1, "u"), (4, "nul")]
     assert counted("recorded") - before["recorded"] == 2
     assert counted("expired") - before["expired"] == 2
     assert counted("unreadable", "unknown") - unreadable == 1
@@ -128,7 +128,7 @@ async def test_a_crash_between_rows_and_offsets_doubles_nothing(log: Log, catalo
 
 
 async def test_old_days_go_by_themselves(log: Log, catalog: Catalog) -> None:
-    old = Interaction(ANN, "u", 0, ImageId(1), 1, InteractionType.CLICK, NOW_MS - 40 * DAY_MS)
+    old = Interaction(ANN, "u", 0, (ImageId(1),), 1, InteractionType.CLICK, NOW_MS - 40 * DAY_MS)
     await catalog.add_interactions("another log", [LoggedInteraction(0, 0, old)])
     await send(log, [click(2)])
     async with recording(log, catalog):

@@ -78,7 +78,7 @@ def test_what_is_too_large_is_refused_by_omma_up_to_its_limit_and_by_nginx_beyon
     front: Front,
 ) -> None:
     with front.client() as client:
-        for size, id_of in ((21_000_000, "gateway"), (26_000_000, "nginx")):
+        for size, id_of in ((41_000_000, "gateway"), (47_000_000, "nginx")):
             refused = client.post("/images", files={"image": bytes(size)})
             problem = refused.json()
             assert refused.headers["content-type"] == "application/problem+json", id_of

@@ -50,7 +50,7 @@ class Served:
 
     async def answers(self, answer: Answer, seconds: float = 5) -> Any:
         self.servicer.answer = answer
-        return await call(self.stats, STATS, Deadline.after(seconds))
+        return await call(self.stats, STATS, Deadline.after(seconds), "The server")
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ async def served() -> AsyncIterator[Served]:
 
 async def test_the_request_id_travels(served: Served) -> None:
     with bind_request_id("from-the-caller"):
-        assert (await call(served.stats, STATS, Deadline.after(5))).index == "from-the-caller"
-    made = (await call(served.stats, STATS, Deadline.after(5))).index
+        assert (await call(served.stats, STATS, Deadline.after(5), "The server")).index == "from-the-caller"
+    made = (await call(served.stats, STATS, Deadline.after(5), "The server")).index
     assert len(made) == 32
 
 
@@ -129,7 +129,7 @@ async def test_a_caller_without_a_deadline_gets_one(served: Served) -> None:
 
 async def test_an_expired_deadline_is_refused_before_the_call(served: Served) -> None:
     with pytest.raises(OutOfTime):
-        await call(served.stats, STATS, Deadline.after(0))
+        await call(served.stats, STATS, Deadline.after(0), "The server")
     assert served.servicer.calls == 0
 
 
@@ -152,10 +152,34 @@ async def test_cancelling_a_call_cancels_its_handler_and_is_no_error(served: Ser
     await asyncio.wait_for(cancelled.wait(), 5)
 
 
+async def test_a_dropped_call_is_read_to_its_end(served: Served) -> None:
+    """grpc.aio frees what was received at the end of the task that reads it, and not when that task is cancelled."""
+    started = asyncio.Event()
+    calls: list[Any] = []
+
+    async def wait(request: Any, context: Any) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    def stats(request: Any, **arguments: Any) -> Any:
+        calls.append(served.stats(request, **arguments))
+        return calls[0]
+
+    served.servicer.answer = wait
+    task = asyncio.create_task(call(stats, STATS, Deadline.after(30), "The server"))
+    await asyncio.wait_for(started.wait(), 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    reading = calls[0]._invocation_task
+    await asyncio.wait_for(reading, 5)
+    assert reading.cancelling() == 0
+
+
 async def test_nobody_listening_is_a_replica_that_is_down() -> None:
     channel = open_channel("127.0.0.1:1")
     with pytest.raises(ReplicaDown):
-        await call(shard_pb2_grpc.ShardServiceStub(channel).Stats, STATS, Deadline.after(5))
+        await call(shard_pb2_grpc.ShardServiceStub(channel).Stats, STATS, Deadline.after(5), "The server")
     await channel.close()
 
 
@@ -172,7 +196,7 @@ async def test_a_message_over_the_limit_is_too_large(served: Served) -> None:
     method = shard_pb2_grpc.ShardServiceStub(served.channel).Search
     request = shard_pb2.ShardServiceSearchRequest(filter="x" * 200_000)
     with pytest.raises(TooLarge):
-        await call(method, request, Deadline.after(5))
+        await call(method, request, Deadline.after(5), "The server")
 
 
 async def test_a_method_that_no_one_wrote_is_a_bug(served: Served) -> None:
@@ -181,6 +205,7 @@ async def test_a_method_that_no_one_wrote_is_a_bug(served: Served) -> None:
             shard_pb2_grpc.ShardServiceStub(served.channel).Fetch,
             shard_pb2.ShardServiceFetchRequest(),
             Deadline.after(5),
+            "The server",
         )
 
 
@@ -193,6 +218,32 @@ async def test_health_follows_readiness(served: Served) -> None:
     await served.server.set_ready(True)
     assert (await health.Check(request)).status == health_pb2.HealthCheckResponse.SERVING
     assert (await health.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_server_without_its_servicers_yet_is_alive_and_unavailable() -> None:
+    server = RpcServer(None)
+    port = await server.start("127.0.0.1:0")
+    channel = open_channel(f"127.0.0.1:{port}")
+    stats, health = shard_pb2_grpc.ShardServiceStub(channel).Stats, health_pb2_grpc.HealthStub(channel)
+
+    async def status(service: str) -> int:
+        return (await health.Check(health_pb2.HealthCheckRequest(service=service))).status
+
+    assert await status(LIVENESS) == health_pb2.HealthCheckResponse.SERVING
+    assert await status("") == health_pb2.HealthCheckResponse.NOT_SERVING
+    with pytest.raises(ReplicaDown, match="starting"):
+        await call(stats, STATS, Deadline.after(5), "The server")
+
+    await server.register([partial(shard_pb2_grpc.add_ShardServiceServicer_to_server, Servicer())])
+    await call(stats, STATS, Deadline.after(5), "The server")
+    assert await status("omma.v1.ShardService") == health_pb2.HealthCheckResponse.NOT_SERVING
+    await server.set_ready(True)
+    assert await status("omma.v1.ShardService") == health_pb2.HealthCheckResponse.SERVING
+    search = channel.unary_unary("/omma.v1.SearchService/Search")
+    with pytest.raises(Bug):
+        await call(search, b"", Deadline.after(5), "The server")
+    await channel.close()
+    await server.stop(0)
 
 
 async def test_reflection_lists_the_services(served: Served) -> None:
@@ -215,7 +266,7 @@ async def test_a_running_call_ends_while_the_server_drains(served: Served) -> No
     stopping = asyncio.create_task(served.server.stop(30))
     other = open_channel(served.target)
     with pytest.raises(ReplicaDown):
-        await call(shard_pb2_grpc.ShardServiceStub(other).Stats, STATS, Deadline.after(5))
+        await call(shard_pb2_grpc.ShardServiceStub(other).Stats, STATS, Deadline.after(5), "The server")
     await other.close()
     release.set()
     assert (await running).live == 1

@@ -7,11 +7,10 @@ import sys
 from omma.rpc.server import LIVENESS, RpcServer
 
 
-async def probed(port: int, *words: str) -> int:
+async def probed(port: int, *words: str, **settings: str) -> int:
     """The probe's exit code."""
-    probe = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "omma.rpc.probe", *words, env={**os.environ, "OMMA_GRPC_PORT": str(port)}
-    )
+    environment = {**os.environ, "OMMA_GRPC_PORT": str(port), **settings}
+    probe = await asyncio.create_subprocess_exec(sys.executable, "-m", "omma.rpc.probe", *words, env=environment)
     return await probe.wait()
 
 

@@ -1,20 +1,24 @@
 """TLS on a real port: certificates made here, both sides checked."""
 
-import subprocess
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 
 import grpc
 import pytest
 from prometheus_client import REGISTRY
 
 from omma.errors import ReplicaDown
-from omma.process import ProcessSettings, TlsSettings
+from omma.process import ProcessSettings
 from omma.rpc.channel import call, open_channel
 from omma.rpc.deadline import Deadline
-from omma.rpc.server import RpcServer
+from omma.rpc.server import LIVENESS, RpcServer
 from omma.rpc.tls import TlsFiles
+from omma.rpc.tls_settings import TlsSettings
 from omma.v1 import shard_pb2, shard_pb2_grpc
+from services.nn_shard.client import RemoteShard
+from tests.certificates import self_signed
+from tests.integration.test_rpc_probe import probed
 
 
 class Servicer(shard_pb2_grpc.ShardServiceServicer):
@@ -24,27 +28,7 @@ class Servicer(shard_pb2_grpc.ShardServiceServicer):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
-    """Self-signed for localhost, so its own authority."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    new = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "1",
-    ]
-    try:
-        subprocess.run([*new, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("openssl, which makes the certificate, is not here")
-    return TlsFiles(certificate, key, authority=certificate)
+    return self_signed(tmp_path_factory.mktemp("tls"), "DNS:localhost,IP:127.0.0.1")
 
 
 @pytest.fixture
@@ -65,7 +49,7 @@ async def index_of(target: str, credentials: grpc.ChannelCredentials | None) -> 
     channel = open_channel(target, credentials=credentials)
     try:
         stats = shard_pb2_grpc.ShardServiceStub(channel).Stats
-        return (await call(stats, shard_pb2.ShardServiceStatsRequest(), Deadline.after(5))).index
+        return (await call(stats, shard_pb2.ShardServiceStatsRequest(), Deadline.after(5), "The server")).index
     finally:
         await channel.close()
 
@@ -94,3 +78,24 @@ def test_a_server_needs_a_certificate_and_a_key(certificate: TlsFiles) -> None:
     with pytest.raises(ValueError, match="certificate and a key"):
         TlsFiles(authority=certificate.authority).server_credentials()
     assert ProcessSettings().server_credentials() is None
+
+
+async def test_a_process_speaks_with_others_as_its_settings_say(target: str, certificate: TlsFiles) -> None:
+    tls = TlsSettings(certificate=certificate.certificate, key=certificate.key, authority=certificate.authority)
+    shard = RemoteShard.at(target, credentials=ProcessSettings(tls=tls).channel_credentials())
+    assert (await shard.stats(Deadline.after(5))).index == "over tls"
+    await shard.close()
+    assert ProcessSettings().channel_credentials() is None
+
+
+async def test_the_probe_speaks_tls_though_the_certificate_is_of_another_name(tmp_path: Path) -> None:
+    files = self_signed(tmp_path, "DNS:omma-shard.omma.svc")
+    own = TlsSettings(certificate=files.certificate, key=files.key, authority=files.authority)
+    server = RpcServer([], credentials=ProcessSettings(tls=own).server_credentials())
+    port = await server.start("127.0.0.1:0")
+    told = {f"OMMA_TLS__{name.upper()}": str(path) for name, path in own.model_dump().items()}
+    assert [await probed(port, **told), await probed(port, LIVENESS, **told), await probed(port, LIVENESS)] == [1, 0, 1]
+    await server.set_ready(True)
+    assert await probed(port, **told) == 0
+    await server.stop(0)
+    assert await probed(port, **told) == 1

@@ -12,7 +12,7 @@ import pytest
 from shard_world import DIM, SETTINGS, World, caught_up, query, require_model, running, world
 
 from omma.rpc.deadline import Deadline
-from omma.telemetry.metrics import SHARD_MAINTENANCE_FAILURES
+from omma.telemetry.metrics import SHARD_FAILURES
 from omma.vectors import normalise
 from services.nn_shard.engine import Checkpoint
 
@@ -43,7 +43,7 @@ def fill(folder: Path) -> Path:
 
 async def test_answers_goes_on_reading_to_a_bound_says_so_and_recovers(world: World, small_disk: Path) -> None:
     index = await world.register()
-    full = SHARD_MAINTENANCE_FAILURES.labels("disk_full")
+    full = SHARD_FAILURES.labels("sealing", "disk_full")
     settings = SETTINGS.model_copy(update={"stale_seconds": 0.5, "lag_check_seconds": 0.05})
     bound = settings.max_head_segments * settings.engine.seal_rows + settings.poll_records
     async with running(world.shard(index, settings=settings, folder="small/shard")) as shard:
@@ -74,7 +74,7 @@ async def test_answers_goes_on_reading_to_a_bound_says_so_and_recovers(world: Wo
 
 async def test_killed_while_the_disk_is_full_it_starts_from_what_is_whole(world: World, small_disk: Path) -> None:
     index = await world.register()
-    full = SHARD_MAINTENANCE_FAILURES.labels("disk_full")
+    full = SHARD_FAILURES.labels("sealing", "disk_full")
     async with running(world.shard(index, folder="small/shard")) as shard:
         await world.put(100)
         await caught_up(world, shard)

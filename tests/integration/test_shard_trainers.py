@@ -12,8 +12,8 @@ from shard_world import SETTINGS, SPACE, World, caught_up, query, require_model,
 from omma.buckets import bucket_of, buckets_of_shard
 from omma.rpc.deadline import Deadline
 from services.nn_shard.rebuild import register_rebuild
-from services.nn_shard.sampling import LogSample
-from services.nn_shard.trainer import TrainingFailed
+from services.nn_shard.training.sampling import LogSample
+from services.nn_shard.training.trainer import TrainingFailed
 
 __all__ = ["world"]
 

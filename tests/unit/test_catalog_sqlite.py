@@ -126,7 +126,7 @@ async def test_rows_of_the_version_before_survive(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(insert)
     catalog = await open_sqlite_catalog(path)
-    assert [one.displayed_image_id async for one in catalog.interactions(ANN, 0, 2**62)] == [5]
+    assert [one.displayed[0] async for one in catalog.interactions(ANN, 0, 2**62)] == [5]
     assert await catalog.follow_objects(ANN, "inbox", [SeenObject("a", "1", None)]) == []
     await catalog.close()
     with engine.begin() as connection:

@@ -13,7 +13,7 @@ from omma.rpc.server import RpcServer
 from omma.space import Space, SpaceId
 from omma.v1 import embedding_pb2, embedding_pb2_grpc
 from services.egs.client import EmbeddedItem, ImageItem, RemoteEmbedder, TextItem
-from services.egs.client.convert import embed_items, embed_request
+from services.egs.client.convert import embed_items, embed_request, embed_response, embedded_items
 from services.egs.servicer import EmbeddingServicer
 
 SPACE = Space(SpaceId("m-1.0.0-abcdef01"), "m@1.0.0", "abcdef01" * 8, 4, 32)
@@ -165,3 +165,14 @@ def test_a_request_must_ask_something_bounded(message: embedding_pb2.EmbedReques
     with pytest.raises(InvalidQuery) as error:
         embed_items(message)
     assert error.value.field == "items"
+
+
+def test_the_phash_of_a_black_picture_is_0_and_words_have_none() -> None:
+    black = EmbeddedItem(np.ones((1, 3), np.float32), np.zeros((1, 4), np.int32), phash=0, width=7, height=9)
+    words = EmbeddedItem(np.ones((1, 3), np.float32), np.empty((0, 4), np.int32))
+    message = embed_response([black, words], SPACE)
+    assert [one.HasField("phash") for one in message.items] == [True, False]
+    message.items[0].ClearField("phash")  # as a sender of before the field had presence
+    one, other = embedded_items(message, 3)
+    assert isinstance(one, EmbeddedItem) and isinstance(other, EmbeddedItem)
+    assert (one.phash, other.phash) == (0, None)

@@ -1,6 +1,7 @@
 """The micro-batcher: order, batches, isolation, dropping, closing."""
 
 import threading
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
 
@@ -53,6 +54,35 @@ def test_what_waits_becomes_one_batch_no_larger_than_the_bound() -> None:
     gate.open.set()
     assert [future.result(20) for future in futures] == [10, 20, 30, 40]
     assert gate.batches == [[0], [1, 2, 3], [4]]
+    workers.close()
+
+
+class Picture:
+    """A job that can be seen to go."""
+
+
+def test_a_job_whose_caller_went_is_let_go_of_before_its_turn() -> None:
+    entered, open_ = threading.Event(), threading.Event()
+
+    def run(jobs: Sequence[Picture]) -> list[Picture | Exception]:
+        entered.set()
+        assert open_.wait(20)
+        return [InvalidPicture("none") for _ in jobs]
+
+    workers = Workers("t", run, threads=1)
+    running = workers.submit(Picture(), SOON)
+    assert entered.wait(20)
+    waiting = [Picture() for _ in range(9)]
+    seen = [weakref.ref(one) for one in waiting]
+    futures = [workers.submit(one, SOON) for one in waiting]
+    waiting.clear()
+    for future in futures[::2]:
+        assert future.cancel()
+    assert [one() is None for one in seen] == [True, False] * 4 + [True]
+    assert len(workers) == 4
+    open_.set()
+    for future in [running, *futures[1::2]]:
+        assert isinstance(future.exception(20), InvalidPicture)
     workers.close()
 
 

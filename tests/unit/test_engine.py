@@ -16,7 +16,8 @@ from omma.hits import Degraded
 from omma.identity import ImageId, Tenant, Version
 from omma.records import VectorRecord, deleted_record
 from omma.vectors import Float32
-from services.nn_shard.engine import Codebook, Engine, SearchOptions, train_codebook
+from services.nn_shard.engine import Codebook, Engine, SearchOptions
+from services.nn_shard.training.fitting import train_codebook
 
 ASKED = (("ann", None, False), ("ann", {"tags": "x"}, True), ("bob", {"owner": "o1"}, False))
 

@@ -11,8 +11,8 @@ from engine_lives import DIM, SPACE, TENANT, clustered, far, gone, maintain, ope
 from omma.errors import Corrupt, InvalidQuery, WrongSpace, WrongState
 from omma.identity import ImageId
 from omma.index import IndexId
-from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings, SearchOptions, train_codebook
-from services.nn_shard.engine.training import adapt_factory
+from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings, SearchOptions
+from services.nn_shard.training.fitting import adapt_factory, train_codebook
 
 ROWS = clustered(200, seed=1)
 

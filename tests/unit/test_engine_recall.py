@@ -8,7 +8,8 @@ from engine_lives import INDEX, SETTINGS, SPACE, TENANT, Float32, clustered, far
 
 from omma.filters import Filter, parse_filter
 from omma.vectors import normalise
-from services.nn_shard.engine import Codebook, Engine, EngineSettings, SearchOptions, train_codebook
+from services.nn_shard.engine import Codebook, Engine, EngineSettings, SearchOptions
+from services.nn_shard.training.fitting import train_codebook
 
 DIM, ROWS, K = 32, 12_000, 10
 FACTORY = "OPQ16_32,IVF{nlist},PQ16x8"

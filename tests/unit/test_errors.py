@@ -1,5 +1,7 @@
 """One table gives each error its status; both protocols carry it there and back."""
 
+import re
+
 import grpc
 import httpx
 import pytest
@@ -8,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omma.client.requests import require_success
-from omma.errors import ERROR_OF_KIND, STATUS, Bug, Kind, OmmaError, OutOfTime, Overloaded, ReplicaDown, TooLarge
+from omma.errors import (
+    ERROR_OF_KIND,
+    STATUS,
+    Bug,
+    Kind,
+    OmmaError,
+    OutOfTime,
+    Overloaded,
+    ReplicaDown,
+    TooLarge,
+    causes,
+)
 from omma.rpc.errors import error_of, status_of
 
 EVERY = st.sampled_from(sorted(ERROR_OF_KIND.values(), key=lambda error: error.kind))
@@ -70,7 +83,7 @@ def test_every_error_survives_grpc(
 ) -> None:
     code, message, trailing = status_of(error_class(detail, field=field, limit=limit, retry_after_seconds=retry_after))
     assert all(name.isascii() and value.isascii() and value.isprintable() for name, value in trailing)
-    back = error_of(rpc_error(code, message, trailing))
+    back = error_of(rpc_error(code, message, trailing), "A shard")
     assert type(back) is error_class
     assert (back.detail, back.field, back.limit, back.retry_after_seconds) == (detail, field, limit, retry_after)
 
@@ -100,17 +113,27 @@ def test_every_error_survives_http(kind: Kind) -> None:
     ],
 )
 def test_a_status_that_grpc_made_has_a_class(code: grpc.StatusCode, error_class: type[OmmaError]) -> None:
-    assert type(error_of(rpc_error(code, "words of grpc"))) is error_class
+    assert type(error_of(rpc_error(code, "words of grpc"), "A shard")) is error_class
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+def test_what_grpc_says_of_itself_is_for_the_log(code: grpc.StatusCode) -> None:
+    inside = rpc_error(code, "failed to connect to all addresses; last error: ipv4:10.1.2.3:9091: larger than max")
+    error = error_of(inside, "Shard 2")
+    error.__cause__ = inside
+    assert error.detail.startswith("Shard 2 ")
+    assert not {"10.1.2.3", "ipv4", "addresses", "max", code.name} & set(re.split(r"[^\w.]+", error.detail))
+    assert "ipv4:10.1.2.3:9091" in causes(error)
 
 
 def test_a_message_over_the_limit_is_too_large() -> None:
     error = rpc_error(grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER: Received message larger than max (9 vs. 4)")
-    assert type(error_of(error)) is TooLarge
+    assert type(error_of(error, "A shard")) is TooLarge
 
 
 def test_a_kind_of_a_newer_server_falls_back_on_the_code() -> None:
     error = rpc_error(grpc.StatusCode.UNAVAILABLE, "", (("omma-kind", "invented_later"),))
-    assert type(error_of(error)) is ReplicaDown
+    assert type(error_of(error, "A shard")) is ReplicaDown
 
 
 @pytest.mark.parametrize(

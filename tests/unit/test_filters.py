@@ -125,6 +125,18 @@ def test_true_is_not_one() -> None:
     assert canonical(parse_filter({"attributes.a": True})) != canonical(parse_filter({"attributes.a": 1}))
 
 
+@given(st.lists(SCALARS | st.sampled_from([True, 1, 1.0, "1", False, 0, -0.0, 0.0]), min_size=2, max_size=4))
+def test_filters_are_equal_as_their_values_are(values: list[Any]) -> None:
+    """What caches are keyed by: a dict must tell apart what the canonical text does, and nothing else."""
+    filters = [parse_filter({"attributes.a": value}) for value in values]
+    assert len(set(filters)) == len({canonical(filter) for filter in filters})
+
+
+def test_one_is_equal_to_its_float_and_to_no_truth_value() -> None:
+    assert AnyOf("attributes.a", (1,)) == AnyOf("attributes.a", (1.0,))
+    assert AnyOf("attributes.a", (1,)) != AnyOf("attributes.a", (True,))
+
+
 def test_created_at_is_in_milliseconds() -> None:
     when = datetime(2026, 11, 21, tzinfo=UTC)
     assert parse_filter({"created_at": when.isoformat()}) == parse_filter({"created_at": when.timestamp() * 1000})

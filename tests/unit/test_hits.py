@@ -110,3 +110,24 @@ def test_a_k_below_one_is_refused(k: int) -> None:
     with pytest.raises(InvalidQuery) as raised:
         merge([], k)
     assert raised.value.field == "k"
+
+
+def test_merging_keeps_what_is_known_of_phashes_and_signatures() -> None:
+    def one(image_id: int, phash_known: list[bool] | None, signatures: tuple[bytes, ...] | None) -> Hits:
+        return Hits(
+            np.array([image_id]),
+            np.array([1.0 / image_id], np.float32),
+            np.array([1]),
+            np.array([0], np.uint64),
+            np.zeros((1, 4), np.int32),
+            phash_known=None if phash_known is None else np.array(phash_known),
+            signatures=signatures,
+        )
+
+    both = merge([one(2, [True], (b"\x01b",)), one(1, [False], (b"",))], 5)
+    assert both.has_phash().tolist() == [False, True]
+    assert both.signatures == (b"", b"\x01b")
+    older = merge([one(2, [True], None), one(1, None, (b"\x01",))], 5)
+    assert older.has_phash().tolist() == [False, True]
+    assert older.signatures is None
+    assert both.take(np.array([1])).signatures == (b"\x01b",)

@@ -1,16 +1,13 @@
 """What is no picture, a broken one or too large a one is told as such, before anything large is decoded."""
 
-import io
 import resource
 import tracemalloc
 
 import pytest
-from pictures import animation, encoded, png_bomb, png_chunk, png_of, png_text_bomb, scene
-from PIL import Image
+from pictures import encoded, png_bomb, png_chunk, png_of, png_text_bomb, scene
 
 from omma.errors import InvalidPicture, TooLarge, UnsupportedMedia
 from omma.images import PictureFile, PictureLimits, media_type, verify
-from omma.images.limits import gif_frames
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF"]
 LIMITS = PictureLimits()
@@ -74,7 +71,7 @@ def test_damage_anywhere_is_an_answer_and_never_a_crash(format: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("side", [7_100, 10_000, 30_000])
+@pytest.mark.parametrize("side", [11_400, 20_000, 30_000])
 def test_a_png_bomb_is_refused_by_its_header(side: int) -> None:
     bomb = png_bomb(side)
     tracemalloc.start()
@@ -83,7 +80,7 @@ def test_a_png_bomb_is_refused_by_its_header(side: int) -> None:
         verify(bomb)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.stop()
-    assert error.value.limit == 50_000_000
+    assert error.value.limit == 128_000_000
     assert error.value.field == "image"
     assert after - before < 20_000, "kilobytes: nothing was inflated"
 
@@ -98,11 +95,10 @@ def test_a_hundred_megapixels_are_refused(format: str) -> None:
     verify(content, PictureLimits(max_pixels=10_000))
 
 
-def test_a_compressed_text_in_a_png_cannot_fill_the_memory() -> None:
+def test_a_compressed_text_in_a_png_is_passed_over_and_cannot_fill_the_memory() -> None:
     bomb = png_text_bomb()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(InvalidPicture):
-        verify(bomb)
+    assert verify(bomb).width == 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
@@ -116,21 +112,4 @@ def test_a_png_without_its_pixels_is_invalid() -> None:
 def test_two_hundred_megabytes_are_refused_unread() -> None:
     with pytest.raises(TooLarge) as error:
         verify(bytes(200_000_000))
-    assert error.value.limit == 20_000_000
-
-
-@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
-def test_more_frames_than_the_limit_are_refused(format: str) -> None:
-    verify(animation(64, format))
-    with pytest.raises(TooLarge) as error:
-        verify(animation(65, format))
-    assert error.value.limit == 64
-
-
-def test_gif_frames_are_counted_as_pillow_counts_them() -> None:
-    for frames in (1, 2, 17):
-        content = animation(frames)
-        with Image.open(io.BytesIO(content)) as opened:
-            assert gif_frames(content, 100) == opened.n_frames == frames
-    assert gif_frames(animation(30), 5) == 5
-    assert gif_frames(b"GIF89a", 5) == 0
+    assert error.value.limit == 40_000_000

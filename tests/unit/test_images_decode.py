@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from pictures import animation, encoded, oriented, scene
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from omma.images import PictureFile, PictureLimits, crop_box, phash, thumbnail_webp, verify
 
@@ -159,3 +159,23 @@ def test_thumbnails_are_webp_within_their_side(size: tuple[int, int], expected: 
     with Image.open(io.BytesIO(thumbnail_webp(scene(*size)))) as made:
         assert made.format == "WEBP"
         assert made.size == expected
+
+
+@pytest.mark.parametrize("kind", ["exif as text", "packed exif as text", "XMP", "packed XMP"])
+def test_a_png_says_its_orientation_in_a_text_among_longer_ones(kind: str) -> None:
+    upright = scene(160, 96)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    said = PngImagePlugin.PngInfo()
+    said.add_text("workflow", "{}" * 2_000_000, zip=True)
+    if "exif" in kind:
+        packed = (b"Exif\0\0" + exif.tobytes()).hex()
+        lines = "\n".join(packed[at : at + 72] for at in range(0, len(packed), 72))
+        said.add_text("Raw profile type exif", f"\nexif\n{len(packed) // 2:8}\n{lines}\n", zip="packed" in kind)
+    else:
+        xmp = '<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+        said.add_itxt("XML:com.adobe.xmp", xmp, zip="packed" in kind)
+    content = encoded(upright.transpose(Image.Transpose.ROTATE_90), "PNG", pnginfo=said)
+    file = PictureFile(content, LIMITS)
+    assert (file.width, file.height) == (160, 96)
+    assert difference(file.decode().pixels, upright) == 0

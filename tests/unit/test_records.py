@@ -38,9 +38,25 @@ def test_an_event_survives_the_log(image_id: int, version: int, tenant: str, kin
     assert ImageEvent.decode(event.encode()) == event
 
 
-@given(IDS, IDS, TEXT, st.integers(0, 2**64 - 1), PAYLOADS, st.integers(1, 4), st.integers(1, 8))
+@given(
+    IDS,
+    IDS,
+    TEXT,
+    st.none() | st.integers(0, 2**64 - 1),
+    PAYLOADS,
+    st.integers(1, 4),
+    st.integers(1, 8),
+    st.binary(max_size=40),
+)
 def test_a_vector_record_survives_the_log(
-    image_id: int, version: int, tenant: str, phash: int, payload: Payload, regions: int, dim: int
+    image_id: int,
+    version: int,
+    tenant: str,
+    phash: int | None,
+    payload: Payload,
+    regions: int,
+    dim: int,
+    signature: bytes,
 ) -> None:
     numbers = np.random.default_rng(image_id % 2**32)
     record = VectorRecord(
@@ -52,10 +68,12 @@ def test_a_vector_record_survives_the_log(
         boxes=numbers.integers(0, 9_000, (regions, 4)).astype(np.int32),
         phash=phash,
         payload=payload,
+        signature=signature,
     )
     back = VectorRecord.decode(record.encode(), dim)
     assert (back.image_id, back.version, back.tenant, back.space) == (image_id, version, tenant, "space")
     assert (back.phash, back.payload, back.deleted) == (phash, payload, False)
+    assert back.signature == signature
     assert np.array_equal(back.vectors, record.vectors)
     assert back.vectors.dtype == np.float16
     assert np.array_equal(back.boxes, record.boxes)

@@ -16,6 +16,7 @@ from services.rerank.rerank import is_blocked, rerank
 
 COPY = 0xF0F0_F0F0_F0F0_F0F0
 OTHER = 0x0F0F_0F0F_0F0F_0F0F
+UNLIKE = [0, *(0xFFFF << shift for shift in (0, 16, 32, 48))]
 EAST, NORTH = (1.0, 0.0), (0.0, 1.0)
 
 
@@ -77,9 +78,9 @@ def test_phash_proposes_and_the_cosine_confirms(bits: int, cosine: float, joined
     assert (len(reranked.ranked) == 1) is joined
 
 
-def test_an_unknown_phash_is_like_nothing() -> None:
-    hits = candidates([0, 0, 1, 0b11], [EAST, EAST, EAST, EAST])
-    assert ids(rerank(RerankQuery(k=5), DEFAULT, hits)) == [1, 2, 3]
+def test_black_pictures_whose_phash_is_0_are_like_each_other() -> None:
+    hits = candidates([0, 0, 1, 2**64 - 1], [EAST, EAST, EAST, EAST])
+    assert ids(rerank(RerankQuery(k=5), DEFAULT, hits)) == [1, 4]
 
 
 def test_without_vectors_the_phash_decides() -> None:
@@ -110,7 +111,7 @@ def test_groups_are_those_of_the_plain_greedy_walk(rows: list[tuple[int, int]]) 
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     expected: list[int] = []
     for row, phash in enumerate(phashes):
-        leads = [one for one in range(row) if expected[one] == one and phash and phashes[one]]
+        leads = [one for one in range(row) if expected[one] == one]
         near = [
             one for one in leads if int(phash ^ phashes[one]).bit_count() <= 6 and vectors[row] @ vectors[one] >= 0.95
         ]
@@ -142,11 +143,17 @@ def test_the_phash_gate_keeps_what_is_near_the_query_picture() -> None:
 
 
 def test_the_distance_is_told_without_a_gate_where_it_is_known() -> None:
-    reranked = rerank(RerankQuery(k=5, query_phash=COPY), DEFAULT, candidates([OTHER, 0]))
-    assert [hit.phash_distance for hit in reranked.ranked] == [64, None]
+    reranked = rerank(RerankQuery(k=5, query_phash=COPY), DEFAULT, candidates([OTHER, COPY]))
+    assert [hit.phash_distance for hit in reranked.ranked] == [64, 0]
 
 
-@pytest.mark.parametrize(("gate", "phash"), [(4, None), (4, 0), (-1, COPY), (65, COPY)])
+def test_a_black_query_picture_has_a_phash() -> None:
+    query = RerankQuery(k=5, query_phash=0, phash_gate=4, near_duplicates=NearDuplicates.KEEP)
+    reranked = rerank(query, DEFAULT, candidates([0, 0b1111, 0b11111, COPY]))
+    assert [(hit.position, hit.phash_distance) for hit in reranked.ranked] == [(0, 0), (1, 4)]
+
+
+@pytest.mark.parametrize(("gate", "phash"), [(4, None), (-1, COPY), (65, COPY)])
 def test_a_gate_that_cannot_be_is_refused(gate: int, phash: int | None) -> None:
     with pytest.raises(InvalidQuery) as raised:
         rerank(RerankQuery(k=5, query_phash=phash, phash_gate=gate), DEFAULT, candidates([COPY]))
@@ -154,7 +161,7 @@ def test_a_gate_that_cannot_be_is_refused(gate: int, phash: int | None) -> None:
 
 
 def test_the_threshold_keeps_what_equals_it() -> None:
-    reranked = rerank(RerankQuery(k=5, score_threshold=0.7), DEFAULT, candidates([0, 0, 0], scores=[0.9, 0.7, 0.69]))
+    reranked = rerank(RerankQuery(k=5, score_threshold=0.7), DEFAULT, candidates(UNLIKE[:3], scores=[0.9, 0.7, 0.69]))
     assert ids(reranked) == [1, 2]
     assert reranked.dropped == ((3, DropReason.SCORE_THRESHOLD),)
 
@@ -181,7 +188,7 @@ def test_a_domain_is_blocked_with_those_below_it(url: str, blocked: bool) -> Non
 def test_small_pictures_are_dropped_and_unknown_sizes_kept() -> None:
     sizes = [(100, 99), (100, 100), (0, 0), (5000, 20)]
     policy = Policy(name="own", version=1, min_side_pixels=100)
-    hits = candidates([0] * 4, payloads=[Payload(width=width, height=height) for width, height in sizes])
+    hits = candidates(UNLIKE[:4], payloads=[Payload(width=width, height=height) for width, height in sizes])
     reranked = rerank(RerankQuery(k=5), policy, hits)
     assert ids(reranked) == [2, 3]
     assert {reason for _, reason in reranked.dropped} == {DropReason.LOW_QUALITY}
@@ -189,7 +196,7 @@ def test_small_pictures_are_dropped_and_unknown_sizes_kept() -> None:
 
 def test_the_default_policy_keeps_the_order_of_the_scores() -> None:
     vectors = [EAST] * 5
-    assert ids(rerank(RerankQuery(k=4), DEFAULT, candidates([0] * 5, vectors))) == [1, 2, 3, 4]
+    assert ids(rerank(RerankQuery(k=4), DEFAULT, candidates(UNLIKE, vectors))) == [1, 2, 3, 4]
 
 
 def test_nothing_found_is_nothing_ranked() -> None:
@@ -232,12 +239,12 @@ def test_every_candidate_is_ranked_folded_dropped_or_beyond_k_once(
 
 
 def test_diversity_prefers_what_is_unlike_the_hits_before() -> None:
-    hits = candidates([0, 0, 0], [EAST, EAST, NORTH], scores=[0.9, 0.89, 0.6])
+    hits = candidates(UNLIKE[:3], [EAST, EAST, NORTH], scores=[0.9, 0.89, 0.6])
     assert ids(rerank(RerankQuery(k=2), DIVERSE, hits)) == [1, 3]
 
 
 def test_without_vectors_diversity_does_not_apply() -> None:
-    assert ids(rerank(RerankQuery(k=2), DIVERSE, candidates([0, 0, 0]))) == [1, 2]
+    assert ids(rerank(RerankQuery(k=2), DIVERSE, candidates(UNLIKE[:3]))) == [1, 2]
 
 
 @given(st.integers(0, 30), st.floats(0, 1), st.integers(1, 30), st.integers(0, 2**32 - 1))

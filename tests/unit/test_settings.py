@@ -1,14 +1,20 @@
 """OMMA_* names: what is read, what is warned about, what is out of bounds."""
 
+import importlib
 import logging
 from pathlib import Path
 
 import pytest
 from pydantic import Field, ValidationError
 
+from deploy.compose.settings import PROCESS_OF
+from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.process import ProcessSettings
-from omma.settings import Section, Settings, warn_unknown_names
+from omma.settings import FORMER, Section, Settings, warn_unknown_names
 from services.rerank.main import RerankProcess
+from services.standalone.settings import StandaloneSettings
+from tests.conftest import ROOT
+from tests.unit.settings_readers import Readers, unread
 
 
 class Shard(Section):
@@ -92,3 +98,87 @@ def test_policies_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMMA_RERANK__POLICIES", '[{"name": "shop", "version": 2, "blocked_domains": ["Spam.Example"]}]')
     [policy] = RerankProcess().rerank.policies
     assert (policy.id, policy.blocked_domains) == ("shop@2", {"spam.example"})
+
+
+PROCESSES_OF_PICTURES = {
+    "services.standalone.settings": "StandaloneSettings",
+    "services.egs.main": "EgsProcess",
+    "services.gateway.main": "GatewayProcess",
+    "services.indexer.main": "IndexerProcess",
+}
+NEEDED = {
+    "OMMA_GATEWAY__EGS": "egs:1",
+    "OMMA_GATEWAY__RERANK": "rerank:1",
+    "OMMA_GATEWAY__SHARDS": '[["shard:1"]]',
+    "OMMA_INDEXER__EGS": "egs:1",
+}
+
+
+def limits_of(module: str, monkeypatch: pytest.MonkeyPatch) -> PictureLimits:
+    for name, value in NEEDED.items():
+        if f"services.{name.split('_')[1].lower()}." in module:
+            monkeypatch.setenv(name, value)
+    read = getattr(importlib.import_module(module), PROCESSES_OF_PICTURES[module])()
+    limits = read.pictures
+    assert isinstance(limits, PictureLimits)
+    return limits
+
+
+@pytest.mark.parametrize("module", PROCESSES_OF_PICTURES)
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [(former, now.rpartition("__")[2].lower()) for former, now in FORMER.items() if now]
+    + [("OMMA_PICTURES__MAX_PIXELS", "max_pixels"), ("OMMA_PICTURES__MAX_BYTES", "max_bytes")],
+)
+def test_a_limit_of_pictures_that_is_set_once_reaches_every_process(
+    module: str, name: str, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "250000000")
+    limits = limits_of(module, monkeypatch)
+    assert getattr(limits, field) == 250_000_000
+    assert limits.model_copy(update={field: getattr(DEFAULT_LIMITS, field)}) == DEFAULT_LIMITS
+
+
+@pytest.mark.parametrize("module", PROCESSES_OF_PICTURES)
+def test_a_limit_that_is_no_more_does_not_stop_the_start(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMMA_GATEWAY__MAX_PICTURE_FRAMES", "64")
+    monkeypatch.setenv("OMMA_EGS__MAX_FRAMES", "64")
+    assert limits_of(module, monkeypatch) == DEFAULT_LIMITS
+
+
+def test_the_present_name_goes_before_a_former_one_and_the_environment_before_the_file(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_folder / ".env").write_text("OMMA_PICTURES__MAX_PIXELS=2000000\nOMMA_EGS__MAX_BYTES=3000000\n")
+    assert limits_of("services.egs.main", monkeypatch).max_bytes == 3_000_000
+    monkeypatch.setenv("OMMA_GATEWAY__MAX_PICTURE_PIXELS", "4000000")
+    assert limits_of("services.egs.main", monkeypatch).max_pixels == 4_000_000
+    monkeypatch.setenv("OMMA_PICTURES__MAX_PIXELS", "5000000")
+    assert limits_of("services.egs.main", monkeypatch).max_pixels == 5_000_000
+
+
+def test_former_names_are_told_apart_from_unknown_ones() -> None:
+    given = {"OMMA_GATEWAY__MAX_PICTURE_PIXELS": "1", "OMMA_EGS__MAX_FRAMES": "1"}
+    assert warn_unknown_names({"OMMA_PICTURES__MAX_PIXELS"}, given) == [
+        "OMMA_EGS__MAX_FRAMES is no setting any more: nothing is limited by it.",
+        "OMMA_GATEWAY__MAX_PICTURE_PIXELS is now called OMMA_PICTURES__MAX_PIXELS; it still works.",
+    ]
+    assert warn_unknown_names({"OMMA_BIND"}, {"OMMA_GATEWAY__MAX_PICTURE_PIXELS": "1"}) == []
+
+
+@pytest.fixture(scope="module")
+def readers() -> Readers:
+    return Readers(ROOT, ["omma", "services"])
+
+
+def test_the_walk_knows_a_setting_that_nothing_reads(readers: Readers) -> None:
+    class Process(RerankProcess):
+        idle_seconds: float = 1.0
+        shard: Shard = Shard()
+
+    assert unread(readers, Process) == ["Process.idle_seconds", "Process.shard", "Shard.effort"]
+
+
+@pytest.mark.parametrize("process", [*PROCESS_OF.values(), StandaloneSettings])
+def test_every_setting_has_a_reader(process: type[Settings], readers: Readers) -> None:
+    assert unread(readers, process) == []

@@ -26,6 +26,7 @@ QUERY = ShardQuery(
     exclude_ids=(5, 2**62),
     receipts=(Receipt(ImageId(3), Version(4)),),
     explain=True,
+    with_signatures=True,
 )
 PAYLOAD = Payload("file:///a", "https://x/a", "ann", ("t", "u"), {"price": 3.5}, 1, 2, 3, "ab")
 
@@ -63,13 +64,15 @@ def test_hits() -> None:
         boxes=np.array([[0, 1, 2, 3], [4, 5, 6, 7]], np.int32),
         payloads=(PAYLOAD, Payload()),
         vectors=np.eye(2, 4, dtype=np.float16),
+        phash_known=np.array([False, True]),
+        signatures=(b"", b"\x01some"),
     )
     answer = ShardHits(hits, "s.1", "s", 12, frozenset({Degraded.RESCORE_CUT}), 3, 200, {"scan": 41}, applied=2**40)
     equal(convert.shard_hits(convert.search_response(answer), QUERY), answer)
 
 
 def test_no_hits() -> None:
-    answer = ShardHits(no_hits(dim=4, with_payload=True), "s.1", "s", 0)
+    answer = ShardHits(no_hits(dim=4, with_payload=True, with_signatures=True), "s.1", "s", 0)
     equal(convert.shard_hits(convert.search_response(answer), QUERY), answer)
 
 
@@ -89,9 +92,29 @@ def test_fetched_pictures() -> None:
         np.array([[0, 0, 9, 9], [1, 1, 2, 2]], np.int32),
         2**63,
         PAYLOAD,
+        signature=b"\x01some",
     )
     (back,) = convert.fetched_pictures(convert.fetch_response([picture], "s.1", "s"))
     equal(back, picture)
+
+
+@pytest.mark.parametrize("phash", [None, 0, 5])
+def test_no_phash_is_not_a_phash_of_zero(phash: int | None) -> None:
+    empty = np.empty((0, 4))
+    picture = FetchedPicture(
+        ImageId(9), Version(2), Tenant("ann"), empty.astype(np.float16), empty.astype(np.int32), phash, PAYLOAD
+    )
+    (back,) = convert.fetched_pictures(convert.fetch_response([picture], "s.1", "s"))
+    assert back.phash == phash
+
+
+def test_an_older_shard_tells_nothing_of_presence() -> None:
+    message = shard_pb2.ShardServiceSearchResponse(
+        ids=[1, 2], scores=[1, 1], versions=[1, 1], phashes=[0, 7], box_corners=bytes(32)
+    )
+    hits = convert.shard_hits(message, ShardQuery(Tenant("t"), "i", "s", QUERY.query, 1, with_signatures=True)).hits
+    assert hits.has_phash().tolist() == [False, True]
+    assert hits.signatures is None
 
 
 def test_stats() -> None:

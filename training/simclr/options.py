@@ -1,13 +1,13 @@
 """What `train_simclr.py` can be told, and what each backbone is trained with unless told otherwise."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from omma.cores import cores
 from omma.errors import InvalidQuery
 from training.simclr.backbones import BackboneName, Weights
 from training.simclr.embedder import Head
@@ -50,7 +50,7 @@ class Options(BaseModel):
     held_out: float = Field(default=0.2, gt=0, lt=1, description="share of photographs to measure on, by file name")
     precision: PrecisionName = Field(default="auto", description="auto, fp32, bf16, fp16")
     device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$")
-    threads: int = Field(default=len(os.sched_getaffinity(0)), ge=1, le=1024)
+    threads: int = Field(default=cores(), ge=1, le=1024)
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     export_layer: Layer = Field(default="head", description="whose vectors are served: head, backbone")
     checkpoint_seconds: float = Field(default=60.0, ge=0, description="between two checkpoints inside an epoch")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from omma.cores import cores
 from omma.errors import Absent, InvalidQuery, OmmaError
 from omma.evaluation import held_out
 from omma.images import PictureFile, PictureLimits
@@ -101,7 +101,7 @@ def _decode_all(
     partial = cache.with_suffix(".part")
     kept: list[str] = []
     skipped: dict[str, str] = {}
-    with partial.open("wb") as out, ThreadPoolExecutor(len(os.sched_getaffinity(0)), "decode") as pool:
+    with partial.open("wb") as out, ThreadPoolExecutor(cores(), "decode") as pool:
         for start in range(0, len(names), _WAITING):
             group = names[start : start + _WAITING]
             for name, made in zip(group, pool.map(read, group), strict=True):

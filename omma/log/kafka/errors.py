@@ -21,11 +21,13 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], type[OmmaError], str], ...] = (
         "Kafka does not allow this",
     ),
 )
+_AWAY = "The log does not answer; try again."
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises the OmmaError for what aiokafka raises inside: ReplicaDown for whatever another try may get past.
+    """Raises the OmmaError for what aiokafka raises inside: ReplicaDown for whatever another try may get past. What
+    aiokafka says, addresses with it, is the cause's.
 
     TimeoutError too, so that a bounded wait inside becomes ReplicaDown; and a CancelledError although nobody cancels
     this task: it is that of one of aiokafka's own, and would end ours without a word.
@@ -38,12 +40,12 @@ def translated() -> Iterator[None]:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise ReplicaDown("Kafka's client gave up what it was doing.") from error
+        raise ReplicaDown(_AWAY, retry_after_seconds=1.0) from error
     except (TimeoutError, kafka.KafkaError, OSError) as error:
         for types, kind, detail in _KINDS:
             if isinstance(error, types):
-                raise kind(f"{detail}: {error}.") from error
-        raise ReplicaDown(f"Kafka does not answer as it should: {error!r}.") from error
+                raise kind(f"{detail}.") from error
+        raise ReplicaDown(_AWAY, retry_after_seconds=1.0) from error
 
 
 def ends_producer(error: BaseException | None) -> bool:

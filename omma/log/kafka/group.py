@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Self
+from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
@@ -18,6 +18,9 @@ from omma.log.kafka.errors import translated
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.kafka.topics import Topics
 from omma.log.names import checked_name
+from omma.persistence import persist
+
+_CLAIM_AGAIN_SECONDS: Final = 1.0
 
 Committed = Callable[[], Awaitable[Mapping[int, int]]]
 
@@ -141,17 +144,21 @@ class GroupConsumer(AssignedConsumer):
 
     async def _claim(self, ours: Sequence[TopicPartition]) -> None:
         """Then find where to go on."""
-        while not self.closed:
-            try:
-                if self._on_assigned is not None and ours:
-                    await self._on_assigned(ours)
-                committed = await self._committed() if ours else {}
-                self._positions = {at: await self._go_on(at, committed.get(at.partition)) for at in ours}
-                self._heard = dict.fromkeys(ours, time.monotonic())
-                break
-            except (KafkaError, OmmaError, OSError) as error:
-                logger.warning("Assigned partitions cannot be claimed, trying again: %s", error)
-                await asyncio.sleep(1.0)
+
+        async def claim() -> None:
+            if self._on_assigned is not None and ours:
+                await self._on_assigned(ours)
+            committed = await self._committed() if ours else {}
+            self._positions = {at: await self._go_on(at, committed.get(at.partition)) for at in ours}
+            self._heard = dict.fromkeys(ours, time.monotonic())
+
+        await persist(
+            "claiming partitions",
+            claim,
+            _CLAIM_AGAIN_SECONDS,
+            longest_wait_seconds=_CLAIM_AGAIN_SECONDS,
+            passes=lambda error: isinstance(error, KafkaError | OmmaError | OSError),
+        )
         self._settled.set()
 
     async def _end_claim(self) -> None:

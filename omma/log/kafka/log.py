@@ -42,7 +42,7 @@ class KafkaLog(Log):
 
     @classmethod
     async def open(cls, settings: KafkaSettings) -> Self:
-        """Raises ReplicaDown when no broker answers, OSError for TLS files that cannot be read."""
+        """Raises ReplicaDown when no broker answers, WrongState when one refuses us, OSError for TLS files."""
         async with AsyncExitStack() as undo:
             connection = Connection(settings)
             undo.push_async_callback(connection.close)

@@ -110,7 +110,8 @@ def _answer_from_wire(message: embedding_pb2.Embedded, dim: int) -> EmbeddedItem
     return EmbeddedItem(
         vectors=from_wire(message.vectors, dim).astype(np.float32, copy=False),
         boxes=boxes_from_wire(message.boxes),
-        phash=message.phash,
+        # A sender of before the field had presence leaves out that of a black picture; words have no width.
+        phash=message.phash if message.HasField("phash") or message.width else None,
         width=message.width,
         height=message.height,
         confidence=message.confidence,

@@ -31,7 +31,8 @@ class TextItem:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedItem:
-    """vectors: float32[boxes, dim], L2-normalised. boxes: after clipping. phash, width, height: 0 for text.
+    """vectors: float32[boxes, dim], L2-normalised. boxes: after clipping. phash: of a picture, 0 for a black one; None
+    for text, whose width and height are 0.
 
     confidence: 0 … 1, how far the model trusts itself on the words; 1 for a picture, and where it does not say.
     thumbnail: WebP bytes, when asked for.
@@ -39,7 +40,7 @@ class EmbeddedItem:
 
     vectors: Float32
     boxes: Int32Boxes
-    phash: int = 0
+    phash: int | None = None
     width: int = 0
     height: int = 0
     confidence: float = 1.0

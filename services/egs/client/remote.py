@@ -7,6 +7,7 @@ from typing import Final
 import grpc
 
 from omma.errors import InvalidPicture, InvalidQuery, NoTextTower, ReplicaDown, TooLarge, UnsupportedMedia
+from omma.persistence import until_there
 from omma.rpc.channel import call
 from omma.rpc.deadline import Deadline
 from omma.space import Space, require_same_space
@@ -15,12 +16,14 @@ from services.egs.client.convert import MAX_ITEMS, described_space, embed_reques
 from services.egs.client.interface import EmbeddedItem, ImageItem, TextItem
 
 _ITEM_FAULTS: Final = (InvalidPicture, InvalidQuery, NoTextTower, TooLarge, UnsupportedMedia)
-_MAX_CALL_BYTES: Final = 32 * 1024 * 1024
-"""Half of what a message may have, so that one more picture never passes it."""
+MAX_CALL_BYTES: Final = 32 * 1024 * 1024
+"""Of pictures in one call, but for a larger one that is alone: half of what a message may have."""
+_DESCRIBE_SECONDS: Final = 5.0
+_PEER: Final = "The embedder"
 
 
 class RemoteEmbedder:
-    """Embedder over a channel, which it closes. Make it with `connect`."""
+    """Embedder over a channel, which it closes. Make it with `connect` or `found`."""
 
     def __init__(self, channel: grpc.aio.Channel, space: Space, has_text_tower: bool) -> None:
         self._channel = channel
@@ -32,8 +35,13 @@ class RemoteEmbedder:
     async def connect(cls, channel: grpc.aio.Channel, deadline: Deadline) -> "RemoteEmbedder":
         """Asks the service for its space. Raises ReplicaDown, OutOfTime."""
         stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
-        said = await call(stub.Describe, embedding_pb2.DescribeRequest(), deadline)
+        said = await call(stub.Describe, embedding_pb2.DescribeRequest(), deadline, _PEER)
         return cls(channel, described_space(said), said.has_text_tower)
+
+    @classmethod
+    async def found(cls, channel: grpc.aio.Channel) -> "RemoteEmbedder":
+        """Waits until the service answers, with a word to the log now and then: for a process that starts before it."""
+        return await until_there("EGS", lambda: cls.connect(channel, Deadline.after(_DESCRIBE_SECONDS)))
 
     @property
     def space(self) -> Space:
@@ -69,17 +77,17 @@ class RemoteEmbedder:
 
     async def _embedded(self, request: embedding_pb2.EmbedRequest, deadline: Deadline) -> embedding_pb2.EmbedResponse:
         try:
-            return await call(self._stub.Embed, request, deadline)
+            return await call(self._stub.Embed, request, deadline, _PEER)
         except ReplicaDown:
             # One of several died under the call, or is being replaced: the channel has another one by now.
-            return await call(self._stub.Embed, request, deadline)
+            return await call(self._stub.Embed, request, deadline, _PEER)
 
 
 def _parts(items: Sequence[ImageItem | TextItem]) -> Iterator[Sequence[ImageItem | TextItem]]:
     start = size = 0
     for at, item in enumerate(items):
         length = len(item.content) if isinstance(item, ImageItem) else len(item.text) * 4
-        if at > start and (at - start == MAX_ITEMS or size + length > _MAX_CALL_BYTES):
+        if at > start and (at - start == MAX_ITEMS or size + length > MAX_CALL_BYTES):
             yield items[start:at]
             start, size = at, 0
         size += length

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Final
 
 from omma.errors import InvalidPicture
+from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
 from services.egs.embedder import ModelEmbedder
@@ -20,20 +21,29 @@ from services.egs.triton.tower import TritonTower
 
 _KEEPALIVE_SECONDS: Final = 310
 """Triton allows a ping in five minutes; a Triton that is gone shows in a request's own time."""
+_FIRST_SECONDS: Final = 120.0
+"""For a tower's first run, in which an engine may be built."""
 
 
 async def open_triton_embedder(
-    model: Model, settings: EgsSettings, triton: TritonSettings, stack: AsyncExitStack, *, buckets: int = 256
+    model: Model,
+    settings: EgsSettings,
+    triton: TritonSettings,
+    stack: AsyncExitStack,
+    *,
+    limits: PictureLimits = DEFAULT_LIMITS,
+    buckets: int = 256,
 ) -> ModelEmbedder:
     """Waits until Triton serves the model, and sees that it is this entry's. What it opens is closed by the stack.
 
     Raises as TritonTower.check; Corrupt for towers or a tokenizer that are not their manifest's.
     """
-    channel = open_channel(triton.url, keepalive_seconds=_KEEPALIVE_SECONDS)
+    files = triton.tls.files()
+    credentials = None if files is None else files.channel_credentials()
+    channel = open_channel(triton.url, credentials=credentials, keepalive_seconds=_KEEPALIVE_SECONDS)
     stack.push_async_callback(channel.close)
     executor = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="egs-tensor")
     stack.callback(executor.shutdown, wait=False, cancel_futures=True)
-    deadline = Deadline.after(triton.connect_seconds)
     manifest = model.manifest
 
     image: TritonTower[Uint8Rows] = TritonTower(
@@ -45,9 +55,11 @@ async def open_triton_embedder(
         executor=executor,
         timeout_seconds=triton.timeout_seconds,
     )
-    await image.check(deadline)
+    await image.check(triton.connect_seconds)
     with suppress(InvalidPicture):  # grey may have no length
-        await image.run(grey_picture(manifest), deadline)  # the first run is the slow one, and shows a wrong shape
+        await image.run(
+            grey_picture(manifest), Deadline.after(_FIRST_SECONDS)
+        )  # the first run is the slow one, and shows a wrong shape
     text: TritonTower[str] | None = None
     if manifest.text is not None:
         words = await asyncio.to_thread(Words, model.path(manifest.text.tokenizer), manifest.text)
@@ -60,8 +72,8 @@ async def open_triton_embedder(
             executor=executor,
             timeout_seconds=triton.timeout_seconds,
         )
-        await text.check(deadline)
-        await text.run("a", deadline)
-    embedder = ModelEmbedder(manifest, settings, image, text, buckets=buckets)
+        await text.check(triton.connect_seconds)
+        await text.run("a", Deadline.after(_FIRST_SECONDS))
+    embedder = ModelEmbedder(manifest, settings, image, text, limits=limits, buckets=buckets)
     stack.push_async_callback(embedder.close)
     return embedder

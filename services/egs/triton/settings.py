@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from omma.rpc.tls_settings import TlsSettings
 from omma.settings import Section
 
 
@@ -13,6 +14,7 @@ class TritonSettings(Section):
     timeout_seconds: float = Field(
         default=30.0, gt=0, le=600, description="Of one request, when the deadline is later."
     )
-    connect_seconds: float = Field(
-        default=120.0, gt=0, le=3_600, description="To wait at start until it has the model."
+    connect_seconds: float | None = Field(
+        default=None, gt=0, le=3_600, description="To wait at start until it has the model; unset: for ever."
     )
+    tls: TlsSettings = Field(default=TlsSettings(), description="Of the channel to it; no file at all: plain text.")

@@ -1,6 +1,5 @@
 """One tower on Triton, asked over gRPC; Triton makes the batches."""
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, TypeVar
 
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from omma.errors import Absent, Corrupt, InvalidQuery, OutOfTime, ReplicaDown, WrongSpace
+from omma.persistence import until_there
 from omma.rpc.channel import call
 from omma.rpc.deadline import Deadline
 from omma.telemetry.context import run_in
@@ -28,8 +28,9 @@ _DATATYPE: Final[dict[Kind, tuple[str, np.dtype[Any]]]] = {
     "image": ("FP32", np.dtype("<f4")),
     "text": ("INT64", np.dtype("<i8")),
 }
+_PEER: Final = "Triton"
 _MICROSECONDS: Final = 1_000_000
-_ASK_AGAIN_SECONDS: Final = 0.5
+_READY_SECONDS: Final = 5.0
 
 
 class TritonTower(Generic[Job]):
@@ -62,15 +63,14 @@ class TritonTower(Generic[Job]):
         self._name = triton_name(manifest, kind)
         self._max_batch = 1
 
-    async def check(self, deadline: Deadline) -> None:
-        """Wait until Triton has the model, and see that it is this entry's.
+    async def check(self, patience_seconds: float | None = None) -> None:
+        """Wait until Triton has the model, and see that it is this entry's. patience_seconds: None for ever.
 
-        Raises Absent when it is not there in time, ReplicaDown when Triton is not; WrongSpace for another entry's
-        towers under this name; Corrupt for a model of other inputs or outputs.
+        Raises Absent when it is not there in time, ReplicaDown or OutOfTime when Triton is not; WrongSpace for another
+        entry's towers under this name.
         """
-        await self._wait_until_ready(deadline)
-        asked = service_pb2.ModelConfigRequest(name=self._name, version=VERSION)
-        config = (await call(self._stub.ModelConfig, asked, deadline)).config
+        waited_for = f"Triton's {self._name}"
+        config = await until_there(waited_for, self._config, patience_seconds=patience_seconds)
         signature = config.parameters[SIGNATURE].string_value if SIGNATURE in config.parameters else ""
         if signature != self._manifest.signature():
             raise WrongSpace(
@@ -98,9 +98,9 @@ class TritonTower(Generic[Job]):
         left = min(deadline.require(), self._timeout_seconds)
         try:
             with span("triton"), EMBED_SECONDS.labels(self._kind).time():
-                answer = await call(self._stub.ModelInfer, self._request(tensor, left), Deadline.after(left))
+                answer = await call(self._stub.ModelInfer, self._request(tensor, left), Deadline.after(left), _PEER)
         except InvalidQuery as error:  # the request is ours: nothing that a caller sends can make it invalid
-            raise Corrupt(f"Triton's {self._name} is not what its manifest says: {error.detail}") from error
+            raise Corrupt(f"Triton's {self._name} is not what its manifest says.") from error
         except Absent as error:
             raise ReplicaDown(f"Triton no longer has {self._name}.") from error
         except OutOfTime as error:
@@ -131,20 +131,22 @@ class TritonTower(Generic[Job]):
         contents = {one.name: raw for one, raw in zip(answer.outputs, answer.raw_output_contents, strict=True)}
         return [np.frombuffer(contents[name], "<f4").reshape(expected[name][1]) for name in expected]
 
-    async def _wait_until_ready(self, deadline: Deadline) -> None:
-        problem: Exception | None = None
-        while deadline.remaining_seconds() > 0:
-            try:
-                asked = service_pb2.ModelReadyRequest(name=self._name, version=VERSION)
-                if (await call(self._stub.ModelReady, asked, deadline)).ready:
-                    return
-                problem = None
-            except (Absent, ReplicaDown, InvalidQuery) as error:
-                problem = error
-            await asyncio.sleep(min(_ASK_AGAIN_SECONDS, deadline.remaining_seconds()))
-        if isinstance(problem, ReplicaDown):
-            raise problem
-        raise Absent(
+    async def _config(self) -> Any:
+        await self._require_ready()
+        asked = service_pb2.ModelConfigRequest(name=self._name, version=VERSION)
+        return (await call(self._stub.ModelConfig, asked, Deadline.after(_READY_SECONDS), _PEER)).config
+
+    async def _require_ready(self) -> None:
+        asked = service_pb2.ModelReadyRequest(name=self._name, version=VERSION)
+        try:
+            ready = (await call(self._stub.ModelReady, asked, Deadline.after(_READY_SECONDS), _PEER)).ready
+        except InvalidQuery as error:  # how Triton says that it does not know the model
+            raise self._absent() from error
+        if not ready:
+            raise self._absent()
+
+    def _absent(self) -> Absent:
+        return Absent(
             f"Triton has no model {self._name}: render it with omma model triton-repo and let Triton serve it.",
             field="OMMA_TRITON__URL",
         )

@@ -160,7 +160,8 @@ class PictureCore:
 
 
 def _thumbnail(content: bytes, limits: PictureLimits) -> bytes:
-    return thumbnail_webp(PictureFile(content, limits).decode(least_side=SIDE).pixels)
+    with PictureFile(content, limits).decoding(least_side=SIDE) as picture:
+        return thumbnail_webp(picture.pixels)
 
 
 def _checked_id(image_id: int) -> ImageId:

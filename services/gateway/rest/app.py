@@ -35,14 +35,15 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
 ) -> FastAPI:
     """metrics_open: /metrics without a key, for a loopback address. The cores' owner runs and closes them."""
     app = FastAPI(title="Omma", description=_ABOUT, version=omma.__version__, license_info={"name": "Apache-2.0"})
-    app.include_router(search_router(search, authenticator, settings))
-    app.include_router(embed_router(search, authenticator, settings))
+    limits = pictures.picture_limits
+    app.include_router(search_router(search, authenticator, settings, limits))
+    app.include_router(embed_router(search, authenticator, settings, limits))
     app.include_router(clicks_router(impressions, authenticator, settings))
-    app.include_router(images_router(pictures, authenticator, settings))
+    app.include_router(images_router(pictures, authenticator, settings, limits))
     app.include_router(ops_router(health, authenticator, metrics_open=metrics_open))
     for router in operation.routers(search.indexes, authenticator):
         app.include_router(router)
     problems.install(app)
-    app.add_middleware(BodyBudget, max_bytes=settings.max_body_bytes, largest_bytes=settings.max_picture_bytes)
+    app.add_middleware(BodyBudget, max_bytes=settings.max_body_bytes, largest_bytes=limits.max_bytes)
     app.add_middleware(RequestScope)
     return app

@@ -1,4 +1,4 @@
-"""A bound on what all request bodies hold together: a hundred callers with 20 MB each must not end the process."""
+"""A bound on what all request bodies hold together: a hundred callers with 40 MB each must not end the process."""
 
 from typing import Final
 

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from omma.catalog.interface import Role
 from omma.errors import InvalidQuery
+from omma.images import PictureLimits
 from services.gateway.auth import Authenticator, Caller
 from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse
@@ -19,13 +20,13 @@ from services.gateway.search.query import Sought, SoughtPicture, SoughtWords
 from services.gateway.settings import GatewaySettings
 
 
-def embed_router(core: SearchCore, authenticator: Authenticator, settings: GatewaySettings) -> APIRouter:
+def embed_router(
+    core: SearchCore, authenticator: Authenticator, settings: GatewaySettings, limits: PictureLimits
+) -> APIRouter:
     """Needs role read."""
     router = APIRouter(prefix="/embed", dependencies=SHOWN_IN_DOCS, tags=["embedding"])
     reader = Annotated[Caller, Depends(signed_in(authenticator, Role.READ))]
-    form_limits = FormLimits(
-        frozenset({"image", "bbox", "bbox_unit"}), frozenset({"image"}), settings.max_picture_bytes
-    )
+    form_limits = FormLimits(frozenset({"image", "bbox", "bbox_unit"}), frozenset({"image"}), limits.max_bytes)
 
     async def embedded(caller: Caller, sought: Sought) -> Response:
         made, space = await core.embed(caller.tenant, sought)

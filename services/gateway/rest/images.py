@@ -9,6 +9,7 @@ from omma.catalog.interface import PictureChange, Role
 from omma.description import Description
 from omma.errors import InvalidQuery
 from omma.filters import parse_filter
+from omma.images import PictureLimits
 from services.gateway.auth import Authenticator, Caller
 from services.gateway.pictures.core import PictureCore
 from services.gateway.rest import schemas
@@ -31,12 +32,14 @@ _LIST_FIELDS = frozenset({"filter", "cursor", "limit"})
 _DEFAULT_PAGE = 100
 
 
-def images_router(core: PictureCore, authenticator: Authenticator, settings: GatewaySettings) -> APIRouter:
+def images_router(
+    core: PictureCore, authenticator: Authenticator, settings: GatewaySettings, limits: PictureLimits
+) -> APIRouter:
     """Reading needs role read, the rest role write."""
     router = APIRouter(prefix="/images", dependencies=SHOWN_IN_DOCS, tags=["pictures"])
     reader = Annotated[Caller, Depends(signed_in(authenticator, Role.READ))]
     writer = Annotated[Caller, Depends(signed_in(authenticator, Role.WRITE))]
-    upload_form = FormLimits(_UPLOAD_FIELDS, frozenset({"image"}), settings.max_picture_bytes)
+    upload_form = FormLimits(_UPLOAD_FIELDS, frozenset({"image"}), limits.max_bytes)
 
     @router.post("", **schemas.UPLOAD)
     async def upload(request: Request, caller: writer) -> Response:

@@ -1,6 +1,7 @@
 """Every error of the REST face as problem+json (RFC 9457), from the one table of statuses."""
 
 import json
+import logging
 import math
 from typing import Any, Final
 
@@ -9,11 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from omma.errors import STATUS, Bug, InvalidQuery, Kind, OmmaError
+from omma.errors import STATUS, Bug, InvalidQuery, Kind, OmmaError, causes
 from omma.rpc.errors import generic_bug
 from omma.telemetry.context import request_id
 
 MEDIA_TYPE: Final = "application/problem+json"
+
+logger = logging.getLogger(__name__)
 
 
 def problem(error: OmmaError, *, http_status: int | None = None, headers: dict[str, str] | None = None) -> Response:
@@ -33,8 +36,10 @@ def problem(error: OmmaError, *, http_status: int | None = None, headers: dict[s
 
 
 def problem_document(error: OmmaError, http_status: int | None = None) -> dict[str, Any]:
-    """`type, title, status, detail, kind, field?, limit?, request_id`."""
+    """`type, title, status, detail, kind, field?, limit?, request_id`. The log gets what a fault of ours came from."""
     status = STATUS[error.kind]
+    if status.http >= 500 and error.__cause__ is not None:
+        logger.warning("a caller is told %s", error.kind.value, extra={"reason": causes(error)})
     document: dict[str, Any] = {
         "type": f"urn:omma:problem:{error.kind.value}",
         "title": status.title,

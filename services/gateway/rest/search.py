@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from omma.catalog.interface import Role
 from omma.errors import InvalidQuery, OmmaError
+from omma.images import PictureLimits
 from services.gateway.auth import Authenticator, Caller
 from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse, search_document
@@ -22,11 +23,13 @@ from services.gateway.settings import GatewaySettings
 _NEIGHBOUR_FIELDS = QUERY_FIELDS - {"image_id", "image_url", "text", "vector"}
 
 
-def search_router(core: SearchCore, authenticator: Authenticator, settings: GatewaySettings) -> APIRouter:
+def search_router(
+    core: SearchCore, authenticator: Authenticator, settings: GatewaySettings, limits: PictureLimits
+) -> APIRouter:
     """Needs role read."""
     router = APIRouter(dependencies=SHOWN_IN_DOCS, tags=["search"])
     reader = Annotated[Caller, Depends(signed_in(authenticator, Role.READ))]
-    search_form = FormLimits(FORM_FIELDS, frozenset({"image"}), settings.max_picture_bytes)
+    search_form = FormLimits(FORM_FIELDS, frozenset({"image"}), limits.max_bytes)
 
     async def answered(caller: Caller, query: SearchQuery) -> Response:
         return JsonResponse(search_document(await core.search(caller.tenant, query)))

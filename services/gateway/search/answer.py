@@ -35,12 +35,15 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """hits: best first. space, index: the stamps. degraded: what was left out. explain: None unless asked for."""
+    """hits: best first. space, index: the stamps. policy: that re-ranked; "" when re-ranking was skipped.
+
+    degraded: what was left out. explain: None unless asked for."""
 
     hits: tuple[SearchHit, ...]
     query_id: str
     space: str
     index: str
+    policy: str
     coverage: Coverage
     degraded: tuple[Degraded, ...]
     latency_ms: float

@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 
 from omma.blobs.originals import Originals
-from omma.errors import CoverageTooLow, InvalidQuery, OmmaError
+from omma.errors import CoverageTooLow, InvalidQuery, OmmaError, causes
 from omma.filters import canonical
 from omma.hits import Degraded, Hits, no_hits
 from omma.identity import Tenant
+from omma.images import DEFAULT_LIMITS
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
@@ -72,7 +73,7 @@ class SearchCore:
         fanout: Fanout | None = None,
         admission: Admission | None = None,
         max_text_characters: int = 2_000,
-        max_picture_bytes: int = 20_000_000,
+        max_picture_bytes: int = DEFAULT_LIMITS.max_bytes,
     ) -> None:
         """impressions: who is told what was shown; None: nobody."""
         self.indexes = indexes
@@ -142,6 +143,7 @@ class SearchCore:
             query_id=uuid.uuid4().hex,
             space=served.space.id,
             index=served.index.id,
+            policy="" if found.reranked is None else found.reranked.policy,
             coverage=found.coverage,
             degraded=_degraded(found),
             latency_ms=round(stage_us["search"] / 1000, 3),
@@ -210,7 +212,7 @@ class SearchCore:
         except InvalidQuery:
             raise
         except Exception as error:  # noqa: BLE001  a lost re-ranker costs the order, never the answer
-            logger.warning("re-ranking was skipped", extra={"reason": repr(error)})
+            logger.warning("re-ranking was skipped", extra={"reason": causes(error)})
             return None
 
 

@@ -14,7 +14,7 @@ from omma.buckets import bucket_of
 from omma.errors import InvalidQuery, OmmaError, Overloaded
 from omma.identity import MAX_IMAGE_ID, ImageId, Tenant
 from omma.log.interface import Log, Producer, TopicSpec
-from omma.records import INTERACTIONS_TOPIC, Interaction, InteractionType, encode_interaction, image_key
+from omma.records import INTERACTIONS_TOPIC, Answered, Interaction, InteractionType, encode_interaction, image_key
 from omma.telemetry.metrics import INTERACTIONS
 from services.gateway.search.answer import SearchAnswer
 from services.gateway.search.query import MAX_USER_ID_CHARACTERS
@@ -81,26 +81,24 @@ class Impressions:
         self._queued = asyncio.Event()
 
     def shown(self, tenant: Tenant, user_id: str, query_image_id: int, answer: SearchAnswer) -> None:
-        """Queue an impression a hit; returns at once."""
+        """Queue what the search showed, one record; returns at once."""
         if not answer.hits or random.random() >= self._sampled:
             return
-        room = self._max_queued - len(self._queue)
-        lost = max(0, len(answer.hits) - room)
-        if lost:
-            INTERACTIONS.labels(InteractionType.IMPRESSION.value, "dropped").inc(lost)
-        now_ms = self._now_ms()
-        self._queue.extend(
+        if len(self._queue) >= self._max_queued:
+            INTERACTIONS.labels(InteractionType.IMPRESSION.value, "dropped").inc()
+            return
+        self._queue.append(
             Interaction(
                 tenant,
                 user_id,
                 query_image_id,
-                ImageId(hit.id),
-                rank,
+                tuple(ImageId(hit.id) for hit in answer.hits),
+                1,
                 InteractionType.IMPRESSION,
-                now_ms,
+                self._now_ms(),
                 answer.query_id,
+                Answered(answer.index, answer.space, answer.policy),
             )
-            for rank, hit in enumerate(answer.hits[: len(answer.hits) - lost], start=1)
         )
         self._queued.set()
 
@@ -110,7 +108,7 @@ class Impressions:
             tenant,
             click.user_id,
             click.query_image_id,
-            ImageId(click.displayed_image_id),
+            (ImageId(click.displayed_image_id),),
             click.rank,
             InteractionType.CLICK,
             self._now_ms(),
@@ -168,8 +166,8 @@ class Impressions:
     async def _send(self, batch: list[Interaction]) -> None:
         records = [
             (
-                bucket_of(one.displayed_image_id, self._partitions),
-                image_key(one.displayed_image_id),
+                bucket_of(one.displayed[0], self._partitions),
+                image_key(one.displayed[0]),
                 encode_interaction(one),
             )
             for one in batch

@@ -182,8 +182,7 @@ def _image_item(content: bytes, region: Region | None) -> ImageItem:
 
 
 def _embedded_part(item: EmbeddedItem) -> _Part:
-    # Words have no size; a picture's pHash may well be 0.
-    if item.width:
+    if item.phash is not None:
         return _Part(item.vectors[0], item.phash)
     return _Part(item.vectors[0], text_confidence=item.confidence)
 

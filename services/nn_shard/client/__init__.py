@@ -1,9 +1,9 @@
 """What other services know of a shard: the interface, and the client that speaks to one over gRPC."""
 
+from omma.hits import FetchedPicture
 from services.nn_shard.client.interface import (
     BucketDigests,
     BucketPage,
-    FetchedPicture,
     ShardClient,
     ShardQuery,
     ShardStats,

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from omma.errors import InvalidQuery
-from omma.hits import Degraded, Hits, Payload, ShardHits, StoredPayloads
+from omma.hits import Degraded, FetchedPicture, Hits, Payload, ShardHits, StoredPayloads
 from omma.identity import ImageId, Receipt, Tenant, Version
 from omma.records import boxes_from_wire, boxes_to_wire, payload_from_wire, payload_to_wire, stored_payloads
 from omma.v1 import shard_pb2
 from omma.vectors import from_wire, to_wire
-from services.nn_shard.client.interface import BucketDigests, BucketPage, FetchedPicture, ShardQuery, ShardStats
+from services.nn_shard.client.interface import BucketDigests, BucketPage, ShardQuery, ShardStats
 
 _DEGRADED = frozenset(Degraded)
 _CORNER = np.dtype("<i4")
@@ -32,6 +32,7 @@ def search_request(query: ShardQuery) -> shard_pb2.ShardServiceSearchRequest:
         exclude_ids=query.exclude_ids,
         receipts=[str(receipt) for receipt in query.receipts],
         explain=query.explain,
+        with_signatures=query.with_signatures,
     )
 
 
@@ -55,6 +56,7 @@ def shard_query(message: shard_pb2.ShardServiceSearchRequest) -> ShardQuery:
         exclude_ids=tuple(message.exclude_ids),
         receipts=tuple(map(Receipt.parse, message.receipts)),
         explain=message.explain,
+        with_signatures=message.with_signatures,
     )
 
 
@@ -76,6 +78,8 @@ def search_response(answer: ShardHits) -> shard_pb2.ShardServiceSearchResponse:
         candidates=answer.candidates,
         stage_us=answer.stage_us,
         applied=answer.applied,
+        phash_known=hits.has_phash().tolist(),
+        signatures=hits.signatures or (),
     )
 
 
@@ -94,6 +98,8 @@ def shard_hits(message: shard_pb2.ShardServiceSearchResponse, query: ShardQuery)
             boxes=np.frombuffer(message.box_corners, _CORNER).reshape(n, 4),
             payloads=stored_payloads(message.encoded_payloads) if query.with_payload else None,
             vectors=vectors,
+            phash_known=np.fromiter(message.phash_known, np.bool_, n) if len(message.phash_known) == n else None,
+            signatures=tuple(message.signatures) if len(message.signatures) == n and query.with_signatures else None,
         ),
         index=message.index,
         space=message.space,
@@ -124,6 +130,7 @@ def fetch_response(pictures: Sequence[FetchedPicture], index: str, space: str) -
                 phash=picture.phash,
                 payload=payload_to_wire(picture.payload),
                 segment=picture.segment,
+                signature=picture.signature,
             )
             for picture in pictures
         ],
@@ -140,9 +147,10 @@ def fetched_pictures(message: shard_pb2.ShardServiceFetchResponse) -> list[Fetch
             tenant=Tenant(picture.tenant),
             vectors=from_wire(picture.vectors).astype(np.float16, copy=False),
             boxes=boxes_from_wire(picture.boxes),
-            phash=picture.phash,
+            phash=picture.phash if picture.HasField("phash") else None,
             payload=payload_from_wire(picture.payload),
             segment=picture.segment,
+            signature=picture.signature,
         )
         for picture in message.pictures
     ]

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from omma.hits import Int32Boxes, Payload, ShardHits
-from omma.identity import ImageId, Receipt, Tenant, Version
+from omma.hits import FetchedPicture, ShardHits
+from omma.identity import ImageId, Receipt, Tenant
 from omma.rpc.deadline import Deadline
-from omma.vectors import Float16, Float32, Int64, UInt64
+from omma.vectors import Float32, Int64, UInt64
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +28,14 @@ class ShardQuery:
     exclude_ids: tuple[int, ...] = ()
     receipts: tuple[Receipt, ...] = ()
     explain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FetchedPicture:
-    """vectors: float16[regions, dim], the whole picture first; boxes: int32[regions, 4].
-
-    segment: name of the sealed segment that holds it, empty while it lies in a head.
-    """
-
-    image_id: ImageId
-    version: Version
-    tenant: Tenant
-    vectors: Float16
-    boxes: Int32Boxes
-    phash: int
-    payload: Payload
-    segment: str = ""
+    with_signatures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ShardStats:
     """live: vectors; pictures: live pictures; next_offsets: by bucket, in order; lag: records not applied yet.
 
-    stale: its searches say stale_replica.
+    ready: loaded and getting on. stale: its searches say stale_replica.
     """
 
     index: str

@@ -1,16 +1,19 @@
 """A replica in another process, over gRPC."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import grpc
 
-from omma.hits import ShardHits
+from omma.hits import FetchedPicture, ShardHits
 from omma.identity import ImageId, Tenant
 from omma.rpc.channel import call, open_channel
 from omma.rpc.deadline import Deadline
 from omma.v1 import shard_pb2, shard_pb2_grpc
 from services.nn_shard.client import convert
-from services.nn_shard.client.interface import BucketDigests, BucketPage, FetchedPicture, ShardQuery, ShardStats
+from services.nn_shard.client.interface import BucketDigests, BucketPage, ShardQuery, ShardStats
+
+_PEER: Final = "A shard"
 
 
 class RemoteShard:
@@ -35,22 +38,22 @@ class RemoteShard:
         return self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
 
     async def search(self, query: ShardQuery, deadline: Deadline) -> ShardHits:
-        response = await call(self._search, convert.search_request(query), deadline)
+        response = await call(self._search, convert.search_request(query), deadline, _PEER)
         return convert.shard_hits(response, query)
 
     async def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline) -> list[FetchedPicture]:
         request = shard_pb2.ShardServiceFetchRequest(tenant=tenant or "", ids=ids)
-        return convert.fetched_pictures(await call(self._fetch, request, deadline))
+        return convert.fetched_pictures(await call(self._fetch, request, deadline, _PEER))
 
     async def stats(self, deadline: Deadline) -> ShardStats:
-        return convert.shard_stats(await call(self._stats, shard_pb2.ShardServiceStatsRequest(), deadline))
+        return convert.shard_stats(await call(self._stats, shard_pb2.ShardServiceStatsRequest(), deadline, _PEER))
 
     async def digests(self, deadline: Deadline) -> BucketDigests:
-        return convert.bucket_digests(await call(self._digest, shard_pb2.ShardServiceDigestRequest(), deadline))
+        return convert.bucket_digests(await call(self._digest, shard_pb2.ShardServiceDigestRequest(), deadline, _PEER))
 
     async def pictures(self, bucket: int, after: int, deadline: Deadline) -> BucketPage:
         request = shard_pb2.ShardServiceListRequest(bucket=bucket, after_id=after)
-        return convert.bucket_page(await call(self._list, request, deadline))
+        return convert.bucket_page(await call(self._list, request, deadline, _PEER))
 
     async def close(self) -> None:
         await self._channel.close()

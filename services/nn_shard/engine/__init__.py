@@ -17,16 +17,17 @@ and `checkpoint`. Searches never wait for either: each works on the immutable vi
 
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.engine import Engine
-from services.nn_shard.engine.incoming import Incoming, incoming
-from services.nn_shard.engine.maintenance import Task
+from services.nn_shard.engine.files import discard
+from services.nn_shard.engine.incoming import MAX_REGIONS, Incoming, incoming, not_unit
 from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum
 from services.nn_shard.engine.options import SearchOptions
+from services.nn_shard.engine.segment_tasks import Task
 from services.nn_shard.engine.segment_writer import Abandoned
 from services.nn_shard.engine.settings import EngineSettings
-from services.nn_shard.engine.training import train_codebook
 from services.nn_shard.engine.view import Counts
 
 __all__ = [
+    "MAX_REGIONS",
     "Abandoned",
     "Checkpoint",
     "Codebook",
@@ -38,6 +39,7 @@ __all__ = [
     "SearchOptions",
     "SegmentSum",
     "Task",
+    "discard",
     "incoming",
-    "train_codebook",
+    "not_unit",
 ]

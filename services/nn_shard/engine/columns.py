@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from omma.filters import ATTRIBUTES, Value
+from omma.filters import ATTRIBUTES, Value, value_key
 from omma.hits import Int32Boxes
 from omma.sources import source_domain_of
 from omma.v1 import types_pb2
@@ -26,10 +26,10 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 class Columns:
     """n pictures and their rows. Text is kept as 64-bit hashes (two values of 10 million collide with p < 1e-5).
 
-    By picture: ids, versions int64; tenants uint32, a position in the part's list of names; phashes, owner, source,
-    source_domain uint64; created_at int64 ms; width, height int32. Picture i has the terms (tags and attributes)
-    term_ends[i-1] … term_ends[i]: term_keys uint64 of field and value, term_fields uint64, term_numbers float64 (NaN
-    for text), and the rows picture_rows[row_ends[i-1]:row_ends[i]], region 0 first.
+    By picture: ids, versions int64; tenants uint32, a position in the part's list of names; phashes uint64, hashed bool
+    where there is one; owner, source, source_domain uint64; created_at int64 ms; width, height int32. Picture i has the
+    terms (tags and attributes) term_ends[i-1] … term_ends[i]: term_keys uint64 of field and value, term_fields uint64,
+    term_numbers float64 (NaN for text), and the rows picture_rows[row_ends[i-1]:row_ends[i]], region 0 first.
     By row: row_pictures int32, regions uint16, boxes int32[rows, 4].
     """
 
@@ -37,6 +37,7 @@ class Columns:
     versions: Int64
     tenants: UInt32
     phashes: UInt64
+    hashed: Bools
     created_at: Int64
     width: Int32
     height: Int32
@@ -92,10 +93,13 @@ def text_key(text: str) -> int:
 _repeated_text_key = lru_cache(maxsize=16_384)(text_key)
 
 
-def term_key(field: str, value: Value) -> int:
-    """The key of a term: true, 1 and "1" differ, 1 and 1.0 do not."""
-    kind = "b" if isinstance(value, bool) else "s" if isinstance(value, str) else "n"
-    return _repeated_text_key(f"{field}\0{kind}{value if kind != 'n' else float(value).hex()}")
+_SCALARS = str | bool | int | float
+
+
+def term_key(field: str, value: Value) -> int | None:
+    """The key of a term, equal for equal values (see omma.filters.value_key); None for a number that is none."""
+    key = value_key(value)
+    return None if key is None else _repeated_text_key(f"{field}\0{key}")
 
 
 def picture_keys(owner: str, source_url: str) -> tuple[int, int, int]:
@@ -108,14 +112,13 @@ def picture_keys(owner: str, source_url: str) -> tuple[int, int, int]:
 
 def terms_of(tags: Iterable[str], attributes: Mapping[str, Any]) -> list[tuple[int, int, float]]:
     """key, field, number of each tag and of each attribute that is text, a number or a truth value."""
-    of_tags = _repeated_text_key("tags")
-    terms = [(term_key("tags", tag), of_tags, np.nan) for tag in dict.fromkeys(tags)]
-    for name, value in attributes.items():
-        field = ATTRIBUTES + name
-        if isinstance(value, str | bool):
-            terms.append((term_key(field, value), _repeated_text_key(field), np.nan))
-        elif isinstance(value, int | float) and abs(value) < 1e308:
-            terms.append((term_key(field, value), _repeated_text_key(field), float(value)))
+    known: list[tuple[str, Value]] = [("tags", tag) for tag in dict.fromkeys(tags)]
+    known += [(ATTRIBUTES + name, value) for name, value in attributes.items() if isinstance(value, _SCALARS)]
+    terms = []
+    for field, value in known:
+        key = term_key(field, value)
+        if key is not None:
+            terms.append((key, _repeated_text_key(field), np.nan if isinstance(value, str | bool) else float(value)))
     return terms
 
 

@@ -11,25 +11,24 @@ from typing import Any
 import numpy as np
 
 from omma.errors import InvalidQuery, WrongSpace, WrongState
-from omma.hits import ShardHits
+from omma.hits import FetchedPicture, ShardHits
 from omma.identity import ImageId, Tenant
 from omma.index import IndexId
 from omma.records import VectorRecord
 from omma.space import SpaceId
 from omma.vectors import Float32, Int64
-from services.nn_shard.client import FetchedPicture
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.files import SegmentFiles
 from services.nn_shard.engine.gpu import gpu_present
 from services.nn_shard.engine.head import Head
-from services.nn_shard.engine.incoming import Incoming, incoming_of, newest_of
-from services.nn_shard.engine.maintenance import Task, plan
+from services.nn_shard.engine.incoming import Incoming, incoming_of, newest_of, not_unit
 from services.nn_shard.engine.manifest import Checkpoint, read_manifest
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.reading import fetch, pictures, sample, version_of
 from services.nn_shard.engine.search import Searcher, degraded
 from services.nn_shard.engine.segment import Segment
+from services.nn_shard.engine.segment_tasks import Task, plan
 from services.nn_shard.engine.selection import Selector
 from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.view import Counts, View, without
@@ -157,12 +156,16 @@ class Engine:
 
         A picture's higher version wins; an equal or lower one is ignored, so that replaying is harmless. A deleted
         record hides the picture and is remembered. Writer thread only. Does not block on disk.
-        Raises WrongSpace for a record of another space, InvalidQuery for vectors of another dim; then nothing changed.
+        Raises WrongSpace for a record of another space, InvalidQuery for one that no engine can hold, such as with
+        vectors of another dim or of no length; then nothing changed.
         """
-        return self.take_in([incoming_of(record, self.space, self.dim) for record in records])
+        taken = [incoming_of(record, self.space, self.dim) for record in records]
+        if not_unit(taken, self.dim):
+            raise InvalidQuery("A picture's vectors are finite and of length 1.", field="vector")
+        return self.take_in(taken)
 
     def take_in(self, records: Sequence[Incoming]) -> int:
-        """As `apply`, of records that `incoming` has made for this space and dim."""
+        """As `apply`, of records that `incoming` has made for this space and dim and `not_unit` finds no fault with."""
         newest = newest_of(records)
         if not newest:
             return 0
@@ -179,11 +182,12 @@ class Engine:
             if len(replaced):
                 segments, frozen = without(segments, replaced), without(frozen, replaced)
                 head = without([head], replaced)[0]
+            self._head.append([record for record in fresh if not record.deleted])
+            self._view = View(segments, frozen, self._head.grown(head), view.codebook)
+            # Last: whoever finds the delete here, as a receipt does, must not find the picture any more.
             for record in fresh:
                 if record.deleted:
                     self._head.bury(record.image_id, record.version)
-            self._head.append([record for record in fresh if not record.deleted])
-            self._view = View(segments, frozen, self._head.grown(head), view.codebook)
         if len(self._head) >= self.settings.seal_rows:
             self.freeze()
         return len(fresh)

@@ -7,12 +7,26 @@ from pathlib import Path
 from typing import Final
 
 from omma.errors import Corrupt
+from services.nn_shard.engine.arrayfile import sync_folder
 from services.nn_shard.engine.codebook import Codebook
-from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum, dead_text, write_manifest
+from services.nn_shard.engine.manifest import MANIFEST, Checkpoint, FileSum, SegmentSum, dead_text, write_manifest
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.segment import Segment, dead_rows, file_sum, verify
 
 SEGMENTS: Final = "segments"
+
+
+def discard(folder: Path) -> None:
+    """Remove an engine's folder, or whatever has its name; nothing when it is absent. Blocks.
+
+    The manifest goes first: whenever this process dies, what is left is an engine with all its files, or none.
+    """
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
+        (folder / MANIFEST).unlink(missing_ok=True)
+        sync_folder(folder)
+        shutil.rmtree(folder)
 
 
 class SegmentFiles:

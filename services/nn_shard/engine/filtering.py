@@ -42,7 +42,7 @@ def _any_of(field: str, values: Sequence[Value], columns: Columns) -> Bools:
         return _isin(getattr(columns, _KEYS[field]), keys)
     if field in _NUMBERS:
         return _isin(getattr(columns, _NUMBERS[field]), np.array([float(value) for value in values]))
-    keys = np.array([term_key(field, value) for value in values], np.uint64)
+    keys = np.array([key for value in values if (key := term_key(field, value)) is not None], np.uint64)
     return _with_term(_isin(columns.term_keys, keys), columns)
 
 
@@ -59,7 +59,7 @@ def _isin(column: npt.NDArray[np.generic], values: npt.NDArray[np.generic]) -> B
     # One comparison a value is 10 x faster than np.isin, which sorts, while values are few.
     if len(values) > 8:
         return np.isin(column, values)
-    return _any([column == value for value in values])
+    return _any([column == value for value in values]) if len(values) else np.zeros(len(column), np.bool_)
 
 
 def _inside(numbers: npt.NDArray[np.int64 | np.int32 | np.float64], bounds: Between) -> Bools:

@@ -39,17 +39,19 @@ class Head:
         self._latch = Latch()
         self._columns = {
             "ids": Growing(np.int64), "versions": Growing(np.int64), "tenants": Growing(np.uint32),
-            "phashes": Growing(np.uint64), "created_at": Growing(np.int64), "width": Growing(np.int32),
-            "height": Growing(np.int32), "owner": Growing(np.uint64), "source": Growing(np.uint64),
-            "source_domain": Growing(np.uint64), "term_ends": Growing(np.int64), "term_keys": Growing(np.uint64),
-            "term_fields": Growing(np.uint64), "term_numbers": Growing(np.float64), "row_ends": Growing(np.int64),
-            "picture_rows": Growing(np.int32), "row_pictures": Growing(np.int32), "regions": Growing(np.uint16),
-            "boxes": Growing(np.int32, 4),
+            "phashes": Growing(np.uint64), "hashed": Growing(np.bool_), "created_at": Growing(np.int64),
+            "width": Growing(np.int32), "height": Growing(np.int32), "owner": Growing(np.uint64),
+            "source": Growing(np.uint64), "source_domain": Growing(np.uint64), "term_ends": Growing(np.int64),
+            "term_keys": Growing(np.uint64), "term_fields": Growing(np.uint64), "term_numbers": Growing(np.float64),
+            "row_ends": Growing(np.int64), "picture_rows": Growing(np.int32), "row_pictures": Growing(np.int32),
+            "regions": Growing(np.uint16), "boxes": Growing(np.int32, 4),
         }  # fmt: skip
         self._row_list = Growing(np.int64)
         self._row_offset = Growing(np.int64)
         self._payloads: list[bytes] = []
+        self._signatures: list[bytes] = []
         self._position: dict[int, int] = {}
+        self._before = Growing(np.int64)
         self.deletes: dict[int, int] = {}
         self.tenants: list[str] = []
         self.max_regions = 1
@@ -78,31 +80,44 @@ class Head:
         regions = [record.regions for record in records]
         count, rows = len(records), sum(regions)
         vectors = np.frombuffer(b"".join([record.vectors for record in records]), "<f2").reshape(rows, self._dim)
-        self._append_rows(vectors, first_row)
+        ids = [record.image_id for record in records]
+        payloads = [record.payload for record in records]
         keys = np.array([record.keys for record in records], np.uint64)
-        flat = [term for record in records for term in record.terms]
-        add = self._extend
-        add("ids", [record.image_id for record in records], count)
-        add("versions", [record.version for record in records], count)
-        add("tenants", [self._tenant(record.tenant) for record in records], count)
-        add("phashes", np.array([record.phash for record in records], np.uint64), count)
-        add("created_at", [record.payload.created_at_ms for record in records], count)
-        add("width", [record.payload.width for record in records], count)
-        add("height", [record.payload.height for record in records], count)
-        for column, name in enumerate(("owner", "source", "source_domain")):
-            add(name, keys[:, column], count)
-        add("term_ends", len(self._columns["term_keys"]) + np.cumsum([len(r.terms) for r in records]), count)
-        add("term_keys", np.array([term[0] for term in flat], np.uint64), len(flat))
-        add("term_fields", np.array([term[1] for term in flat], np.uint64), len(flat))
-        add("term_numbers", [term[2] for term in flat], len(flat))
+        terms = [term for record in records for term in record.terms]
+        term_ends = np.cumsum([len(record.terms) for record in records])
         ends = np.cumsum(regions)
-        add("row_ends", first_row + ends, count)
-        add("picture_rows", np.arange(first_row, first_row + rows), rows)
-        add("row_pictures", np.repeat(np.arange(first, first + count), regions), rows)
-        add("regions", np.arange(rows) - np.repeat(ends - regions, regions), rows)
-        add("boxes", np.array([box for record in records for box in record.boxes], np.int32), rows)
-        self._payloads.extend([record.payload.SerializeToString() for record in records])
-        self._position.update(zip([record.image_id for record in records], range(first, first + count), strict=True))
+        # All of it is made before the first column grows: what cannot be made leaves them as they are.
+        added: dict[str, npt.NDArray[Any]] = {
+            "ids": np.array(ids, np.int64),
+            "versions": np.array([record.version for record in records], np.int64),
+            "tenants": np.array([self._tenant(record.tenant) for record in records], np.uint32),
+            "phashes": np.array([record.phash or 0 for record in records], np.uint64),
+            "hashed": np.array([record.phash is not None for record in records], np.bool_),
+            "created_at": np.array([payload.created_at_ms for payload in payloads], np.int64),
+            "width": np.array([payload.width for payload in payloads], np.int32),
+            "height": np.array([payload.height for payload in payloads], np.int32),
+            "owner": keys[:, 0],
+            "source": keys[:, 1],
+            "source_domain": keys[:, 2],
+            "term_ends": len(self._columns["term_keys"]) + term_ends,
+            "term_keys": np.array([term[0] for term in terms], np.uint64),
+            "term_fields": np.array([term[1] for term in terms], np.uint64),
+            "term_numbers": np.array([term[2] for term in terms], np.float64),
+            "row_ends": first_row + ends,
+            "picture_rows": np.arange(first_row, first_row + rows),
+            "row_pictures": np.repeat(np.arange(first, first + count), regions),
+            "regions": np.arange(rows) - np.repeat(ends - regions, regions),
+            "boxes": np.array([box for record in records for box in record.boxes], np.int32),
+        }
+        stored = [payload.SerializeToString() for payload in payloads]
+        before = [self._position.get(one, -1) for one in ids]
+        self._append_rows(vectors, first_row)
+        for name, values in added.items():
+            self._columns[name].extend(values, len(values))
+        self._payloads.extend(stored)
+        self._signatures.extend([record.signature for record in records])
+        self._before.extend(before, count)
+        self._position.update(zip(ids, range(first, first + count), strict=True))
         self.max_regions = max(self.max_regions, *regions)
 
     def columns(self) -> Columns:
@@ -130,6 +145,9 @@ class Head:
     def payload(self, picture: int) -> bytes:
         return self._payloads[picture]
 
+    def signature(self, picture: int) -> bytes:
+        return self._signatures[picture]
+
     def vectors(self, rows: Ints) -> Float16:
         lists, offsets = self._row_list.view()[rows], self._row_offset.view()[rows]
         found = np.empty((len(rows), self._dim), np.float16)
@@ -151,9 +169,14 @@ class Head:
         with self._latch.reading():
             return self._scanner.search(queries, count, keys, parameters)
 
-    def locate(self, ids: Int64) -> Int64:
+    def locate(self, ids: Int64, pictures: int) -> Int64:
         find = self._position.get
-        return np.array([find(image_id, -1) for image_id in ids.tolist()], np.int64)
+        at = np.array([find(image_id, -1) for image_id in ids.tolist()], np.int64)
+        # A picture that was changed since lies further back: an older part still holds it there.
+        before = self._before.view()
+        while (later := np.flatnonzero(at >= pictures)).size:
+            at[later] = before[at[later]]
+        return at
 
     def buried(self, ids: Int64) -> Int64:
         find = self.deletes.get
@@ -191,9 +214,6 @@ class Head:
             with self._latch.reading():
                 codes = faiss.rev_swig_ptr(grown.get_codes(key), grown.list_size(key) * 2 * self._dim)
                 found[at] = codes.view(np.float16).reshape(-1, self._dim)[offsets[at]]
-
-    def _extend(self, name: str, values: npt.ArrayLike, count: int) -> None:
-        self._columns[name].extend(values, count)
 
     def _tenant(self, tenant: str) -> int:
         try:

@@ -1,7 +1,8 @@
 """Records on their way in: each is checked and taken apart, and of each picture only the newest counts."""
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +15,12 @@ from omma.v1 import records_pb2, types_pb2
 from omma.vectors import from_wire
 from services.nn_shard.engine.columns import picture_keys, terms_of
 
+MAX_REGIONS: Final = 256
+"""Of one picture; EGS makes at most 65. A search among regions asks for k times the most that a picture has."""
+MAX_SIGNATURE_BYTES: Final = 1_024
+_MAX_TENANT_CHARACTERS: Final = 1_024
+_NOT_UNIT: Final = 1e-2
+"""How far from 1 a squared length may be: float16 vectors are off by 1e-3."""
 _NO_PAYLOAD: Final = types_pb2.Payload()
 
 
@@ -31,34 +38,49 @@ class Incoming:
     regions: int
     vectors: bytes
     boxes: list[tuple[int, int, int, int]]
-    phash: int
+    phash: int | None
     keys: tuple[int, int, int]
     terms: list[tuple[int, int, float]]
     payload: types_pb2.Payload
+    signature: bytes = b""
 
 
 def incoming(message: records_pb2.VectorRecord, space: SpaceId, dim: int) -> Incoming:
-    """Raises WrongSpace for another space; InvalidQuery for no vector, one of another dim, or unreadable attributes.
+    """Raises WrongSpace for another space; InvalidQuery, naming the field, for what no engine can hold.
 
-    Made from the message as it is: with a VectorRecord between, a replay took 11 us a record more.
+    The vectors' lengths are not looked at: see not_unit, which takes many at once. Made from the message as it is:
+    with a VectorRecord between, a replay took 11 us a record more.
     """
     if message.space != space:
         require_same_space(space, SpaceId(message.space))
     image_id, version, tenant = message.image_id, message.version, message.tenant
+    if image_id < 0 or version < 0:
+        raise InvalidQuery("Ids and versions are not negative.", field="id")
+    if len(tenant) > _MAX_TENANT_CHARACTERS:
+        raise InvalidQuery("The tenant's name is too long.", field="tenant", limit=_MAX_TENANT_CHARACTERS)
     if message.deleted:
         return Incoming(image_id, version, True, tenant, 0, b"", [], 0, (0, 0, 0), [], _NO_PAYLOAD)
     wire, payload = message.vectors, message.payload
     data = wire.data
     if wire.dtype != types_pb2.DTYPE_FLOAT16:
-        data = from_wire(wire, dim).astype("<f2").tobytes()
+        with np.errstate(over="ignore"):  # infinite then, and not of length 1
+            data = from_wire(wire, dim).astype("<f2").tobytes()
     regions, rest = divmod(len(data), 2 * dim)
     if wire.dim != dim or rest or not regions:
         raise InvalidQuery(f"A picture has at least one vector of {dim} dimensions.", field="vector")
-    boxes = [(box.left, box.top, box.right, box.bottom) for box in message.boxes[:regions]]
-    boxes += [(0, 0, 0, 0)] * (regions - len(boxes))
+    if regions > MAX_REGIONS:
+        raise InvalidQuery(f"A picture has at most {MAX_REGIONS} regions.", field="vector", limit=MAX_REGIONS)
+    if len(message.signature) > MAX_SIGNATURE_BYTES:
+        raise InvalidQuery("The signature is too long.", field="signature", limit=MAX_SIGNATURE_BYTES)
+    if len(message.boxes) != regions:
+        raise InvalidQuery(f"{regions} vectors have {len(message.boxes)} boxes.", field="boxes")
+    boxes = [(box.left, box.top, box.right, box.bottom) for box in message.boxes]
     keys = picture_keys(payload.owner, payload.source_url)
     terms = terms_of(payload.tags, _attributes(payload)) if payload.tags or payload.attributes_json else []
-    return Incoming(image_id, version, False, tenant, regions, data, boxes, message.phash, keys, terms, payload)
+    phash = message.phash if message.HasField("phash") else None
+    return Incoming(
+        image_id, version, False, tenant, regions, data, boxes, phash, keys, terms, payload, message.signature
+    )
 
 
 def incoming_of(record: VectorRecord, space: SpaceId, dim: int) -> Incoming:
@@ -70,6 +92,7 @@ def incoming_of(record: VectorRecord, space: SpaceId, dim: int) -> Incoming:
         vectors.data = np.ascontiguousarray(record.vectors, "<f2").tobytes()
         boxes, payload = boxes_to_wire(record.boxes), payload_to_wire(record.payload)
         message = records_pb2.VectorRecord(vectors=vectors, boxes=boxes, payload=payload, phash=record.phash)
+        message.signature = record.signature
     message.image_id, message.version = record.image_id, record.version
     message.tenant, message.space = record.tenant, record.space
     return incoming(message, space, dim)
@@ -85,11 +108,38 @@ def newest_of(records: Iterable[Incoming]) -> dict[int, Incoming]:
     return newest
 
 
+def not_unit(records: Sequence[Incoming], dim: int) -> list[int]:
+    """Positions of the records with a vector that is not of length 1, or holds NaN or infinity. 0.5 us a record."""
+    if not records:
+        return []
+    rows = np.frombuffer(b"".join([record.vectors for record in records]), "<f2").reshape(-1, dim)
+    long = rows.astype(np.float32)
+    squared = np.einsum("rd,rd->r", long, long)
+    off = np.flatnonzero(~(np.abs(squared - 1.0) < _NOT_UNIT))  # NaN is neither
+    ends = np.cumsum([record.regions for record in records])
+    return sorted(set(np.searchsorted(ends, off, side="right").tolist()))
+
+
 def _attributes(payload: types_pb2.Payload) -> Mapping[str, Any]:
+    if not payload.attributes_json:
+        return {}
     try:
-        attributes = json.loads(payload.attributes_json) if payload.attributes_json else {}
-    except ValueError as error:
+        attributes = json.loads(payload.attributes_json, parse_constant=_no_constant, parse_float=_finite)
+        if b"\\u" in payload.attributes_json:
+            json.dumps(attributes, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise InvalidQuery(f"The attributes cannot be read: {error}.", field="attributes") from None
     if not isinstance(attributes, dict):
         raise InvalidQuery("The attributes are no object.", field="attributes")
     return attributes
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} does not fit 64 bits")
+    return number

@@ -30,6 +30,7 @@ class SearchOptions:
     with_vectors: bool = False
     exclude: tuple[int, ...] = ()
     explain: bool = False
+    with_signatures: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_K:

@@ -48,14 +48,16 @@ class Store(Protocol):
 
     def payload(self, picture: int) -> bytes: ...
 
+    def signature(self, picture: int) -> bytes: ...
+
     def vectors(self, rows: npt.NDArray[np.integer[Any]]) -> Float16:
         """float16[n, dim] of rows, read in the order given."""
 
     def scan(self, queries: Float32, count: int, keys: Int64 | None, selector: Faiss | None) -> tuple[Float32, Int64]:
         """Exact scores and rows, [b, count] each, -1 for none; keys: only these lists of each query."""
 
-    def locate(self, ids: Int64) -> Int64:
-        """int64[n]: position of each id's newest picture in this part, -1 where there is none."""
+    def locate(self, ids: Int64, pictures: int) -> Int64:
+        """int64[n]: position of each id's newest picture among the first `pictures`, -1 where there is none."""
 
     def buried(self, ids: Int64) -> Int64:
         """int64[n]: version of each id's delete in this part, -1 where there is none."""
@@ -77,6 +79,10 @@ class Part:
         self.live_rows = live_rows
         self.live_pictures = live_pictures
         self.cache: ByteBound[tuple[Faiss, ...]] = ByteBound(_CACHE_BYTES)
+
+    def locate(self, ids: Int64) -> Int64:
+        """int64[n]: position of each id's newest picture in this part, -1 where there is none."""
+        return self.store.locate(ids, len(self.columns.ids))
 
     def pictures_live(self, pictures: npt.NDArray[np.integer[Any]]) -> Bools:
         """bool[n]: whether the pictures at these positions are live."""

@@ -32,7 +32,11 @@ def rank(scored: Sequence[Scored], options: SearchOptions, dim: int, *, fold: bo
     if len(scored) == 1 and not fold and not options.exclude:
         return _rank_one(*scored[0], options)
     if not scored:
-        return no_hits(dim=dim if options.with_vectors else None, with_payload=options.with_payload)
+        return no_hits(
+            dim=dim if options.with_vectors else None,
+            with_payload=options.with_payload,
+            with_signatures=options.with_signatures,
+        )
     scores = _cosines(np.concatenate([one[1] for one in scored]))
     rows = np.concatenate([one[2] for one in scored])
     of = np.repeat(np.arange(len(scored)), [len(one[2]) for one in scored])
@@ -82,6 +86,8 @@ def _hits_of(part: Part, ranked: _Ranked, options: SearchOptions) -> Hits:
         columns.boxes[rows],
         stored_payloads([store.payload(one) for one in pictures.tolist()]) if options.with_payload else None,
         store.vectors(rows) if options.with_vectors else None,
+        columns.hashed[pictures],
+        tuple(store.signature(one) for one in pictures.tolist()) if options.with_signatures else None,
     )
 
 
@@ -89,18 +95,18 @@ def _gather(parts: Sequence[Part], of: Int64, ranked: _Ranked, options: SearchOp
     """The columns of hits that lie in several parts."""
     scores, ids, pictures, rows = ranked
     count = len(ids)
-    versions, phashes = np.empty(count, np.int64), np.empty(count, np.uint64)
+    versions, phashes, hashed = np.empty(count, np.int64), np.empty(count, np.uint64), np.empty(count, np.bool_)
     boxes = np.empty((count, 4), np.int32)
     vectors = np.empty((count, dim), np.float16) if options.with_vectors else None
     for number in np.unique(of).tolist():
         part, mine = parts[number], of == number
         versions[mine] = part.columns.versions[pictures[mine]]
         phashes[mine] = part.columns.phashes[pictures[mine]]
+        hashed[mine] = part.columns.hashed[pictures[mine]]
         boxes[mine] = part.columns.boxes[rows[mine]]
         if vectors is not None:
             vectors[mine] = part.store.vectors(rows[mine])
-    payloads = None
-    if options.with_payload:
-        where = zip(of.tolist(), pictures.tolist(), strict=True)
-        payloads = stored_payloads([parts[number].store.payload(picture) for number, picture in where])
-    return Hits(ids, scores, versions, phashes, boxes, payloads, vectors)
+    lies = [(parts[number].store, picture) for number, picture in zip(of.tolist(), pictures.tolist(), strict=True)]
+    payloads = stored_payloads([store.payload(at) for store, at in lies]) if options.with_payload else None
+    signatures = tuple(store.signature(at) for store, at in lies) if options.with_signatures else None
+    return Hits(ids, scores, versions, phashes, boxes, payloads, vectors, hashed, signatures)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from omma.hits import FetchedPicture
 from omma.identity import ImageId, Tenant, Version
 from omma.records import payload_from_wire
 from omma.vectors import Float32, Int64
-from services.nn_shard.client import FetchedPicture
 from services.nn_shard.engine.columns import payload_of
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.view import View
@@ -33,9 +33,10 @@ def fetch(view: View, tenant: Tenant | None, ids: Int64) -> list[FetchedPicture]
                 tenant=Tenant(owner),
                 vectors=store.vectors(rows),
                 boxes=columns.boxes[rows],
-                phash=int(columns.phashes[at]),
+                phash=int(columns.phashes[at]) if columns.hashed[at] else None,
                 payload=payload_from_wire(payload_of(store.payload, at)),
                 segment="" if part in heads else store.name,
+                signature=store.signature(at),
             )
         )
     return fetched

@@ -30,18 +30,32 @@ class Scratch(threading.local):
         count = len(vectors)
         if not count:
             return np.empty(0, np.float32), np.empty(0, np.int64)
-        if count > len(self._numbers):
-            self._number_up_to(2 * count)
-        lists = self._rows.lists
-        lists.resize(0, 0)
-        lists.add_entries(0, count, self._numbers_at, faiss.swig_ptr(vectors.view(np.uint8)))
+        self._fill(vectors)
         asked = min(count, wanted + 1)
         scores, positions = self._search(query, asked)
         if wanted < asked < count and scores[wanted] == scores[wanted - 1]:
             scores, positions = self._search(query, count)
             asked = int(np.count_nonzero(scores >= scores[wanted - 1]))
             return scores[:asked], positions[:asked]
-        return scores, positions
+        # A row that is no number, which an older version took in, has no place among them.
+        there = positions >= 0
+        return (scores, positions) if there.all() else (scores[there], positions[there])
+
+    def scores(self, query: Float32, vectors: Float16) -> Float32:
+        """float32[n]: of each of the vectors [n, dim], n >= 1."""
+        self._fill(vectors)
+        best_first, positions = self._search(query, len(vectors))
+        scores = np.full(len(vectors), -np.inf, np.float32)
+        there = positions >= 0
+        scores[positions[there]] = best_first[there]
+        return scores
+
+    def _fill(self, vectors: Float16) -> None:
+        if len(vectors) > len(self._numbers):
+            self._number_up_to(2 * len(vectors))
+        lists = self._rows.lists
+        lists.resize(0, 0)
+        lists.add_entries(0, len(vectors), self._numbers_at, faiss.swig_ptr(vectors.view(np.uint8)))
 
     def _number_up_to(self, count: int) -> None:
         self._numbers = np.arange(count)

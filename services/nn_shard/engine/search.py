@@ -1,38 +1,28 @@
 """The way of a query through the parts: PQ scores pick candidates, originals score them, the best are ranked."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from omma.hits import Degraded, Hits
 from omma.vectors import Float16, Float32, Int64
+from services.nn_shard.engine.candidates import Candidates, OfQuery
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.ranking import Scored, rank
 from services.nn_shard.engine.rescore import Scratch
-from services.nn_shard.engine.segment import Segment
 from services.nn_shard.engine.selection import Selection, Selector, live_rows, parameters
+from services.nn_shard.engine.ties import lowest_equals
 from services.nn_shard.engine.view import View
 
 _HURRY_SECONDS = 0.1
 """With less than this left, originals are read in small chunks: 200 cold random rows take 17 ms from a disk."""
 _HURRIED_ROWS = 32
-
-
-class Candidates(NamedTuple):
-    """PQ estimates, rows and positions in `segments`, [b, n] each or [n] of one query; rows of -1 are none.
-
-    of: None when there is one segment.
-    """
-
-    estimates: Float32
-    rows: Int64
-    of: Int64 | None
-    segments: Sequence[Part]
+_MOST_WANTED = 262_144
+"""Rows that one batch asks of each part: 3 MB of scores and numbers, some ten times as much of candidates."""
 
 
 @dataclass(slots=True)
@@ -57,8 +47,17 @@ class Searcher:
         self._clock = clock
 
     def search(self, view: View, queries: Float32, options: SearchOptions, deadline_at: float) -> Outcome:
-        """queries: float32[b, dim], C-contiguous."""
-        return _Search(self, view, queries, options, deadline_at).run()
+        """queries: float32[b, dim], C-contiguous. Many that want much are searched a few at a time."""
+        search = _Search(self, view, queries, options, deadline_at)
+        step = max(1, _MOST_WANTED // search.wanted)
+        if len(queries) <= step:
+            return search.run()
+        return _joined(
+            [
+                _Search(self, view, queries[begin : begin + step], options, deadline_at).run()
+                for begin in range(0, len(queries), step)
+            ]
+        )
 
 
 class _Search:
@@ -81,7 +80,7 @@ class _Search:
         pictures = options.k + len(options.exclude)
         # The best k pictures lie among the best k x regions rows.
         most = max((part.store.max_regions for part, _ in self._chosen), default=1) if self._folded else 1
-        self._wanted = pictures * most
+        self.wanted = pictures * most
 
     def run(self) -> Outcome:
         marks = [("begin", self._clock())]
@@ -112,24 +111,32 @@ class _Search:
             return
         vectors = part.store.vectors(rows)
         for number, of_query in enumerate(found):
-            scores, at = self._scratch.best(self._queries[number : number + 1], vectors, self._wanted)
+            scores, at = self._scratch.best(self._queries[number : number + 1], vectors, self.wanted)
             of_query.append((part, scores, rows[at]))
 
     def _scan(self, part: Part, chosen: Selection, keys: Int64 | None, found: list[list[Scored]]) -> None:
         selector = parameters(part, chosen, 1)
-        sel = None if selector is None else selector.sel
-        asked = min(self._wanted + 1, part.rows)
-        while True:
-            scores, rows = part.store.scan(self._queries, asked, keys, sel)
-            # Among equals FAISS keeps any: ask for more until the last one wanted is told from the first one left out.
-            tied = asked > self._wanted and bool(
-                np.any((rows[:, -1] >= 0) & (scores[:, -1] == scores[:, self._wanted - 1]))
-            )
-            if not tied or asked == part.rows:
-                break
-            asked = min(4 * asked, part.rows)
+        # One more than is wanted tells whether there are equals, of which FAISS keeps any.
+        scores, rows = part.store.scan(
+            self._queries, min(self.wanted + 1, part.rows), keys, None if selector is None else selector.sel
+        )
         for number, of_query in enumerate(found):
-            of_query.append((part, scores[number], rows[number]))
+            of_query.append((part, *self._settled(part, chosen, number, scores[number], rows[number])))
+
+    def _settled(
+        self, part: Part, chosen: Selection, number: int, scores: Float32, rows: Int64
+    ) -> tuple[Float32, Int64]:
+        """The best as they are when the last one wanted is told from the next; else with the equals of lowest ids."""
+        wanted = self.wanted
+        if len(rows) <= wanted or rows[-1] < 0 or scores[wanted] != scores[wanted - 1]:
+            return scores, rows
+        edge = scores[wanted]
+        above = int(np.searchsorted(-scores, -edge))
+        query = self._queries[number : number + 1]
+        equal_scores, equals = lowest_equals(
+            part, chosen, query, score=edge, wanted=wanted - above, scratch=self._scratch
+        )
+        return np.concatenate([scores[:above], equal_scores]), np.concatenate([rows[:above], equals])
 
     def _candidates(
         self, codebook: Codebook, fine: list[tuple[Part, Selection]], found: list[list[Scored]]
@@ -146,45 +153,24 @@ class _Search:
                 self._scan(part, chosen, keys, found)
         if not sealed:
             return None
-        count = tuning.candidates_for(self._wanted, effort, self._min_candidates)
-        every: list[tuple[Float32, Int64]] = []
-        for part, chosen in sealed:
-            segment = part.store
-            assert isinstance(segment, Segment), "only segments are encoded"
-            of_part = keys, coarse
-            if chosen.lists is not None:
-                of_part = _lists_that_hold(codebook, rotated, chosen.lists, probes)
-            if segment.clone is not None and chosen.bits is None:
-                every.append(segment.clone.candidates(part, rotated, count, of_part))
-                continue
-            selector = parameters(part, chosen, of_part[0].shape[1])
-            every.append(segment.candidates(rotated, count, of_part, selector))
-        segments = [part for part, _ in sealed]
-        if len(every) == 1:
-            return Candidates(*every[0], None, segments)
-        return _best_of(every, count, segments)
+        count = tuning.candidates_for(self.wanted, effort, self._min_candidates)
+        return Candidates(codebook, sealed, rotated, (keys, coarse), count=count, equals=self.wanted)
 
     def _rescore(self, candidates: Candidates, found: list[list[Scored]]) -> None:
+        segments = candidates.segments
         for number, of_query in enumerate(found):
-            rows, estimates = candidates.rows[number], candidates.estimates[number]
-            of = None if candidates.of is None else candidates.of[number]
-            if rows[-1] < 0 or of is not None:
-                there = rows >= 0
-                rows, estimates = rows[there], estimates[there]
-                of = None if of is None else of[there]
-            self._rescored[number] = len(rows)
+            some = candidates.of_query(number)
+            self._rescored[number] = len(some.rows)
             query = self._queries[number : number + 1]
             left = self._deadline_at - self._clock()
             if left < _HURRY_SECONDS:
-                some = Candidates(estimates, rows, of, candidates.segments)
-                self._rescore_in_a_hurry(query, some, of_query)
-            elif of is None:
-                rows = np.sort(rows)
-                part = candidates.segments[0]
-                scores, at = self._scratch.best(query, part.store.vectors(rows), self._wanted)
-                of_query.append((part, scores, rows[at]))
+                self._rescore_in_a_hurry(segments, query, some, of_query)
+            elif some.of is None:
+                rows = np.sort(some.rows)
+                scores, at = self._scratch.best(query, segments[0].store.vectors(rows), self.wanted)
+                of_query.append((segments[0], scores, rows[at]))
             else:
-                self._rescore_many(candidates.segments, query, rows, of, of_query)
+                self._rescore_many(segments, query, some.rows, some.of, of_query)
 
     def _rescore_many(
         self, segments: Sequence[Part], query: Float32, rows: Int64, of: Int64, of_query: list[Scored]
@@ -196,45 +182,37 @@ class _Search:
         for part, begin, end in zip(segments, bounds, bounds[1:], strict=False):
             if end > begin:
                 vectors[begin:end] = part.store.vectors(rows[begin:end])
-        scores, at = self._scratch.best(query, vectors, self._wanted)
+        scores, at = self._scratch.best(query, vectors, self.wanted)
         of_query.extend(_by_part(segments, scores, rows[at], of[at]))
 
-    def _rescore_in_a_hurry(self, query: Float32, candidates: Candidates, of_query: list[Scored]) -> None:
+    def _rescore_in_a_hurry(
+        self, segments: Sequence[Part], query: Float32, some: OfQuery, of_query: list[Scored]
+    ) -> None:
         """The best first, a few at a time; what time does not reach keeps its PQ estimate."""
-        estimates, rows, of, segments = candidates
+        estimates, rows, of = some
         of = np.zeros(len(rows), np.int64) if of is None else of
         order = np.argsort(-estimates, kind="stable")
         for begin in range(0, len(order), _HURRIED_ROWS):
-            some = order[begin : begin + _HURRIED_ROWS]
+            now = order[begin : begin + _HURRIED_ROWS]
             if self._clock() >= self._deadline_at:
                 self._cut = True
                 rest = order[begin:]
                 of_query.extend(_by_part(segments, estimates[rest], rows[rest], of[rest]))
                 return
-            self._rescore_many(segments, query, rows[some], of[some], of_query)
+            self._rescore_many(segments, query, rows[now], of[now], of_query)
 
 
-def _lists_that_hold(
-    codebook: Codebook, rotated: Float32, holding: npt.NDArray[np.bool_], probes: int
-) -> tuple[Int64, Float32]:
-    """The nearest lists among those that hold a selected row: a filter that follows the clusters costs no recall."""
-    keys = np.flatnonzero(holding)
-    scores = codebook.coarse_scores(rotated)[:, keys]
-    if len(keys) > probes:
-        best = np.argpartition(-scores, probes - 1, axis=1)[:, :probes]
-        best = np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, 1), axis=1), 1)
-        return np.ascontiguousarray(keys[best]), np.ascontiguousarray(np.take_along_axis(scores, best, 1))
-    return np.repeat(keys[None], len(rotated), 0), np.ascontiguousarray(scores)
-
-
-def _best_of(every: list[tuple[Float32, Int64]], count: int, segments: Sequence[Part]) -> Candidates:
-    """The best `count` over all segments: estimates of one codebook compare."""
-    estimates = np.concatenate([one[0] for one in every], axis=1)
-    rows = np.concatenate([one[1] for one in every], axis=1)
-    of = np.broadcast_to(np.repeat(np.arange(len(every)), [one[1].shape[1] for one in every]), rows.shape)
-    best = np.argpartition(-estimates, count - 1, axis=1)[:, :count]
-    estimates, rows, of = (np.take_along_axis(column, best, 1) for column in (estimates, rows, of))
-    return Candidates(estimates, rows, of, segments)
+def _joined(outcomes: Sequence[Outcome]) -> Outcome:
+    stages: Counter[str] = Counter()
+    for one in outcomes:
+        stages.update(one.stage_us)
+    return Outcome(
+        [hits for one in outcomes for hits in one.hits],
+        any(one.cut for one in outcomes),
+        max(one.lists_probed for one in outcomes),
+        [candidates for one in outcomes for candidates in one.candidates],
+        dict(stages),
+    )
 
 
 def _by_part(segments: Sequence[Part], scores: Float32, rows: Int64, of: Int64) -> list[Scored]:

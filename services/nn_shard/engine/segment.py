@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omma.errors import Corrupt, WrongState
-from omma.vectors import Float16, Float32, Int64
+from omma.vectors import Float16, Float32, Int64, UInt64
 from services.nn_shard.engine.arrayfile import map_file, read_arrays
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.columns import Columns
@@ -27,6 +27,7 @@ VECTORS: Final = "vectors"
 CODES: Final = "codes"
 COLUMNS: Final = "columns"
 PAYLOADS: Final = "payloads"
+SIGNATURES: Final = "signatures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Segment:
     """Rows lie in order of their list, then of their id, so that rescoring reads neighbours from neighbouring pages.
 
     Files: `vectors` (float16[rows, dim], then the row numbers as int64), `codes` (inverted lists of PQ codes, see
-    lists.list_offsets), `columns` (arrays), `payloads` (omma.v1.Payload one after the other), `segment.json`.
+    lists.list_offsets), `columns` (arrays), `payloads` (omma.v1.Payload one after the other), `signatures` (arrays: a
+    file of its own, which earlier versions neither wrote nor look for), `segment.json`.
     """
 
     def __init__(self, folder: Path, codebook: Codebook | None) -> None:
@@ -61,7 +63,10 @@ class Segment:
         self._payload_ends: Int64 = arrays.pop("payload_ends")
         self._deleted_ids: Int64 = arrays.pop("deleted_ids")
         self._deleted_versions: Int64 = arrays.pop("deleted_versions")
-        self.columns = Columns(**arrays)
+        signatures = _read_signatures(folder / SIGNATURES, arrays["phashes"])
+        self._signature_ends: Int64 = signatures["ends"]
+        self._signatures: npt.NDArray[np.uint8] = signatures["bytes"]
+        self.columns = Columns(**arrays, hashed=signatures["hashed"])
         self._payloads = map_file(folder / PAYLOADS, random=True)
         rows, dim = self.about.rows, self.about.dim
         self._map = map_file(folder / VECTORS, random=True)
@@ -101,6 +106,10 @@ class Segment:
         begin = int(self._payload_ends[picture - 1]) if picture else 0
         return self._payloads[begin : int(self._payload_ends[picture])].tobytes()
 
+    def signature(self, picture: int) -> bytes:
+        begin = int(self._signature_ends[picture - 1]) if picture else 0
+        return self._signatures[begin : int(self._signature_ends[picture])].tobytes()
+
     def vectors(self, rows: Ints) -> Float16:
         return self.originals.take(rows, axis=0)
 
@@ -125,8 +134,8 @@ class Segment:
         """PQ estimates and rows [b, count] in the probed lists with their coarse scores [b, n]; -1 for none."""
         return preassigned(self._searcher, rotated, count, probed, parameters)
 
-    def locate(self, ids: Int64) -> Int64:
-        return _find(self.columns.ids, ids)
+    def locate(self, ids: Int64, pictures: int) -> Int64:
+        return _find(self.columns.ids[:pictures], ids)
 
     def buried(self, ids: Int64) -> Int64:
         at = _find(self._deleted_ids, ids)
@@ -165,6 +174,13 @@ def _find(sorted_ids: Int64, ids: Int64) -> Int64:
     return np.where(sorted_ids[at] == ids, at, -1)
 
 
+def _read_signatures(path: Path, phashes: UInt64) -> dict[str, npt.NDArray[Any]]:
+    if path.exists():
+        return read_arrays(path)
+    # Of an earlier version, which gave 0 for no pHash.
+    return {"hashed": phashes != 0, "ends": np.zeros(len(phashes), np.int64), "bytes": np.empty(0, np.uint8)}
+
+
 def _read_about(path: Path) -> About:
     try:
         value = json.loads(path.read_bytes())
@@ -175,4 +191,4 @@ def _read_about(path: Path) -> About:
         raise Corrupt(f"{path.parent.name}/{path.name} cannot be read: {error}.") from None
 
 
-__all__ = ["ABOUT", "CODES", "COLUMNS", "ID_BYTES", "PAYLOADS", "VECTORS", "About", "Segment", "verify"]
+__all__ = ["ABOUT", "CODES", "COLUMNS", "ID_BYTES", "PAYLOADS", "SIGNATURES", "VECTORS", "About", "Segment", "verify"]

@@ -16,8 +16,8 @@ from services.nn_shard.engine.arrayfile import sync, sync_folder, write_arrays
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.columns import Columns, starts, take_runs
 from services.nn_shard.engine.lists import ID_BYTES, list_offsets
-from services.nn_shard.engine.part import Part
-from services.nn_shard.engine.segment import ABOUT, CODES, COLUMNS, PAYLOADS, VECTORS, About, Segment
+from services.nn_shard.engine.part import Part, Store
+from services.nn_shard.engine.segment import ABOUT, CODES, COLUMNS, PAYLOADS, SIGNATURES, VECTORS, About, Segment
 
 _CHUNK_ROWS: Final = 8_192
 """Bounds what a merge holds in memory beside the columns: 8,192 x 256 float32 are 8 MB."""
@@ -56,6 +56,7 @@ def write_segment(
 
 def _write(target: Path, build: "_Build", deletes: tuple[Int64, Int64], codebook: Codebook | None, dim: int) -> None:
     arrays = build.columns().arrays()
+    write_arrays(target / SIGNATURES, {"hashed": arrays.pop("hashed"), **build.signatures()})
     arrays |= {"list_sizes": build.list_sizes, "deleted_ids": deletes[0], "deleted_versions": deletes[1]}
     arrays["payload_ends"] = build.write_payloads(target / PAYLOADS)
     write_arrays(target / COLUMNS, arrays)
@@ -123,7 +124,18 @@ class _Build:
         for number, columns in enumerate(parts):
             mine = self._source == number
             boxes[mine] = columns.boxes[self._row[mine]]
-        names = ("ids", "versions", "phashes", "created_at", "width", "height", "owner", "source", "source_domain")
+        names = (
+            "ids",
+            "versions",
+            "phashes",
+            "hashed",
+            "created_at",
+            "width",
+            "height",
+            "owner",
+            "source",
+            "source_domain",
+        )
         return Columns(
             **{name: of_pictures(name) for name in names},
             **{name: of_terms(name) for name in ("term_keys", "term_fields", "term_numbers")},
@@ -138,14 +150,25 @@ class _Build:
 
     def write_payloads(self, path: Path) -> Int64:
         """Where each picture's payload ends in the file."""
-        source = np.concatenate([np.full(len(at), number) for number, at in enumerate(self._kept)])[self._order]
-        picture = np.concatenate(self._kept)[self._order]
-        lengths = np.empty(len(picture), np.int64)
+        lengths = np.empty(len(self._order), np.int64)
         with path.open("xb") as file:
-            for at, (number, one) in enumerate(zip(source.tolist(), picture.tolist(), strict=True)):
-                lengths[at] = file.write(self._sources[number].store.payload(one))
+            for at, (store, picture) in enumerate(self._pictures()):
+                lengths[at] = file.write(store.payload(picture))
             sync(file)
         return np.cumsum(lengths)
+
+    def signatures(self) -> dict[str, npt.NDArray[Any]]:
+        """bytes: one picture's after the other; ends: where each ends."""
+        every = [store.signature(picture) for store, picture in self._pictures()]
+        ends = np.cumsum(np.array([len(one) for one in every], np.int64))
+        return {"ends": ends, "bytes": np.frombuffer(b"".join(every), np.uint8)}
+
+    def _pictures(self) -> Iterator[tuple[Store, int]]:
+        """In the segment's order, where each lies now."""
+        source = np.concatenate([np.full(len(at), number) for number, at in enumerate(self._kept)])[self._order]
+        picture = np.concatenate(self._kept)[self._order]
+        for number, one in zip(source.tolist(), picture.tolist(), strict=True):
+            yield self._sources[number].store, one
 
     def write_vectors(self, path: Path) -> None:
         with path.open("xb") as file:
@@ -209,7 +232,8 @@ class _Build:
             chunk = slice(begin, begin + _CHUNK_ROWS)
             vectors: Float32 = part.store.vectors(rows[chunk]).astype(np.float32)
             lists[chunk] = self._codebook.assign(self._codebook.rotate(vectors), 1)[0][:, 0]
-        return lists
+        # NaN has no nearest list (-1); an older version took it in.
+        return np.maximum(lists, 0)
 
     def _tenant_codes(self) -> None:
         self.tenants: list[str] = []

@@ -2,16 +2,12 @@
 
 from pydantic import Field
 
-from omma.index import DEFAULT_FACTORY
 from omma.settings import Section
 
 
 class EngineSettings(Section):
     """Sizes are rows, that is region vectors, unless the name says otherwise."""
 
-    factory: str = Field(
-        DEFAULT_FACTORY, max_length=200, description="FAISS factory; {nlist} follows the sample's size."
-    )
     train_rows: int = Field(50_000, ge=256, le=10_000_000, description="Live rows from which a codebook is worth it.")
     train_sample_rows: int = Field(65_536, ge=256, le=2_097_152, description="Rows that a codebook is trained on.")
     seal_rows: int = Field(65_536, ge=16, le=4_194_304, description="Head rows at which a segment is sealed.")

@@ -55,9 +55,8 @@ class View:
         """int64[n]: the newest version known of each id, live or not, deletes included; -1 for a picture never seen."""
         best = np.full(len(ids), -1, np.int64)
         for part in self.everything():
-            at = part.store.locate(ids)
-            # The head's store may be ahead of this view: a position past its columns is not known here.
-            known = (at >= 0) & (at < len(part.columns.ids))
+            at = part.locate(ids)
+            known = at >= 0
             if known.any():
                 best[known] = np.maximum(best[known], part.columns.versions[at[known]])
             np.maximum(best, part.store.buried(ids), out=best)
@@ -67,8 +66,8 @@ class View:
         """Part and position of each live picture; None for one that is not live."""
         found: list[tuple[Part, int] | None] = [None] * len(ids)
         for part in self.parts:
-            at = part.store.locate(ids)
-            known = np.flatnonzero((at >= 0) & (at < len(part.columns.ids)))
+            at = part.locate(ids)
+            known = np.flatnonzero(at >= 0)
             for number in known[part.pictures_live(at[known])].tolist():
                 found[number] = (part, int(at[number]))
         return found
@@ -78,7 +77,7 @@ def without(parts: Sequence[Part], ids: Int64) -> tuple[Part, ...]:
     """The parts with these pictures hidden."""
     hidden = []
     for part in parts:
-        at = part.store.locate(ids)
-        at = at[(at >= 0) & (at < len(part.columns.ids))]
+        at = part.locate(ids)
+        at = at[at >= 0]
         hidden.append(part.without(at.tolist()) if len(at) else part)
     return tuple(hidden)

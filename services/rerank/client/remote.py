@@ -1,5 +1,7 @@
 """The re-ranker in another process, over gRPC."""
 
+from typing import Final
+
 import grpc
 
 from omma.hits import Hits
@@ -8,6 +10,8 @@ from omma.rpc.deadline import Deadline
 from omma.v1 import rerank_pb2_grpc
 from services.rerank.client import convert
 from services.rerank.client.interface import Reranked, RerankQuery
+
+_PEER: Final = "The re-ranker"
 
 
 class RemoteReranker:
@@ -23,7 +27,7 @@ class RemoteReranker:
         return cls(open_channel(target, credentials=credentials))
 
     async def rerank(self, query: RerankQuery, candidates: Hits, deadline: Deadline) -> Reranked:
-        response = await call(self._rerank, convert.rerank_request(query, candidates), deadline)
+        response = await call(self._rerank, convert.rerank_request(query, candidates), deadline, _PEER)
         return convert.reranked_from_wire(response, candidates)
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import typer
 from rich.table import Table
 
+from omma.cores import cores
 from omma.errors import OmmaError
 from omma.settings import warn_unknown_names
 from services.standalone.connection import Connection, connected
@@ -62,7 +63,7 @@ async def _examine(settings: StandaloneSettings) -> list[Finding]:
 
 
 def _machine(settings: StandaloneSettings) -> Iterator[Finding]:
-    yield Finding("python", True, f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores")
+    yield Finding("python", True, f"{platform.python_version()} on {platform.machine()}, {cores()} cores")
     unknown = warn_unknown_names(settings.known_names())
     yield Finding("settings", None if unknown else True, "; ".join(unknown) or "every OMMA_* name is known")
     if settings.url:

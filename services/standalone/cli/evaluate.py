@@ -59,6 +59,7 @@ def evaluate(  # noqa: PLR0917  typer's options
                 names,
                 judged,
                 settings.egs,
+                limits=settings.pictures,
                 k=k,
                 share=held_out,
                 prompts=prompts,
@@ -67,7 +68,7 @@ def evaluate(  # noqa: PLR0917  typer's options
         )
     )
     if html is not None:
-        html.write_text(report(found, settings.egs.limits), "utf-8")
+        html.write_text(report(found, settings.pictures), "utf-8")
         errors.print(f"Report: {html}")
     if json:
         print_json(document(found))

@@ -105,22 +105,21 @@ class JobRunner:
         await self._catalog.end_job(job.id, self._holder, state, error, result)
 
     async def _work(self, job: Job, progress: Progress) -> tuple[JobState, str, Mapping[str, Any]]:
-        wait_seconds = self._settings.retry_seconds
-        while True:
-            try:
-                result = await self._work_of(job).run(job, progress)
-            except OmmaError as error:
-                if not may_pass(error):
-                    return JobState.FAILED, error.detail, {}
-                logger.warning("a job is tried again", extra={"job_id": job.id, "reason": error.detail})
-            except Exception:
-                logger.exception("a job failed", extra={"job_id": job.id, "job": job.kind, "source": job.source})
-                return JobState.FAILED, _BUG, {}
-            else:
-                return JobState.DONE, "", result
-            await asyncio.sleep(wait_seconds)
-            wait_seconds = min(2 * wait_seconds, self._settings.job_lease_seconds)
+        async def attempt() -> Mapping[str, Any]:
             progress.begin_again()
+            return await self._work_of(job).run(job, progress)
+
+        wait_seconds, longest = self._settings.retry_seconds, self._settings.job_lease_seconds
+        try:
+            result = await persist(
+                f"a job of kind {job.kind}", attempt, wait_seconds, longest_wait_seconds=longest, passes=may_pass
+            )
+        except OmmaError as error:
+            return JobState.FAILED, error.detail, {}
+        except Exception:
+            logger.exception("a job failed", extra={"job_id": job.id, "job": job.kind, "source": job.source})
+            return JobState.FAILED, _BUG, {}
+        return JobState.DONE, "", result
 
     def _work_of(self, job: Job) -> Work:
         work = self._kinds.get(job.kind)
@@ -129,6 +128,8 @@ class JobRunner:
         return work
 
 
-def may_pass(error: OmmaError) -> bool:
+def may_pass(error: Exception) -> bool:
     """Another try may go better."""
-    return STATUS[error.kind].retry or error.kind in (Kind.OUT_OF_TIME, Kind.STORAGE_FULL)
+    return isinstance(error, OmmaError) and (
+        STATUS[error.kind].retry or error.kind in (Kind.OUT_OF_TIME, Kind.STORAGE_FULL)
+    )

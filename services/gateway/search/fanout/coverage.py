@@ -39,11 +39,12 @@ def coverage_of(outcomes: Sequence[ShardOutcome], last_live: Mapping[int, int]) 
 
 
 def require_an_answer(outcomes: Sequence[ShardOutcome]) -> None:
-    """Raises ReplicaDown when no shard answered; Overloaded when that is why."""
+    """Raises ReplicaDown when no shard answered, from what the first one raised; Overloaded when that is why."""
     if any(outcome.answer is not None for outcome in outcomes):
         return
     errors = [outcome.error for outcome in outcomes]
     if all(isinstance(error, Overloaded) for error in errors):
         raise Overloaded("Every shard is busy.", retry_after_seconds=1.0)
     late = sum(isinstance(error, OutOfTime) for error in errors)
-    raise ReplicaDown(f"None of the {len(errors)} shards answered; {late} of them ran out of time.")
+    told = f"None of the {len(errors)} shards answered; {late} of them ran out of time."
+    raise ReplicaDown(told) from errors[0]

@@ -1,7 +1,6 @@
 """Asks the shards of an index, and remembers what it learns of their replicas."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -32,8 +31,6 @@ _MAX_INDEXES: Final = 16
 
 _WITH_RECEIPTS: Final = 0.85
 """Of its time, after which a search with receipts is hedged: the replica itself may wait three quarters of it."""
-
-logger = logging.getLogger(__name__)
 
 
 class Fanout:
@@ -90,8 +87,9 @@ class Fanout:
         race = self._race(replicas, fetch, _as_it_is, "fetch")
         await scatter([race], deadline, self._clock)
         if isinstance(race.error, ReplicaDown):
-            logger.warning("a shard could not be asked", extra={"shard": replicas.shard, "reason": repr(race.error)})
-            raise ReplicaDown(f"The shard that holds picture {image_id} does not answer.") from race.error
+            raise ReplicaDown(
+                f"Shard {replicas.shard}, which holds picture {image_id}, does not answer."
+            ) from race.error
         if race.error is not None:
             raise race.error
         return race.answer[0] if race.answer else None

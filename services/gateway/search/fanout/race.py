@@ -185,7 +185,7 @@ class Race(Generic[T]):
         if self._settled is None or self._pending:
             return
         if isinstance(error, OutOfTime) or not self._fail_over():
-            self._end(error=error if isinstance(error, Exception) else ReplicaDown(repr(error)))
+            self._end(error=error if isinstance(error, Exception) else Bug("A shard failed."))
 
     def _overtook(self, winner: Call, now: float) -> None:
         for call in self._pending:

@@ -1,6 +1,6 @@
 """The process that trains a codebook: niced, of its own, and gone with the shard that started it.
 
-python -m services.nn_shard.train_process SAMPLE.npy CODEBOOK FACTORY THREADS
+python -m services.nn_shard.training.process SAMPLE.npy CODEBOOK FACTORY THREADS
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from services.nn_shard.engine import train_codebook
+from services.nn_shard.training.fitting import train_codebook
 
 _NICE = 10
 _ORPHANED = 3

@@ -12,18 +12,19 @@ from typing import Final
 import numpy as np
 
 from omma.catalog.interface import Catalog
-from omma.errors import Absent, OmmaError
+from omma.errors import Absent
 from omma.index import Index, IndexId
 from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_MAINTENANCE_SECONDS
 from services.nn_shard.codebooks import Codebooks
 from services.nn_shard.engine import Engine
-from services.nn_shard.lease import Lease, LeaseLost
+from services.nn_shard.lease import Lease
 from services.nn_shard.replica import Replica
-from services.nn_shard.sampling import LogSample
 from services.nn_shard.settings import ShardSettings
+from services.nn_shard.supervision import repeated
+from services.nn_shard.training.sampling import LogSample
 
-TRAIN_PROCESS: Final = "services.nn_shard.train_process"
+TRAIN_PROCESS: Final = "services.nn_shard.training.process"
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +60,8 @@ class Trainer:
 
     async def run(self) -> None:
         """Until cancelled. What fails is said in the log and tried again."""
-        while True:
-            try:
-                await self.look()
-            except (OmmaError, OSError, TrainingFailed, LeaseLost) as error:
-                logger.error("No codebook for %s yet: %s", self._replica.index, error)
-            await asyncio.sleep(self._settings.catalog_seconds)
+        index, pause = self._replica.index, self._settings.catalog_seconds
+        await repeated("training", index, self.look, pause, expected=(TrainingFailed,))
 
     async def look(self) -> None:
         """One look at the index's row, and what follows from it.

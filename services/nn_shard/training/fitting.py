@@ -6,10 +6,10 @@ import re
 import numpy as np
 
 from omma.errors import InvalidQuery
-from omma.vectors import Float32, Int64
+from omma.vectors import Float32
 from services.nn_shard.engine.codebook import Codebook, ivf_of
 from services.nn_shard.engine.swig import Faiss, faiss
-from services.nn_shard.engine.tuning import DEPTHS, TARGET_RECALL, Tuning, probes_needed, true_neighbours
+from services.nn_shard.training.measuring import measured
 
 _FACTORY = re.compile(r"(?:OPQ(?P<blocks>\d+)_(?P<out>\d+),)?IVF(?P<nlist>\d+|\{nlist\}),PQ(?P<m>\d+)(?:x8)?")
 MIN_ROWS = 256
@@ -36,7 +36,7 @@ def train_codebook(sample: Float32, factory: str, *, seed: int = 0) -> Codebook:
     # Measured on a part of the sample as it will be: rows searched among the others.
     held = order[: min(_HELD_OUT, rows // 8)]
     rest = np.ascontiguousarray(sample[order[len(held) :]])
-    tuning, coarse_score = _measure(index, np.ascontiguousarray(sample[held]), rest)
+    tuning, coarse_score = measured(index, np.ascontiguousarray(sample[held]), rest)
     return Codebook.build(index, factory=adapted, train_rows=rows, coarse_score=coarse_score, tuning=tuning)
 
 
@@ -84,39 +84,3 @@ def _bound(index: Faiss, seed: int) -> Faiss | None:
     blocks.cp.min_points_per_centroid = 1
     opq.pq = blocks
     return blocks
-
-
-def _measure(index: Faiss, queries: Float32, rows: Float32) -> tuple[Tuning, float]:
-    """Where the true neighbours' lists stand in each query's order, and where PQ ranks the neighbours themselves."""
-    depths = [depth for depth in DEPTHS if depth <= len(rows) // 4] or [1]
-    nearest = true_neighbours(queries, rows, depths[-1])
-    inner = ivf_of(index)
-    rotated_queries, rotated = _rotate(index, queries), _rotate(index, rows)
-    coarse = faiss.downcast_index(inner.quantizer)
-    row_scores, row_lists = coarse.search(rotated, 1)
-    _, order = coarse.search(rotated_queries, inner.nlist)
-    rank = np.empty_like(order)
-    np.put_along_axis(rank, order, np.broadcast_to(np.arange(inner.nlist), order.shape), axis=1)
-    ranks: Int64 = np.take_along_axis(rank, row_lists[nearest, 0], axis=1)
-    probes = tuple((depth, probes_needed(ranks[:, :depth], TARGET_RECALL)) for depth in depths)
-    probes = tuple((depth, max(lists for _, lists in probes[: at + 1])) for at, (depth, _) in enumerate(probes))
-    inner.add_core(len(rotated), faiss.swig_ptr(rotated), None, faiss.swig_ptr(np.ascontiguousarray(row_lists)))
-    inner.nprobe = min(inner.nlist, 4 * probes[-1][1])
-    ranked = inner.search(rotated_queries, min(len(rows), 4_000))[1]
-    candidates = _ranks_needed(ranked, nearest[:, :10])
-    long = min(100, nearest.shape[1])
-    oversample = max(2.0, _ranks_needed(ranked, nearest[:, :long]) / long)
-    inner.reset()
-    return Tuning(probes, candidates, oversample), float(row_scores.mean())
-
-
-def _rotate(index: Faiss, vectors: Float32) -> Float32:
-    outer = faiss.downcast_index(index)
-    rotated: Float32 = outer.chain.at(0).apply(vectors) if isinstance(outer, faiss.IndexPreTransform) else vectors
-    return rotated
-
-
-def _ranks_needed(ranked: Int64, nearest: Int64) -> int:
-    """How far down PQ's order 99.5% of the found true neighbours stand."""
-    places = [np.flatnonzero(np.isin(row, true)) for row, true in zip(ranked, nearest, strict=True)]
-    return int(np.quantile(np.concatenate(places), 0.995, method="higher")) + 1

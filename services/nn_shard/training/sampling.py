@@ -1,18 +1,17 @@
 """Vectors of the other shards' pictures, from the log: what a codebook is trained on beside a shard's own."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from omma.buckets import buckets_of_shard
-from omma.errors import InvalidQuery
 from omma.log.interface import Log, LogRecord, TopicPartition
-from omma.records import VectorRecord
 from omma.space import Space
 from omma.vectors import Float32
+from services.nn_shard.engine import Incoming
+from services.nn_shard.intake import Intake
 
 _POLL_RECORDS: Final = 2_000
 _POLL_SECONDS: Final = 10.0
@@ -25,6 +24,7 @@ class LogSample:
         self.shards = shards
         self._log = log
         self._space = space
+        self._intake = Intake(space, "sample")
         owned = buckets_of_shard(shard, shards, space.buckets)
         self._buckets = [bucket for bucket in range(space.buckets) if bucket not in owned]
 
@@ -37,12 +37,13 @@ class LogSample:
             if missing == 0:
                 break
             if ends.get(bucket, 0):
-                part = _vectors(await self._bucket(bucket, ends[bucket]), self._space)[:missing]
+                records = self._intake.take(await self._bucket(bucket, ends[bucket]))
+                part = _vectors(records, self._space.dim)[:missing]
                 parts.append(part)
                 missing -= len(part)
         return np.concatenate(parts)
 
-    async def _bucket(self, bucket: int, end: int) -> Iterable[LogRecord]:
+    async def _bucket(self, bucket: int, end: int) -> Sequence[LogRecord]:
         """The newest record of each picture."""
         at = TopicPartition(self._space.vectors_topic, bucket)
         begin = (await self._log.beginning_offsets(at.topic)).get(bucket, 0)
@@ -54,16 +55,9 @@ class LogSample:
                     newest[record.key] = record
         finally:
             await consumer.close()
-        return newest.values()
+        return list(newest.values())
 
 
-def _vectors(records: Iterable[LogRecord], space: Space) -> Float32:
-    found = [np.empty((0, space.dim), np.float32)]
-    for record in records:
-        try:
-            decoded = VectorRecord.decode(record.value or b"", space.dim)
-        except (DecodeError, InvalidQuery, ValueError):
-            continue
-        if decoded.space == space.id and not decoded.deleted:
-            found.append(decoded.vectors.astype(np.float32))
-    return np.concatenate(found)
+def _vectors(records: Iterable[Incoming], dim: int) -> Float32:
+    data = b"".join(record.vectors for record in records)
+    return np.frombuffer(data, "<f2").reshape(-1, dim).astype(np.float32)

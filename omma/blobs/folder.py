@@ -1,7 +1,6 @@
 """Blobs in a folder: one file a key."""
 
 import asyncio
-import errno
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,7 +12,8 @@ from typing import Final, TypeVar
 
 from omma.blobs.files import sync_folder, whole_file
 from omma.blobs.interface import Blobs, absent, checked_key, require_size
-from omma.errors import StorageFull
+from omma.errors import ReplicaDown, StorageFull
+from omma.os_errors import file_error
 
 T = TypeVar("T")
 
@@ -67,11 +67,14 @@ class FolderBlobs(Blobs):
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, job)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            found = file_error(error, str(self._root))
+            if isinstance(found, StorageFull):
                 raise StorageFull(
                     f"{self._root} is full. Nothing was written; free some space and try again."
                 ) from error
-            raise
+            raise ReplicaDown(
+                f"{self._root} cannot be read or written now: {error.strerror or type(error).__name__}."
+            ) from error
 
     def _path(self, key: str) -> Path:
         return self._root / checked_key(key)

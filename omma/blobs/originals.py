@@ -14,6 +14,7 @@ from omma.blobs.opening import NotAFile, open_file
 from omma.blocking import BlockingCalls
 from omma.errors import Absent, Corrupt, InvalidQuery, TooLarge
 from omma.identity import Sha256
+from omma.os_errors import file_error
 from omma.telemetry.context import run_in
 
 _OURS: Final = "omma:"
@@ -37,8 +38,9 @@ class Originals:
     async def read(self, uri: str, sha256: Sha256, max_bytes: int) -> bytes:
         """The original's bytes. uri: `file://…`, `s3://…` or `omma:<sha256>`.
 
-        Raises Absent (it vanished), Corrupt (other bytes than were ingested), TooLarge, InvalidQuery (another uri),
-        OutOfTime and Overloaded (its disk or share does not answer), OSError (the disk fails).
+        Raises what is the original's own fault: Absent (it vanished, or is no file), Corrupt (other bytes than were
+        ingested), TooLarge, InvalidQuery (another uri). And what is the machine's, which may go better another time:
+        ReplicaDown, Overloaded, OutOfTime (a disk or a share that does not answer), StorageFull.
         """
         if uri == uri_of(sha256):
             content = await self._blobs.get(original_key(sha256), max_bytes)
@@ -86,12 +88,12 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
     try:
         with open_file(path) as file:
             content = file.read(max_bytes + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise Absent(f"{_shown(path)} is no longer there; ingest its folder again.", field="uri") from None
     except NotAFile:
         raise Absent(f"{_shown(path)} is no file any more; ingest its folder again.", field="uri") from None
-    except PermissionError:
-        raise Absent(f"{_shown(path)} may not be read by this process.", field="uri") from None
+    except OSError as error:
+        raise file_error(error, _shown(path)) from error
+    except ValueError:  # a name that no file can have
+        raise Absent(f"{_shown(path)} is no longer there; ingest its folder again.", field="uri") from None
     if len(content) > max_bytes:
         raise _too_large(_shown(path), max_bytes)
     return content

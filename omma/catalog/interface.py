@@ -131,7 +131,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ReferencedFile:
-    """A row whose original is a local file: what reconciling a folder compares. dead: it could not be read."""
+    """A row whose original is a local file: what reconciling a folder compares. dead: to be tried again."""
 
     id: ImageId
     key: str
@@ -162,7 +162,7 @@ class StoredObject:
 class KnownObject:
     """sequencer: of its newest event, "" if it was only listed. bytes, mtime_ns: of its picture, None when deleted.
 
-    dead: the picture could not be read.
+    dead: its picture could not be read, and is to be tried again.
     """
 
     sequencer: str
@@ -226,13 +226,16 @@ class Catalog(JobBook, Protocol):
     async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture]) -> list[Upserted]:
         """Create or change rows by key, in one transaction; answers in the order given. The same key twice: last wins.
 
-        Other bytes, or a row that was dead or deleted: UPSERT. Only owner, tags, attributes or source_url differ:
-        ATTRIBUTES. uri or mtime alone move the reference without a new version unless uri differs, which is an
-        ATTRIBUTES change (hits carry the uri).
+        Other bytes: UPSERT. Only owner, tags, attributes or source_url differ: ATTRIBUTES. uri or mtime alone move the
+        reference without a new version unless uri differs, which is an ATTRIBUTES change (hits carry the uri). A dead
+        row is tried again, whatever its bytes: UPSERT.
+
+        Raises InvalidQuery or TooLarge, naming the field, for a description that a row may not have: nothing of the
+        call is written then.
         """
 
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
-        """Raises Absent."""
+        """Raises Absent; InvalidQuery or TooLarge as upsert does."""
 
     async def delete(
         self, tenant: Tenant, image_ids: Sequence[ImageId], *, by: DeletedBy = DeletedBy.CALLER
@@ -295,7 +298,10 @@ class Catalog(JobBook, Protocol):
     async def mark_sent(self, events: Sequence[ImageEvent]) -> None: ...
 
     async def unsent(self, limit: int) -> list[ImageEvent]:
-        """Events of rows changed and never marked as sent, oldest first."""
+        """Events of rows changed and never marked as sent, oldest first; of rows that were put off, once it is time."""
+
+    async def postpone(self, put_off: Mapping[ImageId, Version], reason: str, seconds: float) -> None:
+        """The rows that still have these versions go back to the outbox: to be sent again after so long."""
 
     # What the indexer learned
     async def record_embedded(self, space: str, embedded: Sequence[Embedded]) -> None:

@@ -22,6 +22,7 @@ from omma.catalog.interface import (
 )
 from omma.catalog.schema import image_hash, image_spaces, images
 from omma.catalog.where import where
+from omma.description import RowLimits, check_place
 from omma.errors import Absent, InvalidQuery
 from omma.filters import Filter
 from omma.identity import MAX_IMAGE_ID, ImageId, Sha256, Tenant
@@ -35,6 +36,7 @@ class Pictures:
     """The catalog's calls about pictures; see omma.catalog.interface.Catalog."""
 
     _database: Database
+    _row_limits: RowLimits
 
     @uninterrupted
     async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture]) -> list[Upserted]:
@@ -43,6 +45,7 @@ class Pictures:
 
     @uninterrupted
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
+        self._row_limits.check(change)
         async with self._database.writing() as connection:
             found = await self._locked(
                 connection, and_(images.c.tenant_id == tenant, images.c.id == _id(image_id), _LIVE)
@@ -142,6 +145,9 @@ class Pictures:
     async def _upsert(
         self, connection: AsyncConnection, tenant: Tenant, pictures: Sequence[NewPicture]
     ) -> list[Upserted]:
+        for picture in pictures:
+            self._row_limits.check(picture)
+            check_place(picture.key, picture.source_url)
         wanted = {picture.key: picture for picture in pictures}
         now_ms = self._database.now_ms()
         stored = await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(wanted)))

@@ -53,7 +53,7 @@ def compose(
     catalog, log = storage.catalog, storage.log
     group = indexer_group(space)
     indexed = partial(wait_until_handled, log, IMAGES_TOPIC, group)
-    folders = FolderIngest(catalog, outbox, indexed, max_picture_bytes=limits.max_bytes)
+    folders = FolderIngest(catalog, outbox, indexed, max_picture_bytes=limits.max_bytes, row_limits=storage.row_limits)
     buckets, inbox = None, None
     if storage.objects is not None and s3 is not None:
         follower = ObjectFollower(catalog, outbox, storage.objects, limits.max_bytes)

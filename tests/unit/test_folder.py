@@ -13,6 +13,7 @@ from omma.blobs.opening import is_gone, open_file
 from omma.blobs.originals import path_of, sha256_of
 from omma.catalog.interface import Catalog, Picture, PictureChange, PictureState
 from omma.catalog.sqlite import open_sqlite_catalog
+from omma.description import RowLimits
 from omma.errors import InvalidQuery
 from omma.identity import DEFAULT_TENANT
 from omma.log.interface import Log
@@ -104,7 +105,7 @@ class Library:
         self.catalog = catalog
         self.log = log
         self.drained_with: list[int] = []
-        self._ingest = FolderIngest(catalog, outbox, self._drained, max_picture_bytes=MAX_BYTES)
+        self._ingest = FolderIngest(catalog, outbox, self._drained, max_picture_bytes=MAX_BYTES, row_limits=RowLimits())
 
     async def _drained(self) -> None:
         self.drained_with.append((await self.catalog.counts()).get("deleted", 0))

@@ -12,6 +12,7 @@ from omma.blobs.s3_settings import S3Settings
 from omma.catalog.interface import Catalog
 from omma.catalog.job import Job, JobState
 from omma.catalog.sqlite import open_sqlite_catalog
+from omma.description import RowLimits
 from omma.errors import InvalidQuery, NotAllowed, ReplicaDown
 from omma.identity import DEFAULT_TENANT
 from omma.job_kinds import IngestParameters
@@ -176,7 +177,9 @@ async def test_an_ingest_whose_disk_hangs_is_cancelled_at_once_and_keeps_no_othe
 
     monkeypatch.setattr("services.worker.ingest.folder.count_pictures", counted)
     log = await SqliteLog.open(tmp_path / "log.db")
-    folders = FolderIngest(catalog, await open_outbox(catalog, log), handled, max_picture_bytes=1000)
+    folders = FolderIngest(
+        catalog, await open_outbox(catalog, log), handled, max_picture_bytes=1000, row_limits=RowLimits()
+    )
     hung = await catalog.add_job(DEFAULT_TENANT, "ingest", str(hangs), {}, 9)
     other = await catalog.add_job(DEFAULT_TENANT, "ingest", str(well), {}, 9)
     async with Running(catalog, IngestWork(folders, None)) as runner:

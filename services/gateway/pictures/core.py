@@ -1,6 +1,5 @@
 """The picture core: upload, read, change, delete, list. Effects in order: blob, row, event."""
 
-import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -22,8 +21,6 @@ from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
 
 MAX_PAGE: Final = 1_000
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +144,8 @@ class PictureCore:
 
     async def _send(self, upserted: Upserted) -> None:
         """The row is durable: the write is acknowledged even if its event has to wait for the relay."""
-        try:
-            with span("event"):
-                await self._outbox.send([upserted])
-        except Exception as error:  # noqa: BLE001
-            logger.warning("an event stays in the outbox", extra={"image_id": upserted.id, "reason": repr(error)})
+        with span("event"):
+            await self._outbox.offer([upserted])
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:

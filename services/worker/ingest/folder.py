@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from omma.blocking import BlockingCalls
 from omma.catalog.interface import Catalog, Change, DeletedBy, Picture, PictureChange
-from omma.errors import InvalidQuery
+from omma.description import RowLimits
+from omma.errors import InvalidQuery, TooLarge
 from omma.identity import ImageId, Sha256, Tenant
 from omma.outbox import Outbox
 from services.worker.ingest.absence import away, folders_of, judge
@@ -35,12 +37,20 @@ class FolderIngest:
     """
 
     def __init__(
-        self, catalog: Catalog, outbox: Outbox, indexed: Callable[[], Awaitable[None]], *, max_picture_bytes: int
+        self,
+        catalog: Catalog,
+        outbox: Outbox,
+        indexed: Callable[[], Awaitable[None]],
+        *,
+        max_picture_bytes: int,
+        row_limits: RowLimits,
     ) -> None:
+        """row_limits: of what captions say."""
         self._catalog = catalog
         self._outbox = outbox
         self._indexed = indexed
         self._max_bytes = max_picture_bytes
+        self._row_limits = row_limits
         self._calls = BlockingCalls("omma-folders", at_once=_WALKS_AT_ONCE, left_behind=_HUNG_WALKS)
 
     async def run(
@@ -57,7 +67,9 @@ class FolderIngest:
         known = await self._known(tenant, folder)
         held = folders_of(known)
         told = Told(counts)
-        captions = Captions(lambda path, reason: told.tell("captions_passed_over", path.as_uri(), reason))
+        captions = Captions(
+            lambda path, reason: told.tell("captions_passed_over", path.as_uri(), reason), self._row_limits
+        )
         looker = Looker(walk(folder), known, captions, told, self._max_bytes)
         while (looked := await self._calls.run(None, looker.look)).files:
             await self._write(tenant, looked, counts)
@@ -131,7 +143,8 @@ class FolderIngest:
             changes = []
             for old, new in some:
                 if old in rows and new in rows and (change := _said(rows[old], rows[new])) is not None:
-                    changes.append(await self._catalog.change(tenant, new, change))
+                    with suppress(InvalidQuery, TooLarge):  # both together are more than a row may hold
+                        changes.append(await self._catalog.change(tenant, new, change))
             await self._outbox.send(changes)
 
     async def _vanish(self, tenant: Tenant, ids: Sequence[ImageId], counts: Counter[str]) -> None:

@@ -35,7 +35,13 @@ class VerifyParameters(JobParameters):
     full: bool = False
 
 
-INGEST: Final = JobKind("ingest", "pictures of a folder or a bucket become rows", Role.TENANT_ADMIN)
+class IngestParameters(JobParameters):
+    """forget_missing: of a folder, what is away en masse (a disk that is not mounted?) is taken as deleted."""
+
+    forget_missing: bool = False
+
+
+INGEST: Final = JobKind("ingest", "pictures of a folder or a bucket become rows", Role.TENANT_ADMIN, IngestParameters)
 VERIFY: Final = JobKind("verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters)
 
 KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (INGEST, VERIFY)}

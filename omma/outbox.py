@@ -1,6 +1,9 @@
 """The row is the outbox: the events of changed rows go to `omma.images`, and what was never sent is sent again."""
 
-from collections.abc import Sequence
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from omma.buckets import bucket_of
@@ -12,20 +15,64 @@ IMAGES_PARTITIONS: Final = 8
 """Of a new `omma.images`; an existing topic keeps its own. The indexer has one transactional producer a partition."""
 
 _RESEND_BATCH: Final = 1_000
+_OFFER_SECONDS: Final = 1.0
+"""How long a caller's answer waits for its event, whose row is durable already."""
+_PROBE_SECONDS: Final = 1.0
+
+logger = logging.getLogger(__name__)
 
 
 class Outbox:
     """Sends events, then marks their rows; a crash between the two sends twice, which the indexer drops or repeats."""
 
-    def __init__(self, catalog: Catalog, producer: Producer, partitions: int) -> None:
+    def __init__(
+        self, catalog: Catalog, producer: Producer, partitions: int, now: Callable[[], float] = time.monotonic
+    ) -> None:
         """partitions: what `omma.images` has."""
         self._catalog = catalog
         self._producer = producer
         self._partitions = partitions
+        self._now = now
+        self._away = False
+        self._probe: asyncio.Task[None] | None = None
+        self._probed_at = 0.0
 
     async def send(self, changes: Sequence[Upserted]) -> None:
         """The events of these changes are durable in the log when it returns. None to send: returns at once."""
         await self._send([change.event for change in changes if change.event is not None])
+
+    async def offer(self, changes: Sequence[Upserted], within_seconds: float = _OFFER_SECONDS) -> None:
+        """Send what can be sent soon; the relay sends the rest from its rows. Raises nothing.
+
+        The first who finds the log away waits for `within_seconds`, and nobody after that: one probe a second, beside
+        the callers, finds out when it is back.
+        """
+        if self._away:
+            self._probe_with(changes)
+            return
+        try:
+            async with asyncio.timeout(within_seconds):
+                await self.send(changes)
+        except Exception as error:  # noqa: BLE001  whatever it is, the rows hold it
+            self._missed(changes, error)
+
+    def _probe_with(self, changes: Sequence[Upserted]) -> None:
+        if self._probe is None and self._now() - self._probed_at >= _PROBE_SECONDS:
+            self._probe = asyncio.create_task(self._find_out(changes), name="outbox-probe")
+
+    async def _find_out(self, changes: Sequence[Upserted]) -> None:
+        try:
+            await self.send(changes)
+            self._away = False
+        except Exception as error:  # noqa: BLE001
+            self._missed(changes, error)
+        finally:
+            self._probe = None
+
+    def _missed(self, changes: Sequence[Upserted], error: Exception) -> None:
+        self._away, self._probed_at = True, self._now()
+        ids = [change.id for change in changes]
+        logger.warning("events stay in the outbox", extra={"image_ids": ids, "reason": repr(error)})
 
     async def send_unsent(self) -> int:
         """Send every event that a crash held back; returns how many. Oldest first, so versions keep their order."""

@@ -13,7 +13,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "OMMA_"
-_OTHERS = ("EGS", "SHARD", "RERANK", "GATEWAY", "INDEXER", "WORKER", "PICTURES", "POSTGRES", "KAFKA", "S3", "TRITON")
+_OTHERS = (
+    "EGS",
+    "SHARD",
+    "RERANK",
+    "GATEWAY",
+    "INDEXER",
+    "WORKER",
+    "PICTURES",
+    "DESCRIPTION",
+    "POSTGRES",
+    "KAFKA",
+    "S3",
+    "TRITON",
+)
 FORMER = {
     "OMMA_GATEWAY__MAX_PICTURE_BYTES": "OMMA_PICTURES__MAX_BYTES",
     "OMMA_INDEXER__MAX_PICTURE_BYTES": "OMMA_PICTURES__MAX_BYTES",
@@ -22,6 +35,8 @@ FORMER = {
     "OMMA_EGS__MAX_PIXELS": "OMMA_PICTURES__MAX_PIXELS",
     "OMMA_GATEWAY__MAX_PICTURE_FRAMES": None,
     "OMMA_EGS__MAX_FRAMES": None,
+    "OMMA_GATEWAY__MAX_TAGS": "OMMA_DESCRIPTION__TAGS",
+    "OMMA_GATEWAY__MAX_ATTRIBUTES_BYTES": "OMMA_DESCRIPTION__ATTRIBUTES_BYTES",
 }
 """Names that were: what each is called now, which every process reads, or None where nothing is limited any more.
 

@@ -15,6 +15,7 @@ from omma.blobs.s3_settings import S3Settings
 from omma.catalog.interface import Catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.sqlite import open_sqlite_catalog
+from omma.description import RowLimits
 from omma.log.interface import Log
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
@@ -31,16 +32,18 @@ class StorageSettings(ProcessSettings):
     postgres: PostgresSettings | None = None
     kafka: KafkaSettings | None = None
     s3: S3Settings | None = None
+    description: RowLimits = Field(default_factory=RowLimits)
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What is durable. objects: of other buckets; None without OMMA_S3__…"""
+    """What is durable. row_limits: of what is said of a picture. objects: of other buckets; None without OMMA_S3__…"""
 
     catalog: Catalog
     log: Log
     blobs: Blobs
     originals: Originals
+    row_limits: RowLimits
     objects: Objects | None = None
 
 
@@ -65,7 +68,7 @@ async def open_storage(
         stack.push_async_callback(objects.close)
     originals = Originals(blobs, objects)
     stack.push_async_callback(originals.close)
-    return Storage(catalog, log, blobs, originals, objects)
+    return Storage(catalog, log, blobs, originals, settings.description, objects)
 
 
 # The cluster's clients come with the extra `cluster`, which one machine does without: imported where one is named.
@@ -73,10 +76,10 @@ async def open_storage(
 
 async def _open_catalog(settings: StorageSettings) -> Catalog:
     if settings.postgres is None:
-        return await open_sqlite_catalog(settings.data_dir / "catalog.db")
+        return await open_sqlite_catalog(settings.data_dir / "catalog.db", settings.description)
     from omma.catalog.postgres import open_postgres_catalog
 
-    return await open_postgres_catalog(settings.postgres)
+    return await open_postgres_catalog(settings.postgres, settings.description)
 
 
 async def _open_log(settings: StorageSettings) -> Log:

@@ -1,7 +1,6 @@
 """Blobs in a folder: one file a key."""
 
 import asyncio
-import errno
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,7 +13,8 @@ from typing import BinaryIO, Final, TypeVar
 from omma.blobs.files import sync_folder, whole_file
 from omma.blobs.interface import Blobs, absent, checked_key, require_size
 from omma.blobs.pieces import pieces
-from omma.errors import StorageFull, TooLarge
+from omma.errors import ReplicaDown, StorageFull, TooLarge
+from omma.os_errors import file_error
 
 T = TypeVar("T")
 
@@ -71,9 +71,9 @@ class FolderBlobs(Blobs):
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, job)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if isinstance(file_error(error, "the disk"), StorageFull):
                 raise StorageFull("The disk is full. Nothing was written; free some space and try again.") from error
-            raise
+            raise ReplicaDown("The folder of blobs cannot be read or written now.") from error
 
     def _path(self, key: str) -> Path:
         return self._root / checked_key(key)

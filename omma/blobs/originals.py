@@ -13,13 +13,20 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from omma.blobs.interface import Blobs, original_key
 from omma.blobs.object_uri import place_of
 from omma.blobs.objects import Objects
+from omma.blobs.opening import NotAFile, open_file
 from omma.blobs.pieces import pieces
+from omma.blocking import BlockingCalls
 from omma.errors import Absent, Corrupt, InvalidQuery, TooLarge
 from omma.identity import Sha256
+from omma.os_errors import file_error
 from omma.telemetry.context import run_in
 
 _OURS: Final = "omma:"
 _THREADS: Final = 4
+_FILES_AT_ONCE: Final = 8
+_HUNG_FILES: Final = 32
+_FILE_SECONDS: Final = 60.0
+"""For one file; a share whose server is away lets a read hang for ever."""
 
 
 class Originals:
@@ -30,16 +37,19 @@ class Originals:
         self._blobs = blobs
         self._objects = objects
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="omma-originals")
+        self._files = BlockingCalls("omma-files", at_once=_FILES_AT_ONCE, left_behind=_HUNG_FILES)
 
     async def read(self, uri: str, sha256: Sha256, max_bytes: int) -> bytes:
         """The original's bytes. uri: `file://…`, `s3://…` or `omma:<sha256>`.
 
-        Raises Absent (it vanished), Corrupt (other bytes than were ingested), TooLarge, InvalidQuery (another uri).
+        Raises what is the original's own fault: Absent (it vanished, or is no file), Corrupt (other bytes than were
+        ingested), TooLarge, InvalidQuery (another uri). And what is the machine's, which may go better another time:
+        ReplicaDown, Overloaded, OutOfTime (a disk or a share that does not answer), StorageFull.
         """
         if uri == uri_of(sha256):
             content = await self._blobs.get(original_key(sha256), max_bytes)
         elif urlsplit(uri).scheme == "file":
-            content = await run_in(self._executor, _read_file, path_of(uri), max_bytes)
+            content = await self._files.run(_FILE_SECONDS, _read_file, path_of(uri), max_bytes)
         elif self._objects is not None and urlsplit(uri).scheme == "s3":
             content = await self._objects.read(*place_of(uri), max_bytes)
         else:
@@ -72,7 +82,7 @@ class Originals:
         if uri == uri_of(sha256):
             coming = self._blobs.pieces(original_key(sha256), max_bytes)
         elif urlsplit(uri).scheme == "file":
-            coming = pieces(partial(run_in, self._executor), partial(_open_file, path_of(uri), max_bytes))
+            coming = pieces(partial(self._files.run, _FILE_SECONDS), partial(_open_file, path_of(uri), max_bytes))
         else:
             yield await self.read(uri, sha256, max_bytes)
             return
@@ -111,24 +121,37 @@ def sha256_of(content: bytes) -> Sha256:
 
 def _read_file(path: Path, max_bytes: int) -> bytes:
     with _open_file(path, max_bytes) as file:
-        return file.read(max_bytes + 1)
+        try:
+            content = file.read(max_bytes + 1)
+        except OSError as error:
+            raise file_error(error, _shown(path)) from error
+    if len(content) > max_bytes:
+        raise _too_large(_shown(path), max_bytes)
+    return content
 
 
 def _open_file(path: Path, max_bytes: int) -> BinaryIO:
     try:
-        file = path.open("rb")
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        raise Absent(f"{path} is no longer there; ingest its folder again.", field="uri") from None
-    except PermissionError:
-        raise Absent(f"{path} may not be read by this process.", field="uri") from None
+        file = open_file(path)
+    except NotAFile:
+        raise Absent(f"{_shown(path)} is no file any more; ingest its folder again.", field="uri") from None
+    except OSError as error:
+        raise file_error(error, _shown(path)) from error
+    except ValueError:  # a name that no file can have
+        raise Absent(f"{_shown(path)} is no longer there; ingest its folder again.", field="uri") from None
     if os.fstat(file.fileno()).st_size > max_bytes:
         file.close()
-        raise _too_large(str(path), max_bytes)
+        raise _too_large(_shown(path), max_bytes)
     return file
 
 
 def _changed(uri: str) -> Corrupt:
     return Corrupt(f"{uri} has changed since it was ingested; ingest it again.", field="uri")
+
+
+def _shown(path: Path) -> str:
+    """Of a name in another encoding than UTF-8 as much as text can say."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _too_large(what: str, max_bytes: int) -> TooLarge:

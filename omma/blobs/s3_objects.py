@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from omma.blobs.object_uri import object_uri
 from omma.blobs.objects import ListedObject, ObjectLook, ObjectPage, Objects
@@ -20,8 +20,13 @@ from omma.identity import Sha256
 T = TypeVar("T")
 
 _PIECE_BYTES: Final = 1 << 20
-_BARRED: Final = frozenset({"AccessDenied", "NoSuchBucket", "InvalidBucketName", "InvalidObjectState", "403"})
-"""Of this object or bucket: nothing that another try mends, and no fault of ours."""
+_BARRED: Final = frozenset(
+    {"AccessDenied", "NoSuchBucket", "InvalidBucketName", "InvalidObjectState", "403"}
+    | {"InvalidRequest", "InvalidArgument", "KeyTooLongError", "XMinioInvalidObjectName"}
+)
+"""Of this object or bucket: nothing that another try mends, and no fault of ours. InvalidRequest: its key is another's
+(SSE-C)."""
+_KEYS_ARE_AWAY: Final = "KMS."
 
 
 class S3Objects(Objects):
@@ -65,8 +70,8 @@ class S3Objects(Objects):
             raise
         except Exception as error:
             code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
-            if code in _BARRED:
-                raise Absent(f"{what} may not be read by this process ({code}).", field="uri") from error
+            if code in _BARRED or code.startswith(_KEYS_ARE_AWAY) or isinstance(error, ParamValidationError):
+                raise Absent(f"{what} may not be read by this process ({code or error}).", field="uri") from error
             known = storage_error(error, what)
             if isinstance(known, Absent):
                 raise _Gone from error

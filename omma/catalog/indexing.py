@@ -1,6 +1,6 @@
 """What the outbox and the indexer tell the catalog about pictures."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import and_, bindparam, func, select, update
@@ -36,7 +36,7 @@ class Indexing:
         columns = images.c
         query = (
             select(columns.id, columns.version, columns.tenant_id, columns.unsent_kind)
-            .where(columns.sent_version < columns.version)
+            .where(columns.sent_version < columns.version, columns.changed_at <= self._database.now_ms())
             .order_by(columns.changed_at, columns.id)
             .limit(limit)
         )
@@ -82,6 +82,25 @@ class Indexing:
         )
         async with self._database.writing() as connection:
             await connection.execute(statement)
+
+    @uninterrupted
+    async def postpone(self, put_off: Mapping[ImageId, Version], reason: str, seconds: float) -> None:
+        columns = images.c
+        later = {
+            "sent_version": columns.version - 1,
+            "changed_at": self._database.now_ms() + int(seconds * 1000),
+            "reason": reason,
+        }
+        statement = (
+            update(images)
+            .where(columns.id == bindparam("at_id"), columns.version == bindparam("at_version"))
+            .where(columns.state != PictureState.DELETED)
+            .values(later)
+        )
+        if put_off:
+            async with self._database.writing() as connection:
+                rows = [{"at_id": at, "at_version": version} for at, version in sorted(put_off.items())]
+                await connection.execute(statement, rows)
 
     @uninterrupted
     async def embedded_with(self, space: str, sha256s: Collection[Sha256]) -> dict[Sha256, ImageId]:

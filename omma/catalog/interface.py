@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from omma.catalog.job import JobBook
 from omma.filters import Filter
@@ -11,6 +11,17 @@ from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.index import Index, IndexState
 from omma.records import EventKind, ImageEvent, Interaction
 from omma.space import Space
+
+MAX_TENANT_BYTES: Final = 200
+MAX_KEY_BYTES: Final = 2_480
+"""Of a row's key in UTF-8: PostgreSQL indexes tenant and key together in at most 2,704."""
+
+
+class DeletedBy(StrEnum):
+    """caller: somebody asked for it, and no ingest brings it back; absence: what the row referenced was not there."""
+
+    CALLER = "caller"
+    ABSENCE = "absence"
 
 
 class PictureState(StrEnum):
@@ -120,13 +131,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ReferencedFile:
-    """A row whose original is a local file: what reconciling a folder compares."""
+    """A row whose original is a local file: what reconciling a folder compares. dead: to be tried again."""
 
     id: ImageId
     key: str
     sha256: Sha256
     bytes: int
     mtime_ns: int
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +160,15 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class KnownObject:
-    """sequencer: of its newest event, "" if it was only listed. bytes, mtime_ns: of its picture, None when deleted."""
+    """sequencer: of its newest event, "" if it was only listed. bytes, mtime_ns: of its picture, None when deleted.
+
+    dead: its picture could not be read, and is to be tried again.
+    """
 
     sequencer: str
     bytes: int | None
     mtime_ns: int | None
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +228,23 @@ class Catalog(JobBook, Protocol):
         """Create or change rows by key, in one transaction; answers in the order given. The same key twice: last wins.
 
         Other bytes: UPSERT. Only owner, tags, attributes or source_url differ: ATTRIBUTES. uri or mtime alone move the
-        reference without a new version unless uri differs, which is an ATTRIBUTES change (hits carry the uri).
+        reference without a new version unless uri differs, which is an ATTRIBUTES change (hits carry the uri). A dead
+        row is tried again, whatever its bytes: UPSERT.
+
+        Raises InvalidQuery or TooLarge, naming the field, for a description that a row may not have: nothing of the
+        call is written then.
         """
 
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
-        """Raises Absent."""
+        """Raises Absent; InvalidQuery or TooLarge as upsert does."""
 
-    async def delete(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
-        """Marks rows deleted and raises their version; ids that are absent or deleted already are left out."""
+    async def delete(
+        self, tenant: Tenant, image_ids: Sequence[ImageId], *, by: DeletedBy = DeletedBy.CALLER
+    ) -> list[Upserted]:
+        """Marks rows deleted and raises their version; ids that are absent or deleted already are left out.
+
+        By absence, what was said of a picture stays in its row, and is there again when an upsert brings it back.
+        """
 
     async def retry(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
         """Dead rows become pending again under a higher version; ids of rows that are not dead are left out."""
@@ -235,6 +260,9 @@ class Catalog(JobBook, Protocol):
 
     def referenced_files(self, tenant: Tenant, key_prefix: str) -> AsyncIterator[ReferencedFile]:
         """Live rows whose key starts with the prefix and whose original is referenced."""
+
+    async def dead_pictures(self, tenant: Tenant, key_prefix: str, limit: int) -> tuple[int, list[Picture]]:
+        """How many dead rows have a key that starts with the prefix, and the first of them by id."""
 
     async def find_pictures(self, tenant: Tenant, place: str) -> list[Picture]:
         """Deleted ones too: at most 100 whose key or uri this is. Reads every row of the tenant: for operators."""
@@ -271,7 +299,10 @@ class Catalog(JobBook, Protocol):
     async def mark_sent(self, events: Sequence[ImageEvent]) -> None: ...
 
     async def unsent(self, limit: int) -> list[ImageEvent]:
-        """Events of rows changed and never marked as sent, oldest first."""
+        """Events of rows changed and never marked as sent, oldest first; of rows that were put off, once it is time."""
+
+    async def postpone(self, put_off: Mapping[ImageId, Version], reason: str, seconds: float) -> None:
+        """The rows that still have these versions go back to the outbox: to be sent again after so long."""
 
     # What the indexer learned
     async def record_embedded(self, space: str, embedded: Sequence[Embedded]) -> None:

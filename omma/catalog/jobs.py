@@ -60,9 +60,10 @@ class Jobs:
     @uninterrupted
     async def take_job(self, holder: str, ttl_seconds: float, running: Collection[str]) -> Job | None:
         now_ms = self._database.shared_now_ms()
-        old_own = and_(jobs.c.holder == holder, jobs.c.id.not_in(list(running)))
-        deserted = and_(jobs.c.state == JobState.RUNNING, or_(jobs.c.expires_at <= now_ms, old_own))
-        free = or_(jobs.c.state == JobState.WAITING, deserted)
+        # Not what runs here under a lease that lapsed, as when the machine was asleep: it would run twice.
+        elsewhere = jobs.c.id.not_in(list(running))
+        silent = or_(jobs.c.expires_at <= now_ms, jobs.c.holder == holder)
+        free = or_(jobs.c.state == JobState.WAITING, and_(jobs.c.state == JobState.RUNNING, elsewhere, silent))
         query = select(jobs.c.id).where(free).order_by(jobs.c.created_at, jobs.c.id).limit(1)
         held = {"holder": holder, "expires_at": now_ms + int(ttl_seconds * 1000), "state": JobState.RUNNING.value}
         started = func.coalesce(jobs.c.started_at, self._database.now_ms())

@@ -6,7 +6,7 @@ from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import uninterrupted
-from omma.catalog.interface import KnownObject, PictureState, SeenObject, Upserted
+from omma.catalog.interface import DeletedBy, KnownObject, PictureState, SeenObject, Upserted
 from omma.catalog.pictures import Pictures
 from omma.catalog.schema import images, objects
 from omma.identity import ImageId, Tenant
@@ -25,14 +25,17 @@ class Objects(Pictures):
             images.c.state != PictureState.DELETED,
         )
         query = (
-            select(objects.c.key, objects.c.sequencer, images.c.bytes, images.c.mtime_ns)
+            select(objects.c.key, objects.c.sequencer, images.c.bytes, images.c.mtime_ns, images.c.state)
             .select_from(objects.outerjoin(images, live))
             .where(objects.c.tenant_id == tenant, objects.c.bucket == bucket)
             .where(self._database.dialect.among(objects.c.key, list(keys)))
         )
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
-        return {key: KnownObject(sequencer, size, stamp) for key, sequencer, size, stamp in found}
+        return {
+            key: KnownObject(sequencer, size, stamp, dead=state == PictureState.DEAD)
+            for key, sequencer, size, stamp, state in found
+        }
 
     @uninterrupted
     async def follow_objects(self, tenant: Tenant, bucket: str, seen: Sequence[SeenObject]) -> list[Upserted]:
@@ -42,7 +45,8 @@ class Objects(Pictures):
             pictures = [one.picture for one in current if one.picture is not None]
             upserted = await self._upsert(connection, tenant, pictures)
             gone = [recorded[one.key][1] for one in current if one.picture is None]
-            deleted = await self._delete(connection, tenant, [image_id for image_id in gone if image_id is not None])
+            ids = [image_id for image_id in gone if image_id is not None]
+            deleted = await self._delete(connection, tenant, ids, DeletedBy.ABSENCE)
             id_of = {picture.key: change.id for picture, change in zip(pictures, upserted, strict=True)}
             now = [
                 {

@@ -10,9 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog import rows
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.interface import NewPicture, Page, Picture, PictureChange, PictureState, ReferencedFile, Upserted
+from omma.catalog.interface import (
+    DeletedBy,
+    NewPicture,
+    Page,
+    Picture,
+    PictureChange,
+    PictureState,
+    ReferencedFile,
+    Upserted,
+)
 from omma.catalog.schema import image_hash, image_spaces, images
 from omma.catalog.where import where
+from omma.description import RowLimits, check_place
 from omma.errors import Absent, InvalidQuery
 from omma.filters import Filter
 from omma.identity import MAX_IMAGE_ID, ImageId, Sha256, Tenant
@@ -26,6 +36,7 @@ class Pictures:
     """The catalog's calls about pictures; see omma.catalog.interface.Catalog."""
 
     _database: Database
+    _row_limits: RowLimits
 
     @uninterrupted
     async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture]) -> list[Upserted]:
@@ -34,6 +45,7 @@ class Pictures:
 
     @uninterrupted
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
+        self._row_limits.check(change)
         async with self._database.writing() as connection:
             found = await self._locked(
                 connection, and_(images.c.tenant_id == tenant, images.c.id == _id(image_id), _LIVE)
@@ -46,9 +58,11 @@ class Pictures:
         return rows.answer(stored, rewrite)
 
     @uninterrupted
-    async def delete(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
+    async def delete(
+        self, tenant: Tenant, image_ids: Sequence[ImageId], *, by: DeletedBy = DeletedBy.CALLER
+    ) -> list[Upserted]:
         async with self._database.writing() as connection:
-            return await self._delete(connection, tenant, image_ids)
+            return await self._delete(connection, tenant, image_ids, by)
 
     @uninterrupted
     async def retry(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
@@ -98,9 +112,8 @@ class Pictures:
     async def referenced_files(self, tenant: Tenant, key_prefix: str) -> AsyncIterator[ReferencedFile]:
         columns = images.c
         query = (
-            select(columns.id, columns.key, columns.sha256, columns.bytes, columns.mtime_ns)
-            # Not LIKE: SQLite's knows no case, and a prefix may hold its wildcards.
-            .where(columns.tenant_id == tenant, func.substr(columns.key, 1, len(key_prefix)) == key_prefix)
+            select(columns.id, columns.key, columns.sha256, columns.bytes, columns.mtime_ns, columns.state)
+            .where(columns.tenant_id == tenant, _starts_with(key_prefix))
             .where(columns.mtime_ns.is_not(None), _LIVE)
             .order_by(columns.id)
             .limit(_FILES_AT_ONCE)
@@ -112,16 +125,29 @@ class Pictures:
             last = files[-1].id
 
     @uninterrupted
+    async def dead_pictures(self, tenant: Tenant, key_prefix: str, limit: int) -> tuple[int, list[Picture]]:
+        dead = (images.c.tenant_id == tenant, images.c.state == PictureState.DEAD, _starts_with(key_prefix))
+        query = rows.select_pictures().where(*dead).order_by(images.c.id).limit(limit)
+        async with self._database.reading() as connection:
+            count = (await connection.execute(select(func.count()).select_from(images).where(*dead))).scalar_one()
+            found = (await connection.execute(query)).mappings().all()
+        return count, [rows.stored_picture(row).picture for row in found]
+
+    @uninterrupted
     async def _files(self, query: Select[Any]) -> list[ReferencedFile]:
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return [
-            ReferencedFile(ImageId(i), key, Sha256(sha256), size, mtime_ns) for i, key, sha256, size, mtime_ns in found
+            ReferencedFile(ImageId(i), key, Sha256(sha256), size, mtime_ns, dead=state == PictureState.DEAD)
+            for i, key, sha256, size, mtime_ns, state in found
         ]
 
     async def _upsert(
         self, connection: AsyncConnection, tenant: Tenant, pictures: Sequence[NewPicture]
     ) -> list[Upserted]:
+        for picture in pictures:
+            self._row_limits.check(picture)
+            check_place(picture.key, picture.source_url)
         wanted = {picture.key: picture for picture in pictures}
         now_ms = self._database.now_ms()
         stored = await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(wanted)))
@@ -137,13 +163,13 @@ class Pictures:
         return [answers[picture.key] for picture in pictures]
 
     async def _delete(
-        self, connection: AsyncConnection, tenant: Tenant, image_ids: Sequence[ImageId]
+        self, connection: AsyncConnection, tenant: Tenant, image_ids: Sequence[ImageId], by: DeletedBy
     ) -> list[Upserted]:
         now_ms = self._database.now_ms()
         found = await self._locked(connection, and_(images.c.tenant_id == tenant, self._id_in(image_ids), _LIVE))
         by_id = {stored.picture.id: stored for stored in found.values()}
         gone = [by_id[image_id] for image_id in dict.fromkeys(image_ids) if image_id in by_id]
-        rewritten = [(stored, rows.deleted(stored, now_ms)) for stored in gone]
+        rewritten = [(stored, rows.deleted(stored, by, now_ms)) for stored in gone]
         await self._rewrite(connection, rewritten)
         for table in (image_hash, image_spaces):
             ids = self._database.dialect.among(table.c.image_id, list(by_id))
@@ -183,6 +209,11 @@ class Pictures:
         changes = [{"at_id": stored.picture.id, **one.values} for stored, one in rewritten if not one.idle]
         if changes:
             await connection.execute(update(images).where(images.c.id == bindparam("at_id")), changes)
+
+
+def _starts_with(key_prefix: str) -> ColumnElement[bool]:
+    """Not LIKE: SQLite's knows no case, and a prefix may hold its wildcards."""
+    return func.substr(images.c.key, 1, len(key_prefix)) == key_prefix
 
 
 def _id(image_id: int) -> int:

@@ -38,6 +38,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.migrate import upgrade
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.sql import SqlCatalog
+from omma.description import RowLimits
 from omma.errors import Corrupt, InvalidQuery, OmmaError, Overloaded, ReplicaDown, StorageFull, WrongState
 from omma.filters import Value, kind_of
 
@@ -147,7 +148,12 @@ def _float64(number: ColumnElement[Any]) -> ColumnElement[float]:
     return case((func.abs(exact) <= literal(_LARGEST, Numeric), cast(exact, Double)), else_=null())
 
 
-async def open_postgres_catalog(settings: PostgresSettings, *, clock: Callable[[], float] | None = None) -> Catalog:
+async def open_postgres_catalog(
+    settings: PostgresSettings,
+    row_limits: RowLimits = RowLimits(),  # noqa: B008  frozen
+    *,
+    clock: Callable[[], float] | None = None,
+) -> Catalog:
     """Open the catalog, making it or bringing it to this version's schema; several processes may do so at once.
 
     clock: seconds since 1970; None: the process's, and the server's for leases.
@@ -157,7 +163,7 @@ async def open_postgres_catalog(settings: PostgresSettings, *, clock: Callable[[
     await _migrated(settings)
     pool = _engine(settings, settings.server_settings(), settings.statement_timeout_seconds)
     reading = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return SqlCatalog(Database(reading, pool, PostgresDialect(), clock))
+    return SqlCatalog(Database(reading, pool, PostgresDialect(), clock), row_limits)
 
 
 async def _migrated(settings: PostgresSettings) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import RowMapping, Select, and_, select
 
-from omma.catalog.interface import Change, NewPicture, Picture, PictureChange, PictureState, Upserted
+from omma.catalog.interface import Change, DeletedBy, NewPicture, Picture, PictureChange, PictureState, Upserted
 from omma.catalog.schema import image_hash, images
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
@@ -89,7 +89,7 @@ def upserted(stored: StoredPicture, new: NewPicture, now_ms: int) -> Rewrite:
     row, before = stored.picture, _columns(stored.picture)
     given = _given(new)
     given |= {name: before[name] for name in _DESCRIPTION if not given[name]}
-    if row.state is PictureState.DELETED or row.sha256 != new.sha256:
+    if row.state in (PictureState.DELETED, PictureState.DEAD) or row.sha256 != new.sha256:
         return _changed(stored, EventKind.UPSERT, given | _UNEMBEDDED, now_ms)
     if any(_differs(before[name], given[name]) for name in given.keys() - {"bytes", "mtime_ns"}):
         return _changed(stored, EventKind.ATTRIBUTES, given, now_ms)
@@ -111,10 +111,12 @@ def patched(stored: StoredPicture, change: PictureChange, now_ms: int) -> Rewrit
     return _same(stored, {})
 
 
-def deleted(stored: StoredPicture, now_ms: int) -> Rewrite:
-    """What a delete does to a live row: nothing of what the caller said of the picture stays."""
-    gone = {"state": PictureState.DELETED, "owner": "", "tags": [], "attributes": {}, "source_url": ""}
-    return _changed(stored, EventKind.DELETE, gone | {"source_domain": "", "reason": ""}, now_ms)
+def deleted(stored: StoredPicture, by: DeletedBy, now_ms: int) -> Rewrite:
+    """What a delete does to a live row: nothing of what the caller said of the picture stays, unless it is absent."""
+    gone: dict[str, Any] = {"state": PictureState.DELETED, "reason": ""}
+    if by is DeletedBy.CALLER:
+        gone |= {"owner": "", "tags": [], "attributes": {}, "source_url": "", "source_domain": ""}
+    return _changed(stored, EventKind.DELETE, gone, now_ms)
 
 
 def retried(stored: StoredPicture, now_ms: int) -> Rewrite:

@@ -9,13 +9,15 @@ from omma.catalog.objects import Objects
 from omma.catalog.people import People
 from omma.catalog.registry import Registry
 from omma.catalog.repairs import Repairs
+from omma.description import RowLimits
 
 
 class SqlCatalog(Objects, Indexing, Registry, Clicks, People, Repairs, Jobs, Catalog):
-    """On a database whose schema is this version's."""
+    """On a database whose schema is this version's. row_limits: what no row passes, whoever writes it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, row_limits: RowLimits) -> None:
         self._database = database
+        self._row_limits = row_limits
 
     async def close(self) -> None:
         await self._database.close()

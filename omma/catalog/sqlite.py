@@ -34,6 +34,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.migrate import upgrade
 from omma.catalog.schema import DAY_MS, interactions
 from omma.catalog.sql import SqlCatalog
+from omma.description import RowLimits
 from omma.errors import OmmaError
 from omma.filters import Value
 from omma.sqlite_errors import BUSY_TIMEOUT_SECONDS, storage_error
@@ -111,6 +112,7 @@ def _float64(value: ColumnElement[Any]) -> ColumnElement[float]:
 
 async def open_sqlite_catalog(
     path: Path,
+    row_limits: RowLimits = RowLimits(),  # noqa: B008  frozen
     *,
     clock: Callable[[], float] = time.time,
     busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
@@ -129,7 +131,7 @@ async def open_sqlite_catalog(
     except BaseException:
         await database.close()
         raise
-    return SqlCatalog(database)
+    return SqlCatalog(database, row_limits)
 
 
 def _engine(path: Path, busy_timeout_seconds: float, connections: int, begin: str) -> AsyncEngine:

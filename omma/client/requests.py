@@ -74,7 +74,7 @@ class Request:
     method: str
     path: str
     json: Mapping[str, Any] | None = None
-    form: Mapping[str, str | list[str]] = field(default_factory=dict)
+    form: Mapping[str, str] = field(default_factory=dict)
     image: bytes | None = None
     timeout_seconds: float | None = None
 
@@ -197,16 +197,9 @@ def document_of(response: httpx.Response) -> Mapping[str, Any]:
     return document
 
 
-def _form(fields: Mapping[str, Any]) -> dict[str, str | list[str]]:
-    return {name: _form_value(value) for name, value in fields.items()}
-
-
-def _form_value(value: Any) -> str | list[str]:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return value
-    return json.dumps(value)
+def _form(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Lists as JSON: what they hold may have a comma."""
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
 
 
 def _problem(response: httpx.Response) -> Mapping[str, Any]:

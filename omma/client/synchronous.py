@@ -8,6 +8,7 @@ from typing import Any, Self, Unpack
 import httpx
 
 from omma.client import requests
+from omma.client.reach import straight
 from omma.client.requests import DEFAULT_URL, ImageSource, Request, SearchOptions, content_of, document_of
 from omma.client.results import Picture, SearchResults, Uploaded
 
@@ -27,10 +28,14 @@ class Client:
         timeout_seconds: float = 30.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """url: unless given, OMMA_URL, else the address that `omma up` serves. transport: in place of the network."""
+        """url: unless given, OMMA_URL, else the address that `omma up` serves. transport: in place of the network.
+
+        Proxies of the environment are asked for other machines' servers only.
+        """
         self._api_key = api_key
         self._timeout_seconds = timeout_seconds
-        self._http = httpx.Client(base_url=url or os.environ.get("OMMA_URL") or DEFAULT_URL, transport=transport)
+        url = url or os.environ.get("OMMA_URL") or DEFAULT_URL
+        self._http = httpx.Client(base_url=url, transport=transport or straight(url))
 
     def search(self, image: ImageSource | None = None, **options: Unpack[SearchOptions]) -> SearchResults:
         """Pictures like a picture, a crop of it (bbox), a stored one (image_id), words (text), or a mix of them."""

@@ -3,7 +3,12 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+MAX_RECORD_BYTES: Final = 1_000_000
+"""Key and value of a record that every log takes: less than Kafka's own bound of a batch, message.max.bytes =
+1,048,588.
+"""
 
 
 class TopicPartition(NamedTuple):

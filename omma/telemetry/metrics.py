@@ -95,7 +95,7 @@ RERANK_DROPPED = Counter("omma_rerank_dropped_total", "Candidates taken out.", (
 
 # Indexer
 INDEXED_PICTURES = Counter(
-    "omma_indexed_pictures_total", "Events handled: embedded, reused, deleted, dead, stale.", ("outcome",)
+    "omma_indexed_pictures_total", "Events handled: indexed, deleted, dead, stale.", ("outcome",)
 )
 INDEXER_BATCH_SECONDS = Histogram(
     "omma_indexer_batch_seconds", "One batch of events to durable vectors.", buckets=_FAST
@@ -107,8 +107,10 @@ VERIFIED_AT = Gauge("omma_verified_timestamp_seconds", "When blobs, catalog, log
 
 # Inbox, and the indexer's brakes
 INBOX_EVENTS = Counter("omma_inbox_events_total", "S3 events: followed, elsewhere or unreadable.", ("outcome",))
-INDEXER_FULL = Gauge("omma_indexer_full", "1 while as many batches are under way as may be, and none is taken.")
-INDEXER_HELD = Gauge("omma_indexer_held", "1 while the indexer pauses as too many pictures die of one fault.")
+INDEXER_FULL = Gauge("omma_indexer_full", "1 while as many pictures wait as may, and none is taken.")
+INDEXER_WAITING = Gauge("omma_indexer_waiting_pictures", "Pictures that wait for the embedder or are being embedded.")
+INDEXER_HELD = Gauge("omma_indexer_held", "1 while a place is held as too many of its pictures die of one fault.")
+INDEXER_PUT_OFF = Counter("omma_indexer_put_off_total", "Pictures that could not be read, to be tried again later.")
 
 # Every process
 TRIES_FAILED = Counter(

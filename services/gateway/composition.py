@@ -111,7 +111,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         parts.outbox,
         executor,
         picture_limits=parts.limits,
-        row_limits=settings.row_limits,
+        row_limits=storage.row_limits,
         max_concurrent_uploads=settings.max_concurrent_uploads,
         shares=settings.shares,
     )

@@ -1,19 +1,18 @@
 """Jobs as their owners see them: accepted, asked about and cancelled here; run by the worker, from the catalog."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Final
 
+from omma.blobs.folder_source import folder_source
 from omma.blobs.object_uri import SCHEME, bucket_place
 from omma.blobs.s3_settings import S3Settings
 from omma.catalog.interface import Catalog, Role
 from omma.catalog.job import UNFINISHED, Job
 from omma.errors import InvalidQuery, NotAllowed
 from omma.identity import Tenant
-from omma.job_kinds import INGEST, KINDS, JobKind, JobParameters
+from omma.job_kinds import INGEST, KINDS, IngestParameters, JobKind, JobParameters
 from omma.rpc.deadline import Deadline
 from services.gateway.auth import Caller
 
@@ -51,9 +50,7 @@ class Sources:
                 "or set OMMA_GATEWAY__INGEST_FOLDERS=true where the worker has the folder.",
                 field="folder",
             )
-        if not PurePath(source).is_absolute():
-            raise InvalidQuery(f"{json.dumps(source)} is no absolute path.", field="folder")
-        return source
+        return folder_source(source)
 
     def _bucket(self, source: str, caller: Caller) -> str:
         if not self.buckets:
@@ -89,11 +86,19 @@ class Jobs:
         self._max_unfinished = max_unfinished
         self._on_change = on_change
 
-    async def ingest(self, caller: Caller, source: str, parameters: JobParameters | None = None) -> Job:
+    async def ingest(self, caller: Caller, source: str, parameters: IngestParameters | None = None) -> Job:
         """The unfinished ingest of the source, or a new one.
 
-        Raises InvalidQuery, NotAllowed, WrongState, Overloaded."""
-        return await self.start(caller.tenant, INGEST, self._sources.checked(source, caller), parameters)
+        Raises InvalidQuery, NotAllowed, WrongState, Overloaded.
+        """
+        asked = parameters or IngestParameters()
+        checked = self._sources.checked(source, caller)
+        if asked.forget_missing and checked.startswith(SCHEME):
+            raise InvalidQuery(
+                "Of a bucket nothing is taken for missing: its own notifications say what was deleted.",
+                field="forget_missing",
+            )
+        return await self.start(caller.tenant, INGEST, checked, asked)
 
     async def start(
         self, tenant: Tenant, kind: JobKind, source: str = "", parameters: JobParameters | None = None

@@ -4,7 +4,6 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
-from omma.description import RowLimits
 from omma.settings import Section
 from services.gateway.search.fanout.settings import FanoutSettings
 from services.gateway.shares import Shares
@@ -20,8 +19,6 @@ class GatewaySettings(Section):
 
     max_json_bytes: int = Field(default=8_000_000, ge=1_000, le=1 << 30, description="a JSON body, batches included")
     max_text_characters: int = Field(default=2_000, ge=1, le=100_000)
-    max_tags: int = Field(default=256, ge=0, le=10_000)
-    max_attributes_bytes: int = Field(default=16_384, ge=2, le=1 << 20, description="attributes of a picture as JSON")
     max_concurrent_searches: int = Field(default=128, ge=1, le=100_000, description="under way; one more waits")
     max_waiting_searches: int = Field(default=256, ge=0, le=100_000, description="one more is refused with 429")
     max_search_wait_seconds: float = Field(default=0.5, gt=0.0, le=60.0, description="for a turn, then 429")
@@ -70,8 +67,3 @@ class GatewaySettings(Section):
     def shares(self) -> Shares:
         """Of tenants, in whatever they share."""
         return Shares(self.tenant_share, self.tenant_weights)
-
-    @property
-    def row_limits(self) -> RowLimits:
-        """Of what is said of one picture."""
-        return RowLimits(self.max_tags, self.max_attributes_bytes)

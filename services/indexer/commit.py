@@ -1,44 +1,37 @@
-"""The durable effects of one batch, each idempotent: row, then vectors and offsets in a transaction a partition."""
+"""The durable effects of what is settled, each idempotent: row, then vectors and offset in one transaction."""
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from omma.buckets import bucket_of
 from omma.catalog.interface import Catalog, Embedded, Picture
-from omma.errors import OmmaError
+from omma.description import readable
+from omma.errors import Bug, OmmaError, TooLarge
 from omma.hits import Payload
-from omma.identity import ImageId, Sha256
-from omma.log.interface import Log, Producer, ProducerFenced, TopicPartition
+from omma.identity import ImageId
+from omma.log.interface import MAX_RECORD_BYTES, Log, LogRecord, Producer, ProducerFenced, TopicPartition
 from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC, VectorRecord, deleted_record, image_key
 from omma.space import Space
 from omma.telemetry.metrics import INDEXED_PICTURES
 from omma.v1 import records_pb2
-from services.indexer.deaths import Fate
-from services.indexer.plan import Plan
-from services.indexer.sources import Outcome, Seen
+from services.indexer.offsets import Offsets
+from services.indexer.sources import Seen
+from services.indexer.taken import Settled, Taken
 
 logger = logging.getLogger(__name__)
 
+_UNWRITABLE = (ValueError, TypeError, OverflowError)
+"""What a row raises that no record can say: text that is no text, a number without room."""
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """A batch that only has to be written. next_offsets: by partition of `omma.images`.
 
-    claims: with what each partition was held when the batch was read. Whoever lost the partition since then, and even
-    got it again, cannot write it any more.
-    """
+@dataclass(slots=True)
+class _Held:
+    """A partition of `omma.images` that is this indexer's."""
 
-    plan: Plan
-    outcomes: Mapping[Sha256, Outcome]
-    next_offsets: Mapping[int, int]
-    claims: Mapping[int, Producer]
-
-    def fates(self) -> list[Fate]:
-        """Of its living pictures."""
-        outcomes = [self.outcomes[row.sha256] for row in self.plan.living]
-        return [outcome.kind if isinstance(outcome, OmmaError) else None for outcome in outcomes]
+    producer: Producer
+    offsets: Offsets = field(default_factory=Offsets)
 
 
 @dataclass(slots=True)
@@ -48,10 +41,13 @@ class _Writes:
 
 
 class Committer:
-    """Writes batches in the order in which they were taken from the log; used by one task.
+    """Writes what is settled, in the order in which it is given; used by one task, but for `claim` and `take`.
 
     One transactional producer a partition of `omma.images`, made when the partition is assigned and at no other time:
     an older indexer that still holds it is fenced, and whatever is written was read after that.
+
+    Records may be settled out of the order of the log. What is committed is the first that is not: after a crash some
+    are settled twice, each as its row is then.
     """
 
     def __init__(
@@ -62,95 +58,140 @@ class Committer:
         self._space = space
         self._group = group
         self._now = now
-        self._producers: dict[int, Producer] = {}
+        self._held: dict[int, _Held] = {}
 
     async def claim(self, partitions: Sequence[TopicPartition]) -> None:
         """Take over these partitions of `omma.images`, before anything is read from them."""
         for at in partitions:
-            older = self._producers.pop(at.partition, None)
+            older = self._held.pop(at.partition, None)
             if older is not None:
-                await older.close()
+                await older.producer.close()
             producer = await self._log.producer(f"omma.indexer.{self._space.id}.{at.partition}")
-            self._producers[at.partition] = producer
+            self._held[at.partition] = _Held(producer)
 
-    def claims(self, partitions: Collection[int]) -> Mapping[int, Producer]:
-        """With what these partitions are held now."""
-        return {partition: self._producers[partition] for partition in partitions}
+    def take(self, records: Sequence[LogRecord]) -> list[Taken]:
+        """Records as they were polled, each to be committed once."""
+        taken = []
+        for record in records:
+            held = self._held[record.partition]
+            held.offsets.take(record.offset)
+            taken.append(Taken.of(record, held.producer))
+        return taken
 
-    async def commit(self, batch: Resolved, assignment: Callable[[], Collection[TopicPartition]]) -> None:
-        """Everything of the batch is durable, and its offsets committed, when it returns. May be repeated.
+    def holds(self, taken: Taken) -> bool:
+        """Whether the partition was not assigned anew since this was taken."""
+        held = self._held.get(taken.record.partition)
+        return held is not None and held.producer is taken.claim
 
-        assignment: what is this indexer's now. Of a partition that was assigned anew, here or elsewhere, since it was
-        read nothing is written: it is read again. Raises ProducerFenced when another indexer has taken one over and
-        this one was not told.
+    async def commit(self, batch: Sequence[Settled], assignment: Callable[[], Collection[TopicPartition]]) -> None:
+        """Everything of the batch is durable, and its offsets handled, when it returns. May be repeated.
+
+        assignment: what is this indexer's now. Of a partition that was assigned anew, here or elsewhere, since a record
+        was read nothing is written: it is read again. A row that no record can say is a dead letter. Raises
+        ProducerFenced when another indexer has taken a partition over and this one was not told.
         """
-        await self._write_rows(batch)
-        by_partition = {partition: _Writes() for partition in batch.next_offsets}
-        for row in batch.plan.living:
-            self._add_living(by_partition[batch.plan.partitions[row.id]], batch, row)
-        for row in batch.plan.deleted:
-            self._add_deleted(by_partition[batch.plan.partitions[row.id]], row)
-        for record in batch.plan.unreadable:
-            letter = records_pb2.DeadLetter(kind="corrupt", reason="The record is no event.", space=self._space.id)
-            by_partition[record.partition].dead_letters.append((record.key, letter.SerializeToString()))
-        for partition, writes in by_partition.items():
-            if self._producers.get(partition) is not batch.claims[partition]:
+        written = [self._written(one) for one in batch]
+        await self._write_rows(one for one, _ in written)
+        by_partition: dict[int, list[tuple[Settled, VectorRecord | None, bytes]]] = {}
+        for one, encoded in written:
+            by_partition.setdefault(one.taken.record.partition, []).append((one, *encoded))
+        for partition, settled in by_partition.items():
+            held = self._held.get(partition)
+            mine = [one for one in settled if held is not None and one[0].taken.claim is held.producer]
+            if held is None or not mine:
                 continue
             try:
-                await self._transact(batch.claims[partition], partition, batch.next_offsets[partition], writes)
+                await self._transact(held, partition, mine)
             except ProducerFenced:
                 if TopicPartition(IMAGES_TOPIC, partition) in assignment():
                     raise
                 logger.info("another indexer has partition %d now", partition)
-        INDEXED_PICTURES.labels("deleted").inc(len(batch.plan.deleted))
+        for one, _ in written:
+            INDEXED_PICTURES.labels(_fate(one)).inc()
 
     async def close(self) -> None:
-        for producer in self._producers.values():
-            await producer.close()
+        for held in self._held.values():
+            await held.producer.close()
 
-    async def _write_rows(self, batch: Resolved) -> None:
-        embedded = []
-        for row in batch.plan.living:
-            match batch.outcomes[row.sha256]:
-                case Seen() as seen:
-                    embedded.append(Embedded(row.id, row.version, seen.width, seen.height, seen.phash or 0))
-                case error:
-                    await self._catalog.record_dead(row.id, row.version, error.detail)
+    def _written(self, one: Settled) -> "tuple[Settled, tuple[VectorRecord | None, bytes]]":
+        """With its record in the vectors topic; overtaken ones have none, and those that cannot be written are dead."""
+        row = None if one.taken.overtaken else one.row
+        if row is None:
+            return Settled(one.taken), (None, b"")
+        if isinstance(one.outcome, Seen):
+            try:
+                return one, _checked(_vector_record(row, one.outcome, self._space.id))
+            except OmmaError as error:
+                one = Settled(one.taken, row, error)
+            except _UNWRITABLE as error:
+                logger.error("a row cannot be written", exc_info=error, extra={"image_id": row.id})
+                one = Settled(one.taken, row, Bug(f"Its row cannot be written to the log: {type(error).__name__}."))
+        # What its older bytes looked like must not be found either, and receipts may stop waiting.
+        return one, _checked(deleted_record(row.id, row.version, row.tenant, self._space.id, self._space.dim))
+
+    async def _write_rows(self, batch: Iterable[Settled]) -> None:
+        embedded: dict[ImageId, Embedded] = {}
+        for one in batch:
+            row = one.row
+            match one.outcome:
+                case Seen() as seen if row is not None:
+                    embedded[row.id] = Embedded(row.id, row.version, seen.width, seen.height, seen.phash or 0)
+                case OmmaError() as error if row is not None:
+                    await self._catalog.record_dead(row.id, row.version, readable(error.detail))
         if embedded:
-            await self._catalog.record_embedded(self._space.id, embedded)
+            await self._catalog.record_embedded(self._space.id, list(embedded.values()))
 
-    def _add_living(self, writes: _Writes, batch: Resolved, row: Picture) -> None:
-        match batch.outcomes[row.sha256]:
-            case Seen() as seen:
-                self._add_vectors(writes, _vector_record(row, seen, self._space.id))
-            case error:
-                letter = records_pb2.DeadLetter(
-                    event=batch.plan.events[row.id].message(),
-                    kind=error.kind,
-                    reason=error.detail,
-                    space=self._space.id,
-                    failed_at_ms=int(self._now() * 1000),
-                    uri=row.uri,
-                )
-                writes.dead_letters.append((image_key(row.id), letter.SerializeToString()))
-                # What its older bytes looked like must not be found either, and receipts may stop waiting.
-                self._add_deleted(writes, row)
-                INDEXED_PICTURES.labels("dead").inc()
-
-    def _add_deleted(self, writes: _Writes, row: Picture) -> None:
-        self._add_vectors(writes, deleted_record(row.id, row.version, row.tenant, self._space.id, self._space.dim))
-
-    def _add_vectors(self, writes: _Writes, record: VectorRecord) -> None:
-        bucket = bucket_of(record.image_id, self._space.buckets)
-        writes.vectors.append((bucket, image_key(record.image_id), record.encode()))
-
-    async def _transact(self, producer: Producer, partition: int, next_offset: int, writes: _Writes) -> None:
-        async with producer.transaction() as transaction:
-            for bucket, key, value in writes.vectors:
-                await transaction.send(self._space.vectors_topic, bucket, key, value)
-            for key, value in writes.dead_letters:
+    async def _transact(
+        self, held: _Held, partition: int, settled: "Sequence[tuple[Settled, VectorRecord | None, bytes]]"
+    ) -> None:
+        for one, _, _ in settled:
+            held.offsets.handle(one.taken.record.offset)
+        next_offset = held.offsets.next_offset()
+        vectors = [(record.image_id, value) for _, record, value in settled if record is not None]
+        letters = [letter for one, _, _ in settled if (letter := self._letter(one)) is not None]
+        if not vectors and not letters and next_offset == held.offsets.committed:
+            return
+        async with held.producer.transaction() as transaction:
+            for image_id, value in vectors:
+                bucket = bucket_of(image_id, self._space.buckets)
+                await transaction.send(self._space.vectors_topic, bucket, image_key(image_id), value)
+            for key, value in letters:
                 await transaction.send(DEAD_LETTERS_TOPIC, 0, key, value)
-            await transaction.send_offsets(self._group, {TopicPartition(IMAGES_TOPIC, partition): next_offset})
+            if next_offset is not None:
+                await transaction.send_offsets(self._group, {TopicPartition(IMAGES_TOPIC, partition): next_offset})
+        held.offsets.committed = next_offset
+
+    def _letter(self, one: Settled) -> tuple[bytes, bytes] | None:
+        event, row, error = one.taken.event, one.row, one.outcome
+        if event is None:
+            letter = records_pb2.DeadLetter(kind="corrupt", reason="The record is no event.", space=self._space.id)
+            return one.taken.record.key, letter.SerializeToString()
+        if row is None or not isinstance(error, OmmaError):
+            return None
+        letter = records_pb2.DeadLetter(
+            event=event.message(),
+            kind=error.kind,
+            reason=readable(error.detail),
+            space=self._space.id,
+            failed_at_ms=int(self._now() * 1000),
+            uri=readable(row.uri),
+        )
+        return image_key(row.id), letter.SerializeToString()
+
+
+def _checked(record: VectorRecord) -> tuple[VectorRecord, bytes]:
+    value = record.encode()
+    if len(value) > MAX_RECORD_BYTES - len(image_key(record.image_id)):
+        raise TooLarge(f"What is known of it has {len(value):,} bytes.", limit=MAX_RECORD_BYTES)
+    return record, value
+
+
+def _fate(one: Settled) -> str:
+    if one.row is None:
+        return "stale"
+    if isinstance(one.outcome, Seen):
+        return "indexed"
+    return "deleted" if one.outcome is None else "dead"
 
 
 def _vector_record(row: Picture, seen: Seen, space: str) -> VectorRecord:

@@ -1,59 +1,44 @@
-"""What an event asks for, given the row as it is: pure."""
+"""What records ask for, given the rows as they are: pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
-
 from omma.catalog.interface import Picture, PictureState
 from omma.identity import ImageId
-from omma.log.interface import LogRecord
-from omma.records import EventKind, ImageEvent
+from omma.records import EventKind
+from services.indexer.taken import Settled, Taken
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """A picture that wants vectors. unchanged_bytes: its event says that only attributes changed."""
+
+    taken: Taken
+    row: Picture
+
+    @property
+    def unchanged_bytes(self) -> bool:
+        event = self.taken.event
+        return event is not None and event.kind is EventKind.ATTRIBUTES
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Of one batch of events. deleted, living: the rows to write, each once; unreadable: records that are no event.
+    """settled: what needs no vectors: deletes, events that are dropped, records that are no event."""
 
-    unchanged_bytes: ids among the living whose event says that only attributes changed.
-    """
-
-    deleted: tuple[Picture, ...]
-    living: tuple[Picture, ...]
-    unchanged_bytes: frozenset[ImageId]
-    events: Mapping[ImageId, ImageEvent]
-    partitions: Mapping[ImageId, int]
-    unreadable: tuple[LogRecord, ...]
+    settled: tuple[Settled, ...]
+    living: tuple[Living, ...]
 
 
-def decode(records: Sequence[LogRecord]) -> tuple[list[tuple[LogRecord, ImageEvent]], list[LogRecord]]:
-    """Events with the records that carry them, and the records that carry none."""
-    events, unreadable = [], []
-    for record in records:
-        try:
-            events.append((record, ImageEvent.decode(record.value or b"")))
-        except (DecodeError, ValueError):
-            unreadable.append(record)
-    return events, unreadable
-
-
-def plan(
-    events: Sequence[tuple[LogRecord, ImageEvent]], rows: Mapping[ImageId, Picture], unreadable: Sequence[LogRecord]
-) -> Plan:
+def plan(taken: Sequence[Taken], rows: Mapping[ImageId, Picture]) -> Plan:
     """An event older than its row is dropped: a newer one is on its way. The row decides, the event only points."""
-    current: dict[ImageId, ImageEvent] = {}
-    partitions: dict[ImageId, int] = {}
-    for record, event in events:
-        row = rows.get(event.image_id)
-        if row is not None and event.version >= row.version:
-            current[row.id] = event
-            partitions[row.id] = record.partition
-    wanted = [rows[image_id] for image_id in current]
-    return Plan(
-        deleted=tuple(row for row in wanted if row.state is PictureState.DELETED),
-        living=tuple(row for row in wanted if row.state is not PictureState.DELETED),
-        unchanged_bytes=frozenset(i for i, event in current.items() if event.kind is EventKind.ATTRIBUTES),
-        events=current,
-        partitions=partitions,
-        unreadable=tuple(unreadable),
-    )
+    settled, living = [], []
+    for one in taken:
+        row = None if one.event is None else rows.get(one.event.image_id)
+        if one.overtaken or one.event is None or row is None or one.event.version < row.version:
+            settled.append(Settled(one))
+        elif row.state is PictureState.DELETED:
+            settled.append(Settled(one, row))
+        else:
+            living.append(Living(one, row))
+    return Plan(tuple(settled), tuple(living))

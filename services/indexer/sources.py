@@ -1,6 +1,7 @@
 """Where vectors come from: lately computed, the shard, another picture of the same bytes, or the embedder."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,15 +12,18 @@ from omma.blobs.interface import Blobs, thumbnail_key
 from omma.blobs.originals import Originals
 from omma.buckets import shard_of
 from omma.catalog.interface import Catalog, Picture
-from omma.errors import STATUS, InvalidPicture, Kind, OmmaError, Overloaded
+from omma.errors import STATUS, Absent, Bug, Kind, OmmaError, Overloaded
 from omma.hits import Int32Boxes
 from omma.identity import ImageId, Sha256
 from omma.images import PictureLimits
+from omma.os_errors import file_error
 from omma.rpc.deadline import Deadline
 from omma.vectors import Float16
 from services.egs.client import EmbeddedItem, Embedder, ImageItem
 from services.indexer.settings import IndexerSettings
 from services.nn_shard.client import FetchedPicture, ShardClient
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +38,29 @@ class Seen:
     signature: bytes = b""
 
 
-Outcome = Seen | OmmaError
-"""An OmmaError is the picture's own fault: it goes to the dead letters."""
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The picture's own fault: it goes to the dead letters. reading: of its original, not of what it shows."""
+
+    error: OmmaError
+    reading: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not its own fault: another try may go better. reading: its original could not be had, and another one may."""
+
+    error: OmmaError
+    reading: bool = False
+
+
+Outcome = Seen | Dead | Later
 
 
 class VectorSources:
     """Finds the vectors of rows, and embeds the same bytes only once in a space.
 
-    shards: one client a shard, in order; empty: nothing can be fetched. Raises the embedder's and the storage's
-    errors that are worth another try (Overloaded, OutOfTime, StorageFull).
+    shards: one client a shard, in order; empty: nothing can be fetched.
     """
 
     def __init__(
@@ -67,18 +85,44 @@ class VectorSources:
         self._under_way: dict[Sha256, asyncio.Future[Outcome]] = {}
         self._chunks = asyncio.Semaphore(settings.chunks_in_flight)
 
-    async def find(self, rows: Sequence[Picture], unchanged_bytes: Collection[ImageId]) -> dict[Sha256, Outcome]:
-        """An outcome for the bytes of each row. unchanged_bytes: rows whose own shard should have their vectors."""
-        found: dict[Sha256, Outcome] = {
-            row.sha256: self._recent[row.sha256] for row in rows if row.sha256 in self._recent
-        }
+    async def known(self, rows: Sequence[Picture], unchanged_bytes: Collection[ImageId]) -> dict[Sha256, Seen]:
+        """What there is of the bytes of these rows already; nothing is embedded.
+
+        unchanged_bytes: rows whose own shard should have their vectors. Raises the catalog's errors.
+        """
+        found = {row.sha256: self._recent[row.sha256] for row in rows if row.sha256 in self._recent}
         own = {row.id: row.sha256 for row in rows if row.id in unchanged_bytes and row.sha256 not in found}
         found |= await self._fetch(own)
         missing = {row.sha256 for row in rows} - found.keys() - self._under_way.keys()
         if missing:
             elsewhere = await self._catalog.embedded_with(self._embedder.space.id, missing)
             found |= await self._fetch({image_id: sha256 for sha256, image_id in elsewhere.items()})
-        return found | await self._embed_once({row.sha256: row for row in rows if row.sha256 not in found})
+        return found
+
+    async def embed(self, rows: Sequence[Picture]) -> dict[Sha256, Outcome]:
+        """An outcome for the bytes of each row, embedded once however many rows have them. Raises as `known`."""
+        wanted = {row.sha256: row for row in rows}
+        # Looked at again: another batch may have begun or ended the same bytes.
+        outcomes: dict[Sha256, Outcome] = {sha256: self._recent[sha256] for sha256 in wanted if sha256 in self._recent}
+        waiting = {sha256: self._under_way[sha256] for sha256 in wanted if sha256 in self._under_way}
+        mine = [row for sha256, row in wanted.items() if sha256 not in waiting and sha256 not in outcomes]
+        loop = asyncio.get_running_loop()
+        futures: dict[Sha256, asyncio.Future[Outcome]] = {row.sha256: loop.create_future() for row in mine}
+        self._under_way |= futures
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for chunk in self._chunked(mine):
+                    tasks.create_task(self._embed_chunk(chunk, futures))
+        except* OmmaError as group:
+            raise group.exceptions[0] from None
+        finally:
+            for sha256, future in futures.items():
+                future.cancel()  # no effect on one that has its outcome
+                del self._under_way[sha256]
+        outcomes |= {sha256: future.result() for sha256, future in futures.items()}
+        for sha256, future in waiting.items():
+            outcomes[sha256] = await _of_another(future)
+        return outcomes
 
     async def _fetch(self, wanted: dict[ImageId, Sha256]) -> dict[Sha256, Seen]:
         """Vectors that the shards hold for these bytes; a shard that cannot answer holds none."""
@@ -100,29 +144,6 @@ class VectorSources:
             found |= {Sha256(p.payload.sha256): _seen(p) for p in answer if p.payload.sha256 == wanted[p.image_id]}
         return found
 
-    async def _embed_once(self, rows: dict[Sha256, Picture]) -> dict[Sha256, Outcome]:
-        # Looked at again: while the catalog was asked, another batch may have begun or ended the same bytes.
-        outcomes: dict[Sha256, Outcome] = {sha256: self._recent[sha256] for sha256 in rows if sha256 in self._recent}
-        waiting = {sha256: self._under_way[sha256] for sha256 in rows if sha256 in self._under_way}
-        mine = [row for sha256, row in rows.items() if sha256 not in waiting and sha256 not in outcomes]
-        loop = asyncio.get_running_loop()
-        futures: dict[Sha256, asyncio.Future[Outcome]] = {row.sha256: loop.create_future() for row in mine}
-        self._under_way |= futures
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for chunk in self._chunked(mine):
-                    tasks.create_task(self._embed_chunk(chunk, futures))
-        except* OmmaError as group:
-            raise group.exceptions[0] from None
-        finally:
-            for sha256, future in futures.items():
-                future.cancel()  # no effect on one that has its outcome
-                del self._under_way[sha256]
-        outcomes |= {sha256: future.result() for sha256, future in futures.items()}
-        for sha256, future in waiting.items():
-            outcomes[sha256] = await _of_another(future)
-        return outcomes
-
     def _chunked(self, rows: Sequence[Picture]) -> Iterator[list[Picture]]:
         chunk: list[Picture] = []
         size = 0
@@ -140,28 +161,48 @@ class VectorSources:
             contents = await asyncio.gather(*[self._read(row) for row in rows])
             readable = [(row, c) for row, c in zip(rows, contents, strict=True) if isinstance(c, bytes)]
             for row, content in zip(rows, contents, strict=True):
-                if isinstance(content, OmmaError):
+                if not isinstance(content, bytes):
                     futures[row.sha256].set_result(content)
-            items = [ImageItem(content, thumbnail=True, signature=True) for _, content in readable]
-            deadline = Deadline.after(self._settings.embed_timeout_seconds)
-            answers = await self._embedder.embed(items, deadline) if items else []
+            answers = await self._answers([content for _, content in readable])
         puts = []
         for (row, _), answer in zip(readable, answers, strict=True):
-            if isinstance(answer, Exception):
-                futures[row.sha256].set_result(_own_fault(answer))
-            else:
+            if isinstance(answer, EmbeddedItem):
                 puts.append(self._keep(row.sha256, answer, futures[row.sha256]))
+            else:
+                futures[row.sha256].set_result(answer)
         await asyncio.gather(*puts)
 
-    async def _read(self, row: Picture) -> bytes | OmmaError:
+    async def _answers(self, contents: Sequence[bytes]) -> list[EmbeddedItem | Dead | Later]:
+        if not contents:
+            return []
+        deadline = Deadline.after(self._settings.embed_timeout_seconds)
+        try:
+            items = await self._embedder.embed(
+                [ImageItem(content, thumbnail=True, signature=True) for content in contents], deadline
+            )
+        except OmmaError as error:
+            return [Later(error)] * len(contents)
+        return [item if isinstance(item, EmbeddedItem) else _whose_fault(item) for item in items]
+
+    async def _read(self, row: Picture) -> bytes | Dead | Later:
         try:
             return await self._originals.read(row.uri, row.sha256, self._limits.max_bytes)
-        except (OmmaError, OSError) as error:
-            return _own_fault(error)
+        except Absent as error:
+            # Its vectors are in the space and no shard gives them now: that its original is away buries nothing.
+            kept = await self._catalog.embedded_with(self._embedder.space.id, [row.sha256])
+            return Later(error, reading=True) if kept else Dead(error, reading=True)
+        except OmmaError as error:
+            return _whose_fault(error, reading=True)
+        except OSError as error:
+            return Later(file_error(error, row.uri), reading=True)
 
     async def _keep(self, sha256: Sha256, item: EmbeddedItem, future: asyncio.Future[Outcome]) -> None:
-        if item.thumbnail:
-            await self._blobs.put(thumbnail_key(sha256), item.thumbnail, content_type="image/webp")
+        try:
+            if item.thumbnail:
+                await self._blobs.put(thumbnail_key(sha256), item.thumbnail, content_type="image/webp")
+        except OmmaError as error:
+            future.set_result(Later(error))
+            return
         assert item.phash is not None  # a picture has one
         seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height, item.signature)
         self._recent[sha256] = seen
@@ -175,13 +216,13 @@ def _seen(picture: FetchedPicture) -> Seen:
     return Seen(picture.vectors, picture.boxes, picture.phash, payload.width, payload.height, picture.signature)
 
 
-def _own_fault(error: Exception) -> OmmaError:
-    """The error as the picture's outcome; raised instead when another try may go better."""
+def _whose_fault(error: Exception, *, reading: bool = False) -> Dead | Later:
+    """What may go better another time is nobody's death; what nobody foresaw is: it would be tried for ever."""
     if isinstance(error, OmmaError):
-        if STATUS[error.kind].retry or error.kind in (Kind.OUT_OF_TIME, Kind.STORAGE_FULL):
-            raise error
-        return error
-    return InvalidPicture(f"{type(error).__name__}: {error}"[:500])
+        may_pass = STATUS[error.kind].retry or error.kind in (Kind.OUT_OF_TIME, Kind.STORAGE_FULL)
+        return Later(error, reading) if may_pass else Dead(error, reading)
+    logger.error("a picture met a bug", exc_info=error)
+    return Dead(Bug(f"It could not be read: {type(error).__name__}."), reading)
 
 
 async def _of_another(future: asyncio.Future[Outcome]) -> Outcome:
@@ -190,5 +231,5 @@ async def _of_another(future: asyncio.Future[Outcome]) -> Outcome:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         if future.cancelled():
-            raise Overloaded("Another batch with the same bytes failed.") from None
+            return Later(Overloaded("Another batch with the same bytes failed."))
         raise

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import httpx
 
-from omma.errors import ERROR_OF_KIND, Bug, Kind, OmmaError, ReplicaDown, WrongState
-from services.gateway.auth import is_loopback
+from omma.client.reach import straight_async
+from omma.errors import ERROR_OF_KIND, Absent, Bug, InvalidQuery, Kind, OmmaError, ReplicaDown, WrongState
 from services.standalone.data_dir import DataDir
 from services.standalone.settings import StandaloneSettings
 
@@ -39,32 +39,60 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(settings: StandaloneSettings) -> AsyncIterator[Connection]:
-    """Raises ReplicaDown, or WrongState when what answers at OMMA_URL is no Omma."""
+async def connected(settings: StandaloneSettings, *, make: bool = False) -> AsyncIterator[Connection]:
+    """make: a folder that holds nothing yet is made.
+
+    Raises ReplicaDown; WrongState when what answers at OMMA_URL is no Omma, or when the settings name the storage of a
+    cluster and not its gateway; Absent when there is nothing in the folder; InvalidQuery for an unfit OMMA_URL.
+    """
+    data = DataDir(settings.data_dir)
     if url := settings.url:
-        async with _remote(url, settings.api_key, proxied=not is_loopback(httpx.URL(url).host)) as connection:
+        async with _remote(url, settings.api_key, _way_to(url)) as connection:
             yield connection
-    elif address := DataDir(settings.data_dir).served_at():
-        async with _remote(address.url, settings.api_key or address.token, proxied=False) as connection:
+    elif address := data.served_at():
+        # It was told by a process of this machine, whatever the address that it listens at.
+        async with _remote(address.url, settings.api_key or address.token, httpx.AsyncHTTPTransport()) as connection:
             yield connection
-    else:
+    elif settings.kafka is not None or settings.postgres is not None:
+        raise WrongState(
+            "OMMA_KAFKA__… or OMMA_POSTGRES__… name the storage of a cluster, which its own services work on. Say "
+            "where its gateway is, as OMMA_URL=http://host:8080; commands ask that.",
+            field="OMMA_URL",
+        )
+    elif make or data.is_made:
         async with _opened_here(settings) as connection:
             yield connection
+    else:
+        raise Absent(
+            f"There is nothing in {data.path.absolute()} yet. `omma ingest DIR` or `omma up` makes it; OMMA_DATA_DIR "
+            "names another folder, OMMA_URL a server.",
+            field="OMMA_DATA_DIR",
+        )
 
 
-async def call_once(method: str, path: str, **options: Any) -> Any:
+async def call_once(method: str, path: str, *, make: bool = False, **options: Any) -> Any:
     """One call where this environment's settings say; for a command that makes no other. Raises as `connected`."""
-    async with connected(StandaloneSettings()) as connection:
+    async with connected(StandaloneSettings(), make=make) as connection:
         return await connection.call(method, path, **options)
 
 
 @asynccontextmanager
-async def _remote(url: str, api_key: str, *, proxied: bool) -> AsyncIterator[Connection]:
-    """proxied: the environment's proxy is asked; none of them reaches this machine's own server."""
+async def _remote(url: str, api_key: str, way: httpx.AsyncHTTPTransport | None) -> AsyncIterator[Connection]:
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, headers=headers, trust_env=proxied) as client:
+    try:
+        opened = httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, headers=headers, transport=way)
+    except (ImportError, ValueError) as error:
+        raise InvalidQuery(f"The proxy that the environment names for {url} cannot be used: {error}") from None
+    async with opened as client:
         await _require_omma(client, url)
         yield Connection(client, url)
+
+
+def _way_to(url: str) -> httpx.AsyncHTTPTransport | None:
+    try:
+        return straight_async(url)
+    except httpx.InvalidURL as error:
+        raise InvalidQuery(f"{url!a} is no address of a server: {error}", field="OMMA_URL") from None
 
 
 @asynccontextmanager

@@ -33,6 +33,11 @@ class DataDir:
     path: Path
 
     @property
+    def is_made(self) -> bool:
+        """A process has worked on this folder; also where something that is no folder lies, as `held` then says."""
+        return self._lock_file.is_file() or (self.path.exists() and not self.path.is_dir())
+
+    @property
     def shards(self) -> Path:
         return self.path / "shards"
 

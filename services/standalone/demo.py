@@ -15,6 +15,7 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from omma.blobs.folder_source import folder_source
 from omma.errors import NoTextTower, OmmaError
 from omma.process import run, until_stopped
 from omma.telemetry.logs import configure_logging
@@ -79,8 +80,9 @@ def _say_where(settings: StandaloneSettings, address: ServerAddress) -> None:
 
 async def _show(settings: StandaloneSettings, omma: Omma, address: ServerAddress, folder: Path) -> None:
     """Ingest and search over REST, as anyone would."""
+    transport = httpx.AsyncHTTPTransport()  # no proxy of the environment lies between
     headers = {"Authorization": f"Bearer {address.token}"}
-    async with httpx.AsyncClient(base_url=address.url, timeout=60, headers=headers, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=address.url, timeout=60, headers=headers, transport=transport) as client:
         connection = Connection(client, address.url)
         enough = asyncio.Event()
         with progress_bar() as bars:
@@ -109,7 +111,7 @@ async def _ingest(connection: Connection, folder: Path, bars: Progress, enough: 
 
 
 def _place(folder: Path) -> dict[str, str]:
-    return {"folder": str(folder.absolute())}
+    return {"folder": folder_source(folder.absolute())}
 
 
 async def _search_three_ways(

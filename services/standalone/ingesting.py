@@ -1,18 +1,27 @@
 """Ingest over REST: start a job, follow it, cancel it when the person does."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from rich.markup import escape
 from rich.table import Table
 
 from services.standalone.connection import Connection
 
 _EVERY_SECONDS: Final = 0.25
+_ALWAYS: Final = ("total", "created", "changed", "unchanged", "vanished", "skipped", "unreadable")
+_COUNTS: Final = (*_ALWAYS, "dead", "retried", "missing", "captions_passed_over")
+_TOLD: Final = {
+    "unreadable": "Could not be looked at",
+    "dead": "Could not be read (omma dead-letters list)",
+    "captions_passed_over": "Captions passed over",
+}
+_SHOWN: Final = 5
 
 
 async def ingest(
-    connection: Connection, source: dict[str, str], on_progress: Callable[[dict[str, Any]], None]
+    connection: Connection, source: dict[str, Any], on_progress: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
     """source: what POST /images/ingest takes. Returns the job's last document, whatever its state.
 
@@ -32,10 +41,31 @@ async def ingest(
 
 
 def summary(job: dict[str, Any]) -> Table:
-    """What an ingest did."""
-    names = ("total", "created", "changed", "unchanged", "vanished", "skipped", "unreadable")
-    made = Table(title=f"{job['source']}: {job['state']} in {job['seconds']:.1f} s", title_justify="left")
+    """What an ingest did; of what happens seldom, only what happened."""
+    names = [name for name in _COUNTS if name in _ALWAYS or job[name]]
+    title = escape(f"{job['source']}: {job['state']} in {job['seconds']:.1f} s")
+    made = Table(title=title, title_justify="left", show_header=False)
     for name in names:
-        made.add_column(name, justify="right")
-    made.add_row(*(str(job[name]) for name in names))
+        made.add_row(name.replace("_", " "), str(job[name]))
     return made
+
+
+def failed(job: dict[str, Any]) -> int:
+    """Pictures that could not be read, as far as it is known."""
+    return int(job["unreadable"] + job["dead"])
+
+
+def remarks(job: dict[str, Any]) -> Iterator[str]:
+    """A line for each thing that a person should know of an ingest beside its counts."""
+    told = job["result"]
+    if kinds := told.get("skipped"):
+        yield "Skipped: " + ", ".join(f"{count} {kind}" for kind, count in list(kinds.items())[:_SHOWN])
+    for name, words in _TOLD.items():
+        if examples := told.get(name, []):
+            yield f"{words}:"
+            yield from (f"  {one['place']}: {one['reason']}" for one in examples[:_SHOWN])
+            if job[name] > _SHOWN:
+                yield f"  … {job[name]} in all"
+    if missing := told.get("missing"):
+        yield f"{job['missing']} pictures are not there any more, in " + ", ".join(missing["folders"][:_SHOWN])
+        yield missing["advice"]

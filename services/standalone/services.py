@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -84,8 +83,6 @@ async def start_services(
         limits=limits,
     )
     outbox = await open_outbox(catalog, log, settings.indexer.images_partitions)
-    folders = ThreadPoolExecutor(1, thread_name_prefix="folders")
-    stack.callback(folders.shutdown, wait=False, cancel_futures=True)
     placed = PlacedIndex(index, space, _placed(shards))
     worker = compose_worker(
         settings.worker,
@@ -95,7 +92,6 @@ async def start_services(
         limits=limits,
         space=space.id,
         holder=f"{socket.gethostname()}:{settings.data_dir.absolute()}",
-        executor=folders,
         s3=settings.s3,
     )
     loopback = is_loopback(settings.bind)

@@ -1,7 +1,6 @@
 """The worker, wired on a storage: the same in its own process and beside everything else."""
 
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,17 +44,16 @@ def compose(
     limits: PictureLimits,
     space: str,
     holder: str,
-    executor: Executor,
     s3: S3Settings | None = None,
 ) -> Worker:
     """live: the index that answers now. limits: of a picture. space: whose indexer tells what is handled.
 
-    executor: for walking folders. holder: of leases; the same when this process is started again, and nobody else's.
-    s3: where the inbox is.
+    holder: of leases; the same when this process is started again, and nobody else's. s3: where the inbox is.
     """
     catalog, log = storage.catalog, storage.log
     group = indexer_group(space)
     indexed = partial(wait_until_handled, log, IMAGES_TOPIC, group)
+    folders = FolderIngest(catalog, outbox, indexed, max_picture_bytes=limits.max_bytes, row_limits=storage.row_limits)
     buckets, inbox = None, None
     if storage.objects is not None and s3 is not None:
         follower = ObjectFollower(catalog, outbox, storage.objects, limits.max_bytes)
@@ -76,7 +74,7 @@ def compose(
         holder,
         settings,
         {
-            INGEST.name: IngestWork(FolderIngest(catalog, outbox, executor, indexed), buckets),
+            INGEST.name: IngestWork(folders, buckets),
             VERIFY.name: VerifyWork(verifier),
         },
     )

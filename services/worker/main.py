@@ -6,7 +6,6 @@ The shards are asked over gRPC; catalog, log and blobs are those of `omma.storag
 import logging
 import os
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import ClassVar
@@ -73,7 +72,6 @@ async def main() -> None:
             limits=settings.pictures,
             space=space.id,
             holder=f"{socket.gethostname()}:{os.getpid()}",
-            executor=stack.enter_context(ThreadPoolExecutor(1, "folders")),
             s3=settings.s3,
         )
         await stack.enter_async_context(running(*worker.work))

@@ -39,6 +39,36 @@ async def test_the_row_is_the_outbox(backend: Backend, clock: Clock) -> None:
     assert [(e.version, e.kind) for e in await catalog.unsent(10)] == [(gone.version, EventKind.DELETE)]
 
 
+async def test_what_is_put_off_comes_back_to_the_outbox_when_it_is_time(catalog: Catalog, clock: Clock) -> None:
+    first, second = await one(catalog, new("a")), await one(catalog, new("b"))
+    await catalog.mark_sent(await catalog.unsent(10))
+    changed = await one(catalog, new("b", "new"))
+    await catalog.mark_sent(await catalog.unsent(10))
+    await catalog.postpone({first.id: first.version, second.id: second.version}, "The disk fails.", 60)
+    assert await catalog.unsent(10) == []
+    assert (await catalog.picture(ANN, first.id)).reason == "The disk fails."
+    assert (await catalog.picture(ANN, changed.id)).reason == "", "it has a newer version"
+    clock.seconds += 61
+    waiting = await catalog.unsent(10)
+    assert [(e.image_id, e.version, e.kind) for e in waiting] == [(first.id, 1, EventKind.UPSERT)]
+    await catalog.mark_sent(waiting)
+    assert await catalog.unsent(10) == []
+    await catalog.delete(ANN, [first.id])
+    await catalog.postpone({first.id: first.version}, "late", 0)
+    assert [e.kind for e in await catalog.unsent(10)] == [EventKind.DELETE]
+
+
+async def test_a_dead_row_is_tried_again_by_whoever_sees_it(catalog: Catalog) -> None:
+    first = await one(catalog, new("k"))
+    await catalog.mark_sent(await catalog.unsent(10))
+    await catalog.record_dead(first.id, first.version, "truncated")
+    again = await one(catalog, new("k"))
+    assert kind(again) is EventKind.UPSERT and (again.id, again.version) == (first.id, 2)
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.reason) == (PictureState.PENDING, "")
+    assert kind(await one(catalog, new("k"))) is None, "what waits already is left alone"
+
+
 async def test_an_embedding_that_was_never_asked_for_is_still_asked_for(catalog: Catalog) -> None:
     first = await one(catalog, new("k"))
     changed = await catalog.change(ANN, first.id, PictureChange(owner="x"))

@@ -22,6 +22,7 @@ async def test_a_job_is_run_by_one_and_taken_over_when_that_one_is_silent(backen
     assert await catalog.take_job("one", 10, {taken.id}) is None
     assert await catalog.keep_job(taken.id, "one", 10, "k", {"created": 3})
     clock.seconds += 11
+    assert await catalog.take_job("one", 10, {taken.id}) is None, "its own, which still runs"
     over = await other.take_job("two", 10, ())
     assert over is not None and (over.id, over.cursor, over.counts) == (taken.id, "k", {"created": 3})
     assert not await catalog.keep_job(taken.id, "one", 10, "l", {}), "the silent one is not let back in"

@@ -1,12 +1,17 @@
 """What every catalog keeps of pictures."""
 
+import random
+import string
 from dataclasses import replace
 
 import pytest
 
 from omma.catalog.interface import (
+    MAX_KEY_BYTES,
+    MAX_TENANT_BYTES,
     Catalog,
     Change,
+    DeletedBy,
     NewPicture,
     Page,
     PictureChange,
@@ -15,14 +20,14 @@ from omma.catalog.interface import (
 )
 from omma.errors import Absent, InvalidQuery
 from omma.filters import parse_filter
-from omma.identity import ImageId, Version
+from omma.identity import ImageId, Tenant, Version
 from omma.records import EventKind
 from tests.contract.catalogs import ANN, BOB, SPACE, Clock, embedded, kind, new, one, sent, sha
 
 
 async def test_a_new_picture_is_a_row_that_waits(catalog: Catalog, clock: Clock) -> None:
     given = replace(
-        new("k"), owner="ann", tags=("a", "b"), source_url="https://example.org/x", attributes={"n": 1, "ä": [True]}
+        new("k"), owner="ann", tags=("a", "b"), source_url="https://example.org/x", attributes={"n": 1, "ä": True}
     )
     answer = await one(catalog, given)
     assert (answer.change, answer.version, kind(answer)) == (Change.CREATED, 1, EventKind.UPSERT)
@@ -207,6 +212,52 @@ async def test_referenced_files_under_a_prefix(catalog: Catalog) -> None:
     await catalog.delete(ANN, [answers[0].id])
     assert [row.key async for row in catalog.referenced_files(ANN, "file:///a/%")] == ["file:///a/%25/2"]
     assert [row.key async for row in catalog.referenced_files(ANN, "file:///a/1")] == []
+
+
+async def test_a_dead_row_is_tried_again_by_an_upsert_of_the_same(catalog: Catalog) -> None:
+    first = await one(catalog, replace(new("k"), tags=("a",)))
+    await sent(catalog, first)
+    await catalog.record_dead(first.id, first.version, "cut off")
+    again = await one(catalog, new("k"))
+    assert (again.id, again.version, again.change, kind(again)) == (first.id, 2, Change.CHANGED, EventKind.UPSERT)
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.reason, row.tags) == (PictureState.PENDING, "", ("a",))
+
+
+async def test_what_vanished_is_deleted_and_comes_back_with_what_was_said_of_it(catalog: Catalog) -> None:
+    given = replace(new("k"), owner="ann", tags=("a",), source_url="https://example.org/x", attributes={"n": 1})
+    first = await one(catalog, given)
+    await embedded(catalog, first)
+    (gone,) = await catalog.delete(ANN, [first.id, ImageId(999)], by=DeletedBy.ABSENCE)
+    assert (gone.id, gone.version, kind(gone)) == (first.id, 2, EventKind.DELETE)
+    for tenant in (ANN, BOB):
+        assert await catalog.delete(tenant, [first.id], by=DeletedBy.ABSENCE) == []
+    assert (await catalog.list_pictures(ANN, None, None, 9)).pictures == ()
+    assert await catalog.embedded_with(SPACE.id, [given.sha256]) == {}
+    back = await one(catalog, new("k"))
+    row = await catalog.picture(ANN, first.id)
+    assert (back.version, row.state, row.reason) == (3, PictureState.PENDING, "")
+    assert (row.owner, row.tags, row.source_url, row.attributes) == ("ann", ("a",), given.source_url, {"n": 1})
+
+
+async def test_dead_rows_under_a_prefix_are_counted_and_some_are_shown(catalog: Catalog) -> None:
+    answers = await catalog.upsert(ANN, [new(f"file:///a/{number}") for number in range(3)])
+    answers += await catalog.upsert(ANN, [new("file:///b/1")]) + await catalog.upsert(BOB, [new("file:///a/9")])
+    for answer in (answers[0], *answers[2:]):
+        await catalog.record_dead(answer.id, answer.version, f"reason {answer.id}")
+    count, some = await catalog.dead_pictures(ANN, "file:///a/", 1)
+    assert (count, [(picture.id, picture.reason) for picture in some]) == (
+        2,
+        [(answers[0].id, f"reason {answers[0].id}")],
+    )
+    assert await catalog.dead_pictures(BOB, "file:///b/", 9) == (0, [])
+
+
+async def test_a_key_of_the_longest_kind_is_kept(catalog: Catalog) -> None:
+    noise = "".join(random.Random(5).choices(string.ascii_letters + string.digits, k=MAX_KEY_BYTES + MAX_TENANT_BYTES))
+    tenant, key = Tenant(noise[:MAX_TENANT_BYTES]), noise[MAX_TENANT_BYTES:]
+    (made,) = await catalog.upsert(tenant, [new(key)])
+    assert (await catalog.picture(tenant, made.id)).key == key
 
 
 async def test_a_row_overtakes_what_was_seen_of_it(catalog: Catalog) -> None:

@@ -6,7 +6,7 @@ import io
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PIL import Image
@@ -14,14 +14,14 @@ from PIL import Image
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import original_key, thumbnail_key
 from omma.blobs.originals import Originals
-from omma.catalog.interface import Catalog, PictureChange, PictureState, Upserted
+from omma.catalog.interface import Catalog, PictureChange, PictureState
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import Description, RowLimits
 from omma.errors import Absent, InvalidPicture, InvalidQuery, Overloaded, TooLarge
 from omma.hits import Payload
 from omma.identity import Tenant
 from omma.images import PictureLimits
-from omma.log.interface import Log
+from omma.log.interface import Log, Producer
 from omma.log.sqlite import SqliteLog
 from omma.outbox import Outbox, open_outbox
 from omma.records import (
@@ -123,22 +123,68 @@ async def test_another_tenants_copy_is_its_own_picture_on_the_same_blob(parts: P
     assert [piece async for piece in (await core.content(BOB, theirs.id)).pieces] == [PICTURE]
 
 
-class Away:
-    """An outbox whose log is away."""
+class HungProducer:
+    """Of a log that takes nothing and says nothing, until it is back."""
 
-    async def send(self, changes: Sequence[Upserted]) -> None:
-        raise ConnectionError("the log is away")
+    def __init__(self, producer: Producer) -> None:
+        self.producer = producer
+        self.hangs = True
+        self.asked = 0
+
+    async def send_many(self, topic: str, records: Sequence[tuple[int, bytes, bytes | None]]) -> None:
+        self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        await self.producer.send_many(topic, records)
 
 
-async def test_an_event_that_could_not_be_sent_follows(parts: Parts) -> None:
-    uploaded = await parts.core(Away()).upload(ANN, PICTURE, Description())
-    assert await parts.events() == []
-    relaying = asyncio.create_task(relay(parts.outbox, every_seconds=0.01))
+async def test_writes_are_accepted_while_the_log_hangs_and_their_events_follow(parts: Parts) -> None:
+    producer, now = HungProducer(await parts.log.producer()), 0.0
+    outbox = Outbox(parts.catalog, cast(Producer, producer), 8, lambda: now)
+    core = parts.core(outbox)
+    async with asyncio.timeout(5):  # the first waits for a second, the others for nothing
+        uploaded = await core.upload(ANN, PICTURE, Description())
+        others = [await core.upload(ANN, encoded(scene(seed=seed)), Description()) for seed in range(1, 4)]
+        await core.change(ANN, uploaded.id, PictureChange(tags=("lamp",)))
+        await core.delete(ANN, others[0].id)
+    assert producer.asked == 1 and await parts.events() == []
+    assert len(await parts.catalog.unsent(10)) == 4
+    now, producer.hangs = 2.0, False
+    last = await core.upload(ANN, encoded(scene(seed=9)), Description())  # it finds out, beside the caller
     async with asyncio.timeout(10):
         while not await parts.events():  # noqa: ASYNC110  the log has no other way to be watched
             await asyncio.sleep(0.01)
+    again = await core.upload(ANN, encoded(scene(seed=10)), Description())
+    assert {event.image_id for event in await parts.events()} == {last.id, again.id}, "what comes now is sent at once"
+    relaying = asyncio.create_task(relay(outbox, every_seconds=0.01))
+    async with asyncio.timeout(10):
+        while await parts.catalog.unsent(10):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     relaying.cancel()
-    assert [event.image_id for event in await parts.events()] == [uploaded.id]
+    newest = {event.image_id: event.version for event in await parts.events()}
+    assert newest == {uploaded.id: 2, **{one.id: 1 for one in others[1:]}, others[0].id: 2, last.id: 1, again.id: 1}
+
+
+async def test_clicks_are_kept_while_the_log_hangs_and_follow(parts: Parts) -> None:
+    await open_impressions(parts.log)
+    producer = HungProducer(await parts.log.producer())
+    impressions = Impressions(cast(Producer, producer), 4, max_queued=3, linger_seconds=0)
+    async with asyncio.timeout(5):
+        for number in range(1, 4):
+            await impressions.clicked(ANN, Click("u", 0, number, 1))
+    assert producer.asked == 1
+    with pytest.raises(Overloaded):
+        await impressions.clicked(ANN, Click("u", 0, 4, 1))
+    producer.hangs = False
+    running = asyncio.create_task(impressions.run())
+    found: list[int] = []
+    async with asyncio.timeout(10):
+        while len(found) < 3:
+            scanned = parts.log.scan(INTERACTIONS_TOPIC)
+            found = [decode_interaction(record.value or b"").displayed[0] async for record in scanned]
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert sorted(found) == [1, 2, 3]
 
 
 async def test_a_picture_that_cannot_be_read_leaves_nothing(parts: Parts) -> None:

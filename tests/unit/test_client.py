@@ -155,7 +155,7 @@ def test_with_a_picture_it_is_a_form() -> None:
         "bbox": [b"30,20,220,200"],
         "k": [b"50"],
         "filter": [json.dumps({"owner": "ä"}).encode()],
-        "receipts": [b"1@2", b"3@4"],
+        "receipts": [b'["1@2", "3@4"]'],
         "exact": [b"true"],
         "text": [b"x"],
     }
@@ -203,7 +203,7 @@ def test_uploading() -> None:
         "image": [b"x"],
         "external_id": [b"mine"],
         "owner": [b"ann"],
-        "tags": [b"a", b"b"],
+        "tags": [b'["a", "b"]'],
         "attributes": [b'{"price": 3}'],
     }
 

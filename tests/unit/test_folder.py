@@ -2,14 +2,18 @@
 
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from omma.catalog.interface import Catalog, PictureState
+from omma.blobs.folder_source import folder_of, folder_source
+from omma.blobs.opening import is_gone, open_file
+from omma.blobs.originals import path_of, sha256_of
+from omma.catalog.interface import Catalog, Picture, PictureChange, PictureState
 from omma.catalog.sqlite import open_sqlite_catalog
+from omma.description import RowLimits
 from omma.errors import InvalidQuery
 from omma.identity import DEFAULT_TENANT
 from omma.log.interface import Log
@@ -20,6 +24,8 @@ from services.worker.ingest.folder import FolderIngest, require_folder
 from services.worker.ingest.walk import count_pictures, walk
 from services.worker.jobs.progress import Progress
 
+MAX_BYTES = 1 << 20
+
 
 def names(folder: Path) -> list[str]:
     return [str(found.path.relative_to(folder)) for found in walk(folder)]
@@ -29,7 +35,7 @@ def test_a_walk_is_sorted_and_passes_hidden_things_over(tmp_path: Path):
     for name in ("b.jpg", "a/z.png", "a/b.webp", ".hidden.jpg", ".git/x.jpg", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert names(tmp_path) == ["a/b.webp", "a/z.png", "b.jpg", "notes.txt"]
+    assert names(tmp_path) == ["b.jpg", "notes.txt", "a/b.webp", "a/z.png"], "a folder's files, then its folders"
     assert count_pictures(tmp_path) == 3
 
 
@@ -39,7 +45,45 @@ def test_a_walk_enters_no_folder_twice(tmp_path: Path):
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     (tmp_path / "b").symlink_to(tmp_path / "a")
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
-    assert names(tmp_path) == ["a/one.JPG", "gone.jpg"]
+    assert names(tmp_path) == ["gone.jpg", "a/one.JPG"]
+
+
+def test_a_walk_goes_as_deep_as_folders_do_and_names_what_it_cannot_look_at(tmp_path: Path):
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(60):  # 60 × 200 characters: longer than any path that the kernel takes
+        os.mkdir("d" * 200, dir_fd=here)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.mkfifo("pipe.jpg", dir_fd=here)
+    os.symlink("loop.jpg", "loop.jpg", dir_fd=here)
+    os.symlink("nowhere", "new\nline.jpg", dir_fd=here)
+    os.close(os.open("deep.jpg", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    found = {one.path.name: one for one in walk(tmp_path)}
+    assert {name for name, one in found.items() if one.is_picture} == {"deep.jpg"}
+    assert found["pipe.jpg"].kind == "no file" and not found["pipe.jpg"].reason
+    assert found["loop.jpg"].reason and found["new\nline.jpg"].reason
+    with open_file(found["deep.jpg"].path) as file:
+        assert file.read() == b""
+    assert not is_gone(found["deep.jpg"].path) and is_gone(found["new\nline.jpg"].path)
+    shutil.rmtree(tmp_path / ("d" * 200))
+
+
+def test_folders_that_a_system_keeps_are_nobodys_pictures(tmp_path: Path):
+    for name in ("@eaDir/a.jpg", "#recycle", "$Recycle.Bin", "__MACOSX", "lost+found", "mine"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "thumb.jpg").touch()
+    assert names(tmp_path / "mine") == ["thumb.jpg"]
+    assert [str(one.path.relative_to(tmp_path)) for one in walk(tmp_path) if one.is_picture] == ["mine/thumb.jpg"]
+    assert "folder @eaDir" in {one.kind for one in walk(tmp_path)}
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path):
+    (tmp_path / "closed").mkdir(mode=0)
+    (found,) = walk(tmp_path)
+    assert found.path.name == "closed" and "denied" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -56,20 +100,31 @@ def test_what_is_no_folder_is_said_so(tmp_path: Path, source: str, words: str):
 class Library:
     """A folder, and the catalog that follows it."""
 
-    def __init__(self, folder: Path, catalog: Catalog, log: Log, outbox: Outbox, executor: ThreadPoolExecutor) -> None:
+    def __init__(self, folder: Path, catalog: Catalog, log: Log, outbox: Outbox) -> None:
         self.folder = folder
         self.catalog = catalog
         self.log = log
         self.drained_with: list[int] = []
-        self._ingest = FolderIngest(catalog, outbox, executor, self._drained)
+        self._ingest = FolderIngest(catalog, outbox, self._drained, max_picture_bytes=MAX_BYTES, row_limits=RowLimits())
 
     async def _drained(self) -> None:
         self.drained_with.append((await self.catalog.counts()).get("deleted", 0))
 
-    async def ingest(self) -> Progress:
+    async def ingest(self, *, forget_missing: bool = False) -> Progress:
         progress = Progress()
-        await self._ingest.run(self.folder, DEFAULT_TENANT, progress)
+        self.told = await self._ingest.run(self.folder, DEFAULT_TENANT, progress, forget_missing=forget_missing)
         return progress
+
+    def add(self, *names: str) -> None:
+        """Files, each with its name as its bytes."""
+        for name in names:
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(name.encode())
+
+    async def rows(self) -> dict[str, Picture]:
+        page = await self.catalog.list_pictures(DEFAULT_TENANT, None, None, 1000)
+        return {Path(picture.uri).name: picture for picture in page.pictures}
 
     async def events(self) -> list[ImageEvent]:
         return [ImageEvent.decode(record.value or b"") async for record in self.log.scan(IMAGES_TOPIC)]
@@ -85,8 +140,7 @@ async def library(tmp_path: Path) -> AsyncIterator[Library]:
     folder.mkdir()
     catalog = await open_sqlite_catalog(tmp_path / "catalog.db")
     log = await SqliteLog.open(tmp_path / "log.db")
-    with ThreadPoolExecutor(1) as executor:
-        yield Library(folder, catalog, log, await open_outbox(catalog, log), executor)
+    yield Library(folder, catalog, log, await open_outbox(catalog, log))
     await log.close()
     await catalog.close()
 
@@ -96,7 +150,8 @@ async def test_a_folder_becomes_rows_that_reference_it(library: Library):
         (library.folder / f"ö {number}.jpg").write_bytes(b"%d" % number)
     (library.folder / "notes.txt").touch()
     progress = await library.ingest()
-    assert +progress.counts == {"pictures": 150, "looked_at": 150, "created": 150, "skipped": 1}
+    counts = {"pictures": 150, "looked_at": 150, "created": 150, "unchanged": 0, "skipped": 1, "skipped .txt": 1}
+    assert progress.counts == {**counts, "dead": 0} and library.told == {"skipped": {".txt": 1}}
     events = await library.events()
     assert len(events) == 150 and {event.kind for event in events} == {EventKind.UPSERT}
     page = await library.catalog.list_pictures(DEFAULT_TENANT, None, None, 1)
@@ -127,7 +182,7 @@ async def test_a_second_run_takes_over_what_changed_moved_or_vanished(library: L
 
 
 async def test_what_moved_is_indexed_before_the_old_row_is_deleted(library: Library):
-    (library.folder / "old.jpg").write_bytes(b"bytes")
+    library.add("old.jpg", "beside.jpg")
     await library.ingest()
     library.drained_with.clear()
     (library.folder / "old.jpg").rename(library.folder / "new.jpg")
@@ -146,28 +201,141 @@ async def test_other_folders_are_left_alone(library: Library, tmp_path: Path):
 
 
 async def test_a_file_that_comes_back_is_a_picture_again(library: Library):
-    file = library.folder / "one.jpg"
-    file.write_bytes(b"one")
+    library.add("one.jpg", "two.jpg", "three.jpg")
     await library.ingest()
-    file.unlink()
-    await library.ingest()
-    file.write_bytes(b"one")
+    said = PictureChange(tags=("holiday",), attributes={"stars": 5}, owner="ann")
+    await library.catalog.change(DEFAULT_TENANT, (await library.rows())["one.jpg"].id, said)
+    (library.folder / "one.jpg").unlink()
+    assert (await library.ingest()).counts["vanished"] == 1
+    assert (await library.rows()).keys() == {"two.jpg", "three.jpg"}
+    library.add("one.jpg")
     assert (await library.ingest()).counts["changed"] == 1
-    page = await library.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)
-    assert [picture.state for picture in page.pictures] == [PictureState.PENDING]
+    row = (await library.rows())["one.jpg"]
+    assert (row.state, row.tags, row.attributes, row.owner) == (
+        PictureState.PENDING,
+        ("holiday",),
+        {"stars": 5},
+        "ann",
+    )
+
+
+async def test_what_was_said_of_a_picture_goes_with_it_when_its_folder_is_renamed(library: Library):
+    library.add(*(f"a/{number}.jpg" for number in range(20)))
+    await library.ingest()
+    await library.catalog.change(
+        DEFAULT_TENANT, (await library.rows())["7.jpg"].id, PictureChange(("x",), "ann", {"stars": 1})
+    )
+    (library.folder / "a").rename(library.folder / "b")
+    progress = await library.ingest()
+    assert (progress.counts["created"], progress.counts["vanished"], progress.counts["missing"]) == (20, 20, 0)
+    row = (await library.rows())["7.jpg"]
+    assert (row.tags, row.owner, row.attributes) == (("x",), "ann", {"stars": 1}) and "/b/" in row.uri
+
+
+async def test_a_dead_picture_is_tried_again_by_the_next_ingest(library: Library):
+    library.add("one.jpg", "two.jpg")
+    await library.ingest()
+    row = (await library.rows())["one.jpg"]
+    await library.catalog.record_dead(row.id, row.version, "cut off")
+    progress = await library.ingest()
+    assert (progress.counts["retried"], progress.counts["changed"], progress.counts["unchanged"]) == (1, 0, 1)
+    again = (await library.rows())["one.jpg"]
+    assert again.state is PictureState.PENDING and (await library.events())[-1].version == again.version
+
+
+async def test_an_ingest_tells_what_could_not_be_read_and_why(library: Library):
+    library.add("one.jpg", "two.jpg")
+    (library.folder / "empty.jpg").touch()
+    (library.folder / "nowhere.jpg").symlink_to("missing")
+    await library.ingest()
+    row = (await library.rows())["two.jpg"]
+    await library.catalog.record_dead(row.id, row.version, "cut off")
+    (library.folder / "two.jpg").rename(library.folder / "two.mp4")  # so that it is not tried again
+    (library.folder / "two.jpg").mkdir()
+    progress = await library.ingest()
+    assert (progress.counts["dead"], progress.counts["unreadable"], progress.counts["skipped"]) == (1, 2, 1)
+    assert library.told["dead"] == [{"id": row.id, "place": row.uri, "reason": "cut off"}]
+    assert {one["reason"] for one in library.told["unreadable"]} == {"it is empty", "No such file or directory"}
+    assert library.told["skipped"] == {".mp4": 1}
+
+
+async def test_a_file_beyond_the_limit_is_not_read_and_gets_a_row_that_dies_of_it(library: Library):
+    (library.folder / "large.jpg").write_bytes(b"x" * (MAX_BYTES + 1))
+    await library.ingest()
+    row = (await library.rows())["large.jpg"]
+    assert row.bytes == MAX_BYTES + 1 and row.sha256 != sha256_of(b"x" * (MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.jpg", "new\nline.jpg", "ö%2f#?.jpg"])
+async def test_odd_names_come_back_from_their_uri(library: Library, name: str):
+    folder = library.folder / "caf\udce9"
+    folder.mkdir()
+    (folder / name).write_bytes(b"odd")
+    source = folder_source(folder)
+    source.encode()
+    assert folder_of(source) == folder
+    library.folder = folder_of(source)
+    assert (await library.ingest()).counts["created"] == 1
+    (row,) = (await library.rows()).values()
+    assert path_of(row.uri).read_bytes() == b"odd"
+    assert (await library.ingest()).counts["unchanged"] == 1
+
+
+async def test_a_path_too_long_for_the_catalogs_index_is_told_and_costs_nothing_else(library: Library):
+    library.add("ö" * 100 + "/" + "ö" * 100 + "/" + "ö" * 100 + "/" + "ö" * 100 + "/" + "ö" * 40 + ".jpg", "one.jpg")
+    progress = await library.ingest()
+    assert (progress.counts["created"], progress.counts["unreadable"]) == (1, 1)
 
 
 async def test_captions_beside_pictures_become_tags_and_attributes(library: Library):
     (library.folder / "one.jpg").write_bytes(b"one")
-    captions = {"one.jpg": {"caption": "a red one", "tags": ["red"]}}
+    captions = {"one.jpg": {"caption": "a red one", "tags": ["red", "red"]}}
     (library.folder / "captions.json").write_text(json.dumps(captions))
     await library.ingest()
     page = await library.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)
     assert page.pictures[0].tags == ("red",) and page.pictures[0].attributes == {"caption": "a red one"}
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"one.jpg": 3}', '{"one.jpg": {"tags": 4}}'])
-async def test_captions_that_make_no_sense_are_passed_over(library: Library, content: str):
-    (library.folder / "one.jpg").write_bytes(b"one")
-    (library.folder / "captions.json").write_text(content)
+SENSELESS = {
+    "a list": "[]",
+    "cut off": "{",
+    "a number": '{"one.jpg": 3}',
+    "tags": '{"one.jpg": {"tags": 4}}',
+    "a long tag": json.dumps({"one.jpg": {"tags": ["x" * 5000]}}),
+    "many tags": json.dumps({"one.jpg": {"tags": [str(number) for number in range(3000)]}}),
+    "an object": '{"one.jpg": {"exif": {"iso": 100}}}',
+    "a long caption": json.dumps({"one.jpg": {"caption": "y" * 2_000_000}}),
+    "NUL": '{"one.jpg": {"tags": ["a\\u0000b"]}}',
+    "half an emoji": '{"one.jpg": {"caption": "half \\ud83d", "tags": ["beach \\ud83c"], "\\ud83d": 1}}',
+    "no number": '{"one.jpg": {"stars": NaN, "more": Infinity}}',
+    "deep": '{"one.jpg": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    "many parts": '{"one.jpg": [' + "[],".join([""] * 600_000) + "1]}",
+    "large": '{"one.jpg": {"tags": ["' + "x" * (17 << 20) + '"]}}',
+    "digits": '{"one.jpg": {"stars": ' + "9" * 5000 + "}}",
+}
+
+
+@pytest.mark.parametrize("what", SENSELESS)
+async def test_captions_that_make_no_sense_are_passed_over_and_told(library: Library, what: str):
+    library.add("one.jpg")
+    (library.folder / "captions.json").write_text(SENSELESS[what])
+    progress = await library.ingest()
+    row = (await library.rows())["one.jpg"]
+    assert (progress.counts["created"], row.tags, row.attributes) == (1, (), {})
+    assert library.told["captions_passed_over"] and "skipped" not in library.told
+
+
+async def test_what_makes_sense_beside_what_does_not_is_kept(library: Library):
+    library.add("one.jpg")
+    said = {"tags": ["sea", "x" * 5000], "stars": 5, "exif": {"iso": 100}}
+    (library.folder / "captions.json").write_text(json.dumps({"one.jpg": said}))
+    progress = await library.ingest()
+    row = (await library.rows())["one.jpg"]
+    assert (row.tags, row.attributes, progress.counts["captions_passed_over"]) == (("sea",), {"stars": 5}, 2)
+
+
+async def test_captions_in_a_pipe_hold_nobody_up(library: Library):
+    library.add("one.jpg")
+    os.mkfifo(library.folder / "captions.json")
+    os.mkfifo(library.folder / "two.jpg")
     assert (await library.ingest()).counts["created"] == 1

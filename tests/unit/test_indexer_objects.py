@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from omma.blobs.object_uri import bucket_place, object_uri, place_of
 from omma.blobs.objects import ListedObject, ObjectLook, ObjectPage, Objects
-from omma.catalog.interface import Catalog
+from omma.catalog.interface import Catalog, PictureChange
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import Absent, InvalidQuery
 from omma.identity import DEFAULT_TENANT, Sha256, Tenant
@@ -242,6 +242,53 @@ async def test_a_bucket_is_listed_once_and_then_only_what_changed_is_read(world:
     assert world.bucket.looks == ["p/00007.jpg"]
 
 
+async def test_what_is_no_picture_of_a_bucket_is_told_by_kind(world: World) -> None:
+    keys = ("a.jpg", "b.mp4", "c.mp4", "@eaDir/a.jpg/thumb.jpg", "x/#recycle/gone.jpg", "folder/", "d.cr2")
+    world.bucket.contents = dict.fromkeys(keys, b"x")
+    told = await world.ingest().run("s3://in", DEFAULT_TENANT, progress := Progress())
+    kinds = {".mp4": 2, ".cr2": 1, "folder": 1, "folder #recycle": 1, "folder @eaDir": 1}
+    assert (told, progress.counts["created"], progress.counts["skipped"]) == ({"skipped": kinds}, 1, 6)
+
+
+async def test_a_dead_picture_of_a_bucket_is_told_and_tried_again_by_the_next_listing(world: World) -> None:
+    world.bucket.contents["p/a.jpg"] = b"1"
+    await world.ingest().run("s3://in/p", DEFAULT_TENANT, Progress())
+    (row,) = (await world.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)).pictures
+    await world.catalog.record_dead(row.id, row.version, "cut off")
+    told = await world.ingest().run("s3://in/p", DEFAULT_TENANT, progress := Progress())
+    assert progress.counts["changed"] == 1 and told == {}
+    (again,) = (await world.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)).pictures
+    await world.catalog.record_dead(row.id, again.version, "cut off")
+    world.bucket.contents["p/a.jpg"] = b"1"
+    world.bucket.barred.add("p/a.jpg")
+    told = await world.ingest().run("s3://in/q", DEFAULT_TENANT, Progress())
+    assert told == {}, "of another part of the bucket"
+
+
+ODD_KEYS = ("", "nul\0.jpg", "half \ud83d.jpg", "x" * 1_025 + ".jpg", "界" * 340 + ".jpg")
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+async def test_a_key_that_no_row_can_have_keeps_no_other_waiting(world: World, key: str) -> None:
+    good, sequencer = world.change("good.jpg", b"1")
+    await world.follower.heard(DEFAULT_TENANT, "in", {key: "1", good: sequencer})
+    assert await world.rows() == world.wanted() and world.bucket.looks == [good]
+    world.bucket.contents[key] = b"2"
+    told = await world.ingest().run("s3://in", DEFAULT_TENANT, progress := Progress())
+    assert progress.counts["unchanged"] == 1 and progress.counts["unreadable"] == (1 if key else 0)
+    assert key not in world.bucket.looks and json.dumps(told).encode()
+
+
+async def test_what_was_said_of_an_object_is_there_again_when_the_object_is(world: World) -> None:
+    await world.heard(*world.change("a", b"1"))
+    (row,) = (await world.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)).pictures
+    await world.catalog.change(DEFAULT_TENANT, row.id, PictureChange(tags=("sea",)))
+    await world.heard(*world.change("a", None))
+    assert await world.rows() == {}
+    await world.heard(*world.change("a", b"1"))
+    assert (await world.catalog.picture(DEFAULT_TENANT, row.id)).tags == ("sea",)
+
+
 async def test_an_ingest_goes_on_after_its_cursor(world: World) -> None:
     for number in range(9):
         world.bucket.contents[f"{number}.jpg"] = b"%d" % number
@@ -281,7 +328,19 @@ def test_a_test_of_the_configuration_is_no_event() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"x", b"[]", b"3", b"{}", b'{"Records": 3}', b'{"Records": [3]}', b'{"Records": [{}]}', b"\xff"]
+    "value",
+    [
+        b"[" * 100_000,
+        b"",
+        b"x",
+        b"[]",
+        b"3",
+        b"{}",
+        b'{"Records": 3}',
+        b'{"Records": [3]}',
+        b'{"Records": [{}]}',
+        b"\xff",
+    ],
 )
 def test_what_is_no_notification_is_said_so(value: bytes) -> None:
     with pytest.raises(ValueError):
@@ -292,6 +351,13 @@ def test_what_is_no_notification_is_said_so(value: bytes) -> None:
 def test_a_notification_without_an_object_is_said_so(s3: Mapping[str, Any] | None) -> None:
     with pytest.raises(ValueError):
         object_events(json.dumps(notification(s3=s3)).encode())
+
+
+def test_one_wrong_part_of_a_notification_costs_the_others_nothing() -> None:
+    whole = notification()
+    wrong = notification(s3={"bucket": {"name": "in"}, "object": {"key": "b.jpg", "sequencer": "\0 no number"}})
+    whole["Records"] = [*wrong["Records"], 3, *whole["Records"]]
+    assert [event.sequencer for event in object_events(json.dumps(whole).encode())] == ["17E3"]
 
 
 @given(st.text(min_size=1).filter(lambda key: key.encode("utf-8", "ignore").decode() == key))
@@ -320,4 +386,5 @@ def test_the_inbox_is_a_prefix_and_says_whose_its_pictures_are() -> None:
     assert owner(place, "new/a.jpg") == "default"
     assert owner(place, "old/a.jpg") is owner(place, "new/a.jpg", "other") is owner(place, "new/folder/") is None
     by_folder = InboxPlace.parse("in", "")
+    assert owner(by_folder, "x" * 201 + "/a.jpg") is owner(by_folder, "a\0/a.jpg") is None
     assert owner(by_folder, "ann/x/a.jpg") == "ann" and owner(by_folder, "a.jpg") is None

@@ -4,7 +4,8 @@ from omma.catalog.interface import Picture, PictureState
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.log.interface import LogRecord
 from omma.records import IMAGES_TOPIC, EventKind, ImageEvent
-from services.indexer.plan import decode, plan
+from services.indexer.plan import plan
+from services.indexer.taken import Taken
 
 ANN = Tenant("ann")
 
@@ -19,33 +20,39 @@ def record(image_id: int, version: int, kind: EventKind = EventKind.UPSERT, part
 
 
 def planned(records: list[LogRecord], *rows: Picture):
-    events, unreadable = decode(records)
-    return plan(events, {one.id: one for one in rows}, unreadable)
+    """The claim is whoever's: a plan does not look at it."""
+    return plan([Taken.of(one, None) for one in records], {one.id: one for one in rows})  # type: ignore[arg-type]
+
+
+def deleted(made) -> list[int]:
+    return [one.row.id for one in made.settled if one.row is not None]
 
 
 def test_an_event_older_than_its_row_is_dropped():
     made = planned([record(1, 1)], row(1, 2))
-    assert made.living == () and made.deleted == ()
+    assert made.living == () and not deleted(made) and len(made.settled) == 1
 
 
 def test_the_row_decides_whether_a_picture_is_deleted():
     made = planned([record(1, 2, EventKind.UPSERT)], row(1, 2, PictureState.DELETED))
-    assert [one.id for one in made.deleted] == [1] and made.living == ()
+    assert deleted(made) == [1] and made.living == ()
 
 
 def test_a_delete_event_of_a_picture_that_came_back_deletes_nothing():
     made = planned([record(1, 2, EventKind.DELETE)], row(1, 3))
-    assert made.deleted == () and made.living == ()
+    assert not deleted(made) and made.living == ()
 
 
-def test_an_event_that_was_sent_twice_is_handled_once():
-    made = planned([record(1, 1), record(1, 1)], row(1, 1))
-    assert len(made.living) == 1
+def test_an_event_that_was_overtaken_is_only_an_offset():
+    taken = Taken.of(record(1, 1), None)
+    taken.overtaken = True
+    made = plan([taken], {ImageId(1): row(1, 1)})
+    assert made.living == () and [one.row for one in made.settled] == [None]
 
 
 def test_only_attribute_events_may_take_the_shards_own_vectors():
     made = planned([record(1, 1), record(2, 5, EventKind.ATTRIBUTES, 3)], row(1, 1), row(2, 5))
-    assert made.unchanged_bytes == {2} and made.partitions == {1: 0, 2: 3}
+    assert [one.row.id for one in made.living if one.unchanged_bytes] == [2]
 
 
 def test_an_event_without_a_row_is_dropped():
@@ -55,4 +62,4 @@ def test_an_event_without_a_row_is_dropped():
 def test_a_record_that_is_no_event_is_told_apart():
     broken = LogRecord(IMAGES_TOPIC, 0, 7, b"k", b"\xff\xff\xff", 0)
     made = planned([broken, record(1, 1)], row(1, 1))
-    assert made.unreadable == (broken,) and len(made.living) == 1
+    assert [one.taken.event for one in made.settled] == [None] and len(made.living) == 1

@@ -1,6 +1,7 @@
 """Who runs the catalog's jobs: one at a time, taken over, handed back, cancelled, tried again."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,20 @@ from omma.blobs.s3_settings import S3Settings
 from omma.catalog.interface import Catalog, Role
 from omma.catalog.job import Job, JobState
 from omma.catalog.sqlite import open_sqlite_catalog
+from omma.description import RowLimits
 from omma.errors import Absent, InvalidQuery, NotAllowed, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Tenant
-from omma.job_kinds import VERIFY
+from omma.job_kinds import VERIFY, IngestParameters
+from omma.log.sqlite import SqliteLog
+from omma.outbox import open_outbox
 from services.gateway.auth import Caller
 from services.gateway.jobs import Jobs, Sources
+from services.worker.ingest.folder import FolderIngest
 from services.worker.ingest.pace import Pace
+from services.worker.ingest.walk import count_pictures
+from services.worker.jobs.ingest import IngestWork
 from services.worker.jobs.progress import Progress
-from services.worker.jobs.runner import JobRunner
+from services.worker.jobs.runner import JobRunner, Work
 from services.worker.settings import WorkerSettings
 
 SETTINGS = WorkerSettings(job_keep_seconds=0.05, job_poll_seconds=0.05, job_lease_seconds=1, retry_seconds=0.01)
@@ -67,7 +74,7 @@ def ended(job: Job) -> bool:
 class Running:
     """A runner beside the block."""
 
-    def __init__(self, catalog: Catalog, ingest: Counting, holder: str = "one") -> None:
+    def __init__(self, catalog: Catalog, ingest: Work, holder: str = "one") -> None:
         self.runner = JobRunner(catalog, holder, SETTINGS, {"ingest": ingest})
 
     async def __aenter__(self) -> JobRunner:
@@ -157,6 +164,35 @@ async def test_a_bug_is_told_in_generic_words(catalog: Catalog) -> None:
     assert failed.state is JobState.FAILED and "secret" not in failed.error
 
 
+async def test_an_ingest_whose_disk_hangs_is_cancelled_at_once_and_keeps_no_other_one_waiting(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, well = tmp_path / "hangs", tmp_path / "well"
+    hangs.mkdir()
+    well.mkdir()
+    os.mkfifo(tmp_path / "pipe")
+
+    def counted(folder: Path) -> int:
+        """As a folder on a share whose server is away."""
+        return len((tmp_path / "pipe").read_bytes()) if folder == hangs else count_pictures(folder)
+
+    async def handled() -> None: ...
+
+    monkeypatch.setattr("services.worker.ingest.folder.count_pictures", counted)
+    log = await SqliteLog.open(tmp_path / "log.db")
+    folders = FolderIngest(
+        catalog, await open_outbox(catalog, log), handled, max_picture_bytes=1000, row_limits=RowLimits()
+    )
+    hung = await catalog.add_job(DEFAULT_TENANT, "ingest", str(hangs), {}, 9)
+    other = await catalog.add_job(DEFAULT_TENANT, "ingest", str(well), {}, 9)
+    async with Running(catalog, IngestWork(folders, None)) as runner:
+        assert (await until(catalog, other, ended)).state is JobState.DONE
+        await catalog.cancel_job(DEFAULT_TENANT, hung.id)
+        runner.wake()
+    os.close(os.open(tmp_path / "pipe", os.O_WRONLY))
+    await log.close()
+
+
 S3 = S3Settings(bucket="omma", prefix="own")
 
 
@@ -167,7 +203,11 @@ def test_what_omma_wrote_is_not_ingested(source: str) -> None:
 
 
 def test_only_what_the_settings_allow_is_ingested() -> None:
-    assert Sources(folders=True).checked("/p", ADMIN) == "/p"
+    assert Sources(folders=True).checked("/p", ADMIN) == Sources(folders=True).checked("file:///p", ADMIN) == "/p"
+    assert Sources(folders=True).checked("/caf\udce9", ADMIN) == "file:///caf%E9"
+    for wrong in ("p", "", "file://host/p", "/p\0", "/\ud83d", "/" + "x" * 5000, "file:///p?q"):
+        with pytest.raises(InvalidQuery):
+            Sources(folders=True).checked(wrong, ADMIN)
     assert Sources(folders=False, s3=S3).checked("s3://omma/other", ADMIN) == "s3://omma/other"
     with pytest.raises(InvalidQuery, match="no folders"):
         Sources(folders=False, s3=S3).checked("/p", ADMIN)
@@ -175,6 +215,18 @@ def test_only_what_the_settings_allow_is_ingested() -> None:
         Sources(folders=True).checked("s3://b/p", ADMIN)
     with pytest.raises(NotAllowed):
         Sources(folders=True, s3=S3, buckets=["a"]).checked("s3://b/p", ADMIN)
+
+
+async def test_nothing_of_a_bucket_is_forgotten_for_missing(catalog: Catalog) -> None:
+    async def nothing() -> int:
+        return 0
+
+    jobs = Jobs(catalog, Sources(folders=True, s3=S3), nothing, 9)
+    with pytest.raises(InvalidQuery) as caught:
+        await jobs.ingest(ADMIN, "s3://other/p", IngestParameters(forget_missing=True))
+    assert caught.value.field == "forget_missing"
+    job = await jobs.ingest(ADMIN, "/p", IngestParameters(forget_missing=True))
+    assert job.parameters == {"forget_missing": True}
 
 
 async def test_a_pace_spreads_what_is_spent() -> None:

@@ -8,13 +8,11 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 
 from omma.errors import OmmaError, ReplicaDown, TooLarge, WrongState
-from omma.log.interface import Producer, TopicPartition, Transaction
+from omma.log.interface import MAX_RECORD_BYTES, Producer, TopicPartition, Transaction
 from omma.log.kafka.errors import ends_producer, translated
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.kafka.topics import Topics
 
-MAX_RECORD_BYTES: Final = 1_000_000
-"""Less than Kafka's own default of a batch, message.max.bytes = 1,048,588."""
 CLOSE_SECONDS: Final = 5.0
 _SLICE: Final = 1_000
 """Records of one call that wait for their acknowledgement at once."""

@@ -1,6 +1,5 @@
 """The picture core: upload, read, change, delete, list. Effects in order: blob, row, event."""
 
-import logging
 from collections.abc import AsyncIterator, Collection, Iterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
@@ -28,8 +27,6 @@ MAX_PAGE: Final = 1_000
 _DRAWN_AT_ONCE: Final = 4
 _DRAW_WAIT_SECONDS: Final = 10.0
 """A page asks for fifty at once; the indexer has drawn nearly all of them before."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +173,8 @@ class PictureCore:
 
     async def _send(self, upserted: Upserted) -> None:
         """The row is durable: the write is acknowledged even if its event has to wait for the relay."""
-        try:
-            with span("event"):
-                await self._outbox.send([upserted])
-        except Exception as error:  # noqa: BLE001
-            logger.warning("an event stays in the outbox", extra={"image_id": upserted.id, "reason": repr(error)})
+        with span("event"):
+            await self._outbox.offer([upserted])
 
     @asynccontextmanager
     async def _drawing(self, tenant: Tenant) -> AsyncIterator[None]:

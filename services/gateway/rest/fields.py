@@ -27,14 +27,14 @@ def require_known(given: Collection[str], known: Collection[str]) -> None:
 
 
 def single(fields: Mapping[str, list[str]], repeated: Collection[str]) -> dict[str, Any]:
-    """A form's fields: one text each, and a list for those that may be repeated or hold a comma list.
+    """A form's fields: one text each, and a list for those that may be repeated, or hold a list: JSON's or commas'.
 
     Raises InvalidQuery for another field that occurs twice.
     """
     for name, values in fields.items():
         if len(values) > 1 and name not in repeated:
             raise InvalidQuery(f"{name} occurs {len(values)} times.", field=name)
-    return {name: _listed(values) if name in repeated else values[0] for name, values in fields.items()}
+    return {name: _listed(values, name) if name in repeated else values[0] for name, values in fields.items()}
 
 
 def said(fields: Mapping[str, Any], name: str, otherwise: Any) -> Any:
@@ -100,9 +100,9 @@ def as_user_id(value: Any, field: str) -> str:
 
 
 def as_texts(value: Any, field: str) -> tuple[str, ...]:
-    """A list of texts, or one text with commas."""
+    """A list of texts, JSON's also as text, or one text with commas."""
     if isinstance(value, str):
-        value = _listed([value])
+        value = _listed([value], field)
     if not isinstance(value, list):
         raise InvalidQuery(f"{field} must be a list of texts.", field=field)
     return tuple(as_text(one, field) for one in value)
@@ -131,8 +131,22 @@ def _shown(value: Any) -> str:
     return json.dumps(value[:40] if isinstance(value, str) else value)[:60]
 
 
-def _listed(values: list[str]) -> list[str]:
-    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+def _listed(values: list[str], field: str) -> list[Any]:
+    """What begins as JSON's list is one, or is refused: split at its commas it would be something else."""
+    parts: list[Any] = []
+    for value in values:
+        if value.lstrip().startswith("["):
+            parts += _parsed_list(value, field)
+        else:
+            parts += [part.strip() for part in value.split(",") if part.strip()]
+    return parts
+
+
+def _parsed_list(text: str, field: str) -> list[Any]:
+    found = _parsed(text, field)
+    if not isinstance(found, list):
+        raise InvalidQuery(f"{field} must be a list of texts.", field=field)
+    return found
 
 
 def _parsed(text: str, field: str | None) -> Any:

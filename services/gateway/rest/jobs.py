@@ -8,28 +8,47 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omma.catalog.job import Job, JobState
 from omma.errors import InvalidQuery
+from omma.job_kinds import IngestParameters
 from services.gateway.auth import Caller
 from services.gateway.jobs import Jobs
 from services.gateway.rest.signed_in import SignedIn
 
-_COUNTED: Final = ("created", "changed", "unchanged", "vanished", "skipped", "unreadable")
+_COUNTED: Final = (
+    "created",
+    "changed",
+    "retried",
+    "unchanged",
+    "vanished",
+    "missing",
+    "skipped",
+    "unreadable",
+    "dead",
+    "captions_passed_over",
+)
+_MAX_PLACE: Final = 13_000
+"""Of a path of 4,096 bytes as a URI, each of them quoted."""
 
 
 JobIdInPath: TypeAlias = Annotated[str, Path(max_length=64, pattern=r"^[0-9A-Za-z-]+$")]
 
 
 class IngestRequest(BaseModel):
-    """One of the two."""
+    """A folder or a source."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"source": "s3://pictures/2026"}})
 
     folder: str | None = Field(
         default=None,
-        max_length=4_096,
-        description="absolute, of the server's machine; its pictures stay where they are",
+        max_length=_MAX_PLACE,
+        description="absolute, of the server's machine, or as a file:// URI; its pictures stay where they are",
     )
     source: str | None = Field(
         default=None, max_length=2_000, description="s3://bucket/prefix; its objects stay where they are"
+    )
+
+    forget_missing: bool = Field(
+        default=False,
+        description="of a folder: also what is away en masse, as when a disk is not mounted, is taken as deleted",
     )
 
     def place(self) -> str:
@@ -47,7 +66,8 @@ def jobs_router(jobs: Jobs, tenant_admin: SignedIn) -> APIRouter:
     @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, or a folder of the server's machine")
     async def start(request: IngestRequest, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, str]:
         """The source's job: it goes on where the last one was broken off."""
-        return {"job_id": (await jobs.ingest(caller, request.place())).id}
+        asked = IngestParameters(forget_missing=request.forget_missing)
+        return {"job_id": (await jobs.ingest(caller, request.place(), asked)).id}
 
     @router.get("/jobs/{job_id}", summary="How far a job is")
     async def get(job_id: JobIdInPath, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from omma.buckets import bucket_of
-from omma.errors import InvalidQuery
+from omma.errors import InvalidQuery, OmmaError, Overloaded
 from omma.identity import MAX_IMAGE_ID, ImageId, Tenant
 from omma.log.interface import Log, Producer, TopicSpec
 from omma.records import INTERACTIONS_TOPIC, Answered, Interaction, InteractionType, encode_interaction, image_key
@@ -21,6 +22,11 @@ from services.gateway.search.query import MAX_USER_ID_CHARACTERS
 _MAX_RANK: Final = 1_000_000
 _MAX_QUERY_ID_CHARACTERS: Final = 128
 _BATCH: Final = 1_000
+_CLICK_SECONDS: Final = 1.0
+"""How long a click's answer waits for the log; then the click waits without it."""
+_LAST_SECONDS: Final = 5.0
+"""For what is left when the process ends."""
+_RETRY_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +50,11 @@ class Click:
 
 
 class Impressions:
-    """A bounded queue between answers and the log. What does not fit is lost, and counted as lost."""
+    """A bounded queue between answers and the log. What does not fit is lost, and counted as lost.
+
+    Clicks are rarer and worth more: while the log is away they are kept, as many, and tried again; one whose sending
+    was cut off may come twice.
+    """
 
     def __init__(
         self,
@@ -67,6 +77,7 @@ class Impressions:
         self._linger_seconds = linger_seconds
         self._now_ms = now_ms
         self._queue: deque[Interaction] = deque()
+        self._clicks: deque[Interaction] = deque()
         self._queued = asyncio.Event()
 
     def shown(self, tenant: Tenant, user_id: str, query_image_id: int, answer: SearchAnswer) -> None:
@@ -92,21 +103,28 @@ class Impressions:
         self._queued.set()
 
     async def clicked(self, tenant: Tenant, click: Click) -> None:
-        """In the log when it returns."""
-        await self._send(
-            [
-                Interaction(
-                    tenant,
-                    click.user_id,
-                    click.query_image_id,
-                    (ImageId(click.displayed_image_id),),
-                    click.rank,
-                    InteractionType.CLICK,
-                    self._now_ms(),
-                    click.query_id,
-                )
-            ]
+        """In the log when it returns, or after a second kept for it. Raises Overloaded when too many are kept."""
+        one = Interaction(
+            tenant,
+            click.user_id,
+            click.query_image_id,
+            (ImageId(click.displayed_image_id),),
+            click.rank,
+            InteractionType.CLICK,
+            self._now_ms(),
+            click.query_id,
         )
+        if not self._clicks:
+            try:
+                async with asyncio.timeout(_CLICK_SECONDS):
+                    await self._send([one])
+                return
+            except (OmmaError, TimeoutError) as error:
+                logger.warning("a click waits for the log", extra={"reason": repr(error)})
+        if len(self._clicks) >= self._max_queued:
+            raise Overloaded(f"{len(self._clicks)} clicks wait for the log.", retry_after_seconds=_RETRY_SECONDS)
+        self._clicks.append(one)
+        self._queued.set()
 
     async def run(self) -> None:
         """Move what is queued to the log until cancelled; then send what is left."""
@@ -116,10 +134,16 @@ class Impressions:
                 await asyncio.sleep(self._linger_seconds)
                 self._queued.clear()
                 await self._drain()
+                if self._clicks:
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    self._queued.set()
         finally:
-            await self._drain()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_SECONDS):
+                    await self._drain()
 
     async def _drain(self) -> None:
+        await self._send_clicks()
         while self._queue:
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
             try:
@@ -127,6 +151,17 @@ class Impressions:
             except Exception as error:  # noqa: BLE001  impressions may be lost; the loop that moves them may not
                 INTERACTIONS.labels(InteractionType.IMPRESSION.value, "dropped").inc(len(batch))
                 logger.warning("impressions were lost", extra={"count": len(batch), "reason": repr(error)})
+
+    async def _send_clicks(self) -> None:
+        while self._clicks:
+            batch = [self._clicks[at] for at in range(min(_BATCH, len(self._clicks)))]
+            try:
+                await self._send(batch)
+            except Exception as error:  # noqa: BLE001  the loop that moves them goes on
+                logger.warning("clicks wait for the log", extra={"count": len(self._clicks), "reason": repr(error)})
+                return
+            for _ in batch:
+                self._clicks.popleft()
 
     async def _send(self, batch: list[Interaction]) -> None:
         records = [

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from omma.cores import cores
-from omma.errors import OmmaError
+from omma.errors import Absent, OmmaError
 from omma.settings import warn_unknown_names
 from services.standalone.connection import Connection, connected
 from services.standalone.data_dir import DataDir
@@ -57,6 +57,8 @@ async def _examine(settings: StandaloneSettings) -> list[Finding]:
         async with connected(settings) as connection:
             findings.append(Finding("works at", True, connection.where))
             findings += await _contents(connection)
+    except Absent as error:
+        findings.append(Finding("opens", None, error.detail))
     except OmmaError as error:
         findings.append(Finding("opens", False, error.detail))
     return findings

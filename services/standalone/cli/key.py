@@ -66,7 +66,7 @@ async def _ask(method: str, path: str, **options: Any) -> Any:
     """
     settings = StandaloneSettings()
     if settings.url or settings.postgres is None:
-        return await call_once(method, path, **options)
+        return await call_once(method, path, make=True, **options)
     return await _ask_catalog(settings.postgres, method, path, **options)
 
 

@@ -62,10 +62,23 @@ def _show(report: Mapping[str, Any]) -> None:
         console.print(f"Not compared: shard {replica['shard']}, replica {replica['replica']}: {replica['error']}")
     if not report["settled"]:
         console.print("The indexer did not catch up: what may only be late is left out. Verify again.")
-    if any(one["repaired"] for one in report["differences"]):
-        console.print("Mended by events that the indexer now handles: verify again when it has.")
-    elif report["clean"]:
-        console.print("[green]Nothing differs.[/]")
+    console.print(_verdict(report))
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    """One sentence on all of it."""
+    differences = report["differences"]
+    if any(one["repaired"] for one in differences):
+        return "Mended by events that the indexer now handles: verify again when it has."
+    if not report["clean"]:
+        wrong = sum(one["count"] for one in differences if not one["harmless"])
+        return f"[red]{wrong} differences.[/]" if wrong else "[yellow]Not everything could be compared.[/]"
+    if differences:
+        harmless = sum(one["count"] for one in differences)
+        return f"[green]Nothing is wrong:[/] {harmless} harmless differences, as above."
+    if not sum(report["rows"].values()):
+        return "There is no picture: nothing was compared."
+    return "[green]Nothing differs.[/]"
 
 
 def _example(example: Mapping[str, Any]) -> str:

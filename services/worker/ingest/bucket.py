@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
-from omma.blobs.object_uri import bucket_place
+from omma.blobs.object_uri import bucket_place, object_uri
 from omma.blobs.objects import ListedObject, Objects
 from omma.catalog.interface import Catalog, Change, KnownObject
 from omma.identity import Tenant
-from services.worker.ingest.follower import ObjectFollower, stamp_of
+from omma.images import PICTURE_SUFFIXES
+from services.worker.ingest.follower import ObjectFollower, oddity, stamp_of
+from services.worker.ingest.names import kind_of, nobodys_folder, suffix_of
 from services.worker.ingest.pace import Pace
-from services.worker.ingest.walk import PICTURE_SUFFIXES
+from services.worker.ingest.told import Told
 from services.worker.jobs.progress import Progress
 
 _PAGE_OBJECTS: Final = 1_000
@@ -50,13 +51,14 @@ class BucketIngest:
         self._max_backlog = max_backlog
         self._per_second = per_second
 
-    async def run(self, source: str, tenant: Tenant, progress: Progress) -> None:
+    async def run(self, source: str, tenant: Tenant, progress: Progress) -> Mapping[str, Any]:
         """source: `s3://bucket/prefix`. progress: updated as it goes, from its cursor on.
 
-        Returns when every change is searchable or a dead letter. Raises InvalidQuery, Absent (no such bucket).
+        Returns what it tells, when every change is searchable or a dead letter. Raises InvalidQuery, Absent (no such
+        bucket).
         """
         bucket, prefix = bucket_place(source)
-        run = _Run(bucket, tenant, Pace(self._per_second), progress)
+        run = _Run(bucket, tenant, Pace(self._per_second), progress, Told(progress.counts))
         while True:
             page = await self._objects.page(bucket, prefix, progress.cursor, _PAGE_OBJECTS)
             known = await self._catalog.known_objects(tenant, bucket, [one.key for one in page.objects])
@@ -68,9 +70,11 @@ class BucketIngest:
                 break
         await self._indexed()
         progress.counts["pictures"] = progress.counts["looked_at"]
+        await run.told.look_for_dead(self._catalog, tenant, object_uri(bucket, prefix))
+        return run.told.result()
 
     async def _take(self, run: "_Run", batch: Sequence[ListedObject], known: Mapping[str, KnownObject]) -> None:
-        pictures = [one for one in batch if _may_be_picture(one)]
+        pictures = [one for one in batch if run.takes(one)]
         news = {
             one.key: known[one.key].sequencer if one.key in known else ""
             for one in pictures
@@ -83,12 +87,11 @@ class BucketIngest:
         changes = await self._follower.follow(run.tenant, run.bucket, news)
         created = sum(change.change is Change.CREATED for change in changes)
         changed = sum(change.change is Change.CHANGED for change in changes)
-        progress = run.progress
-        progress.counts["looked_at"] += len(pictures)
-        progress.counts["skipped"] += len(batch) - len(pictures)
-        progress.counts["created"] += created
-        progress.counts["changed"] += changed
-        progress.counts["unchanged"] += len(pictures) - created - changed
+        counts = run.progress.counts
+        counts["looked_at"] += len(pictures)
+        counts["created"] += created
+        counts["changed"] += changed
+        counts["unchanged"] += len(pictures) - created - changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +100,24 @@ class _Run:
     tenant: Tenant
     pace: Pace
     progress: Progress
+    told: Told
 
-
-def _may_be_picture(one: ListedObject) -> bool:
-    """By its name, as of a file; one without a suffix may be anything."""
-    suffix = PurePosixPath(one.key).suffix.lower()
-    return not one.key.endswith("/") and (not suffix or suffix in PICTURE_SUFFIXES)
+    def takes(self, one: ListedObject) -> bool:
+        """By its name, as of a file; one without a suffix may be anything. What is not taken is told."""
+        *folders, name = one.key.split("/")
+        suffix = suffix_of(name)
+        if (folder := nobodys_folder(folders)) is not None:
+            self.told.skip(f"folder {folder}")
+        elif not name:
+            self.told.skip("folder")
+        elif suffix and suffix not in PICTURE_SUFFIXES:
+            self.told.skip(kind_of(name))
+        elif reason := oddity(self.bucket, one.key):
+            self.told.tell("unreadable", f"s3://{self.bucket}/ {one.key[:200]!a}", reason)
+        else:
+            return True
+        return False
 
 
 def _is_known(one: ListedObject, known: KnownObject | None) -> bool:
-    return known is not None and (known.bytes, known.mtime_ns) == (one.bytes, stamp_of(one.etag))
+    return known is not None and not known.dead and (known.bytes, known.mtime_ns) == (one.bytes, stamp_of(one.etag))

@@ -1,54 +1,71 @@
 """Captions beside pictures: a file `captions.json` in their folder becomes tags and attributes."""
 
 import json
-import logging
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
+
+from omma.blobs.opening import open_file
+from omma.description import Description, RowLimits
 
 CAPTIONS_FILE: Final = "captions.json"
 """`{file name: {"caption": text, "tags": [text, …], any other attribute: value}}`"""
 
-_MAX_BYTES: Final = 64 << 20
+_MAX_BYTES: Final = 16 << 20
+_MAX_PARTS: Final = 1_000_000
+"""Commas and opening brackets: each is one Python object at most. 200 MB at the worst, measured."""
 
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Caption:
-    tags: tuple[str, ...] = ()
-    attributes: dict[str, Any] = field(default_factory=dict)
+TellPassedOver = Callable[[Path, str], None]
+"""Told of a picture, or of a captions file, and what of it was passed over."""
 
 
 class Captions:
     """Looks captions up, one folder's file in memory at a time: a walk leaves a folder before it enters the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: TellPassedOver, row_limits: RowLimits) -> None:
+        """row_limits: of what a row may hold; what is beyond them is passed over, and told."""
+        self._tell = tell
+        self._row_limits = row_limits
         self._folder: Path | None = None
         self._entries: dict[str, Any] = {}
 
-    def of(self, path: Path) -> Caption:
-        """Empty when the folder has no captions or none for this file. Blocking."""
+    def of(self, path: Path) -> Description:
+        """Tags and attributes; empty when the folder has no captions or none for this file. Blocking."""
         if path.parent != self._folder:
-            self._folder, self._entries = path.parent, _read(path.parent / CAPTIONS_FILE)
-        entry = self._entries.get(path.name)
+            self._folder, self._entries = path.parent, self._read(path.parent / CAPTIONS_FILE)
+        entry = self._entries.get(path.name, {})
         if not isinstance(entry, dict):
-            return Caption()
-        tags = entry.get("tags")
-        return Caption(
-            tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
-            attributes={name: value for name, value in entry.items() if name != "tags"},
-        )
+            self._tell(path, "what its captions say is no object")
+            return Description()
+        attributes = {name: value for name, value in entry.items() if name != "tags"}
+        said, wrong = self._row_limits.sane_part(tags=entry.get("tags"), attributes=attributes)
+        for one in wrong:
+            self._tell(path, one.reason)
+        return said
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            entries = json.loads(_content(path))
+        except FileNotFoundError:
+            return {}
+        except RecursionError:
+            self._tell(path, "it is nested too deeply")
+            return {}
+        except (OSError, ValueError) as error:
+            self._tell(path, str(error))
+            return {}
+        if not isinstance(entries, dict):
+            self._tell(path, "it is no object of file names")
+            return {}
+        return entries
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
-        entries = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        logger.warning("captions are passed over", extra={"path": str(path), "reason": str(error)})
-        return {}
-    return entries if isinstance(entries, dict) else {}
+def _content(path: Path) -> bytes:
+    """Raises OSError, ValueError for more than memory is given to."""
+    with open_file(path) as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"it is larger than {_MAX_BYTES:,} bytes")
+    if sum(content.count(mark) for mark in (b",", b"[", b"{")) > _MAX_PARTS:
+        raise ValueError(f"it has more than {_MAX_PARTS:,} parts")
+    return content

@@ -2,18 +2,23 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Final
 
 from omma.blobs.object_uri import object_uri
 from omma.blobs.objects import ObjectLook, Objects
-from omma.catalog.interface import Catalog, NewPicture, SeenObject, Upserted
+from omma.catalog.interface import MAX_KEY_BYTES, Catalog, NewPicture, SeenObject, Upserted
 from omma.catalog.objects import is_newer
 from omma.errors import Absent
 from omma.identity import Sha256, Tenant
 from omma.outbox import Outbox
 
 _LOOKS_AT_ONCE: Final = 8
+_MAX_OBJECT_KEY_BYTES: Final = 1_024
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
+logger = logging.getLogger(__name__)
 
 
 class ObjectFollower:
@@ -33,7 +38,13 @@ class ObjectFollower:
         self._looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
     async def heard(self, tenant: Tenant, bucket: str, sequencers: Mapping[str, str]) -> list[Upserted]:
-        """sequencers: of the newest event of each key. Their rows are durable, and their events sent, on return."""
+        """sequencers: of the newest event of each key. Their rows are durable, and their events sent, on return.
+
+        A key that no row can have is passed over: it must not keep the others waiting.
+        """
+        for key in [key for key in sequencers if oddity(bucket, key)]:
+            logger.warning("an object is passed over", extra={"key": ascii(key[:200]), "reason": oddity(bucket, key)})
+            sequencers = {other: sequencer for other, sequencer in sequencers.items() if other != key}
         known = await self._catalog.known_objects(tenant, bucket, sequencers.keys())
         news = {
             key: sequencer
@@ -65,6 +76,21 @@ class ObjectFollower:
         sha256 = look.sha256 or unread(uri, look.etag)
         picture = NewPicture(uri, sha256, uri, look.bytes, mtime_ns=stamp_of(look.etag))
         return SeenObject(key, sequencer, picture)
+
+
+def oddity(bucket: str, key: str) -> str:
+    """Why no row can have the object of this key; "" for any that one can."""
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "its key holds half of a surrogate pair"
+    if not key or "\0" in key:
+        return "its key is empty or holds a NUL"
+    if size > _MAX_OBJECT_KEY_BYTES:
+        return f"its key has more than {_MAX_OBJECT_KEY_BYTES} bytes"
+    if len(object_uri(bucket, key)) > MAX_KEY_BYTES:
+        return f"its key has more than {MAX_KEY_BYTES} characters as a URI"
+    return ""
 
 
 def unread(uri: str, etag: str) -> Sha256:

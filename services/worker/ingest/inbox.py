@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from omma.catalog.interface import MAX_TENANT_BYTES
 from omma.catalog.objects import is_newer
 from omma.errors import ConcurrentWrite
 from omma.identity import DEFAULT_TENANT, Tenant
@@ -43,7 +44,7 @@ class InboxPlace:
         if self.tenant is not None:
             return self.tenant
         folder, slash, _ = event.key.removeprefix(self.prefix).lstrip(_FOLDER).partition(_FOLDER)
-        return Tenant(folder) if slash and folder else None
+        return Tenant(folder) if slash and _may_be_tenant(folder) else None
 
 
 class Inbox:
@@ -100,6 +101,12 @@ def _events(record: LogRecord) -> list[ObjectEvent]:
         at = f"{record.topic}[{record.partition}] {record.offset}"
         logger.warning("a notification is passed over", extra={"at": at, "reason": str(error)})
         return []
+
+
+def _may_be_tenant(folder: str) -> bool:
+    """Told from outside, by whoever may put an object there."""
+    size = len(folder.encode("utf-8", "surrogatepass"))
+    return 0 < size <= MAX_TENANT_BYTES and folder.isprintable()
 
 
 def _newer(sequencer: str, other: str) -> str:

@@ -1,37 +1,57 @@
 """Walking a folder of pictures: sorted, hidden things passed over, no folder entered twice."""
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-PICTURE_SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
-)
+from omma.blobs.opening import open_folder
+from omma.images import PICTURE_SUFFIXES
+from services.worker.ingest.names import is_hidden, is_nobodys, kind_of, suffix_of
+
+_NO_FILE: Final = "no file"
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file by name and stat; bytes and mtime_ns are 0 when it could not be looked at (a link to nowhere)."""
+    """A file by name and stat, or what else was met. is_picture: a regular file with a picture's suffix.
+
+    kind: what it is counted as when it is passed over. reason: why it, or the folder of this name, could not be looked
+    at; bytes and mtime_ns are 0 then.
+    """
 
     path: Path
-    bytes: int
-    mtime_ns: int
-    is_picture: bool
-
-    @property
-    def uri(self) -> str:
-        return self.path.as_uri()
+    bytes: int = 0
+    mtime_ns: int = 0
+    is_picture: bool = False
+    kind: str = ""
+    reason: str = ""
 
 
 def walk(folder: Path) -> Iterator[FoundFile]:
-    """Files below the folder in the order of their names, depth first. Blocking.
+    """What lies below the folder, in the order of names: a folder's files, then its folders. Blocking.
 
-    Links are followed, a folder that was entered already (by a link) is not entered again. Folders that may not be
-    read are passed over.
+    Links are followed, a folder that was entered already (by a link) is not entered again. As deep as it may be; one
+    handle is open at a time. What cannot be looked at, folders too, comes with its reason.
     """
-    yield from _walk(folder.absolute(), set())
+    waiting = [folder.absolute()]
+    entered: set[tuple[int, int]] = set()
+    while waiting:
+        here = waiting.pop()
+        below: list[Path] = []
+        try:
+            handle = open_folder(here)
+        except OSError as error:
+            yield _unreachable(here, error)
+            continue
+        try:
+            if _is_first_time(handle, entered):
+                yield from _files(here, handle, below)
+        finally:
+            os.close(handle)
+        waiting += reversed(below)
 
 
 def count_pictures(folder: Path) -> int:
@@ -39,29 +59,44 @@ def count_pictures(folder: Path) -> int:
     return sum(found.is_picture for found in walk(folder))
 
 
-def _walk(folder: Path, entered: set[tuple[int, int]]) -> Iterator[FoundFile]:
+def _is_first_time(handle: int, entered: set[tuple[int, int]]) -> bool:
+    status = os.fstat(handle)
+    identity = (status.st_dev, status.st_ino)
+    if identity in entered:
+        return False
+    if status.st_ino:  # some file systems give every folder the same 0
+        entered.add(identity)
+    return True
+
+
+def _files(here: Path, handle: int, below: list[Path]) -> Iterator[FoundFile]:
+    """The files of one folder. below: its folders are added."""
     try:
-        identity = folder.stat()
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
+        entries = sorted(os.scandir(handle), key=lambda entry: entry.name)
+    except OSError as error:
+        yield _unreachable(here, error)
         return
-    if (identity.st_dev, identity.st_ino) in entered:
-        return
-    entered.add((identity.st_dev, identity.st_ino))
     for entry in entries:
-        if entry.name.startswith("."):
+        if is_hidden(entry.name):
             continue
-        if entry.is_dir():
-            yield from _walk(Path(entry.path), entered)
-        else:
-            yield _found(entry)
+        path = here / entry.name
+        try:
+            if not entry.is_dir():
+                yield _found(path, entry.stat())
+            elif is_nobodys(entry.name):
+                yield FoundFile(path, kind=f"folder {entry.name}")
+            else:
+                below.append(path)
+        except OSError as error:
+            yield _unreachable(path, error)
 
 
-def _found(entry: os.DirEntry[str]) -> FoundFile:
-    path = Path(entry.path)
-    is_picture = path.suffix.lower() in PICTURE_SUFFIXES
-    try:
-        status = entry.stat()
-    except OSError:
-        return FoundFile(path, 0, 0, is_picture)
-    return FoundFile(path, status.st_size, status.st_mtime_ns, is_picture)
+def _found(path: Path, status: os.stat_result) -> FoundFile:
+    if not stat.S_ISREG(status.st_mode):
+        return FoundFile(path, kind=_NO_FILE)
+    is_picture = suffix_of(path.name) in PICTURE_SUFFIXES
+    return FoundFile(path, status.st_size, status.st_mtime_ns, is_picture, kind_of(path.name))
+
+
+def _unreachable(path: Path, error: OSError) -> FoundFile:
+    return FoundFile(path, reason=error.strerror or type(error).__name__)

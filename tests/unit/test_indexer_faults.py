@@ -1,0 +1,224 @@
+"""Whose fault it is: a record's own ends it at once, the machine's ends nothing, and neither stops anybody else."""
+
+import asyncio
+import errno
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from omma.catalog.interface import NewPicture, PictureChange, PictureState, Upserted
+from omma.dead_letters import DeadLetters
+from omma.description import RowLimits
+from omma.errors import InvalidPicture, Kind
+from omma.identity import DEFAULT_TENANT, Sha256
+from services.indexer.deaths import fate_of
+from services.indexer.settings import IndexerSettings
+from services.indexer.sources import Dead, Later, Seen
+from services.indexer.taken import UPLOADS
+from tests.unit.test_indexer import World, opened, vectors_in
+
+SETTINGS = IndexerSettings(
+    poll_seconds=0.02, retry_seconds=0.01, batch_pictures=5, deaths_window=20, patience_seconds=0.05, put_off_seconds=1
+)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with opened(tmp_path) as made:
+        yield made
+
+
+async def referenced(world: World, file: Path, content: bytes) -> Upserted:
+    file.write_bytes(content)  # noqa: ASYNC240
+    sha256 = Sha256(hashlib.sha256(content).hexdigest())
+    new = NewPicture(file.as_uri(), sha256, file.as_uri(), len(content), mtime_ns=1)
+    (made,) = await world.send(await world.catalog.upsert(DEFAULT_TENANT, [new]))
+    return made
+
+
+class Reads:
+    """os.open, of which those of some files fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.fail: dict[str, int] = {}
+        self.failed = 0
+        self._open = os.open
+        monkeypatch.setattr(os, "open", self)
+
+    def __call__(self, path, flags, *args, **kwargs) -> int:
+        number = self.fail.get(Path(path).name) if isinstance(path, str | Path) else None
+        if number is not None:
+            self.failed += 1
+            raise OSError(number, os.strerror(number))
+        return self._open(path, flags, *args, **kwargs)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ESTALE, errno.ETIMEDOUT])
+async def test_a_fault_of_the_machine_kills_nothing_and_passes(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    before = await referenced(world, tmp_path / "a.jpg", b"before")
+    await world.indexed()
+    reads = Reads(monkeypatch)
+    reads.fail["a.jpg"] = number
+    after = await referenced(world, tmp_path / "a.jpg", b"after")
+    (other,) = await world.upload(b"other")
+    running = asyncio.create_task(world.indexer(SETTINGS.model_copy(update={"patience_seconds": 60})).run())
+    async with asyncio.timeout(20):
+        while reads.failed < 3 or other.id not in await vectors_in(world.log):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    found = (await vectors_in(world.log))[after.id]
+    assert (found.deleted, found.version) == (False, before.version), "what was there is still found"
+    assert (await world.catalog.picture(DEFAULT_TENANT, after.id)).state is PictureState.PENDING
+    reads.fail.clear()
+    async with asyncio.timeout(20):
+        await world.handled()
+    running.cancel()
+    await asyncio.wait({running})
+    assert (await vectors_in(world.log))[after.id].version == after.version
+    assert await DeadLetters(world.catalog, world.log, world.outbox, world.handled).letters(DEFAULT_TENANT) == []
+
+
+async def test_one_file_on_a_bad_sector_holds_no_offset_for_ever(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = Reads(monkeypatch)
+    reads.fail["bad.jpg"] = errno.EIO
+    bad = await referenced(world, tmp_path / "bad.jpg", b"sound")
+    running = asyncio.create_task(world.indexer(SETTINGS).run())
+    numbers = iter(range(10_000))
+    async with asyncio.timeout(20):
+        while not (await world.catalog.picture(DEFAULT_TENANT, bad.id)).reason:
+            # Its neighbours are read, so it is this file's trouble and not its disk's.
+            await referenced(world, tmp_path / f"{next(numbers)}.jpg", b"%d" % next(numbers))
+            await asyncio.sleep(0.02)
+        await world.handled()
+    row = await world.catalog.picture(DEFAULT_TENANT, bad.id)
+    assert row.state is PictureState.PENDING and "Input/output error" in row.reason
+    reads.fail.clear()
+    async with asyncio.timeout(20):
+        while bad.id not in await vectors_in(world.log):
+            await world.outbox.send_unsent()  # as the relay does
+            await asyncio.sleep(0.05)
+        await world.handled()
+    running.cancel()
+    await asyncio.wait({running})
+    row = await world.catalog.picture(DEFAULT_TENANT, bad.id)
+    assert (row.state, row.reason, row.version) == (PictureState.INDEXED, "", 1)
+
+
+async def test_an_original_that_is_away_buries_no_vector_of_its_bytes(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "a.jpg"
+    picture = await referenced(world, file, b"content")
+    await world.indexed()
+    file.rename(tmp_path / "away")
+    world.shard.log = await _empty(tmp_path)  # the shard cannot say: only the file could be embedded again
+    await world.send([await world.catalog.change(DEFAULT_TENANT, picture.id, PictureChange(tags=("new",)))])
+    running = asyncio.create_task(world.indexer(SETTINGS.model_copy(update={"patience_seconds": 60})).run())
+    async with asyncio.timeout(20):
+        while len(world.shard.asked) < 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)  # what it must not do takes no time to show
+    assert not (await vectors_in(world.log))[picture.id].deleted
+    (tmp_path / "away").rename(file)
+    async with asyncio.timeout(20):
+        await world.handled()
+    running.cancel()
+    await asyncio.wait({running})
+    await world.shard.log.close()
+    found = (await vectors_in(world.log))[picture.id]
+    assert found.payload.tags == ("new",) and found.version == 2
+
+
+async def _empty(tmp_path: Path):
+    from omma.log.interface import TopicSpec
+    from omma.log.sqlite import SqliteLog
+    from tests.unit.test_indexer import SPACE
+
+    log = await SqliteLog.open(tmp_path / "empty.db")
+    await log.ensure_topic(TopicSpec(SPACE.vectors_topic, SPACE.buckets, compacted=True))
+    return log
+
+
+async def test_a_row_that_no_record_can_say_dies_alone_and_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256, uri = await world.originals.put(b"poison")
+    with monkeypatch.context() as patch:
+        patch.setattr(RowLimits, "check", lambda self, said: None)  # a row of an earlier version, or of another's hand
+        new = NewPicture("poison", sha256, uri, 6, tags=("half \ud83d",), attributes={"caption": "\ud83d"})
+        (poison,) = await world.send(await world.catalog.upsert(DEFAULT_TENANT, [new]))
+    (good,) = await world.upload(b"good")
+    records = await world.indexed()
+    assert records[poison.id].deleted and not records[good.id].deleted
+    assert (await world.catalog.picture(DEFAULT_TENANT, poison.id)).state is PictureState.DEAD
+    (letter,) = await DeadLetters(world.catalog, world.log, world.outbox, world.handled).letters(DEFAULT_TENANT)
+    assert letter.image_id == poison.id and "UnicodeEncodeError" in letter.reason
+
+
+async def test_a_row_too_large_for_a_record_dies_alone_and_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256, uri = await world.originals.put(b"large")
+    with monkeypatch.context() as patch:
+        patch.setattr(RowLimits, "check", lambda self, said: None)
+        new = NewPicture("large", sha256, uri, 5, attributes={"caption": "x" * 2_000_000})
+        (large,) = await world.send(await world.catalog.upsert(DEFAULT_TENANT, [new]))
+    (good,) = await world.upload(b"good")
+    records = await world.indexed()
+    assert records[large.id].deleted and not records[good.id].deleted
+
+
+async def test_a_folder_of_damaged_pictures_holds_nobody(world: World, tmp_path: Path) -> None:
+    for number in range(100):
+        await referenced(world, tmp_path / f"{number}.jpg", b"bad %d" % number)
+    (upload,) = await world.upload(b"good")
+    records = await world.indexed()
+    counts = await world.catalog.counts()
+    assert (counts["dead"], counts["indexed"]) == (100, 1) and not records[upload.id].deleted
+
+
+async def test_a_folder_that_is_away_is_held_and_uploads_are_not(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(100):
+        await referenced(world, folder / f"{number}.jpg", b"picture %d" % number)
+    folder.rename(tmp_path / "away")
+    told = list[bool]()
+    indexer = world.indexer(SETTINGS.model_copy(update={"deaths_pause_seconds": 2.0}))
+
+    async def on_held(held: bool) -> None:
+        told.append(held)
+
+    indexer._on_held = on_held
+    running = asyncio.create_task(indexer.run())
+    async with asyncio.timeout(20):
+        while not told:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        (upload,) = await world.upload(b"good")
+        while upload.id not in await vectors_in(world.log):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert told == [True], "the folder is still held"
+        (tmp_path / "away").rename(folder)
+        await world.handled()
+    running.cancel()
+    await asyncio.wait({running})
+    assert (await world.catalog.counts())["dead"] < 25 and told == [True, False]
+
+
+def test_what_a_deploy_can_cause_goes_by_where_it_comes_from() -> None:
+    def fate(place: str, kind: Kind, *, reading: bool = False):
+        error = InvalidPicture("")
+        error.kind = kind
+        return fate_of(place, Dead(error, reading))
+
+    assert fate(UPLOADS, Kind.INVALID_PICTURE) is Kind.INVALID_PICTURE, "it was read when it was taken in"
+    assert fate("file://", Kind.INVALID_PICTURE) is fate("s3://b", Kind.TOO_LARGE) is None
+    assert fate("file://", Kind.CORRUPT, reading=True) is None, "the file was changed"
+    assert fate("file://", Kind.CORRUPT) is Kind.CORRUPT, "the model fails on it"
+    assert fate("file://", Kind.ABSENT, reading=True) is Kind.ABSENT
+    assert fate_of("file://", Later(InvalidPicture(""))) is None
+    assert fate_of("file://", Seen(None, None, 0, 1, 1)) is None  # type: ignore[arg-type]

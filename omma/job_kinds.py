@@ -28,14 +28,31 @@ class JobKind:
     parameters: type[JobParameters] = JobParameters
 
 
+class IngestParameters(JobParameters):
+    """revive_deleted: also what a caller deleted comes back, without what was said of it."""
+
+    revive_deleted: bool = False
+
+
 class VerifyParameters(JobParameters):
-    """repair: mend what can be. full: compare every picture, also where digests agree."""
+    """repair: mend what can be. full: compare every picture, also where digests agree.
+
+    bury: write deleted records after live vectors that have no row, and that no row can be made for from the log.
+    """
 
     repair: bool = False
     full: bool = False
+    bury: bool = False
 
 
-INGEST: Final = JobKind("ingest", "pictures of a folder or a bucket become rows", Role.ADMIN)
+class CollectParameters(JobParameters):
+    """sweep: also list every original and thumbnail for those that no row needs."""
+
+    sweep: bool = False
+
+
+COLLECT: Final = JobKind("collect", "bytes that no row needs are deleted", Role.ADMIN, CollectParameters)
+INGEST: Final = JobKind("ingest", "pictures of a folder or a bucket become rows", Role.ADMIN, IngestParameters)
 VERIFY: Final = JobKind("verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters)
 
-KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (INGEST, VERIFY)}
+KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (COLLECT, INGEST, VERIFY)}

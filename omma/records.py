@@ -72,6 +72,7 @@ class VectorRecord:
     """Everything a shard holds of one picture at one version.
 
     vectors: float16[regions, dim], the whole picture first; boxes: int32[regions, 4]. A deleted one has neither.
+    dead: of a deleted one: its bytes could not be read.
     """
 
     image_id: ImageId
@@ -83,6 +84,7 @@ class VectorRecord:
     phash: int = 0
     payload: Payload = field(default_factory=Payload)
     deleted: bool = False
+    dead: bool = False
 
     def encode(self) -> bytes:
         return records_pb2.VectorRecord(
@@ -95,6 +97,7 @@ class VectorRecord:
             boxes=boxes_to_wire(self.boxes),
             phash=self.phash,
             payload=None if self.deleted else payload_to_wire(self.payload),
+            dead=self.dead,
         ).SerializeToString()
 
     @classmethod
@@ -114,6 +117,7 @@ class VectorRecord:
             phash=message.phash,
             payload=payload_from_wire(message.payload),
             deleted=message.deleted,
+            dead=message.dead,
         )
 
 
@@ -136,8 +140,10 @@ class Interaction:
     query_id: str = ""
 
 
-def deleted_record(image_id: ImageId, version: Version, tenant: Tenant, space: str, dim: int) -> VectorRecord:
-    """The record that deletes a picture from a space."""
+def deleted_record(
+    image_id: ImageId, version: Version, tenant: Tenant, space: str, dim: int, *, dead: bool = False
+) -> VectorRecord:
+    """The record that deletes a picture from a space. dead: since its bytes could not be read."""
     return VectorRecord(
         image_id,
         version,
@@ -146,6 +152,7 @@ def deleted_record(image_id: ImageId, version: Version, tenant: Tenant, space: s
         vectors=np.empty((0, dim), np.float16),
         boxes=np.empty((0, 4), np.int32),
         deleted=True,
+        dead=dead,
     )
 
 
@@ -169,6 +176,9 @@ def payload_to_wire(payload: Payload) -> types_pb2.Payload:
         width=payload.width,
         height=payload.height,
         sha256=payload.sha256,
+        key=payload.key,
+        bytes=payload.bytes,
+        mtime_ns=payload.mtime_ns,
     )
 
 
@@ -192,6 +202,9 @@ def payload_from_wire(message: types_pb2.Payload) -> Payload:
         width=message.width,
         height=message.height,
         sha256=message.sha256,
+        key=message.key,
+        bytes=message.bytes,
+        mtime_ns=message.mtime_ns if message.HasField("mtime_ns") else None,
     )
 
 

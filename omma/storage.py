@@ -29,17 +29,24 @@ class StorageSettings(ProcessSettings):
     postgres: PostgresSettings | None = None
     kafka: KafkaSettings | None = None
     s3: S3Settings | None = None
+    deleted_grace_seconds: float = Field(
+        default=86_400.0, ge=0, le=365 * 86_400, description="a deleted picture can be restored; then its bytes go"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What is durable. objects: of other buckets; None without OMMA_S3__…"""
+    """What is durable. objects: of other buckets; None without OMMA_S3__…
+
+    deleted_grace_seconds: how long a deleted picture can be restored.
+    """
 
     catalog: Catalog
     log: Log
     blobs: Blobs
     originals: Originals
     objects: Objects | None = None
+    deleted_grace_seconds: float = 86_400.0
 
 
 async def open_storage(settings: StorageSettings, stack: AsyncExitStack) -> Storage:
@@ -55,7 +62,7 @@ async def open_storage(settings: StorageSettings, stack: AsyncExitStack) -> Stor
         stack.push_async_callback(objects.close)
     originals = Originals(blobs, objects)
     stack.push_async_callback(originals.close)
-    return Storage(catalog, log, blobs, originals, objects)
+    return Storage(catalog, log, blobs, originals, objects, settings.deleted_grace_seconds)
 
 
 # The cluster's clients come with the extra `cluster`, which one machine does without: imported where one is named.

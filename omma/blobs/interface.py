@@ -35,8 +35,8 @@ class Blobs(Protocol):
     async def delete(self, key: str) -> None:
         """No error when absent."""
 
-    def keys(self, prefix: str) -> AsyncIterator[str]:
-        """In order."""
+    def keys(self, prefix: str, after: str = "") -> AsyncIterator[str]:
+        """In order, those that come after this one."""
 
     async def close(self) -> None: ...
 

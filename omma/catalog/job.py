@@ -83,4 +83,4 @@ class JobBook(Protocol):
         """Nobody may run it any more; no effect on one that has ended. Raises Absent."""
 
     async def forget_jobs(self, kept: int) -> None:
-        """Drops finished jobs but for so many, the oldest first."""
+        """Drops finished jobs but for so many of each kind, the oldest first."""

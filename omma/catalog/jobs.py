@@ -101,8 +101,10 @@ class Jobs:
 
     @uninterrupted
     async def forget_jobs(self, kept: int) -> None:
-        finished = jobs.c.state.not_in(UNFINISHED)
-        old = select(jobs.c.id).where(finished).order_by(jobs.c.finished_at.desc(), jobs.c.id).offset(kept).limit(1_000)
+        newest_first = (jobs.c.finished_at.desc(), jobs.c.id)
+        place = func.row_number().over(partition_by=jobs.c.kind, order_by=newest_first)
+        finished = select(jobs.c.id, place.label("place")).where(jobs.c.state.not_in(UNFINISHED)).subquery()
+        old = select(finished.c.id).where(finished.c.place > kept).limit(1_000)
         async with self._database.writing() as connection:
             ids = list((await connection.execute(old)).scalars())
             if ids:

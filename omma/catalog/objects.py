@@ -6,7 +6,7 @@ from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import uninterrupted
-from omma.catalog.interface import KnownObject, PictureState, SeenObject, Upserted
+from omma.catalog.interface import DeletedBy, KnownObject, PictureState, SeenObject, Upserted
 from omma.catalog.pictures import Pictures
 from omma.catalog.schema import images, objects
 from omma.identity import ImageId, Tenant
@@ -35,14 +35,17 @@ class Objects(Pictures):
         return {key: KnownObject(sequencer, size, stamp) for key, sequencer, size, stamp in found}
 
     @uninterrupted
-    async def follow_objects(self, tenant: Tenant, bucket: str, seen: Sequence[SeenObject]) -> list[Upserted]:
+    async def follow_objects(
+        self, tenant: Tenant, bucket: str, seen: Sequence[SeenObject], *, revive: bool = True
+    ) -> list[Upserted]:
         async with self._database.writing() as connection:
             recorded = await self._recorded(connection, tenant, bucket, {one.key for one in seen})
             current = [one for one in seen if not is_newer(recorded[one.key][0], than=one.sequencer)]
             pictures = [one.picture for one in current if one.picture is not None]
-            upserted = await self._upsert(connection, tenant, pictures)
+            upserted = await self._upsert(connection, tenant, pictures, revive)
             gone = [recorded[one.key][1] for one in current if one.picture is None]
-            deleted = await self._delete(connection, tenant, [image_id for image_id in gone if image_id is not None])
+            ids = [image_id for image_id in gone if image_id is not None]
+            deleted = await self._delete(connection, tenant, ids, DeletedBy.ABSENCE)
             id_of = {picture.key: change.id for picture, change in zip(pictures, upserted, strict=True)}
             now = [
                 {

@@ -90,6 +90,7 @@ class VectorRecord(_message.Message):
     BOXES_FIELD_NUMBER: _builtins.int
     PHASH_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    DEAD_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     version: _builtins.int
     tenant: _builtins.str
@@ -97,6 +98,8 @@ class VectorRecord(_message.Message):
     """A delete has a body: a null would vanish with the topic's retention, and an older snapshot would bring the picture back."""
     space: _builtins.str
     phash: _builtins.int
+    dead: _builtins.bool
+    """Of a deleted record: the picture could not be read. Nobody asked for it to be deleted."""
     @_builtins.property
     def vectors(self) -> _types_pb2.Vectors:
         """One vector a region, the whole picture first."""
@@ -117,10 +120,11 @@ class VectorRecord(_message.Message):
         boxes: _abc.Iterable[_types_pb2.Box] | None = ...,
         phash: _builtins.int = ...,
         payload: _types_pb2.Payload | None = ...,
+        dead: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "deleted", b"deleted", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "space", b"space", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "dead", b"dead", "deleted", b"deleted", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "space", b"space", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -97,6 +97,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         picture_limits=settings.picture_limits,
         row_limits=settings.row_limits,
         max_concurrent_uploads=settings.max_concurrent_uploads,
+        deleted_grace_seconds=storage.deleted_grace_seconds,
     )
     group = indexer_group(parts.space)
     dead_letters = DeadLetters(catalog, log, parts.outbox, partial(wait_until_handled, log, IMAGES_TOPIC, group))

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from omma.blobs.originals import plain_key
 from omma.buckets import bucket_of
 from omma.catalog.interface import Catalog, Embedded, Picture
 from omma.errors import OmmaError
@@ -134,11 +135,12 @@ class Committer:
                 )
                 writes.dead_letters.append((image_key(row.id), letter.SerializeToString()))
                 # What its older bytes looked like must not be found either, and receipts may stop waiting.
-                self._add_deleted(writes, row)
+                self._add_deleted(writes, row, dead=True)
                 INDEXED_PICTURES.labels("dead").inc()
 
-    def _add_deleted(self, writes: _Writes, row: Picture) -> None:
-        self._add_vectors(writes, deleted_record(row.id, row.version, row.tenant, self._space.id, self._space.dim))
+    def _add_deleted(self, writes: _Writes, row: Picture, *, dead: bool = False) -> None:
+        space = self._space
+        self._add_vectors(writes, deleted_record(row.id, row.version, row.tenant, space.id, space.dim, dead=dead))
 
     def _add_vectors(self, writes: _Writes, record: VectorRecord) -> None:
         bucket = bucket_of(record.image_id, self._space.buckets)
@@ -164,6 +166,9 @@ def _vector_record(row: Picture, seen: Seen, space: str) -> VectorRecord:
         width=seen.width,
         height=seen.height,
         sha256=row.sha256,
+        key="" if row.key == plain_key(row.uri, row.sha256) else row.key,
+        bytes=row.bytes,
+        mtime_ns=row.mtime_ns,
     )
     return VectorRecord(
         ImageId(row.id), row.version, row.tenant, space, seen.vectors, seen.boxes, seen.phash, payload, deleted=False

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omma.catalog.job import Job, JobState
 from omma.errors import InvalidQuery
+from omma.job_kinds import IngestParameters
 from services.gateway.auth import Caller
 from services.gateway.jobs import Jobs
 from services.gateway.rest.signed_in import SignedIn
@@ -28,6 +29,10 @@ class IngestRequest(BaseModel):
         default=None, max_length=2_000, description="s3://bucket/prefix; its objects stay where they are"
     )
 
+    revive_deleted: bool = Field(
+        default=False, description="also what was deleted here comes back, without what was said of it"
+    )
+
     def place(self) -> str:
         """Raises InvalidQuery."""
         given = [str(one) for one in (self.folder, self.source) if one is not None]
@@ -43,7 +48,8 @@ def jobs_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
     @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, or a folder of the server's machine")
     async def start(request: IngestRequest, caller: Annotated[Caller, Depends(admin)]) -> dict[str, str]:
         """The source's job: it goes on where the last one was broken off."""
-        return {"job_id": (await jobs.ingest(caller.tenant, request.place())).id}
+        asked = IngestParameters(revive_deleted=request.revive_deleted)
+        return {"job_id": (await jobs.ingest(caller.tenant, request.place(), asked)).id}
 
     @router.get("/jobs/{job_id}", summary="How far a job is")
     async def get(job_id: str, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:

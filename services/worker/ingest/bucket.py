@@ -50,13 +50,15 @@ class BucketIngest:
         self._max_backlog = max_backlog
         self._per_second = per_second
 
-    async def run(self, source: str, tenant: Tenant, progress: Progress) -> None:
+    async def run(self, source: str, tenant: Tenant, progress: Progress, *, revive: bool = False) -> None:
         """source: `s3://bucket/prefix`. progress: updated as it goes, from its cursor on.
+
+        revive: also what a caller deleted comes back.
 
         Returns when every change is searchable or a dead letter. Raises InvalidQuery, Absent (no such bucket).
         """
         bucket, prefix = bucket_place(source)
-        run = _Run(bucket, tenant, Pace(self._per_second), progress)
+        run = _Run(bucket, tenant, Pace(self._per_second), progress, revive)
         while True:
             page = await self._objects.page(bucket, prefix, progress.cursor, _PAGE_OBJECTS)
             known = await self._catalog.known_objects(tenant, bucket, [one.key for one in page.objects])
@@ -80,7 +82,7 @@ class BucketIngest:
             while await self._backlog() > self._max_backlog:  # noqa: ASYNC110  the indexer may be elsewhere
                 await asyncio.sleep(_LOOK_SECONDS)
             await run.pace.spend(len(news))
-        changes = await self._follower.follow(run.tenant, run.bucket, news)
+        changes = await self._follower.follow(run.tenant, run.bucket, news, revive=run.revive)
         created = sum(change.change is Change.CREATED for change in changes)
         changed = sum(change.change is Change.CHANGED for change in changes)
         progress = run.progress
@@ -97,6 +99,7 @@ class _Run:
     tenant: Tenant
     pace: Pace
     progress: Progress
+    revive: bool
 
 
 def _may_be_picture(one: ListedObject) -> bool:

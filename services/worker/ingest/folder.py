@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from omma.blobs.originals import path_of
-from omma.catalog.interface import Catalog, Change, NewPicture
+from omma.catalog.interface import Catalog, Change, DeletedBy, NewPicture
 from omma.errors import InvalidQuery
 from omma.identity import ImageId, Sha256, Tenant
 from omma.outbox import Outbox
@@ -53,8 +53,10 @@ class FolderIngest:
         self._executor = executor
         self._indexed = indexed
 
-    async def run(self, folder: Path, tenant: Tenant, progress: Progress) -> None:
-        """progress: updated as it goes. Returns when every change is searchable or a dead letter.
+    async def run(self, folder: Path, tenant: Tenant, progress: Progress, *, revive: bool = False) -> None:
+        """progress: updated as it goes. revive: also what a caller deleted comes back.
+
+        Returns when every change is searchable or a dead letter.
 
         Raises InvalidQuery, field `folder`, when there is no such folder.
         """
@@ -64,7 +66,7 @@ class FolderIngest:
         files = walk(folder)
         captions = Captions()
         while (looked := await run_in(self._executor, _look_at, files, known, captions)).files:
-            await self._write(tenant, looked.new, progress)
+            await self._write(tenant, looked.new, progress, revive)
             progress.counts["looked_at"] += looked.pictures
             progress.counts["unchanged"] += looked.unchanged
             progress.counts["unreadable"] += looked.unreadable
@@ -76,10 +78,10 @@ class FolderIngest:
         rows = self._catalog.referenced_files(tenant, _prefix(folder))
         return {row.key: _Known(row.bytes, row.mtime_ns) async for row in rows}
 
-    async def _write(self, tenant: Tenant, new: list[NewPicture], progress: Progress) -> None:
+    async def _write(self, tenant: Tenant, new: list[NewPicture], progress: Progress, revive: bool) -> None:
         if not new:
             return
-        changes = await self._catalog.upsert(tenant, new)
+        changes = await self._catalog.upsert(tenant, new, revive=revive)
         await self._outbox.send(changes)
         progress.counts["created"] += sum(change.change is Change.CREATED for change in changes)
         progress.counts["changed"] += sum(change.change is Change.CHANGED for change in changes)
@@ -89,7 +91,8 @@ class FolderIngest:
         rows = [(row.id, row.key) async for row in self._catalog.referenced_files(tenant, _prefix(folder))]
         gone = await run_in(self._executor, _gone, rows)
         for start in range(0, len(gone), _BATCH_FILES):
-            changes = await self._catalog.delete(tenant, gone[start : start + _BATCH_FILES])
+            some = gone[start : start + _BATCH_FILES]
+            changes = await self._catalog.delete(tenant, some, by=DeletedBy.ABSENCE)
             await self._outbox.send(changes)
             progress.counts["vanished"] += len(changes)
         if gone:

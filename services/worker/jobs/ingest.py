@@ -7,6 +7,7 @@ from typing import Any
 from omma.blobs.object_uri import SCHEME
 from omma.catalog.job import Job
 from omma.errors import InvalidQuery
+from omma.job_kinds import IngestParameters
 from services.worker.ingest.bucket import BucketIngest
 from services.worker.ingest.folder import FolderIngest
 from services.worker.jobs.progress import Progress
@@ -22,10 +23,11 @@ class IngestWork:
 
     async def run(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """As FolderIngest.run and BucketIngest.run; what it did is in the counts."""
+        revive = IngestParameters.model_validate(job.parameters).revive_deleted
         if not job.source.startswith(SCHEME):
-            await self._folders.run(Path(job.source), job.tenant, progress)
+            await self._folders.run(Path(job.source), job.tenant, progress, revive=revive)
         elif self._buckets is not None:
-            await self._buckets.run(job.source, job.tenant, progress)
+            await self._buckets.run(job.source, job.tenant, progress, revive=revive)
         else:
             raise InvalidQuery(f"This Omma cannot ingest {job.source}.", field="source")
         return {}

@@ -1,0 +1,18 @@
+"""A row's bucket, with all that a comparison reads of it in one index. Rows that are there get theirs later, in batches:
+before it, and a row that the older version makes, the column is null."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision: str | None = "0004"
+
+
+def upgrade() -> None:
+    op.add_column("images", sa.Column("bucket", sa.SmallInteger))
+    op.create_index("ix_images_bucket", "images", ["bucket", "id", "version", "state"])
+
+
+def downgrade() -> None:
+    op.drop_index("ix_images_bucket", "images")
+    op.drop_column("images", "bucket")

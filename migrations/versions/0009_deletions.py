@@ -1,0 +1,31 @@
+"""When and by whom a picture was deleted, and bytes that perhaps no row needs any more."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision: str | None = "0008"
+
+_DELETED = sa.text("deleted_at IS NOT NULL")
+
+
+def upgrade() -> None:
+    op.add_column("images", sa.Column("deleted_at", sa.BigInteger))
+    op.add_column("images", sa.Column("deleted_by", sa.Text))
+    op.create_index("ix_images_deleted_at", "images", ["deleted_at"], sqlite_where=_DELETED, postgresql_where=_DELETED)
+    op.create_table(
+        "orphans",
+        sa.Column("sha256", sa.Text, nullable=False),
+        sa.Column("since", sa.BigInteger, nullable=False),
+        sa.Column("taken_until", sa.BigInteger),
+        sa.Column("gone_at", sa.BigInteger),
+        sa.PrimaryKeyConstraint("sha256", name="pk_orphans"),
+    )
+    op.create_index("ix_orphans_since", "orphans", ["since"])
+
+
+def downgrade() -> None:
+    op.drop_table("orphans")
+    op.drop_index("ix_images_deleted_at", "images")
+    op.drop_column("images", "deleted_by")
+    op.drop_column("images", "deleted_at")

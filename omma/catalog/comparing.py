@@ -1,0 +1,69 @@
+"""What comparing the catalog with blobs, log and shards reads of it."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from sqlalchemy import Select, and_, bindparam, literal, or_, select, update
+
+from omma.buckets import row_bucket_of
+from omma.catalog.database import Database, uninterrupted
+from omma.catalog.interface import KeptOriginal, PictureState, RowVersion
+from omma.catalog.schema import images
+from omma.identity import ImageId, Sha256, Version
+
+_READ_AT_ONCE: Final = 5_000
+
+
+class Comparing:
+    """See omma.catalog.interface.Catalog."""
+
+    _database: Database
+
+    async def rows_of_bucket(self, row_bucket: int) -> AsyncIterator[RowVersion]:
+        columns = images.c
+        query = (
+            select(columns.id, columns.version, columns.state)
+            .where(columns.bucket == row_bucket)
+            .order_by(columns.id)
+            .limit(_READ_AT_ONCE)
+        )
+        after, more = 0, True
+        while more:
+            found = await self._read(query.where(columns.id > after))
+            for image_id, version, state in found:
+                yield RowVersion(ImageId(image_id), Version(version), PictureState(state))
+            more = len(found) == _READ_AT_ONCE
+            after = found[-1].id if found else after
+
+    @uninterrupted
+    async def fill_buckets(self, limit: int) -> int:
+        without = select(images.c.id).where(images.c.bucket.is_(None)).order_by(images.c.id).limit(limit)
+        fill = update(images).where(images.c.id == bindparam("at_id")).values(bucket=bindparam("is_in"))
+        async with self._database.writing() as connection:
+            ids = (await connection.execute(without.with_for_update(skip_locked=True))).scalars().all()
+            if ids:
+                await connection.execute(fill, [{"at_id": i, "is_in": row_bucket_of(i)} for i in ids])
+        return len(ids)
+
+    async def kept_originals(self, after: str = "") -> AsyncIterator[KeptOriginal]:
+        columns = images.c
+        query = (
+            select(columns.sha256, columns.id, columns.version)
+            .where(columns.state != PictureState.DELETED, columns.uri == literal("omma:") + columns.sha256)
+            .order_by(columns.sha256, columns.id)
+            .limit(_READ_AT_ONCE)
+        )
+        last, more = (after, 2**63 - 1), True
+        while more:
+            beyond = or_(columns.sha256 > last[0], and_(columns.sha256 == last[0], columns.id > last[1]))
+            # The first condition is what an index is entered by.
+            found = await self._read(query.where(columns.sha256 >= last[0], beyond))
+            for sha256, image_id, version in found:
+                yield KeptOriginal(Sha256(sha256), ImageId(image_id), Version(version))
+            more = len(found) == _READ_AT_ONCE
+            last = (found[-1].sha256, found[-1].id) if found else last
+
+    @uninterrupted
+    async def _read(self, query: Select[Any]) -> list[Any]:
+        async with self._database.reading() as connection:
+            return list((await connection.execute(query)).all())

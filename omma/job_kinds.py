@@ -20,12 +20,16 @@ class JobParameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """about: one line for people. role: who may start, see and stop one. parameters: what they are checked against."""
+    """about: one line for people. role: who may start, see and stop one. parameters: what they are checked against.
+
+    goes_on: a new one goes on where the last one that was asked for the same was broken off.
+    """
 
     name: str
     about: str
     role: Role
     parameters: type[JobParameters] = JobParameters
+    goes_on: bool = True
 
 
 class IngestParameters(JobParameters):
@@ -53,6 +57,8 @@ class CollectParameters(JobParameters):
 
 COLLECT: Final = JobKind("collect", "bytes that no row needs are deleted", Role.ADMIN, CollectParameters)
 INGEST: Final = JobKind("ingest", "pictures of a folder or a bucket become rows", Role.ADMIN, IngestParameters)
-VERIFY: Final = JobKind("verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters)
+VERIFY: Final = JobKind(
+    "verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters, goes_on=False
+)
 
 KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (COLLECT, INGEST, VERIFY)}

@@ -1,5 +1,7 @@
-"""A row's bucket, with all that a comparison reads of it in one index. Rows that are there get theirs later, in batches:
-before it, and a row that the older version makes, the column is null."""
+"""A row's bucket, with all that a comparison reads of a row in one index.
+
+Rows that are there get theirs later, in batches, before a comparison; so do those that the older version makes.
+"""
 
 import sqlalchemy as sa
 from alembic import op

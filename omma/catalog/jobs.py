@@ -22,7 +22,14 @@ class Jobs:
 
     @uninterrupted
     async def add_job(
-        self, tenant: Tenant, kind: str, source: str, parameters: Mapping[str, Any], max_unfinished: int
+        self,
+        tenant: Tenant,
+        kind: str,
+        source: str,
+        parameters: Mapping[str, Any],
+        max_unfinished: int,
+        *,
+        goes_on: bool = True,
     ) -> Job:
         of_source = (jobs.c.tenant_id == tenant, jobs.c.kind == kind, jobs.c.source == source)
         unfinished = jobs.c.state.in_(UNFINISHED)
@@ -42,7 +49,7 @@ class Jobs:
                     retry_after_seconds=_RETRY_SECONDS,
                 )
             new = _new(tenant, kind, source, parameters, self._database.now_ms())
-            if last is not None and _broken_off(last, parameters):
+            if goes_on and last is not None and _broken_off(last, parameters):
                 new |= {"cursor": last["cursor"], "counts": last["counts"]}
             await connection.execute(insert, new)
             made = (await connection.execute(select(jobs).where(*of_source, unfinished))).mappings().one()

@@ -3,13 +3,27 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
-from omma.catalog.interface import Catalog, Change, DeletedBy, PictureState, SeenObject, Upserted
+from omma.buckets import ROW_BUCKETS, row_bucket_of
+from omma.catalog.interface import (
+    Catalog,
+    Change,
+    DeletedBy,
+    Embedded,
+    LoggedPicture,
+    NewPicture,
+    PictureState,
+    SeenObject,
+    Upserted,
+)
 from omma.catalog.orphan import Collected
+from omma.catalog.schema import images
+from omma.catalog.sql import SqlCatalog
 from omma.errors import Absent
 from omma.identity import ImageId, Version
 from omma.records import EventKind
-from tests.contract.catalogs import ANN, BOB, Backend, Clock, embedded, kind, new, one, sent, sha
+from tests.contract.catalogs import ANN, BOB, SPACE, Backend, Clock, embedded, kind, new, one, sent, sha
 
 GRACE = 60.0
 DESCRIBED = replace(
@@ -125,7 +139,7 @@ async def test_an_object_that_a_caller_deleted_stays_deleted(catalog: Catalog) -
 
 
 async def test_bytes_that_lost_a_row_are_taken_after_their_grace(catalog: Catalog, clock: Clock) -> None:
-    deleted, changed = await catalog.upsert(ANN, [new("a"), new("b")])
+    deleted, _ = await catalog.upsert(ANN, [new("a"), new("b")])
     await catalog.delete(ANN, [deleted.id])
     await one(catalog, new("b", "other"))
     await catalog.note_orphans([sha("found")])
@@ -208,4 +222,49 @@ async def test_what_rows_need(catalog: Catalog, clock: Clock) -> None:
 async def test_rows_of_an_older_version_get_their_bucket(backend: Backend) -> None:
     catalog = await backend.open()
     await catalog.upsert(ANN, [new(str(number)) for number in range(5)])
-    assert await catalog.fill_buckets(2) == 0
+    assert isinstance(catalog, SqlCatalog)
+    async with catalog._database.writing() as connection:
+        await connection.execute(update(images).values(bucket=None))
+    assert [row async for row in catalog.rows_of_bucket(row_bucket_of(1))] == []
+    assert [await catalog.fill_buckets(3) for _ in range(3)] == [3, 2, 0]
+    found = {row.id: bucket for bucket in range(ROW_BUCKETS) async for row in catalog.rows_of_bucket(bucket)}
+    assert found == {image_id: row_bucket_of(image_id) for image_id in range(1, 6)}
+
+
+def logged(image_id: int, version: int, picture: NewPicture | None) -> LoggedPicture:
+    return LoggedPicture(ImageId(image_id), ANN, Version(version), picture, 1_600_000_000_000)
+
+
+async def test_rows_are_made_again_from_the_log(catalog: Catalog, clock: Clock) -> None:
+    older, deleted, newer = await catalog.upsert(ANN, [DESCRIBED, new("b"), new("c")])
+    await embedded(catalog, deleted)
+    since = replace(DESCRIBED, tags=("since",), sha256=sha("since"), uri=f"omma:{sha('since')}", mtime_ns=7)
+    lost = replace(DESCRIBED, key="lost", source_url="https://b.org/y")
+    records = [
+        logged(older.id, 4, since),
+        logged(deleted.id, 2, None),
+        logged(newer.id, 1, replace(new("c"), tags=("never",))),
+        logged(77, 3, lost),
+        logged(78, 2, replace(lost, key="c")),
+        logged(79, 5, None),
+    ]
+    assert await catalog.rebuild(records) == {older.id, deleted.id, 77}
+    await catalog.record_embedded(SPACE.id, [Embedded(ImageId(77), Version(3), 640, 480, 5)])
+    row = await catalog.picture(ANN, ImageId(77))
+    assert (row.key, row.version, row.state, row.created_at_ms) == ("lost", 3, PictureState.INDEXED, 1_600_000_000_000)
+    assert (row.owner, row.tags, row.attributes, row.source_url) == (
+        "ann",
+        ("a", "b"),
+        lost.attributes,
+        lost.source_url,
+    )
+    assert (row.width, row.height, row.phash, row.bytes) == (640, 480, 5, 10)
+    row = await catalog.picture(ANN, older.id)
+    assert (row.version, row.tags, row.sha256, row.mtime_ns, row.key) == (4, ("since",), sha("since"), 7, "k")
+    assert (await catalog.picture(ANN, newer.id)).tags == ()
+    # Nothing is to be sent of them, and a delete of the log can be taken back.
+    assert {event.image_id for event in await catalog.unsent(9)} == {newer.id}
+    assert (await catalog.restore(ANN, deleted.id, GRACE)).version == 3
+    assert await catalog.rebuild(records) == set()
+    clock.seconds += GRACE
+    assert {one.sha256 for one in await catalog.take_orphans(GRACE, 9, 1)} == {sha("b"), sha("k")}

@@ -41,7 +41,9 @@ async def keep_schedule(catalog: Catalog, schedule: Sequence[Scheduled], wake: C
             try:
                 if await _is_due(catalog, one):
                     asked = one.parameters.model_dump(mode="json")
-                    await catalog.add_job(DEFAULT_TENANT, one.kind.name, one.source, asked, _UNFINISHED)
+                    await catalog.add_job(
+                        DEFAULT_TENANT, one.kind.name, one.source, asked, _UNFINISHED, goes_on=one.kind.goes_on
+                    )
                     wake()
             except OmmaError as error:
                 logger.warning("a job could not be scheduled", extra={"job": one.kind.name, "reason": error.detail})

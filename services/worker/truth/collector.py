@@ -1,16 +1,14 @@
 """Collects what no row needs: originals and thumbnails of pictures that were deleted, replaced or never became rows."""
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
-from omma.blobs.interface import Blobs, original_key, thumbnail_key
+from omma.blobs.interface import ORIGINALS, THUMBNAILS, Blobs, original_key, sha256_of_key, thumbnail_key
 from omma.catalog.interface import Catalog
 from omma.catalog.orphan import Needs, Orphan
 from omma.errors import OmmaError
-from omma.identity import Sha256
 from omma.telemetry.metrics import COLLECTED
 from services.worker.jobs.progress import Progress
 
@@ -22,10 +20,6 @@ _AT_ONCE: Final = 200
 _CONCURRENT: Final = 8
 _EXPIRED_AT_ONCE: Final = 1_000
 _KEYS_AT_ONCE: Final = 1_000
-
-_ORIGINALS: Final = "originals/"
-_THUMBNAILS: Final = "thumbnails/"
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Collector:
@@ -63,13 +57,13 @@ class Collector:
 
         Of bytes whose row was lost, or never written.
         """
-        for prefix in (_ORIGINALS, _THUMBNAILS):
+        for prefix in (ORIGINALS, THUMBNAILS):
             # Of the two, originals come first also in the order of keys.
             after = progress.cursor if progress.cursor > prefix else ""
             async for keys in self._pages(prefix, after):
-                named = {key: sha256 for key in keys if (sha256 := _sha256_of(key)) is not None}
+                named = {key: sha256 for key in keys if (sha256 := sha256_of_key(key)) is not None}
                 needs = await self._catalog.needs(named.values(), self._grace_seconds)
-                needed = needs.originals if prefix == _ORIGINALS else needs.thumbnails
+                needed = needs.originals if prefix == ORIGINALS else needs.thumbnails
                 lost = set(named.values()) - needed
                 if lost:
                     await self._catalog.note_orphans(lost)
@@ -108,9 +102,3 @@ class Collector:
                 page = []
         if page:
             yield page
-
-
-def _sha256_of(key: str) -> Sha256 | None:
-    """None for a key that is none of ours."""
-    name = key.rpartition("/")[2].removesuffix(".webp")
-    return Sha256(name) if _SHA256.fullmatch(name) else None

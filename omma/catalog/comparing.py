@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, bindparam, literal, or_, select, update
+from sqlalchemy import Select, bindparam, literal, select, tuple_, update
 
 from omma.buckets import row_bucket_of
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.interface import KeptOriginal, PictureState, RowVersion
 from omma.catalog.schema import images
-from omma.identity import ImageId, Sha256, Version
+from omma.identity import MAX_IMAGE_ID, ImageId, Sha256, Version
 
 _READ_AT_ONCE: Final = 5_000
 
@@ -19,21 +19,21 @@ class Comparing:
 
     _database: Database
 
-    async def rows_of_bucket(self, row_bucket: int) -> AsyncIterator[RowVersion]:
+    async def rows_of_buckets(self, first: int, last: int) -> AsyncIterator[RowVersion]:
         columns = images.c
         query = (
-            select(columns.id, columns.version, columns.state)
-            .where(columns.bucket == row_bucket)
-            .order_by(columns.id)
+            select(columns.bucket, columns.id, columns.version, columns.state)
+            .where(columns.bucket <= last)
+            .order_by(columns.bucket, columns.id)
             .limit(_READ_AT_ONCE)
         )
-        after, more = 0, True
+        place, more = (first, 0), True
         while more:
-            found = await self._read(query.where(columns.id > after))
-            for image_id, version, state in found:
+            found = await self._read(query.where(tuple_(columns.bucket, columns.id) > tuple_(*place)))
+            for _, image_id, version, state in found:
                 yield RowVersion(ImageId(image_id), Version(version), PictureState(state))
             more = len(found) == _READ_AT_ONCE
-            after = found[-1].id if found else after
+            place = (found[-1].bucket, found[-1].id) if found else place
 
     @uninterrupted
     async def fill_buckets(self, limit: int) -> int:
@@ -53,15 +53,13 @@ class Comparing:
             .order_by(columns.sha256, columns.id)
             .limit(_READ_AT_ONCE)
         )
-        last, more = (after, 2**63 - 1), True
+        place, more = (after, MAX_IMAGE_ID), True
         while more:
-            beyond = or_(columns.sha256 > last[0], and_(columns.sha256 == last[0], columns.id > last[1]))
-            # The first condition is what an index is entered by.
-            found = await self._read(query.where(columns.sha256 >= last[0], beyond))
+            found = await self._read(query.where(tuple_(columns.sha256, columns.id) > tuple_(*place)))
             for sha256, image_id, version in found:
                 yield KeptOriginal(Sha256(sha256), ImageId(image_id), Version(version))
             more = len(found) == _READ_AT_ONCE
-            last = (found[-1].sha256, found[-1].id) if found else last
+            place = (found[-1].sha256, found[-1].id) if found else place
 
     @uninterrupted
     async def _read(self, query: Select[Any]) -> list[Any]:

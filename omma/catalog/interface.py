@@ -280,8 +280,8 @@ class Catalog(JobBook, OrphanBook, Protocol):
     async def find_pictures(self, place: str) -> list[Picture]:
         """Across tenants, deleted ones too: at most 100 whose key or uri this is. Reads every row: for operators."""
 
-    def rows_of_bucket(self, row_bucket: int) -> AsyncIterator[RowVersion]:
-        """Rows of every tenant in one of buckets.ROW_BUCKETS, deleted ones too, by id; read page by page."""
+    def rows_of_buckets(self, first: int, last: int) -> AsyncIterator[RowVersion]:
+        """Rows of every tenant in these of buckets.ROW_BUCKETS, deleted ones too, by bucket and id; page by page."""
 
     async def fill_buckets(self, limit: int) -> int:
         """Give so many rows of an older version their bucket; returns how many: with less than limit all have one."""

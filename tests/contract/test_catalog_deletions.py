@@ -225,9 +225,9 @@ async def test_rows_of_an_older_version_get_their_bucket(backend: Backend) -> No
     assert isinstance(catalog, SqlCatalog)
     async with catalog._database.writing() as connection:
         await connection.execute(update(images).values(bucket=None))
-    assert [row async for row in catalog.rows_of_bucket(row_bucket_of(1))] == []
+    assert [row async for row in catalog.rows_of_buckets(0, ROW_BUCKETS - 1)] == []
     assert [await catalog.fill_buckets(3) for _ in range(3)] == [3, 2, 0]
-    found = {row.id: bucket for bucket in range(ROW_BUCKETS) async for row in catalog.rows_of_bucket(bucket)}
+    found = {row.id: bucket for bucket in range(ROW_BUCKETS) async for row in catalog.rows_of_buckets(bucket, bucket)}
     assert found == {image_id: row_bucket_of(image_id) for image_id in range(1, 6)}
 
 

@@ -85,7 +85,7 @@ class TruthWorld:
     async def versions(self) -> dict[ImageId, Version]:
         """Of every row."""
         catalog = self.storage.catalog
-        return {row.id: row.version for bucket in range(ROW_BUCKETS) async for row in catalog.rows_of_bucket(bucket)}
+        return {row.id: row.version async for row in catalog.rows_of_buckets(0, ROW_BUCKETS - 1)}
 
     async def age(self, seconds: float) -> None:
         """Whatever was deleted or orphaned was so long before."""

@@ -1,7 +1,8 @@
 """The catalog's rows as they are compared: whole buckets, so many that memory is bounded."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -46,21 +47,24 @@ class Go:
         }
 
 
-async def goes(catalog: Catalog, buckets: int, first_class: int) -> AsyncIterator[Go]:
-    """Every row once, by index, from this class of buckets on (omma.buckets.bucket_classes)."""
+async def goes(catalog: Catalog, buckets: int, first_class: int, expected: int) -> AsyncIterator[Go]:
+    """Every row once, by index, from this class of buckets on (omma.buckets.bucket_classes). expected: rows in all."""
     classes = bucket_classes(buckets)
-    rows: dict[int, dict[int, Row]] = {}
-    read = 0
-    for number in range(first_class, len(classes)):
-        of_space, of_rows = classes[number]
-        rows |= {bucket: {} for bucket in of_space}
-        for row_bucket in of_rows:
-            async for row in catalog.rows_of_bucket(row_bucket):
+    at_once = max(1, len(classes) * _PICTURES_AT_ONCE // max(expected, 1))
+    for start in range(first_class, len(classes), at_once):
+        some = classes[start : start + at_once]
+        rows: dict[int, dict[int, Row]] = {bucket: {} for of_space, _ in some for bucket in of_space}
+        for first, last in _runs(sorted(bucket for _, of_rows in some for bucket in of_rows)):
+            async for row in catalog.rows_of_buckets(first, last):
                 rows[bucket_of(row.id, buckets)][row.id] = Row(row.version, row.state)
-                read += 1
-        if read >= _PICTURES_AT_ONCE or number == len(classes) - 1:
-            yield Go(rows, number + 1)
-            rows, read = {}, 0
+        yield Go(rows, start + len(some))
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of numbers that follow each other."""
+    for _, run in groupby(enumerate(numbers), key=lambda one: one[1] - one[0]):
+        some = [number for _, number in run]
+        yield some[0], some[-1]
 
 
 async def rows_of_pictures(catalog: Catalog, image_ids: Collection[int]) -> dict[int, Row]:

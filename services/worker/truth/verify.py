@@ -103,7 +103,7 @@ class Verifier:
             pass
         progress.counts["pictures"] = await self._count_rows()
         views = ReplicaViews(served)
-        async for go in goes(self._catalog, served.space.buckets, first_class):
+        async for go in goes(self._catalog, served.space.buckets, first_class, progress.counts["pictures"]):
             for of_bucket in go.rows.values():
                 report.rows.update(row.state.value for row in of_bucket.values())
             chosen = go.rows.keys() if full else _suspect(go, served.space, await views.digests())

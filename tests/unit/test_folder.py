@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from omma.catalog.interface import Catalog, PictureState
+from omma.catalog.interface import Catalog, PictureChange, PictureState
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import InvalidQuery
 from omma.identity import DEFAULT_TENANT
@@ -66,9 +66,9 @@ class Library:
     async def _drained(self) -> None:
         self.drained_with.append((await self.catalog.counts()).get("deleted", 0))
 
-    async def ingest(self) -> Progress:
+    async def ingest(self, **options: bool) -> Progress:
         progress = Progress()
-        await self._ingest.run(self.folder, DEFAULT_TENANT, progress)
+        await self._ingest.run(self.folder, DEFAULT_TENANT, progress, **options)
         return progress
 
     async def events(self) -> list[ImageEvent]:
@@ -155,6 +155,37 @@ async def test_a_file_that_comes_back_is_a_picture_again(library: Library):
     assert (await library.ingest()).changed == 1
     page = await library.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)
     assert [picture.state for picture in page.pictures] == [PictureState.PENDING]
+
+
+async def test_what_a_caller_deleted_stays_deleted_unless_it_is_asked_for(library: Library):
+    file = library.folder / "one.jpg"
+    file.write_bytes(b"one")
+    await library.ingest()
+    (picture,) = (await library.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)).pictures
+    await library.catalog.delete(DEFAULT_TENANT, [picture.id])
+    await library.ingest()
+    assert await library.uris() == []
+    file.write_bytes(b"another picture")
+    await library.ingest()
+    assert await library.uris() == ["one.jpg"]
+    await library.catalog.delete(DEFAULT_TENANT, [picture.id])
+    await library.ingest(revive=True)
+    assert await library.uris() == ["one.jpg"]
+
+
+async def test_what_was_said_of_a_picture_outlives_its_absence(library: Library):
+    file = library.folder / "one.jpg"
+    file.write_bytes(b"one")
+    await library.ingest()
+    (picture,) = (await library.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)).pictures
+    await library.catalog.change(DEFAULT_TENANT, picture.id, PictureChange(tags=("mine",), owner="ann"))
+    file.unlink()
+    await library.ingest()
+    await library.catalog.expire_deleted(0.0, 9)
+    file.write_bytes(b"one")
+    await library.ingest()
+    (back,) = (await library.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)).pictures
+    assert (back.id, back.tags, back.owner) == (picture.id, ("mine",), "ann")
 
 
 async def test_captions_beside_pictures_become_tags_and_attributes(library: Library):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, literal, select, tuple_, update
+from sqlalchemy import Select, bindparam, select, tuple_, update
 
 from omma.buckets import row_bucket_of
 from omma.catalog.database import Database, uninterrupted
@@ -47,17 +47,18 @@ class Comparing:
 
     async def kept_originals(self, after: str = "") -> AsyncIterator[KeptOriginal]:
         columns = images.c
+        # Every row, looked at here: PostgreSQL thinks that few fit, and would sort all of them for each page.
         query = (
-            select(columns.sha256, columns.id, columns.version)
-            .where(columns.state != PictureState.DELETED, columns.uri == literal("omma:") + columns.sha256)
+            select(columns.sha256, columns.id, columns.version, columns.state, columns.uri)
             .order_by(columns.sha256, columns.id)
             .limit(_READ_AT_ONCE)
         )
         place, more = (after, MAX_IMAGE_ID), True
         while more:
             found = await self._read(query.where(tuple_(columns.sha256, columns.id) > tuple_(*place)))
-            for sha256, image_id, version in found:
-                yield KeptOriginal(Sha256(sha256), ImageId(image_id), Version(version))
+            for sha256, image_id, version, state, uri in found:
+                if state != PictureState.DELETED and uri == f"omma:{sha256}":
+                    yield KeptOriginal(Sha256(sha256), ImageId(image_id), Version(version))
             more = len(found) == _READ_AT_ONCE
             place = (found[-1].sha256, found[-1].id) if found else place
 

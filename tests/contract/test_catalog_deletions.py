@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from omma.buckets import ROW_BUCKETS, row_bucket_of
+from omma.catalog import comparing
 from omma.catalog.interface import (
     Catalog,
     Change,
@@ -229,6 +230,19 @@ async def test_rows_of_an_older_version_get_their_bucket(backend: Backend) -> No
     assert [await catalog.fill_buckets(3) for _ in range(3)] == [3, 2, 0]
     found = {row.id: bucket for bucket in range(ROW_BUCKETS) async for row in catalog.rows_of_buckets(bucket, bucket)}
     assert found == {image_id: row_bucket_of(image_id) for image_id in range(1, 6)}
+
+
+async def test_pages_of_buckets_and_originals_leave_nothing_out(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await catalog.upsert(ANN, [new(str(number), str(number % 7)) for number in range(20)])
+    monkeypatch.setattr(comparing, "_READ_AT_ONCE", 2)
+    rows = [row.id async for row in catalog.rows_of_buckets(0, ROW_BUCKETS - 1)]
+    assert rows == sorted((one.id for one in made), key=lambda i: (row_bucket_of(i), i))
+    some = [row.id async for row in catalog.rows_of_buckets(100, 199)]
+    assert some == [i for i in rows if 100 <= row_bucket_of(i) < 200]
+    kept = [(one.sha256, one.id) async for one in catalog.kept_originals()]
+    assert kept == sorted((sha(str(number % 7)), one.id) for number, one in enumerate(made))
 
 
 def logged(image_id: int, version: int, picture: NewPicture | None) -> LoggedPicture:

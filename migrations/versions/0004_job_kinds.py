@@ -8,13 +8,20 @@ revision = "0004"
 down_revision: str | None = "0003"
 
 _JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+_SOURCE = "what it works on: a folder, s3://bucket/prefix; empty: everything"
 _UNFINISHED = sa.text("state IN ('waiting', 'running')")
 
 
 def upgrade() -> None:
-    op.add_column("jobs", sa.Column("kind", sa.Text, nullable=False, server_default="ingest"))
-    op.add_column("jobs", sa.Column("parameters", _JSON, nullable=False, server_default="{}"))
-    op.add_column("jobs", sa.Column("result", _JSON, nullable=False, server_default="{}"))
+    op.add_column(
+        "jobs", sa.Column("kind", sa.Text, nullable=False, server_default="ingest", comment="one of omma.job_kinds")
+    )
+    op.add_column(
+        "jobs", sa.Column("parameters", _JSON, nullable=False, server_default="{}", comment="what else was asked for")
+    )
+    op.add_column("jobs", sa.Column("result", _JSON, nullable=False, server_default="{}", comment="what came of it"))
+    if op.get_context().dialect.name == "postgresql":  # the other one keeps no comments
+        op.alter_column("jobs", "source", comment=_SOURCE)
     op.drop_index("uq_jobs_unfinished", "jobs")
     _unique_unfinished(["tenant_id", "kind", "source"])
 

@@ -11,7 +11,10 @@ down_revision: str | None = "0004"
 
 
 def upgrade() -> None:
-    op.add_column("images", sa.Column("bucket", sa.SmallInteger))
+    op.add_column(
+        "images",
+        sa.Column("bucket", sa.SmallInteger, comment="buckets.row_bucket_of the id; null in a row of an older version"),
+    )
     op.create_index("ix_images_bucket", "images", ["bucket", "id", "version", "state"])
 
 

@@ -1,6 +1,13 @@
 """A picture's place is arithmetic: bucket, and the shard that owns the bucket."""
 
+from collections.abc import Sequence
+from math import gcd
+from typing import Final
+
 from omma.errors import InvalidQuery
+
+ROW_BUCKETS: Final = 256
+"""Of the catalog's rows, whatever the spaces have: a row's bucket is read by index."""
 
 _MASK = (1 << 64) - 1
 
@@ -19,6 +26,19 @@ def mix(x: int) -> int:
 def bucket_of(image_id: int, buckets: int) -> int:
     """The bucket, 0 … buckets - 1, which is also the partition of the space's vectors topic."""
     return mix(image_id) % buckets
+
+
+def row_bucket_of(image_id: int) -> int:
+    """The bucket that the catalog keeps with a row."""
+    return bucket_of(image_id, ROW_BUCKETS)
+
+
+def bucket_classes(buckets: int) -> list[tuple[Sequence[int], Sequence[int]]]:
+    """Buckets of a space and row buckets that hold the same ids, the smallest such sets: one bucket a class for 256
+    and fewer, several of a space's buckets for 512; any other number shares its factors of two.
+    """
+    classes = gcd(buckets, ROW_BUCKETS)
+    return [(range(one, buckets, classes), range(one, ROW_BUCKETS, classes)) for one in range(classes)]
 
 
 def buckets_of_shard(shard: int, shards: int, buckets: int) -> range:

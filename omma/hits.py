@@ -31,7 +31,11 @@ class Degraded(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What is known of a picture beside its vectors; travels with hits so that a search reads no database."""
+    """What is known of a picture beside its vectors; travels with hits so that a search reads no database.
+
+    key, bytes, mtime_ns: of the row, so that a catalog that lost it can make it again. key: "" where it is the one that
+    a picture has without a key of its own (blobs.originals.plain_key), as most.
+    """
 
     uri: str = ""
     source_url: str = ""
@@ -42,6 +46,9 @@ class Payload:
     width: int = 0
     height: int = 0
     sha256: str = ""
+    key: str = ""
+    bytes: int = 0
+    mtime_ns: int | None = None
 
 
 class StoredPayloads(Sequence[Payload]):

@@ -20,28 +20,49 @@ class JobParameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """about: one line for people. role: who may start, see and stop one. parameters: what they are checked against."""
+    """about: one line for people. role: who may start, see and stop one. parameters: what they are checked against.
+
+    goes_on: a new one goes on where the last one that was asked for the same was broken off.
+    """
 
     name: str
     about: str
     role: Role
     parameters: type[JobParameters] = JobParameters
-
-
-class VerifyParameters(JobParameters):
-    """repair: mend what can be. full: compare every picture, also where digests agree."""
-
-    repair: bool = False
-    full: bool = False
+    goes_on: bool = True
 
 
 class IngestParameters(JobParameters):
-    """forget_missing: of a folder, what is away en masse (a disk that is not mounted?) is taken as deleted."""
+    """forget_missing: of a folder, what is away en masse (a disk that is not mounted?) is taken as deleted.
+
+    revive_deleted: also what a caller deleted comes back, without what was said of it.
+    """
 
     forget_missing: bool = False
+    revive_deleted: bool = False
 
 
+class VerifyParameters(JobParameters):
+    """repair: mend what can be. full: compare every picture, also where digests agree.
+
+    bury: write deleted records after live vectors that have no row, and that no row can be made for from the log.
+    """
+
+    repair: bool = False
+    full: bool = False
+    bury: bool = False
+
+
+class CollectParameters(JobParameters):
+    """sweep: also list every original and thumbnail for those that no row needs."""
+
+    sweep: bool = False
+
+
+COLLECT: Final = JobKind("collect", "bytes that no row needs are deleted", Role.ADMIN, CollectParameters)
 INGEST: Final = JobKind("ingest", "pictures of a folder or a bucket become rows", Role.TENANT_ADMIN, IngestParameters)
-VERIFY: Final = JobKind("verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters)
+VERIFY: Final = JobKind(
+    "verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters, goes_on=False
+)
 
-KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (INGEST, VERIFY)}
+KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (COLLECT, INGEST, VERIFY)}

@@ -73,6 +73,7 @@ class VectorRecord:
 
     vectors: float16[regions, dim], the whole picture first; boxes: int32[regions, 4]. A deleted one has neither.
     phash: None for none; 0 is a value. signature: one byte of version, then what that version says; empty for none.
+    dead: of a deleted one: its bytes could not be read.
     """
 
     image_id: ImageId
@@ -85,6 +86,7 @@ class VectorRecord:
     payload: Payload = field(default_factory=Payload)
     deleted: bool = False
     signature: bytes = b""
+    dead: bool = False
 
     def encode(self) -> bytes:
         return records_pb2.VectorRecord(
@@ -98,6 +100,7 @@ class VectorRecord:
             phash=self.phash,
             payload=None if self.deleted else payload_to_wire(self.payload),
             signature=self.signature,
+            dead=self.dead,
         ).SerializeToString()
 
     @classmethod
@@ -118,6 +121,7 @@ class VectorRecord:
             payload=payload_from_wire(message.payload),
             deleted=message.deleted,
             signature=message.signature,
+            dead=message.dead,
         )
 
 
@@ -156,8 +160,10 @@ class Interaction:
     answered: Answered = Answered()
 
 
-def deleted_record(image_id: ImageId, version: Version, tenant: Tenant, space: str, dim: int) -> VectorRecord:
-    """The record that deletes a picture from a space."""
+def deleted_record(
+    image_id: ImageId, version: Version, tenant: Tenant, space: str, dim: int, *, dead: bool = False
+) -> VectorRecord:
+    """The record that deletes a picture from a space. dead: since its bytes could not be read."""
     return VectorRecord(
         image_id,
         version,
@@ -166,6 +172,7 @@ def deleted_record(image_id: ImageId, version: Version, tenant: Tenant, space: s
         vectors=np.empty((0, dim), np.float16),
         boxes=np.empty((0, 4), np.int32),
         deleted=True,
+        dead=dead,
     )
 
 
@@ -189,6 +196,9 @@ def payload_to_wire(payload: Payload) -> types_pb2.Payload:
         width=payload.width,
         height=payload.height,
         sha256=payload.sha256,
+        key=payload.key,
+        bytes=payload.bytes,
+        mtime_ns=payload.mtime_ns,
     )
 
 
@@ -219,6 +229,9 @@ def payload_from_wire(message: types_pb2.Payload) -> Payload:
         width=message.width,
         height=message.height,
         sha256=message.sha256,
+        key=message.key,
+        bytes=message.bytes,
+        mtime_ns=message.mtime_ns if message.HasField("mtime_ns") else None,
     )
 
 

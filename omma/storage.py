@@ -33,11 +33,17 @@ class StorageSettings(ProcessSettings):
     kafka: KafkaSettings | None = None
     s3: S3Settings | None = None
     description: RowLimits = Field(default_factory=RowLimits)
+    deleted_grace_seconds: float = Field(
+        default=86_400.0, ge=0, le=365 * 86_400, description="a deleted picture can be restored; then its bytes go"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What is durable. row_limits: of what is said of a picture. objects: of other buckets; None without OMMA_S3__…"""
+    """What is durable. row_limits: of what is said of a picture. objects: of other buckets; None without OMMA_S3__…
+
+    deleted_grace_seconds: how long a deleted picture can be restored.
+    """
 
     catalog: Catalog
     log: Log
@@ -45,6 +51,7 @@ class Storage:
     originals: Originals
     row_limits: RowLimits
     objects: Objects | None = None
+    deleted_grace_seconds: float = 86_400.0
 
 
 async def open_storage(
@@ -68,7 +75,7 @@ async def open_storage(
         stack.push_async_callback(objects.close)
     originals = Originals(blobs, objects)
     stack.push_async_callback(originals.close)
-    return Storage(catalog, log, blobs, originals, settings.description, objects)
+    return Storage(catalog, log, blobs, originals, settings.description, objects, settings.deleted_grace_seconds)
 
 
 # The cluster's clients come with the extra `cluster`, which one machine does without: imported where one is named.

@@ -10,6 +10,7 @@ revision = "0004"
 down_revision: str | None = "0003"
 
 _JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+_SOURCE = "what it works on: a folder, s3://bucket/prefix; empty: everything"
 _UNFINISHED = sa.text("state IN ('waiting', 'running')")
 
 

@@ -54,8 +54,8 @@ class FolderBlobs(Blobs):
     async def delete(self, key: str) -> None:
         await self._run(partial(_delete, self._path(key)))
 
-    async def keys(self, prefix: str) -> AsyncIterator[str]:
-        walk = _walk(self._root, "", prefix)
+    async def keys(self, prefix: str, after: str = "") -> AsyncIterator[str]:
+        walk = _walk(self._root, "", prefix, after)
         while found := await self._run(lambda: list(islice(walk, _LISTED_AT_ONCE))):
             for key in found:
                 yield key
@@ -136,8 +136,8 @@ def _delete(path: Path) -> None:
         sync_folder(path.parent)
 
 
-def _walk(folder: Path, at: str, prefix: str) -> Iterator[str]:
-    """Keys that start with the prefix, in order; folders that cannot hold any are passed over."""
+def _walk(folder: Path, at: str, prefix: str, after: str) -> Iterator[str]:
+    """Keys that start with the prefix, in order, beyond `after`; folders that cannot hold any are passed over."""
     if not folder.is_dir():
         return
     # A folder sorts as its name with the slash: `a.b` comes before `a/c`, as it does among keys.
@@ -147,6 +147,7 @@ def _walk(folder: Path, at: str, prefix: str) -> Iterator[str]:
         if name == f"{_STAGING}/" or not (key.startswith(prefix) or (name.endswith("/") and prefix.startswith(key))):
             continue
         if name.endswith("/"):
-            yield from _walk(folder / name, key, prefix)
-        else:
+            if key > after or after.startswith(key):
+                yield from _walk(folder / name, key, prefix, after)
+        elif key > after:
             yield key

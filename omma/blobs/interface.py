@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from omma.errors import Absent, InvalidQuery, TooLarge
+from omma.identity import Sha256
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _MAX_KEY_CHARACTERS: Final = 512
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_WEBP: Final = ".webp"
+
+ORIGINALS: Final = "originals/"
+THUMBNAILS: Final = "thumbnails/"
+"""What the keys of originals and of thumbnails begin with, in the order of their sha256."""
 
 
 class Blobs(Protocol):
@@ -38,18 +45,25 @@ class Blobs(Protocol):
     async def delete(self, key: str) -> None:
         """No error when absent."""
 
-    def keys(self, prefix: str) -> AsyncIterator[str]:
-        """In order."""
+    def keys(self, prefix: str, after: str = "") -> AsyncIterator[str]:
+        """In order, those that come after this one."""
 
     async def close(self) -> None: ...
 
 
 def original_key(sha256: str) -> str:
-    return f"originals/{sha256[:2]}/{sha256}"
+    return f"{ORIGINALS}{sha256[:2]}/{sha256}"
 
 
 def thumbnail_key(sha256: str) -> str:
-    return f"thumbnails/{sha256[:2]}/{sha256}.webp"
+    return f"{THUMBNAILS}{sha256[:2]}/{sha256}{_WEBP}"
+
+
+def sha256_of_key(key: str) -> Sha256 | None:
+    """Of an original or a thumbnail; None for a key that is neither's."""
+    name = key.rpartition("/")[2].removesuffix(_WEBP)
+    known = _SHA256.fullmatch(name) and key in (original_key(name), thumbnail_key(name))
+    return Sha256(name) if known else None
 
 
 def checked_key(key: str) -> str:

@@ -106,6 +106,11 @@ def uri_of(sha256: Sha256) -> str:
     return f"{_OURS}{sha256}"
 
 
+def plain_key(uri: str, sha256: Sha256) -> str:
+    """The key of a picture that was given none: where its original lies, or for one in our blobs the sha256."""
+    return sha256 if uri == uri_of(sha256) else uri
+
+
 def path_of(uri: str) -> Path:
     """The file that a `file://` uri names, whatever the encoding of its name. Raises InvalidQuery for another host."""
     parts = urlsplit(uri)

@@ -80,11 +80,12 @@ class S3Blobs(Blobs):
     async def delete(self, key: str) -> None:
         await self._run(key, partial(self._client.delete_object, **self._at(key)))
 
-    async def keys(self, prefix: str) -> AsyncIterator[str]:
+    async def keys(self, prefix: str, after: str = "") -> AsyncIterator[str]:
         asked: dict[str, Any] = {
             "Bucket": self._settings.bucket,
             "Prefix": self._own + prefix,
             "MaxKeys": _LISTED_AT_ONCE,
+            "StartAfter": self._own + after,
         }
         while True:
             page = await self._run(prefix, partial(self._client.list_objects_v2, **asked))

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, literal
+from sqlalchemy import BigInteger, ColumnElement, literal, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -51,6 +51,14 @@ class Database:
         if self._clock is None:
             return self.dialect.now_ms()
         return literal(self.now_ms(), BigInteger())
+
+    def shared_ms_ago(self, seconds: float) -> ColumnElement[int]:
+        """A moment of the past, by the clock of `shared_now_ms`."""
+        return self.shared_now_ms() - literal(int(seconds * 1000), BigInteger())
+
+    async def read_shared_now_ms(self, connection: AsyncConnection) -> int:
+        """`shared_now_ms` as a number, for what is written to several rows."""
+        return int((await connection.execute(select(self.shared_now_ms()))).scalar_one())
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

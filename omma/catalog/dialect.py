@@ -43,6 +43,9 @@ class Dialect(Protocol):
     async def drop_days(self, connection: AsyncConnection, before: int) -> bool:
         """Drop interactions of the days before this one; True when there may be more of them."""
 
+    async def new_ids(self, connection: AsyncConnection, count: int) -> list[int]:
+        """So many ids that no row of `images` has had, for this transaction to use or to waste."""
+
     async def raise_ids(self, connection: AsyncConnection, image_id: int) -> None:
         """The next id of `images` is above this one and never lower than it would have been."""
 

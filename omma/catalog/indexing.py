@@ -67,7 +67,9 @@ class Indexing:
                 .values(width=bindparam("w"), height=bindparam("h"), state=PictureState.INDEXED, reason=""),
                 [{"at_id": one.image_id, "w": one.width, "h": one.height} for one, _, _ in current],
             )
-            await connection.execute(self._upsert_hash(), [_hash_row(one, tenant) for one, tenant, _ in current])
+            hashed = [_hash_row(one, tenant, one.phash) for one, tenant, _ in current if one.phash is not None]
+            if hashed:
+                await connection.execute(self._upsert_hash(), hashed)
             await connection.execute(
                 self._upsert_space(), [_space_row(space, one, tenant, sha256) for one, tenant, sha256 in current]
             )
@@ -131,7 +133,8 @@ class Indexing:
     def _upsert_hash(self) -> Any:
         insert = self._database.dialect.insert(image_hash)
         return insert.on_conflict_do_update(
-            index_elements=["tenant_id", "image_id"], set_={"phash": insert.excluded.phash}
+            index_elements=["tenant_id", "image_id"],
+            set_={"phash": insert.excluded.phash, "signature": insert.excluded.signature},
         )
 
     def _upsert_space(self) -> Any:
@@ -142,8 +145,13 @@ class Indexing:
         )
 
 
-def _hash_row(one: Embedded, tenant: str) -> dict[str, Any]:
-    return {"tenant_id": tenant, "image_id": one.image_id, "phash": one.phash.to_bytes(8, "big")}
+def _hash_row(one: Embedded, tenant: str, phash: int) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant,
+        "image_id": one.image_id,
+        "phash": phash.to_bytes(8, "big"),
+        "signature": one.signature or None,
+    }
 
 
 def _space_row(space: str, one: Embedded, tenant: str, sha256: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from omma.catalog.job import JobBook
+from omma.catalog.orphan import OrphanBook
 from omma.filters import Filter
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.index import Index, IndexState
@@ -58,7 +59,7 @@ class NewPicture:
 class Picture:
     """A row. version: raised by the transaction that changes the row. width, height: 0 until embedded.
 
-    phash: 64 bits, 0 for a black picture; None until embedded.
+    phash: 64 bits, 0 for a black picture; None until embedded. signature: as VectorRecord has it; empty for none.
     """
 
     id: ImageId
@@ -77,16 +78,21 @@ class Picture:
     width: int = 0
     height: int = 0
     phash: int | None = None
+    signature: bytes = b""
     reason: str = ""
     mtime_ns: int | None = None
 
 
 class Change(StrEnum):
-    """What an upsert did: changed also covers a deleted key that came back."""
+    """What an upsert did: changed also covers a deleted key that came back.
+
+    left_deleted: a caller deleted the picture, and the upsert was not to bring it back.
+    """
 
     CREATED = "created"
     CHANGED = "changed"
     SAME = "same"
+    LEFT_DELETED = "left_deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +116,14 @@ class PictureChange:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What the indexer learned of a picture at a version."""
+    """What the indexer learned of a picture at a version. phash, signature: as VectorRecord has them."""
 
     image_id: ImageId
     version: Version
     width: int
     height: int
-    phash: int
+    phash: int | None
+    signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,15 +191,32 @@ class SeenObject:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureSummary:
-    """What is compared with blobs, log and shards."""
+class RowVersion:
+    """What is compared with log and shards."""
+
+    id: ImageId
+    version: Version
+    state: PictureState
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOriginal:
+    """A live row whose original lies in our blobs."""
+
+    sha256: Sha256
+    id: ImageId
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedPicture:
+    """A row as the log's last record of it has it. version: the record's. picture: None: it is deleted."""
 
     id: ImageId
     tenant: Tenant
     version: Version
-    state: PictureState
-    sha256: Sha256
-    uri: str
+    picture: NewPicture | None
+    created_at_ms: int = 0
 
 
 class Role(StrEnum):
@@ -216,7 +240,7 @@ class ApiKey:
     revoked: bool = False
 
 
-class Catalog(JobBook, Protocol):
+class Catalog(JobBook, OrphanBook, Protocol):
     """Every write is one transaction. Tenant-scoped calls never see another tenant's rows: to them these are absent.
 
     Raises StorageFull; Overloaded when another process holds the database longer than the timeout; ReplicaDown when
@@ -224,8 +248,11 @@ class Catalog(JobBook, Protocol):
     """
 
     # Pictures
-    async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture]) -> list[Upserted]:
+    async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture], *, revive: bool = True) -> list[Upserted]:
         """Create or change rows by key, in one transaction; answers in the order given. The same key twice: last wins.
+
+        revive: False leaves what a caller deleted as it is, unless the bytes are others. A revived picture has its old
+        id; what was said of it comes back if it was only absent, and not if a caller deleted it.
 
         Other bytes: UPSERT. Only owner, tags, attributes or source_url differ: ATTRIBUTES. uri or mtime alone move the
         reference without a new version unless uri differs, which is an ATTRIBUTES change (hits carry the uri). A dead
@@ -244,6 +271,17 @@ class Catalog(JobBook, Protocol):
         """Marks rows deleted and raises their version; ids that are absent or deleted already are left out.
 
         By absence, what was said of a picture stays in its row, and is there again when an upsert brings it back.
+        """
+
+    async def restore(self, tenant: Tenant, image_id: ImageId, grace_seconds: float) -> Upserted:
+        """A picture that was deleted no longer ago is as it was, under a higher version; again: nothing changes.
+
+        Raises Absent when it was deleted earlier, or never.
+        """
+
+    async def expire_deleted(self, grace_seconds: float, limit: int) -> int:
+        """Of pictures that were deleted longer ago, nothing can be restored any more: what was said of one that a
+        caller deleted is cleared. Returns how many were looked at; with less than limit there are no more.
         """
 
     async def retry(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
@@ -267,13 +305,27 @@ class Catalog(JobBook, Protocol):
     async def find_pictures(self, tenant: Tenant, place: str) -> list[Picture]:
         """Deleted ones too: at most 100 whose key or uri this is. Reads every row of the tenant: for operators."""
 
-    def summaries(self, after: int = 0) -> AsyncIterator[PictureSummary]:
-        """Every row of every tenant with a higher id, deleted ones too, by id; read page by page."""
+    def rows_of_buckets(self, first: int, last: int) -> AsyncIterator[RowVersion]:
+        """Rows of every tenant in these of buckets.ROW_BUCKETS, deleted ones too, by bucket and id; page by page."""
+
+    async def fill_buckets(self, limit: int) -> int:
+        """Give so many rows of an older version their bucket; returns how many: with less than limit all have one."""
+
+    def kept_originals(self, after: str = "") -> AsyncIterator[KeptOriginal]:
+        """Of every tenant, those whose sha256 is higher, by sha256 and id; read page by page."""
 
     async def overtake(self, seen: Mapping[ImageId, Version]) -> list[Upserted]:
         """Give these rows a version above the one that was seen elsewhere, and an event that says all of them again.
 
         For repairs: an UPSERT of a live row, a DELETE of a deleted one. Ids without a row are left out.
+        """
+
+    async def rebuild(self, logged: Sequence[LoggedPicture]) -> set[ImageId]:
+        """Make these rows what the log says of them, where they are older or absent: for a catalog that lost writes.
+
+        There is nothing to send for them; a live one is pending until `record_embedded` tells what else the log has.
+        Returns those that were made or changed. Absent ones whose key another row has by now are left out, as are
+        deleted ones that have no row.
         """
 
     async def sent_versions(self, image_ids: Collection[ImageId]) -> dict[ImageId, Version]:
@@ -288,8 +340,12 @@ class Catalog(JobBook, Protocol):
     async def known_objects(self, tenant: Tenant, bucket: str, keys: Collection[str]) -> dict[str, KnownObject]:
         """What is recorded of these objects; those that nothing is known of are left out."""
 
-    async def follow_objects(self, tenant: Tenant, bucket: str, seen: Sequence[SeenObject]) -> list[Upserted]:
+    async def follow_objects(
+        self, tenant: Tenant, bucket: str, seen: Sequence[SeenObject], *, revive: bool = True
+    ) -> list[Upserted]:
         """Bring the pictures of these objects, each key once, up to what was seen, in one transaction.
+
+        revive: as of `upsert`. A picture whose object is not there is deleted by its absence.
 
         One that was seen on an older occasion than the recorded one is passed over. Answers: what was upserted, then
         what was deleted. An empty sequencer is older than any: of an object that was listed, never told of.

@@ -51,11 +51,18 @@ class JobBook(Protocol):
     """The catalog's calls about jobs; each is one transaction and raises as the catalog's others do."""
 
     async def add_job(
-        self, tenant: Tenant, kind: str, source: str, parameters: Mapping[str, Any], max_unfinished: int
+        self,
+        tenant: Tenant,
+        kind: str,
+        source: str,
+        parameters: Mapping[str, Any],
+        max_unfinished: int,
+        *,
+        goes_on: bool = True,
     ) -> Job:
         """The unfinished job of this kind and source, if there is one, else a new one.
 
-        A new one that is asked for the same goes on with cursor and counts of its last, if that was broken off. Raises
+        goes_on: a new one that is asked for the same has cursor and counts of its last, if that was broken off. Raises
         WrongState when the unfinished one was asked for something else; Overloaded when so many jobs of all tenants
         are unfinished.
         """
@@ -83,4 +90,4 @@ class JobBook(Protocol):
         """Nobody may run it any more; no effect on one that has ended. Raises Absent."""
 
     async def forget_jobs(self, kept: int) -> None:
-        """Drops finished jobs but for so many, the oldest first."""
+        """Drops finished jobs but for so many of each kind, the oldest first."""

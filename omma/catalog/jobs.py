@@ -22,7 +22,14 @@ class Jobs:
 
     @uninterrupted
     async def add_job(
-        self, tenant: Tenant, kind: str, source: str, parameters: Mapping[str, Any], max_unfinished: int
+        self,
+        tenant: Tenant,
+        kind: str,
+        source: str,
+        parameters: Mapping[str, Any],
+        max_unfinished: int,
+        *,
+        goes_on: bool = True,
     ) -> Job:
         of_source = (jobs.c.tenant_id == tenant, jobs.c.kind == kind, jobs.c.source == source)
         unfinished = jobs.c.state.in_(UNFINISHED)
@@ -42,7 +49,7 @@ class Jobs:
                     retry_after_seconds=_RETRY_SECONDS,
                 )
             new = _new(tenant, kind, source, parameters, self._database.now_ms())
-            if last is not None and _broken_off(last, parameters):
+            if goes_on and last is not None and _broken_off(last, parameters):
                 new |= {"cursor": last["cursor"], "counts": last["counts"]}
             await connection.execute(insert, new)
             made = (await connection.execute(select(jobs).where(*of_source, unfinished))).mappings().one()
@@ -102,8 +109,10 @@ class Jobs:
 
     @uninterrupted
     async def forget_jobs(self, kept: int) -> None:
-        finished = jobs.c.state.not_in(UNFINISHED)
-        old = select(jobs.c.id).where(finished).order_by(jobs.c.finished_at.desc(), jobs.c.id).offset(kept).limit(1_000)
+        newest_first = (jobs.c.finished_at.desc(), jobs.c.id)
+        place = func.row_number().over(partition_by=jobs.c.kind, order_by=newest_first)
+        finished = select(jobs.c.id, place.label("place")).where(jobs.c.state.not_in(UNFINISHED)).subquery()
+        old = select(finished.c.id).where(finished.c.place > kept).limit(1_000)
         async with self._database.writing() as connection:
             ids = list((await connection.execute(old)).scalars())
             if ids:

@@ -38,12 +38,14 @@ class Objects(Pictures):
         }
 
     @uninterrupted
-    async def follow_objects(self, tenant: Tenant, bucket: str, seen: Sequence[SeenObject]) -> list[Upserted]:
+    async def follow_objects(
+        self, tenant: Tenant, bucket: str, seen: Sequence[SeenObject], *, revive: bool = True
+    ) -> list[Upserted]:
         async with self._database.writing() as connection:
             recorded = await self._recorded(connection, tenant, bucket, {one.key for one in seen})
             current = [one for one in seen if not is_newer(recorded[one.key][0], than=one.sequencer)]
             pictures = [one.picture for one in current if one.picture is not None]
-            upserted = await self._upsert(connection, tenant, pictures)
+            upserted = await self._upsert(connection, tenant, pictures, revive)
             gone = [recorded[one.key][1] for one in current if one.picture is None]
             ids = [image_id for image_id in gone if image_id is not None]
             deleted = await self._delete(connection, tenant, ids, DeletedBy.ABSENCE)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, lit
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog import rows
-from omma.catalog.database import Database, uninterrupted
+from omma.catalog.database import uninterrupted
 from omma.catalog.interface import (
     DeletedBy,
     NewPicture,
@@ -20,6 +20,7 @@ from omma.catalog.interface import (
     ReferencedFile,
     Upserted,
 )
+from omma.catalog.orphans import Orphans
 from omma.catalog.schema import image_hash, image_spaces, images
 from omma.catalog.where import where
 from omma.description import RowLimits, check_place
@@ -32,16 +33,15 @@ _FILES_AT_ONCE: Final = 2_000
 _COUNTED_AT_MOST: Final = 100_000
 
 
-class Pictures:
+class Pictures(Orphans):
     """The catalog's calls about pictures; see omma.catalog.interface.Catalog."""
 
-    _database: Database
     _row_limits: RowLimits
 
     @uninterrupted
-    async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture]) -> list[Upserted]:
+    async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture], *, revive: bool = True) -> list[Upserted]:
         async with self._database.writing() as connection:
-            return await self._upsert(connection, tenant, pictures)
+            return await self._upsert(connection, tenant, pictures, revive)
 
     @uninterrupted
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
@@ -63,6 +63,32 @@ class Pictures:
     ) -> list[Upserted]:
         async with self._database.writing() as connection:
             return await self._delete(connection, tenant, image_ids, by)
+
+    @uninterrupted
+    async def restore(self, tenant: Tenant, image_id: ImageId, grace_seconds: float) -> Upserted:
+        within = images.c.deleted_at > self._database.shared_ms_ago(grace_seconds)
+        async with self._database.writing() as connection:
+            found = await self._locked(
+                connection, and_(images.c.tenant_id == tenant, images.c.id == _id(image_id), within)
+            )
+            if not found:
+                raise Absent(f"There is no picture {image_id} that can be restored.", field="id")
+            (stored,) = found.values()
+            rewrite = rows.restored(stored, self._database.now_ms())
+            await self._rewrite(connection, [(stored, rewrite)])
+        return rows.answer(stored, rewrite)
+
+    @uninterrupted
+    async def expire_deleted(self, grace_seconds: float, limit: int) -> int:
+        over = images.c.deleted_at <= self._database.shared_ms_ago(grace_seconds)
+        first = select(images.c.id).where(over).order_by(images.c.deleted_at).limit(limit)
+        async with self._database.writing() as connection:
+            ids = list((await connection.execute(first)).scalars())
+            found = await self._locked_rows(connection, and_(self._id_in(ids), over))
+            changes = [{"at_id": stored.picture.id, **rows.expired(stored)} for stored in found]
+            if changes:
+                await connection.execute(update(images).where(images.c.id == bindparam("at_id")), changes)
+        return len(ids)
 
     @uninterrupted
     async def retry(self, tenant: Tenant, image_ids: Sequence[ImageId]) -> list[Upserted]:
@@ -143,7 +169,7 @@ class Pictures:
         ]
 
     async def _upsert(
-        self, connection: AsyncConnection, tenant: Tenant, pictures: Sequence[NewPicture]
+        self, connection: AsyncConnection, tenant: Tenant, pictures: Sequence[NewPicture], revive: bool
     ) -> list[Upserted]:
         for picture in pictures:
             self._row_limits.check(picture)
@@ -152,29 +178,41 @@ class Pictures:
         now_ms = self._database.now_ms()
         stored = await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(wanted)))
         new = [picture for key, picture in sorted(wanted.items()) if key not in stored]
-        answers = await self._insert(connection, [rows.created(tenant, picture, now_ms) for picture in new])
+        ids = await self._database.dialect.new_ids(connection, len(new)) if new else []
+        made = [rows.created(tenant, i, picture, now_ms) for i, picture in zip(ids, new, strict=True)]
+        answers = await self._insert(connection, made)
         late = [picture.key for picture in new if picture.key not in answers]
         if late:
             # Another writer made these rows between our look and our insert.
             stored |= await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(late)))
-        rewrites = {key: rows.upserted(row, wanted[key], now_ms) for key, row in stored.items()}
+        rewrites = {key: rows.upserted(row, wanted[key], now_ms, revive=revive) for key, row in stored.items()}
         await self._rewrite(connection, [(stored[key], rewrite) for key, rewrite in rewrites.items()])
+        older = {
+            row.picture.sha256 for key, row in stored.items() if rewrites[key].values["sha256"] != row.picture.sha256
+        }
+        await self._orphan(connection, older)
         answers |= {key: rows.answer(stored[key], rewrite) for key, rewrite in rewrites.items()}
         return [answers[picture.key] for picture in pictures]
 
     async def _delete(
         self, connection: AsyncConnection, tenant: Tenant, image_ids: Sequence[ImageId], by: DeletedBy
     ) -> list[Upserted]:
-        now_ms = self._database.now_ms()
+        now_ms, at_ms = self._database.now_ms(), await self._database.read_shared_now_ms(connection)
         found = await self._locked(connection, and_(images.c.tenant_id == tenant, self._id_in(image_ids), _LIVE))
         by_id = {stored.picture.id: stored for stored in found.values()}
         gone = [by_id[image_id] for image_id in dict.fromkeys(image_ids) if image_id in by_id]
-        rewritten = [(stored, rows.deleted(stored, by, now_ms)) for stored in gone]
+        rewritten = [(stored, rows.deleted(stored, by, at_ms, now_ms)) for stored in gone]
         await self._rewrite(connection, rewritten)
-        for table in (image_hash, image_spaces):
-            ids = self._database.dialect.among(table.c.image_id, list(by_id))
-            await connection.execute(delete(table).where(table.c.tenant_id == tenant, ids))
+        await self._orphan(connection, {stored.picture.sha256 for stored in gone})
+        await self._forget_embedded(connection, gone)
         return [rows.answer(stored, rewrite) for stored, rewrite in rewritten]
+
+    async def _forget_embedded(self, connection: AsyncConnection, gone: Sequence[rows.StoredPicture]) -> None:
+        for tenant in sorted({stored.picture.tenant for stored in gone}):
+            ids = [stored.picture.id for stored in gone if stored.picture.tenant == tenant]
+            for table in (image_hash, image_spaces):
+                theirs = self._database.dialect.among(table.c.image_id, ids)
+                await connection.execute(delete(table).where(table.c.tenant_id == tenant, theirs))
 
     def _key_in(self, keys: Iterable[str]) -> ColumnElement[bool]:
         return self._database.dialect.among(images.c.key, list(keys))
@@ -185,11 +223,16 @@ class Pictures:
     async def _locked(
         self, connection: AsyncConnection, condition: ColumnElement[bool]
     ) -> dict[str, rows.StoredPicture]:
-        """The rows by key, held until the transaction ends; in the order of ids, so that two writers never cross."""
+        """As _locked_rows, of one tenant, by key."""
+        return {one.picture.key: one for one in await self._locked_rows(connection, condition)}
+
+    async def _locked_rows(
+        self, connection: AsyncConnection, condition: ColumnElement[bool]
+    ) -> list[rows.StoredPicture]:
+        """Held until the transaction ends; in the order of ids, so that two writers never cross."""
         query = rows.select_pictures().where(condition).order_by(images.c.id).with_for_update(of=images)
         found = (await connection.execute(query)).mappings().all()
-        stored = [rows.stored_picture(row) for row in found]
-        return {one.picture.key: one for one in stored}
+        return [rows.stored_picture(row) for row in found]
 
     async def _insert(self, connection: AsyncConnection, new: list[dict[str, Any]]) -> dict[str, Upserted]:
         """Answers by key, of the rows that were not there."""

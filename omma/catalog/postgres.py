@@ -110,6 +110,12 @@ class PostgresDialect(Dialect):
         await postgres_days.drop(connection, before)
         return False
 
+    async def new_ids(self, connection: AsyncConnection, count: int) -> list[int]:
+        # What an insert takes as well; whoever raises the sequence keeps inserts out.
+        await connection.execute(text("LOCK TABLE images IN ROW EXCLUSIVE MODE"))
+        new = text("SELECT nextval('images_id_seq') FROM generate_series(1, :count)")
+        return list((await connection.execute(new, {"count": count})).scalars())
+
     async def raise_ids(self, connection: AsyncConnection, image_id: int) -> None:
         # No insert may take a number between our look and our change.
         await connection.execute(text("LOCK TABLE images IN SHARE ROW EXCLUSIVE MODE"))

@@ -1,25 +1,23 @@
 """What comparing, tracing and restoring need of the catalog."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Select, and_, bindparam, or_, select, update
 
 from omma.catalog import rows
-from omma.catalog.database import Database, uninterrupted
-from omma.catalog.interface import Picture, PictureState, PictureSummary, StoredObject, Upserted
+from omma.catalog.database import uninterrupted
+from omma.catalog.interface import LoggedPicture, Picture, StoredObject, Upserted
+from omma.catalog.pictures import Pictures
 from omma.catalog.schema import images, objects
 from omma.errors import InvalidQuery
-from omma.identity import MAX_IMAGE_ID, ImageId, Sha256, Tenant, Version
+from omma.identity import MAX_IMAGE_ID, ImageId, Tenant, Version
 
-_READ_AT_ONCE: Final = 1_000
 _FOUND_AT_MOST: Final = 100
 
 
-class Repairs:
+class Repairs(Pictures):
     """See omma.catalog.interface.Catalog."""
-
-    _database: Database
 
     @uninterrupted
     async def find_pictures(self, tenant: Tenant, place: str) -> list[Picture]:
@@ -28,18 +26,6 @@ class Repairs:
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).mappings().all()
         return [rows.stored_picture(row).picture for row in found]
-
-    async def summaries(self, after: int = 0) -> AsyncIterator[PictureSummary]:
-        columns = images.c
-        query = (
-            select(columns.id, columns.tenant_id, columns.version, columns.state, columns.sha256, columns.uri)
-            .order_by(columns.id)
-            .limit(_READ_AT_ONCE)
-        )
-        while found := await self._summaries(query.where(columns.id > after)):
-            for one in found:
-                yield one
-            after = found[-1].id
 
     @uninterrupted
     async def overtake(self, seen: Mapping[ImageId, Version]) -> list[Upserted]:
@@ -53,6 +39,29 @@ class Repairs:
                 changes = [{"at_id": stored.picture.id, **one.values} for stored, one in rewritten]
                 await connection.execute(update(images).where(images.c.id == bindparam("at_id")), changes)
         return [rows.answer(stored, rewrite) for stored, rewrite in rewritten]
+
+    @uninterrupted
+    async def rebuild(self, logged: Sequence[LoggedPicture]) -> set[ImageId]:
+        by_id = {one.id: one for one in logged}
+        now_ms = self._database.now_ms()
+        async with self._database.writing() as connection:
+            stored = await self._locked_rows(connection, self._id_in(by_id))
+            absent = sorted(by_id.keys() - {one.picture.id for one in stored})
+            live = [(by_id[i], picture) for i in absent if (picture := by_id[i].picture) is not None]
+            made = await self._insert(connection, [rows.logged(one, picture, now_ms) for one, picture in live])
+            older = [one for one in stored if one.picture.version < by_id[one.picture.id].version]
+            at_ms = await self._database.read_shared_now_ms(connection)
+            caught_up = [(one, rows.caught_up(one, by_id[one.picture.id], at_ms, now_ms)) for one in older]
+            sent = [{"at_id": s.picture.id, "sent": rewrite.values["version"]} for s, rewrite in caught_up]
+            await self._rewrite(connection, caught_up)
+            if sent:
+                at = images.c.id == bindparam("at_id")
+                await connection.execute(update(images).where(at).values(sent_version=bindparam("sent")), sent)
+            gone = [one for one in older if by_id[one.picture.id].picture is None]
+            await self._forget_embedded(connection, gone)
+            # Of those that changed their bytes too; what a row needs after all is found out when they are collected.
+            await self._orphan(connection, {one.picture.sha256 for one in older})
+        return {answer.id for answer in made.values()} | {one.picture.id for one in older}
 
     @uninterrupted
     async def sent_versions(self, image_ids: Collection[ImageId]) -> dict[ImageId, Version]:
@@ -76,15 +85,6 @@ class Repairs:
         async with self._database.reading() as connection:
             row = (await connection.execute(_object(tenant, bucket, key))).first()
         return row and StoredObject(row.sequencer, row.image_id)
-
-    @uninterrupted
-    async def _summaries(self, query: Select[Any]) -> list[PictureSummary]:
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
-        return [
-            PictureSummary(ImageId(i), Tenant(tenant), Version(version), PictureState(state), Sha256(sha256), uri)
-            for i, tenant, version, state, sha256, uri in found
-        ]
 
 
 def _object(tenant: Tenant, bucket: str, key: str) -> Select[Any]:

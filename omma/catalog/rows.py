@@ -6,7 +6,17 @@ from typing import Any, Final
 
 from sqlalchemy import RowMapping, Select, and_, select
 
-from omma.catalog.interface import Change, DeletedBy, NewPicture, Picture, PictureChange, PictureState, Upserted
+from omma.buckets import row_bucket_of
+from omma.catalog.interface import (
+    Change,
+    DeletedBy,
+    LoggedPicture,
+    NewPicture,
+    Picture,
+    PictureChange,
+    PictureState,
+    Upserted,
+)
 from omma.catalog.schema import image_hash, images
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
@@ -19,12 +29,17 @@ _DESCRIPTION: Final = ("owner", "tags", "source_url", "source_domain", "attribut
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """sent_version: of the last event in the log; unsent_kind, changed_at_ms: of the row's last version."""
+    """sent_version: of the last event in the log; unsent_kind, changed_at_ms: of the row's last version.
+
+    deleted_at_ms: of the last delete, by the shared clock, while it can be taken back. deleted_by: None while it lives.
+    """
 
     picture: Picture
     sent_version: Version
     unsent_kind: EventKind
     changed_at_ms: int
+    deleted_at_ms: int | None = None
+    deleted_by: DeletedBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +55,9 @@ class Rewrite:
 
 
 def select_pictures() -> Select[Any]:
-    """Rows that stored_picture reads; phash is null until the picture is embedded."""
+    """Rows that stored_picture reads; phash and signature are null until the picture is embedded."""
     on = and_(image_hash.c.tenant_id == images.c.tenant_id, image_hash.c.image_id == images.c.id)
-    return select(images, image_hash.c.phash).select_from(images.outerjoin(image_hash, on))
+    return select(images, image_hash.c.phash, image_hash.c.signature).select_from(images.outerjoin(image_hash, on))
 
 
 def stored_picture(row: RowMapping) -> StoredPicture:
@@ -63,15 +78,20 @@ def stored_picture(row: RowMapping) -> StoredPicture:
         width=row["width"],
         height=row["height"],
         phash=None if row["phash"] is None else int.from_bytes(row["phash"], "big"),
+        signature=row["signature"] or b"",
         reason=row["reason"],
         mtime_ns=row["mtime_ns"],
     )
-    return StoredPicture(picture, Version(row["sent_version"]), EventKind(row["unsent_kind"]), row["changed_at"])
+    by = None if row["deleted_by"] is None else DeletedBy(row["deleted_by"])
+    sent, kind = Version(row["sent_version"]), EventKind(row["unsent_kind"])
+    return StoredPicture(picture, sent, kind, row["changed_at"], row["deleted_at"], by)
 
 
-def created(tenant: Tenant, new: NewPicture, now_ms: int) -> dict[str, Any]:
+def created(tenant: Tenant, image_id: int, new: NewPicture, now_ms: int) -> dict[str, Any]:
     """Columns of a new row."""
     return {
+        "id": image_id,
+        "bucket": row_bucket_of(image_id),
         "tenant_id": tenant,
         "key": new.key,
         "version": 1,
@@ -84,13 +104,37 @@ def created(tenant: Tenant, new: NewPicture, now_ms: int) -> dict[str, Any]:
     }
 
 
-def upserted(stored: StoredPicture, new: NewPicture, now_ms: int) -> Rewrite:
-    """What an upsert does to the row that its key has; a description left empty stays as it was."""
-    row, before = stored.picture, _columns(stored.picture)
+def logged(one: LoggedPicture, picture: NewPicture, now_ms: int) -> dict[str, Any]:
+    """Columns of a row that the log has a live record of."""
+    outbox = {"version": one.version, "sent_version": one.version}
+    return created(one.tenant, one.id, picture, now_ms) | outbox | {"created_at": one.created_at_ms}
+
+
+def caught_up(stored: StoredPicture, one: LoggedPicture, at_ms: int, now_ms: int) -> Rewrite:
+    """A row as the log has it, which is newer; its key stays. at_ms: of the shared clock, when it was deleted."""
+    if one.picture is None:
+        values = _gone(DeletedBy.CALLER, at_ms)
+    else:
+        values = _given(one.picture) | _UNEMBEDDED | {"deleted_at": None, "deleted_by": None}
+    outbox = {"version": one.version, "unsent_kind": stored.unsent_kind.value, "changed_at": now_ms}
+    return Rewrite(_columns(stored) | values | outbox, None)
+
+
+def upserted(stored: StoredPicture, new: NewPicture, now_ms: int, *, revive: bool = True) -> Rewrite:
+    """What an upsert does to the row that its key has; a description left empty stays as it was.
+
+    What a caller deleted has none any more, and does not come back unless it may be revived or is another picture.
+    """
+    row, before = stored.picture, _columns(stored)
+    gone, by_caller = row.state is PictureState.DELETED, stored.deleted_by is DeletedBy.CALLER
+    if gone and by_caller and not revive and row.sha256 == new.sha256:
+        return _same(stored, {})
     given = _given(new)
-    given |= {name: before[name] for name in _DESCRIPTION if not given[name]}
-    if row.state in (PictureState.DELETED, PictureState.DEAD) or row.sha256 != new.sha256:
-        return _changed(stored, EventKind.UPSERT, given | _UNEMBEDDED, now_ms)
+    if not (gone and by_caller):
+        given |= {name: before[name] for name in _DESCRIPTION if not given[name]}
+    if gone or row.state is PictureState.DEAD or row.sha256 != new.sha256:
+        lives = {"deleted_at": None, "deleted_by": None} if gone else {}
+        return _changed(stored, EventKind.UPSERT, given | _UNEMBEDDED | lives, now_ms)
     if any(_differs(before[name], given[name]) for name in given.keys() - {"bytes", "mtime_ns"}):
         return _changed(stored, EventKind.ATTRIBUTES, given, now_ms)
     return _same(stored, given)
@@ -98,7 +142,7 @@ def upserted(stored: StoredPicture, new: NewPicture, now_ms: int) -> Rewrite:
 
 def patched(stored: StoredPicture, change: PictureChange, now_ms: int) -> Rewrite:
     """What a change of single fields does to a live row."""
-    before = _columns(stored.picture)
+    before = _columns(stored)
     given: dict[str, Any] = {}
     if change.tags is not None:
         given["tags"] = list(change.tags)
@@ -111,12 +155,28 @@ def patched(stored: StoredPicture, change: PictureChange, now_ms: int) -> Rewrit
     return _same(stored, {})
 
 
-def deleted(stored: StoredPicture, by: DeletedBy, now_ms: int) -> Rewrite:
-    """What a delete does to a live row: nothing of what the caller said of the picture stays, unless it is absent."""
-    gone: dict[str, Any] = {"state": PictureState.DELETED, "reason": ""}
-    if by is DeletedBy.CALLER:
-        gone |= {"owner": "", "tags": [], "attributes": {}, "source_url": "", "source_domain": ""}
-    return _changed(stored, EventKind.DELETE, gone, now_ms)
+def deleted(stored: StoredPicture, by: DeletedBy, at_ms: int, now_ms: int) -> Rewrite:
+    """What a delete does to a live row: what was said of the picture stays as long as it can be restored.
+
+    at_ms: of the shared clock.
+    """
+    return _changed(stored, EventKind.DELETE, _gone(by, at_ms), now_ms)
+
+
+def restored(stored: StoredPicture, now_ms: int) -> Rewrite:
+    """What a restore does to a row whose grace is not over; it remembers the delete, so that it may be asked again."""
+    if stored.picture.state is not PictureState.DELETED:
+        return _same(stored, {})
+    lives = {"state": PictureState.PENDING, "deleted_by": None}
+    return _changed(stored, EventKind.UPSERT, lives, now_ms)
+
+
+def expired(stored: StoredPicture) -> dict[str, Any]:
+    """The columns that change when a deleted picture can be restored no more."""
+    row = {name: value for name, value in _columns(stored).items() if name in _DESCRIPTION}
+    if stored.deleted_by is DeletedBy.CALLER:
+        row = {"owner": "", "tags": [], "source_url": "", "source_domain": "", "attributes": {}}
+    return row | {"deleted_at": None}
 
 
 def retried(stored: StoredPicture, now_ms: int) -> Rewrite:
@@ -146,7 +206,8 @@ def answer(stored: StoredPicture, rewrite: Rewrite) -> Upserted:
     picture = stored.picture
     version = Version(rewrite.values["version"])
     if rewrite.kind is None:
-        return Upserted(picture.id, version, Change.SAME, None)
+        left = picture.state is PictureState.DELETED
+        return Upserted(picture.id, version, Change.LEFT_DELETED if left else Change.SAME, None)
     event = ImageEvent(picture.id, version, picture.tenant, rewrite.kind, request_id())
     return Upserted(picture.id, version, Change.CHANGED, event)
 
@@ -166,8 +227,13 @@ def _given(new: NewPicture) -> dict[str, Any]:
     }
 
 
-def _columns(row: Picture) -> dict[str, Any]:
+def _gone(by: DeletedBy, at_ms: int) -> dict[str, Any]:
+    return {"state": PictureState.DELETED, "reason": "", "deleted_at": at_ms, "deleted_by": by}
+
+
+def _columns(stored: StoredPicture) -> dict[str, Any]:
     """Every column that a rewrite may touch, as it is, less those of the outbox."""
+    row = stored.picture
     return {
         "sha256": row.sha256,
         "uri": row.uri,
@@ -182,6 +248,8 @@ def _columns(row: Picture) -> dict[str, Any]:
         "height": row.height,
         "state": row.state,
         "reason": row.reason,
+        "deleted_at": stored.deleted_at_ms,
+        "deleted_by": stored.deleted_by,
     }
 
 
@@ -191,7 +259,7 @@ def _changed(stored: StoredPicture, kind: EventKind, values: dict[str, Any], now
         # The event that asked for an embedding may be lost: this one takes its place.
         kind = EventKind.UPSERT
     outbox = {"version": stored.picture.version + 1, "unsent_kind": kind.value, "changed_at": now_ms}
-    return Rewrite(_columns(stored.picture) | values | outbox, kind)
+    return Rewrite(_columns(stored) | values | outbox, kind)
 
 
 def _same(stored: StoredPicture, values: dict[str, Any]) -> Rewrite:
@@ -200,7 +268,7 @@ def _same(stored: StoredPicture, values: dict[str, Any]) -> Rewrite:
         "unsent_kind": stored.unsent_kind.value,
         "changed_at": stored.changed_at_ms,
     }
-    before = _columns(stored.picture)
+    before = _columns(stored)
     return Rewrite(before | values | outbox, None, idle=not _differs(before, before | values))
 
 

@@ -62,12 +62,23 @@ images: Final = Table(
     Column("source_domain", Text, nullable=False),
     Column("attributes", _Json, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("bucket", SmallInteger, comment="buckets.row_bucket_of the id; null in a row of an older version"),
+    Column("deleted_at", BigInteger, comment="of the last delete; null once it cannot be taken back"),
+    Column("deleted_by", Text, comment="catalog.DeletedBy; null while it lives"),
     UniqueConstraint("tenant_id", "key"),
     UniqueConstraint("tenant_id", "id"),
     # A deleted id must never be given again: logs and snapshots remember it.
     sqlite_autoincrement=True,
 )
 Index("ix_images_sha256", images.c.sha256)
+# All that a comparison reads of a row: a bucket's rows lie together here, and anywhere in the table.
+Index("ix_images_bucket", images.c.bucket, images.c.id, images.c.version, images.c.state)
+Index(
+    "ix_images_deleted_at",
+    images.c.deleted_at,
+    sqlite_where=images.c.deleted_at.is_not(None),
+    postgresql_where=images.c.deleted_at.is_not(None),
+)
 Index(
     "ix_images_unsent",
     images.c.changed_at,
@@ -82,6 +93,7 @@ image_hash: Final = Table(
     Column("tenant_id", Text, primary_key=True),
     Column("image_id", BigInteger, primary_key=True),
     Column("phash", LargeBinary, nullable=False, comment="64 bits, big-endian"),
+    Column("signature", LargeBinary, comment="its version first; null: none"),
     ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
 )
 
@@ -96,6 +108,16 @@ image_spaces: Final = Table(
     ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
 )
 Index("ix_image_spaces_space_sha256", image_spaces.c.space, image_spaces.c.sha256)
+
+orphans: Final = Table(
+    "orphans",
+    metadata,
+    Column("sha256", Text, primary_key=True, comment="of bytes that perhaps no row needs any more"),
+    Column("since", BigInteger, nullable=False, comment="a row that needed them went, or they were found without one"),
+    Column("taken_until", BigInteger, comment="until then a collector may be deleting them"),
+    Column("gone_at", BigInteger, comment="when a collector took them that deleted them"),
+)
+Index("ix_orphans_since", orphans.c.since)
 
 interactions: Final = Table(
     "interactions",

@@ -1,6 +1,7 @@
 """The catalog in SQL: one implementation for SQLite and PostgreSQL, a class a subject."""
 
 from omma.catalog.clicks import Clicks
+from omma.catalog.comparing import Comparing
 from omma.catalog.database import Database
 from omma.catalog.indexing import Indexing
 from omma.catalog.interface import Catalog
@@ -12,7 +13,7 @@ from omma.catalog.repairs import Repairs
 from omma.description import RowLimits
 
 
-class SqlCatalog(Objects, Indexing, Registry, Clicks, People, Repairs, Jobs, Catalog):
+class SqlCatalog(Objects, Indexing, Registry, Clicks, People, Comparing, Repairs, Jobs, Catalog):
     """On a database whose schema is this version's. row_limits: what no row passes, whoever writes it."""
 
     def __init__(self, database: Database, row_limits: RowLimits) -> None:

@@ -89,6 +89,11 @@ class SqliteDialect(Dialect):
         done = await connection.execute(delete(interactions).where(interactions.c.id.in_(old)))
         return done.rowcount == _DROPPED_AT_ONCE
 
+    async def new_ids(self, connection: AsyncConnection, count: int) -> list[int]:
+        # One writer at a time: none is given twice, and what is inserted raises the number itself.
+        last = (await connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'images'"))).scalar() or 0
+        return list(range(last + 1, last + 1 + count))
+
     async def raise_ids(self, connection: AsyncConnection, image_id: int) -> None:
         # https://sqlite.org/autoinc.html: the table may be written, and has no row before the first insert.
         known = text("SELECT 1 FROM sqlite_sequence WHERE name = 'images'")

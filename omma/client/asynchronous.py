@@ -85,6 +85,10 @@ class AsyncClient:
         """Returns the receipt. Raises Absent."""
         return (await self._send(Request("DELETE", f"/images/{image_id}"))).headers["omma-receipt"]
 
+    async def restore(self, image_id: int) -> str:
+        """Take a delete back, for a day unless the server has another grace; returns the receipt. Raises Absent."""
+        return (await self._send(Request("POST", f"/images/{image_id}/restore"))).headers["omma-receipt"]
+
     async def content(self, image_id: int) -> bytes:
         """The original file. Raises Absent."""
         return (await self._send(Request("GET", f"/images/{image_id}/content"))).content

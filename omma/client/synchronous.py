@@ -84,6 +84,10 @@ class Client:
         """Returns the receipt. Raises Absent."""
         return self._send(Request("DELETE", f"/images/{image_id}")).headers["omma-receipt"]
 
+    def restore(self, image_id: int) -> str:
+        """Take a delete back, for a day unless the server has another grace; returns the receipt. Raises Absent."""
+        return self._send(Request("POST", f"/images/{image_id}/restore")).headers["omma-receipt"]
+
     def content(self, image_id: int) -> bytes:
         """The original file. Raises Absent."""
         return self._send(Request("GET", f"/images/{image_id}/content")).content

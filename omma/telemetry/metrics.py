@@ -104,6 +104,7 @@ INDEXER_BATCH_SECONDS = Histogram(
 # Truth
 DIFFERENCES = Gauge("omma_differences", "Between blobs, catalog, log and shards, when last compared.", ("kind",))
 VERIFIED_AT = Gauge("omma_verified_timestamp_seconds", "When blobs, catalog, log and shards were last compared.")
+COLLECTED = Counter("omma_collected_total", "Orphaned bytes looked at: collected, or needed after all.", ("outcome",))
 
 # Inbox, and the indexer's brakes
 INBOX_EVENTS = Counter("omma_inbox_events_total", "S3 events: followed, elsewhere or unreadable.", ("outcome",))

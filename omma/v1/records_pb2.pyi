@@ -91,6 +91,7 @@ class VectorRecord(_message.Message):
     PHASH_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    DEAD_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     version: _builtins.int
     tenant: _builtins.str
@@ -101,6 +102,8 @@ class VectorRecord(_message.Message):
     """Absent: none is known. 0 is a value, a black picture's; records written before presence was kept have none for it."""
     signature: _builtins.bytes
     """What near-duplicates are told by beside the pHash: one byte of version, then what that version says. Empty: none."""
+    dead: _builtins.bool
+    """Of a deleted record: the picture could not be read. Nobody asked for it to be deleted."""
     @_builtins.property
     def vectors(self) -> _types_pb2.Vectors:
         """One vector a region, the whole picture first."""
@@ -122,10 +125,11 @@ class VectorRecord(_message.Message):
         phash: _builtins.int | None = ...,
         payload: _types_pb2.Payload | None = ...,
         signature: _builtins.bytes = ...,
+        dead: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "payload", b"payload", "phash", b"phash", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "boxes", b"boxes", "deleted", b"deleted", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "signature", b"signature", "space", b"space", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "boxes", b"boxes", "dead", b"dead", "deleted", b"deleted", "image_id", b"image_id", "payload", b"payload", "phash", b"phash", "signature", b"signature", "space", b"space", "tenant", b"tenant", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__phash: _TypeAlias = _typing.Literal["phash"]  # noqa: Y015
     _WhichOneofArgType__phash: _TypeAlias = _typing.Literal["_phash", b"_phash"]  # noqa: Y015

@@ -108,6 +108,9 @@ class Payload(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    MTIME_NS_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     source_url: _builtins.str
     owner: _builtins.str
@@ -118,6 +121,12 @@ class Payload(_message.Message):
     height: _builtins.int
     sha256: _builtins.str
     """Hex."""
+    key: _builtins.str
+    """What a catalog that lost the row needs to make it again. key: empty where it is the uri, or the sha256 of an
+    original in our own blobs.
+    """
+    bytes: _builtins.int
+    mtime_ns: _builtins.int
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -132,12 +141,17 @@ class Payload(_message.Message):
         width: _builtins.int = ...,
         height: _builtins.int = ...,
         sha256: _builtins.str = ...,
+        key: _builtins.str = ...,
+        bytes: _builtins.int = ...,
+        mtime_ns: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns", "mtime_ns", b"mtime_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes_json", b"attributes_json", "created_at_ms", b"created_at_ms", "height", b"height", "owner", b"owner", "sha256", b"sha256", "source_url", b"source_url", "tags", b"tags", "uri", b"uri", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns", "attributes_json", b"attributes_json", "bytes", b"bytes", "created_at_ms", b"created_at_ms", "height", b"height", "key", b"key", "mtime_ns", b"mtime_ns", "owner", b"owner", "sha256", b"sha256", "source_url", b"source_url", "tags", b"tags", "uri", b"uri", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__mtime_ns: _TypeAlias = _typing.Literal["mtime_ns"]  # noqa: Y015
+    _WhichOneofArgType__mtime_ns: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mtime_ns) -> _WhichOneofReturnType__mtime_ns | None: ...
 
 Global___Payload: _TypeAlias = Payload  # noqa: Y015
 

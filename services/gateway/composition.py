@@ -114,6 +114,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         row_limits=storage.row_limits,
         max_concurrent_uploads=settings.max_concurrent_uploads,
         shares=settings.shares,
+        deleted_grace_seconds=storage.deleted_grace_seconds,
     )
     group = indexer_group(parts.space)
     dead_letters = DeadLetters(catalog, log, parts.outbox, partial(wait_until_handled, log, IMAGES_TOPIC, group))

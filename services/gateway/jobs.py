@@ -105,7 +105,7 @@ class Jobs:
     ) -> Job:
         """source: what it works on, "" for everything. Raises WrongState, Overloaded."""
         asked = (parameters or kind.parameters()).model_dump(mode="json")
-        job = await self._catalog.add_job(tenant, kind.name, source, asked, self._max_unfinished)
+        job = await self._catalog.add_job(tenant, kind.name, source, asked, self._max_unfinished, goes_on=kind.goes_on)
         self._on_change()
         return job
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from omma.blobs.originals import plain_key
 from omma.buckets import bucket_of
 from omma.catalog.interface import Catalog, Embedded, Picture
 from omma.description import readable
@@ -127,7 +128,8 @@ class Committer:
                 logger.error("a row cannot be written", exc_info=error, extra={"image_id": row.id})
                 one = Settled(one.taken, row, Bug(f"Its row cannot be written to the log: {type(error).__name__}."))
         # What its older bytes looked like must not be found either, and receipts may stop waiting.
-        return one, _checked(deleted_record(row.id, row.version, row.tenant, self._space.id, self._space.dim))
+        space, dead = self._space, isinstance(one.outcome, OmmaError)
+        return one, _checked(deleted_record(row.id, row.version, row.tenant, space.id, space.dim, dead=dead))
 
     async def _write_rows(self, batch: Iterable[Settled]) -> None:
         embedded: dict[ImageId, Embedded] = {}
@@ -135,7 +137,9 @@ class Committer:
             row = one.row
             match one.outcome:
                 case Seen() as seen if row is not None:
-                    embedded[row.id] = Embedded(row.id, row.version, seen.width, seen.height, seen.phash or 0)
+                    embedded[row.id] = Embedded(
+                        row.id, row.version, seen.width, seen.height, seen.phash, seen.signature
+                    )
                 case OmmaError() as error if row is not None:
                     await self._catalog.record_dead(row.id, row.version, readable(error.detail))
         if embedded:
@@ -205,6 +209,9 @@ def _vector_record(row: Picture, seen: Seen, space: str) -> VectorRecord:
         width=seen.width,
         height=seen.height,
         sha256=row.sha256,
+        key="" if row.key == plain_key(row.uri, row.sha256) else row.key,
+        bytes=row.bytes,
+        mtime_ns=row.mtime_ns,
     )
     return VectorRecord(
         ImageId(row.id),

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.blobs.s3_settings import S3Settings
 from omma.images import PictureLimits
-from omma.job_kinds import INGEST, VERIFY
+from omma.job_kinds import COLLECT, INGEST, VERIFY, CollectParameters
 from omma.outbox import Outbox
 from omma.records import IMAGES_TOPIC
 from omma.storage import Storage
@@ -16,15 +17,21 @@ from services.worker.ingest.bucket import BucketIngest
 from services.worker.ingest.folder import FolderIngest
 from services.worker.ingest.follower import ObjectFollower
 from services.worker.ingest.inbox import Inbox, InboxPlace
+from services.worker.jobs.collect import CollectWork
 from services.worker.jobs.ingest import IngestWork
 from services.worker.jobs.runner import JobRunner
+from services.worker.jobs.schedule import Scheduled, keep_schedule
 from services.worker.jobs.verify import VerifyWork
 from services.worker.recording import record_interactions
 from services.worker.relay import relay
 from services.worker.settings import WorkerSettings
+from services.worker.truth.collector import Collector
 from services.worker.truth.verify import Verifier
 
 Run = Callable[[], Awaitable[None]]
+
+_SOONEST_SECONDS: Final = 1.0
+"""Between two looks for bytes to delete, where a deleted picture cannot be restored at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +76,26 @@ def compose(
         if s3.inbox:
             inbox = Inbox(log, follower, InboxPlace.parse(s3.inbox, settings.inbox_tenant), settings)
     verifier = Verifier(storage, outbox, live, settle_seconds=settings.settle_seconds)
+    grace_seconds = storage.deleted_grace_seconds
+    collector = Collector(catalog, storage.blobs, grace_seconds)
+    collect_seconds = max(_SOONEST_SECONDS, min(settings.collect_seconds, grace_seconds))
+    schedule = (
+        Scheduled(COLLECT, CollectParameters(), collect_seconds),
+        Scheduled(COLLECT, CollectParameters(sweep=True), settings.sweep_seconds, source="sweep"),
+    )
     jobs = JobRunner(
         catalog,
         holder,
         settings,
         {
+            COLLECT.name: CollectWork(collector),
             INGEST.name: IngestWork(folders, buckets),
             VERIFY.name: VerifyWork(verifier),
         },
     )
     work: list[Run] = [
         jobs.run,
+        partial(keep_schedule, catalog, schedule, jobs.wake),
         partial(relay, outbox, settings.resend_seconds),
         partial(record_interactions, log, catalog, kept_days=settings.interactions_kept_days),
     ]

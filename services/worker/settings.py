@@ -18,6 +18,12 @@ class WorkerSettings(Section):
     settle_seconds: float = Field(
         default=30.0, ge=0.1, le=3600, description="a comparison waits for what is on its way, at most"
     )
+    collect_seconds: float = Field(
+        default=600.0, ge=0.1, le=86_400, description="between looks for bytes to delete; the grace, if it is shorter"
+    )
+    sweep_seconds: float = Field(
+        default=86_400.0, ge=0.1, le=30 * 86_400, description="between listings of all originals and thumbnails"
+    )
     interactions_kept_days: int = Field(default=90, ge=1, le=3_650, description="impressions and clicks, whole days")
     bucket_backlog: int = Field(
         default=256, ge=1, le=1 << 20, description="events that wait; with more, a bucket's ingest adds none"

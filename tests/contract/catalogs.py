@@ -13,6 +13,8 @@ ANN, BOB = Tenant("ann"), Tenant("bob")
 SPACE = Space(SpaceId("mini-1-abcdef01"), "mini", "f" * 64, 256)
 INDEX = Index(IndexId("mini-1-abcdef01.1"), SPACE.id, "Flat", 1, IndexState.BUILDING)
 
+SIGNATURE = b"\x01\x00\xff"
+
 
 class Clock:
     """Seconds since 1970 that a test moves."""
@@ -51,4 +53,4 @@ async def sent(catalog: Catalog, *answers: Upserted) -> None:
 
 
 async def embedded(catalog: Catalog, *answers: Upserted, space: str = SPACE.id) -> None:
-    await catalog.record_embedded(space, [Embedded(a.id, a.version, 640, 480, 2**64 - 1) for a in answers])
+    await catalog.record_embedded(space, [Embedded(a.id, a.version, 640, 480, 2**64 - 1, SIGNATURE) for a in answers])

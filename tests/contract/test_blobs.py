@@ -87,6 +87,11 @@ async def test_keys_come_in_order_by_prefix(blobs: Blobs) -> None:
     assert await keys(blobs, "a/") == ["a/b.c", "a/b/c", "a/c"]
     assert await keys(blobs, "a/b") == ["a/b.c", "a/b/c"]
     assert await keys(blobs, "c") == []
+    for after in [*given, "", "a", "a/", "a/b", "zz"]:
+        assert [key async for key in blobs.keys("", after)] == sorted(key for key in given if key > after)
+        assert [key async for key in blobs.keys("a/", after)] == sorted(
+            key for key in given if key > after and key.startswith("a/")
+        )
 
 
 @pytest.mark.parametrize(

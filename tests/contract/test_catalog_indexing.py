@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from omma.buckets import ROW_BUCKETS, row_bucket_of
 from omma.catalog.interface import (
     ApiKey,
     Catalog,
@@ -15,7 +16,21 @@ from omma.errors import Absent, InvalidQuery, WrongSpace, WrongState
 from omma.identity import ImageId
 from omma.index import IndexId, IndexState
 from omma.records import EventKind
-from tests.contract.catalogs import ANN, BOB, INDEX, SPACE, Backend, Clock, embedded, kind, new, one, sent, sha
+from tests.contract.catalogs import (
+    ANN,
+    BOB,
+    INDEX,
+    SIGNATURE,
+    SPACE,
+    Backend,
+    Clock,
+    embedded,
+    kind,
+    new,
+    one,
+    sent,
+    sha,
+)
 
 
 async def test_the_row_is_the_outbox(backend: Backend, clock: Clock) -> None:
@@ -82,6 +97,7 @@ async def test_what_the_indexer_learned_counts_for_its_version_only(catalog: Cat
     await embedded(catalog, first)
     row = await catalog.picture(ANN, first.id)
     assert (row.state, row.width, row.height, row.phash) == (PictureState.INDEXED, 640, 480, 2**64 - 1)
+    assert row.signature == SIGNATURE
     changed = await one(catalog, new("k", "new"))
     await embedded(catalog, first)
     await catalog.record_dead(first.id, first.version, "late")
@@ -184,17 +200,21 @@ async def test_keys_are_revoked_by_a_prefix_that_fits_one(catalog: Catalog) -> N
     assert await catalog.api_keys() == [replace(first, revoked=True), second]
 
 
-async def test_every_row_is_summed_up_and_found_by_its_place(catalog: Catalog) -> None:
+async def test_every_row_is_compared_in_its_bucket_and_found_by_its_place(catalog: Catalog) -> None:
     first, second = await catalog.upsert(ANN, [new("a"), replace(new("b"), uri="file:///b")])
     third = await one(catalog, new("a"), BOB)
     await catalog.delete(ANN, [first.id])
-    rows = [row async for row in catalog.summaries()]
-    assert [(row.id, row.tenant, row.version, row.state, row.sha256) for row in rows] == [
-        (first.id, ANN, 2, PictureState.DELETED, sha("a")),
-        (second.id, ANN, 1, PictureState.PENDING, sha("b")),
-        (third.id, BOB, 1, PictureState.PENDING, sha("a")),
+    rows = [row async for row in catalog.rows_of_buckets(0, ROW_BUCKETS - 1)]
+    assert sorted((row.id, row.version, row.state) for row in rows) == [
+        (first.id, 2, PictureState.DELETED),
+        (second.id, 1, PictureState.PENDING),
+        (third.id, 1, PictureState.PENDING),
     ]
-    assert [row.id async for row in catalog.summaries(after=second.id)] == [third.id]
+    here = [row.id async for row in catalog.rows_of_buckets(row_bucket_of(second.id), row_bucket_of(second.id))]
+    assert second.id in here and all(row_bucket_of(i) == row_bucket_of(second.id) for i in here)
+    kept = [one async for one in catalog.kept_originals()]
+    assert [(one.sha256, one.id, one.version) for one in kept] == [(sha("a"), third.id, 1)]
+    assert [one async for one in catalog.kept_originals(after=sha("a"))] == []
     assert [row.id for row in await catalog.find_pictures(ANN, "a")] == [first.id]
     assert [row.id for row in await catalog.find_pictures(BOB, "a")] == [third.id]
     assert [row.id for row in await catalog.find_pictures(ANN, "file:///b")] == [second.id]

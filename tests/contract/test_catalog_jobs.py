@@ -1,6 +1,7 @@
 """What every catalog keeps of jobs."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -100,3 +101,31 @@ async def test_a_job_that_is_asked_for_differently_starts_anew(catalog: Catalog)
     await catalog.keep_job(job.id, "one", 60, "k", {"compared": 3})
     await catalog.cancel_job(ANN, job.id)
     assert (await catalog.add_job(ANN, "verify", "", {"full": True}, 9)).cursor == ""
+
+
+async def test_a_job_of_a_kind_that_does_not_go_on_begins_at_the_start(catalog: Catalog, clock: Clock) -> None:
+    for goes_on, cursor in ((False, ""), (True, "7")):
+        clock.seconds += 1
+        await catalog.add_job(ANN, "verify", "", {}, 9)
+        taken = await catalog.take_job("one", 30, [])
+        assert taken is not None
+        await catalog.keep_job(taken.id, "one", 30, "7", {"looked_at": 7})
+        await catalog.end_job(taken.id, "one", JobState.FAILED)
+        clock.seconds += 1
+        again = await catalog.add_job(ANN, "verify", "", {}, 9, goes_on=goes_on)
+        assert (again.cursor, dict(again.counts)) == (cursor, {"looked_at": 7} if cursor else {})
+        await catalog.cancel_job(ANN, again.id)
+
+
+async def test_finished_jobs_of_one_kind_push_out_none_of_another(catalog: Catalog) -> None:
+    ids = []
+    for number, kind in enumerate(("ingest", "collect", "collect", "collect")):
+        job = await catalog.add_job(ANN, kind, str(number), {}, 9)
+        await catalog.cancel_job(ANN, job.id)
+        ids.append(job.id)
+    await catalog.forget_jobs(1)
+    left = []
+    for job_id in ids:
+        with suppress(Absent):
+            left.append((await catalog.job(ANN, job_id)).kind)
+    assert sorted(left) == ["collect", "ingest"]

@@ -121,7 +121,7 @@ async def test_a_deleted_picture_is_absent_but_keeps_its_version(catalog: Catalo
     with pytest.raises(Absent):
         await catalog.change(ANN, first.id, PictureChange(owner="x"))
     row = (await catalog.pictures([first.id]))[first.id]
-    assert (row.state, row.version, row.tags) == (PictureState.DELETED, 2, ())
+    assert (row.state, row.version) == (PictureState.DELETED, 2)
     assert (await catalog.list_pictures(ANN, None, None, 10)).count == 0
     assert await catalog.embedded_with(SPACE.id, [sha("k")]) == {}
 

@@ -254,6 +254,24 @@ async def test_a_change_and_a_delete_raise_the_version_and_are_told(parts: Parts
         await core.change(ANN, uploaded.id, PictureChange(owner="x"))
 
 
+async def test_a_restore_whose_bytes_are_gone_is_none(parts: Parts) -> None:
+    core = parts.core()
+    uploaded = await core.upload(ANN, PICTURE, Description(tags=("a",)))
+    with pytest.raises(Absent):
+        await core.restore(ANN, uploaded.id)
+    await core.delete(ANN, uploaded.id)
+    # A collector with a shorter grace than this gateway's.
+    await parts.blobs.delete(original_key(uploaded.sha256))
+    for _ in range(2):
+        with pytest.raises(Absent):
+            await core.restore(ANN, uploaded.id)
+        with pytest.raises(Absent):
+            await core.picture(ANN, uploaded.id)
+    again = await core.upload(ANN, PICTURE, Description())
+    assert (again.id, (await core.picture(ANN, again.id)).tags) == (uploaded.id, ())
+    assert await parts.blobs.size(original_key(uploaded.sha256)) == len(PICTURE)
+
+
 def answer_of(ids: Sequence[int]) -> SearchAnswer:
     hits = tuple(SearchHit(id, 0.5, Payload(), None, None, ()) for id in ids)
     return SearchAnswer(hits, "q1", "s", "i", "default", Coverage(1.0, 1, 1), (), 1.0)

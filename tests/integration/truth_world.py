@@ -2,19 +2,24 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from deploy.parts import Kafka, Minio
 from omma.background import running
 from omma.backlog import indexer_group, wait_until_handled
-from omma.buckets import bucket_of
+from omma.buckets import ROW_BUCKETS, bucket_of
 from omma.catalog.interface import NewPicture, Upserted
+from omma.catalog.schema import image_hash, image_spaces, images, orphans
+from omma.catalog.sql import SqlCatalog
 from omma.dead_letters import DeadLetters
-from omma.identity import DEFAULT_TENANT, ImageId, Tenant
+from omma.identity import DEFAULT_TENANT, ImageId, Tenant, Version
 from omma.index import Index, IndexId, IndexState
 from omma.outbox import Outbox, open_outbox
 from omma.records import IMAGES_TOPIC, VectorRecord, image_key
@@ -76,6 +81,34 @@ class TruthWorld:
                 found = VectorRecord.decode(record.value or b"", SPACE.dim)
         assert found is not None
         return found
+
+    async def versions(self) -> dict[ImageId, Version]:
+        """Of every row."""
+        catalog = self.storage.catalog
+        return {row.id: row.version async for row in catalog.rows_of_buckets(0, ROW_BUCKETS - 1)}
+
+    async def age(self, seconds: float) -> None:
+        """Whatever was deleted or orphaned was so long before."""
+        passed = int(seconds * 1000)
+        async with self._connection() as connection:
+            await connection.execute(update(images).values(deleted_at=images.c.deleted_at - passed))
+            await connection.execute(update(orphans).values(since=orphans.c.since - passed))
+
+    async def lose(self, ids: Sequence[int], older: Sequence[int]) -> None:
+        """As in a catalog of before: these rows are not there, and others as they were made."""
+        async with self._connection() as connection:
+            for table in (image_hash, image_spaces):
+                await connection.execute(delete(table).where(table.c.image_id.in_(ids)))
+            await connection.execute(delete(images).where(images.c.id.in_(ids)))
+            lived = {"state": "indexed", "deleted_at": None, "deleted_by": None}
+            words = {"version": 1, "sent_version": 1, "tags": [], "owner": "", "attributes": {}}
+            await connection.execute(update(images).where(images.c.id.in_(older)).values(**words, **lived))
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        assert isinstance(self.storage.catalog, SqlCatalog)
+        async with self.storage.catalog._database.writing() as connection:
+            yield connection
 
     async def differences(self, **options: bool) -> dict[str, int]:
         """Kinds and counts."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omma.buckets import bucket_of, buckets_of_shard, mix, shard_of
+from omma.buckets import ROW_BUCKETS, bucket_classes, bucket_of, buckets_of_shard, mix, row_bucket_of, shard_of
 from omma.errors import InvalidQuery
 
 IDS = st.integers(1, 2**63 - 1)
@@ -62,3 +62,13 @@ def test_an_impossible_layout_is_refused(shard: int, shards: int, buckets: int) 
     with pytest.raises(InvalidQuery) as raised:
         buckets_of_shard(shard, shards, buckets)
     assert raised.value.field == "shards"
+
+
+@pytest.mark.parametrize("buckets", [1, 3, 8, 100, 256, 512, 1_000])
+def test_a_class_holds_the_same_ids_by_either_bucket(buckets: int) -> None:
+    of_space, of_rows = {}, {}
+    for number, (space, rows) in enumerate(bucket_classes(buckets)):
+        of_space |= dict.fromkeys(space, number)
+        of_rows |= dict.fromkeys(rows, number)
+    assert (sorted(of_space), sorted(of_rows)) == (list(range(buckets)), list(range(ROW_BUCKETS)))
+    assert all(of_space[bucket_of(i, buckets)] == of_rows[row_bucket_of(i)] for i in range(1, 2_000))

@@ -219,7 +219,7 @@ class Histories(RuleBasedStateMachine):
         for key, answer in dict(zip(keys, self._runner.run(self.catalog.upsert(ANN, new)), strict=True)).items():
             known = self.known.setdefault(answer.id, Known(key, content, owner, version=0))
             assert known.key == key
-            said = owner or known.owner  # left empty it stays as it was
+            said = owner if known.deleted else owner or known.owner  # left empty it stays as it was
             if known.version == 0 or known.deleted or known.content != content:
                 self._changed(known, EventKind.UPSERT)
             elif known.owner != said:
@@ -247,7 +247,7 @@ class Histories(RuleBasedStateMachine):
             assert len(answers) == (not known.deleted)
             if not known.deleted:
                 self._changed(known, EventKind.DELETE)
-                known.deleted, known.owner = True, ""
+                known.deleted = True
 
     @rule()
     def send(self) -> None:

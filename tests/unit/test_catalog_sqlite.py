@@ -104,7 +104,7 @@ async def test_migrations_make_what_the_schema_says(tmp_path: Path) -> None:
         assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata) == []
         made = inspect(connection)
         for table in metadata.sorted_tables:
-            assert [column["name"] for column in made.get_columns(table.name)] == [c.name for c in table.columns]
+            assert {column["name"] for column in made.get_columns(table.name)} == {c.name for c in table.columns}
             unique = {tuple(one["column_names"]) for one in made.get_unique_constraints(table.name)}
             wanted = {
                 tuple(column.name for column in constraint.columns)

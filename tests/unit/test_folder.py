@@ -110,9 +110,9 @@ class Library:
     async def _drained(self) -> None:
         self.drained_with.append((await self.catalog.counts()).get("deleted", 0))
 
-    async def ingest(self, *, forget_missing: bool = False) -> Progress:
+    async def ingest(self, **options: bool) -> Progress:
         progress = Progress()
-        self.told = await self._ingest.run(self.folder, DEFAULT_TENANT, progress, forget_missing=forget_missing)
+        self.told = await self._ingest.run(self.folder, DEFAULT_TENANT, progress, **options)
         return progress
 
     def add(self, *names: str) -> None:
@@ -285,6 +285,37 @@ async def test_a_path_too_long_for_the_catalogs_index_is_told_and_costs_nothing_
     library.add("ö" * 100 + "/" + "ö" * 100 + "/" + "ö" * 100 + "/" + "ö" * 100 + "/" + "ö" * 40 + ".jpg", "one.jpg")
     progress = await library.ingest()
     assert (progress.counts["created"], progress.counts["unreadable"]) == (1, 1)
+
+
+async def test_what_a_caller_deleted_stays_deleted_unless_it_is_asked_for(library: Library):
+    file = library.folder / "one.jpg"
+    file.write_bytes(b"one")
+    await library.ingest()
+    (picture,) = (await library.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)).pictures
+    await library.catalog.delete(DEFAULT_TENANT, [picture.id])
+    await library.ingest()
+    assert await library.uris() == []
+    file.write_bytes(b"another picture")
+    await library.ingest()
+    assert await library.uris() == ["one.jpg"]
+    await library.catalog.delete(DEFAULT_TENANT, [picture.id])
+    await library.ingest(revive=True)
+    assert await library.uris() == ["one.jpg"]
+
+
+async def test_what_was_said_of_a_picture_outlives_its_absence(library: Library):
+    file = library.folder / "one.jpg"
+    file.write_bytes(b"one")
+    await library.ingest()
+    (picture,) = (await library.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)).pictures
+    await library.catalog.change(DEFAULT_TENANT, picture.id, PictureChange(tags=("mine",), owner="ann"))
+    file.unlink()
+    await library.ingest()
+    await library.catalog.expire_deleted(0.0, 9)
+    file.write_bytes(b"one")
+    await library.ingest()
+    (back,) = (await library.catalog.list_pictures(DEFAULT_TENANT, None, None, 9)).pictures
+    assert (back.id, back.tags, back.owner) == (picture.id, ("mine",), "ann")
 
 
 async def test_captions_beside_pictures_become_tags_and_attributes(library: Library):

@@ -29,6 +29,9 @@ PAYLOADS = st.builds(
     width=st.integers(0, 2**31 - 1),
     height=st.integers(0, 2**31 - 1),
     sha256=TEXT,
+    key=TEXT,
+    bytes=st.integers(0, 2**52),
+    mtime_ns=st.none() | st.integers(0, 2**63 - 1),
 )
 
 

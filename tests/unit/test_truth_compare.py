@@ -1,11 +1,14 @@
 """What differs between rows, the log and a replica, kind by kind."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from omma.catalog.interface import PictureState
 from services.worker.truth.compare import Held, Row, Tail, log_and_replica, rows_and_log
-from services.worker.truth.differences import ABOUT, MAX_EXAMPLES, Difference, DifferenceKind, Report
+from services.worker.truth.differences import ABOUT, Difference, DifferenceKind
+from services.worker.truth.report import MAX_EXAMPLES, Report
 
 PENDING, INDEXED, DEAD, DELETED = PictureState
 Kind = DifferenceKind
@@ -75,9 +78,29 @@ def test_a_report_counts_everything_and_keeps_a_few() -> None:
     assert not report.clean
 
 
-def test_only_what_is_harmless_leaves_a_report_clean() -> None:
-    report = Report("index")
-    report.count(Kind.BLOB_WITHOUT_ROW, 3, [])
-    assert report.clean
-    report.replicas = [{"shard": 0, "replica": 1, "error": "gone"}]
-    assert not report.clean
+def reports() -> dict[str, Report]:
+    differs, mended, partial, same = (Report("index", rows=Counter(indexed=5), originals=5) for _ in range(4))
+    for one in (differs, mended):
+        one.count(Kind.BLOB_WITHOUT_ROW, 3, [])
+    mended.repaired[Kind.BLOB_WITHOUT_ROW] = 3
+    partial.replicas = [{"shard": 0, "replica": 1, "error": "gone"}]
+    same.waiting = 7
+    late = Report("index", rows=Counter(indexed=5), settled=False)
+    return {"differs": differs, "mended": mended, "partial": partial, "late": late, "same": same, "none": Report("i")}
+
+
+def test_a_report_is_clean_when_it_says_that_nothing_differs() -> None:
+    said = {name: (one.clean, one.summary) for name, one in reports().items()}
+    assert [name for name, (clean, _) in said.items() if clean] == ["same", "none"]
+    assert said["same"] == (True, "Nothing differs.")
+    assert "nothing here to compare" in said["none"][1]
+    assert said["differs"][1] == "3 differences, 0 of them mended, 3 open."
+    assert all("not everything" in said[name][1] for name in ("partial", "late"))
+
+
+@pytest.mark.parametrize("name", reports())
+def test_a_report_that_goes_on_knows_what_was_found(name: str) -> None:
+    before = reports()[name]
+    after = Report.going_on("index", 8, before.numbers())
+    assert (after.rows, after.counts, after.repaired) == (before.rows, before.counts, before.repaired)
+    assert (after.originals, after.waiting, after.clean) == (before.originals, before.waiting, before.clean)

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from omma.blobs.interface import Blobs, thumbnail_key
-from omma.blobs.originals import Originals
+from omma.blobs.interface import Blobs, original_key, thumbnail_key
+from omma.blobs.originals import Originals, uri_of
 from omma.catalog.interface import Catalog, Change, NewPicture, Page, Picture, PictureChange, Upserted
+from omma.collection import is_kept
 from omma.description import Description, RowLimits
 from omma.errors import Absent, InvalidQuery, Overloaded
 from omma.filters import Filter
@@ -75,8 +76,12 @@ class PictureCore:
         row_limits: RowLimits,
         max_concurrent_uploads: int = 32,
         shares: Shares | None = None,
+        deleted_grace_seconds: float = 86_400.0,
     ) -> None:
-        """executor: for checking and drawing pictures; its owner shuts it down."""
+        """executor: for checking and drawing pictures; its owner shuts it down.
+
+        deleted_grace_seconds: how long a deleted picture can be restored.
+        """
         self.picture_limits = picture_limits
         self._catalog = catalog
         self._blobs = blobs
@@ -86,6 +91,7 @@ class PictureCore:
         self._row_limits = row_limits
         self._uploads = Held(max_concurrent_uploads, shares or Shares())
         self._draws = Places(_DRAWN_AT_ONCE, shares or Shares())
+        self._deleted_grace_seconds = deleted_grace_seconds
 
     async def upload(self, tenant: Tenant, content: bytes, description: Description) -> Uploaded:
         """Blob and row are durable when it returns; what the description leaves empty stays as it was for the key.
@@ -110,6 +116,8 @@ class PictureCore:
             )
             with span("row"):
                 (upserted,) = await self._catalog.upsert(tenant, [new])
+                if not await is_kept(self._catalog, self._blobs, sha256):
+                    await self._originals.put(content)
         await self._send(upserted)
         event = upserted.event
         there_already = upserted.change is Change.SAME or (event is not None and event.kind is EventKind.ATTRIBUTES)
@@ -154,18 +162,35 @@ class PictureCore:
         return Receipt(changed.id, changed.version)
 
     async def delete(self, tenant: Tenant, image_id: int) -> Receipt:
-        """Raises Absent. The blob stays until nothing refers to it."""
+        """Raises Absent. Its bytes stay while it can be restored, or another row needs them."""
         deleted = await self._catalog.delete(tenant, [_checked_id(image_id)])
         if not deleted:
             raise Absent(f"There is no picture {image_id}.", field="id")
         await self._send(deleted[0])
         return Receipt(deleted[0].id, deleted[0].version)
 
+    async def restore(self, tenant: Tenant, image_id: int) -> Receipt:
+        """A deleted picture is as it was; may be repeated. Raises Absent when its grace is over, or none ever began."""
+        restored = await self._catalog.restore(tenant, _checked_id(image_id), self._deleted_grace_seconds)
+        picture = await self._catalog.picture(tenant, restored.id)
+        if picture.uri == uri_of(picture.sha256) and not await self._has_original(picture.sha256):
+            for deleted in await self._catalog.delete(tenant, [restored.id]):
+                await self._send(deleted)
+            raise Absent(f"There is no picture {image_id} that can be restored.", field="id")
+        await self._send(restored)
+        return Receipt(restored.id, restored.version)
+
     async def page(self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int) -> Page:
         """Raises InvalidQuery, field `limit` or `cursor`."""
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidQuery(f"limit must be 1 to {MAX_PAGE}.", field="limit", limit=MAX_PAGE)
         return await self._catalog.list_pictures(tenant, filter, cursor, limit)
+
+    async def _has_original(self, sha256: Sha256) -> bool:
+        """To stay: a collector that has a shorter grace, or that ends it at this moment, may have been quicker."""
+        if not await is_kept(self._catalog, self._blobs, sha256):
+            return False
+        return await self._blobs.size(original_key(sha256)) is not None
 
     async def _read(self, picture: Picture) -> bytes:
         max_bytes = self.picture_limits.max_bytes

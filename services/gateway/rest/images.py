@@ -104,6 +104,13 @@ def images_router(
         receipt = await core.delete(caller.tenant, image_id)
         return Response(status_code=204, headers={RECEIPT_HEADER: str(receipt)})
 
+    @router.post("/{image_id}/restore", **schemas.RESTORE)
+    async def restore(image_id: int, caller: writer) -> Response:
+        """Take a delete back, for a day unless set: the picture is as it was."""
+        receipt = await core.restore(caller.tenant, image_id)
+        restored = picture_document(await core.picture(caller.tenant, image_id))
+        return JsonResponse({**restored, "receipt": str(receipt)}, headers={RECEIPT_HEADER: str(receipt)})
+
     return router
 
 

@@ -50,6 +50,9 @@ class IngestRequest(BaseModel):
         default=False,
         description="of a folder: also what is away en masse, as when a disk is not mounted, is taken as deleted",
     )
+    revive_deleted: bool = Field(
+        default=False, description="also what was deleted here comes back, without what was said of it"
+    )
 
     def place(self) -> str:
         """Raises InvalidQuery."""
@@ -66,7 +69,7 @@ def jobs_router(jobs: Jobs, tenant_admin: SignedIn) -> APIRouter:
     @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, or a folder of the server's machine")
     async def start(request: IngestRequest, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, str]:
         """The source's job: it goes on where the last one was broken off."""
-        asked = IngestParameters(forget_missing=request.forget_missing)
+        asked = IngestParameters(forget_missing=request.forget_missing, revive_deleted=request.revive_deleted)
         return {"job_id": (await jobs.ingest(caller, request.place(), asked)).id}
 
     @router.get("/jobs/{job_id}", summary="How far a job is")

@@ -277,5 +277,6 @@ CHANGE: Final = _operation(
     ),
 )
 DELETE: Final = _operation({204: {"description": "Forgotten", "headers": _RECEIPT}})
+RESTORE: Final = _operation({200: {**_json(_PICTURE_EXAMPLE), "headers": _RECEIPT}})
 HEALTH: Final = _operation({200: _json({"ok": True})})
 METRICS: Final = _operation({200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}})

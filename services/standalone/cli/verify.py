@@ -18,12 +18,13 @@ EXIT_DIFFERENT: Final = 8
 
 
 def verify(
-    repair: Annotated[bool, typer.Option(help="Mend what can be mended, by sending events again.")] = False,
+    repair: Annotated[bool, typer.Option(help="Mend what can be mended; the log makes lost rows again.")] = False,
+    bury: Annotated[bool, typer.Option(help="Repair, and delete vectors that no row can be made for.")] = False,
     full: Annotated[bool, typer.Option(help="Read the whole log, also where digests agree.")] = False,
     json: Json = False,
 ) -> None:
     """Compare blobs, catalog, log and shards, while they are used. Exit code 8: they differ."""
-    report = run(_report({"repair": repair, "full": full}))
+    report = run(_report({"repair": repair, "full": full, "bury": bury}))
     if json:
         print_json(report)
     else:

@@ -51,14 +51,14 @@ class BucketIngest:
         self._max_backlog = max_backlog
         self._per_second = per_second
 
-    async def run(self, source: str, tenant: Tenant, progress: Progress) -> Mapping[str, Any]:
+    async def run(self, source: str, tenant: Tenant, progress: Progress, *, revive: bool = False) -> Mapping[str, Any]:
         """source: `s3://bucket/prefix`. progress: updated as it goes, from its cursor on.
 
-        Returns what it tells, when every change is searchable or a dead letter. Raises InvalidQuery, Absent (no such
-        bucket).
+        revive: also what a caller deleted comes back. Returns what it tells, when every change is searchable or a dead
+        letter. Raises InvalidQuery, Absent (no such bucket).
         """
         bucket, prefix = bucket_place(source)
-        run = _Run(bucket, tenant, Pace(self._per_second), progress, Told(progress.counts))
+        run = _Run(bucket, tenant, Pace(self._per_second), progress, Told(progress.counts), revive)
         while True:
             page = await self._objects.page(bucket, prefix, progress.cursor, _PAGE_OBJECTS)
             known = await self._catalog.known_objects(tenant, bucket, [one.key for one in page.objects])
@@ -84,7 +84,7 @@ class BucketIngest:
             while await self._backlog() > self._max_backlog:  # noqa: ASYNC110  the indexer may be elsewhere
                 await asyncio.sleep(_LOOK_SECONDS)
             await run.pace.spend(len(news))
-        changes = await self._follower.follow(run.tenant, run.bucket, news)
+        changes = await self._follower.follow(run.tenant, run.bucket, news, revive=run.revive)
         created = sum(change.change is Change.CREATED for change in changes)
         changed = sum(change.change is Change.CHANGED for change in changes)
         counts = run.progress.counts
@@ -101,6 +101,7 @@ class _Run:
     pace: Pace
     progress: Progress
     told: Told
+    revive: bool
 
     def takes(self, one: ListedObject) -> bool:
         """By its name, as of a file; one without a suffix may be anything. What is not taken is told."""

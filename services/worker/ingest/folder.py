@@ -54,9 +54,17 @@ class FolderIngest:
         self._calls = BlockingCalls("omma-folders", at_once=_WALKS_AT_ONCE, left_behind=_HUNG_WALKS)
 
     async def run(
-        self, folder: Path, tenant: Tenant, progress: Progress, *, forget_missing: bool = False
+        self,
+        folder: Path,
+        tenant: Tenant,
+        progress: Progress,
+        *,
+        forget_missing: bool = False,
+        revive: bool = False,
     ) -> Mapping[str, Any]:
         """progress: updated as it goes. Returns what it tells, when every change is searchable or a dead letter.
+
+        revive: also what a caller deleted comes back.
 
         forget_missing: also what is away with its folder or its disk is taken as deleted. Raises InvalidQuery, field
         `folder`, when there is no such folder; Overloaded when too many walks hang.
@@ -72,7 +80,7 @@ class FolderIngest:
         )
         looker = Looker(walk(folder), known, captions, told, self._max_bytes)
         while (looked := await self._calls.run(None, looker.look)).files:
-            await self._write(tenant, looked, counts)
+            await self._write(tenant, looked, counts, revive)
             counts["looked_at"] += looked.pictures
             counts["unchanged"] += looked.unchanged
         await self._indexed()
@@ -85,15 +93,15 @@ class FolderIngest:
         rows = self._catalog.referenced_files(tenant, _prefix(folder))
         return {row.key: KnownFile(row.id, row.bytes, row.mtime_ns, row.dead) async for row in rows}
 
-    async def _write(self, tenant: Tenant, looked: Looked, counts: Counter[str]) -> None:
+    async def _write(self, tenant: Tenant, looked: Looked, counts: Counter[str], revive: bool) -> None:
         if not looked.new:
             return
-        changes = await self._catalog.upsert(tenant, looked.new)
+        changes = await self._catalog.upsert(tenant, looked.new, revive=revive)
         await self._outbox.send(changes)
         for picture, change in zip(looked.new, changes, strict=True):
             if change.change is Change.CREATED:
                 counts["created"] += 1
-            elif change.change is Change.SAME:
+            elif change.change in (Change.SAME, Change.LEFT_DELETED):
                 counts["unchanged"] += 1
             else:
                 counts["retried" if picture.key in looked.again else "changed"] += 1

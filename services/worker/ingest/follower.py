@@ -53,13 +53,17 @@ class ObjectFollower:
         }
         return await self.follow(tenant, bucket, news)
 
-    async def follow(self, tenant: Tenant, bucket: str, occasions: Mapping[str, str]) -> list[Upserted]:
+    async def follow(
+        self, tenant: Tenant, bucket: str, occasions: Mapping[str, str], *, revive: bool = False
+    ) -> list[Upserted]:
         """Look at each key. occasions: sequencer of the event, or for a listing, what was recorded before.
+
+        revive: also what a caller deleted comes back.
 
         What the row has already is left out of the answer, or said to be the same.
         """
         seen = await asyncio.gather(*[self._see(bucket, key, occasions[key]) for key in sorted(occasions)])
-        changes = await self._catalog.follow_objects(tenant, bucket, seen) if seen else []
+        changes = await self._catalog.follow_objects(tenant, bucket, seen, revive=revive) if seen else []
         await self._outbox.send(changes)
         return changes
 

@@ -23,10 +23,12 @@ class IngestWork:
 
     async def run(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """As FolderIngest.run and BucketIngest.run; what it did is in the counts."""
+        asked = IngestParameters.model_validate(job.parameters)
         if not job.source.startswith(SCHEME):
-            asked = IngestParameters.model_validate(job.parameters)
             folder = folder_of(job.source)
-            return await self._folders.run(folder, job.tenant, progress, forget_missing=asked.forget_missing)
+            return await self._folders.run(
+                folder, job.tenant, progress, forget_missing=asked.forget_missing, revive=asked.revive_deleted
+            )
         if self._buckets is not None:
-            return await self._buckets.run(job.source, job.tenant, progress)
+            return await self._buckets.run(job.source, job.tenant, progress, revive=asked.revive_deleted)
         raise InvalidQuery(f"This Omma cannot ingest {job.source}.", field="source")

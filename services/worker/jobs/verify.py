@@ -16,6 +16,7 @@ class VerifyWork:
         self._verifier = verifier
 
     async def run(self, job: Job, progress: Progress) -> Mapping[str, Any]:
-        """As Verifier.verify; from the start, whatever the cursor."""
+        """As Verifier.verify."""
         asked = VerifyParameters.model_validate(job.parameters)
-        return (await self._verifier.verify(repair=asked.repair, full=asked.full)).document()
+        report = await self._verifier.verify(repair=asked.repair, full=asked.full, bury=asked.bury, progress=progress)
+        return report.document()

@@ -24,6 +24,7 @@ class Tail(NamedTuple):
     version: int
     deleted: bool
     tenant: str
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,64 +1,70 @@
-"""The catalog's rows as they are compared: digests of buckets, the rows of some buckets, sha256s of originals."""
+"""The catalog's rows as they are compared: whole buckets, so many that memory is bounded."""
 
-from array import array
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import numpy as np
 
-from omma.blobs.originals import uri_of
-from omma.catalog.interface import Catalog, PictureState, PictureSummary
-from omma.digests import Digests, buckets_of
+from omma.buckets import bucket_classes, bucket_of
+from omma.catalog.interface import Catalog, PictureState
+from omma.digests import Digests
 from omma.identity import ImageId
-from omma.vectors import Int64, UInt64
 from services.worker.truth.compare import Row
 
 _AT_ONCE: Final = 5_000
-_SHORT: Final = 16
-"""Hexadecimal characters of a sha256 that are kept, 8 bytes a row: a million rows hold two alike with p < 3e-8."""
+_PICTURES_AT_ONCE: Final = 250_000
+"""In one go: some 100 MB, with what the log says of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class RowSummary:
-    """counts: by state. indexed: digests of the indexed rows. pending: int64[buckets], rows that wait.
+class Go:
+    """rows: of some buckets, all that they have, by bucket and id. following: the first class of the next go."""
 
-    named: uint64[n], sorted shortened sha256s of all rows; stored: those whose originals must lie in our blobs.
-    """
+    rows: dict[int, dict[int, Row]]
+    following: int
 
-    counts: dict[str, int]
-    indexed: Digests
-    pending: Int64
-    named: UInt64
-    stored: UInt64
+    def digests(self, buckets: int) -> Digests:
+        """Of the indexed rows."""
+        indexed = [
+            (image_id, row.version)
+            for of_bucket in self.rows.values()
+            for image_id, row in of_bucket.items()
+            if row.state is PictureState.INDEXED
+        ]
+        flat = np.array(indexed, np.int64).reshape(-1, 2)
+        digests = Digests.empty(buckets)
+        digests.add(np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1]))
+        return digests
 
-
-async def summary_of_rows(catalog: Catalog, buckets: int) -> RowSummary:
-    """Reads every row once; keeps 16 bytes of each."""
-    counts: dict[str, int] = {}
-    indexed, pending = Digests.empty(buckets), Digests.empty(buckets)
-    named, stored = array("Q"), array("Q")
-    async for page in _pages(catalog):
-        for row in page:
-            counts[row.state] = counts.get(row.state, 0) + 1
-            sha256 = short(row.sha256)
-            named.append(sha256)
-            if row.state is not PictureState.DELETED and row.uri == uri_of(row.sha256):
-                stored.append(sha256)
-        indexed.add(*_columns(row for row in page if row.state is PictureState.INDEXED))
-        pending.add(*_columns(row for row in page if row.state is PictureState.PENDING))
-    return RowSummary(counts, indexed, pending.pictures, _sorted(named), _sorted(stored))
+    def waiting(self) -> set[int]:
+        """Buckets with a pending row."""
+        return {
+            bucket
+            for bucket, of_bucket in self.rows.items()
+            if any(row.state is PictureState.PENDING for row in of_bucket.values())
+        }
 
 
-async def rows_of_buckets(catalog: Catalog, wanted: Collection[int], buckets: int) -> dict[int, dict[int, Row]]:
-    """The rows of these buckets, by bucket and id. Reads every row."""
-    rows: dict[int, dict[int, Row]] = {bucket: {} for bucket in wanted}
-    async for page in _pages(catalog):
-        ids = np.array([row.id for row in page], np.int64)
-        for row, bucket in zip(page, buckets_of(ids, buckets).tolist(), strict=True):
-            if bucket in rows:
-                rows[bucket][row.id] = Row(row.version, row.state)
-    return rows
+async def goes(catalog: Catalog, buckets: int, first_class: int, expected: int) -> AsyncIterator[Go]:
+    """Every row once, by index, from this class of buckets on (omma.buckets.bucket_classes). expected: rows in all."""
+    classes = bucket_classes(buckets)
+    at_once = max(1, len(classes) * _PICTURES_AT_ONCE // max(expected, 1))
+    for start in range(first_class, len(classes), at_once):
+        some = classes[start : start + at_once]
+        rows: dict[int, dict[int, Row]] = {bucket: {} for of_space, _ in some for bucket in of_space}
+        for first, last in _runs(sorted(bucket for _, of_rows in some for bucket in of_rows)):
+            async for row in catalog.rows_of_buckets(first, last):
+                rows[bucket_of(row.id, buckets)][row.id] = Row(row.version, row.state)
+        yield Go(rows, start + len(some))
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of numbers that follow each other."""
+    for _, run in groupby(enumerate(numbers), key=lambda one: one[1] - one[0]):
+        some = [number for _, number in run]
+        yield some[0], some[-1]
 
 
 async def rows_of_pictures(catalog: Catalog, image_ids: Collection[int]) -> dict[int, Row]:
@@ -69,29 +75,3 @@ async def rows_of_pictures(catalog: Catalog, image_ids: Collection[int]) -> dict
         rows = await catalog.pictures(wanted[first : first + _AT_ONCE])
         found |= {row.id: Row(row.version, row.state) for row in rows.values()}
     return found
-
-
-def short(sha256: str) -> int:
-    """The first 64 bits."""
-    return int(sha256[:_SHORT], 16)
-
-
-async def _pages(catalog: Catalog) -> AsyncIterator[list[PictureSummary]]:
-    page: list[PictureSummary] = []
-    async for row in catalog.summaries():
-        page.append(row)
-        if len(page) == _AT_ONCE:
-            yield page
-            page = []
-    if page:
-        yield page
-
-
-def _columns(rows: Iterable[PictureSummary]) -> tuple[Int64, Int64]:
-    """Ids and versions."""
-    flat = np.array([(row.id, row.version) for row in rows], np.int64).reshape(-1, 2)
-    return np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1])
-
-
-def _sorted(values: "array[int]") -> UInt64:
-    return np.unique(np.frombuffer(values, np.uint64)) if values else np.empty(0, np.uint64)

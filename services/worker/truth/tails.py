@@ -1,10 +1,11 @@
 """What the log says last of each picture of some buckets."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from omma.errors import ConcurrentWrite, OutOfTime
 from omma.log.interface import Consumer, Log, LogRecord, OffsetOutOfRange, TopicPartition
+from omma.records import VectorRecord
 from omma.v1 import records_pb2
 from services.worker.truth.compare import Tail
 
@@ -15,7 +16,7 @@ _EMPTY_POLLS: Final = 30
 
 
 class LogTails:
-    """Reads whole partitions: a record is 2 bytes a dimension, of which only id and version are kept."""
+    """Reads whole partitions: a record is 2 bytes a dimension, of which only id, version and place are kept."""
 
     def __init__(self, log: Log, topic: str, buckets: Collection[int]) -> None:
         self.tails: dict[int, dict[int, Tail]] = {bucket: {} for bucket in buckets}
@@ -34,28 +35,50 @@ class LogTails:
         if not self._positions:
             beginnings = await self._log.beginning_offsets(self._topic)
             self._positions = {bucket: beginnings[bucket] for bucket in self.tails}
-        unread = {TopicPartition(self._topic, b): at for b, at in self._positions.items() if at < self.ends[b]}
+        self._positions |= await self._read(self._positions, self._take)
+
+    async def last_records(self, wanted: Mapping[int, Collection[int]], dim: int) -> dict[int, VectorRecord]:
+        """By id, the last records of these pictures, by bucket; read once more. Raises as `read_on` does."""
+        found: dict[int, VectorRecord] = {}
+
+        def take(record: LogRecord) -> None:
+            image_id = int.from_bytes(record.key, "big")
+            if image_id in wanted[record.partition] and record.value is not None:
+                found[image_id] = VectorRecord.decode(record.value, dim)
+
+        first = {
+            bucket: min(tail.offset for image_id, tail in self.tails[bucket].items() if image_id in image_ids)
+            for bucket, image_ids in wanted.items()
+        }
+        await self._read(first, take)
+        return found
+
+    async def _read(self, positions: Mapping[int, int], take: Callable[[LogRecord], None]) -> dict[int, int]:
+        """From there to `ends`; where it has come to."""
+        unread = {TopicPartition(self._topic, b): at for b, at in positions.items() if at < self.ends[b]}
         if not unread:
-            return
+            return {}
         consumer = await self._log.assign(unread)
         try:
-            await self._read(consumer, unread.keys())
+            return await self._poll(consumer, unread.keys(), take)
         except OffsetOutOfRange as error:
             raise ConcurrentWrite(f"The log was compacted or made again while it was read ({error}).") from None
         finally:
             await consumer.close()
 
-    async def _read(self, consumer: Consumer, unread: Collection[TopicPartition]) -> None:
+    async def _poll(
+        self, consumer: Consumer, unread: Collection[TopicPartition], take: Callable[[LogRecord], None]
+    ) -> dict[int, int]:
         empty = 0
         while left := [at for at in unread if consumer.position(at) < self.ends[at.partition]]:
             records = await consumer.poll(_POLL_RECORDS, _POLL_SECONDS)
             for record in records:
-                self._take(record)
+                take(record)
             consumer.pause([at for at in left if consumer.position(at) >= self.ends[at.partition]])
             empty = 0 if records else empty + 1
             if empty == _EMPTY_POLLS:
                 raise OutOfTime(f"The log hands out nothing more of {self._topic}, and has not ended.")
-        self._positions |= {at.partition: consumer.position(at) for at in unread}
+        return {at.partition: consumer.position(at) for at in unread}
 
     def _take(self, record: LogRecord) -> None:
         tails = self.tails[record.partition]
@@ -64,4 +87,4 @@ class LogTails:
             tails.pop(image_id, None)
             return
         message = records_pb2.VectorRecord.FromString(record.value)
-        tails[image_id] = Tail(message.version, message.deleted, message.tenant)
+        tails[image_id] = Tail(message.version, message.deleted, message.tenant, record.offset)

@@ -3,29 +3,32 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-import numpy as np
-
 from omma.backlog import indexer_group, wait_until_handled
+from omma.catalog.interface import PictureState
 from omma.errors import Overloaded
 from omma.outbox import Outbox
 from omma.records import IMAGES_TOPIC
 from omma.space import Space
 from omma.storage import Storage
 from omma.telemetry.metrics import DIFFERENCES, VERIFIED_AT
+from services.nn_shard.client import BucketDigests
 from services.topology.indexes import PlacedIndex
+from services.worker.jobs.progress import Progress
 from services.worker.truth.compare import Row, log_and_replica, rows_and_log
-from services.worker.truth.differences import ABOUT, Difference, DifferenceKind, Report
-from services.worker.truth.originals import compare_originals
+from services.worker.truth.differences import ABOUT, Difference, DifferenceKind
+from services.worker.truth.originals import OriginalsComparison
 from services.worker.truth.repair import Repair
 from services.worker.truth.replicas import ReplicaViews
-from services.worker.truth.rows import RowSummary, rows_of_buckets, rows_of_pictures, summary_of_rows
+from services.worker.truth.report import Report
+from services.worker.truth.rows import Go, goes, rows_of_pictures
 from services.worker.truth.tails import LogTails
 
-_PICTURES_AT_ONCE: Final = 250_000
-"""Compared one by one in one go, whole buckets: some 100 MB; each go reads the catalog once more."""
+_FILLED_AT_ONCE: Final = 5_000
+_ROWS: Final = "rows"
+_ORIGINALS: Final = "originals"
 
 logger = logging.getLogger(__name__)
 
@@ -50,54 +53,81 @@ class Verifier:
         self._catalog = storage.catalog
         self._blobs = storage.blobs
         self._log = storage.log
+        self._grace_seconds = storage.deleted_grace_seconds
         self._outbox = outbox
         self._live = live
         self._settle_seconds = settle_seconds
         self._now = now
         self._running = asyncio.Lock()
 
-    async def verify(self, *, repair: bool = False, full: bool = False) -> Report:
+    async def verify(
+        self, *, repair: bool = False, full: bool = False, bury: bool = False, progress: Progress | None = None
+    ) -> Report:
         """What differs in the live index. full: every bucket's log and pictures, whatever the digests say.
 
-        repair: mend what can be mended; reads as much as full, since ids in the log must be known. Raises Overloaded
-        while another one runs here, and what the storage raises.
+        repair: mend what can be mended; reads as much as full, since ids in the log must be known. bury: repair, and
+        delete live vectors that no row can be made for. progress: goes on from its cursor, and is told how far it is.
+        Raises Overloaded while another one runs here, and what the storage raises.
         """
         if self._running.locked():
             raise Overloaded("A comparison is under way.", retry_after_seconds=10.0)
         async with self._running:
             began = time.monotonic()
             served = self._live()
-            report = Report(served.index.id, buckets=served.space.buckets)
-            views = ReplicaViews(served)
-            rows = await summary_of_rows(self._catalog, served.space.buckets)
-            report.rows = rows.counts
-            for some in await self._to_compare(rows, served, views, everything=full or repair):
-                report.bucket_details += len(some)
-                await self._compare(some, served.space, views, report, repair=repair)
-            report.replicas = views.left_out
-            await compare_originals(self._catalog, self._blobs, rows, report)
+            space = served.space
+            progress = progress or Progress()
+            step, _, place = progress.cursor.partition("/")
+            report = Report.going_on(served.index.id, space.buckets, progress.counts)
+            if step != _ORIGINALS:
+                repairs = Repair(self._catalog, self._log, self._outbox, space, bury=bury) if repair or bury else None
+                first = int(place or 0)
+                await self._compare_rows(served, first, report, repairs, progress, full=full or repairs is not None)
+                place = ""
+            originals = OriginalsComparison(self._catalog, self._blobs, self._grace_seconds, report)
+            await originals.run(place, lambda sha256: _tell(progress, f"{_ORIGINALS}/{sha256}", report))
             report.took_seconds = time.monotonic() - began
-            self._tell(report)
+            self._publish(report)
             return report
 
-    async def _to_compare(
-        self, rows: RowSummary, served: PlacedIndex, views: ReplicaViews, *, everything: bool
-    ) -> list[list[int]]:
-        """Buckets to compare picture by picture, in goes of a bounded number of pictures."""
-        suspect, pictures = rows.pending > 0, rows.indexed.pictures + rows.pending
-        for said in (await views.digests()).values():
-            owned = slice(said.buckets.start, said.buckets.stop)
-            differs = (said.pictures != rows.indexed.pictures[owned]) | (said.sums != rows.indexed.sums[owned])
-            suspect[owned] |= differs
-            pictures[owned] = np.maximum(pictures[owned], said.pictures)
-        chosen = range(served.space.buckets) if everything else np.flatnonzero(suspect).tolist()
-        return list(_goes(chosen, pictures.tolist()))
+    async def _compare_rows(
+        self,
+        served: PlacedIndex,
+        first_class: int,
+        report: Report,
+        repairs: Repair | None,
+        progress: Progress,
+        *,
+        full: bool,
+    ) -> None:
+        while await self._catalog.fill_buckets(_FILLED_AT_ONCE) == _FILLED_AT_ONCE:
+            pass
+        progress.counts["pictures"] = await self._count_rows()
+        views = ReplicaViews(served)
+        async for go in goes(self._catalog, served.space.buckets, first_class, progress.counts["pictures"]):
+            for of_bucket in go.rows.values():
+                report.rows.update(row.state.value for row in of_bucket.values())
+            chosen = go.rows.keys() if full else _suspect(go, served.space, await views.digests())
+            report.bucket_details += len(chosen)
+            rows = {bucket: go.rows[bucket] for bucket in sorted(chosen)}
+            if rows:
+                await self._compare(rows, served.space, views, report, repairs)
+            report.replicas = views.left_out
+            _tell(progress, f"{_ROWS}/{go.following}", report)
+        _tell(progress, f"{_ORIGINALS}/", report)
+
+    async def _count_rows(self) -> int:
+        counts = await self._catalog.counts()
+        return sum(counts[state] for state in PictureState)
 
     async def _compare(
-        self, buckets: list[int], space: Space, views: ReplicaViews, report: Report, *, repair: bool
+        self,
+        rows: dict[int, dict[int, Row]],
+        space: Space,
+        views: ReplicaViews,
+        report: Report,
+        repairs: Repair | None,
     ) -> None:
-        tails = LogTails(self._log, space.vectors_topic, buckets)
-        rows = await rows_of_buckets(self._catalog, buckets, space.buckets)
+        tails = LogTails(self._log, space.vectors_topic, rows.keys())
         seen = await self._differences(rows, tails, views)
         if seen:
             report.settled &= await self._settled()
@@ -110,10 +140,8 @@ class Verifier:
         if not report.settled:
             seen = {one for one in seen if not ABOUT[one.kind].on_its_way}
         report.add(sorted(seen, key=lambda one: one.image_id))
-        if repair:
-            mended = await Repair(self._catalog, self._log, self._outbox, space).mend(seen, tails)
-            for kind, count in mended.items():
-                report.repaired[kind] = report.repaired.get(kind, 0) + count
+        if repairs is not None:
+            report.repaired.update(await repairs.mend(seen, tails))
 
     async def _differences(
         self, rows: Mapping[int, Mapping[int, Row]], tails: LogTails, views: ReplicaViews
@@ -140,21 +168,28 @@ class Verifier:
             return False
         return True
 
-    def _tell(self, report: Report) -> None:
+    def _publish(self, report: Report) -> None:
         for kind in DifferenceKind:
-            DIFFERENCES.labels(kind).set(report.counts.get(kind, 0) - report.repaired.get(kind, 0))
+            DIFFERENCES.labels(kind).set(report.counts[kind] - report.repaired[kind])
         VERIFIED_AT.set(self._now())
         logger.info("verified", extra={"clean": report.clean, "took_seconds": round(report.took_seconds, 1)})
 
 
-def _goes(buckets: Collection[int], pictures: list[int]) -> Iterator[list[int]]:
-    some: list[int] = []
-    total = 0
-    for bucket in buckets:
-        if some and total + pictures[bucket] > _PICTURES_AT_ONCE:
-            yield some
-            some, total = [], 0
-        some.append(bucket)
-        total += pictures[bucket]
-    if some:
-        yield some
+def _suspect(go: Go, space: Space, said: Mapping[tuple[int, int], BucketDigests]) -> set[int]:
+    """Buckets of the go in which a row waits, or that a replica holds otherwise."""
+    rows = go.digests(space.buckets)
+    suspect = go.waiting()
+    for digests in said.values():
+        for at, bucket in enumerate(digests.buckets):
+            held = (digests.pictures[at], digests.sums[at])
+            if bucket in go.rows and held != (rows.pictures[bucket], rows.sums[bucket]):
+                suspect.add(bucket)
+    return suspect
+
+
+def _tell(progress: Progress, cursor: str, report: Report) -> None:
+    """Cursor and counts together: whoever goes on counts nothing twice."""
+    total = progress.counts["pictures"]
+    progress.counts.clear()
+    progress.counts.update(report.numbers() | {"pictures": total, "looked_at": report.rows.total()})
+    progress.cursor = cursor

@@ -1,0 +1,56 @@
+"""Jobs that nobody asks for: each is added every so often, by whichever worker is there."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from omma.catalog.interface import Catalog
+from omma.errors import OmmaError
+from omma.identity import DEFAULT_TENANT
+from omma.job_kinds import JobKind, JobParameters
+
+_LOOKS: Final = 4
+"""In the time between two jobs."""
+_LONGEST_SECONDS: Final = 30.0
+_UNFINISHED: Final = 10_000
+"""Of all kinds: what a schedule adds is one job a kind, and takes no place from what people ask for."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """source: tells it from another one of its kind."""
+
+    kind: JobKind
+    parameters: JobParameters
+    every_seconds: float
+    source: str = ""
+
+
+async def keep_schedule(catalog: Catalog, schedule: Sequence[Scheduled], wake: Callable[[], None]) -> None:
+    """Until cancelled. Of several workers one adds each job, and not at once again after a restart: whose turn it is, a
+    lease says, on the database's clock. wake: told when there is a job.
+    """
+    pause_seconds = min(_LONGEST_SECONDS, *(one.every_seconds / _LOOKS for one in schedule))
+    while True:
+        for one in schedule:
+            try:
+                if await _is_due(catalog, one):
+                    asked = one.parameters.model_dump(mode="json")
+                    await catalog.add_job(
+                        DEFAULT_TENANT, one.kind.name, one.source, asked, _UNFINISHED, goes_on=one.kind.goes_on
+                    )
+                    wake()
+            except OmmaError as error:
+                logger.warning("a job could not be scheduled", extra={"job": one.kind.name, "reason": error.detail})
+        await asyncio.sleep(pause_seconds)
+
+
+async def _is_due(catalog: Catalog, one: Scheduled) -> bool:
+    """Its time is up, and nobody else saw so: a holder that never comes again makes a lease an interval."""
+    name = f"scheduled/{one.kind.name}/{one.source}"
+    return await catalog.acquire_lease(name, uuid.uuid4().hex, one.every_seconds)

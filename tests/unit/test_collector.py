@@ -1,0 +1,113 @@
+"""What a collector deletes, and what it leaves."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from omma.blobs.folder import FolderBlobs
+from omma.blobs.interface import Blobs, original_key, thumbnail_key
+from omma.catalog.interface import Catalog, NewPicture
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.identity import DEFAULT_TENANT, ImageId, Sha256
+from services.worker.jobs.progress import Progress
+from services.worker.truth.collector import Collector
+from tests.contract.catalogs import Clock
+
+GRACE = 60.0
+SHA = Sha256("5" * 64)
+
+
+@dataclass
+class World:
+    catalog: Catalog
+    blobs: Blobs
+    clock: Clock
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    clock = Clock()
+    catalog = await open_sqlite_catalog(tmp_path / "catalog.db", clock=clock)
+    blobs = FolderBlobs(tmp_path / "blobs")
+    yield World(catalog, blobs, clock)
+    await blobs.close()
+    await catalog.close()
+
+
+async def keys(blobs: Blobs) -> list[str]:
+    return [key async for key in blobs.keys("")]
+
+
+async def add(world: World, key: str, uri: str = f"omma:{SHA}") -> ImageId:
+    await world.blobs.put(thumbnail_key(SHA), b"thumbnail")
+    (made,) = await world.catalog.upsert(DEFAULT_TENANT, [NewPicture(key, SHA, uri, 5)])
+    return made.id
+
+
+async def collected(world: World) -> dict[str, int]:
+    progress = Progress()
+    await Collector(world.catalog, world.blobs, GRACE).collect(progress)
+    return {name: count for name, count in progress.counts.items() if count}
+
+
+async def test_bytes_go_when_the_last_row_that_needs_them_can_be_restored_no_more(world: World) -> None:
+    await world.blobs.put(original_key(SHA), b"bytes")
+    first, second = await add(world, "a"), await add(world, "b")
+    await world.catalog.delete(DEFAULT_TENANT, [first])
+    world.clock.seconds += GRACE
+    assert await collected(world) == {"needed": 1}
+    await world.catalog.delete(DEFAULT_TENANT, [second])
+    world.clock.seconds += GRACE - 1
+    assert await collected(world) == {}
+    assert len(await keys(world.blobs)) == 2
+    world.clock.seconds += 1
+    assert await collected(world) == {"collected": 1}
+    assert await keys(world.blobs) == []
+
+
+async def test_a_referenced_file_is_left_and_its_thumbnail_goes(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jpg"
+    file.write_bytes(b"bytes")
+    await world.blobs.put(original_key(SHA), b"bytes")
+    uploaded, referenced = await add(world, "a"), await add(world, file.as_uri(), file.as_uri())
+    await world.catalog.delete(DEFAULT_TENANT, [uploaded])
+    world.clock.seconds += GRACE
+    assert await collected(world) == {"collected": 1}
+    assert await keys(world.blobs) == [thumbnail_key(SHA)]
+    await world.catalog.delete(DEFAULT_TENANT, [referenced])
+    world.clock.seconds += GRACE
+    assert await collected(world) == {"collected": 1}
+    assert await keys(world.blobs) == []
+    assert file.read_bytes() == b"bytes"
+
+
+async def test_a_sweep_finds_what_no_row_ever_named_and_goes_on_where_it_was(world: World) -> None:
+    await add(world, "a")
+    shas = [Sha256(f"{number:064x}") for number in range(8)]
+    for sha256 in shas:
+        await world.blobs.put(original_key(sha256), b"x")
+        await world.blobs.put(thumbnail_key(sha256), b"x")
+    for key in ("originals/ab/readme", "codebooks/c", "snapshots/s"):
+        await world.blobs.put(key, b"x")
+    progress = Progress(cursor=original_key(shas[3]))
+    sweep = Collector(world.catalog, world.blobs, GRACE)
+    await sweep.sweep(progress)
+    assert (progress.counts["looked_at"], progress.counts["without_row"]) == (4 + 1 + 9, 4 + 8)
+    world.clock.seconds += GRACE
+    await sweep.collect(progress)
+    assert await keys(world.blobs) == ["codebooks/c", "originals/ab/readme", "snapshots/s", thumbnail_key(SHA)]
+
+
+async def test_a_collector_that_runs_out_of_time_leaves_the_rest(world: World) -> None:
+    await world.blobs.put(original_key(SHA), b"bytes")
+    await world.catalog.note_orphans([SHA])
+    world.clock.seconds += GRACE
+    ticks = iter((0.0, 10.0, 10.0))
+    await Collector(world.catalog, world.blobs, GRACE, clock=lambda: next(ticks)).collect(Progress())
+    assert await keys(world.blobs) == [original_key(SHA)]
+    world.clock.seconds += 119
+    assert await collected(world) == {}
+    world.clock.seconds += 1
+    assert await collected(world) == {"collected": 1}

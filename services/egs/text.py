@@ -35,6 +35,10 @@ class TextSide:
             confidence=float(rows[0, self._dim]) if rows.shape[1] > self._dim else 1.0,
         )
 
+    async def ready(self) -> bool:
+        """As RunningTower."""
+        return await self._tower.ready()
+
     async def close(self) -> None:
         await self._tower.close()
 

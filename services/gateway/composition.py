@@ -1,6 +1,6 @@
 """The gateway, wired on given parts: the same in its own process and beside everything else."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ from services.gateway.search.fanout import Fanout
 from services.gateway.search.interactions import Impressions, open_impressions
 from services.gateway.search.urls import PictureFetcher
 from services.gateway.settings import GatewaySettings
+from services.gateway.surroundings import Surroundings
 from services.rerank.client import Reranker
 from services.topology.indexes import ServedIndexes
 
@@ -56,7 +57,7 @@ class GatewayParts:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The cores, and both faces over them. impressions: its `run` moves them to the log."""
+    """The cores, and both faces over them. work: each runs until it is cancelled."""
 
     search: SearchCore
     pictures: PictureCore
@@ -64,6 +65,7 @@ class Gateway:
     dead_letters: DeadLetters
     health: Health
     rest: FastAPI
+    work: tuple[Callable[[], Awaitable[None]], ...]
     rpc: Registration
 
 
@@ -76,12 +78,14 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     impressions = await open_impressions(
         log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled
     )
+    surroundings = Surroundings(catalog, log, indexes)
     search = SearchCore(
         indexes,
         parts.reranker,
         storage.originals,
         urls,
         impressions,
+        behind=lambda: surroundings.behind,
         fanout=Fanout(settings.fanout),
         admission=Admission(
             settings.max_concurrent_searches, settings.max_waiting_searches, settings.max_search_wait_seconds
@@ -107,7 +111,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         catalog, parts.sources, partial(backlog, log, IMAGES_TOPIC, group), settings.jobs_unfinished, parts.on_job
     )
     tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=parts.limits.max_bytes)
-    health = Health(indexes)
+    health = Health(indexes, surroundings)
     app = create_app(
         search,
         pictures,
@@ -120,4 +124,4 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     )
     servicer = SearchServicer(search, pictures, parts.authenticator)
     rpc = partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)
-    return Gateway(search, pictures, impressions, dead_letters, health, app, rpc)
+    return Gateway(search, pictures, impressions, dead_letters, health, app, (impressions.run, surroundings.run), rpc)

@@ -46,7 +46,7 @@ STATUS: dict[Kind, Status] = {
     Kind.UNSUPPORTED_MEDIA: Status(415, "INVALID_ARGUMENT", "This kind of file is not a picture Omma reads"),
     Kind.TOO_LARGE: Status(413, "INVALID_ARGUMENT", "Over a size limit"),
     Kind.NOT_SIGNED_IN: Status(401, "UNAUTHENTICATED", "An API key is needed"),
-    Kind.NOT_ALLOWED: Status(403, "PERMISSION_DENIED", "The API key does not allow this"),
+    Kind.NOT_ALLOWED: Status(403, "PERMISSION_DENIED", "This is not allowed"),
     Kind.ABSENT: Status(404, "NOT_FOUND", "There is no such thing"),
     Kind.CONCURRENT_WRITE: Status(409, "ABORTED", "Someone else changed it first"),
     Kind.WRONG_SPACE: Status(409, "FAILED_PRECONDITION", "Two spaces cannot be mixed"),

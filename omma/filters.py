@@ -231,6 +231,8 @@ def _require_utf8(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise InvalidQuery("The filter has half a character (a lone surrogate).", field="filter") from None
+    if "\0" in text:
+        raise InvalidQuery("The filter has a NUL, which no picture's texts have.", field="filter")
     return text
 
 

@@ -35,7 +35,7 @@ class VerifyParameters(JobParameters):
     full: bool = False
 
 
-INGEST: Final = JobKind("ingest", "pictures of a folder or a bucket become rows", Role.ADMIN)
+INGEST: Final = JobKind("ingest", "pictures of a folder or a bucket become rows", Role.TENANT_ADMIN)
 VERIFY: Final = JobKind("verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters)
 
 KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (INGEST, VERIFY)}

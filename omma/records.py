@@ -192,6 +192,13 @@ def payload_to_wire(payload: Payload) -> types_pb2.Payload:
     )
 
 
+def encoded_payloads(payloads: Sequence[Payload]) -> Iterable[bytes]:
+    """As they are stored; those that nobody has looked at are not looked at here either."""
+    if isinstance(payloads, StoredPayloads):
+        return payloads.stored
+    return (payload_to_wire(one).SerializeToString() for one in payloads)
+
+
 def stored_payloads(encoded: Sequence[bytes]) -> StoredPayloads:
     """Payloads as they are stored (omma.v1.Payload), each decoded when it is looked at. Raises DecodeError then."""
     return StoredPayloads(encoded, _decoded_payload)

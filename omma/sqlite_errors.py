@@ -26,5 +26,5 @@ def storage_error(error: BaseException, what: str) -> OmmaError | None:
             retry_after_seconds=1.0,
         )
     if code in _CORRUPT:
-        return Corrupt(f"{what} is damaged: {error}. Restore it from a backup.")
+        return Corrupt(f"{what} is damaged. Restore it from a backup.")
     return None

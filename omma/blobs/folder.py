@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 from omma.blobs.files import sync_folder, whole_file
 from omma.blobs.interface import Blobs, absent, checked_key, require_size
-from omma.errors import ReplicaDown, StorageFull
+from omma.blobs.pieces import pieces
+from omma.errors import ReplicaDown, StorageFull, TooLarge
 from omma.os_errors import file_error
 
 T = TypeVar("T")
@@ -41,6 +42,9 @@ class FolderBlobs(Blobs):
     async def get(self, key: str, max_bytes: int | None = None) -> bytes:
         return await self._run(partial(_read, self._path(key), key, max_bytes))
 
+    def pieces(self, key: str, max_bytes: int | None = None) -> AsyncIterator[bytes]:
+        return pieces(self._run, partial(_open, self._path(key), key, max_bytes))
+
     async def get_file(self, key: str, path: Path) -> None:
         await self._run(partial(_copy_out, self._path(key), key, path))
 
@@ -67,14 +71,10 @@ class FolderBlobs(Blobs):
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, job)
         except OSError as error:
-            found = file_error(error, str(self._root))
-            if isinstance(found, StorageFull):
-                raise StorageFull(
-                    f"{self._root} is full. Nothing was written; free some space and try again."
-                ) from error
-            raise ReplicaDown(
-                f"{self._root} cannot be read or written now: {error.strerror or type(error).__name__}."
-            ) from error
+            if isinstance(file_error(error, ""), StorageFull):
+                raise StorageFull("The disk is full. Nothing was written; free some space and try again.") from error
+            reason = error.strerror or type(error).__name__
+            raise ReplicaDown(f"The blobs cannot be read or written now: {reason}.") from error
 
     def _path(self, key: str) -> Path:
         return self._root / checked_key(key)
@@ -104,12 +104,21 @@ def _make_folder(folder: Path, root: Path) -> None:
 
 
 def _read(path: Path, key: str, max_bytes: int | None) -> bytes:
+    with _open(path, key, max_bytes) as file:
+        return file.read()
+
+
+def _open(path: Path, key: str, max_bytes: int | None) -> BinaryIO:
     try:
-        with path.open("rb") as file:
-            require_size(key, os.fstat(file.fileno()).st_size, max_bytes)
-            return file.read()
+        file = path.open("rb")
     except (FileNotFoundError, IsADirectoryError):
         raise absent(key) from None
+    try:
+        require_size(key, os.fstat(file.fileno()).st_size, max_bytes)
+    except TooLarge:
+        file.close()
+        raise
+    return file
 
 
 def _copy_out(path: Path, key: str, to: Path) -> None:

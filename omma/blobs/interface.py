@@ -26,6 +26,9 @@ class Blobs(Protocol):
     async def get(self, key: str, max_bytes: int | None = None) -> bytes:
         """max_bytes: of a larger blob nothing is read; raises TooLarge."""
 
+    def pieces(self, key: str, max_bytes: int | None = None) -> AsyncIterator[bytes]:
+        """The blob's bytes, a mebibyte at a time. Raises, at the first, what `get` does; later it may break off."""
+
     async def get_file(self, key: str, path: Path) -> None:
         """Copy the blob to path; the file appears whole or not at all."""
 

@@ -3,14 +3,18 @@
 import hashlib
 import os
 import stat
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from omma.blobs.interface import Blobs, original_key
 from omma.blobs.object_uri import place_of
 from omma.blobs.objects import Objects
+from omma.blobs.pieces import pieces
 from omma.errors import Absent, Corrupt, InvalidQuery, TooLarge
 from omma.identity import Sha256
 from omma.os_errors import file_error
@@ -45,8 +49,39 @@ class Originals:
         else:
             raise InvalidQuery(f"{uri[:200]!r} is no place of an original that Omma reads.", field="uri")
         if await run_in(self._executor, sha256_of, content) != sha256:
-            raise Corrupt(f"{uri} has changed since it was ingested; ingest it again.", field="uri")
+            raise _changed(uri)
         return content
+
+    async def pieces(self, uri: str, sha256: Sha256, size: int) -> AsyncIterator[bytes]:
+        """The original's bytes, about a mebibyte at a time: what is sent out is not held whole.
+
+        size: as the row says. The last piece comes only when the whole has the row's sha256. Raises as `read`.
+        """
+        digest, seen, held = hashlib.sha256(), 0, b""
+        try:
+            async with aclosing(self._unchecked(uri, sha256, size)) as coming:
+                async for piece in coming:
+                    seen += len(piece)
+                    await run_in(self._executor, digest.update, piece)
+                    if held:
+                        yield held
+                    held = piece
+        except TooLarge:
+            raise _changed(uri) from None
+        if seen != size or digest.hexdigest() != sha256:
+            raise _changed(uri)
+        yield held
+
+    async def _unchecked(self, uri: str, sha256: Sha256, max_bytes: int) -> AsyncGenerator[bytes, None]:
+        if uri == uri_of(sha256):
+            coming = self._blobs.pieces(original_key(sha256), max_bytes)
+        elif urlsplit(uri).scheme == "file":
+            coming = pieces(partial(run_in, self._executor), partial(_open_file, path_of(uri), max_bytes))
+        else:
+            yield await self.read(uri, sha256, max_bytes)
+            return
+        async for piece in coming:
+            yield piece
 
     async def put(self, content: bytes) -> tuple[Sha256, str]:
         """Keep an upload under the sha256 of its bytes; durable when it returns. Returns (sha256, uri)."""
@@ -79,19 +114,33 @@ def sha256_of(content: bytes) -> Sha256:
 
 
 def _read_file(path: Path, max_bytes: int) -> bytes:
+    with _open_file(path, max_bytes) as file:
+        try:
+            return file.read(max_bytes + 1)
+        except OSError as error:
+            raise file_error(error, str(path)) from error
+
+
+def _open_file(path: Path, max_bytes: int) -> BinaryIO:
     try:
         # A pipe that has this name now must not hold the thread until somebody writes into it.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Absent(f"{path} is no file.", field="uri")
-            content = file.read(max_bytes + 1)
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     except OSError as error:
         raise file_error(error, str(path)) from error
     except ValueError:  # a name that no file can have
         raise Absent(f"{path} is no longer there; ingest its folder again.", field="uri") from None
-    if len(content) > max_bytes:
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode):
+        file.close()
+        raise Absent(f"{path} is no file.", field="uri")
+    if found.st_size > max_bytes:
+        file.close()
         raise _too_large(str(path), max_bytes)
-    return content
+    return file
+
+
+def _changed(uri: str) -> Corrupt:
+    return Corrupt(f"{uri} has changed since it was ingested; ingest it again.", field="uri")
 
 
 def _too_large(what: str, max_bytes: int) -> TooLarge:

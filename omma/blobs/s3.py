@@ -16,9 +16,10 @@ from botocore.exceptions import ClientError, NoCredentialsError, SSLError
 
 from omma.blobs.files import whole_file
 from omma.blobs.interface import Blobs, checked_key, require_size
+from omma.blobs.pieces import pieces
 from omma.blobs.s3_errors import read_again, storage_error
 from omma.blobs.s3_settings import S3Settings
-from omma.errors import InvalidQuery, WrongState
+from omma.errors import InvalidQuery, TooLarge, WrongState
 
 T = TypeVar("T")
 
@@ -66,6 +67,9 @@ class S3Blobs(Blobs):
 
     async def get(self, key: str, max_bytes: int | None = None) -> bytes:
         return await self._run(key, partial(read_again, partial(self._read, key, max_bytes), self._settings.tries))
+
+    def pieces(self, key: str, max_bytes: int | None = None) -> AsyncIterator[bytes]:
+        return pieces(partial(self._run, key), partial(self._opened, key, max_bytes))
 
     async def get_file(self, key: str, path: Path) -> None:
         await self._run(key, partial(read_again, partial(self._download, self._at(key), path), self._settings.tries))
@@ -169,11 +173,18 @@ class S3Blobs(Blobs):
             transfers.upload(str(path), self._settings.bucket, name, extra_args=dict(_CHECKSUM)).result()
 
     def _read(self, key: str, max_bytes: int | None) -> bytes:
-        answer = self._client.get_object(**self._at(key))
-        with answer["Body"] as body:
-            require_size(key, int(answer["ContentLength"]), max_bytes)
+        with self._opened(key, max_bytes) as body:
             content: bytes = body.read()
             return content
+
+    def _opened(self, key: str, max_bytes: int | None) -> Any:
+        answer = self._client.get_object(**self._at(key))
+        try:
+            require_size(key, int(answer["ContentLength"]), max_bytes)
+        except TooLarge:
+            answer["Body"].close()
+            raise
+        return answer["Body"]
 
     def _download(self, at: dict[str, str], path: Path) -> None:
         with self._client.get_object(**at)["Body"] as body, whole_file(path, path.parent) as file:

@@ -185,10 +185,11 @@ class PictureSummary:
 
 
 class Role(StrEnum):
-    """Each includes the ones before it."""
+    """Each includes the ones before it. All but admin, who runs the whole Omma, concern one tenant."""
 
     READ = "read"
     WRITE = "write"
+    TENANT_ADMIN = "tenant-admin"
     ADMIN = "admin"
 
 
@@ -244,8 +245,8 @@ class Catalog(JobBook, Protocol):
     def referenced_files(self, tenant: Tenant, key_prefix: str) -> AsyncIterator[ReferencedFile]:
         """Live rows whose key starts with the prefix and whose original is referenced."""
 
-    async def find_pictures(self, place: str) -> list[Picture]:
-        """Across tenants, deleted ones too: at most 100 whose key or uri this is. Reads every row: for operators."""
+    async def find_pictures(self, tenant: Tenant, place: str) -> list[Picture]:
+        """Deleted ones too: at most 100 whose key or uri this is. Reads every row of the tenant: for operators."""
 
     def summaries(self, after: int = 0) -> AsyncIterator[PictureSummary]:
         """Every row of every tenant with a higher id, deleted ones too, by id; read page by page."""
@@ -330,10 +331,11 @@ class Catalog(JobBook, Protocol):
 
     async def add_api_key(self, key: ApiKey) -> None: ...
 
-    async def api_keys(self) -> list[ApiKey]: ...
+    async def api_keys(self) -> list[ApiKey]:
+        """Every one, oldest first; one with a role that this version does not know lets nobody in and is left out."""
 
-    async def revoke_api_key(self, hash_prefix: str) -> ApiKey:
-        """Raises Absent, or InvalidQuery when the prefix fits several."""
+    async def revoke_api_key(self, hash_prefix: str, tenant: Tenant | None = None) -> ApiKey:
+        """tenant: among its keys only. Raises Absent, or InvalidQuery when the prefix fits several."""
 
     async def counts(self) -> dict[str, int]:
         """Rows by state over all tenants, and `unsent`."""

@@ -1,6 +1,7 @@
 """The keys that people sign in with."""
 
 from dataclasses import replace
+from typing import Final
 
 from sqlalchemy import select, update
 
@@ -9,6 +10,8 @@ from omma.catalog.interface import ApiKey, Role
 from omma.catalog.schema import api_keys
 from omma.errors import Absent, ConcurrentWrite, InvalidQuery
 from omma.identity import Tenant
+
+_ROLES: Final = frozenset(Role)
 
 
 class People:
@@ -46,11 +49,13 @@ class People:
                 revoked=row["revoked"],
             )
             for row in found
+            if row["role"] in _ROLES  # a newer version's, in a catalog that both use while they change places
         ]
 
     @uninterrupted
-    async def revoke_api_key(self, hash_prefix: str) -> ApiKey:
-        fitting = [key for key in await self.api_keys() if hash_prefix and key.hash.startswith(hash_prefix)]
+    async def revoke_api_key(self, hash_prefix: str, tenant: Tenant | None = None) -> ApiKey:
+        keys = [key for key in await self.api_keys() if tenant in (None, key.tenant)]
+        fitting = [key for key in keys if hash_prefix and key.hash.startswith(hash_prefix)]
         if not fitting:
             raise Absent(f"There is no API key {hash_prefix[:80]!r}.", field="key")
         if len(fitting) > 1:

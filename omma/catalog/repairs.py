@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, or_, select, update
+from sqlalchemy import Select, and_, bindparam, or_, select, update
 
 from omma.catalog import rows
 from omma.catalog.database import Database, uninterrupted
@@ -22,8 +22,8 @@ class Repairs:
     _database: Database
 
     @uninterrupted
-    async def find_pictures(self, place: str) -> list[Picture]:
-        fits = or_(images.c.key == place, images.c.uri == place)
+    async def find_pictures(self, tenant: Tenant, place: str) -> list[Picture]:
+        fits = and_(images.c.tenant_id == tenant, or_(images.c.key == place, images.c.uri == place))
         query = rows.select_pictures().where(fits).order_by(images.c.id).limit(_FOUND_AT_MOST)
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).mappings().all()

@@ -91,7 +91,7 @@ class AsyncClient:
     async def click(
         self,
         *,
-        user_id: str,
+        user_id: str | int,
         query_image_id: int,
         displayed_image_id: int,
         rank: int,

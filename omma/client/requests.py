@@ -64,7 +64,7 @@ class SearchOptions(TypedDict, total=False):
     timeout_ms: int
     min_coverage: float
     receipts: Sequence[str]
-    user_id: str
+    user_id: str | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def change_request(
 
 
 def click_request(
-    *, user_id: str, query_image_id: int, displayed_image_id: int, rank: int, query_id: str | None
+    *, user_id: str | int, query_image_id: int, displayed_image_id: int, rank: int, query_id: str | None
 ) -> Request:
     body = {
         "user_id": user_id,

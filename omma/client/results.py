@@ -60,7 +60,10 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class SearchResults:
-    """Iterates over its hits, best first. degraded: what the search left out. explain: only when asked for."""
+    """Iterates over its hits, best first. degraded: what the search left out. explain: only when asked for.
+
+    understood: 0 … 1, how far the model understood the words; None without words.
+    """
 
     results: tuple[SearchHit, ...]
     latency_ms: float
@@ -71,6 +74,7 @@ class SearchResults:
     degraded: frozenset[Degraded] = frozenset()
     next_cursor: str | None = None
     explain: Json | None = None
+    understood: float | None = None
 
     def __iter__(self) -> Iterator[SearchHit]:
         return iter(self.results)
@@ -91,6 +95,7 @@ class SearchResults:
             degraded=frozenset(Degraded(reason) for reason in answer["degraded"]),
             next_cursor=answer.get("next_cursor"),
             explain=answer.get("explain"),
+            understood=answer.get("understood"),
         )
 
 

@@ -90,7 +90,7 @@ class Client:
     def click(
         self,
         *,
-        user_id: str,
+        user_id: str | int,
         query_image_id: int,
         displayed_image_id: int,
         rank: int,

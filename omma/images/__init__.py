@@ -5,6 +5,7 @@ from omma.images.formats import PICTURE_SUFFIXES, media_type
 from omma.images.limits import DEFAULT_LIMITS, PictureLimits
 from omma.images.phash import PHash, phash
 from omma.images.picture import Picture, PictureFile, Verified, verify
+from omma.images.signature import signature
 from omma.images.thumbnails import thumbnail_webp
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "media_type",
     "parse_bbox",
     "phash",
+    "signature",
     "thumbnail_webp",
     "verify",
 ]

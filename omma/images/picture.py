@@ -20,10 +20,9 @@ from omma.images.profiles import profile_of
 
 # PictureLimits are asked before anything is decoded; Pillow's own limit would be a second one.
 Image.MAX_IMAGE_PIXELS = None
-# Blocks of 16 MB, Pillow's own, malloc keeps for the thread that freed them: four threads that decoded 128 megapixels
-# one after the other went on holding 1.6 GB. Beyond 32 MB they go back to the system at once: 0.65 GB,
-# and 0.15 afterwards.
-Image.core.set_block_size(64 << 20)
+# Blocks of 16 MB, Pillow's own, malloc keeps for the thread that freed them: four threads that had decoded 128
+# megapixels one after the other held 1.6 GB. Beyond 32 MB they go back at once: 0.65 GB at most, then 0.15.
+Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]  # documented, not exported
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

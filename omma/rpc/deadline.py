@@ -1,7 +1,9 @@
 """A deadline that travels: every call spends what is left of one budget."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from omma.errors import OutOfTime
@@ -32,3 +34,17 @@ class Deadline:
     def earlier(self, seconds: float) -> "Deadline":
         """The same deadline less what the caller needs for itself afterwards."""
         return Deadline(self.at_seconds - seconds, self.now)
+
+    @asynccontextmanager
+    async def ends(self, what: str) -> AsyncIterator[None]:
+        """The block is cancelled at the deadline, also where it waits for a part that knows no deadlines.
+
+        what: is told in the OutOfTime that it then raises.
+        """
+        try:
+            async with asyncio.timeout(self.require()) as clock:
+                yield
+        except TimeoutError:
+            if not clock.expired():
+                raise  # somebody else's
+            raise OutOfTime(f"{what} did not end within the deadline.") from None

@@ -24,6 +24,7 @@ TRACEPARENT: Final = "traceparent"
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
+"""Of one message, or of the stream in which a call's one message comes when the handler asks for it."""
 
 logger = logging.getLogger(__name__)
 
@@ -105,11 +106,12 @@ class Methods(grpc.GenericRpcHandler):
 
 
 def _wrapped_handler(method: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> "grpc.RpcMethodHandler[Any, Any]":
-    if handler.unary_unary is None:
-        raise TypeError(f"{method} streams; Omma's own calls are unary")
-    unary = cast(Handler, handler.unary_unary)  # the stubs know only grpc's synchronous context
-    return grpc.unary_unary_rpc_method_handler(
-        wrapped(method, unary),
+    unary = handler.unary_unary or handler.stream_unary
+    if unary is None:
+        raise TypeError(f"{method} streams its answer; Omma's own calls give one")
+    made = grpc.unary_unary_rpc_method_handler if handler.unary_unary else grpc.stream_unary_rpc_method_handler
+    return made(
+        wrapped(method, cast(Handler, unary)),  # the stubs know only grpc's synchronous context
         request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,
     )

@@ -34,11 +34,13 @@ REPLICAS_PASSED_OVER = Gauge(
 )
 HEDGE_BUDGET = Gauge("omma_hedge_budget_calls", "Hedges that may come at once.")
 SEARCHES_IN_FLIGHT = Gauge("omma_searches_in_flight", "Searches under way.")
+SEARCHES_AT_ONCE = Gauge("omma_searches_at_once", "Searches that may be under way at once, by how long they take.")
 SEARCHES_WAITING = Gauge("omma_searches_waiting", "Searches that wait for their turn.")
 BODY_BYTES_IN_FLIGHT = Gauge("omma_body_bytes_in_flight", "Bytes of request bodies held.")
 REQUESTS_SHED = Counter(
-    "omma_requests_shed_total", "Requests refused with 429: queue_full, waited or body_bytes.", ("reason",)
+    "omma_requests_shed_total", "Requests refused with 429: queue_full, no_time, waited or body_bytes.", ("reason",)
 )
+KEYS_READ_AT = Gauge("omma_keys_read_timestamp_seconds", "When the API keys that count were read from the catalog.")
 INTERACTIONS = Counter(
     "omma_interactions_total",
     "Impressions and clicks: sent or dropped by the face; then recorded, expired or unreadable.",

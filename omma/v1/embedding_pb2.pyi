@@ -28,11 +28,14 @@ class EmbedItem(_message.Message):
     BOXES_FIELD_NUMBER: _builtins.int
     FRACTIONS_FIELD_NUMBER: _builtins.int
     THUMBNAIL_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """An encoded picture: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF."""
     text: _builtins.str
     thumbnail: _builtins.bool
     """Also make the WebP thumbnail."""
+    signature: _builtins.bool
+    """Also tell the signature by which copies are found."""
     @_builtins.property
     def boxes(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Box]:
         """Embeds these regions of the picture, in this order; none: the whole picture."""
@@ -49,10 +52,11 @@ class EmbedItem(_message.Message):
         boxes: _abc.Iterable[_types_pb2.Box] | None = ...,
         fractions: _abc.Iterable[Global___FractionBox] | None = ...,
         thumbnail: _builtins.bool = ...,
+        signature: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "image", b"image", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "content", b"content", "fractions", b"fractions", "image", b"image", "text", b"text", "thumbnail", b"thumbnail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "content", b"content", "fractions", b"fractions", "image", b"image", "signature", b"signature", "text", b"text", "thumbnail", b"thumbnail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["image", "text"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
@@ -124,6 +128,7 @@ class Embedded(_message.Message):
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     THUMBNAIL_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     phash: _builtins.int
     """Of the whole upright picture, 0 for a black one; absent for text."""
     width: _builtins.int
@@ -132,6 +137,8 @@ class Embedded(_message.Message):
     """0 to 1, for text: how far the model trusts itself on these words."""
     thumbnail: _builtins.bytes
     """WebP, when asked for."""
+    signature: _builtins.bytes
+    """Of the whole upright picture, its version first, when asked for."""
     @_builtins.property
     def vectors(self) -> _types_pb2.Vectors:
         """One row a box, float32, L2-normalised."""
@@ -155,10 +162,11 @@ class Embedded(_message.Message):
         confidence: _builtins.float = ...,
         thumbnail: _builtins.bytes = ...,
         problem: Global___Problem | None = ...,
+        signature: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "phash", b"phash", "problem", b"problem", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "boxes", b"boxes", "confidence", b"confidence", "height", b"height", "phash", b"phash", "problem", b"problem", "thumbnail", b"thumbnail", "vectors", b"vectors", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "boxes", b"boxes", "confidence", b"confidence", "height", b"height", "phash", b"phash", "problem", b"problem", "signature", b"signature", "thumbnail", b"thumbnail", "vectors", b"vectors", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__phash: _TypeAlias = _typing.Literal["phash"]  # noqa: Y015
     _WhichOneofArgType__phash: _TypeAlias = _typing.Literal["_phash", b"_phash"]  # noqa: Y015

@@ -55,6 +55,7 @@ class RerankCandidate(_message.Message):
     score: _builtins.float
     phash: _builtins.int
     source_url: _builtins.str
+    """These three are in encoded_payloads too, which counts where it is there: for callers and re-rankers before it."""
     width: _builtins.int
     height: _builtins.int
     def __init__(
@@ -87,6 +88,11 @@ class RerankRequest(_message.Message):
     QUERY_PHASH_FIELD_NUMBER: _builtins.int
     PHASH_GATE_FIELD_NUMBER: _builtins.int
     SCORE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    ENCODED_PAYLOADS_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    BOX_CORNERS_FIELD_NUMBER: _builtins.int
+    PHASH_KNOWN_FIELD_NUMBER: _builtins.int
+    SIGNATURES_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """name or name@version; empty: the default policy."""
     k: _builtins.int
@@ -96,6 +102,8 @@ class RerankRequest(_message.Message):
     phash_gate: _builtins.int
     """Keep only pictures within this Hamming distance of query_phash."""
     score_threshold: _builtins.float
+    box_corners: _builtins.bytes
+    """Of the regions that matched: left, top, right, bottom of each, as little-endian int32; may be empty."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerankCandidate]:
         """Best first."""
@@ -103,6 +111,22 @@ class RerankRequest(_message.Message):
     @_builtins.property
     def vectors(self) -> _types_pb2.Vectors:
         """One row a candidate; may be empty, then cosine does not confirm and no diversity is applied."""
+
+    @_builtins.property
+    def encoded_payloads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """One a candidate or none: each a Payload as it is stored, whole, so that a policy finds here whatever it needs."""
+
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One a candidate or none."""
+
+    @_builtins.property
+    def phash_known(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """One a candidate or none: whether its phash is one; where none is said, 0 is none."""
+
+    @_builtins.property
+    def signatures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """One a candidate or none: see VectorRecord."""
 
     def __init__(
         self,
@@ -115,10 +139,15 @@ class RerankRequest(_message.Message):
         query_phash: _builtins.int | None = ...,
         phash_gate: _builtins.int | None = ...,
         score_threshold: _builtins.float | None = ...,
+        encoded_payloads: _abc.Iterable[_builtins.bytes] | None = ...,
+        versions: _abc.Iterable[_builtins.int] | None = ...,
+        box_corners: _builtins.bytes = ...,
+        phash_known: _abc.Iterable[_builtins.bool] | None = ...,
+        signatures: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "phash_gate", b"phash_gate", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "candidates", b"candidates", "k", b"k", "near_duplicates", b"near_duplicates", "phash_gate", b"phash_gate", "policy", b"policy", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "box_corners", b"box_corners", "candidates", b"candidates", "encoded_payloads", b"encoded_payloads", "k", b"k", "near_duplicates", b"near_duplicates", "phash_gate", b"phash_gate", "phash_known", b"phash_known", "policy", b"policy", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "signatures", b"signatures", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__phash_gate: _TypeAlias = _typing.Literal["phash_gate"]  # noqa: Y015
     _WhichOneofArgType__phash_gate: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate"]  # noqa: Y015

@@ -45,7 +45,7 @@ class RerankServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Rerank(self, request, context):
-        """INVALID_ARGUMENT: an unknown policy, columns of different lengths.
+        """INVALID_ARGUMENT: an unknown policy, columns of different lengths, a payload that is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,13 +32,13 @@ class RerankServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RerankServiceAsyncStub: ...
     Rerank: _grpc.UnaryUnaryMultiCallable[_rerank_pb2.RerankRequest, _rerank_pb2.RerankResponse]
-    """INVALID_ARGUMENT: an unknown policy, columns of different lengths."""
+    """INVALID_ARGUMENT: an unknown policy, columns of different lengths, a payload that is none."""
 
 @_typing.type_check_only
 class RerankServiceAsyncStub(RerankServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Rerank: _aio.UnaryUnaryMultiCallable[_rerank_pb2.RerankRequest, _rerank_pb2.RerankResponse]  # type: ignore[assignment]
-    """INVALID_ARGUMENT: an unknown policy, columns of different lengths."""
+    """INVALID_ARGUMENT: an unknown policy, columns of different lengths, a payload that is none."""
 
 class RerankServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -47,6 +47,6 @@ class RerankServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rerank_pb2.RerankRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rerank_pb2.RerankResponse, _abc.Awaitable[_rerank_pb2.RerankResponse]]:
-        """INVALID_ARGUMENT: an unknown policy, columns of different lengths."""
+        """INVALID_ARGUMENT: an unknown policy, columns of different lengths, a payload that is none."""
 
 def add_RerankServiceServicer_to_server(servicer: RerankServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

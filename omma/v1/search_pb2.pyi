@@ -225,12 +225,15 @@ class SearchResponse(_message.Message):
     COVERAGE_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
     EXPLAIN_JSON_FIELD_NUMBER: _builtins.int
+    UNDERSTOOD_FIELD_NUMBER: _builtins.int
     latency_ms: _builtins.float
     query_id: _builtins.str
     space: _builtins.str
     index: _builtins.str
     explain_json: _builtins.bytes
     """A JSON object, when explain was asked for."""
+    understood: _builtins.float
+    """0 to 1: how far the model understood the words, the least of them; unset without words."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchHit]: ...
     @_builtins.property
@@ -250,12 +253,15 @@ class SearchResponse(_message.Message):
         coverage: _types_pb2.Coverage | None = ...,
         degraded: _abc.Iterable[_builtins.str] | None = ...,
         explain_json: _builtins.bytes = ...,
+        understood: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_understood", b"_understood", "coverage", b"coverage", "understood", b"understood"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "degraded", b"degraded", "explain_json", b"explain_json", "index", b"index", "latency_ms", b"latency_ms", "query_id", b"query_id", "results", b"results", "space", b"space"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_understood", b"_understood", "coverage", b"coverage", "degraded", b"degraded", "explain_json", b"explain_json", "index", b"index", "latency_ms", b"latency_ms", "query_id", b"query_id", "results", b"results", "space", b"space", "understood", b"understood"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__understood: _TypeAlias = _typing.Literal["understood"]  # noqa: Y015
+    _WhichOneofArgType__understood: _TypeAlias = _typing.Literal["_understood", b"_understood"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__understood) -> _WhichOneofReturnType__understood | None: ...
 
 Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
 

@@ -18,7 +18,7 @@ from services.egs.preprocess import Prepared, Uint8Rows, prepare
 from services.egs.registry import Model
 from services.egs.running import RunningTower, ThreadedTower
 from services.egs.settings import EgsSettings
-from services.egs.text import TextSide
+from services.egs.text import TextSide, Words
 from services.egs.workers import Workers
 
 
@@ -33,19 +33,19 @@ class ModelEmbedder:
         manifest: Manifest,
         settings: EgsSettings,
         image: RunningTower[Uint8Rows],
-        text: RunningTower[str] | None,
+        text: tuple[RunningTower[str], Words] | None,
         *,
         limits: PictureLimits,
         buckets: int = 256,
     ) -> None:
-        """The towers become its own to close."""
+        """text: the tower and what it eats. The towers become its own to close."""
         self._space = manifest.space(buckets)
         self._how = manifest.preprocessing
         self._limits = limits
         self._inside = Admission(settings.queue_items, settings.queue_bytes)
         self._image = image
         self._text = (
-            None if text is None else TextSide(text, dim=manifest.dim, max_characters=settings.max_text_characters)
+            None if text is None else TextSide(*text, dim=manifest.dim, max_characters=settings.max_text_characters)
         )
         self._decoders = Workers("egs-decode", self._prepare_all, threads=settings.decode_threads)
 
@@ -110,6 +110,7 @@ class ModelEmbedder:
             width=prepared.width,
             height=prepared.height,
             thumbnail=prepared.thumbnail,
+            signature=prepared.signature,
         )
 
     def _prepare_all(self, items: Sequence[ImageItem]) -> list[Prepared | Exception]:
@@ -141,7 +142,9 @@ class OnnxEmbedder(ModelEmbedder):
             ThreadedTower(
                 *image, threads=settings.model_threads, max_batch=batch, wide=lambda jobs: self._inside.items <= jobs
             ),
-            None if text is None else ThreadedTower(*text, threads=1, max_batch=batch, wide=lambda jobs: jobs == 1),
+            None
+            if text is None
+            else (ThreadedTower(*text, threads=1, max_batch=batch, wide=lambda jobs: jobs == 1), text[1]),
             limits=limits,
             buckets=buckets,
         )

@@ -10,7 +10,17 @@ from PIL import Image
 
 from omma.errors import InvalidQuery
 from omma.hits import Int32Boxes
-from omma.images import Picture, PictureFile, PictureLimits, PixelBox, crop_box, fraction_box, phash, thumbnail_webp
+from omma.images import (
+    Picture,
+    PictureFile,
+    PictureLimits,
+    PixelBox,
+    crop_box,
+    fraction_box,
+    phash,
+    signature,
+    thumbnail_webp,
+)
 from omma.vectors import Float32
 from services.egs.client import ImageItem
 from services.egs.manifest import Preprocessing
@@ -34,6 +44,7 @@ class Prepared:
     width: int
     height: int
     thumbnail: bytes
+    signature: bytes
 
 
 def prepare(item: ImageItem, limits: PictureLimits, how: Preprocessing) -> Prepared:
@@ -52,6 +63,7 @@ def prepare(item: ImageItem, limits: PictureLimits, how: Preprocessing) -> Prepa
             width=picture.width,
             height=picture.height,
             thumbnail=thumbnail_webp(small) if item.thumbnail else b"",
+            signature=signature(small) if item.signature else b"",
         )
 
 

@@ -2,22 +2,22 @@
 
 import asyncio
 import hashlib
-import hmac
 import ipaddress
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from omma.catalog.interface import ApiKey, Catalog, Role
-from omma.errors import NotAllowed, NotSignedIn, OmmaError, Overloaded
+from omma.errors import NotAllowed, NotSignedIn, OmmaError, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Tenant
+from omma.telemetry.metrics import KEYS_READ_AT
 
 _RANK: Final = {role: rank for rank, role in enumerate(Role)}
 _MAX_SECRET_CHARACTERS: Final = 512
 _READ_SECONDS: Final = 1.0
-_STALE_SECONDS: Final = 60.0
+_RETRY_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -30,17 +30,22 @@ class Caller:
     role: Role
     key_name: str = ""
 
+    def may(self, role: Role) -> bool:
+        """Whether the caller's role includes this one."""
+        return _RANK[self.role] >= _RANK[role]
+
     def require(self, role: Role) -> None:
         """Raises NotAllowed when the caller's role is below this one."""
-        if _RANK[self.role] < _RANK[role]:
+        if not self.may(role):
             raise NotAllowed(f"This needs an API key with role {role.value}; this one has {self.role.value}.")
 
 
 class Authenticator:
     """Knows the keys of the catalog, as of at most max_age_seconds ago: a revoked key works no longer than that.
 
-    While the catalog cannot be read, say because another process has locked it, what was known last counts, for a
-    minute: searches read no database to answer.
+    `run` reads them before they are that old, so that callers wait for no database. While the catalog cannot be read,
+    what was known last counts, for outage_seconds: searches do not depend on it, and a revocation that this process
+    was not told of is bounded by that. `omma_keys_read_timestamp_seconds` says how old they are.
     """
 
     def __init__(
@@ -49,50 +54,106 @@ class Authenticator:
         *,
         open_without_keys: bool,
         max_age_seconds: float = 5.0,
+        outage_seconds: float = 86_400.0,
+        owner_secret: str = "",
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """open_without_keys: while no key exists everyone is admin of the default tenant; for loopback only."""
+        """open_without_keys: while no key exists everyone is admin of the default tenant; for loopback only.
+
+        owner_secret: who holds it may do everything, whatever keys there are; for commands of the server's own user.
+        """
         self._catalog = catalog
         self._open_without_keys = open_without_keys
         self._max_age_seconds = max_age_seconds
+        self._outage_seconds = outage_seconds
+        self._owner_hash = hash_secret(owner_secret) if owner_secret else ""
         self._now = now
-        self._keys: list[ApiKey] = []
-        self._read_at = float("-inf")
+        self._keys: Mapping[str, ApiKey] = {}
         self._known_at = float("-inf")
-        self._reading = asyncio.Lock()
+        """When the reading began that the keys are from."""
+        self._changed_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._failing = False
+        self._reading: asyncio.Task[None] | None = None
 
     async def caller(self, secret: str | None, role: Role) -> Caller:
-        """Who holds this secret, with at least this role. Raises NotSignedIn, NotAllowed, Overloaded."""
-        keys = await self._fresh_keys()
-        if not keys and self._open_without_keys:
-            return Caller(DEFAULT_TENANT, Role.ADMIN)
-        if not secret:
-            raise NotSignedIn("Send an API key: Authorization: Bearer <key>, or X-API-Key: <key>.")
-        key = _matching(keys, secret)
-        if key is None or key.revoked:
-            raise NotSignedIn("This API key is unknown or revoked.")
-        caller = Caller(key.tenant, key.role, key.name)
+        """Who holds this secret, with at least this role. Raises NotSignedIn, NotAllowed, ReplicaDown."""
+        caller = await self._known(secret)
         caller.require(role)
         return caller
 
-    async def _fresh_keys(self) -> list[ApiKey]:
-        if self._now() - self._read_at >= self._max_age_seconds:
-            async with self._reading:
-                if self._now() - self._read_at >= self._max_age_seconds:
-                    await self._read()
-        return self._keys
+    @property
+    def keyless(self) -> bool:
+        """Whether everyone is let in, key or not, as far as is known; true also before the keys were ever read."""
+        return self._open_without_keys and not self._keys
 
-    async def _read(self) -> None:
+    def changed(self) -> None:
+        """A key was made or revoked here: the next caller is judged by keys that are read after this."""
+        self._changed_at = self._now()
+
+    async def run(self) -> None:
+        """Read the keys again before they are too old, until cancelled."""
+        try:
+            while True:
+                await self._read_once()
+                await asyncio.sleep(max(self._max_age_seconds / 2, _RETRY_SECONDS))
+        finally:
+            if self._reading is not None:
+                self._reading.cancel()
+
+    async def _known(self, secret: str | None) -> Caller:
+        hashed = hash_secret(secret) if secret and len(secret) <= _MAX_SECRET_CHARACTERS else ""
+        # Looked up by a hash, the time taken says something of hashes; nobody finds a secret to a hash of their choice.
+        if hashed and hashed == self._owner_hash:
+            return Caller(DEFAULT_TENANT, Role.ADMIN, "owner")
+        await self._refresh(self._max_age_seconds)
+        if not self._keys and self._open_without_keys:
+            return Caller(DEFAULT_TENANT, Role.ADMIN)
+        if not secret:
+            raise NotSignedIn("Send an API key: Authorization: Bearer <key>, or X-API-Key: <key>.")
+        if hashed and hashed not in self._keys:  # perhaps made a moment ago
+            await self._refresh(min(self._max_age_seconds, _RETRY_SECONDS))
+        key = self._keys.get(hashed)
+        if key is None or key.revoked:
+            raise NotSignedIn("This API key is unknown or revoked.")
+        return Caller(key.tenant, key.role, key.name)
+
+    async def _refresh(self, max_age_seconds: float) -> None:
+        """Have keys that are no older, counted from now; older ones only while the catalog cannot be read."""
+        wanted = max(self._now() - max_age_seconds, self._changed_at)
+        while self._known_at < wanted and not self._failing:
+            await self._read_once()
+        if self._failing and self._now() - self._tried_at >= _RETRY_SECONDS:
+            self._begin_reading()
+        bound = max(self._outage_seconds, max_age_seconds)
+        if self._now() - self._known_at > bound and self._reading is not None:
+            await asyncio.shield(self._reading)  # only who could not be answered otherwise waits for it
+        if self._now() - self._known_at > bound:
+            raise ReplicaDown("API keys cannot be checked now.", retry_after_seconds=_RETRY_SECONDS)
+
+    async def _read_once(self) -> None:
+        # Shielded: callers share a reading, and one that goes away takes it from none of the others.
+        await asyncio.shield(self._begin_reading())
+
+    def _begin_reading(self) -> "asyncio.Task[None]":
+        if self._reading is None or self._reading.done():
+            self._tried_at = self._now()
+            self._reading = asyncio.create_task(self._read(self._tried_at), name="api keys")
+        return self._reading
+
+    async def _read(self, began: float) -> None:
         try:
             async with asyncio.timeout(_READ_SECONDS):
-                self._keys = await self._catalog.api_keys()
-        except (TimeoutError, OmmaError) as error:
-            if self._now() - self._known_at > _STALE_SECONDS:
-                raise Overloaded("API keys cannot be checked now.", retry_after_seconds=_READ_SECONDS) from error
-            logger.warning("API keys could not be read; those known still count", extra={"reason": repr(error)})
+                keys = await self._catalog.api_keys()
+        except Exception as error:  # noqa: BLE001  whatever it is: what is known counts, and it is tried again
+            if not self._failing or not isinstance(error, OmmaError | TimeoutError):
+                logger.warning("API keys could not be read; those known still count", extra={"reason": repr(error)})
+            self._failing = True
         else:
-            self._known_at = self._now()
-        self._read_at = self._now()
+            if self._failing:
+                logger.info("API keys can be read again")
+            self._keys, self._known_at, self._failing = {key.hash: key for key in keys}, began, False
+            KEYS_READ_AT.set_to_current_time()
 
 
 def hash_secret(secret: str) -> str:
@@ -116,14 +177,3 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def _matching(keys: list[ApiKey], secret: str) -> ApiKey | None:
-    if len(secret) > _MAX_SECRET_CHARACTERS:
-        return None
-    hashed = hash_secret(secret)
-    found = None
-    for key in keys:  # all of them, so that the time taken says nothing
-        if hmac.compare_digest(key.hash, hashed):
-            found = key
-    return found

@@ -8,15 +8,19 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from omma.background import running
 from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.dead_letters import DeadLetters
 from omma.images import PictureLimits
 from omma.outbox import Outbox
+from omma.persistence import until_there
 from omma.records import IMAGES_TOPIC
 from omma.rpc.server import Registration
 from omma.storage import Storage
 from omma.v1 import search_pb2_grpc
 from services.gateway.auth import Authenticator
+from services.gateway.bodies import Bodies
+from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
 from services.gateway.jobs import Jobs, Sources
@@ -57,7 +61,9 @@ class GatewayParts:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The cores, and both faces over them. work: each runs until it is cancelled."""
+    """The cores, and both faces over them. work: each runs until it is cancelled. entrance: for other services on the
+    same gRPC server.
+    """
 
     search: SearchCore
     pictures: PictureCore
@@ -66,6 +72,7 @@ class Gateway:
     health: Health
     rest: FastAPI
     work: tuple[Callable[[], Awaitable[None]], ...]
+    entrance: Entrance
     rpc: Registration
 
 
@@ -73,10 +80,12 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     """What it opens is closed by the stack."""
     storage, indexes = parts.storage, parts.indexes
     catalog, log = storage.catalog, storage.log
+    await stack.enter_async_context(running(parts.authenticator.run))
     urls = PictureFetcher(max_bytes=parts.limits.max_bytes, timeout_seconds=settings.url_timeout_seconds)
     stack.push_async_callback(urls.close)
-    impressions = await open_impressions(
-        log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled
+    impressions = await until_there(
+        "Kafka",
+        partial(open_impressions, log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled),
     )
     surroundings = Surroundings(catalog, log, indexes)
     search = SearchCore(
@@ -88,7 +97,11 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         behind=lambda: surroundings.behind,
         fanout=Fanout(settings.fanout),
         admission=Admission(
-            settings.max_concurrent_searches, settings.max_waiting_searches, settings.max_search_wait_seconds
+            settings.max_concurrent_searches,
+            settings.max_waiting_searches,
+            settings.max_search_wait_seconds,
+            shares=settings.shares,
+            slow_seconds=settings.slow_search_seconds,
         ),
         max_text_characters=settings.max_text_characters,
         max_picture_bytes=parts.limits.max_bytes,
@@ -104,6 +117,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         picture_limits=parts.limits,
         row_limits=storage.row_limits,
         max_concurrent_uploads=settings.max_concurrent_uploads,
+        shares=settings.shares,
     )
     group = indexer_group(parts.space)
     dead_letters = DeadLetters(catalog, log, parts.outbox, partial(wait_until_handled, log, IMAGES_TOPIC, group))
@@ -112,6 +126,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     )
     tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=parts.limits.max_bytes)
     health = Health(indexes, surroundings)
+    bodies = Bodies(settings.max_body_bytes, settings.shares)
     app = create_app(
         search,
         pictures,
@@ -120,8 +135,11 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         parts.authenticator,
         health,
         settings,
+        bodies=bodies,
         metrics_open=parts.metrics_open,
     )
-    servicer = SearchServicer(search, pictures, parts.authenticator)
-    rpc = partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)
-    return Gateway(search, pictures, impressions, dead_letters, health, app, (impressions.run, surroundings.run), rpc)
+    entrance = Entrance(parts.authenticator, bodies, settings.shares, seconds=settings.body_seconds)
+    servicer = SearchServicer(search, pictures, entrance, seconds=settings.request_seconds)
+    rpc = entrance.before(partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer))
+    work = (impressions.run, surroundings.run)
+    return Gateway(search, pictures, impressions, dead_letters, health, app, work, entrance, rpc)

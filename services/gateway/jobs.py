@@ -1,6 +1,7 @@
 """Jobs as their owners see them: accepted, asked about and cancelled here; run by the worker, from the catalog."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -8,12 +9,13 @@ from typing import Final
 
 from omma.blobs.object_uri import SCHEME, bucket_place
 from omma.blobs.s3_settings import S3Settings
-from omma.catalog.interface import Catalog
+from omma.catalog.interface import Catalog, Role
 from omma.catalog.job import UNFINISHED, Job
 from omma.errors import InvalidQuery, NotAllowed
 from omma.identity import Tenant
-from omma.job_kinds import INGEST, JobKind, JobParameters
+from omma.job_kinds import INGEST, KINDS, JobKind, JobParameters
 from omma.rpc.deadline import Deadline
+from services.gateway.auth import Caller
 
 _LOOK_SECONDS: Final = 0.1
 
@@ -29,9 +31,18 @@ class Sources:
     s3: S3Settings | None = None
     buckets: Collection[str] = ()
 
-    def checked(self, source: str) -> str:
-        """The source in one spelling. Raises InvalidQuery, field `folder` or `source`; NotAllowed."""
-        return self._bucket(source) if source.startswith(SCHEME) else self._folder(source)
+    def checked(self, source: str, caller: Caller) -> str:
+        """The source in one spelling. Raises InvalidQuery, field `folder` or `source`; NotAllowed.
+
+        A folder is the machine's and an unnamed bucket may be anybody's: both are for an admin. What is named for
+        ingest, a tenant's administrator may take in.
+        """
+        if "\0" in source:
+            raise InvalidQuery("A place has no NUL.", field="source")
+        if source.startswith(SCHEME):
+            return self._bucket(source, caller)
+        caller.require(Role.ADMIN)
+        return self._folder(source)
 
     def _folder(self, source: str) -> str:
         if not self.folders:
@@ -41,10 +52,12 @@ class Sources:
                 field="folder",
             )
         if not PurePath(source).is_absolute():
-            raise InvalidQuery(f"{source!r} is no absolute path.", field="folder")
+            raise InvalidQuery(f"{json.dumps(source)} is no absolute path.", field="folder")
         return source
 
-    def _bucket(self, source: str) -> str:
+    def _bucket(self, source: str, caller: Caller) -> str:
+        if not self.buckets:
+            caller.require(Role.ADMIN)
         bucket, prefix = bucket_place(source)
         if self.s3 is None:
             raise InvalidQuery(
@@ -76,11 +89,11 @@ class Jobs:
         self._max_unfinished = max_unfinished
         self._on_change = on_change
 
-    async def ingest(self, tenant: Tenant, source: str, parameters: JobParameters | None = None) -> Job:
+    async def ingest(self, caller: Caller, source: str, parameters: JobParameters | None = None) -> Job:
         """The unfinished ingest of the source, or a new one.
 
         Raises InvalidQuery, NotAllowed, WrongState, Overloaded."""
-        return await self.start(tenant, INGEST, self._sources.checked(source), parameters)
+        return await self.start(caller.tenant, INGEST, self._sources.checked(source, caller), parameters)
 
     async def start(
         self, tenant: Tenant, kind: JobKind, source: str = "", parameters: JobParameters | None = None
@@ -91,9 +104,12 @@ class Jobs:
         self._on_change()
         return job
 
-    async def get(self, tenant: Tenant, job_id: str) -> Job:
-        """Raises Absent."""
-        return await self._catalog.job(tenant, job_id)
+    async def get(self, caller: Caller, job_id: str) -> Job:
+        """Raises Absent, NotAllowed when its kind needs another role."""
+        job = await self._catalog.job(caller.tenant, job_id)
+        kind = KINDS.get(job.kind)
+        caller.require(kind.role if kind else Role.ADMIN)
+        return job
 
     async def ended(self, job: Job, deadline: Deadline) -> Job:
         """The job as it is when it has ended, or when time is up."""
@@ -102,8 +118,9 @@ class Jobs:
             job = await self._catalog.job(job.tenant, job.id)
         return job
 
-    async def cancel(self, tenant: Tenant, job_id: str) -> Job:
-        """What was done so far stays. Its runner ends it within a second. Raises Absent."""
-        job = await self._catalog.cancel_job(tenant, job_id)
+    async def cancel(self, caller: Caller, job_id: str) -> Job:
+        """What was done so far stays. Its runner ends it within a second. Raises as `get`."""
+        await self.get(caller, job_id)
+        job = await self._catalog.cancel_job(caller.tenant, job_id)
         self._on_change()
         return job

@@ -5,6 +5,7 @@ The embedder, the shards and the re-ranker are asked over gRPC; catalog, log and
 
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
@@ -14,6 +15,7 @@ from omma.catalog.interface import Catalog
 from omma.errors import WrongState
 from omma.images import PictureLimits
 from omma.outbox import open_outbox
+from omma.persistence import until_there
 from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
 from omma.rpc.server import RpcServer
@@ -85,20 +87,23 @@ async def main() -> None:
 async def _parts(settings: GatewayProcess, stack: AsyncExitStack) -> GatewayParts:
     """What is waited for, and closed by the stack."""
     storage = await open_storage(settings, stack)
-    await ensure_first_key(storage.catalog, settings)
+    await until_there("PostgreSQL", partial(ensure_first_key, storage.catalog, settings))
     served = await _served(settings, storage.catalog, stack)
     reranker = RemoteReranker.at(settings.gateway.rerank, credentials=settings.channel_credentials())
     stack.push_async_callback(reranker.close)
     loopback = is_loopback(settings.bind)
     return GatewayParts(
         storage=storage,
-        outbox=await open_outbox(storage.catalog, storage.log),
+        outbox=await until_there("Kafka", partial(open_outbox, storage.catalog, storage.log)),
         indexes=ServedIndexes([served]),
         space=served.space.id,
         reranker=reranker,
         limits=settings.pictures,
         authenticator=Authenticator(
-            storage.catalog, open_without_keys=loopback, max_age_seconds=settings.gateway.keys_max_age_seconds
+            storage.catalog,
+            open_without_keys=loopback,
+            max_age_seconds=settings.gateway.keys_max_age_seconds,
+            outage_seconds=settings.gateway.keys_outage_seconds,
         ),
         sources=Sources(
             folders=settings.gateway.ingest_folders, s3=settings.s3, buckets=settings.gateway.ingest_buckets
@@ -118,7 +123,7 @@ async def _served(process: GatewayProcess, catalog: Catalog, stack: AsyncExitSta
         for replica in replicas:
             stack.push_async_callback(replica.close)
         shards.append(replicas)
-    index = await live_index(catalog, embedder.space, len(shards))
+    index = await until_there("PostgreSQL", partial(live_index, catalog, embedder.space, len(shards)))
     if len(shards) != index.shards:
         raise WrongState(
             f"Index {index.id} has {index.shards} shards and {len(shards)} are named.", field="OMMA_GATEWAY__SHARDS"

@@ -1,9 +1,17 @@
 """Settings of the gateway: OMMA_GATEWAY__…"""
 
-from pydantic import Field
+from typing import Final
+
+from pydantic import Field, field_validator
 
 from omma.settings import Section
 from services.gateway.search.fanout.settings import FanoutSettings
+from services.gateway.shares import Shares
+
+_MAX_WEIGHT: Final = 1_000.0
+
+FORM_SLACK_BYTES: Final = 1_000_000
+"""Of a request beside its picture: the other fields together, and what is between them."""
 
 
 class GatewaySettings(Section):
@@ -14,8 +22,21 @@ class GatewaySettings(Section):
     max_concurrent_searches: int = Field(default=128, ge=1, le=100_000, description="under way; one more waits")
     max_waiting_searches: int = Field(default=256, ge=0, le=100_000, description="one more is refused with 429")
     max_search_wait_seconds: float = Field(default=0.5, gt=0.0, le=60.0, description="for a turn, then 429")
+    slow_search_seconds: float = Field(
+        default=0.5, gt=0.0, le=60.0, description="fewer are run at once while many make each take longer"
+    )
     max_body_bytes: int = Field(
-        default=1 << 29, ge=1 << 25, le=1 << 40, description="of all request bodies held at once; then 429"
+        default=1 << 29, ge=1 << 25, le=1 << 40, description="of all request bodies held at once, both faces; then 429"
+    )
+    body_seconds: float = Field(default=60.0, gt=0.0, le=3600.0, description="for a body to come; then 408")
+    request_seconds: float = Field(
+        default=30.0, gt=0.0, le=3600.0, description="from a whole body to an answer; a search has its timeout_ms"
+    )
+    tenant_share: float = Field(
+        default=0.75, gt=0.0, le=1.0, description="of places, turns and bodies that one tenant may take"
+    )
+    tenant_weights: dict[str, float] = Field(
+        default={}, description='of tenants that count as more or fewer than one, as JSON: {"shop": 2.0}'
     )
     max_concurrent_uploads: int = Field(default=32, ge=1, le=10_000, description="each holds a picture in memory")
     fanout: FanoutSettings = FanoutSettings()
@@ -23,8 +44,26 @@ class GatewaySettings(Section):
     impressions_queued: int = Field(default=10_000, ge=1, le=10_000_000, description="more are lost, and counted")
     impressions_sampled: float = Field(default=1.0, ge=0.0, le=1.0, description="share of searches recorded")
     keys_max_age_seconds: float = Field(default=5.0, ge=0.0, le=3600.0, description="how long a revoked key may work")
+    keys_outage_seconds: float = Field(
+        default=86_400.0, ge=0.0, le=31_536_000.0, description="how long known keys count while the catalog is away"
+    )
+    trusted_hosts: tuple[str, ...] = Field(
+        default=(), description="names, as JSON, under which it may be asked without a key beside this machine's own"
+    )
     url_timeout_seconds: float = Field(default=5.0, gt=0.0, le=60.0, description="to fetch an image_url")
     jobs_unfinished: int = Field(default=100, ge=1, le=10_000, description="that wait or run; one more gets 429")
     ingest_buckets: tuple[str, ...] = Field(
         default=(), description="that may be ingested, as JSON; none named: each that the storage's keys open"
     )
+
+    @field_validator("tenant_weights")
+    @classmethod
+    def _positive(cls, weights: dict[str, float]) -> dict[str, float]:
+        if not all(0 < weight <= _MAX_WEIGHT for weight in weights.values()):
+            raise ValueError(f"a weight is above 0 and at most {_MAX_WEIGHT}")
+        return weights
+
+    @property
+    def shares(self) -> Shares:
+        """Of tenants, in whatever they share."""
+        return Shares(self.tenant_share, self.tenant_weights)

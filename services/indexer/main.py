@@ -5,6 +5,7 @@ The embedder and the shards are asked over gRPC; catalog, log and blobs are thos
 
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from pydantic import Field
 from omma.background import running
 from omma.images import PictureLimits
 from omma.outbox import ensure_images_topic
+from omma.persistence import until_there
 from omma.process import begin, until_stopped
 from omma.rpc.channel import open_channel
 from omma.rpc.server import RpcServer
@@ -62,8 +64,9 @@ async def main() -> None:
         shards = [RemoteShard.at(address, credentials=credentials) for address in settings.indexer.shards]
         for shard in shards:
             stack.push_async_callback(shard.close)
-        await storage.catalog.register_space(embedder.space)
-        await ensure_images_topic(storage.log, settings.indexer.images_partitions)
+        await until_there("PostgreSQL", partial(storage.catalog.register_space, embedder.space))
+        topic = partial(ensure_images_topic, storage.log, settings.indexer.images_partitions)
+        await until_there("Kafka", topic)
         indexer = Indexer(
             catalog=storage.catalog,
             log=storage.log,

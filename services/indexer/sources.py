@@ -177,7 +177,8 @@ class VectorSources:
             return []
         deadline = Deadline.after(self._settings.embed_timeout_seconds)
         try:
-            items = await self._embedder.embed([ImageItem(content, thumbnail=True) for content in contents], deadline)
+            asked = [ImageItem(content, thumbnail=True, signature=True) for content in contents]
+            items = await self._embedder.embed(asked, deadline)
         except OmmaError as error:
             return [Later(error)] * len(contents)
         return [item if isinstance(item, EmbeddedItem) else _whose_fault(item) for item in items]
@@ -201,7 +202,7 @@ class VectorSources:
         except OmmaError as error:
             future.set_result(Later(error))
             return
-        seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height)
+        seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height, item.signature)
         self._recent[sha256] = seen
         if len(self._recent) > self._settings.recent_pictures:
             self._recent.popitem(last=False)

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 
 from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_MAINTENANCE_SECONDS
@@ -53,14 +54,12 @@ class Maintenance:
 
     async def run(self) -> None:
         """Until cancelled. What fails is said, counted and tried again, ever more slowly; the rest goes on."""
-        parts = (
-            ("sealing", self._seal_and_merge),
-            ("checkpoint", self._checkpoint_when_due),
-            ("snapshot", self._snapshot_when_due),
-        )
+        index, pause = self._replica.index, self._settings.maintenance_seconds
+        sealing_failed = partial(self._replica.failed, "sealing")
         async with asyncio.TaskGroup() as group:
-            for name, part in parts:
-                group.create_task(repeated(name, self._replica.index, part, self._settings.maintenance_seconds))
+            group.create_task(repeated("sealing", index, self._seal_and_merge, pause, failed=sealing_failed))
+            group.create_task(repeated("checkpoint", index, self._checkpoint_when_due, pause))
+            group.create_task(repeated("snapshot", index, self._snapshot_when_due, pause))
 
     async def work_off(self) -> bool:
         """Do what the engine plans until it plans nothing; True when there was something."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -71,7 +72,8 @@ class Replica:
         self._next_offsets: Mapping[int, int] = {}
         self._applied = 0
         self._is_another_log = False
-        self._failures = 0
+        self._failures = {"reading": 0, "sealing": 0}
+        self._waits_for_sealing = False
         self._ready = False
         self._turned = asyncio.Event()
         self._maintained = asyncio.Event()
@@ -104,9 +106,11 @@ class Replica:
     def healthy(self) -> bool:
         """Ready, and gets on: what a readiness probe asks.
 
-        It does not when reading failed again and again of what is no matter of log or disk; it answers all the same.
+        It does not when reading, or the sealing that reading waits for, failed again and again of what is no matter of
+        log or disk; it answers all the same.
         """
-        return self._ready and self._failures < _STUCK_AFTER
+        sealing_fails = self._waits_for_sealing and self._failures["sealing"] >= _STUCK_AFTER
+        return self._ready and self._failures["reading"] < _STUCK_AFTER and not sealing_fails
 
     @property
     def stale(self) -> bool:
@@ -161,7 +165,7 @@ class Replica:
             self._follow_or_start_over,
             self._settings.log_retry_seconds,
             longest_wait_seconds=SOON_SECONDS,
-            failed=self._reading_failed,
+            failed=partial(self.failed, "reading"),
         )
 
     async def lag(self) -> int:
@@ -185,6 +189,12 @@ class Replica:
     def maintained(self) -> None:
         """A round of sealing and merging has ended: applying that waits for it goes on."""
         self._maintained.set()
+        self._count("sealing", 0)
+
+    def failed(self, part: str, reason: str) -> None:
+        """Reading or sealing failed. Of a bug again and again: the replica is not healthy until it succeeds."""
+        if reason == UNEXPECTED:
+            self._count(part, self._failures[part] + 1)
 
     async def _follow_or_start_over(self) -> None:
         while True:
@@ -194,13 +204,9 @@ class Replica:
                 logger.warning("Replaying %s from its beginning: %s", self.space.vectors_topic, error)
                 await self._start_over()
 
-    def _reading_failed(self, reason: str) -> None:
-        if reason == UNEXPECTED:
-            self._set_failures(self._failures + 1)
-
-    def _set_failures(self, failures: int) -> None:
-        before, self._failures = self.healthy, failures
-        if self.healthy is not before:
+    def _count(self, part: str, failures: int) -> None:
+        if self._failures[part] != failures:
+            self._failures[part] = failures
             self._turn()
 
     async def _follow(self) -> None:
@@ -222,7 +228,7 @@ class Replica:
                     await run_in(self._writer, self._apply, records, positions)
                     self.receipts.applied()
                     await self._let_sealing_catch_up()
-                self._set_failures(0)
+                self._count("reading", 0)
         finally:
             await self._close(consumer)
 
@@ -245,8 +251,11 @@ class Replica:
         """The head's bound: while the disk is too slow, or full, nothing more is read."""
         settings = self._settings
         while self.loaded().counts().head_rows > settings.max_head_segments * settings.engine.seal_rows:
+            self._waits_for_sealing = True
+            self._turn()
             self._maintained.clear()
             await self._maintained.wait()
+        self._waits_for_sealing = False
 
     async def _start_over(self) -> None:
         self._set_ready(False)

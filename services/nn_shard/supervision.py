@@ -55,11 +55,18 @@ async def repeated(
     *,
     longest_wait_seconds: float = _LONGEST_WAIT_SECONDS,
     expected: tuple[type[Exception], ...] = (),
+    failed: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """The attempt, again and again with a pause after each, until cancelled."""
+    """The attempt, again and again with a pause after each, until cancelled. The rest as in kept_going."""
     while True:
         await kept_going(
-            part, index, attempt, pause_seconds, longest_wait_seconds=longest_wait_seconds, expected=expected
+            part,
+            index,
+            attempt,
+            pause_seconds,
+            longest_wait_seconds=longest_wait_seconds,
+            expected=expected,
+            failed=failed,
         )
         await asyncio.sleep(pause_seconds)
 

@@ -15,7 +15,10 @@ from services.rerank.rerank import rerank
 
 
 class LocalReranker:
-    """A Reranker on an executor of its own: 200 candidates take about 1 ms, 4,000 with diversity 0.4 s."""
+    """A Reranker on an executor of its own: 200 candidates take about 1 ms, 1,500 with diversity 30.
+
+    What has run out of time leaves its thread, or never takes one.
+    """
 
     def __init__(self, policies: Policies, *, threads: int = 1) -> None:
         self._policies = policies
@@ -26,7 +29,7 @@ class LocalReranker:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(deadline.require()):
-                reranked = await run_in(self._executor, rerank, query, policy, candidates)
+                reranked = await run_in(self._executor, rerank, query, policy, candidates, deadline.require)
         except TimeoutError:
             raise OutOfTime("Re-ranking did not end within the deadline.") from None
         RERANK_SECONDS.labels(policy.id).observe(time.perf_counter() - started)

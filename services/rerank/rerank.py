@@ -1,6 +1,6 @@
 """The order of re-ranking: gates, then near-duplicates, then diversity, then k. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -18,10 +18,13 @@ Keep = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.intp]
 
 
-def rerank(query: RerankQuery, policy: Policy, candidates: Hits) -> Reranked:
+def rerank(
+    query: RerankQuery, policy: Policy, candidates: Hits, check: Callable[[], object] = lambda: None
+) -> Reranked:
     """Rank the candidates under a policy; what was dropped is told with the first reason that applied.
 
     A candidate without payload, pHash or vector is never dropped for the lack of it, except by the pHash gate.
+    check: called now and then; what it raises ends the work.
     Raises InvalidQuery for a k below 1, or a phash_gate without a query picture or not 0 … 64.
     """
     if query.k < 1:
@@ -31,12 +34,14 @@ def rerank(query: RerankQuery, policy: Policy, candidates: Hits) -> Reranked:
     for reason, keep in _gates(query, policy, candidates):
         dropped += _told(candidates, alive[~keep[alive]], reason)
         alive = alive[keep[alive]]
+    check()
     alive, duplicates = _without_near_duplicates(query, policy, candidates, alive)
+    check()
     if query.near_duplicates is NearDuplicates.DROP:
         followers = sorted(one for group in duplicates.values() for one in group)
         dropped += _told(candidates, np.array(followers, np.intp), DropReason.NEAR_DUPLICATE)
         duplicates = {}
-    chosen = _diversified(query, policy, candidates, alive)
+    chosen = _diversified(query, policy, candidates, alive, check)
     return Reranked(
         ranked=tuple(
             RankedHit(
@@ -70,7 +75,8 @@ def _inside_phash_gate(query: RerankQuery, candidates: Hits) -> Keep:
         raise InvalidQuery("phash_gate is a Hamming distance, 0 to 64.", field="phash_gate", limit=64)
     if query.query_phash is None:
         raise InvalidQuery("phash_gate compares with a query picture, and there is none.", field="phash_gate")
-    keep: Keep = hamming(candidates.phashes, np.uint64(query.query_phash)) <= query.phash_gate
+    near = hamming(candidates.phashes, np.uint64(query.query_phash)) <= query.phash_gate
+    keep: Keep = near & candidates.has_phash()
     return keep
 
 
@@ -91,7 +97,13 @@ def _without_near_duplicates(
     if query.near_duplicates is NearDuplicates.KEEP:
         return alive, {}
     vectors = None if candidates.vectors is None else candidates.vectors[alive]
-    leader = leaders(candidates.phashes[alive], vectors, max_hamming=policy.max_hamming, min_cosine=policy.min_cosine)
+    leader = leaders(
+        candidates.phashes[alive],
+        candidates.has_phash()[alive],
+        vectors,
+        max_hamming=policy.max_hamming,
+        min_cosine=policy.min_cosine,
+    )
     leads = leader == np.arange(len(alive))
     groups: dict[int, list[int]] = {}
     for position, leads_it in zip(alive[~leads].tolist(), alive[leader[~leads]].tolist(), strict=True):
@@ -99,18 +111,24 @@ def _without_near_duplicates(
     return alive[leads], groups
 
 
-def _diversified(query: RerankQuery, policy: Policy, candidates: Hits, alive: Positions) -> Positions:
+def _diversified(
+    query: RerankQuery, policy: Policy, candidates: Hits, alive: Positions, check: Callable[[], object]
+) -> Positions:
     if policy.relevance == 1 or candidates.vectors is None:
         return alive[: query.k]
-    return alive[diverse_order(candidates.scores[alive], candidates.vectors[alive], policy.relevance, query.k)]
+    scores, vectors = candidates.scores[alive], candidates.vectors[alive]
+    return alive[diverse_order(scores, vectors, policy.relevance, query.k, check)]
 
 
 def _distances(query: RerankQuery, candidates: Hits, positions: Positions) -> list[int | None]:
-    """Hamming distance of the pHash to the query picture's; None where none was sought with."""
+    """Hamming distance of the pHash to the query picture's; None where there is none of either."""
     if query.query_phash is None:
         return [None] * len(positions)
-    distances: list[int | None] = hamming(candidates.phashes[positions], np.uint64(query.query_phash)).tolist()
-    return distances
+    distances = hamming(candidates.phashes[positions], np.uint64(query.query_phash)).tolist()
+    return [
+        distance if known else None
+        for distance, known in zip(distances, candidates.has_phash()[positions].tolist(), strict=True)
+    ]
 
 
 def _told(candidates: Hits, positions: Positions, reason: DropReason) -> list[tuple[ImageId, DropReason]]:

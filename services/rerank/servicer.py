@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from omma.errors import InvalidQuery
 from omma.rpc.handlers import deadline_of
@@ -26,5 +27,8 @@ class RerankServicer(rerank_pb2_grpc.RerankServiceServicer):
                 f"At most {MAX_CANDIDATES} candidates are re-ranked.", field="candidates", limit=MAX_CANDIDATES
             )
         query, candidates = convert.query_and_candidates(request)
-        reranked = await self._reranker.rerank(query, candidates, deadline_of(context))
+        try:
+            reranked = await self._reranker.rerank(query, candidates, deadline_of(context))
+        except DecodeError:
+            raise InvalidQuery("A payload cannot be decoded.", field="encoded_payloads") from None
         return convert.rerank_response(reranked, candidates)

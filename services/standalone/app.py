@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from omma.rpc.server import Registration
 from omma.storage import open_storage
+from services.gateway.first_key import ensure_first_key
 from services.gateway.health import Health
 from services.standalone.data_dir import DataDir
 from services.standalone.faces import authenticator_of, rpc_face
@@ -26,10 +27,11 @@ class Omma:
 
 
 @asynccontextmanager
-async def opened(settings: StandaloneSettings, *, trusted: bool = False) -> AsyncIterator[Omma]:
+async def opened(settings: StandaloneSettings, *, trusted: bool = False, owner_secret: str = "") -> AsyncIterator[Omma]:
     """Everything, running, until the block ends; then drained, flushed and closed.
 
     trusted: whoever calls is the folder's owner and needs no key: for commands that open the folder themselves.
+    owner_secret: whoever sends it is, too: for commands that ask the server of the folder.
     Raises WrongState (another process has the folder, another model), Absent (no model), Corrupt, StorageFull.
     """
     data = DataDir(settings.data_dir)
@@ -37,7 +39,10 @@ async def opened(settings: StandaloneSettings, *, trusted: bool = False) -> Asyn
         stack.enter_context(data.held())
         # A server is waited for by one that starts; a command says at once that it is away.
         storage = await open_storage(settings, stack, patience_seconds=0 if trusted else None)
-        authenticator = authenticator_of(settings, storage.catalog, trusted=trusted)
+        if not trusted:
+            await ensure_first_key(storage.catalog, settings)
+        authenticator = authenticator_of(settings, storage.catalog, trusted=trusted, owner_secret=owner_secret)
         services = await start_services(settings, data, storage, authenticator, stack)
         gateway = services.gateway
-        yield Omma(services, gateway.health, gateway.rest, (gateway.rpc, *rpc_face(services, authenticator)))
+        inner = map(gateway.entrance.before, rpc_face(services, authenticator))
+        yield Omma(services, gateway.health, gateway.rest, (gateway.rpc, *inner))

@@ -7,6 +7,7 @@ from typing import Any, Final
 import httpx
 
 from omma.errors import ERROR_OF_KIND, Bug, Kind, OmmaError, ReplicaDown, WrongState
+from services.gateway.auth import is_loopback
 from services.standalone.data_dir import DataDir
 from services.standalone.settings import StandaloneSettings
 
@@ -41,10 +42,10 @@ class Connection:
 async def connected(settings: StandaloneSettings) -> AsyncIterator[Connection]:
     """Raises ReplicaDown, or WrongState when what answers at OMMA_URL is no Omma."""
     if url := settings.url:
-        async with _remote(url, settings.api_key) as connection:
+        async with _remote(url, settings.api_key, proxied=not is_loopback(httpx.URL(url).host)) as connection:
             yield connection
     elif address := DataDir(settings.data_dir).served_at():
-        async with _remote(address.url, settings.api_key) as connection:
+        async with _remote(address.url, settings.api_key or address.token, proxied=False) as connection:
             yield connection
     else:
         async with _opened_here(settings) as connection:
@@ -58,9 +59,10 @@ async def call_once(method: str, path: str, **options: Any) -> Any:
 
 
 @asynccontextmanager
-async def _remote(url: str, api_key: str) -> AsyncIterator[Connection]:
+async def _remote(url: str, api_key: str, *, proxied: bool) -> AsyncIterator[Connection]:
+    """proxied: the environment's proxy is asked; none of them reaches this machine's own server."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, headers=headers, trust_env=proxied) as client:
         await _require_omma(client, url)
         yield Connection(client, url)
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -15,11 +15,15 @@ from omma.errors import InvalidQuery, WrongState
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """What `server.json` says of the process that serves this folder. grpc: host:port, empty when it has none."""
+    """What `server.json` says of the process that serves this folder. grpc: host:port, empty when it has none.
+
+    token: in place of an API key, for whoever may read the file: the folder's owner, who could as well open the folder.
+    """
 
     url: str
     grpc: str
     pid: int
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,9 @@ class DataDir:
     def announce(self, address: ServerAddress) -> None:
         """Say where this folder is served; taken back when it is no longer held."""
         part = self._server_file.with_suffix(".part")
-        part.write_text(json.dumps(asdict(address)))
+        part.unlink(missing_ok=True)  # one that was left behind keeps its mode
+        with open(part, "w", opener=_readable_by_owner) as file:
+            json.dump(asdict(address), file)
         part.replace(self._server_file)
 
     def served_at(self) -> ServerAddress | None:
@@ -99,6 +105,10 @@ class DataDir:
         address = self.served_at()
         where = f" at {address.url}" if address else ""
         return f"{self.path} is in use by process {pid}{where}. One process uses a data folder at a time."
+
+
+def _readable_by_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
 
 
 def _lock(file: IO[str]) -> bool:

@@ -79,7 +79,8 @@ def _say_where(settings: StandaloneSettings, address: ServerAddress) -> None:
 
 async def _show(settings: StandaloneSettings, omma: Omma, address: ServerAddress, folder: Path) -> None:
     """Ingest and search over REST, as anyone would."""
-    async with httpx.AsyncClient(base_url=address.url, timeout=60) as client:
+    headers = {"Authorization": f"Bearer {address.token}"}
+    async with httpx.AsyncClient(base_url=address.url, timeout=60, headers=headers, trust_env=False) as client:
         connection = Connection(client, address.url)
         enough = asyncio.Event()
         with progress_bar() as bars:

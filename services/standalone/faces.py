@@ -27,15 +27,30 @@ class FolderOwner(Authenticator):
         """The default tenant's admin, whatever the secret."""
         return Caller(DEFAULT_TENANT, Role.ADMIN)
 
+    @property
+    def keyless(self) -> bool:
+        """Not as a server is: nothing but this process calls."""
+        return False
 
-def authenticator_of(settings: StandaloneSettings, catalog: Catalog, *, trusted: bool) -> Authenticator:
-    """trusted: commands in this process; else callers need keys once there are any, and always beyond loopback."""
+    async def run(self) -> None:
+        """Nothing to do: no key counts."""
+
+
+def authenticator_of(
+    settings: StandaloneSettings, catalog: Catalog, *, trusted: bool, owner_secret: str = ""
+) -> Authenticator:
+    """trusted: commands in this process; else callers need keys once there are any, and always beyond loopback.
+
+    owner_secret: for commands of the same user, who could as well open the folder.
+    """
     if trusted:
         return FolderOwner(catalog)
     return Authenticator(
         catalog,
         open_without_keys=is_loopback(settings.bind),
         max_age_seconds=settings.gateway.keys_max_age_seconds,
+        outage_seconds=settings.gateway.keys_outage_seconds,
+        owner_secret=owner_secret,
     )
 
 

@@ -3,19 +3,22 @@
 import asyncio
 import logging
 import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from omma.errors import InvalidQuery, WrongState
 from omma.process import begin, until_stopped
 from omma.rpc.server import RpcServer
 from services.gateway.auth import is_loopback
-from services.gateway.first_key import ensure_first_key
 from services.gateway.http import HttpServer, listening
 from services.standalone.app import Omma, opened
 from services.standalone.data_dir import DataDir, ServerAddress
 from services.standalone.settings import StandaloneSettings
+
+_TOKEN_BYTES: Final = 32
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +50,8 @@ async def serving(
     data = DataDir(settings.data_dir)
     async with AsyncExitStack() as stack:
         http = stack.enter_context(_http_socket(settings, other_ports))
-        omma = await stack.enter_async_context(opened(settings))
-        await ensure_first_key(omma.services.storage.catalog, settings)
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        omma = await stack.enter_async_context(opened(settings, owner_secret=token))
         await _require_key(settings, omma)
         rpc = RpcServer(omma.rpc, credentials=settings.server_credentials())
         grpc_port = await _start_rpc(rpc, settings, other_ports)
@@ -57,7 +60,8 @@ async def serving(
         rest.begin(http)
         stack.push_async_callback(rest.end)
         host = f"[{settings.bind}]" if ":" in settings.bind else settings.bind
-        address = ServerAddress(f"http://{host}:{http.getsockname()[1]}", f"{host}:{grpc_port}", os.getpid())
+        url = f"http://{host}:{http.getsockname()[1]}"
+        address = ServerAddress(url, f"{host}:{grpc_port}", os.getpid(), token)
         data.announce(address)
         await omma.services.until_ready()
         await rpc.set_ready(True)

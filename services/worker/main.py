@@ -68,7 +68,7 @@ async def main() -> None:
         worker = compose(
             settings.worker,
             storage,
-            await open_outbox(storage.catalog, storage.log),
+            await until_there("Kafka", partial(open_outbox, storage.catalog, storage.log)),
             lambda: placed,
             limits=settings.pictures,
             space=space.id,

@@ -1,6 +1,7 @@
 """What every blob store keeps. A backend joins by one more parameter of the fixture."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -51,6 +52,19 @@ async def test_nothing_is_read_of_a_blob_that_is_larger_than_asked_for(blobs: Bl
         await blobs.get("a/b", max_bytes=4)
     with pytest.raises(Absent):
         await blobs.get("a/c", max_bytes=4)
+
+
+@pytest.mark.parametrize("size", [0, 5, 3_000_000])
+async def test_what_is_large_comes_in_pieces(blobs: Blobs, size: int) -> None:
+    content = os.urandom(size)
+    await blobs.put("a/b", content)
+    pieces = [piece async for piece in blobs.pieces("a/b", size)]
+    assert b"".join(pieces) == content
+    assert max(map(len, pieces), default=0) <= 1 << 20
+    await blobs.put("a/b", content + b"1")
+    for key, error in (("a/b", TooLarge), ("a/c", Absent)):
+        with pytest.raises(error):
+            await anext(blobs.pieces(key, size))
 
 
 async def test_files_in_and_out(blobs: Blobs, tmp_path: Path) -> None:

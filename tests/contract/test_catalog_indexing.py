@@ -178,7 +178,9 @@ async def test_keys_are_revoked_by_a_prefix_that_fits_one(catalog: Catalog) -> N
     for prefix in ("zz", "", "%"):
         with pytest.raises(Absent):
             await catalog.revoke_api_key(prefix)
-    assert await catalog.revoke_api_key("ab1") == replace(first, revoked=True)
+    with pytest.raises(Absent):
+        await catalog.revoke_api_key("ab34", ANN)
+    assert await catalog.revoke_api_key("ab", ANN) == replace(first, revoked=True)
     assert await catalog.api_keys() == [replace(first, revoked=True), second]
 
 
@@ -193,9 +195,17 @@ async def test_every_row_is_summed_up_and_found_by_its_place(catalog: Catalog) -
         (third.id, BOB, 1, PictureState.PENDING, sha("a")),
     ]
     assert [row.id async for row in catalog.summaries(after=second.id)] == [third.id]
-    assert [row.id for row in await catalog.find_pictures("a")] == [first.id, third.id]
-    assert [row.id for row in await catalog.find_pictures("file:///b")] == [second.id]
-    assert await catalog.find_pictures("c") == []
+    assert [row.id for row in await catalog.find_pictures(ANN, "a")] == [first.id]
+    assert [row.id for row in await catalog.find_pictures(BOB, "a")] == [third.id]
+    assert [row.id for row in await catalog.find_pictures(ANN, "file:///b")] == [second.id]
+    assert await catalog.find_pictures(BOB, "file:///b") == []
+
+
+async def test_a_place_is_found_however_many_other_tenants_have_it(catalog: Catalog) -> None:
+    await catalog.upsert(BOB, [replace(new(str(number)), uri="file:///a") for number in range(150)])
+    mine = await one(catalog, replace(new("mine"), uri="file:///a"))
+    assert [row.id for row in await catalog.find_pictures(ANN, "file:///a")] == [mine.id]
+    assert len(await catalog.find_pictures(BOB, "file:///a")) == 100
 
 
 async def test_an_id_of_the_log_is_not_given_again(backend: Backend) -> None:

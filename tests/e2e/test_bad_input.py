@@ -147,7 +147,7 @@ async def _raw_status(server: Server, head: str, megabytes: int) -> int:
     url = server.rest.base_url
     reader, writer = await asyncio.open_connection(url.host, url.port)
     part = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
-    writer.write(f"{head}Host: omma\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n".encode())
+    writer.write(f"{head}Host: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n".encode())
     try:
         for chunk in [part, *[bytes(1_000_000)] * megabytes] if megabytes else []:
             writer.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")

@@ -120,7 +120,7 @@ async def test_another_tenants_copy_is_its_own_picture_on_the_same_blob(parts: P
     await core.delete(ANN, ours.id)
     with pytest.raises(Absent):
         await core.content(ANN, ours.id)
-    assert (await core.content(BOB, theirs.id)).content == PICTURE
+    assert [piece async for piece in (await core.content(BOB, theirs.id)).pieces] == [PICTURE]
 
 
 class HungProducer:
@@ -214,6 +214,25 @@ async def test_a_thumbnail_is_drawn_once(parts: Parts) -> None:
     assert await parts.blobs.get(thumbnail_key(uploaded.sha256)) == first.content
     await parts.blobs.put(thumbnail_key(uploaded.sha256), b"kept")
     assert (await core.thumbnail(ANN, uploaded.id)).content == b"kept"
+
+
+async def test_what_the_caller_has_is_told_without_reading_it(parts: Parts) -> None:
+    core = parts.core()
+    uploaded = await core.upload(ANN, PICTURE, Description())
+    etags = {}
+    for call in (core.content, core.thumbnail):
+        whole = await call(ANN, uploaded.id, frozenset({'"another"', ""}))
+        assert whole.content is not None and whole.sha256 == uploaded.sha256
+        etags[call] = whole.etag
+    for key in (original_key(uploaded.sha256), thumbnail_key(uploaded.sha256)):
+        await parts.blobs.delete(key)
+    for call, etag in etags.items():
+        for known in ({etag}, {"*"}):
+            assert (await call(ANN, uploaded.id, known)).content is None
+        with pytest.raises(Absent):
+            await call(BOB, uploaded.id, {"*"})
+        with pytest.raises(Absent):
+            await call(ANN, uploaded.id)
 
 
 async def test_a_change_and_a_delete_raise_the_version_and_are_told(parts: Parts) -> None:

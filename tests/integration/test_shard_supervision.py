@@ -17,7 +17,7 @@ from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SHARD_FAILURES, SHARD_RECORDS_PASSED_OVER
 from omma.v1 import records_pb2, types_pb2
 from omma.vectors import normalise
-from services.nn_shard.engine import Engine
+from services.nn_shard.engine import Engine, segment_tasks
 from services.nn_shard.training.sampling import LogSample
 from services.nn_shard.training.trainer import Trainer
 
@@ -143,16 +143,16 @@ async def test_a_sample_of_the_log_holds_no_wrong_record(world: World) -> None:
 class Bug:
     """Fails with what is neither Omma's nor the system's, until it is mended."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
         self.times = 0
         self.mended = False
         inner = getattr(owner, name)
 
-        def fails(this: Any, *given: Any) -> Any:
+        def fails(*given: Any, **named: Any) -> Any:
             if not self.mended:
                 self.times += 1
                 raise IndexError("a bug")
-            return inner(this, *given)
+            return inner(*given, **named)
 
         monkeypatch.setattr(owner, name, fails)
 
@@ -246,3 +246,23 @@ async def test_a_log_full_of_wrong_records_fills_no_disk(world: World, caplog: p
         async with running(world.shard(index, settings=settings)) as shard:
             await require_model(world, shard, index)
     assert caplog.text.count("passed over") <= 11
+
+
+async def test_readiness_says_when_reading_waits_for_a_sealing_that_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = await world.register()
+    await world.put(10)
+    async with running(world.shard(index)) as shard:
+        bug = Bug(monkeypatch, segment_tasks, "write_segment")
+        await world.put(100, first=100)
+        await bug.seen(6)
+        assert shard.replica.healthy, "there is room in the head"
+        await world.put(1_000, first=1_000)
+        async with asyncio.timeout(20):
+            await shard.replica.until_healthy(False)
+        bug.mended = True
+        async with asyncio.timeout(40):
+            await shard.replica.until_healthy()
+        await caught_up(world, shard)
+        await require_model(world, shard, index)

@@ -8,8 +8,9 @@ from truth_world import TruthWorld
 
 from omma.blobs.interface import original_key
 from omma.buckets import bucket_of, shard_of
+from omma.catalog.interface import NewPicture
 from omma.errors import Absent
-from omma.identity import DEFAULT_TENANT, ImageId, Tenant, Version
+from omma.identity import DEFAULT_TENANT, ImageId, Sha256, Tenant, Version
 from omma.log.interface import TopicPartition
 from omma.records import image_key
 from services.gateway.pictures.search_log import search_log
@@ -91,6 +92,16 @@ async def test_another_tenants_picture_is_absent(world: TruthWorld) -> None:
     for place in (one.id, "of the default tenant"):
         with pytest.raises(Absent):
             await traced(world, place, BOB)
+
+
+async def test_a_number_is_an_id_and_a_key_and_neither_hides_the_other(world: TruthWorld) -> None:
+    catalog = world.storage.catalog
+    (bobs,) = await catalog.upsert(BOB, [NewPicture("of bob", Sha256("0" * 64), "file:///bob", 3)])
+    (mine,) = await world.upload(str(bobs.id).encode())
+    (both,) = await world.upload(str(mine.id).encode())
+    await world.handled()
+    assert (await traced(world, bobs.id))["image_id"] == mine.id
+    assert [one["image_id"] for one in await world.tracer.trace(world.tenant, str(mine.id))] == [mine.id, both.id]
 
 
 async def test_a_log_too_long_for_the_time_is_said_to_be_cut(world: TruthWorld) -> None:

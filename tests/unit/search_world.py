@@ -76,6 +76,7 @@ class BruteForceShard:
             scores=scores.astype(np.float32),
             versions=np.ones(len(ids), np.int64),
             phashes=np.array([p.phash for p in mine], np.uint64),
+            phash_known=np.ones(len(mine), np.bool_),
             boxes=np.concatenate([p.boxes for p in mine]),
             payloads=tuple(p.payload for p in mine),
             vectors=vectors,

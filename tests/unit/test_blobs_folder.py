@@ -109,3 +109,35 @@ async def test_an_upload_over_the_limit_is_too_large(originals: Originals) -> No
 async def test_other_places_are_refused(originals: Originals, uri: str) -> None:
     with pytest.raises(InvalidQuery):
         await originals.read(uri, SHA256, 1000)
+
+
+async def joined(originals: Originals, uri: str, content: bytes) -> bytes:
+    return b"".join([piece async for piece in originals.pieces(uri, sha256_of(content), len(content))])
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20, 3_000_000])
+async def test_an_original_goes_out_in_pieces_wherever_it_lies(originals: Originals, tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    _, uri = await originals.put(content)
+    path = tmp_path / "picture"
+    path.write_bytes(content)
+    assert await joined(originals, uri, content) == await joined(originals, path.as_uri(), content) == content
+    pieces = [len(piece) async for piece in originals.pieces(uri, sha256_of(content), size)]
+    assert max(pieces) <= 1 << 20
+
+
+@pytest.mark.parametrize("change", [b"", b"other", b"longer than it was"])
+async def test_an_original_that_changed_never_goes_out_whole(
+    originals: Originals, tmp_path: Path, change: bytes
+) -> None:
+    content = os.urandom(3_000_000)
+    path = tmp_path / "picture"
+    path.write_bytes(content[: len(content) - 5] + change)
+    came = 0
+    with pytest.raises(Corrupt):
+        async for piece in originals.pieces(path.as_uri(), sha256_of(content), len(content)):
+            came += len(piece)
+    assert came < len(content) - 5
+    path.unlink()
+    with pytest.raises(Absent):
+        await anext(originals.pieces(path.as_uri(), sha256_of(content), len(content)))

@@ -19,6 +19,7 @@ from services.egs.embedder import OnnxEmbedder
 from services.egs.manifest import ImageTower, Manifest, Preprocessing, TextTower
 from services.egs.registry import load_model
 from services.egs.settings import EgsSettings
+from services.egs.signs import named
 
 WORDS = ["[pad]", "[unk]", "red", "boat", "at", "sea"]
 MAX_TOKENS = 4
@@ -111,3 +112,43 @@ def test_a_tokenizer_that_is_none_is_corrupt(root: Path) -> None:
     path.write_text(manifest.model_copy(update={"files": files}).model_dump_json())
     with pytest.raises(Corrupt, match=r"tokenizer\.json"):
         OnnxEmbedder(load_model(root, "tiny"), EgsSettings())
+
+
+async def confidence_of(embedder: OnnxEmbedder, text: str) -> float:
+    (answer,) = await embedder.embed([TextItem(text)], Deadline.after(20))
+    assert isinstance(answer, EmbeddedItem), answer
+    return answer.confidence
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("red boat", 1.0),
+        ("red, boat!", 1.0),
+        ("red кот", 0.5),
+        ("猫", 0.0),
+        ("кот 猫 قطة", 0.0),
+        ("!?", 0.0),
+        ("zzyzx", 0.0),
+        ("\u26f5", 0.0),  # its name is sailboat, which this tower does not know
+    ],
+)
+async def test_words_that_the_tower_does_not_know_are_not_understood(
+    embedder: OnnxEmbedder, text: str, share: float
+) -> None:
+    assert await confidence_of(embedder, text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("a red chair", "a red chair"),
+        ("\U0001f431", " cat face "),
+        ("two \U0001f697\ufe0f", "two  automobile  "),
+        ("\U0001f44d\U0001f3fd", " thumbs up sign  "),
+        ("\u732b кот é", "\u732b кот é"),
+    ],
+)
+def test_signs_are_spelled_out_by_their_names(text: str, spelled: str) -> None:
+    assert named(text, lambda character: False) == spelled
+    assert named(text, lambda character: True) == text

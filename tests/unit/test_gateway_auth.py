@@ -1,9 +1,12 @@
 """API keys: who is let in, as what, and for how long after a key is revoked."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from omma.catalog.interface import ApiKey, Role
-from omma.errors import NotAllowed, NotSignedIn, Overloaded
+from omma.errors import NotAllowed, NotSignedIn, Overloaded, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Tenant
 from services.gateway.auth import Authenticator, Caller, hash_secret, is_loopback, secret_of
 
@@ -15,9 +18,12 @@ class Keys:
         self.keys = list(keys)
         self.reads = 0
         self.locked = False
+        self.hangs: asyncio.Event | None = None
 
     async def api_keys(self) -> list[ApiKey]:
         self.reads += 1
+        if self.hangs is not None:
+            await self.hangs.wait()
         if self.locked:
             raise Overloaded("locked")
         return list(self.keys)
@@ -27,8 +33,14 @@ def key(secret: str, role: Role = Role.READ, revoked: bool = False) -> ApiKey:
     return ApiKey(hash_secret(secret), f"key {secret}", Tenant("ann"), role, 0, revoked)
 
 
-def authenticator(keys: Keys, clock: list[float], *, open_without_keys: bool = False) -> Authenticator:
-    return Authenticator(keys, open_without_keys=open_without_keys, max_age_seconds=5, now=lambda: clock[0])  # type: ignore[arg-type]  # only api_keys is called
+def authenticator(keys: Keys, clock: list[float], *, open_without_keys: bool = False, **options: Any) -> Authenticator:
+    return Authenticator(
+        keys,  # type: ignore[arg-type]  # only api_keys is called
+        open_without_keys=open_without_keys,
+        max_age_seconds=5,
+        now=lambda: clock[0],
+        **options,
+    )
 
 
 async def test_a_key_gives_tenant_and_role() -> None:
@@ -73,27 +85,130 @@ async def test_a_revoked_key_works_no_longer_than_the_cache_lives() -> None:
         await door.caller("a", Role.READ)
 
 
-async def test_while_the_catalog_is_locked_the_known_keys_count_for_a_minute() -> None:
+async def test_while_the_catalog_cannot_be_read_the_known_keys_count_until_the_bound() -> None:
+    keys, clock = Keys(key("a")), [0.0]
+    door = authenticator(keys, clock, outage_seconds=600)
+    await door.caller("a", Role.READ)
+    keys.locked = True
+    for clock[0] in (10.0, 66.0, 599.0):
+        assert (await door.caller("a", Role.READ)).tenant == "ann"
+        with pytest.raises(NotSignedIn):
+            await door.caller("b", Role.READ)
+    clock[0] = 601.0
+    with pytest.raises(ReplicaDown):
+        await door.caller("a", Role.READ)
+    keys.locked = False
+    clock[0] += 1.0
+    assert (await door.caller("a", Role.READ)).tenant == "ann"
+
+
+async def test_a_catalog_that_hangs_costs_one_reading_and_then_nobody_waits() -> None:
     keys, clock = Keys(key("a")), [0.0]
     door = authenticator(keys, clock)
     await door.caller("a", Role.READ)
-    keys.locked = True
-    clock[0] = 59.0
+    keys.hangs = asyncio.Event()
+    clock[0] = 10.0
+    loop = asyncio.get_running_loop()
+    first = [asyncio.create_task(door.caller("a", Role.READ)) for _ in range(20)]
+    await asyncio.gather(*first)  # together they wait for one reading's time
+    assert keys.reads == 2
+    began = loop.time()
+    for clock[0] in (11.5, 13.0, 3_000.0):  # a try each is under way beside them
+        await asyncio.gather(*(door.caller("a", Role.READ) for _ in range(20)))
+    assert loop.time() - began < 0.5
+    assert keys.reads <= 4
+    keys.hangs.set()
+
+
+async def test_keys_are_read_again_before_they_are_too_old_so_that_nobody_waits() -> None:
+    keys = Keys(key("a"))
+    door = Authenticator(keys, open_without_keys=False, max_age_seconds=5)  # type: ignore[arg-type]
+    running = asyncio.create_task(door.run())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert keys.reads == 1
+    keys.hangs = asyncio.Event()
     assert (await door.caller("a", Role.READ)).tenant == "ann"
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_key_that_is_made_or_revoked_here_counts_at_once() -> None:
+    keys, clock = Keys(), [100.0]
+    door = authenticator(keys, clock, open_without_keys=True)
+    await door.caller(None, Role.ADMIN)
+    keys.keys = [key("a")]
+    clock[0] += 0.1
+    door.changed()
     with pytest.raises(NotSignedIn):
-        await door.caller("b", Role.READ)
-    clock[0] = 66.0
-    with pytest.raises(Overloaded):
+        await door.caller(None, Role.READ)
+    keys.keys = [key("a", revoked=True)]
+    clock[0] += 0.1
+    door.changed()
+    with pytest.raises(NotSignedIn):
         await door.caller("a", Role.READ)
-    keys.locked = False
-    assert (await door.caller("a", Role.READ)).tenant == "ann"
+    assert keys.reads == 3
+    keys.locked = True
+    clock[0] += 0.1
+    door.changed()
+    with pytest.raises(NotSignedIn):  # by what is known: a catalog that is away holds nobody up
+        await door.caller("a", Role.READ)
+
+
+async def test_a_caller_that_goes_away_takes_the_reading_from_nobody() -> None:
+    keys = Keys(key("a"))
+    keys.hangs = asyncio.Event()
+    door = authenticator(keys, [0.0])
+    gone, stays = (asyncio.create_task(door.caller("a", Role.READ)) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.sleep(0)
+    keys.hangs.set()
+    assert (await stays).tenant == "ann"
+    assert keys.reads == 1
+
+
+async def test_a_key_that_was_just_made_is_looked_for_at_once_and_guesses_read_once_a_second() -> None:
+    keys, clock = Keys(key("a")), [100.0]
+    door = authenticator(keys, clock)
+    await door.caller("a", Role.READ)
+    keys.keys.append(key("b"))
+    clock[0] += 1.1
+    assert (await door.caller("b", Role.READ)).key_name == "key b"
+    for number in range(50):
+        with pytest.raises(NotSignedIn):
+            await door.caller(f"guess {number}", Role.READ)
+    assert keys.reads == 2
+
+
+async def test_the_owner_of_the_server_may_do_everything_whatever_the_catalog_says() -> None:
+    keys = Keys(key("a"))
+    keys.locked = True
+    door = Authenticator(keys, open_without_keys=True, owner_secret="o" * 40)  # type: ignore[arg-type]
+    assert await door.caller("o" * 40, Role.ADMIN) == Caller(DEFAULT_TENANT, Role.ADMIN, "owner")
+    with pytest.raises(ReplicaDown):
+        await door.caller("o" * 39, Role.READ)
+    for secret in ("", None):
+        with pytest.raises(ReplicaDown):
+            await Authenticator(keys, open_without_keys=True).caller(secret, Role.READ)  # type: ignore[arg-type]
 
 
 async def test_keys_that_were_never_read_let_nobody_in() -> None:
     keys = Keys()
     keys.locked = True
-    with pytest.raises(Overloaded):
+    with pytest.raises(ReplicaDown):
         await authenticator(keys, [0.0], open_without_keys=True).caller(None, Role.READ)
+
+
+async def test_it_is_keyless_until_it_knows_a_key_where_it_may_be() -> None:
+    assert not authenticator(Keys(), [0.0]).keyless
+    door = authenticator(Keys(key("a", revoked=True)), [0.0], open_without_keys=True)
+    assert door.keyless
+    with pytest.raises(NotSignedIn):
+        await door.caller(None, Role.READ)
+    assert not door.keyless
 
 
 def test_where_the_secret_stands() -> None:

@@ -1,32 +1,57 @@
-"""A form's fields: what is a list, and what is refused rather than misread."""
+"""Single fields of a request: read as they were meant, or refused by name."""
+
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from omma.errors import InvalidQuery
-from services.gateway.rest.fields import as_texts, single
+from services.gateway.rest.fields import as_integer, as_number, as_text, as_user_id, said
+from services.gateway.rest.search_fields import json_query
+
+
+@pytest.mark.parametrize(("value", "text"), [(42, "42"), (0, "0"), (-7, "-7"), ("42", "42"), ("ann", "ann"), ("", "")])
+def test_whole_numbers_and_texts_are_user_ids(value: Any, text: str) -> None:
+    assert as_user_id(value, "user_id") == text
+    assert json_query({"image_id": 1, "user_id": value}).user_id == text
+
+
+@pytest.mark.parametrize("value", [True, False, 4.2, 42.0, 2**64, -(2**70), [], {}, [42], "\ud800", "u" * 257])
+def test_nothing_else_is_a_user_id(value: Any) -> None:
+    with pytest.raises(InvalidQuery) as failure:
+        json_query({"image_id": 1, "user_id": value})
+    assert failure.value.field == "user_id"
 
 
 @pytest.mark.parametrize(
-    ("sent", "taken"),
+    ("convert", "value"),
     [
-        (["red, dark", "shoe"], ("red", "dark", "shoe")),
-        (['["red, dark", "shoe"]'], ("red, dark", "shoe")),
-        (["a,b", '["c,d"]', "e"], ("a", "b", "c,d", "e")),
-        ([' ["a"] '], ("a",)),
-        (["[]"], ()),
-        ([""], ()),
+        (as_integer, "1_000"),
+        (as_integer, "\u0661"),
+        (as_integer, ""),
+        (as_integer, "1.0"),
+        (as_integer, "9" * 20),
+        (as_integer, True),
+        (as_number, "1_000.0"),
+        (as_number, True),
+        (as_number, "many"),
+        (as_text, 1),
+        (as_text, "half a pair \udfff"),
     ],
 )
-def test_a_list_is_commas_or_json(sent: list[str], taken: tuple[str, ...]):
-    assert as_texts(single({"tags": sent}, {"tags"})["tags"], "tags") == taken
+def test_what_another_language_would_read_otherwise_is_refused(convert: Callable[..., Any], value: Any) -> None:
+    with pytest.raises(InvalidQuery) as failure:
+        convert(value, "name")
+    assert failure.value.field == "name"
 
 
-@pytest.mark.parametrize("sent", ['["a", ', "[wip]", '["a", 1]', '[["a"]]', '["a"] b'])
-def test_what_begins_as_a_list_and_is_none_is_refused(sent: str):
-    with pytest.raises(InvalidQuery) as caught:
-        as_texts(single({"tags": [sent]}, {"tags"})["tags"], "tags")
-    assert caught.value.field == "tags"
+def test_nothing_said_is_not_the_same_as_false() -> None:
+    assert [said({"a": value}, "a", "otherwise") for value in (None, "", 0, False)] == ["otherwise", "otherwise", 0, 0]
 
 
-def test_a_body_says_a_list_as_text_too():
-    assert as_texts('["a, b"]', "tags") == ("a, b",)
+@pytest.mark.parametrize("name", ["space", "receipts", "queries", "bbox_unit", "near_duplicates", "cursor"])
+@pytest.mark.parametrize("value", [0, False])
+def test_a_false_value_is_no_absent_one(name: str, value: Any) -> None:
+    with pytest.raises(InvalidQuery) as failure:
+        json_query({"image_id": 1, name: value})
+    assert failure.value.field == name

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from search_world import (
     SPACE,
     BrokenReranker,
     BruteForceShard,
+    SeedEmbedder,
     World,
     best,
     vector_of,
@@ -36,7 +38,7 @@ from omma.errors import (
 from omma.hits import Degraded, Payload, ShardHits
 from omma.identity import ImageId, Receipt, Tenant, Version
 from omma.vectors import normalise
-from services.egs.client import ImageItem
+from services.egs.client import ImageItem, TextItem
 from services.gateway.search.admission import Admission
 from services.gateway.search.fanout.race import Race
 from services.gateway.search.query import (
@@ -337,3 +339,39 @@ async def test_tenants_are_the_shards_to_keep_apart_and_the_cores_to_name(world:
     assert [hit.id for hit in answer.hits] == [70]
     with pytest.raises(Absent):
         await world.ids(SoughtStored(ImageId(70)))
+
+
+class Unsure(SeedEmbedder):
+    """Understands each text as far as it is told."""
+
+    def __init__(self, **confidences: float) -> None:
+        super().__init__()
+        self.confidences = confidences
+
+    async def embed(self, items: Any, deadline: Any) -> list[Any]:
+        made: list[Any] = []
+        for item in items:
+            known = item if isinstance(item, ImageItem) else TextItem(item.text.lstrip("a"))
+            made.append(replace(self._one(known), confidence=self.confidences.get(getattr(item, "text", ""), 1.0)))
+        return made
+
+
+async def test_words_that_say_nothing_find_nothing_and_the_answer_says_so(originals: Originals) -> None:
+    world = World(originals)
+    live = world.indexes.live()
+    world.indexes.replace([replace(live, embedder=Unsure(a3=0.0, a4=0.6))])
+    nothing = await world.core.search(ANN, SearchQuery((SoughtWords("a3"),), k=5))
+    assert (nothing.hits, nothing.understood, nothing.next_cursor, nothing.degraded) == ((), 0.0, None, ())
+    assert nothing.coverage.fraction == 1.0
+    part = await world.core.search(ANN, SearchQuery((SoughtWords("a4"),), k=5))
+    assert (part.hits[0].id, part.understood) == (4, 0.6)
+    assert (await world.core.search(ANN, SearchQuery((SoughtPicture(b"4"),), k=5))).understood is None
+
+
+async def test_words_that_say_nothing_leave_the_rest_of_the_query_as_it_is(originals: Originals) -> None:
+    world = World(originals)
+    alone = await world.core.search(ANN, SearchQuery((SoughtPicture(b"4"),), k=5))
+    world.indexes.replace([replace(world.indexes.live(), embedder=Unsure(a3=0.0))])
+    mixed = await world.core.search(ANN, SearchQuery((SoughtPicture(b"4"), SoughtWords("a3")), k=5))
+    assert mixed.understood == 0.0
+    assert [(hit.id, hit.score) for hit in mixed.hits] == [(hit.id, hit.score) for hit in alone.hits]

@@ -127,3 +127,7 @@ def test_opening_decodes_nothing(format: str, monkeypatch: pytest.MonkeyPatch) -
     for kind in {type(Image.open(io.BytesIO(content))), ImageFile.ImageFile}:
         monkeypatch.setattr(kind, "load", decoded)
     assert PictureFile(content, DEFAULT_LIMITS).width == 320
+
+
+def test_what_a_large_picture_held_goes_back_to_the_system() -> None:
+    assert Image.core.get_block_size() > 32 * MB, "malloc keeps smaller blocks for the thread that freed them"

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from omma.blobs.s3_settings import S3Settings
-from omma.catalog.interface import Catalog
+from omma.catalog.interface import Catalog, Role
 from omma.catalog.job import Job, JobState
 from omma.catalog.sqlite import open_sqlite_catalog
-from omma.errors import InvalidQuery, NotAllowed, ReplicaDown
-from omma.identity import DEFAULT_TENANT
+from omma.errors import Absent, InvalidQuery, NotAllowed, ReplicaDown
+from omma.identity import DEFAULT_TENANT, Tenant
+from omma.job_kinds import VERIFY
+from services.gateway.auth import Caller
 from services.gateway.jobs import Jobs, Sources
 from services.worker.ingest.pace import Pace
 from services.worker.jobs.progress import Progress
@@ -21,6 +23,8 @@ from services.worker.settings import WorkerSettings
 
 SETTINGS = WorkerSettings(job_keep_seconds=0.05, job_poll_seconds=0.05, job_lease_seconds=1, retry_seconds=0.01)
 SOURCE = "s3://b/p"
+ADMIN = Caller(DEFAULT_TENANT, Role.ADMIN)
+TENANT_ADMIN = Caller(DEFAULT_TENANT, Role.TENANT_ADMIN)
 
 
 @pytest.fixture
@@ -126,12 +130,12 @@ async def test_a_cancelled_job_is_left_and_goes_on_when_it_is_asked_for_again(ca
 
     async with Running(catalog, ingest) as runner:
         ingests = Jobs(catalog, Sources(folders=True, s3=S3), nothing, 9, runner.wake)
-        job = await ingests.ingest(DEFAULT_TENANT, SOURCE)
+        job = await ingests.ingest(ADMIN, SOURCE)
         await until(catalog, job, lambda one: one.cursor == "2")
-        assert (await ingests.cancel(DEFAULT_TENANT, job.id)).state is JobState.CANCELLED
+        assert (await ingests.cancel(ADMIN, job.id)).state is JobState.CANCELLED
         for _ in range(9):
             ingest.steps.release()
-        again = await ingests.ingest(DEFAULT_TENANT, SOURCE)
+        again = await ingests.ingest(ADMIN, SOURCE)
         assert again.id != job.id
         done = await until(catalog, again, ended)
     assert done.counts["looked_at"] == 5 and (await catalog.job(DEFAULT_TENANT, job.id)).counts["looked_at"] == 2
@@ -159,18 +163,18 @@ S3 = S3Settings(bucket="omma", prefix="own")
 @pytest.mark.parametrize("source", ["s3://omma", "s3://omma/own", "s3://omma/own/x", "s3://omma/o", "s3://"])
 def test_what_omma_wrote_is_not_ingested(source: str) -> None:
     with pytest.raises(InvalidQuery):
-        Sources(folders=True, s3=S3).checked(source)
+        Sources(folders=True, s3=S3).checked(source, ADMIN)
 
 
 def test_only_what_the_settings_allow_is_ingested() -> None:
-    assert Sources(folders=True).checked("/p") == "/p"
-    assert Sources(folders=False, s3=S3).checked("s3://omma/other") == "s3://omma/other"
+    assert Sources(folders=True).checked("/p", ADMIN) == "/p"
+    assert Sources(folders=False, s3=S3).checked("s3://omma/other", ADMIN) == "s3://omma/other"
     with pytest.raises(InvalidQuery, match="no folders"):
-        Sources(folders=False, s3=S3).checked("/p")
+        Sources(folders=False, s3=S3).checked("/p", ADMIN)
     with pytest.raises(InvalidQuery, match="no object storage"):
-        Sources(folders=True).checked("s3://b/p")
+        Sources(folders=True).checked("s3://b/p", ADMIN)
     with pytest.raises(NotAllowed):
-        Sources(folders=True, s3=S3, buckets=["a"]).checked("s3://b/p")
+        Sources(folders=True, s3=S3, buckets=["a"]).checked("s3://b/p", ADMIN)
 
 
 async def test_a_pace_spreads_what_is_spent() -> None:
@@ -187,3 +191,27 @@ async def test_a_pace_spreads_what_is_spent() -> None:
     now[0] += 9
     await pace.spend(5)
     assert slept == [0.5, 0.5], "what was not used is not saved up, and costs nothing"
+
+
+def test_a_tenants_administrator_ingests_only_buckets_that_are_named_for_it() -> None:
+    named = Sources(folders=True, s3=S3, buckets=["a"])
+    assert named.checked("s3://a/p", TENANT_ADMIN) == "s3://a/p"
+    for sources, source in ((named, "/p"), (named, "s3://b/p"), (Sources(folders=True, s3=S3), "s3://a/p")):
+        with pytest.raises(NotAllowed):
+            sources.checked(source, TENANT_ADMIN)
+
+
+async def test_a_job_is_shown_to_those_who_might_have_started_it(catalog: Catalog) -> None:
+    async def nothing() -> int:
+        return 0
+
+    jobs = Jobs(catalog, Sources(folders=True), nothing, 9)
+    verify = await jobs.start(DEFAULT_TENANT, VERIFY)
+    ingest = await jobs.ingest(ADMIN, "/p")
+    assert (await jobs.get(TENANT_ADMIN, ingest.id)).id == ingest.id
+    for call in (jobs.get, jobs.cancel):
+        with pytest.raises(NotAllowed):
+            await call(TENANT_ADMIN, verify.id)
+        with pytest.raises(Absent):
+            await call(Caller(Tenant("bob"), Role.ADMIN), ingest.id)
+    assert (await jobs.get(ADMIN, verify.id)).state is JobState.WAITING

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omma.errors import InvalidQuery
+from omma.errors import InvalidQuery, OutOfTime
 from omma.hits import Hits, Payload
 from omma.vectors import normalise
 from services.rerank.client import DropReason, NearDuplicates, Reranked, RerankQuery
@@ -25,6 +25,7 @@ def candidates(
     vectors: list[tuple[float, ...]] | None = None,
     scores: list[float] | None = None,
     payloads: list[Payload] | None = None,
+    known: list[bool] | None = None,
 ) -> Hits:
     """Ids 1, 2, 3 …, best first."""
     count = len(phashes)
@@ -36,6 +37,7 @@ def candidates(
         boxes=np.zeros((count, 4), np.int32),
         payloads=None if payloads is None else tuple(payloads),
         vectors=None if vectors is None else np.array(vectors, np.float16).reshape(count, 2),
+        phash_known=np.array([True] * count if known is None else known),
     )
 
 
@@ -83,6 +85,15 @@ def test_black_pictures_whose_phash_is_0_are_like_each_other() -> None:
     assert ids(rerank(RerankQuery(k=5), DEFAULT, hits)) == [1, 4]
 
 
+def test_who_has_no_phash_is_nobodys_copy_passes_no_gate_and_has_no_distance() -> None:
+    hits = candidates([0, 0, 0], [EAST, EAST, EAST], known=[True, False, False])
+    assert ids(rerank(RerankQuery(k=5), DEFAULT, hits)) == [1, 2, 3]
+    gated = rerank(RerankQuery(k=5, query_phash=0, phash_gate=64), DEFAULT, hits)
+    assert ids(gated) == [1]
+    told = rerank(RerankQuery(k=5, query_phash=3), DEFAULT, hits)
+    assert [hit.phash_distance for hit in told.ranked] == [2, None, None]
+
+
 def test_without_vectors_the_phash_decides() -> None:
     assert ids(rerank(RerankQuery(k=5), DEFAULT, candidates([COPY, COPY, OTHER]))) == [1, 3]
 
@@ -116,13 +127,13 @@ def test_groups_are_those_of_the_plain_greedy_walk(rows: list[tuple[int, int]]) 
             one for one in leads if int(phash ^ phashes[one]).bit_count() <= 6 and vectors[row] @ vectors[one] >= 0.95
         ]
         expected.append(near[0] if near else row)
-    assert leaders(phashes, vectors, max_hamming=6, min_cosine=0.95).tolist() == expected
+    assert leaders(phashes, np.ones(len(phashes), bool), vectors, max_hamming=6, min_cosine=0.95).tolist() == expected
 
 
 def test_groups_reach_over_the_blocks_that_bound_memory() -> None:
     phashes = np.random.default_rng(1).integers(1, 2**63, 1500, np.uint64)
     phashes[[700, 1400]] = phashes[3]
-    leader = leaders(phashes, None, max_hamming=0, min_cosine=0.95)
+    leader = leaders(phashes, np.ones(len(phashes), bool), None, max_hamming=0, min_cosine=0.95)
     assert leader[[700, 1400]].tolist() == [3, 3]
     assert (leader == np.arange(1500)).sum() == 1498
 
@@ -262,6 +273,23 @@ def test_the_order_is_that_of_the_definition(count: int, relevance: float, k: in
             if one not in order[:turn]
         }
         assert values[chosen] >= max(values.values()) - 1e-5
+
+
+def test_diversity_of_many_ends_when_time_is_up() -> None:
+    numbers = np.random.default_rng(1)
+    vectors = normalise(numbers.standard_normal((600, 8)))
+    scores = np.linspace(1, 0, 600, dtype=np.float32)
+    looks = 0
+
+    def out_of_time_at_the_third_look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            raise OutOfTime("now")
+
+    with pytest.raises(OutOfTime):
+        diverse_order(scores, vectors, 0.5, 600, out_of_time_at_the_third_look)
+    assert len(set(diverse_order(scores, vectors, 0.5, 600).tolist())) == 600
 
 
 @given(st.integers(1, 30))

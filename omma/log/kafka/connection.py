@@ -14,6 +14,8 @@ from omma.errors import WrongState
 from omma.log.kafka.errors import translated
 from omma.log.kafka.settings import KafkaSettings
 
+_CONNECT_SECONDS: Final = 2.0
+"""A host that is gone answers nothing; the kernel's own tries come ever more seldom."""
 _REFUSED: Final = (
     errors.AuthenticationFailedError,
     errors.SaslAuthenticationFailed,
@@ -69,7 +71,8 @@ class Connection:
         away: OSError = OSError("No broker is named.")
         for host, port, _ in self._client.hosts:
             try:
-                _, writer = await asyncio.open_connection(host, port)
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    _, writer = await asyncio.open_connection(host, port)
             except OSError as error:
                 away = error
             else:

@@ -65,6 +65,7 @@ def _item_to_wire(item: ImageItem | TextItem) -> embedding_pb2.EmbedItem:
             for left, top, right, bottom in item.fractions
         ],
         thumbnail=item.thumbnail,
+        signature=item.signature,
     )
 
 
@@ -78,6 +79,7 @@ def _item_from_wire(message: embedding_pb2.EmbedItem) -> ImageItem | TextItem:
                 boxes=boxes_from_wire(message.boxes) if message.boxes else None,
                 fractions=tuple((box.left, box.top, box.right, box.bottom) for box in message.fractions),
                 thumbnail=message.thumbnail,
+                signature=message.signature,
             )
         case _:
             raise InvalidQuery("An item has neither a picture nor words.", field="items")
@@ -99,6 +101,7 @@ def _answer_to_wire(answer: EmbeddedItem | Exception) -> embedding_pb2.Embedded:
         height=answer.height,
         confidence=answer.confidence,
         thumbnail=answer.thumbnail,
+        signature=answer.signature,
     )
 
 
@@ -117,4 +120,5 @@ def _answer_from_wire(message: embedding_pb2.Embedded, dim: int) -> EmbeddedItem
         height=message.height,
         confidence=message.confidence,
         thumbnail=message.thumbnail,
+        signature=message.signature,
     )

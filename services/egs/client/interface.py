@@ -15,13 +15,14 @@ class ImageItem:
     """content: an encoded picture. boxes: int32[n, 4] in pixels of the upright picture; None: the whole picture.
 
     fractions: the same in 0 … 1 of the upright picture, for a caller that does not know its size; not both.
-    thumbnail: also make the WebP thumbnail.
+    thumbnail, signature: also make these, of the whole picture.
     """
 
     content: bytes
     boxes: Int32Boxes | None = None
     fractions: tuple[tuple[float, float, float, float], ...] = ()
     thumbnail: bool = False
+    signature: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class EmbeddedItem:
     for text, whose width and height are 0.
 
     confidence: 0 … 1, how far the model trusts itself on the words; 1 for a picture, and where it does not say.
-    thumbnail: WebP bytes, when asked for.
+    thumbnail, a WebP file, and signature (omma.images.signature): when asked for.
     """
 
     vectors: Float32
@@ -45,6 +46,7 @@ class EmbeddedItem:
     height: int = 0
     confidence: float = 1.0
     thumbnail: bytes = b""
+    signature: bytes = b""
 
 
 class Embedder(Protocol):

@@ -60,10 +60,10 @@ async def open_triton_embedder(
         await image.run(
             grey_picture(manifest), Deadline.after(_FIRST_SECONDS)
         )  # the first run is the slow one, and shows a wrong shape
-    text: TritonTower[str] | None = None
+    text: tuple[TritonTower[str], Words] | None = None
     if manifest.text is not None:
         words = await asyncio.to_thread(Words, model.path(manifest.text.tokenizer), manifest.text)
-        text = TritonTower(
+        tower = TritonTower(
             manifest,
             "text",
             words,
@@ -72,8 +72,9 @@ async def open_triton_embedder(
             executor=executor,
             timeout_seconds=triton.timeout_seconds,
         )
-        await text.check(triton.connect_seconds)
-        await text.run("a", Deadline.after(_FIRST_SECONDS))
+        await tower.check(triton.connect_seconds)
+        await tower.run("a", Deadline.after(_FIRST_SECONDS))
+        text = tower, words
     embedder = ModelEmbedder(manifest, settings, image, text, limits=limits, buckets=buckets)
     stack.push_async_callback(embedder.close)
     return embedder

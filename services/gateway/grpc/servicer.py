@@ -1,5 +1,6 @@
 """The gRPC face of the gateway: translates, decides nothing. One error table serves it and REST."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 import grpc
@@ -7,8 +8,8 @@ import grpc
 from omma.catalog.interface import Role
 from omma.rpc.handlers import deadline_of
 from omma.v1 import search_pb2, search_pb2_grpc
-from services.gateway.auth import Authenticator, Caller, secret_of
 from services.gateway.grpc import wire
+from services.gateway.grpc.entrance import Entrance
 from services.gateway.pictures.core import PictureCore
 from services.gateway.search.core import SearchCore
 
@@ -18,31 +19,35 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     """omma.v1.SearchService over the same cores as REST."""
 
-    def __init__(self, search: SearchCore, pictures: PictureCore, authenticator: Authenticator) -> None:
+    def __init__(self, search: SearchCore, pictures: PictureCore, entrance: Entrance, *, seconds: float) -> None:
+        """seconds: that a call may take whose caller gives it no deadline, or a later one; a search has timeout_ms."""
         self._search = search
         self._pictures = pictures
-        self._authenticator = authenticator
+        self._entrance = entrance
+        self._seconds = seconds
 
     async def Search(  # noqa: N802  the name in the proto
         self, request: search_pb2.SearchRequest, context: Context
     ) -> search_pb2.SearchResponse:
-        caller = await self._caller(context, Role.READ)
+        caller = await self._entrance.caller(context, Role.READ)
         query = wire.query_from_wire(request)
         return wire.answer_to_wire(await self._search.search(caller.tenant, query, deadline_of(context)))
 
     async def Get(  # noqa: N802
         self, request: search_pb2.GetRequest, context: Context
     ) -> search_pb2.GetResponse:
-        caller = await self._caller(context, Role.READ)
-        picture = await self._pictures.picture(caller.tenant, request.id)
+        async with self._deadline(context):
+            caller = await self._entrance.caller(context, Role.READ)
+            picture = await self._pictures.picture(caller.tenant, request.id)
         return search_pb2.GetResponse(picture=wire.picture_to_wire(picture))
 
     async def Upsert(  # noqa: N802
         self, request: search_pb2.UpsertRequest, context: Context
     ) -> search_pb2.UpsertResponse:
-        caller = await self._caller(context, Role.WRITE)
-        description = wire.description_from_wire(request)
-        uploaded = await self._pictures.upload(caller.tenant, request.image, description)
+        async with self._deadline(context):
+            caller = await self._entrance.caller(context, Role.WRITE)
+            description = wire.description_from_wire(request)
+            uploaded = await self._pictures.upload(caller.tenant, request.image, description)
         return search_pb2.UpsertResponse(
             id=uploaded.id, sha256=uploaded.sha256, receipt=str(uploaded.receipt), duplicate=uploaded.duplicate
         )
@@ -50,10 +55,10 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     async def Delete(  # noqa: N802
         self, request: search_pb2.DeleteRequest, context: Context
     ) -> search_pb2.DeleteResponse:
-        caller = await self._caller(context, Role.WRITE)
-        receipt = await self._pictures.delete(caller.tenant, request.id)
+        async with self._deadline(context):
+            caller = await self._entrance.caller(context, Role.WRITE)
+            receipt = await self._pictures.delete(caller.tenant, request.id)
         return search_pb2.DeleteResponse(receipt=str(receipt))
 
-    async def _caller(self, context: Context, role: Role) -> Caller:
-        sent = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
-        return await self._authenticator.caller(secret_of(sent.get("authorization"), sent.get("x-api-key")), role)
+    def _deadline(self, context: Context) -> AbstractAsyncContextManager[None]:
+        return deadline_of(context, self._seconds).ends("The call")

@@ -12,6 +12,7 @@ from omma.filters import parse_filter
 from omma.identity import ImageId, Receipt
 from omma.v1 import search_pb2, types_pb2
 from omma.vectors import Float32, from_wire
+from services.gateway.content_urls import thumbnail_url
 from services.gateway.search.answer import SearchAnswer, SearchHit
 from services.gateway.search.query import (
     DEFAULT_K,
@@ -66,6 +67,7 @@ def answer_to_wire(answer: SearchAnswer) -> search_pb2.SearchResponse:
         ),
         degraded=[reason.value for reason in answer.degraded],
         explain_json=b"" if answer.explain is None else _json(answer.explain),
+        understood=answer.understood,
     )
 
 
@@ -138,7 +140,7 @@ def _hit(hit: SearchHit) -> search_pb2.SearchHit:
         id=hit.id,
         score=hit.score,
         uri=payload.uri,
-        thumbnail_url=f"/images/{hit.id}/thumbnail",
+        thumbnail_url=thumbnail_url(hit.id, payload.sha256),
         duplicates=[one.id for one in hit.duplicates],
         attributes_json=_json(payload.attributes) if payload.attributes else b"",
         tags=payload.tags,

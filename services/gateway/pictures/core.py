@@ -1,6 +1,6 @@
 """The picture core: upload, read, change, delete, list. Effects in order: blob, row, event."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ from omma.outbox import Outbox
 from omma.records import EventKind
 from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
+from services.gateway.original import read_original, told_of
+from services.gateway.shares import Held, Shares
 
 MAX_PAGE: Final = 1_000
 
@@ -35,11 +37,23 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Encoded bytes. etag: names them for ever."""
+    """Encoded bytes; None where the caller has them. etag: names them for ever. sha256: of the original."""
 
-    content: bytes
+    content: bytes | None
     media_type: str
     etag: str
+    sha256: Sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """bytes: how many; pieces: those bytes, read as they are taken. etag: names them for ever."""
+
+    pieces: AsyncIterator[bytes]
+    bytes: int
+    media_type: str
+    etag: str
+    sha256: Sha256
 
 
 class PictureCore:
@@ -56,6 +70,7 @@ class PictureCore:
         picture_limits: PictureLimits,
         row_limits: RowLimits,
         max_concurrent_uploads: int = 32,
+        shares: Shares | None = None,
     ) -> None:
         """executor: for checking and drawing pictures; its owner shuts it down."""
         self.picture_limits = picture_limits
@@ -65,8 +80,7 @@ class PictureCore:
         self._outbox = outbox
         self._executor = executor
         self._row_limits = row_limits
-        self._max_concurrent_uploads = max_concurrent_uploads
-        self._uploading = 0
+        self._uploads = Held(max_concurrent_uploads, shares or Shares())
 
     async def upload(self, tenant: Tenant, content: bytes, description: Description) -> Uploaded:
         """Blob and row are durable when it returns; what the description leaves empty stays as it was for the key.
@@ -74,7 +88,7 @@ class PictureCore:
         Raises InvalidPicture, UnsupportedMedia, TooLarge, InvalidQuery, Overloaded, StorageFull.
         """
         self._row_limits.check(description)
-        with self._admitted():
+        with self._admitted(tenant):
             with span("verify"):
                 await run_in(self._executor, verify, content, self.picture_limits)
             with span("blob"):
@@ -100,15 +114,23 @@ class PictureCore:
         """Raises Absent."""
         return await self._catalog.picture(tenant, _checked_id(image_id))
 
-    async def content(self, tenant: Tenant, image_id: int) -> Content:
-        """The original. Raises Absent."""
+    async def content(self, tenant: Tenant, image_id: int, known: Collection[str] = ()) -> Content | Original:
+        """The original. known: etags of what the caller has, `*` for any; then no bytes are read. Raises Absent."""
         picture = await self.picture(tenant, image_id)
-        content = await self._read(picture)
-        return Content(content, media_type(content), f'"{picture.sha256}"')
+        etag = f'"{picture.sha256}"'
+        if etag in known or "*" in known:
+            return Content(None, "", etag, picture.sha256)
+        coming = self._originals.pieces(picture.uri, picture.sha256, picture.bytes)
+        with told_of(image_id, max_bytes=picture.bytes):
+            first = await anext(coming)
+        return Original(_again(first, coming), picture.bytes, media_type(first), etag, picture.sha256)
 
-    async def thumbnail(self, tenant: Tenant, image_id: int) -> Content:
-        """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. Raises Absent."""
+    async def thumbnail(self, tenant: Tenant, image_id: int, known: Collection[str] = ()) -> Content:
+        """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. As `content`."""
         picture = await self.picture(tenant, image_id)
+        etag = f'"{picture.sha256}-{SIDE}"'
+        if etag in known or "*" in known:
+            return Content(None, "", etag, picture.sha256)
         key = thumbnail_key(picture.sha256)
         try:
             webp = await self._blobs.get(key)
@@ -116,7 +138,7 @@ class PictureCore:
             original = await self._read(picture)
             webp = await run_in(self._executor, _thumbnail, original, self.picture_limits)
             await self._blobs.put(key, webp, content_type="image/webp")
-        return Content(webp, "image/webp", f'"{picture.sha256}-{SIDE}"')
+        return Content(webp, "image/webp", etag, picture.sha256)
 
     async def change(self, tenant: Tenant, image_id: int, change: PictureChange) -> Receipt:
         """Replace tags, owner or attributes; embeds nothing again. Raises Absent, InvalidQuery, TooLarge."""
@@ -140,7 +162,8 @@ class PictureCore:
         return await self._catalog.list_pictures(tenant, filter, cursor, limit)
 
     async def _read(self, picture: Picture) -> bytes:
-        return await self._originals.read(picture.uri, picture.sha256, self.picture_limits.max_bytes)
+        max_bytes = self.picture_limits.max_bytes
+        return await read_original(self._originals, picture.id, picture.uri, picture.sha256, max_bytes=max_bytes)
 
     async def _send(self, upserted: Upserted) -> None:
         """The row is durable: the write is acknowledged even if its event has to wait for the relay."""
@@ -148,15 +171,20 @@ class PictureCore:
             await self._outbox.offer([upserted])
 
     @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        if self._uploading >= self._max_concurrent_uploads:
-            limit = self._max_concurrent_uploads
-            raise Overloaded(f"{limit} uploads are under way.", limit=limit, retry_after_seconds=1.0)
-        self._uploading += 1
+    def _admitted(self, tenant: Tenant) -> Iterator[None]:
+        if not self._uploads.take(tenant, 1):
+            message = f"{self._uploads.amount} uploads are under way."
+            raise Overloaded(message, limit=self._uploads.total, retry_after_seconds=1.0)
         try:
             yield
         finally:
-            self._uploading -= 1
+            self._uploads.give_back(tenant, 1)
+
+
+async def _again(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in others:
+        yield piece
 
 
 def _thumbnail(content: bytes, limits: PictureLimits) -> bytes:

@@ -1,7 +1,6 @@
 """Where one picture is: row, blobs, events, vector records, and what every replica of its shard holds."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from omma.log.interface import LogRecord, TopicPartition
 from omma.records import IMAGES_TOPIC, ImageEvent, image_key
 from omma.rpc.deadline import Deadline
 from omma.storage import Storage
+from omma.together import together
 from omma.v1 import records_pb2
 from services.gateway.pictures.search_log import Found, search_log
 from services.nn_shard.client import ShardClient
@@ -60,11 +60,12 @@ class Tracer:
         return [await self._one(tenant, row.id, row) for row in rows]
 
     async def _rows(self, tenant: Tenant, place: str, image_id: int) -> list[Picture]:
-        found: Mapping[ImageId, Picture] = {}
+        """A number may be an id and another picture's key: both are meant."""
+        found = {row.id: row for row in await self._catalog.find_pictures(tenant, place)}
         if 0 < image_id <= MAX_IMAGE_ID:
-            found = await self._catalog.pictures([ImageId(image_id)])
-        rows = list(found.values()) or await self._catalog.find_pictures(place)
-        return [row for row in rows if row.tenant == tenant]
+            by_id = await self._catalog.pictures([ImageId(image_id)])
+            found |= {row.id: row for row in by_id.values() if row.tenant == tenant}
+        return [found[id] for id in sorted(found)]
 
     async def _without_row(self, tenant: Tenant, image_id: ImageId) -> dict[str, Any]:
         if await self._catalog.pictures([image_id]):
@@ -77,9 +78,12 @@ class Tracer:
 
     async def _one(self, tenant: Tenant, image_id: ImageId, row: Picture | None) -> dict[str, Any]:
         served = self._indexes.live()
-        events, vectors, replicas = await asyncio.gather(
-            self._events(image_id), self._vectors(served, image_id), _replicas(served, tenant, image_id)
-        )
+        parts: list[Awaitable[Any]] = [
+            self._events(image_id),
+            self._vectors(served, image_id),
+            _replicas(served, tenant, image_id),
+        ]
+        events, vectors, replicas = await together(parts)
         return {
             "image_id": image_id,
             "bucket": bucket_of(image_id, served.space.buckets),
@@ -160,7 +164,7 @@ async def _replicas(served: ServedIndex, tenant: Tenant, image_id: ImageId) -> l
     bucket = bucket_of(image_id, served.space.buckets)
     place = buckets_of_shard(shard, served.index.shards, served.space.buckets).index(bucket)
     asked = [_replica(client, tenant, image_id, place) for client in served.shards[shard]]
-    answers = await asyncio.gather(*asked)
+    answers = await together(asked)
     return [{"shard": shard, "replica": number, **said} for number, said in enumerate(answers)]
 
 

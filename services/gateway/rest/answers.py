@@ -4,10 +4,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from omma.catalog.interface import Page, Picture
-from services.gateway.pictures.core import Content, Uploaded
+from services.gateway.content_urls import content_url, content_version, thumbnail_url
+from services.gateway.pictures.core import Content, Original, Uploaded
 from services.gateway.search.answer import Duplicate, SearchAnswer, SearchHit
 
 
@@ -35,6 +36,8 @@ def search_document(answer: SearchAnswer) -> dict[str, Any]:
         },
         "degraded": [reason.value for reason in answer.degraded],
     }
+    if answer.understood is not None:
+        document["understood"] = round(answer.understood, 3)
     if answer.next_cursor is not None:
         document["next_cursor"] = answer.next_cursor
     if answer.explain is not None:
@@ -57,7 +60,7 @@ def _hit(hit: SearchHit) -> dict[str, Any]:
         "id": hit.id,
         "score": hit.score,
         "uri": payload.uri,
-        "thumbnail_url": f"/images/{hit.id}/thumbnail",
+        "thumbnail_url": thumbnail_url(hit.id, payload.sha256),
         "width": payload.width,
         "height": payload.height,
         **{name: value for name, value in optional.items() if value is not None},
@@ -65,7 +68,7 @@ def _hit(hit: SearchHit) -> dict[str, Any]:
 
 
 def _duplicate(one: Duplicate) -> dict[str, Any]:
-    return {"id": one.id, "score": one.score, "uri": one.uri, "thumbnail_url": f"/images/{one.id}/thumbnail"}
+    return {"id": one.id, "score": one.score, "uri": one.uri, "thumbnail_url": thumbnail_url(one.id, one.sha256)}
 
 
 def upload_document(uploaded: Uploaded) -> dict[str, Any]:
@@ -85,8 +88,8 @@ def picture_document(picture: Picture) -> dict[str, Any]:
         "key": picture.key,
         "sha256": picture.sha256,
         "uri": picture.uri,
-        "content_url": f"/images/{picture.id}/content",
-        "thumbnail_url": f"/images/{picture.id}/thumbnail",
+        "content_url": content_url(picture.id, picture.sha256),
+        "thumbnail_url": thumbnail_url(picture.id, picture.sha256),
         "version": picture.version,
         "receipt": f"{picture.id}@{picture.version}",
         "state": picture.state.value,
@@ -110,14 +113,22 @@ def page_document(page: Page) -> dict[str, Any]:
     return {**document, "next_cursor": page.cursor} if page.cursor is not None else document
 
 
-def content_response(content: Content, if_none_match: str | None) -> Response:
-    """Bytes that never change under their ETag; 304 for a caller that has them."""
+def etags(if_none_match: str | None) -> frozenset[str]:
+    """What the caller has, by If-None-Match; weak ones count, as RFC 9110 has it."""
+    return frozenset(tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(","))
+
+
+def content_response(content: Content | Original, version: str | None) -> Response:
+    """The bytes, or 304. version: of the address; under their own they never change, else they are asked after."""
+    never_changes = version == content_version(content.sha256)
     headers = {
         "ETag": content.etag,
-        "Cache-Control": "private, max-age=31536000, immutable",
+        "Cache-Control": "private, max-age=31536000, immutable" if never_changes else "private, no-cache",
         "X-Content-Type-Options": "nosniff",
     }
-    known = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
-    if content.etag in known or "*" in known:
+    if isinstance(content, Original):
+        headers["Content-Length"] = str(content.bytes)
+        return StreamingResponse(content.pieces, media_type=content.media_type, headers=headers)
+    if content.content is None:
         return Response(status_code=304, headers=headers)
     return Response(content.content, media_type=content.media_type, headers=headers)

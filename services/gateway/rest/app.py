@@ -4,20 +4,25 @@ from fastapi import FastAPI
 
 import omma
 from services.gateway.auth import Authenticator
+from services.gateway.bodies import Bodies
 from services.gateway.health import Health
 from services.gateway.pictures.core import PictureCore
-from services.gateway.rest import problems
+from services.gateway.rest import problems, schemas
 from services.gateway.rest.body_budget import BodyBudget
+from services.gateway.rest.bounds import RequestBounds
 from services.gateway.rest.clicks import clicks_router
+from services.gateway.rest.docs import docs_router
 from services.gateway.rest.embed import embed_router
+from services.gateway.rest.head import HeadAsGet
 from services.gateway.rest.images import images_router
 from services.gateway.rest.middleware import RequestScope
 from services.gateway.rest.operation import Operation
 from services.gateway.rest.ops import ops_router
+from services.gateway.rest.own_hosts import OwnHosts
 from services.gateway.rest.search import search_router
 from services.gateway.search.core import SearchCore
 from services.gateway.search.interactions import Impressions
-from services.gateway.settings import GatewaySettings
+from services.gateway.settings import FORM_SLACK_BYTES, GatewaySettings
 
 _ABOUT = "Finds pictures by picture, by a crop of a picture, or by words. Errors are `application/problem+json`."
 
@@ -31,10 +36,18 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     health: Health,
     settings: GatewaySettings,
     *,
+    bodies: Bodies,
     metrics_open: bool,
 ) -> FastAPI:
     """metrics_open: /metrics without a key, for a loopback address. The cores' owner runs and closes them."""
-    app = FastAPI(title="Omma", description=_ABOUT, version=omma.__version__, license_info={"name": "Apache-2.0"})
+    app = FastAPI(
+        title="Omma",
+        description=_ABOUT,
+        version=omma.__version__,
+        license_info={"name": "Apache-2.0"},
+        docs_url=None,
+        redoc_url=None,
+    )
     limits = pictures.picture_limits
     app.include_router(search_router(search, authenticator, settings, limits))
     app.include_router(embed_router(search, authenticator, settings, limits))
@@ -42,8 +55,13 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.include_router(images_router(pictures, authenticator, settings, limits))
     app.include_router(ops_router(health, authenticator, metrics_open=metrics_open))
     for router in operation.routers(search.indexes, authenticator):
-        app.include_router(router)
+        app.include_router(router, responses=schemas.PROBLEMS)
+    app.include_router(docs_router(app.openapi))
     problems.install(app)
-    app.add_middleware(BodyBudget, max_bytes=settings.max_body_bytes, largest_bytes=limits.max_bytes)
+    largest_bytes = max(limits.max_bytes + FORM_SLACK_BYTES, settings.max_json_bytes)
+    app.add_middleware(BodyBudget, bodies=bodies, largest_bytes=largest_bytes, seconds=settings.body_seconds)
+    app.add_middleware(RequestBounds, seconds=settings.request_seconds)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(OwnHosts, keyless=lambda: authenticator.keyless, trusted=settings.trusted_hosts)
     app.add_middleware(RequestScope)
     return app

@@ -12,10 +12,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from omma.errors import InvalidQuery, TooLarge, UnsupportedMedia
 from services.gateway.rest.fields import unknown_field
+from services.gateway.settings import FORM_SLACK_BYTES
 
 _MAX_PARTS: Final = 1_024
 _MAX_FIELD_BYTES: Final = 1_000_000
-_FORM_SLACK_BYTES: Final = 1_000_000
+MAX_JSON_VALUES: Final = 20_000
+"""Unless an endpoint needs more. 8 MB of `[],[],…` are 2.6 million values and hold the loop for seconds."""
 
 
 @dataclass(slots=True)
@@ -40,11 +42,17 @@ def is_json(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
-async def read_json(request: Request, max_bytes: int) -> Any:
-    """The parsed body. Raises InvalidQuery, TooLarge, UnsupportedMedia for another media type."""
+async def read_json(request: Request, max_bytes: int, max_values: int = MAX_JSON_VALUES) -> Any:
+    """The parsed body. max_values: numbers, texts, lists and objects in it, told before it is parsed: parsing holds
+    the loop.
+
+    Raises InvalidQuery, TooLarge, UnsupportedMedia for another media type.
+    """
     if not is_json(request):
         raise UnsupportedMedia("Send application/json.")
     content = await _read(request, max_bytes)
+    if content.count(b",") + content.count(b"[") + content.count(b"{") > max_values:
+        raise TooLarge(f"The JSON holds more than {max_values:,} values.", limit=max_values)
     try:
         return json.loads(content.decode("utf-8"), parse_constant=_no_constant)
     except UnicodeDecodeError:
@@ -61,12 +69,11 @@ async def read_form(request: Request, limits: FormLimits) -> Form:
     Raises InvalidQuery, TooLarge (naming the field), UnsupportedMedia for another media type.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
-    most = limits.max_file_bytes + _FORM_SLACK_BYTES
     if kind == b"multipart/form-data":
-        _check_announced(request, most, limits)
+        _check_announced(request, limits.max_file_bytes + FORM_SLACK_BYTES, limits)
         return await _read_multipart(request, options.get(b"boundary", b""), limits)
     if kind in (b"", b"application/x-www-form-urlencoded"):
-        return _urlencoded(await _read(request, _FORM_SLACK_BYTES), limits)
+        return _urlencoded(await _read(request, FORM_SLACK_BYTES), limits)
     raise UnsupportedMedia("Send multipart/form-data or application/json.")
 
 
@@ -97,6 +104,7 @@ async def _read_multipart(request: Request, boundary: bytes, limits: FormLimits)
         parser = MultipartParser(boundary, parts.callbacks())
         async for chunk in request.stream():
             parser.write(chunk)
+            parts.count(len(chunk))
         parser.finalize()
     except FormParserError as error:
         raise InvalidQuery(f"The multipart body is malformed: {error}.") from None
@@ -113,12 +121,21 @@ class _Parts:
         self.ended = False
         self._limits = limits
         self._count = 0
+        self._beside_files = 0
         self._header_name = bytearray()
         self._header_value = bytearray()
         self._headers: dict[str, bytes] = {}
         self._name = ""
         self._content = bytearray()
         self._max_bytes = 0
+
+    def count(self, size: int) -> None:
+        """So many bytes came. Raises TooLarge: what does not go into a file has a bound of its own, all together."""
+        self._beside_files += size
+        if self._beside_files > FORM_SLACK_BYTES:
+            raise TooLarge(
+                f"The form has more than {FORM_SLACK_BYTES:,} bytes beside its file.", limit=FORM_SLACK_BYTES
+            )
 
     def callbacks(self) -> Any:
         return {
@@ -168,6 +185,8 @@ class _Parts:
             self._content.clear()
             raise TooLarge(f"{self._name} has more than {limit:,} bytes.", field=self._name, limit=limit)
         self._content += data[start:end]
+        if self._name in self._limits.files:
+            self._beside_files -= end - start
 
     def _part_ends(self) -> None:
         content = bytes(self._content)

@@ -1,56 +1,126 @@
-"""A bound on what all request bodies hold together: a hundred callers with 40 MB each must not end the process."""
+"""Request bodies are counted as they arrive: those who announce much and send nothing hold nothing, and are cut off."""
 
+import asyncio
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from omma.errors import Overloaded
-from omma.telemetry.metrics import BODY_BYTES_IN_FLIGHT, REQUESTS_SHED
+from omma.errors import OmmaError, OutOfTime, Overloaded, TooLarge
+from omma.identity import Tenant
+from services.gateway.bodies import Bodies
+from services.gateway.rest.bounds import has_body
 from services.gateway.rest.problems import problem
 
-_LENGTH: Final = b"content-length"
-_CHUNKED: Final = b"transfer-encoding"
+NOBODY: Final = Tenant("")
+"""Holds what arrives before a key is looked at."""
+
+_MAX_UNSIGNED_BYTES: Final = 256 * 1024
+"""Of a body that an endpoint reads before it looks at the key, as FastAPI does for JSON with a schema."""
+
+_STATE: Final = "body"
 
 
 class BodyBudget:
-    """A request's announced length is set aside until it is answered; one that does not fit is refused unread.
-
-    A picture is held while it waits for its turn, for the embedder and for the shards: as long as the request lasts.
+    """The bytes of a body are its tenant's until the request is answered: a picture is held while it waits for its
+    turn, for the embedder and for the shards.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, largest_bytes: int) -> None:
-        """largest_bytes: of one body that is read at all; set aside for one of unknown length."""
+    def __init__(self, app: ASGIApp, *, bodies: Bodies, largest_bytes: int, seconds: float) -> None:
+        """largest_bytes: of one. seconds: for one to come whole."""
         self._app = app
-        self._max_bytes = max_bytes
+        self._bodies = bodies
         self._largest_bytes = largest_bytes
-        self._held = 0
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = self._size(scope) if scope["type"] == "http" else 0
-        if not size:
+        if scope["type"] != "http" or not has_body(scope):
             await self._app(scope, receive, send)
             return
-        if self._held and self._held + size > self._max_bytes:
-            REQUESTS_SHED.labels("body_bytes").inc()
-            refused = Overloaded(
-                f"The bodies of the requests under way hold {self._held:,} bytes.",
-                limit=self._max_bytes,
-                retry_after_seconds=1.0,
-            )
-            await problem(refused)(scope, receive, send)
-            return
-        self._held += size
-        BODY_BYTES_IN_FLIGHT.set(self._held)
+        body = Body(receive, send, self._bodies, self._largest_bytes, self._seconds)
+        scope.setdefault("state", {})[_STATE] = body
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, body.receive, body.send)
+        except OmmaError as error:
+            if error is not body.refused:
+                raise
         finally:
-            self._held -= size
-            BODY_BYTES_IN_FLIGHT.set(self._held)
+            body.give_back()
+        if body.refused is not None and not body.answered:
+            await body.refuse(scope)
 
-    def _size(self, scope: Scope) -> int:
-        for name, value in scope["headers"]:
-            if name == _LENGTH:
-                return min(int(value), self._largest_bytes) if value.isdigit() else 0
-            if name == _CHUNKED:
-                return self._largest_bytes
-        return 0
+
+class Body:
+    """One body. refused: why no more of it is read; then whatever the app answers is replaced by that."""
+
+    def __init__(self, receive: Receive, send: Send, bodies: Bodies, largest_bytes: int, seconds: float) -> None:
+        self.refused: OmmaError | None = None
+        self.answered = False
+        self._receive, self._send = receive, send
+        self._bodies = bodies
+        self._largest_bytes = largest_bytes
+        self._until: float | None = asyncio.get_running_loop().time() + seconds
+        self._seconds = seconds
+        self._tenant = NOBODY
+        self._bytes = 0
+
+    def signed_by(self, tenant: Tenant) -> None:
+        """What has come so far counts against this tenant, and what comes. Raises Overloaded."""
+        self._bodies.give_back(self._tenant, self._bytes)
+        self._tenant, size, self._bytes = tenant, self._bytes, 0
+        self._charge(size)
+
+    async def receive(self) -> Message:
+        """Raises Overloaded, TooLarge, and OutOfTime, told as 408."""
+        try:
+            async with asyncio.timeout_at(self._until) as clock:
+                message = await self._receive()
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            slow = f"The body did not come within {self._seconds:g} seconds; send less, or faster."
+            raise self._refusal(OutOfTime(slow, limit=self._seconds)) from None
+        self._charge(len(message.get("body", b"")))
+        if message["type"] == "http.request" and not message.get("more_body"):
+            self._until = None
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.refused is None or self.answered:
+            self.answered = True
+            await self._send(message)
+
+    async def refuse(self, scope: Scope) -> None:
+        """Answer with the reason."""
+        assert self.refused is not None
+        if isinstance(self.refused, OutOfTime):
+            # Closed as well: a caller that sends so slowly would hold the connection for as long as it likes.
+            answer = problem(self.refused, http_status=408, headers={"Connection": "close"})
+        else:
+            answer = problem(self.refused)
+        await answer(scope, self._receive, self._send)
+
+    def give_back(self) -> None:
+        self._bodies.give_back(self._tenant, self._bytes)
+        self._bytes = 0
+
+    def _charge(self, size: int) -> None:
+        most = self._largest_bytes if self._tenant != NOBODY else min(_MAX_UNSIGNED_BYTES, self._largest_bytes)
+        if self._bytes + size > most:
+            raise self._refusal(TooLarge(f"The body has more than {most:,} bytes.", limit=most))
+        try:
+            self._bodies.charge(self._tenant, size)
+        except Overloaded as error:
+            raise self._refusal(error) from None
+        self._bytes += size
+
+    def _refusal(self, error: OmmaError) -> OmmaError:
+        self.refused = error
+        return error
+
+
+def signed(request: Request, tenant: Tenant) -> None:
+    """The request's body is this tenant's. Raises Overloaded."""
+    body: Body | None = request.scope.get("state", {}).get(_STATE)
+    if body is not None:
+        body.signed_by(tenant)

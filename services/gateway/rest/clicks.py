@@ -9,7 +9,7 @@ from omma.catalog.interface import Role
 from services.gateway.auth import Authenticator, Caller
 from services.gateway.rest import schemas
 from services.gateway.rest.body import read_json
-from services.gateway.rest.fields import as_integer, as_object, as_text, require_known
+from services.gateway.rest.fields import as_integer, as_object, as_text, as_user_id, require_known, said
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
 from services.gateway.search.interactions import Click, Impressions
 from services.gateway.settings import GatewaySettings
@@ -28,11 +28,11 @@ def clicks_router(impressions: Impressions, authenticator: Authenticator, settin
         body = as_object(await read_json(request, settings.max_json_bytes))
         require_known(body, _FIELDS)
         clicked = Click(
-            user_id=as_text(body.get("user_id") or "", "user_id"),
-            query_image_id=as_integer(body.get("query_image_id") or 0, "query_image_id"),
+            user_id=as_user_id(said(body, "user_id", ""), "user_id"),
+            query_image_id=as_integer(said(body, "query_image_id", 0), "query_image_id"),
             displayed_image_id=as_integer(body.get("displayed_image_id"), "displayed_image_id"),
             rank=as_integer(body.get("rank"), "rank"),
-            query_id=as_text(body.get("query_id") or "", "query_id"),
+            query_id=as_text(said(body, "query_id", ""), "query_id"),
         )
         await impressions.clicked(caller.tenant, clicked)
         return Response(status_code=204)

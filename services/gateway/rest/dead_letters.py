@@ -3,12 +3,13 @@
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from omma.dead_letters import DeadLetters
 from omma.identity import MAX_IMAGE_ID, ImageId
 from services.gateway.auth import Caller
+from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.signed_in import SignedIn
 
 _WAIT_SECONDS: Final = 30.0
@@ -23,20 +24,23 @@ class ReplayRequest(BaseModel):
     image_ids: list[Annotated[int, Field(ge=1, le=MAX_IMAGE_ID)]] | None = Field(default=None, max_length=10_000)
 
 
-def dead_letters_router(dead_letters: DeadLetters, admin: SignedIn) -> APIRouter:
+def dead_letters_router(dead_letters: DeadLetters, tenant_admin: SignedIn) -> APIRouter:
     """Pictures that could not be read."""
     router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 
     @router.get("", summary="Every picture that could not be read, and why")
-    async def letters(caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
+    async def letters(caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
         return {"dead_letters": [asdict(letter) for letter in await dead_letters.letters(caller.tenant)]}
 
     @router.get("/{image_id}", summary="One of them")
-    async def show(image_id: int, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
+    async def show(image_id: int, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
         return asdict(await dead_letters.show(caller.tenant, ImageId(image_id)))
 
     @router.post("/replay", summary="Try to read them again")
-    async def replay(request: ReplayRequest, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
+    async def replay(
+        request: ReplayRequest, http: Request, caller: Annotated[Caller, Depends(tenant_admin)]
+    ) -> dict[str, Any]:
+        bounds_of(http).allow(2 * _WAIT_SECONDS)
         wanted = None if request.image_ids is None else {ImageId(one) for one in request.image_ids}
         sent, dead_again = await dead_letters.replay(caller.tenant, wanted, _WAIT_SECONDS)
         return {"replayed": sent, "dead_again": dead_again}

@@ -2,11 +2,13 @@
 
 import difflib
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from omma.errors import InvalidQuery
+from omma.errors import InvalidQuery, TooLarge
 
+_INTEGER: Final = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
 _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -35,9 +37,15 @@ def single(fields: Mapping[str, list[str]], repeated: Collection[str]) -> dict[s
     return {name: _listed(values, name) if name in repeated else values[0] for name, values in fields.items()}
 
 
+def said(fields: Mapping[str, Any], name: str, otherwise: Any) -> Any:
+    """What is said under this name. Absent, null and empty text say nothing; 0 and false do, and may be wrong."""
+    value = fields.get(name)
+    return otherwise if value is None or value == "" else value
+
+
 def as_object(value: Any, field: str | None = None) -> dict[str, Any]:
-    """A JSON object, parsed if it comes as text."""
-    if isinstance(value, str):
+    """A JSON object; in a field it may also come as text, as forms have it."""
+    if isinstance(value, str) and field is not None:
         value = _parsed(value, field)
     if not isinstance(value, dict):
         raise InvalidQuery(f"{field or 'The body'} must be a JSON object.", field=field)
@@ -45,23 +53,23 @@ def as_object(value: Any, field: str | None = None) -> dict[str, Any]:
 
 
 def as_integer(value: Any, field: str) -> int:
-    if isinstance(value, str) and len(value) <= 20:
-        try:
+    if isinstance(value, str):
+        if _INTEGER.fullmatch(value):
             return int(value)
-        except ValueError:
-            pass
     elif isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise InvalidQuery(f"{field} must be a whole number, not {str(value)[:40]!r}.", field=field)
+    raise InvalidQuery(f"{field} must be a whole number, not {_shown(value)}.", field=field)
 
 
 def as_number(value: Any, field: str) -> float:
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
+    # Python reads 1_000 too; whoever wrote it meant something else.
+    written_so = not (isinstance(value, str) and "_" in value)
+    if isinstance(value, str | int | float) and not isinstance(value, bool) and written_so:
         try:
             return float(value)
         except (ValueError, OverflowError):
             pass
-    raise InvalidQuery(f"{field} must be a number, not {str(value)[:40]!r}.", field=field)
+    raise InvalidQuery(f"{field} must be a number, not {_shown(value)}.", field=field)
 
 
 def as_truth(value: Any, field: str) -> bool:
@@ -69,13 +77,26 @@ def as_truth(value: Any, field: str) -> bool:
         return value
     if isinstance(value, str) and value.lower() in _TRUTH:
         return _TRUTH[value.lower()]
-    raise InvalidQuery(f"{field} must be true or false, not {str(value)[:40]!r}.", field=field)
+    raise InvalidQuery(f"{field} must be true or false, not {_shown(value)}.", field=field)
 
 
 def as_text(value: Any, field: str) -> str:
     if not isinstance(value, str):
         raise InvalidQuery(f"{field} must be text.", field=field)
+    if any("\ud800" <= character <= "\udfff" for character in value):  # of JSON's escapes
+        raise InvalidQuery(f"{field} is not Unicode: it holds half of a surrogate pair.", field=field)
     return value
+
+
+def as_user_id(value: Any, field: str) -> str:
+    """Text, or a whole number of 64 bits, which is the text of its digits."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not -(2**63) <= value < 2**64:
+            raise InvalidQuery(f"{field} is text or a whole number of 64 bits.", field=field, limit=2**64 - 1)
+        return str(value)
+    if not isinstance(value, str):
+        raise InvalidQuery(f"{field} must be text or a whole number.", field=field)
+    return as_text(value, field)
 
 
 def as_texts(value: Any, field: str) -> tuple[str, ...]:
@@ -87,13 +108,27 @@ def as_texts(value: Any, field: str) -> tuple[str, ...]:
     return tuple(as_text(one, field) for one in value)
 
 
-def as_numbers(value: Any, field: str) -> list[float]:
-    """A list of numbers: JSON's, JSON as text, or text with commas."""
+def as_numbers(value: Any, field: str, at_most: int) -> list[float]:
+    """A list of numbers: JSON's, JSON as text, or text with commas. Looked at only when there are at_most of them."""
     if isinstance(value, str):
+        _check_count(value.count(",") + value.count("[", 1), field, at_most)
         value = _parsed(value, field) if value.lstrip().startswith("[") else value.split(",")
     if not isinstance(value, list):
         raise InvalidQuery(f"{field} must be a list of numbers.", field=field)
+    _check_count(len(value), field, at_most)
     return [as_number(one, field) for one in value]
+
+
+def _check_count(count: int, field: str, at_most: int) -> None:
+    if count > at_most:
+        raise TooLarge(f"{field} has more than {at_most:,} numbers.", field=field, limit=at_most)
+
+
+def _shown(value: Any) -> str:
+    """As the caller wrote it, in JSON's words."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return json.dumps(value[:40] if isinstance(value, str) else value)[:60]
 
 
 def _listed(values: list[str], field: str) -> list[Any]:

@@ -16,6 +16,7 @@ from services.gateway.rest import schemas
 from services.gateway.rest.answers import (
     JsonResponse,
     content_response,
+    etags,
     page_document,
     picture_document,
     upload_document,
@@ -76,15 +77,15 @@ def images_router(
 
     @router.get("/{image_id}/content", **schemas.CONTENT)
     async def content(image_id: int, request: Request, caller: reader) -> Response:
-        """The original's bytes."""
-        found = await core.content(caller.tenant, image_id)
-        return content_response(found, request.headers.get("if-none-match"))
+        """The original's bytes; for ever the same under the `v` of `content_url`."""
+        known = etags(request.headers.get("if-none-match"))
+        return content_response(await core.content(caller.tenant, image_id, known), request.query_params.get("v"))
 
     @router.get("/{image_id}/thumbnail", **schemas.THUMBNAIL)
     async def thumbnail(image_id: int, request: Request, caller: reader) -> Response:
-        """WebP, at most 256 pixels a side."""
-        found = await core.thumbnail(caller.tenant, image_id)
-        return content_response(found, request.headers.get("if-none-match"))
+        """WebP, at most 256 pixels a side; for ever the same under the `v` of `thumbnail_url`."""
+        known = etags(request.headers.get("if-none-match"))
+        return content_response(await core.thumbnail(caller.tenant, image_id, known), request.query_params.get("v"))
 
     @router.patch("/{image_id}", **schemas.CHANGE)
     async def change(image_id: int, request: Request, caller: writer) -> Response:

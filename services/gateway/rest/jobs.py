@@ -1,10 +1,9 @@
 """POST /images/ingest, GET and DELETE /jobs/{id}."""
 
 import time
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from omma.catalog.job import Job, JobState
@@ -16,13 +15,18 @@ from services.gateway.rest.signed_in import SignedIn
 _COUNTED: Final = ("created", "changed", "unchanged", "vanished", "skipped", "unreadable")
 
 
+JobIdInPath: TypeAlias = Annotated[str, Path(max_length=64, pattern=r"^[0-9A-Za-z-]+$")]
+
+
 class IngestRequest(BaseModel):
     """One of the two."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"source": "s3://pictures/2026"}})
 
-    folder: Path | None = Field(
-        default=None, description="absolute, of the server's machine; its pictures stay where they are"
+    folder: str | None = Field(
+        default=None,
+        max_length=4_096,
+        description="absolute, of the server's machine; its pictures stay where they are",
     )
     source: str | None = Field(
         default=None, max_length=2_000, description="s3://bucket/prefix; its objects stay where they are"
@@ -30,28 +34,28 @@ class IngestRequest(BaseModel):
 
     def place(self) -> str:
         """Raises InvalidQuery."""
-        given = [str(one) for one in (self.folder, self.source) if one is not None]
+        given = [one for one in (self.folder, self.source) if one is not None]
         if len(given) != 1:
             raise InvalidQuery("Say what to ingest: either a folder, or a source s3://bucket/prefix.", field="source")
         return given[0]
 
 
-def jobs_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
+def jobs_router(jobs: Jobs, tenant_admin: SignedIn) -> APIRouter:
     """Work that runs beside the service."""
     router = APIRouter(tags=["ingest"])
 
     @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, or a folder of the server's machine")
-    async def start(request: IngestRequest, caller: Annotated[Caller, Depends(admin)]) -> dict[str, str]:
+    async def start(request: IngestRequest, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, str]:
         """The source's job: it goes on where the last one was broken off."""
-        return {"job_id": (await jobs.ingest(caller.tenant, request.place())).id}
+        return {"job_id": (await jobs.ingest(caller, request.place())).id}
 
     @router.get("/jobs/{job_id}", summary="How far a job is")
-    async def get(job_id: str, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
-        return _document(await jobs.get(caller.tenant, job_id), await jobs.waiting(), time.time())
+    async def get(job_id: JobIdInPath, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
+        return _document(await jobs.get(caller, job_id), await jobs.waiting(), time.time())
 
     @router.delete("/jobs/{job_id}", summary="Stop a job; what it did stays")
-    async def cancel(job_id: str, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
-        return _document(await jobs.cancel(caller.tenant, job_id), await jobs.waiting(), time.time())
+    async def cancel(job_id: JobIdInPath, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
+        return _document(await jobs.cancel(caller, job_id), await jobs.waiting(), time.time())
 
     return router
 

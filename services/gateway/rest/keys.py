@@ -1,48 +1,48 @@
 """POST /keys, GET /keys, DELETE /keys/{id}."""
 
-import secrets
-import time
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from omma.catalog.interface import ApiKey, Catalog, Role
+from omma.catalog.interface import ApiKey, Role
 from omma.identity import Tenant
-from services.gateway.auth import hash_secret
+from services.gateway.auth import Caller
+from services.gateway.keys import Keys
 from services.gateway.rest.signed_in import SignedIn
 
-_SECRET_BYTES: Final = 32
 _ID_CHARACTERS: Final = 12
 """Of the hash: enough to tell a machine's keys apart."""
 
 
 class KeyRequest(BaseModel):
+    """tenant: the caller's own unless given; an admin's, `default`."""
+
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=128)
+    name: str = Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")
     role: Role = Role.WRITE
-    tenant: str = Field(default="default", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    tenant: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
 
 
-def keys_router(catalog: Catalog, admin: SignedIn) -> APIRouter:
-    """API keys, of every tenant: an admin runs the whole Omma."""
-    router = APIRouter(prefix="/keys", tags=["keys"], dependencies=[Depends(admin)])
+def keys_router(keys: Keys, tenant_admin: SignedIn) -> APIRouter:
+    """API keys: of the caller's tenant, of every tenant for an admin."""
+    router = APIRouter(prefix="/keys", tags=["keys"])
+    administrator = Annotated[Caller, Depends(tenant_admin)]
 
     @router.post("", status_code=201, summary="Make a key; its secret is shown this once")
-    async def create(request: KeyRequest) -> dict[str, Any]:
-        secret = f"omma_{secrets.token_urlsafe(_SECRET_BYTES)}"
-        key = ApiKey(hash_secret(secret), request.name, Tenant(request.tenant), request.role, round(time.time() * 1000))
-        await catalog.add_api_key(key)
+    async def create(request: KeyRequest, caller: administrator) -> dict[str, Any]:
+        tenant = None if request.tenant is None else Tenant(request.tenant)
+        secret, key = await keys.create(caller, request.name, request.role, tenant)
         return {"secret": secret, **_document(key)}
 
     @router.get("", summary="Every key, without its secret")
-    async def every() -> dict[str, Any]:
-        return {"keys": [_document(key) for key in await catalog.api_keys()]}
+    async def every(caller: administrator) -> dict[str, Any]:
+        return {"keys": [_document(key) for key in await keys.every(caller)]}
 
     @router.delete("/{id}", summary="Revoke a key")
-    async def revoke(id: Annotated[str, Path(pattern=r"^[0-9a-f]{4,64}$")]) -> dict[str, Any]:
-        return _document(await catalog.revoke_api_key(id))
+    async def revoke(id: Annotated[str, Path(pattern=r"^[0-9a-f]{4,64}$")], caller: administrator) -> dict[str, Any]:
+        return _document(await keys.revoke(caller, id))
 
     return router
 

@@ -46,8 +46,13 @@ class RequestScope:
                     raise  # half an answer is out: only closing the connection is honest
                 await problem(generic_bug())(scope, receive, send_stamped)
             finally:
-                HTTP_SECONDS.labels(scope["method"], _route(scope), str(status)).observe(time.perf_counter() - started)
+                HTTP_SECONDS.labels(scope["method"], _route(scope), str(status or _GONE)).observe(
+                    time.perf_counter() - started
+                )
 
+
+_GONE = 499
+"""The caller hung up first."""
 
 _READ = frozenset({b"x-request-id", b"traceparent"})
 

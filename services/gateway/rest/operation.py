@@ -1,4 +1,4 @@
-"""What an operator asks of the gateway: keys, dead letters, jobs, what is where. All of it needs role admin."""
+"""What administrators ask of the gateway: a tenant's own keys, dead letters, jobs and pictures, an admin the rest."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from omma.catalog.interface import Catalog, Role
 from omma.dead_letters import DeadLetters
 from services.gateway.auth import Authenticator
 from services.gateway.jobs import Jobs
+from services.gateway.keys import Keys
 from services.gateway.pictures.trace import Tracer
 from services.gateway.rest.dead_letters import dead_letters_router
 from services.gateway.rest.jobs import jobs_router
@@ -31,11 +32,12 @@ class Operation:
     def routers(self, indexes: ServedIndexes, authenticator: Authenticator) -> tuple[APIRouter, ...]:
         """For the REST app."""
         admin = signed_in(authenticator, Role.ADMIN)
+        tenant_admin = signed_in(authenticator, Role.TENANT_ADMIN)
         return (
-            keys_router(self.catalog, admin),
-            dead_letters_router(self.dead_letters, admin),
-            jobs_router(self.jobs, admin),
+            keys_router(Keys(self.catalog, authenticator.changed), tenant_admin),
+            dead_letters_router(self.dead_letters, tenant_admin),
+            jobs_router(self.jobs, tenant_admin),
             stats_router(self.catalog, indexes, self.jobs.waiting, admin),
-            trace_router(self.tracer, admin),
+            trace_router(self.tracer, tenant_admin),
             verify_router(self.jobs, admin),
         )

@@ -75,6 +75,8 @@ def install(app: FastAPI) -> None:
 
 def _of_validation(error: RequestValidationError) -> InvalidQuery:
     first = error.errors()[0]
+    if first.get("type") == "json_invalid":  # its place counts characters, and is no field's name
+        return InvalidQuery("The body is not JSON.")
     where = [str(part) for part in first.get("loc", ()) if part not in ("path", "query", "body", "header")]
     field = ".".join(where) or None
     return InvalidQuery(f"{field or 'The request'}: {first.get('msg', 'is invalid')}.", field=field)

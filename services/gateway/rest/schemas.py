@@ -8,6 +8,7 @@ _STRING: Final = {"type": "string"}
 _INTEGER: Final = {"type": "integer"}
 _NUMBER: Final = {"type": "number"}
 _TRUTH: Final = {"type": "boolean", "default": False}
+_USER_ID: Final = {"oneOf": [{"type": "string", "maxLength": 256}, {"type": "integer"}]}
 _BYTES: Final = {"type": "string", "format": "binary"}
 
 _PROBLEM: Final = {
@@ -34,10 +35,11 @@ _PROBLEM: Final = {
         "request_id": "6d1c3f0e9f1c4f5f8a2b7f4f0c9f9c11",
     },
 }
-_PROBLEMS: Final = {
+_A_PROBLEM: Final[dict[str, Any]] = {
     "description": "A problem (RFC 9457)",
     "content": {"application/problem+json": {"schema": _PROBLEM}},
 }
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"4XX": _A_PROBLEM, "5XX": _A_PROBLEM}
 
 _FILTER: Final = (
     'JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", '
@@ -46,7 +48,7 @@ _FILTER: Final = (
 _OPTIONS: Final[dict[str, Any]] = {
     "image_url": {**_STRING, "description": "A public http or https URL."},
     "image_id": {**_INTEGER, "description": "A stored picture; it leaves itself out of the answer."},
-    "text": {**_STRING, "maxLength": 2000},
+    "text": {**_STRING, "maxLength": 2000, "example": "a red chair"},
     "vector": {"type": "array", "items": _NUMBER, "description": "Needs space."},
     "space": _STRING,
     "image_url_weight": {**_NUMBER, "default": 1},
@@ -70,7 +72,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "timeout_ms": {**_INTEGER, "minimum": 1, "maximum": 60000, "default": 2000},
     "min_coverage": {**_NUMBER, "minimum": 0, "maximum": 1, "default": 0},
     "receipts": {"type": "array", "items": _STRING, "description": "Waits for these writes."},
-    "user_id": {**_STRING, "description": "For impressions."},
+    "user_id": {**_USER_ID, "description": "For impressions."},
 }
 _SEARCH_FORM: Final = {
     "type": "object",
@@ -103,7 +105,7 @@ _ANSWER_EXAMPLE: Final = {
             "id": 123,
             "score": 0.913204,
             "uri": "file:///pictures/lamp.jpg",
-            "thumbnail_url": "/images/123/thumbnail",
+            "thumbnail_url": "/images/123/thumbnail?v=9f86d081884c7d65",
             "width": 640,
             "height": 480,
             "duplicates": [{"id": 456, "score": 0.912, "uri": "file:///pictures/lamp-2.jpg"}],
@@ -146,7 +148,7 @@ def _parameters(names: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation(ok: dict[int | str, Any], extra: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"responses": {**ok, "4XX": _PROBLEMS, "5XX": _PROBLEMS}, "openapi_extra": extra or {}}
+    return {"responses": {**ok, **PROBLEMS}, "openapi_extra": extra or {}}
 
 
 _SEARCH_EXAMPLES: Final = {
@@ -212,14 +214,14 @@ CLICK: Final = _operation(
                 "type": "object",
                 "required": ["displayed_image_id", "rank"],
                 "properties": {
-                    "user_id": _STRING,
+                    "user_id": _USER_ID,
                     "query_image_id": _INTEGER,
                     "displayed_image_id": _INTEGER,
                     "rank": _INTEGER,
                     "query_id": _STRING,
                 },
             },
-            "example": {"user_id": "ann", "query_image_id": 123, "displayed_image_id": 456, "rank": 1},
+            "example": {"user_id": 42, "query_image_id": 123, "displayed_image_id": 456, "rank": 1},
         }
     ),
 )
@@ -250,8 +252,14 @@ LIST: Final = _operation(
     ),
 )
 PICTURE: Final = _operation({200: _json(_PICTURE_EXAMPLE)})
-CONTENT: Final = _operation({200: {"description": "The original", "content": {"image/*": {"schema": _BYTES}}}})
-THUMBNAIL: Final = _operation({200: {"description": "WebP", "content": {"image/webp": {"schema": _BYTES}}}})
+_UNCHANGED: Final[dict[int | str, Any]] = {304: {"description": "What If-None-Match names is still it"}}
+_VERSION: Final = _parameters({"v": {**_STRING, "description": "Of the bytes, as addresses in answers carry it."}})
+CONTENT: Final = _operation(
+    {200: {"description": "The original", "content": {"image/*": {"schema": _BYTES}}}, **_UNCHANGED}, _VERSION
+)
+THUMBNAIL: Final = _operation(
+    {200: {"description": "WebP", "content": {"image/webp": {"schema": _BYTES}}}, **_UNCHANGED}, _VERSION
+)
 CHANGE: Final = _operation(
     {200: {**_json(_PICTURE_EXAMPLE), "headers": _RECEIPT}},
     _body(

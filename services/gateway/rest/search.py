@@ -1,6 +1,7 @@
 """POST /search, GET /search, POST /search/batch, GET /images/{id}/neighbours."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -11,14 +12,18 @@ from omma.images import PictureLimits
 from services.gateway.auth import Authenticator, Caller
 from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse, search_document
-from services.gateway.rest.body import FormLimits, is_json, read_form, read_json
+from services.gateway.rest.body import MAX_JSON_VALUES, FormLimits, is_json, read_form, read_json
+from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.fields import as_object, require_known, single
 from services.gateway.rest.problems import problem_document
 from services.gateway.rest.search_fields import FORM_FIELDS, QUERY_FIELDS, REPEATED, json_query, search_query
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
 from services.gateway.search.core import MAX_BATCH, SearchCore
-from services.gateway.search.query import SearchQuery
+from services.gateway.search.query import MAX_SOUGHT, SearchQuery
 from services.gateway.settings import GatewaySettings
+
+_ANSWER_SECONDS: Final = 5.0
+"""To write down what was found: a search's own deadline ends it earlier, with a better word for why."""
 
 _NEIGHBOUR_FIELDS = QUERY_FIELDS - {"image_id", "image_url", "text", "vector"}
 
@@ -31,46 +36,61 @@ def search_router(
     reader = Annotated[Caller, Depends(signed_in(authenticator, Role.READ))]
     search_form = FormLimits(FORM_FIELDS, frozenset({"image"}), limits.max_bytes)
 
-    async def answered(caller: Caller, query: SearchQuery) -> Response:
-        return JsonResponse(search_document(await core.search(caller.tenant, query)))
+    async def answered(request: Request, caller: Caller, query: SearchQuery) -> Response:
+        arrived_seconds = _allowed(request, [query])
+        return JsonResponse(search_document(await core.search(caller.tenant, query, arrived_seconds=arrived_seconds)))
+
+    def max_values(vectors: int) -> int:
+        """Of a body with so many vectors of the largest dimension, beside everything else."""
+        dims = [one.space.dim for one in core.indexes.every()]
+        return MAX_JSON_VALUES + vectors * max(dims, default=0)
 
     @router.post("/search", **schemas.SEARCH)
     async def search(request: Request, caller: reader) -> Response:
         """Pictures like a picture, a crop of one, a stored one, words, a vector, or a mixture of them."""
         if is_json(request):
-            query = json_query(await read_json(request, settings.max_json_bytes))
+            query = json_query(await read_json(request, settings.max_json_bytes, max_values(MAX_SOUGHT)))
         else:
             form = await read_form(request, search_form)
             query = search_query(single(form.fields, REPEATED), form.files.get("image"))
-        return await answered(caller, query)
+        return await answered(request, caller, query)
 
     @router.get("/search", **schemas.SEARCH_WORDS)
     async def search_words(request: Request, caller: reader) -> Response:
         """The same from a query string, for words: `/search?text=a+red+chair`."""
-        return await answered(caller, search_query(_query_string(request, QUERY_FIELDS)))
+        return await answered(request, caller, search_query(_query_string(request, QUERY_FIELDS)))
 
     @router.get("/images/{image_id}/neighbours", **schemas.NEIGHBOURS)
     async def neighbours(image_id: int, request: Request, caller: reader) -> Response:
         """Pictures like this stored one; takes the options of a search."""
         given = _query_string(request, _NEIGHBOUR_FIELDS)
-        return await answered(caller, search_query({**given, "image_id": image_id}))
+        return await answered(request, caller, search_query({**given, "image_id": image_id}))
 
     @router.post("/search/batch", **schemas.SEARCH_BATCH)
     async def search_batch(request: Request, caller: reader) -> Response:
         """Up to 64 searches; each answers for itself, with a result or with its problem."""
-        body = as_object(await read_json(request, settings.max_json_bytes))
+        body = as_object(await read_json(request, settings.max_json_bytes, max_values(MAX_BATCH)))
         require_known(body, {"searches"})
         searches = body.get("searches")
         if not isinstance(searches, list) or not 1 <= len(searches) <= MAX_BATCH:
             raise InvalidQuery(f"searches must be a list of 1 to {MAX_BATCH}.", field="searches", limit=MAX_BATCH)
         parsed = [_parsed(one) for one in searches]
         good = [one for one in parsed if isinstance(one, SearchQuery)]
-        answers = iter(await core.search_batch(caller.tenant, good) if good else [])
+        arrived_seconds = _allowed(request, good)
+        found = await core.search_batch(caller.tenant, good, arrived_seconds=arrived_seconds) if good else []
+        answers = iter(found)
         told = [next(answers) if isinstance(one, SearchQuery) else one for one in parsed]
         documents = [problem_document(one) if isinstance(one, OmmaError) else search_document(one) for one in told]
         return JsonResponse({"answers": documents})
 
     return router
+
+
+def _allowed(request: Request, queries: Sequence[SearchQuery]) -> float:
+    """When the request arrived; its searches say how long it may take."""
+    bounds = bounds_of(request)
+    bounds.allow(_ANSWER_SECONDS + max((one.timeout_ms / 1000 for one in queries), default=0.0))
+    return bounds.arrived_seconds
 
 
 def _parsed(body: Any) -> SearchQuery | OmmaError:

@@ -17,9 +17,12 @@ from services.gateway.rest.fields import (
     as_text,
     as_texts,
     as_truth,
+    as_user_id,
     require_known,
+    said,
 )
 from services.gateway.search.query import (
+    MAX_DIM,
     Region,
     SearchQuery,
     Sought,
@@ -48,7 +51,7 @@ _OPTIONS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "timeout_ms": as_integer,
     "min_coverage": as_number,
     "cursor": as_text,
-    "user_id": as_text,
+    "user_id": as_user_id,
 }
 _CONVERTED: Final = {"filter", "near_duplicates", "receipts", "space"}
 _WEIGHTS: Final = {f"{kind}_weight" for kind in KINDS}
@@ -74,7 +77,7 @@ def search_query(given: Mapping[str, Any], image: bytes | None = None) -> Search
         sought=_sought(given, image),
         filter=parse_filter(_filter(given.get("filter"))),
         near_duplicates=_near_duplicates(given.get("near_duplicates")),
-        receipts=tuple(Receipt.parse(text) for text in as_texts(given.get("receipts") or [], "receipts")),
+        receipts=tuple(Receipt.parse(text) for text in as_texts(said(given, "receipts", []), "receipts")),
         **options,
     )
 
@@ -91,7 +94,7 @@ def json_query(body: Any) -> SearchQuery:
 
 
 def _sought(given: Mapping[str, Any], image: bytes | None) -> tuple[Sought, ...]:
-    space = as_text(given.get("space") or "", "space")
+    space = as_text(said(given, "space", ""), "space")
     region = region_field(given)
     kinds = [kind for kind in KINDS if _has(given, kind) or (kind == "image" and image is not None)]
     if region is not None and not _WITH_REGION.intersection(kinds):
@@ -100,7 +103,7 @@ def _sought(given: Mapping[str, Any], image: bytes | None) -> tuple[Sought, ...]
         _one(kind, image if kind == "image" else given[kind], _weight(given, f"{kind}_weight"), region, space)
         for kind in kinds
     ]
-    queries = given.get("queries") or []
+    queries = said(given, "queries", [])
     if not isinstance(queries, list):
         raise InvalidQuery("queries must be a list.", field="queries")
     return (*sought, *(_of_queries(one, space) for one in queries))
@@ -133,14 +136,14 @@ def _one(kind: str, value: Any, weight: float, region: Region | None, space: str
 
 
 def _vector(value: Any) -> Float32:
-    numbers = as_numbers(value, "vector")
+    numbers = as_numbers(value, "vector", MAX_DIM)
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
         return np.array(numbers, np.float64).astype(np.float32)
 
 
 def region_field(given: Mapping[str, Any]) -> Region | None:
     """bbox in its bbox_unit; None without one. Raises InvalidQuery, field `bbox` or `bbox_unit`."""
-    unit = given.get("bbox_unit") or "pixel"
+    unit = said(given, "bbox_unit", "pixel")
     if unit not in ("pixel", "fraction"):
         raise InvalidQuery("bbox_unit must be pixel or fraction.", field="bbox_unit")
     bbox = given.get("bbox")

@@ -8,9 +8,10 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from omma.catalog.interface import Role
 from services.gateway.auth import Authenticator, Caller, secret_of
+from services.gateway.rest.body_budget import signed
 
 SignedIn: TypeAlias = Callable[[Request], Awaitable[Caller]]
-"""A dependency: the caller of this request, whose role suffices. Raises NotSignedIn, NotAllowed."""
+"""A dependency: the caller of this request, whose role suffices. Raises NotSignedIn, NotAllowed, Overloaded."""
 
 # Only for /docs: secret_of reads the headers itself, with our words when they are missing.
 SHOWN_IN_DOCS = [
@@ -24,6 +25,8 @@ def signed_in(authenticator: Authenticator, role: Role) -> SignedIn:
 
     async def caller(request: Request) -> Caller:
         headers = request.headers
-        return await authenticator.caller(secret_of(headers.get("authorization"), headers.get("x-api-key")), role)
+        found = await authenticator.caller(secret_of(headers.get("authorization"), headers.get("x-api-key")), role)
+        signed(request, found.tenant)
+        return found
 
     return caller

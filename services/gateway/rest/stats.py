@@ -1,6 +1,5 @@
 """GET /stats: what catalog, log and shards hold, so that their counts can be compared."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +9,7 @@ from fastapi import APIRouter, Depends
 from omma.catalog.interface import Catalog
 from omma.errors import OmmaError
 from omma.rpc.deadline import Deadline
+from omma.together import together
 from services.gateway.rest.signed_in import SignedIn
 from services.nn_shard.client import ShardClient
 from services.topology.indexes import ServedIndexes
@@ -30,12 +30,10 @@ def stats_router(
         space = live.space
         model = {"name": space.model, "space": space.id, "dim": space.dim, "text": live.embedder.has_text_tower}
         deadline = Deadline.after(_TIMEOUT_SECONDS)
-        said = await asyncio.gather(
-            *(
-                _replica(shard, replica, client, deadline)
-                for shard, replicas in enumerate(live.shards)
-                for replica, client in enumerate(replicas)
-            )
+        said = await together(
+            _replica(shard, replica, client, deadline)
+            for shard, replicas in enumerate(live.shards)
+            for replica, client in enumerate(replicas)
         )
         return {"model": model, "catalog": await catalog.counts(), "waiting": await waiting(), "shards": said}
 

@@ -9,14 +9,23 @@ from services.gateway.pictures.trace import Tracer
 from services.gateway.rest.signed_in import SignedIn
 
 
-def trace_router(tracer: Tracer, admin: SignedIn) -> APIRouter:
+def trace_router(tracer: Tracer, tenant_admin: SignedIn) -> APIRouter:
     """Of the caller's tenant, as everything that names pictures."""
     router = APIRouter(tags=["operation"])
 
     @router.get("/trace", summary="Where a picture is: row, blobs, events, vectors, replicas")
     async def trace(
-        place: Annotated[str, Query(min_length=1, max_length=4_000, description="an id, a key or a uri")],
-        caller: Annotated[Caller, Depends(admin)],
+        place: Annotated[
+            str,
+            Query(
+                min_length=1,
+                max_length=4_000,
+                pattern=r"^[^\x00]*$",
+                description="an id, a key or a uri",
+                json_schema_extra={"example": "123"},
+            ),
+        ],
+        caller: Annotated[Caller, Depends(tenant_admin)],
     ) -> dict[str, Any]:
         """A partition that is long is read for a bounded time: `cut` says that it was not read to its end."""
         return {"pictures": await tracer.trace(caller.tenant, place)}

@@ -1,8 +1,8 @@
 """POST /verify: compare blobs, catalog, log and shards."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
 from omma.catalog.job import JobState
@@ -11,7 +11,10 @@ from omma.job_kinds import VERIFY, VerifyParameters
 from omma.rpc.deadline import Deadline
 from services.gateway.auth import Caller
 from services.gateway.jobs import Jobs
+from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.signed_in import SignedIn
+
+_ANSWER_SECONDS: Final = 10.0
 
 
 def verify_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
@@ -21,12 +24,14 @@ def verify_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
     @router.post("/verify", summary="Compare blobs, catalog, log and shards")
     async def verify(
         request: VerifyParameters,
+        http: Request,
         caller: Annotated[Caller, Depends(admin)],
         wait_seconds: Annotated[float, Query(ge=0, le=600, description="for the report")] = 60.0,
     ) -> Any:
         """The worker compares, one comparison at a time, which takes as long as reading the catalog. 200 with the
         report if it is there in time, else 202 with the job, whose `result` it becomes.
         """
+        bounds_of(http).allow(wait_seconds + _ANSWER_SECONDS)
         job = await jobs.start(caller.tenant, VERIFY, parameters=request)
         job = await jobs.ended(job, Deadline.after(wait_seconds))
         if job.state is JobState.DONE:

@@ -1,76 +1,112 @@
-"""How many searches are under way at once, how many wait for their turn, and for how long."""
+"""How many searches are under way at once, who waits for a turn, and who is told at once that it would be in vain."""
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
-from omma.errors import Overloaded
-from omma.telemetry.metrics import REQUESTS_SHED, SEARCHES_IN_FLIGHT, SEARCHES_WAITING
+from omma.errors import OutOfTime, Overloaded
+from omma.identity import Tenant
+from omma.rpc.deadline import Deadline
+from omma.telemetry.metrics import REQUESTS_SHED, SEARCHES_AT_ONCE, SEARCHES_IN_FLIGHT, SEARCHES_WAITING
+from services.gateway.places import Places
+from services.gateway.search.concurrency import Concurrency
+from services.gateway.shares import Shares
 
-_RETRY_AFTER_SECONDS = 1.0
+_RETRY_AFTER_SECONDS: Final = 1.0
+_SLOW_SECONDS: Final = 0.5
 
 
 class Admission:
-    """First come, first served; what cannot be served soon is refused at once, while refusing is still cheap.
+    """Tenants take turns, each first come, first served. What cannot be answered in its time, by what searches took
+    of late and by those who wait before it, is refused at once: later it would have cost others theirs.
 
     Belongs to one event loop.
     """
 
-    def __init__(self, max_running: int, max_waiting: int = 0, max_wait_seconds: float = 0.5) -> None:
-        self._max_running = max_running
+    def __init__(
+        self,
+        max_running: int,
+        max_waiting: int = 0,
+        max_wait_seconds: float = 0.5,
+        *,
+        shares: Shares | None = None,
+        slow_seconds: float = _SLOW_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """slow_seconds: searches that take longer, because there are many, make it fewer than max_running."""
         self._max_waiting = max_waiting
         self._max_wait_seconds = max_wait_seconds
-        self._running = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._clock = clock
+        self._concurrency = Concurrency(max_running, slow_seconds)
+        self._places = Places(max_running, shares or Shares())
+
+    @property
+    def running(self) -> int:
+        return self._places.taken
+
+    @property
+    def waiting(self) -> int:
+        return self._places.waiting
 
     @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
-        """The block is one search under way. Raises Overloaded when too many wait, or this one waited too long."""
-        if self._running < self._max_running:
-            self._running += 1
-        else:
-            await self._turn()
-        SEARCHES_IN_FLIGHT.set(self._running)
+    async def admitted(self, tenant: Tenant, deadline: Deadline) -> AsyncIterator[None]:
+        """The block is one search under way.
+
+        Raises Overloaded: too many wait, its turn would come too late, or it did not come; OutOfTime.
+        """
+        deadline.require()
+        # A place that is free is given to the most hurried: nobody loses by it.
+        if not self._places.take_now(tenant):
+            await self._turn(tenant, deadline)
+        SEARCHES_IN_FLIGHT.set(self.running)
+        began = self._clock()
         try:
             yield
-        finally:
-            self._hand_over()
-            SEARCHES_IN_FLIGHT.set(self._running)
-
-    async def _turn(self) -> None:
-        if len(self._waiting) >= self._max_waiting:
-            raise _shed("queue_full", f"{self._max_running} searches are under way and {len(self._waiting)} wait.")
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        SEARCHES_WAITING.set(len(self._waiting))
-        try:
-            async with asyncio.timeout(self._max_wait_seconds):
-                await turn
-        except BaseException as error:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            else:
-                self._hand_over()  # its turn came while it gave up
-            if isinstance(error, TimeoutError):
-                message = (
-                    f"No turn came in {self._max_wait_seconds} seconds; {self._max_running} searches are under way."
-                )
-                raise _shed("waited", message) from None
+        except OutOfTime:
+            self._concurrency.ended(self._clock() - began, self.running, in_time=False)
             raise
+        else:
+            # What else failed, or was cancelled, says nothing of how long a search takes.
+            self._concurrency.ended(self._clock() - began, self.running)
         finally:
-            SEARCHES_WAITING.set(len(self._waiting))
+            self._places.limit = self._concurrency.limit
+            self._places.give_back(tenant)
+            self._show()
 
-    def _hand_over(self) -> None:
-        """To the one that has waited longest; without one, the place is free."""
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._running -= 1
+    async def _turn(self, tenant: Tenant, deadline: Deadline) -> None:
+        longest = self._longest_wait(tenant, deadline)
+        if self.waiting >= self._max_waiting and not self._places.make_room(tenant, self._full):
+            raise self._full()
+        SEARCHES_WAITING.set(self.waiting + 1)
+        try:
+            await self._places.take(tenant, longest)
+        except TimeoutError:
+            raise _shed("waited", f"No turn came in {longest:.2f} seconds; {self._under_way()}.") from None
+        finally:
+            self._show()
+
+    def _longest_wait(self, tenant: Tenant, deadline: Deadline) -> float:
+        """Seconds that waiting may take and leave time for an answer. Raises Overloaded when it would take longer."""
+        usual = self._concurrency.seconds or 0.0
+        longest = min(self._max_wait_seconds, deadline.remaining_seconds() - usual)
+        expected = usual * (self._places.ahead_of(tenant) + 1) / self._places.limit
+        if longest <= 0 or expected > longest:
+            raise _shed("no_time", f"A turn would come in {expected:.2f} seconds; {self._under_way()}.", expected)
+        return longest
+
+    def _full(self) -> Overloaded:
+        return _shed("queue_full", f"{self._under_way()} and {self.waiting} wait.")
+
+    def _under_way(self) -> str:
+        return f"{self.running} searches are under way"
+
+    def _show(self) -> None:
+        SEARCHES_IN_FLIGHT.set(self.running)
+        SEARCHES_WAITING.set(self.waiting)
+        SEARCHES_AT_ONCE.set(self._places.limit)
 
 
-def _shed(reason: str, detail: str) -> Overloaded:
+def _shed(reason: str, detail: str, retry_after_seconds: float = 0.0) -> Overloaded:
     REQUESTS_SHED.labels(reason).inc()
-    return Overloaded(detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
+    return Overloaded(detail, retry_after_seconds=max(_RETRY_AFTER_SECONDS, retry_after_seconds))

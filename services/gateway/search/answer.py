@@ -16,6 +16,7 @@ class Duplicate:
     id: int
     score: float
     uri: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ class SearchHit:
 class SearchAnswer:
     """hits: best first. space, index: the stamps. policy: that re-ranked; "" when re-ranking was skipped.
 
-    degraded: what was left out. explain: None unless asked for."""
+    degraded: what was left out. explain: None unless asked for. understood: 0 … 1, how far the model understood the
+    words, the least of them; None without words. 0 where nothing else was sought: there are no hits.
+    """
 
     hits: tuple[SearchHit, ...]
     query_id: str
@@ -49,6 +52,7 @@ class SearchAnswer:
     latency_ms: float
     next_cursor: str | None = None
     explain: Mapping[str, Any] | None = None
+    understood: float | None = None
 
 
 def hits_of(candidates: Hits, ranked: Sequence[RankedHit], *, with_boxes: bool) -> tuple[SearchHit, ...]:
@@ -70,7 +74,7 @@ def _rows(candidates: Hits, ranked: Sequence[RankedHit], with_boxes: bool) -> It
             box=(left, top, right, bottom) if with_boxes else None,
             phash_distance=one.phash_distance,
             duplicates=tuple(
-                Duplicate(ids[other], round(scores[other], 6), payloads[other].uri)
+                Duplicate(ids[other], round(scores[other], 6), payloads[other].uri, payloads[other].sha256)
                 for other in (position[id] for id in one.duplicates)
             ),
         )

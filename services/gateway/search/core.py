@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import uuid
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from omma.images import DEFAULT_LIMITS
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
+from omma.together import together
 from services.gateway.search.admission import Admission
 from services.gateway.search.answer import SearchAnswer, explanation, hits_of
 from services.gateway.search.candidates import best_candidates
@@ -87,13 +89,21 @@ class SearchCore:
         self._impressions = impressions
         self._behind = behind
 
-    async def search(self, tenant: Tenant, query: SearchQuery, deadline: Deadline | None = None) -> SearchAnswer:
-        """deadline: the caller's own; the earlier of it and timeout_ms counts.
+    async def search(
+        self,
+        tenant: Tenant,
+        query: SearchQuery,
+        deadline: Deadline | None = None,
+        *,
+        arrived_seconds: float | None = None,
+    ) -> SearchAnswer:
+        """deadline: the caller's own; the earlier of it and timeout_ms counts. arrived_seconds: when timeout_ms began,
+        on the monotonic clock; now unless told.
 
         Raises InvalidQuery, TooLarge, InvalidPicture, UnsupportedMedia, NoTextTower, WrongSpace, WrongState, Absent,
         Overloaded, ReplicaDown (no shard answered), CoverageTooLow, OutOfTime.
         """
-        until = Deadline.after(query.timeout_ms / 1000)
+        until = Deadline((time.monotonic() if arrived_seconds is None else arrived_seconds) + query.timeout_ms / 1000)
         if deadline is not None:
             until = min(until, deadline, key=Deadline.remaining_seconds)
         answer, stage_us = await self._answer(tenant, query, until)
@@ -106,34 +116,40 @@ class SearchCore:
             self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer)
         return answer
 
-    async def embed(self, tenant: Tenant, sought: Sought, timeout_seconds: float = 10.0) -> tuple[Resolved, str]:
+    async def embed(self, tenant: Tenant, sought: Sought, deadline: Deadline) -> tuple[Resolved, str]:
         """One thing as a vector, and the id of its space, the live index's. Raises as search does."""
-        async with self._admission.admitted():
+        async with self._admission.admitted(tenant, deadline):
             served = self.indexes.live()
-            resolved = await self._resolver.resolve([sought], Within(served, tenant, Deadline.after(timeout_seconds)))
+            resolved = await self._resolver.resolve([sought], Within(served, tenant, deadline))
         return resolved, served.space.id
 
-    async def search_batch(self, tenant: Tenant, queries: Sequence[SearchQuery]) -> list[SearchAnswer | OmmaError]:
-        """One answer or error a query, in order: a bad query never fails its batch. Raises InvalidQuery beyond 64."""
+    async def search_batch(
+        self, tenant: Tenant, queries: Sequence[SearchQuery], *, arrived_seconds: float | None = None
+    ) -> list[SearchAnswer | OmmaError]:
+        """One answer or error a query, in order: a bad query never fails its batch. Raises InvalidQuery beyond 64.
+
+        arrived_seconds: when every timeout_ms began, as `search` has it.
+        """
         if not 1 <= len(queries) <= MAX_BATCH:
             raise InvalidQuery(f"A batch holds 1 to {MAX_BATCH} searches.", field="searches", limit=MAX_BATCH)
         at_once = asyncio.Semaphore(_BATCH_AT_ONCE)
+        arrived = time.monotonic() if arrived_seconds is None else arrived_seconds
 
         async def one(query: SearchQuery) -> SearchAnswer | OmmaError:
             async with at_once:
                 try:
-                    return await self.search(tenant, query)
+                    return await self.search(tenant, query, arrived_seconds=arrived)
                 except OmmaError as error:
                     return error
 
-        return list(await asyncio.gather(*map(one, queries)))
+        return await together(map(one, queries))
 
     async def _answer(
         self, tenant: Tenant, query: SearchQuery, until: Deadline
     ) -> tuple[SearchAnswer, Mapping[str, int]]:
         """The answer and its microseconds by stage."""
         with stage_times() as stage_us, span("search"):
-            async with self._admission.admitted():
+            async with self._admission.admitted(tenant, until):
                 served = self.indexes.pinned(query.index)
                 mark = _mark(served, query)
                 seen = decode_cursor(query.cursor, mark) if query.cursor else ()
@@ -141,7 +157,10 @@ class SearchCore:
                 shard_query = _shard_query(tenant, query, served, resolved, seen)
                 found = await self._find(served, query, shard_query, resolved, until)
         answer = SearchAnswer(
-            hits=hits_of(found.candidates, found.ranked, with_boxes=query.use_crops),
+            # Words that mean nothing to the model are near to arbitrary pictures: none is an answer.
+            hits=()
+            if resolved.nothing_understood
+            else hits_of(found.candidates, found.ranked, with_boxes=query.use_crops),
             query_id=uuid.uuid4().hex,
             space=served.space.id,
             index=served.index.id,
@@ -149,7 +168,8 @@ class SearchCore:
             coverage=found.coverage,
             degraded=_degraded(found, behind=self._behind()),
             latency_ms=round(stage_us["search"] / 1000, 3),
-            next_cursor=_next_cursor(found, query, mark, seen),
+            next_cursor=None if resolved.nothing_understood else _next_cursor(found, query, mark, seen),
+            understood=resolved.text_confidence,
             explain=_explain(stage_us, found, resolved) if query.explain else None,
         )
         return answer, stage_us
@@ -258,7 +278,8 @@ def _by_score(query: SearchQuery, candidates: Hits, resolved: Resolved) -> tuple
     if query.score_threshold is not None:
         keep &= candidates.scores >= query.score_threshold
     if query.phash_gate is not None and resolved.phash is not None:
-        keep &= np.bitwise_count(candidates.phashes ^ np.uint64(resolved.phash)) <= query.phash_gate
+        near = np.bitwise_count(candidates.phashes ^ np.uint64(resolved.phash)) <= query.phash_gate
+        keep &= near & candidates.has_phash()
     return tuple(RankedHit(int(position)) for position in np.flatnonzero(keep)[: query.k])
 
 

@@ -13,6 +13,8 @@ from omma.vectors import Float32
 from services.rerank.client import NearDuplicates
 
 MAX_K: Final = 1_000
+MAX_DIM: Final = 16_384
+"""Of a vector that is looked at; each space has its own dimension, far below."""
 DEFAULT_K: Final = 50
 MAX_TIMEOUT_MS: Final = 60_000
 DEFAULT_TIMEOUT_MS: Final = 2_000

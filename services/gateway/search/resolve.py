@@ -13,8 +13,10 @@ from omma.identity import ImageId, Sha256, Tenant
 from omma.rpc.deadline import Deadline
 from omma.space import require_same_space
 from omma.telemetry.traces import span
+from omma.together import together
 from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
+from services.gateway.original import read_original
 from services.gateway.search.fanout import Fanout
 from services.gateway.search.query import (
     Region,
@@ -40,12 +42,14 @@ class Resolved:
 
     stored_ids: pictures that the query itself consists of; they are left out of its answer.
     text_confidence: 0 … 1, how far the model trusts itself on the words, the least of them; None without words.
+    nothing_understood: there are only words, and none of them says anything to the model: the vector means nothing.
     """
 
     vector: Float32
     phash: int | None
     stored_ids: tuple[ImageId, ...]
     text_confidence: float | None = None
+    nothing_understood: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +93,20 @@ class Resolver:
         """Raises InvalidQuery, TooLarge, InvalidPicture, UnsupportedMedia, NoTextTower, WrongSpace, Absent, OutOfTime,
         ReplicaDown (the shard that holds a stored picture), Overloaded.
         """
-        parts: list[_Part | None] = []
-        items: list[ImageItem | TextItem] = []
-        for one in sought:
-            part = await self._without_model(one, within)
-            if isinstance(part, ImageItem | TextItem):
-                items.append(part)
-                parts.append(None)
-            else:
-                parts.append(part)
-        embedded = iter(await self._embed(items, within))
-        known = [_embedded_part(next(embedded)) if part is None else part for part in parts]
+        async with within.deadline.ends("Reading what is sought"):
+            parts = await together(self._without_model(one, within) for one in sought)
+            items = [part for part in parts if not isinstance(part, _Part)]
+            embedded = iter(await self._embed(items, within))
+        known = [part if isinstance(part, _Part) else _embedded_part(next(embedded)) for part in parts]
+        meaningless = [part.text_confidence == 0 for part in known]
         return Resolved(
-            vector=_mixed(known, [one.weight for one in sought]),
+            vector=_mixed(known, _weights(sought, meaningless)),
             phash=next((part.phash for part in known if part.phash is not None), None),
             stored_ids=tuple(one.image_id for one in sought if isinstance(one, SoughtStored)),
             text_confidence=min(
                 (part.text_confidence for part in known if part.text_confidence is not None), default=None
             ),
+            nothing_understood=all(meaningless),
         )
 
     async def _without_model(self, one: Sought, within: Within) -> _Part | ImageItem | TextItem:
@@ -142,8 +142,10 @@ class Resolver:
             raise Absent(f"There is no picture {one.image_id} in this index.", field="image_id")
         if one.region is not None:
             with span("read_original"):
-                payload = found.payload
-                content = await self._originals.read(payload.uri, Sha256(payload.sha256), self._max_picture_bytes)
+                at, sha256 = found.payload.uri, Sha256(found.payload.sha256)
+                content = await read_original(
+                    self._originals, one.image_id, at, sha256, max_bytes=self._max_picture_bytes, field="image_id"
+                )
             return _image_item(content, one.region)
         return _Part(found.vectors[0].astype(np.float32), found.phash)
 
@@ -198,6 +200,12 @@ def _checked_vector(one: SoughtVector, served: ServedIndex) -> Float32:
             limit=served.space.dim,
         )
     return normalise(one.values)
+
+
+def _weights(sought: Sequence[Sought], meaningless: Sequence[bool]) -> list[float]:
+    """Words that say nothing count for nothing beside what says something."""
+    everything = all(meaningless)
+    return [one.weight if everything or not less else 0.0 for one, less in zip(sought, meaningless, strict=True)]
 
 
 def _mixed(parts: Sequence[_Part], weights: Sequence[float]) -> Float32:

@@ -2,8 +2,7 @@
 
 import asyncio
 import ipaddress
-import socket
-from collections.abc import Awaitable, Callable
+import re
 from typing import Final
 from urllib.parse import urljoin
 
@@ -11,13 +10,18 @@ import httpx
 
 from omma.errors import InvalidPicture, InvalidQuery, NotAllowed, OutOfTime, TooLarge
 from omma.rpc.deadline import Deadline
+from services.gateway.search.addresses import is_public
+from services.gateway.search.names import Names, Resolve
 
 _MAX_REDIRECTS: Final = 5
 _MAX_URL_CHARACTERS: Final = 2_048
 _PORTS: Final = {"http": 80, "https": 443}
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""Host and port to addresses, as text. Raises OSError."""
+_FIRST_FREE_PORT: Final = 1_024
+_MAX_PORT: Final = 65_535
+_MAX_NAME_CHARACTERS: Final = 253
+_NAME: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.?")
+_ENDS_IN_A_NUMBER: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\.?$")
+"""After the last dot: https://url.spec.whatwg.org/#ends-in-a-number-checker"""
 
 
 class PictureFetcher:
@@ -36,7 +40,8 @@ class PictureFetcher:
         """resolve: DNS unless given. transport: httpx's own unless given; close the fetcher when done."""
         self._max_bytes = max_bytes
         self._timeout_seconds = timeout_seconds
-        self._resolve = resolve or _resolve
+        self._names = Names()
+        self._resolve = resolve or self._names
         # trust_env off: a proxy would connect where it likes, past every check here.
         # No connection is kept: the next host at the same address has another certificate.
         self._client = httpx.AsyncClient(
@@ -49,7 +54,7 @@ class PictureFetcher:
     async def fetch(self, url: str, deadline: Deadline) -> bytes:
         """The bytes behind the URL.
 
-        Raises InvalidQuery, NotAllowed, TooLarge, InvalidPicture, OutOfTime, each with field `image_url`.
+        Raises InvalidQuery, NotAllowed, TooLarge, InvalidPicture, OutOfTime, Overloaded, each with field `image_url`.
         """
         try:
             async with asyncio.timeout(min(self._timeout_seconds, deadline.require())):
@@ -61,19 +66,21 @@ class PictureFetcher:
         except TimeoutError:
             raise OutOfTime("The picture behind image_url did not come in time.", field="image_url") from None
         except httpx.HTTPError as error:
-            raise InvalidPicture(
-                f"The picture behind image_url could not be fetched: {type(error).__name__}.", field="image_url"
-            ) from error
+            raise InvalidPicture(f"The host of image_url {_failure(error)}.", field="image_url") from error
         raise InvalidQuery(f"image_url redirects more than {_MAX_REDIRECTS} times.", field="image_url")
 
     async def close(self) -> None:
         await self._client.aclose()
+        self._names.close()
 
     async def _get(self, url: str) -> bytes | str:
         """The body, or where the answer redirects to."""
         target = _parsed(url)
         port = target.port or _PORTS[target.scheme]
-        address = await self._public_address(target.host, port)
+        host = target.raw_host.decode("ascii")  # as DNS and TLS have it: not the Unicode of an international name
+        address = await self._public_address(host, port)
+        if port < _FIRST_FREE_PORT and port not in _PORTS.values():
+            raise InvalidQuery(f"Port {port} of image_url is another service's than the web's.", field="image_url")
         vetted = target.copy_with(host=address)
         headers = {
             "host": target.netloc.decode(),
@@ -81,10 +88,10 @@ class PictureFetcher:
             "accept": "image/*",
             "accept-encoding": "identity",
         }
-        extensions = {"sni_hostname": target.host}
+        extensions = {"sni_hostname": host.removesuffix(".")}
         async with self._client.stream("GET", vetted, headers=headers, extensions=extensions) as response:
             if response.has_redirect_location:
-                return urljoin(url, response.headers["location"])
+                return _joined(url, response.headers["location"])
             if response.status_code != httpx.codes.OK:
                 raise InvalidPicture(f"image_url answered {response.status_code}.", field="image_url")
             content = bytearray()
@@ -101,12 +108,12 @@ class PictureFetcher:
         try:
             addresses = await self._resolve(host, port)
         except OSError:
-            addresses = []
+            addresses = ()
         if not addresses:
             raise InvalidQuery(f"The host {host[:80]!r} of image_url is unknown.", field="image_url")
         # One address that is not public is reason enough: the next answer may hold only that one.
         for address in addresses:
-            if not _is_public(address):
+            if not is_public(address):
                 raise NotAllowed("image_url leads to an address that is not public.", field="image_url")
         return addresses[0]
 
@@ -114,30 +121,39 @@ class PictureFetcher:
 def _parsed(url: str) -> httpx.URL:
     try:
         target = httpx.URL(url) if len(url) <= _MAX_URL_CHARACTERS else None
-    except (httpx.InvalidURL, UnicodeError):
+    except (httpx.InvalidURL, ValueError):
         target = None
-    if target is None or target.scheme not in _PORTS or not target.host or target.userinfo:
+    if target is None or target.scheme not in _PORTS or target.userinfo:
         raise InvalidQuery("image_url must be a plain http or https URL, without a user.", field="image_url")
+    if not _is_host(target.raw_host.decode("ascii")):
+        raise InvalidQuery("image_url has no host that could be looked up.", field="image_url")
+    if target.port is not None and not 0 < target.port <= _MAX_PORT:
+        raise InvalidQuery("image_url has a port that there is not.", field="image_url")
     return target
 
 
-def _is_public(address: str) -> bool:
+def _is_host(host: str) -> bool:
+    """A name in DNS's own letters, or an address in its one usual spelling: 0177.1 and 2130706433 are neither."""
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        ipaddress.ip_address(host)
     except ValueError:
-        return False
-    # Addresses that wrap an IPv4 one are as public as what they wrap.
-    wrapped = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    teredo = getattr(parsed, "teredo", None)
-    if wrapped is not None and not wrapped.is_global:
-        return False
-    return parsed.is_global and not parsed.is_multicast and teredo is None and not _is_nat64(parsed)
+        fits = len(host.removesuffix(".")) <= _MAX_NAME_CHARACTERS and _NAME.fullmatch(host) is not None
+        return fits and _ENDS_IN_A_NUMBER.match(host.removesuffix(".").rpartition(".")[2]) is None
+    return "%" not in host
 
 
-def _is_nat64(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    return address.version == 6 and address in ipaddress.ip_network("64:ff9b::/96")
+def _failure(error: httpx.HTTPError) -> str:
+    match error:
+        case httpx.ConnectError():
+            return "cannot be connected to"
+        case httpx.TimeoutException():
+            return "did not answer in time"
+        case _:
+            return "does not answer as a web server does"
 
 
-async def _resolve(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[4][0]) for address in found]
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise InvalidQuery("image_url redirects to what is no URL.", field="image_url") from None

@@ -1,13 +1,20 @@
 """A shard's messages and its values, both ways, here and nowhere else. Columns go over whole, not hit by hit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from omma.errors import InvalidQuery
-from omma.hits import Degraded, FetchedPicture, Hits, Payload, ShardHits, StoredPayloads
+from omma.hits import Degraded, FetchedPicture, Hits, ShardHits
 from omma.identity import ImageId, Receipt, Tenant, Version
-from omma.records import boxes_from_wire, boxes_to_wire, payload_from_wire, payload_to_wire, stored_payloads
+from omma.records import (
+    boxes_from_wire,
+    boxes_to_wire,
+    encoded_payloads,
+    payload_from_wire,
+    payload_to_wire,
+    stored_payloads,
+)
 from omma.v1 import shard_pb2
 from omma.vectors import from_wire, to_wire
 from services.nn_shard.client.interface import BucketDigests, BucketPage, ShardQuery, ShardStats
@@ -68,7 +75,7 @@ def search_response(answer: ShardHits) -> shard_pb2.ShardServiceSearchResponse:
         versions=hits.versions.tolist(),
         phashes=hits.phashes.tolist(),
         box_corners=hits.boxes.astype(_CORNER, copy=False).tobytes(),
-        encoded_payloads=_encoded(hits.payloads or ()),
+        encoded_payloads=encoded_payloads(hits.payloads or ()),
         vectors=None if hits.vectors is None else to_wire(hits.vectors),
         index=answer.index,
         space=answer.space,
@@ -110,12 +117,6 @@ def shard_hits(message: shard_pb2.ShardServiceSearchResponse, query: ShardQuery)
         stage_us=dict(message.stage_us),
         applied=message.applied,
     )
-
-
-def _encoded(payloads: Sequence[Payload]) -> Iterable[bytes]:
-    if isinstance(payloads, StoredPayloads):
-        return payloads.stored
-    return (payload_to_wire(one).SerializeToString() for one in payloads)
 
 
 def fetch_response(pictures: Sequence[FetchedPicture], index: str, space: str) -> shard_pb2.ShardServiceFetchResponse:

@@ -18,12 +18,13 @@ _HELD_OUT = 1_024
 
 
 def train_codebook(sample: Float32, factory: str, *, seed: int = 0) -> Codebook:
-    """Train on sample: float32[n, d], L2-normalised, n >= 256.
+    """Train on sample: float32[n, d], L2-normalised, n >= 256. Rows that are not finite are left out.
 
     factory: a FAISS factory string of the form `[OPQm_d,]IVF{nlist},PQmx8`; `{nlist}` follows n, and m and d shrink to
     what the sample's dim allows. Uses every core that OpenMP has; the caller lowers its priority.
     Raises InvalidQuery, field `factory` or `sample`, for another form or too few rows.
     """
+    sample = sample[np.isfinite(sample).all(axis=1)]
     rows, dim = sample.shape
     if rows < MIN_ROWS:
         raise InvalidQuery(f"A codebook needs at least {MIN_ROWS} rows to train on.", field="sample", limit=MIN_ROWS)

@@ -1,16 +1,20 @@
 """Re-ranking between Python values and messages, both ways."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from omma.errors import InvalidQuery
 from omma.hits import Hits, Payload
 from omma.identity import ImageId
+from omma.records import encoded_payloads, stored_payloads
 from omma.v1 import rerank_pb2
 from omma.vectors import from_wire, to_wire
 from services.rerank.client.interface import DropReason, NearDuplicates, RankedHit, Reranked, RerankQuery
 
+_CORNER: Final = np.dtype("<i4")
 _TO_WIRE: Final = {
     NearDuplicates.COLLAPSE: rerank_pb2.NEAR_DUPLICATES_COLLAPSE,
     NearDuplicates.DROP: rerank_pb2.NEAR_DUPLICATES_DROP,
@@ -31,7 +35,7 @@ def near_duplicates_from_wire(number: int) -> NearDuplicates:
 
 
 def rerank_request(query: RerankQuery, candidates: Hits) -> rerank_pb2.RerankRequest:
-    """Of a payload only what re-ranking looks at travels."""
+    """Every column travels: which of them a policy looks at is known only over there."""
     payloads = candidates.payloads or (Payload(),) * len(candidates)
     columns = zip(
         candidates.ids.tolist(), candidates.scores.tolist(), candidates.phashes.tolist(), payloads, strict=True
@@ -55,11 +59,19 @@ def rerank_request(query: RerankQuery, candidates: Hits) -> rerank_pb2.RerankReq
         query_phash=query.query_phash,
         phash_gate=query.phash_gate,
         score_threshold=query.score_threshold,
+        encoded_payloads=encoded_payloads(candidates.payloads or ()),
+        versions=candidates.versions.tolist(),
+        box_corners=candidates.boxes.astype(_CORNER, copy=False).tobytes(),
+        phash_known=candidates.has_phash().tolist(),
+        signatures=candidates.signatures or (),
     )
 
 
 def query_and_candidates(request: rerank_pb2.RerankRequest) -> tuple[RerankQuery, Hits]:
-    """Raises InvalidQuery when the vectors are not one a candidate, or an id comes twice."""
+    """Raises InvalidQuery when a column is not as long as the candidates, or an id comes twice.
+
+    A payload is decoded when it is looked at: DecodeError then.
+    """
     query = RerankQuery(
         k=request.k,
         policy=request.policy,
@@ -80,13 +92,55 @@ def query_and_candidates(request: rerank_pb2.RerankRequest) -> tuple[RerankQuery
     candidates = Hits(
         ids=ids,
         scores=np.array([row.score for row in rows], np.float32),
-        versions=np.zeros(len(ids), np.int64),
+        versions=_column("versions", request.versions, np.dtype(np.int64), len(ids)),
         phashes=np.array([row.phash for row in rows], np.uint64),
-        boxes=np.zeros((len(ids), 4), np.int32),
-        payloads=tuple(Payload(source_url=row.source_url, width=row.width, height=row.height) for row in rows),
+        boxes=_column("box_corners", request.box_corners, _CORNER, 4 * len(ids)).reshape(-1, 4),
+        payloads=_payloads(request),
         vectors=vectors,
+        phash_known=_column("phash_known", request.phash_known, np.dtype(np.bool_), len(ids))
+        if request.phash_known
+        else None,
+        signatures=_signatures(request),
     )
     return query, candidates
+
+
+def _column(field: str, sent: Sequence[int] | bytes, dtype: np.dtype[Any], length: int) -> npt.NDArray[Any]:
+    """Zeros when nothing was sent."""
+    try:
+        column = np.frombuffer(sent, dtype) if isinstance(sent, bytes) else np.array(sent, dtype)
+    except ValueError:  # no whole number of elements
+        column = np.empty(0, dtype)
+    if not len(sent):
+        return np.zeros(length, dtype)
+    if len(column) != length:
+        raise InvalidQuery(f"{field} has {len(column)} values instead of {length}.", field=field)
+    return column
+
+
+def _known(request: rerank_pb2.RerankRequest) -> npt.NDArray[np.bool_] | None:
+    """None from a caller of before the column."""
+    if not request.phash_known:
+        return None
+    return _column("phash_known", request.phash_known, np.dtype(np.bool_), len(request.candidates))
+
+
+def _signatures(request: rerank_pb2.RerankRequest) -> Sequence[bytes] | None:
+    if not request.signatures:
+        return None
+    if len(request.signatures) != len(request.candidates):
+        said = f"{len(request.candidates)} candidates have {len(request.signatures)} signatures."
+        raise InvalidQuery(said, field="signatures")
+    return tuple(request.signatures)
+
+
+def _payloads(request: rerank_pb2.RerankRequest) -> Sequence[Payload]:
+    rows, encoded = request.candidates, request.encoded_payloads
+    if not encoded:
+        return tuple(Payload(source_url=row.source_url, width=row.width, height=row.height) for row in rows)
+    if len(encoded) != len(rows):
+        raise InvalidQuery(f"{len(rows)} candidates have {len(encoded)} payloads.", field="encoded_payloads")
+    return stored_payloads(encoded)
 
 
 def rerank_response(reranked: Reranked, candidates: Hits) -> rerank_pb2.RerankResponse:

@@ -18,12 +18,17 @@ app = typer.Typer(no_args_is_help=True, help="API keys: who may do what, for whi
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="For people: who uses it.")],
-    role: Annotated[Role, typer.Option(help="Each includes the ones before it.")] = Role.WRITE,
-    tenant: Annotated[str, typer.Option(help="Whose pictures it sees.")] = "default",
+    role: Annotated[
+        Role, typer.Option(help="Each includes the ones before it; admin is of every tenant.")
+    ] = Role.WRITE,
+    tenant: Annotated[
+        str, typer.Option(help="Whose pictures it sees; your own key's unless given, an admin's `default`.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Make a key and print its secret, which is shown this once and not stored."""
-    made = run(_ask("POST", "/keys", json={"name": name, "role": role.value, "tenant": tenant}))
+    asked = {"name": name, "role": role.value, **({"tenant": tenant} if tenant else {})}
+    made = run(_ask("POST", "/keys", json=asked))
     if json:
         print_json(made)
         return
@@ -72,6 +77,7 @@ async def _ask_catalog(settings: PostgresSettings, method: str, path: str, **opt
     from omma.catalog.postgres import open_postgres_catalog
     from omma.identity import DEFAULT_TENANT
     from services.gateway.auth import Caller
+    from services.gateway.keys import Keys
     from services.gateway.rest.keys import keys_router
 
     async def trusted(request: Request) -> Caller:
@@ -80,7 +86,7 @@ async def _ask_catalog(settings: PostgresSettings, method: str, path: str, **opt
     catalog = await open_postgres_catalog(settings)
     try:
         app = FastAPI()
-        app.include_router(keys_router(catalog, trusted))
+        app.include_router(keys_router(Keys(catalog), trusted))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://catalog") as client:
             return await Connection(client, "the catalog").call(method, path, **options)
     finally:

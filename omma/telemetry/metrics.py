@@ -50,6 +50,7 @@ INTERACTIONS = Counter(
 # EGS
 EMBED_ITEMS = Counter("omma_embed_items_total", "Pictures and texts embedded.", ("kind", "outcome"))
 EMBED_BATCH_ITEMS = Histogram("omma_embed_batch_items", "Items in one run of the model.", ("tower",), buckets=_BATCH)
+EMBED_TOWERS_AWAY = Gauge("omma_embed_towers_away", "1 while the towers did not answer when last asked.")
 EMBED_QUEUE_ITEMS = Gauge("omma_embed_queue_items", "Items that wait for the model.", ("tower",))
 EMBED_SECONDS = Histogram("omma_embed_run_seconds", "One run of the model.", ("tower",), buckets=_FAST)
 DECODE_SECONDS = Histogram("omma_decode_seconds", "Decoding, hashing and cropping one picture.", buckets=_FAST)

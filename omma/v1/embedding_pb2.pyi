@@ -256,6 +256,7 @@ class DescribeResponse(_message.Message):
     DIM_FIELD_NUMBER: _builtins.int
     BUCKETS_FIELD_NUMBER: _builtins.int
     HAS_TEXT_TOWER_FIELD_NUMBER: _builtins.int
+    TOWERS_AWAY_FIELD_NUMBER: _builtins.int
     space: _builtins.str
     model: _builtins.str
     """name@version."""
@@ -264,6 +265,8 @@ class DescribeResponse(_message.Message):
     dim: _builtins.int
     buckets: _builtins.int
     has_text_tower: _builtins.bool
+    towers_away: _builtins.bool
+    """The towers do not answer now: nothing can be embedded, and whoever needs no vector need not mind."""
     def __init__(
         self,
         *,
@@ -273,10 +276,11 @@ class DescribeResponse(_message.Message):
         dim: _builtins.int = ...,
         buckets: _builtins.int = ...,
         has_text_tower: _builtins.bool = ...,
+        towers_away: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "dim", b"dim", "has_text_tower", b"has_text_tower", "model", b"model", "signature", b"signature", "space", b"space"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "dim", b"dim", "has_text_tower", b"has_text_tower", "model", b"model", "signature", b"signature", "space", b"space", "towers_away", b"towers_away"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,7 +8,7 @@ from omma.errors import NoTextTower, OmmaError, OutOfTime
 from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.rpc.deadline import Deadline
 from omma.space import Space
-from omma.telemetry.metrics import DECODE_SECONDS, EMBED_ITEMS
+from omma.telemetry.metrics import DECODE_SECONDS, EMBED_ITEMS, EMBED_TOWERS_AWAY
 from omma.telemetry.traces import span
 from services.egs.admission import Admission
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
@@ -71,6 +71,12 @@ class ModelEmbedder:
             if isinstance(answer, OutOfTime):
                 raise answer
         return answers
+
+    async def ready(self) -> bool:
+        """As services.egs.client.Embedder: of both towers."""
+        away = not await self._image.ready() or (self._text is not None and not await self._text.ready())
+        EMBED_TOWERS_AWAY.set(away)
+        return not away
 
     async def close(self) -> None:
         """What waits fails with ReplicaDown; returns when every thread has ended."""

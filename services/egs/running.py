@@ -27,6 +27,9 @@ class RunningTower(Protocol[Job_contra]):
         Raises the job's own fault (InvalidPicture, InvalidQuery), OutOfTime, ReplicaDown, Corrupt.
         """
 
+    async def ready(self) -> bool:
+        """Whether it would take a job now."""
+
     async def close(self) -> None:
         """What waits fails with ReplicaDown."""
 
@@ -53,6 +56,9 @@ class ThreadedTower(Generic[Job]):
 
     async def run(self, job: Job, deadline: Deadline) -> Float32:
         return await asyncio.wrap_future(self._workers.submit(job, deadline))
+
+    async def ready(self) -> bool:
+        return True
 
     async def close(self) -> None:
         await asyncio.to_thread(self._workers.close)

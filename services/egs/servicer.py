@@ -25,4 +25,5 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
     async def Describe(  # noqa: N802 - the name is the RPC's
         self, request: embedding_pb2.DescribeRequest, context: Context
     ) -> embedding_pb2.DescribeResponse:
-        return describe_response(self._embedder.space, self._embedder.has_text_tower)
+        away = not await self._embedder.ready()
+        return describe_response(self._embedder.space, self._embedder.has_text_tower, towers_away=away)

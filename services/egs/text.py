@@ -39,6 +39,10 @@ class TextSide:
             confidence=confidence * self._words.known_share(item.text),
         )
 
+    async def ready(self) -> bool:
+        """As RunningTower."""
+        return await self._tower.ready()
+
     async def close(self) -> None:
         await self._tower.close()
 

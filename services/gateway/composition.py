@@ -1,6 +1,6 @@
 """The gateway, wired on given parts: the same in its own process and beside everything else."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -34,6 +34,7 @@ from services.gateway.search.fanout import Fanout
 from services.gateway.search.interactions import Impressions, open_impressions
 from services.gateway.search.urls import PictureFetcher
 from services.gateway.settings import GatewaySettings
+from services.gateway.surroundings import Surroundings
 from services.rerank.client import Reranker
 from services.topology.indexes import ServedIndexes
 
@@ -60,8 +61,8 @@ class GatewayParts:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The cores, and both faces over them. impressions: its `run` moves them to the log. entrance: for other services
-    on the same gRPC server.
+    """The cores, and both faces over them. work: each runs until it is cancelled. entrance: for other services on the
+    same gRPC server.
     """
 
     search: SearchCore
@@ -70,6 +71,7 @@ class Gateway:
     dead_letters: DeadLetters
     health: Health
     rest: FastAPI
+    work: tuple[Callable[[], Awaitable[None]], ...]
     entrance: Entrance
     rpc: Registration
 
@@ -85,12 +87,14 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         "Kafka",
         partial(open_impressions, log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled),
     )
+    surroundings = Surroundings(catalog, log, indexes)
     search = SearchCore(
         indexes,
         parts.reranker,
         storage.originals,
         urls,
         impressions,
+        behind=lambda: surroundings.behind,
         fanout=Fanout(settings.fanout),
         admission=Admission(
             settings.max_concurrent_searches,
@@ -122,7 +126,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         catalog, parts.sources, partial(backlog, log, IMAGES_TOPIC, group), settings.jobs_unfinished, parts.on_job
     )
     tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=parts.limits.max_bytes)
-    health = Health(indexes)
+    health = Health(indexes, surroundings)
     bodies = Bodies(settings.max_body_bytes, settings.shares)
     app = create_app(
         search,
@@ -138,4 +142,5 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     entrance = Entrance(parts.authenticator, bodies, settings.shares, seconds=settings.body_seconds)
     servicer = SearchServicer(search, pictures, entrance, seconds=settings.request_seconds)
     rpc = entrance.before(partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer))
-    return Gateway(search, pictures, impressions, dead_letters, health, app, entrance, rpc)
+    work = (impressions.run, surroundings.run)
+    return Gateway(search, pictures, impressions, dead_letters, health, app, work, entrance, rpc)

@@ -3,14 +3,16 @@
 from typing import Any
 
 from omma.errors import ReplicaDown
+from services.gateway.surroundings import Surroundings
 from services.topology.indexes import ServedIndexes
 
 
 class Health:
     """draining: set first when the process stops, so that callers go elsewhere while it still answers."""
 
-    def __init__(self, indexes: ServedIndexes) -> None:
+    def __init__(self, indexes: ServedIndexes, surroundings: Surroundings) -> None:
         self._indexes = indexes
+        self._surroundings = surroundings
         self.draining = False
 
     @property
@@ -24,11 +26,17 @@ class Health:
             return False
         return True
 
+    def conditions(self) -> dict[str, Any]:
+        """What is away or behind while searches go on."""
+        seen = self._surroundings
+        return {"embedder": "away" if seen.towers_away else "ready", "writes": "behind" if seen.behind else "current"}
+
     def document(self) -> dict[str, Any]:
         """What GET /health says; of no tenant's pictures."""
         every = self._indexes.every()
         return {
             "ok": self.ready,
+            **self.conditions(),
             "indexes": [
                 {
                     "id": one.index.id,

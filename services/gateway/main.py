@@ -73,7 +73,7 @@ async def main() -> None:
         rest.begin(listening(settings.bind, settings.http_port))
         stack.push_async_callback(rest.end)
         gateway = await compose(settings.gateway, await _parts(settings, stack), stack)
-        await stack.enter_async_context(running(gateway.impressions.run))
+        await stack.enter_async_context(running(*gateway.work))
         opening.app = gateway.rest
         await rpc.register([gateway.rpc])
         await rpc.set_ready(True)

@@ -177,9 +177,8 @@ class VectorSources:
             return []
         deadline = Deadline.after(self._settings.embed_timeout_seconds)
         try:
-            items = await self._embedder.embed(
-                [ImageItem(content, thumbnail=True, signature=True) for content in contents], deadline
-            )
+            asked = [ImageItem(content, thumbnail=True, signature=True) for content in contents]
+            items = await self._embedder.embed(asked, deadline)
         except OmmaError as error:
             return [Later(error)] * len(contents)
         return [item if isinstance(item, EmbeddedItem) else _whose_fault(item) for item in items]
@@ -203,7 +202,6 @@ class VectorSources:
         except OmmaError as error:
             future.set_result(Later(error))
             return
-        assert item.phash is not None  # a picture has one
         seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height, item.signature)
         self._recent[sha256] = seen
         if len(self._recent) > self._settings.recent_pictures:

@@ -110,7 +110,7 @@ async def start_services(
     )
     gateway = await compose_gateway(settings.gateway, parts, stack)
     clean = partial(housekeeping.clean, log, settings.log_compaction_seconds)
-    await stack.enter_async_context(running(indexer.run, gateway.impressions.run, *worker.work, clean))
+    await stack.enter_async_context(running(indexer.run, *gateway.work, *worker.work, clean))
     return Services(storage, embedder, index, tuple(shards), reranker, indexes, gateway)
 
 

@@ -287,8 +287,8 @@ async def test_a_row_overtakes_what_was_seen_of_it(catalog: Catalog) -> None:
     ],
 )
 async def test_a_value_is_compared_by_its_json_type(catalog: Catalog, filter: object, kept: list[str]) -> None:
-    """Numbers as float64, as shards compare them; one that float64 has not equals nothing and costs nobody's list."""
-    values = {"true": True, "1": 1, "1.0": 1.0, "text": "1", "2^53": 2**53, "2^53+1": 2**53 + 1, "huge": 10**400}
+    """Numbers as float64, as shards compare them."""
+    values = {"true": True, "1": 1, "1.0": 1.0, "text": "1", "2^53": 2**53, "2^53+1": 2**53 + 1}
     for key, value in values.items():
         await one(catalog, replace(new(key), attributes={"a": value}))
     page = await catalog.list_pictures(ANN, parse_filter({"attributes.a": filter}), None, 100)

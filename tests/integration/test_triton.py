@@ -160,7 +160,9 @@ async def test_a_triton_that_is_gone_or_hangs_fails_the_item_and_is_found_again(
             served.server.resume()
         assert np.array_equal(await vectors(embedder, item), before)
 
+        assert await embedder.ready()
         await asyncio.to_thread(served.server.kill)
+        assert not await embedder.ready()
         (answer,) = await embedder.embed([item], Deadline.after(20))
         assert isinstance(answer, ReplicaDown)
         await asyncio.to_thread(served.server.restart)

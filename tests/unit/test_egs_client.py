@@ -32,6 +32,7 @@ class Scripted:
         self.has_text_tower = False
         self.calls: list[list[ImageItem | TextItem]] = []
         self.full = False
+        self.towers = True
 
     async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
         self.calls.append(list(items))
@@ -57,6 +58,9 @@ class Scripted:
             thumbnail=b"webp" if item.thumbnail else b"",
         )
 
+    async def ready(self) -> bool:
+        return self.towers
+
     async def close(self) -> None: ...
 
 
@@ -76,8 +80,11 @@ async def remote(behind: Scripted) -> AsyncIterator[RemoteEmbedder]:
     await server.stop(0)
 
 
-async def test_connecting_learns_the_space(remote: RemoteEmbedder) -> None:
+async def test_connecting_learns_the_space(remote: RemoteEmbedder, behind: Scripted) -> None:
     assert remote.space == SPACE
+    assert await remote.ready()
+    behind.towers = False
+    assert not await remote.ready()
     assert remote.has_text_tower is False
 
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from omma.backlog import backlog, indexer_group
 from omma.catalog.interface import PictureChange
 from omma.errors import ReplicaDown
 from omma.identity import DEFAULT_TENANT
+from omma.log.interface import Consumer
 from omma.records import IMAGES_TOPIC, VectorRecord
 from omma.rpc.deadline import Deadline
 from services.egs.client import EmbeddedItem, ImageItem
@@ -98,10 +100,20 @@ async def test_what_was_written_ahead_of_its_turn_is_harmless_when_it_is_read_ag
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_whatever_order_things_come_in_the_last_record_is_the_newest(world: World, seed: int) -> None:
+async def test_whatever_order_things_come_in_the_last_record_is_the_newest(
+    world: World, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chance = random.Random(seed)
     embedder = TowerAway()
     world.embedder = embedder
+    subscribed, subscribe = asyncio.Event(), world.log.subscribe
+
+    async def told(*args: Any) -> Consumer:
+        consumer = await subscribe(*args)
+        subscribed.set()
+        return consumer
+
+    monkeypatch.setattr(world.log, "subscribe", told)
     running = asyncio.create_task(world.indexer(SETTINGS).run())
     keys = [f"key {number}" for number in range(8)]
     for step in range(60):
@@ -114,6 +126,8 @@ async def test_whatever_order_things_come_in_the_last_record_is_the_newest(world
         if chance.random() < 0.2:
             embedder.away = not embedder.away
         if chance.random() < 0.1:
+            await subscribed.wait()  # one that is ended while it joins its group is missed by it only later
+            subscribed.clear()
             running.cancel()
             await asyncio.wait({running})
             running = asyncio.create_task(world.indexer(SETTINGS).run())

@@ -127,7 +127,11 @@ def limits_of(module: str, monkeypatch: pytest.MonkeyPatch) -> PictureLimits:
 @pytest.mark.parametrize("module", PROCESSES_OF_PICTURES)
 @pytest.mark.parametrize(
     ("name", "field"),
-    [(former, now.rpartition("__")[2].lower()) for former, now in FORMER.items() if now]
+    [
+        (former, now.rpartition("__")[2].lower())
+        for former, now in FORMER.items()
+        if now and now.startswith("OMMA_PICTURES")
+    ]
     + [("OMMA_PICTURES__MAX_PIXELS", "max_pixels"), ("OMMA_PICTURES__MAX_BYTES", "max_bytes")],
 )
 def test_a_limit_of_pictures_that_is_set_once_reaches_every_process(
@@ -137,6 +141,17 @@ def test_a_limit_of_pictures_that_is_set_once_reaches_every_process(
     limits = limits_of(module, monkeypatch)
     assert getattr(limits, field) == 250_000_000
     assert limits.model_copy(update={field: getattr(DEFAULT_LIMITS, field)}) == DEFAULT_LIMITS
+
+
+@pytest.mark.parametrize("module", ["services.standalone.settings", "services.gateway.main"])
+def test_the_limits_of_descriptions_keep_their_former_names(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in NEEDED.items():
+        if f"services.{name.split('_')[1].lower()}." in module:
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OMMA_GATEWAY__MAX_TAGS", "7")
+    monkeypatch.setenv("OMMA_GATEWAY__MAX_ATTRIBUTES_BYTES", "70")
+    read = getattr(importlib.import_module(module), PROCESSES_OF_PICTURES[module])()
+    assert (read.description.tags, read.description.attributes_bytes) == (7, 70)
 
 
 @pytest.mark.parametrize("module", PROCESSES_OF_PICTURES)

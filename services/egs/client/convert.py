@@ -38,7 +38,7 @@ def embedded_items(message: embedding_pb2.EmbedResponse, dim: int) -> list[Embed
     return [_answer_from_wire(item, dim) for item in message.items]
 
 
-def describe_response(space: Space, has_text_tower: bool) -> embedding_pb2.DescribeResponse:
+def describe_response(space: Space, has_text_tower: bool, *, towers_away: bool) -> embedding_pb2.DescribeResponse:
     return embedding_pb2.DescribeResponse(
         space=space.id,
         model=space.model,
@@ -46,6 +46,7 @@ def describe_response(space: Space, has_text_tower: bool) -> embedding_pb2.Descr
         dim=space.dim,
         buckets=space.buckets,
         has_text_tower=has_text_tower,
+        towers_away=towers_away,
     )
 
 

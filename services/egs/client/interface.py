@@ -65,4 +65,7 @@ class Embedder(Protocol):
         Raises Overloaded when the queue is full, OutOfTime.
         """
 
+    async def ready(self) -> bool:
+        """Whether its towers answer: False while pictures and words cannot be embedded."""
+
     async def close(self) -> None: ...

@@ -6,7 +6,7 @@ from typing import Final
 
 import grpc
 
-from omma.errors import InvalidPicture, InvalidQuery, NoTextTower, ReplicaDown, TooLarge, UnsupportedMedia
+from omma.errors import InvalidPicture, InvalidQuery, NoTextTower, OutOfTime, ReplicaDown, TooLarge, UnsupportedMedia
 from omma.persistence import until_there
 from omma.rpc.channel import call
 from omma.rpc.deadline import Deadline
@@ -57,6 +57,16 @@ class RemoteEmbedder:
         for part in _parts(items):
             answers += await self._embed_part(part, deadline)
         return answers
+
+    async def ready(self) -> bool:
+        """As Embedder; False also when no EGS answers."""
+        try:
+            said = await call(
+                self._stub.Describe, embedding_pb2.DescribeRequest(), Deadline.after(_DESCRIBE_SECONDS), _PEER
+            )
+        except (ReplicaDown, OutOfTime):
+            return False
+        return not said.towers_away
 
     async def close(self) -> None:
         await self._channel.close()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from omma.errors import Absent, Corrupt, InvalidQuery, OutOfTime, ReplicaDown, WrongSpace
+from omma.errors import Absent, Corrupt, InvalidQuery, OmmaError, OutOfTime, ReplicaDown, WrongSpace
 from omma.persistence import until_there
 from omma.rpc.channel import call
 from omma.rpc.deadline import Deadline
@@ -30,7 +30,7 @@ _DATATYPE: Final[dict[Kind, tuple[str, np.dtype[Any]]]] = {
 }
 _PEER: Final = "Triton"
 _MICROSECONDS: Final = 1_000_000
-_READY_SECONDS: Final = 5.0
+_READY_SECONDS: Final = 2.0
 
 
 class TritonTower(Generic[Job]):
@@ -90,6 +90,14 @@ class TritonTower(Generic[Job]):
         if isinstance(vectors, Exception):
             raise vectors
         return vectors
+
+    async def ready(self) -> bool:
+        """Whether Triton says that it serves the model."""
+        try:
+            await self._require_ready()
+        except OmmaError:
+            return False
+        return True
 
     async def close(self) -> None:
         """Nothing: what is under way ends with its channel."""

@@ -33,8 +33,8 @@ def ops_router(
 
     @router.get("/readyz", **schemas.HEALTH)
     async def ready() -> Response:
-        """Searches may be sent here."""
-        return JsonResponse({"ok": health.ready}, 200 if health.ready else 503)
+        """Searches may be sent here: by id and by vector also while the towers are away, which it says."""
+        return JsonResponse({"ok": health.ready, **health.conditions()}, 200 if health.ready else 503)
 
     @router.get("/metrics", **schemas.METRICS)
     async def metrics(request: Request) -> Response:

@@ -5,7 +5,7 @@ import logging
 import time
 import uuid
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -69,12 +69,13 @@ class SearchCore:
         urls: PictureFetcher,
         impressions: Impressions | None = None,
         *,
+        behind: Callable[[], bool] = lambda: False,
         fanout: Fanout | None = None,
         admission: Admission | None = None,
         max_text_characters: int = 2_000,
         max_picture_bytes: int = DEFAULT_LIMITS.max_bytes,
     ) -> None:
-        """impressions: who is told what was shown; None: nobody."""
+        """impressions: who is told what was shown; None: nobody. behind: whether writes that were acknowledged wait."""
         self.indexes = indexes
         self._fanout = fanout or Fanout()
         self._admission = admission or Admission(_MAX_RUNNING)
@@ -83,6 +84,7 @@ class SearchCore:
         )
         self._reranker = reranker
         self._impressions = impressions
+        self._behind = behind
 
     async def search(
         self,
@@ -161,7 +163,7 @@ class SearchCore:
             index=served.index.id,
             policy="" if found.reranked is None else found.reranked.policy,
             coverage=found.coverage,
-            degraded=_degraded(found),
+            degraded=_degraded(found, behind=self._behind()),
             latency_ms=round(stage_us["search"] / 1000, 3),
             next_cursor=None if resolved.nothing_understood else _next_cursor(found, query, mark, seen),
             understood=resolved.text_confidence,
@@ -269,12 +271,14 @@ def _by_score(query: SearchQuery, candidates: Hits, resolved: Resolved) -> tuple
     return tuple(RankedHit(int(position)) for position in np.flatnonzero(keep)[: query.k])
 
 
-def _degraded(found: _Found) -> tuple[Degraded, ...]:
+def _degraded(found: _Found, *, behind: bool) -> tuple[Degraded, ...]:
     reasons = {reason for one in found.outcomes if one.answer is not None for reason in one.answer.degraded}
     if any(outcome.answer is None for outcome in found.outcomes):
         reasons.add(Degraded.SHARD_MISSING)
     if found.reranked is None:
         reasons.add(Degraded.RERANK_SKIPPED)
+    if behind:
+        reasons.add(Degraded.STALE_REPLICA)
     return tuple(sorted(reasons))
 
 

@@ -107,7 +107,7 @@ class _Stepping:
 class NoOutbox:
     """Nothing here reads events."""
 
-    async def send(self, changes: Sequence[Any]) -> None: ...
+    async def offer(self, changes: Sequence[Any]) -> None: ...
 
 
 @dataclass
@@ -156,12 +156,12 @@ class World:
                 self.clock.seconds += float(key)
             case _:
                 call = core.delete if name == "delete" else core.restore
-                for row in await self.catalog.find_pictures(self.name + key):
+                for row in await self.catalog.find_pictures(DEFAULT_TENANT, self.name + key):
                     with suppress(Absent):
                         await call(DEFAULT_TENANT, row.id)
 
     async def rows(self) -> list[Picture]:
-        return [row for key in "ab" for row in await self.catalog.find_pictures(self.name + key)]
+        return [row for key in "ab" for row in await self.catalog.find_pictures(DEFAULT_TENANT, self.name + key)]
 
     async def kept(self) -> bool:
         return await self.blobs.size(original_key(sha256_of(self.content))) is not None

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from search_world import World
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
 from omma.catalog.interface import ApiKey, Role
+from omma.description import RowLimits
 from omma.identity import Tenant
 from omma.images import PictureLimits
 from omma.rpc.server import RpcServer
@@ -30,6 +30,8 @@ from services.gateway.pictures.core import PictureCore
 from services.gateway.rest.app import create_app
 from services.gateway.rest.operation import Operation
 from services.gateway.settings import GatewaySettings
+from services.gateway.surroundings import Surroundings
+from tests.unit.search_world import World
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -131,7 +133,7 @@ async def faces(folder: Path, *, resolver_originals: Any = None, **settings: Any
         stack.callback(executor.shutdown, wait=False)
         authenticator = Authenticator(Keys(), open_without_keys=False)  # type: ignore[arg-type]
         pictures = PictureCore(
-            parts, parts, parts, parts, executor, picture_limits=PictureLimits(), row_limits=given.row_limits
+            parts, parts, parts, parts, executor, picture_limits=PictureLimits(), row_limits=RowLimits()
         )
         bodies = Bodies(given.max_body_bytes, given.shares)
         app = create_app(
@@ -140,7 +142,7 @@ async def faces(folder: Path, *, resolver_originals: Any = None, **settings: Any
             parts,
             Operation(parts, parts, parts, parts),
             authenticator,
-            Health(world.indexes),
+            Health(world.indexes, Surroundings(parts, parts, world.indexes)),
             given,
             bodies=bodies,
             metrics_open=True,

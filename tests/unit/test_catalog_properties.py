@@ -29,18 +29,18 @@ QUERY = clustered(1, seed=1)
 names = st.sampled_from(["n", 'a"b', "a\\b", "ä.ö", "$", ""])
 texts = st.sampled_from(["", "a", "A", "b", "ä", "%", "'", '"', "1", "true"])
 numbers = st.sampled_from([-1.5, 0.0, 1.0, 2.0, 1e12, 2.0**53])
-whole = st.sampled_from([-2, 0, 1, 2, 2**53, 2**53 + 1, 10**18, 10**400])
+whole = st.sampled_from([-2, 0, 1, 2, 2**53, 2**53 + 1, 10**18])
 flags = st.booleans()
 urls = st.sampled_from(["", "https://a.org/x", "HTTPS://A.org:80/y", "b", "http://[broken"])
 
 pictures = st.builds(
     lambda owner, tags, url, attributes: (owner, tuple(tags), url, attributes),
     texts,
-    st.lists(texts, max_size=3),
+    st.lists(texts.filter(bool), max_size=3),
     urls,
     st.dictionaries(
         names,
-        st.one_of(texts, flags, whole, numbers, st.just(-0.0), st.none(), st.lists(texts, max_size=2)),
+        st.one_of(texts, flags, whole, numbers, st.just(-0.0)),
         max_size=3,
     ),
 )

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stepped_loop import run, step, stepped_loop, turns
 
 from omma.errors import OmmaError, OutOfTime, Overloaded
 from omma.identity import Tenant
@@ -14,6 +13,7 @@ from omma.rpc.deadline import Deadline
 from services.gateway.search.admission import Admission
 from services.gateway.search.concurrency import Concurrency
 from services.gateway.shares import Shares
+from tests.unit.stepped_loop import run, step, stepped_loop, turns
 
 ANN, BOB = Tenant("ann"), Tenant("bob")
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import grpc
 import pytest
-from gateway_faces import Faces, faces, until
 
 from omma.errors import Overloaded
 from omma.identity import Tenant
 from omma.v1 import search_pb2, search_pb2_grpc
 from services.gateway.bodies import Bodies
 from services.gateway.shares import Shares
+from tests.unit.gateway_faces import Faces, faces, until
 
 MIB = 1 << 20
 ONE = b'{"image_id": 1, "k": 1}'

@@ -9,11 +9,11 @@ from typing import Any
 
 import grpc
 import pytest
-from gateway_faces import Faces, Hanging, faces, until
-from search_world import World
 
 from omma.v1 import search_pb2, search_pb2_grpc
 from tests.pictures import encoded, scene
+from tests.unit.gateway_faces import Faces, Hanging, faces, until
+from tests.unit.search_world import World
 
 KEY = (("x-api-key", "ann"),)
 JSON = {"content_type": "application/json"}

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from omma.images import PictureLimits
 from services.gateway.auth import Authenticator
 from services.gateway.rest.app import create_app
 from services.gateway.rest.operation import Operation
@@ -20,9 +21,11 @@ from services.gateway.settings import GatewaySettings
 def app() -> FastAPI:
     """Its cores are never asked."""
     core: Any = MagicMock()
+    core.picture_limits = PictureLimits()
     authenticator = Authenticator(core, open_without_keys=False)
     operation = Operation(core, core, core, core)
-    return create_app(core, core, core, operation, authenticator, core, GatewaySettings(), metrics_open=True)
+    settings = GatewaySettings()
+    return create_app(core, core, core, operation, authenticator, core, settings, bodies=core, metrics_open=True)
 
 
 async def got(app: FastAPI, path: str) -> httpx.Response:

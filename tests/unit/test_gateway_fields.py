@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from omma.errors import InvalidQuery
-from services.gateway.rest.fields import as_integer, as_number, as_text, as_texts, as_user_id, said, single
+from services.gateway.rest.fields import as_integer, as_number, as_text, as_user_id, said
 from services.gateway.rest.search_fields import json_query
 
 
@@ -55,29 +55,3 @@ def test_a_false_value_is_no_absent_one(name: str, value: Any) -> None:
     with pytest.raises(InvalidQuery) as failure:
         json_query({"image_id": 1, name: value})
     assert failure.value.field == name
-
-
-@pytest.mark.parametrize(
-    ("sent", "taken"),
-    [
-        (["red, dark", "shoe"], ("red", "dark", "shoe")),
-        (['["red, dark", "shoe"]'], ("red, dark", "shoe")),
-        (["a,b", '["c,d"]', "e"], ("a", "b", "c,d", "e")),
-        ([' ["a"] '], ("a",)),
-        (["[]"], ()),
-        ([""], ()),
-    ],
-)
-def test_a_list_is_commas_or_json(sent: list[str], taken: tuple[str, ...]):
-    assert as_texts(single({"tags": sent}, {"tags"})["tags"], "tags") == taken
-
-
-@pytest.mark.parametrize("sent", ['["a", ', "[wip]", '["a", 1]', '[["a"]]', '["a"] b'])
-def test_what_begins_as_a_list_and_is_none_is_refused(sent: str):
-    with pytest.raises(InvalidQuery) as caught:
-        as_texts(single({"tags": [sent]}, {"tags"})["tags"], "tags")
-    assert caught.value.field == "tags"
-
-
-def test_a_body_says_a_list_as_text_too():
-    assert as_texts('["a, b"]', "tags") == ("a, b",)

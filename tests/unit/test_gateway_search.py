@@ -9,17 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from search_world import (
-    ANN,
-    DIM,
-    SPACE,
-    BrokenReranker,
-    BruteForceShard,
-    SeedEmbedder,
-    World,
-    best,
-    vector_of,
-)
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
@@ -52,6 +41,17 @@ from services.gateway.search.query import (
 from services.nn_shard.client import FetchedPicture
 from services.rerank.client import NearDuplicates
 from services.topology.indexes import ServedIndex
+from tests.unit.search_world import (
+    ANN,
+    DIM,
+    SPACE,
+    BrokenReranker,
+    BruteForceShard,
+    SeedEmbedder,
+    World,
+    best,
+    vector_of,
+)
 
 
 @pytest.fixture

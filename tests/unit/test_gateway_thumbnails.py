@@ -6,20 +6,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from gateway_faces import until
-
 from omma.blobs.folder import FolderBlobs
+from omma.description import RowLimits
 from omma.identity import Tenant
+from omma.images import PictureLimits
 from services.gateway.pictures.core import PictureCore
-from services.gateway.settings import GatewaySettings
 from tests.pictures import encoded, scene
+from tests.unit.gateway_faces import until
 
 PICTURE = encoded(scene())
 
 
 class Catalog:
     async def picture(self, _: Tenant, image_id: int) -> Any:
-        return SimpleNamespace(sha256=f"{image_id:064x}", uri="omma:x")
+        return SimpleNamespace(id=image_id, sha256=f"{image_id:064x}", uri="omma:x")
 
 
 class Slow:
@@ -36,10 +36,10 @@ class Slow:
 
 
 async def test_few_originals_are_held_to_draw_many_thumbnails(tmp_path: Path) -> None:
-    blobs, originals, settings = FolderBlobs(tmp_path), Slow(), GatewaySettings()
+    blobs, originals = FolderBlobs(tmp_path), Slow()
     parts: Any = Catalog(), blobs, originals, None
     with ThreadPoolExecutor(2) as executor:
-        core = PictureCore(*parts, executor, picture_limits=settings.picture_limits, row_limits=settings.row_limits)
+        core = PictureCore(*parts, executor, picture_limits=PictureLimits(), row_limits=RowLimits())
         asked = [asyncio.create_task(core.thumbnail(Tenant("ann"), number)) for number in range(1, 13)]
         await until(lambda: originals.reading == 4)
         asked[0].cancel()

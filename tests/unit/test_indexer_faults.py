@@ -49,7 +49,7 @@ class Reads:
         monkeypatch.setattr(os, "open", self)
 
     def __call__(self, path, flags, *args, **kwargs) -> int:
-        number = self.fail.get(Path(path).name) if isinstance(path, str | Path) else None
+        number = self.fail.get(Path(os.fsdecode(path)).name)
         if number is not None:
             self.failed += 1
             raise OSError(number, os.strerror(number))

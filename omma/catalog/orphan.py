@@ -2,7 +2,7 @@
 
 Collector and writer each say what they do before they look at what the other says: a collector takes an orphan, then
 asks whether a row needs it; whoever made a row that needs bytes then asks whether they are being collected. Of the two
-at least one sees the other (ADR 0018).
+at least one sees the other (ADR 0015).
 """
 
 from collections.abc import Collection, Sequence

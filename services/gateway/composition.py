@@ -18,8 +18,7 @@ from omma.records import IMAGES_TOPIC
 from omma.rpc.server import Registration
 from omma.storage import Storage
 from omma.v1 import search_pb2_grpc
-from services.gateway.auth import Authenticator
-from services.gateway.bodies import Bodies
+from services.gateway.callers.auth import Authenticator
 from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
@@ -34,6 +33,7 @@ from services.gateway.search.fanout import Fanout
 from services.gateway.search.interactions import Impressions, open_impressions
 from services.gateway.search.urls import PictureFetcher
 from services.gateway.settings import GatewaySettings
+from services.gateway.sharing.bodies import Bodies
 from services.gateway.surroundings import Surroundings
 from services.rerank.client import Reranker
 from services.topology.indexes import ServedIndexes

@@ -14,7 +14,7 @@ from omma.errors import InvalidQuery, NotAllowed
 from omma.identity import Tenant
 from omma.job_kinds import INGEST, KINDS, IngestParameters, JobKind, JobParameters
 from omma.rpc.deadline import Deadline
-from services.gateway.auth import Caller
+from services.gateway.callers.auth import Caller
 
 _LOOK_SECONDS: Final = 0.1
 

@@ -21,9 +21,9 @@ from omma.rpc.channel import open_channel
 from omma.rpc.server import RpcServer
 from omma.storage import open_storage
 from services.egs.client import RemoteEmbedder
-from services.gateway.auth import Authenticator, is_loopback
+from services.gateway.callers.auth import Authenticator, is_loopback
+from services.gateway.callers.first_key import FirstKeySettings, ensure_first_key
 from services.gateway.composition import GatewayParts, compose
-from services.gateway.first_key import FirstKeySettings, ensure_first_key
 from services.gateway.http import HttpServer, listening
 from services.gateway.jobs import Sources
 from services.gateway.rest.opening import Opening

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from omma.settings import Section
 from services.gateway.search.fanout.settings import FanoutSettings
-from services.gateway.shares import Shares
+from services.gateway.sharing.shares import Shares
 
 _MAX_WEIGHT: Final = 1_000.0
 

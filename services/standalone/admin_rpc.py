@@ -8,7 +8,7 @@ import grpc
 from omma.catalog.interface import Role
 from omma.rpc.handlers import Context, Handler
 from omma.rpc.server import Registration
-from services.gateway.auth import Authenticator, secret_of
+from services.gateway.callers.auth import Authenticator, secret_of
 
 
 def for_admins(register: Registration, authenticator: Authenticator) -> Registration:

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from omma.rpc.server import Registration
 from omma.storage import open_storage
-from services.gateway.first_key import ensure_first_key
+from services.gateway.callers.first_key import ensure_first_key
 from services.gateway.health import Health
 from services.standalone.data_dir import DataDir
 from services.standalone.faces import authenticator_of, rpc_face

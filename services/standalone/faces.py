@@ -8,7 +8,7 @@ from omma.identity import DEFAULT_TENANT
 from omma.rpc.server import Registration
 from omma.v1 import embedding_pb2_grpc, rerank_pb2_grpc, shard_pb2_grpc
 from services.egs.servicer import EmbeddingServicer
-from services.gateway.auth import Authenticator, Caller, is_loopback
+from services.gateway.callers.auth import Authenticator, Caller, is_loopback
 from services.nn_shard.local import LocalShard
 from services.nn_shard.servicer import ShardServicer
 from services.rerank.servicer import RerankServicer

@@ -12,7 +12,7 @@ from typing import Final
 from omma.errors import InvalidQuery, WrongState
 from omma.process import begin, until_stopped
 from omma.rpc.server import RpcServer
-from services.gateway.auth import is_loopback
+from services.gateway.callers.auth import is_loopback
 from services.gateway.http import HttpServer, listening
 from services.standalone.app import Omma, opened
 from services.standalone.data_dir import DataDir, ServerAddress

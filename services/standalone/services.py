@@ -14,7 +14,7 @@ from omma.space import Space
 from omma.storage import Storage
 from services.egs.client import Embedder
 from services.egs.embedder import OnnxEmbedder
-from services.gateway.auth import Authenticator, is_loopback
+from services.gateway.callers.auth import Authenticator, is_loopback
 from services.gateway.composition import Gateway, GatewayParts
 from services.gateway.composition import compose as compose_gateway
 from services.gateway.jobs import Sources

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from omma.images import PictureLimits
 from services.egs.settings import EgsSettings
-from services.gateway.first_key import FirstKeySettings
+from services.gateway.callers.first_key import FirstKeySettings
 from services.gateway.settings import GatewaySettings
 from services.indexer.settings import IndexerSettings
 from services.nn_shard.settings import ShardSettings

@@ -15,7 +15,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from omma.catalog.interface import ApiKey, Role
 from omma.identity import Tenant
 from omma.v1 import embedding_pb2, rerank_pb2, search_pb2, shard_pb2
-from services.gateway.auth import hash_secret
+from services.gateway.callers.auth import hash_secret
 from services.standalone.app import Omma
 from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from omma.catalog.interface import ApiKey, Catalog, Role
 from omma.identity import Tenant
 from omma.v1 import search_pb2, search_pb2_grpc
-from services.gateway.auth import hash_secret
+from services.gateway.callers.auth import hash_secret
 from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
 from tests.pictures import encoded, scene

@@ -6,7 +6,7 @@ from pathlib import Path
 from deploy.parts import Postgres
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
-from services.gateway.auth import hash_secret
+from services.gateway.callers.auth import hash_secret
 from tests.databases import shared_database
 from tests.e2e.process import Folder
 

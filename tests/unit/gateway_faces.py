@@ -20,8 +20,7 @@ from omma.identity import Tenant
 from omma.images import PictureLimits
 from omma.rpc.server import RpcServer
 from omma.v1 import search_pb2_grpc
-from services.gateway.auth import Authenticator, hash_secret
-from services.gateway.bodies import Bodies
+from services.gateway.callers.auth import Authenticator, hash_secret
 from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
@@ -30,6 +29,7 @@ from services.gateway.pictures.core import PictureCore
 from services.gateway.rest.app import create_app
 from services.gateway.rest.operation import Operation
 from services.gateway.settings import GatewaySettings
+from services.gateway.sharing.bodies import Bodies
 from services.gateway.surroundings import Surroundings
 from tests.unit.search_world import World
 

@@ -8,8 +8,8 @@ import pytest
 from omma.catalog.interface import Catalog, Role
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import InvalidQuery, NotSignedIn
-from services.gateway.auth import Authenticator, hash_secret
-from services.gateway.first_key import FirstKeySettings, ensure_first_key
+from services.gateway.callers.auth import Authenticator, hash_secret
+from services.gateway.callers.first_key import FirstKeySettings, ensure_first_key
 
 SECRET = "a-secret-of-25-characters"
 

@@ -12,7 +12,7 @@ from omma.identity import Tenant
 from omma.rpc.deadline import Deadline
 from services.gateway.search.admission import Admission
 from services.gateway.search.concurrency import Concurrency
-from services.gateway.shares import Shares
+from services.gateway.sharing.shares import Shares
 from tests.unit.stepped_loop import run, step, stepped_loop, turns
 
 ANN, BOB = Tenant("ann"), Tenant("bob")

@@ -8,7 +8,7 @@ import pytest
 from omma.catalog.interface import ApiKey, Role
 from omma.errors import NotAllowed, NotSignedIn, Overloaded, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Tenant
-from services.gateway.auth import Authenticator, Caller, hash_secret, is_loopback, secret_of
+from services.gateway.callers.auth import Authenticator, Caller, hash_secret, is_loopback, secret_of
 
 
 class Keys:

@@ -12,8 +12,8 @@ import pytest
 from omma.errors import Overloaded
 from omma.identity import Tenant
 from omma.v1 import search_pb2, search_pb2_grpc
-from services.gateway.bodies import Bodies
-from services.gateway.shares import Shares
+from services.gateway.sharing.bodies import Bodies
+from services.gateway.sharing.shares import Shares
 from tests.unit.gateway_faces import Faces, faces, until
 
 MIB = 1 << 20

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from omma.images import PictureLimits
-from services.gateway.auth import Authenticator
+from services.gateway.callers.auth import Authenticator
 from services.gateway.rest.app import create_app
 from services.gateway.rest.operation import Operation
 from services.gateway.settings import GatewaySettings

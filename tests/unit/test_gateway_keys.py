@@ -10,8 +10,8 @@ from omma.catalog.schema import api_keys
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import Absent, NotAllowed
 from omma.identity import DEFAULT_TENANT, Tenant
-from services.gateway.auth import Caller, hash_secret
-from services.gateway.keys import Keys
+from services.gateway.callers.auth import Caller, hash_secret
+from services.gateway.callers.keys import Keys
 
 ANN, BOB = Tenant("ann"), Tenant("bob")
 ADMIN = Caller(DEFAULT_TENANT, Role.ADMIN)

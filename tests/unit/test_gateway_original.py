@@ -7,7 +7,7 @@ import pytest
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals, sha256_of
 from omma.errors import Absent, Corrupt, OmmaError, TooLarge
-from services.gateway.original import read_original
+from services.gateway.pictures.original import read_original
 
 
 @pytest.mark.parametrize(

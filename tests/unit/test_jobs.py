@@ -18,7 +18,7 @@ from omma.identity import DEFAULT_TENANT, Tenant
 from omma.job_kinds import VERIFY, IngestParameters
 from omma.log.sqlite import SqliteLog
 from omma.outbox import open_outbox
-from services.gateway.auth import Caller
+from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs, Sources
 from services.worker.ingest.folder import FolderIngest
 from services.worker.ingest.pace import Pace

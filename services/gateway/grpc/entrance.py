@@ -13,10 +13,10 @@ from omma.rpc.deadline import Deadline
 from omma.rpc.handlers import Context, Handler, deadline_of
 from omma.rpc.server import Registration
 from omma.telemetry.metrics import REQUESTS_SHED
-from services.gateway.auth import Authenticator, Caller, secret_of
-from services.gateway.bodies import Bodies
-from services.gateway.places import Places
-from services.gateway.shares import Shares
+from services.gateway.callers.auth import Authenticator, Caller, secret_of
+from services.gateway.sharing.bodies import Bodies
+from services.gateway.sharing.places import Places
+from services.gateway.sharing.shares import Shares
 
 
 class Entrance:

@@ -20,9 +20,9 @@ from omma.outbox import Outbox
 from omma.records import EventKind
 from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
-from services.gateway.original import read_original, told_of
-from services.gateway.places import Places
-from services.gateway.shares import Held, Shares
+from services.gateway.pictures.original import read_original, told_of
+from services.gateway.sharing.places import Places
+from services.gateway.sharing.shares import Held, Shares
 
 MAX_PAGE: Final = 1_000
 _DRAWN_AT_ONCE: Final = 4

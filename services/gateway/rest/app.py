@@ -3,8 +3,7 @@
 from fastapi import FastAPI
 
 import omma
-from services.gateway.auth import Authenticator
-from services.gateway.bodies import Bodies
+from services.gateway.callers.auth import Authenticator
 from services.gateway.health import Health
 from services.gateway.pictures.core import PictureCore
 from services.gateway.rest import problems, schemas
@@ -23,6 +22,7 @@ from services.gateway.rest.search import search_router
 from services.gateway.search.core import SearchCore
 from services.gateway.search.interactions import Impressions
 from services.gateway.settings import FORM_SLACK_BYTES, GatewaySettings
+from services.gateway.sharing.bodies import Bodies
 
 _ABOUT = "Finds pictures by picture, by a crop of a picture, or by words. Errors are `application/problem+json`."
 

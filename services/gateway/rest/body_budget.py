@@ -8,9 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from omma.errors import OmmaError, OutOfTime, Overloaded, TooLarge
 from omma.identity import Tenant
-from services.gateway.bodies import Bodies
 from services.gateway.rest.bounds import has_body
 from services.gateway.rest.problems import problem
+from services.gateway.sharing.bodies import Bodies
 
 NOBODY: Final = Tenant("")
 """Holds what arrives before a key is looked at."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from omma.catalog.interface import Role
-from services.gateway.auth import Authenticator, Caller
+from services.gateway.callers.auth import Authenticator, Caller
 from services.gateway.rest import schemas
 from services.gateway.rest.body import read_json
 from services.gateway.rest.fields import as_integer, as_object, as_text, as_user_id, require_known, said

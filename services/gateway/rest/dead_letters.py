@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omma.dead_letters import DeadLetters
 from omma.identity import MAX_IMAGE_ID, ImageId
-from services.gateway.auth import Caller
+from services.gateway.callers.auth import Caller
 from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.signed_in import SignedIn
 

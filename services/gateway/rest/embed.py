@@ -9,7 +9,7 @@ from omma.catalog.interface import Role
 from omma.errors import InvalidQuery
 from omma.images import PictureLimits
 from omma.rpc.deadline import Deadline
-from services.gateway.auth import Authenticator, Caller
+from services.gateway.callers.auth import Authenticator, Caller
 from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.body import FormLimits, read_form, read_json

@@ -10,7 +10,7 @@ from omma.description import Description
 from omma.errors import InvalidQuery
 from omma.filters import parse_filter
 from omma.images import PictureLimits
-from services.gateway.auth import Authenticator, Caller
+from services.gateway.callers.auth import Authenticator, Caller
 from services.gateway.pictures.core import PictureCore
 from services.gateway.rest import schemas
 from services.gateway.rest.answers import (

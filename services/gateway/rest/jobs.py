@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from omma.catalog.job import Job, JobState
 from omma.errors import InvalidQuery
 from omma.job_kinds import IngestParameters
-from services.gateway.auth import Caller
+from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
 from services.gateway.rest.signed_in import SignedIn
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omma.catalog.interface import ApiKey, Role
 from omma.identity import Tenant
-from services.gateway.auth import Caller
-from services.gateway.keys import Keys
+from services.gateway.callers.auth import Caller
+from services.gateway.callers.keys import Keys
 from services.gateway.rest.signed_in import SignedIn
 
 _ID_CHARACTERS: Final = 12

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 
 from omma.catalog.interface import Catalog, Role
 from omma.dead_letters import DeadLetters
-from services.gateway.auth import Authenticator
+from services.gateway.callers.auth import Authenticator
+from services.gateway.callers.keys import Keys
 from services.gateway.jobs import Jobs
-from services.gateway.keys import Keys
 from services.gateway.pictures.trace import Tracer
 from services.gateway.rest.dead_letters import dead_letters_router
 from services.gateway.rest.jobs import jobs_router

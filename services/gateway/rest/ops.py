@@ -6,7 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 
 import omma
 from omma.catalog.interface import Role
-from services.gateway.auth import Authenticator
+from services.gateway.callers.auth import Authenticator
 from services.gateway.health import Health
 from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omma.errors import NotAllowed
-from services.gateway.auth import is_loopback
+from services.gateway.callers.auth import is_loopback
 from services.gateway.rest.problems import problem
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:@/\\?#\[\]]+)(:[0-9]{1,5})?")

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from omma.catalog.interface import Role
 from omma.errors import InvalidQuery, OmmaError
 from omma.images import PictureLimits
-from services.gateway.auth import Authenticator, Caller
+from services.gateway.callers.auth import Authenticator, Caller
 from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse, search_document
 from services.gateway.rest.body import MAX_JSON_VALUES, FormLimits, is_json, read_form, read_json

@@ -7,7 +7,7 @@ from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from omma.catalog.interface import Role
-from services.gateway.auth import Authenticator, Caller, secret_of
+from services.gateway.callers.auth import Authenticator, Caller, secret_of
 from services.gateway.rest.body_budget import signed
 
 SignedIn: TypeAlias = Callable[[Request], Awaitable[Caller]]

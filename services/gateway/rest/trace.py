@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from services.gateway.auth import Caller
+from services.gateway.callers.auth import Caller
 from services.gateway.pictures.trace import Tracer
 from services.gateway.rest.signed_in import SignedIn
 

@@ -9,7 +9,7 @@ from omma.catalog.job import JobState
 from omma.errors import ReplicaDown
 from omma.job_kinds import VERIFY, VerifyParameters
 from omma.rpc.deadline import Deadline
-from services.gateway.auth import Caller
+from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
 from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.signed_in import SignedIn

@@ -9,9 +9,9 @@ from omma.errors import OutOfTime, Overloaded
 from omma.identity import Tenant
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import REQUESTS_SHED, SEARCHES_AT_ONCE, SEARCHES_IN_FLIGHT, SEARCHES_WAITING
-from services.gateway.places import Places
 from services.gateway.search.concurrency import Concurrency
-from services.gateway.shares import Shares
+from services.gateway.sharing.places import Places
+from services.gateway.sharing.shares import Shares
 
 _RETRY_AFTER_SECONDS: Final = 1.0
 _SLOW_SECONDS: Final = 0.5

@@ -16,7 +16,7 @@ from omma.telemetry.traces import span
 from omma.together import together
 from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
-from services.gateway.original import read_original
+from services.gateway.pictures.original import read_original
 from services.gateway.search.fanout import Fanout
 from services.gateway.search.query import (
     Region,

@@ -76,8 +76,8 @@ async def _ask_catalog(settings: PostgresSettings, method: str, path: str, **opt
 
     from omma.catalog.postgres import open_postgres_catalog
     from omma.identity import DEFAULT_TENANT
-    from services.gateway.auth import Caller
-    from services.gateway.keys import Keys
+    from services.gateway.callers.auth import Caller
+    from services.gateway.callers.keys import Keys
     from services.gateway.rest.keys import keys_router
 
     async def trusted(request: Request) -> Caller:

@@ -23,7 +23,7 @@ _KEYS_AT_ONCE: Final = 1_000
 
 
 class Collector:
-    """Deletes bytes, safe against writers of rows (ADR 0018) and other collectors. Every step may be repeated."""
+    """Deletes bytes, safe against writers of rows (ADR 0015) and other collectors. Every step may be repeated."""
 
     def __init__(
         self, catalog: Catalog, blobs: Blobs, grace_seconds: float, clock: Callable[[], float] = time.monotonic

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from omma.identity import Tenant
-from services.gateway.shares import Shares
-from services.gateway.turns import Turns, Waiter
+from services.gateway.sharing.shares import Shares
+from services.gateway.sharing.turns import Turns, Waiter
 
 
 class Places:

@@ -5,7 +5,7 @@ process.
 from omma.errors import Overloaded
 from omma.identity import Tenant
 from omma.telemetry.metrics import BODY_BYTES_IN_FLIGHT, REQUESTS_SHED
-from services.gateway.shares import Held, Shares
+from services.gateway.sharing.shares import Held, Shares
 
 
 class Bodies:

@@ -11,7 +11,7 @@ from omma.catalog.interface import ApiKey, Catalog, Role
 from omma.errors import ConcurrentWrite, InvalidQuery
 from omma.identity import DEFAULT_TENANT
 from omma.storage import StorageSettings
-from services.gateway.auth import hash_secret
+from services.gateway.callers.auth import hash_secret
 
 _NAME: Final = "OMMA_ADMIN_KEY"
 _LEAST_CHARACTERS: Final = 16

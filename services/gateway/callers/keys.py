@@ -8,7 +8,7 @@ from typing import Final
 from omma.catalog.interface import ApiKey, Catalog, Role
 from omma.errors import NotAllowed
 from omma.identity import DEFAULT_TENANT, Tenant
-from services.gateway.auth import Caller, hash_secret
+from services.gateway.callers.auth import Caller, hash_secret
 
 _SECRET_BYTES: Final = 32
 

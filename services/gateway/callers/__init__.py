@@ -1,0 +1,1 @@
+"""Who calls: keys, roles, and the first key of a new Omma."""

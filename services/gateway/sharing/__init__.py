@@ -1,0 +1,1 @@
+"""What callers share, and how much of it each tenant may take: turns, places, bytes."""

@@ -31,7 +31,7 @@ from services.worker.relay import relay
 from tests.pictures import encoded, scene
 
 AWAY_SECONDS = 8.0
-"""`loadtests` and a run by hand take longer ones; a minute under uploads is in docs/operations.md."""
+"""Several times what a producer waits for an answer; a longer outage is the same again."""
 
 
 @dataclass

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from truth_world import TruthWorld, cluster_settings, truth_world
 
 from omma.storage import StorageSettings
 from tests.databases import fresh_database
+from tests.integration.truth_world import TruthWorld, cluster_settings, truth_world
 
 
 @pytest.fixture(params=["embedded", "cluster"])

@@ -15,8 +15,6 @@ from typing import Any, cast
 import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from shard_world import DIM, SPACE, World, query
-from test_shard_process import free_port
 
 from omma.hits import merge
 from omma.index import Index
@@ -26,6 +24,8 @@ from services.egs.client import Embedder
 from services.gateway.search.fanout import Coverage, Fanout, FanoutSettings, ShardOutcome
 from services.nn_shard.client import RemoteShard
 from services.topology.indexes import ServedIndex
+from tests.integration.shard_world import DIM, SPACE, World, query
+from tests.integration.test_shard_process import free_port
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 

@@ -6,12 +6,12 @@ import time
 from collections import Counter
 
 import numpy as np
-from fanout_world import Cluster, cluster
-from shard_world import DIM, World, world
 
 from omma.hits import Degraded
 from omma.vectors import normalise
 from services.gateway.search.fanout import FanoutSettings
+from tests.integration.fanout_world import Cluster, cluster
+from tests.integration.shard_world import DIM, World, world
 
 __all__ = ["world"]
 

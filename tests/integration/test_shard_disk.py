@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shard_world import DIM, SETTINGS, World, caught_up, query, require_model, running, world
 
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SHARD_FAILURES
 from omma.vectors import normalise
 from services.nn_shard.engine import Checkpoint
+from tests.integration.shard_world import DIM, SETTINGS, World, caught_up, query, require_model, running, world
 
 __all__ = ["world"]
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from shard_world import DIM, SETTINGS, SPACE, World, caught_up, query, require_model, running, world
 
 from deploy.parts import Kafka
 from omma.buckets import bucket_of
@@ -25,6 +24,7 @@ from omma.space import Space
 from omma.vectors import normalise
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.shard import Shard
+from tests.integration.shard_world import DIM, SETTINGS, SPACE, World, caught_up, query, require_model, running, world
 
 __all__ = ["world"]
 

@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from shard_world import SETTINGS, SPACE, World, caught_up, require_model, running, world
 
 from omma.errors import InvalidQuery
 from omma.log.interface import TopicSpec
 from omma.log.sqlite import SqliteLog
 from services.nn_shard.engine import Checkpoint
+from tests.integration.shard_world import SETTINGS, SPACE, World, caught_up, require_model, running, world
 
 __all__ = ["world"]
 

@@ -14,7 +14,6 @@ from typing import Any
 import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from shard_world import DIM, World, query, world
 
 from omma.hits import Degraded
 from omma.identity import ImageId, Receipt, Version
@@ -24,6 +23,7 @@ from services.nn_shard.checkpoint import Stamp
 from services.nn_shard.client import RemoteShard
 from services.nn_shard.engine import Checkpoint
 from services.nn_shard.main import ServedShardSettings, replica_of
+from tests.integration.shard_world import DIM, World, query, world
 
 __all__ = ["world"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shard_world import World, caught_up, running, world
 
 from omma.blobs.folder import FolderBlobs
 from omma.index import Index
 from services.nn_shard.engine import Checkpoint
+from tests.integration.shard_world import World, caught_up, running, world
 
 __all__ = ["world"]
 

@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from shard_world import ANN, DIM, World, query, running, world
 
 from omma.errors import InvalidQuery, OmmaError, OutOfTime, ReplicaDown, WrongSpace, WrongState
 from omma.hits import Hits
@@ -19,6 +18,7 @@ from omma.vectors import normalise
 from services.nn_shard.client import RemoteShard
 from services.nn_shard.servicer import ShardServicer
 from services.nn_shard.shard import Shard
+from tests.integration.shard_world import ANN, DIM, World, query, running, world
 
 __all__ = ["world"]
 

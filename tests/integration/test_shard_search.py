@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from shard_world import ANN, DIM, World, query, running, world
 
 from omma.errors import InvalidQuery, ReplicaDown, WrongSpace, WrongState
 from omma.hits import Degraded
 from omma.identity import ImageId, Receipt, Tenant, Version
 from omma.rpc.deadline import Deadline
 from omma.vectors import normalise
+from tests.integration.shard_world import ANN, DIM, World, query, running, world
 
 __all__ = ["world"]
 

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from shard_world import SETTINGS, SPACE, World, caught_up, require_model, running, world
 
 from omma.blobs.folder import FolderBlobs
 from omma.log.sqlite import SqliteLog
@@ -14,6 +13,7 @@ from omma.telemetry.metrics import SHARD_SNAPSHOTS_REFUSED
 from services.nn_shard.engine import Checkpoint
 from services.nn_shard.lease import LeaseLost
 from services.nn_shard.shard import Shard
+from tests.integration.shard_world import SETTINGS, SPACE, World, caught_up, require_model, running, world
 
 __all__ = ["world"]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shard_world import DIM, SETTINGS, World, caught_up, query, require_model, running, world
 
 from omma.hits import Degraded, ShardHits
 from omma.index import Index
@@ -15,6 +14,7 @@ from omma.log.sqlite import SqliteLog
 from omma.rpc.deadline import Deadline
 from omma.vectors import normalise
 from services.nn_shard.shard import Shard
+from tests.integration.shard_world import DIM, SETTINGS, World, caught_up, query, require_model, running, world
 
 __all__ = ["world"]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shard_world import ANN, DIM, SETTINGS, SPACE, World, caught_up, query, require_model, running, world
 
 from omma.buckets import bucket_of
 from omma.identity import ImageId
@@ -20,6 +19,18 @@ from omma.vectors import normalise
 from services.nn_shard.engine import Engine, segment_tasks
 from services.nn_shard.training.sampling import LogSample
 from services.nn_shard.training.trainer import Trainer
+from tests.integration.shard_world import (
+    ANN,
+    DIM,
+    SETTINGS,
+    SPACE,
+    World,
+    caught_up,
+    query,
+    require_model,
+    running,
+    world,
+)
 
 __all__ = ["world"]
 

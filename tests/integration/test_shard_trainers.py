@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack
 
 import numpy as np
 import pytest
-from shard_world import SETTINGS, SPACE, World, caught_up, query, require_model, running, world
 
 from omma.buckets import bucket_of, buckets_of_shard
 from omma.rpc.deadline import Deadline
 from services.nn_shard.rebuild import register_rebuild
 from services.nn_shard.training.sampling import LogSample
 from services.nn_shard.training.trainer import TrainingFailed
+from tests.integration.shard_world import SETTINGS, SPACE, World, caught_up, query, require_model, running, world
 
 __all__ = ["world"]
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from truth_world import TruthWorld
 
 from omma.blobs.interface import original_key
 from omma.buckets import bucket_of, shard_of
@@ -14,6 +13,7 @@ from omma.identity import DEFAULT_TENANT, ImageId, Sha256, Tenant, Version
 from omma.log.interface import TopicPartition
 from omma.records import image_key
 from services.gateway.pictures.search_log import search_log
+from tests.integration.truth_world import TruthWorld
 from tests.unit.test_indexer import SPACE
 
 BOB = Tenant("bob")

@@ -5,7 +5,6 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from truth_world import TruthWorld
 
 from omma.blobs.interface import original_key
 from omma.catalog.interface import PictureChange, PictureState
@@ -16,6 +15,7 @@ from services.nn_shard.replica import Replica
 from services.worker.jobs.progress import Progress
 from services.worker.truth import DifferenceKind, rows
 from services.worker.truth.collector import Collector
+from tests.integration.truth_world import TruthWorld
 from tests.unit.test_indexer import SPACE
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_lives import clustered, far, opened, record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -22,6 +21,7 @@ from omma.identity import ImageId, Sha256, Tenant
 from omma.records import EventKind, VectorRecord
 from omma.sources import source_domain_of
 from services.nn_shard.engine import SearchOptions
+from tests.unit.engine_lives import clustered, far, opened, record
 
 ANN = Tenant("ann")
 QUERY = clustered(1, seed=1)

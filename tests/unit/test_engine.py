@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_lives import DIM, INDEX, SETTINGS, SPACE, TENANT, clustered, far, gone, maintain, opened, record
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -18,6 +17,7 @@ from omma.records import VectorRecord, deleted_record
 from omma.vectors import Float32
 from services.nn_shard.engine import Codebook, Engine, SearchOptions
 from services.nn_shard.training.fitting import train_codebook
+from tests.unit.engine_lives import DIM, INDEX, SETTINGS, SPACE, TENANT, clustered, far, gone, maintain, opened, record
 
 ASKED = (("ann", None, False), ("ann", {"tags": "x"}, True), ("bob", {"owner": "o1"}, False))
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_lives import DIM, SPACE, TENANT, clustered, far, gone, maintain, opened, record
 
 from omma.errors import Corrupt, InvalidQuery, WrongSpace, WrongState
 from omma.identity import ImageId
 from omma.index import IndexId
 from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings, SearchOptions
 from services.nn_shard.training.fitting import adapt_factory, train_codebook
+from tests.unit.engine_lives import DIM, SPACE, TENANT, clustered, far, gone, maintain, opened, record
 
 ROWS = clustered(200, seed=1)
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_lives import TENANT, clustered, far, gone, opened, record
 
 from omma.identity import ImageId
 from services.nn_shard.engine import Engine, SearchOptions
 from services.nn_shard.engine import engine as engine_module
 from services.nn_shard.engine.reading import fetch
+from tests.unit.engine_lives import TENANT, clustered, far, gone, opened, record
 
 
 def shown(engine: Engine) -> int | None:

@@ -4,12 +4,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_lives import INDEX, SETTINGS, SPACE, TENANT, Float32, clustered, far, gone, maintain, nearest, record
 
 from omma.filters import Filter, parse_filter
 from omma.vectors import normalise
 from services.nn_shard.engine import Codebook, Engine, EngineSettings, SearchOptions
 from services.nn_shard.training.fitting import train_codebook
+from tests.unit.engine_lives import (
+    INDEX,
+    SETTINGS,
+    SPACE,
+    TENANT,
+    Float32,
+    clustered,
+    far,
+    gone,
+    maintain,
+    nearest,
+    record,
+)
 
 DIM, ROWS, K = 32, 12_000, 10
 FACTORY = "OPQ16_32,IVF{nlist},PQ16x8"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_lives import DIM, TENANT, clustered, far, maintain, opened, record
 
 from omma.errors import InvalidQuery
 from omma.hits import Hits
@@ -13,6 +12,7 @@ from omma.identity import ImageId
 from omma.records import VectorRecord
 from services.nn_shard.engine import Engine, SearchOptions
 from services.nn_shard.engine.manifest import read_manifest, write_manifest
+from tests.unit.engine_lives import DIM, TENANT, clustered, far, maintain, opened, record
 
 ROWS = clustered(60, seed=1)
 

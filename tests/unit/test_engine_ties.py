@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_lives import DIM, INDEX, SETTINGS, SPACE, TENANT, clustered, far, gone, maintain, opened, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from omma.hits import Hits
 from omma.vectors import Float32, normalise
 from services.nn_shard.engine import Codebook, Engine, SearchOptions
 from services.nn_shard.training.fitting import train_codebook
+from tests.unit.engine_lives import DIM, INDEX, SETTINGS, SPACE, TENANT, clustered, far, gone, maintain, opened, record
 
 QUERY = np.eye(1, DIM, dtype=np.float32)
 

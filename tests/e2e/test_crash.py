@@ -53,6 +53,7 @@ def exact(client: httpx.Client, content: bytes, k: int, receipts: Iterable[str] 
     return by_uri
 
 
+@pytest.mark.timeout(300)
 def test_what_was_acknowledged_is_found_exactly_once(tmp_path: Path, pictures: Path):
     chance = random.Random(3)
     crashed = Folder(tmp_path / "crashed")

@@ -15,6 +15,8 @@ from services.standalone.connection import Connection
 from services.standalone.contact_sheet import Card, Fractions, Section
 
 _THUMBNAIL_SIDE = 480
+_TIMEOUT_MS = 20_000
+"""Who waits for a command would rather have its answer late than none: the folder may just have been opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Question:
             "filter": self.filter,
             "image_id": self.picture if isinstance(self.picture, int) else 0,
         }
-        return {"k": self.k, **{name: value for name, value in given.items() if value}}
+        return {"k": self.k, "timeout_ms": _TIMEOUT_MS, **{name: value for name, value in given.items() if value}}
 
 
 def picture_argument(given: str) -> Path | int:

@@ -39,6 +39,7 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("POST", "/images"): WRITE,
     ("PATCH", "/images/{image_id}"): WRITE,
     ("DELETE", "/images/{image_id}"): WRITE,
+    ("POST", "/images/{image_id}/restore"): WRITE,
     ("POST", "/images/ingest"): TENANT_ADMIN,
     ("GET", "/jobs/{job_id}"): TENANT_ADMIN,
     ("DELETE", "/jobs/{job_id}"): TENANT_ADMIN,

@@ -94,7 +94,8 @@ class Snapshots:
 
         async def fetch(file: FileSum) -> None:
             async with at_a_time:
-                if not errors:
+                # Past a damaged one it goes on: each is to be known as that, for the next snapshot to upload it again.
+                if all(isinstance(error, Corrupt) for error in errors):
                     try:
                         await self._fetch(file, folder)
                     except Exception as error:  # noqa: BLE001  raised below

@@ -122,7 +122,7 @@ def test_two_ranks_are_one_process_with_the_joint_batch(pictures: Path, unbroken
         for rows in (trained(pictures, tmp_path, "--chunk", "3", ranks=2), rows_of(unbroken))
     ]
     assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-6)
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)  # Adam makes more of a last bit with every step
+    assert losses[0] == pytest.approx(losses[1], rel=5e-3)  # Adam makes more of a last bit with every step
 
 
 @pytest.mark.timeout(240)

@@ -44,5 +44,4 @@ async def opened(settings: StandaloneSettings, *, trusted: bool = False, owner_s
         authenticator = authenticator_of(settings, storage.catalog, trusted=trusted, owner_secret=owner_secret)
         services = await start_services(settings, data, storage, authenticator, stack)
         gateway = services.gateway
-        inner = map(gateway.entrance.before, rpc_face(services, authenticator))
-        yield Omma(services, gateway.health, gateway.rest, (gateway.rpc, *inner))
+        yield Omma(services, gateway.health, gateway.rest, (gateway.rpc, *rpc_face(services)))

@@ -12,7 +12,6 @@ from services.gateway.callers.auth import Authenticator, Caller, is_loopback
 from services.nn_shard.local import LocalShard
 from services.nn_shard.servicer import ShardServicer
 from services.rerank.servicer import RerankServicer
-from services.standalone.admin_rpc import for_admins
 from services.standalone.services import Services
 from services.standalone.settings import StandaloneSettings
 
@@ -54,8 +53,11 @@ def authenticator_of(
     )
 
 
-def rpc_face(services: Services, authenticator: Authenticator) -> tuple[Registration, ...]:
-    """The embedder, the shard and the re-ranker on the gateway's gRPC server, for admins."""
+def rpc_face(services: Services) -> tuple[Registration, ...]:
+    """The embedder, the shard and the re-ranker on the gateway's gRPC server.
+
+    Only an admin may call them, since a shard believes the tenant it is told.
+    """
 
     def shard_of(index: str) -> LocalShard:
         if len(services.shards) > 1:
@@ -67,4 +69,4 @@ def rpc_face(services: Services, authenticator: Authenticator) -> tuple[Registra
         partial(shard_pb2_grpc.add_ShardServiceServicer_to_server, ShardServicer(shard_of)),
         partial(rerank_pb2_grpc.add_RerankServiceServicer_to_server, RerankServicer(services.reranker)),
     )
-    return tuple(for_admins(register, authenticator) for register in inner)
+    return tuple(services.gateway.entrance.before(register, Role.ADMIN) for register in inner)

@@ -33,18 +33,18 @@ class Entrance:
         self._receiving = Places(max(1, bodies.max_bytes // MAX_MESSAGE_BYTES), shares)
         self._seconds = seconds
 
-    def before(self, register: Registration) -> Registration:
-        """The same registration, each of its calls through here first."""
-        return lambda server: register(_Guarded(server, self))
+    def before(self, register: Registration, role: Role = Role.READ) -> Registration:
+        """The same registration, each of its calls through here first. role: without which no message is taken."""
+        return lambda server: register(_Guarded(server, self, role))
 
     async def caller(self, context: Context, role: Role) -> Caller:
         """Who calls, by the metadata. Raises NotSignedIn, NotAllowed, Overloaded."""
         sent = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
         return await self._authenticator.caller(secret_of(sent.get("authorization"), sent.get("x-api-key")), role)
 
-    async def pass_through(self, handler: Handler, messages: AsyncIterator[Any], context: Context) -> Any:
-        """What the handler answers to the call's one message. Raises Overloaded, OutOfTime, InvalidQuery."""
-        tenant = (await self.caller(context, Role.READ)).tenant
+    async def pass_through(self, handler: Handler, role: Role, messages: AsyncIterator[Any], context: Context) -> Any:
+        """What the handler answers to the call's one message. Raises as caller does; OutOfTime, InvalidQuery."""
+        tenant = (await self.caller(context, role)).tenant
         request = await self._received(tenant, messages, deadline_of(context, self._seconds))
         size = request.ByteSize()
         self._bodies.charge(tenant, size)
@@ -74,9 +74,10 @@ class _Guarded:
     On the wire a call with one message is a stream of one; as a stream it is the handler who takes it.
     """
 
-    def __init__(self, server: Any, entrance: Entrance) -> None:
+    def __init__(self, server: Any, entrance: Entrance, role: Role) -> None:
         self._server = server
         self._entrance = entrance
+        self._role = role
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         self._server.add_generic_rpc_handlers(handlers)
@@ -96,6 +97,6 @@ class _Guarded:
 
     def _guard(self, handler: Handler) -> Any:
         async def call(messages: AsyncIterator[Any], context: Context) -> Any:
-            return await self._entrance.pass_through(handler, messages, context)
+            return await self._entrance.pass_through(handler, self._role, messages, context)
 
         return call

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from omma.catalog.interface import Role
+from omma.catalog.api_key import Role
 
 
 class JobParameters(BaseModel):

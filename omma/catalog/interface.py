@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeAlias
 
+from omma.catalog.api_key import KeyBook
 from omma.catalog.job import JobBook
 from omma.catalog.orphan import OrphanBook
 from omma.filters import Filter
@@ -222,28 +223,7 @@ class LoggedPicture:
     created_at_ms: int = 0
 
 
-class Role(StrEnum):
-    """Each includes the ones before it. All but admin, who runs the whole Omma, concern one tenant."""
-
-    READ = "read"
-    WRITE = "write"
-    TENANT_ADMIN = "tenant-admin"
-    ADMIN = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """hash: sha256 hex of the secret; the secret itself is never stored."""
-
-    hash: str
-    name: str
-    tenant: Tenant
-    role: Role
-    created_at_ms: int
-    revoked: bool = False
-
-
-class Catalog(JobBook, OrphanBook, Protocol):
+class Catalog(JobBook, KeyBook, OrphanBook, Protocol):
     """Every write is one transaction. Tenant-scoped calls never see another tenant's rows: to them these are absent.
 
     Raises StorageFull; Overloaded when another process holds the database longer than the timeout; ReplicaDown when
@@ -394,7 +374,7 @@ class Catalog(JobBook, OrphanBook, Protocol):
 
     async def release_lease(self, name: str, holder: str) -> None: ...
 
-    # Interactions and keys
+    # Interactions
     async def add_interactions(self, log: str, batch: Sequence[LoggedInteraction]) -> int:
         """Add rows, with the place in the log that they came from in the same transaction; returns how many.
 
@@ -406,14 +386,6 @@ class Catalog(JobBook, OrphanBook, Protocol):
 
     async def roll_interactions(self, kept_days: int) -> None:
         """Make room for the days to come, and drop the days (UTC) that lie more than kept_days back."""
-
-    async def add_api_key(self, key: ApiKey) -> None: ...
-
-    async def api_keys(self) -> list[ApiKey]:
-        """Every one, oldest first; one with a role that this version does not know lets nobody in and is left out."""
-
-    async def revoke_api_key(self, hash_prefix: str, tenant: Tenant | None = None) -> ApiKey:
-        """tenant: among its keys only. Raises Absent, or InvalidQuery when the prefix fits several."""
 
     async def counts(self) -> dict[str, int]:
         """Rows by state over all tenants, and `unsent`."""

@@ -5,8 +5,8 @@ from typing import Final
 
 from sqlalchemy import select, update
 
+from omma.catalog.api_key import ApiKey, Role
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.interface import ApiKey, Role
 from omma.catalog.schema import api_keys
 from omma.errors import Absent, ConcurrentWrite, InvalidQuery
 from omma.identity import Tenant

@@ -8,7 +8,8 @@ from typing import Final
 from omma.blobs.folder_source import folder_source
 from omma.blobs.object_uri import SCHEME, bucket_place
 from omma.blobs.s3_settings import S3Settings
-from omma.catalog.interface import Catalog, Role
+from omma.catalog.api_key import Role
+from omma.catalog.interface import Catalog
 from omma.catalog.job import UNFINISHED, Job
 from omma.errors import InvalidQuery, NotAllowed
 from omma.identity import Tenant

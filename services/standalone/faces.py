@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from omma.catalog.interface import Catalog, Role
+from omma.catalog.api_key import Role
+from omma.catalog.interface import Catalog
 from omma.errors import WrongState
 from omma.identity import DEFAULT_TENANT
 from omma.rpc.server import Registration

@@ -5,13 +5,8 @@ from dataclasses import replace
 import pytest
 
 from omma.buckets import ROW_BUCKETS, row_bucket_of
-from omma.catalog.interface import (
-    ApiKey,
-    Catalog,
-    PictureChange,
-    PictureState,
-    Role,
-)
+from omma.catalog.api_key import ApiKey, Role
+from omma.catalog.interface import Catalog, PictureChange, PictureState
 from omma.errors import Absent, InvalidQuery, WrongSpace, WrongState
 from omma.identity import ImageId
 from omma.index import IndexId, IndexState

@@ -12,7 +12,7 @@ import pytest_asyncio
 from fastapi.routing import APIRoute
 from google.protobuf.descriptor import ServiceDescriptor
 
-from omma.catalog.interface import ApiKey, Role
+from omma.catalog.api_key import ApiKey, Role
 from omma.identity import Tenant
 from omma.v1 import embedding_pb2, rerank_pb2, search_pb2, shard_pb2
 from services.gateway.callers.auth import hash_secret

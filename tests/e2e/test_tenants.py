@@ -12,7 +12,8 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omma.catalog.interface import ApiKey, Catalog, Role
+from omma.catalog.api_key import ApiKey, Role
+from omma.catalog.interface import Catalog
 from omma.identity import Tenant
 from omma.v1 import search_pb2, search_pb2_grpc
 from services.gateway.callers.auth import hash_secret

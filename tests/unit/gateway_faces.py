@@ -14,7 +14,7 @@ import grpc
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
-from omma.catalog.interface import ApiKey, Role
+from omma.catalog.api_key import ApiKey, Role
 from omma.description import RowLimits
 from omma.identity import Tenant
 from omma.images import PictureLimits

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from omma.catalog.interface import Catalog, Role
+from omma.catalog.api_key import Role
+from omma.catalog.interface import Catalog
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import InvalidQuery, NotSignedIn
 from services.gateway.callers.auth import Authenticator, hash_secret

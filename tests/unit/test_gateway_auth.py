@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from omma.catalog.interface import ApiKey, Role
+from omma.catalog.api_key import ApiKey, Role
 from omma.errors import NotAllowed, NotSignedIn, Overloaded, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Tenant
 from services.gateway.callers.auth import Authenticator, Caller, hash_secret, is_loopback, secret_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from omma.catalog.interface import Role
+from omma.catalog.api_key import Role
 from omma.catalog.schema import api_keys
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import Absent, NotAllowed

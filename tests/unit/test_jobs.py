@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from omma.blobs.s3_settings import S3Settings
-from omma.catalog.interface import Catalog, Role
+from omma.catalog.api_key import Role
+from omma.catalog.interface import Catalog
 from omma.catalog.job import Job, JobState
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import RowLimits

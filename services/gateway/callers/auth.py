@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from omma.catalog.interface import ApiKey, Catalog, Role
+from omma.catalog.api_key import ApiKey, Role
+from omma.catalog.interface import Catalog
 from omma.errors import NotAllowed, NotSignedIn, OmmaError, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Tenant
 from omma.telemetry.metrics import KEYS_READ_AT

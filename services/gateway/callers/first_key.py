@@ -7,7 +7,8 @@ from typing import Final
 
 from pydantic import Field, SecretStr
 
-from omma.catalog.interface import ApiKey, Catalog, Role
+from omma.catalog.api_key import ApiKey, Role
+from omma.catalog.interface import Catalog
 from omma.errors import ConcurrentWrite, InvalidQuery
 from omma.identity import DEFAULT_TENANT
 from omma.storage import StorageSettings

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from omma.catalog.interface import ApiKey, Catalog, Role
+from omma.catalog.api_key import ApiKey, Role
+from omma.catalog.interface import Catalog
 from omma.errors import NotAllowed
 from omma.identity import DEFAULT_TENANT, Tenant
 from services.gateway.callers.auth import Caller, hash_secret

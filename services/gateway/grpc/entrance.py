@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import grpc
 
-from omma.catalog.interface import Role
+from omma.catalog.api_key import Role
 from omma.errors import InvalidQuery, Overloaded
 from omma.identity import Tenant
 from omma.rpc.channel import MAX_MESSAGE_BYTES

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from omma.catalog.interface import Role
+from omma.catalog.api_key import Role
 from omma.rpc.handlers import deadline_of
 from omma.v1 import search_pb2, search_pb2_grpc
 from services.gateway.grpc import wire

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from omma.catalog.interface import Role
+from omma.catalog.api_key import Role
 from services.gateway.callers.auth import Authenticator, Caller
 from services.gateway.rest import schemas
 from services.gateway.rest.body import read_json

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from omma.catalog.interface import Role
+from omma.catalog.api_key import Role
 from omma.errors import InvalidQuery
 from omma.images import PictureLimits
 from omma.rpc.deadline import Deadline

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from omma.catalog.interface import PictureChange, Role
+from omma.catalog.api_key import Role
+from omma.catalog.interface import PictureChange
 from omma.description import Description
 from omma.errors import InvalidQuery
 from omma.filters import parse_filter

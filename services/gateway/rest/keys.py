@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from omma.catalog.interface import ApiKey, Role
+from omma.catalog.api_key import ApiKey, Role
 from omma.identity import Tenant
 from services.gateway.callers.auth import Caller
 from services.gateway.callers.keys import Keys

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from omma.catalog.interface import Catalog, Role
+from omma.catalog.api_key import Role
+from omma.catalog.interface import Catalog
 from omma.dead_letters import DeadLetters
 from services.gateway.callers.auth import Authenticator
 from services.gateway.callers.keys import Keys

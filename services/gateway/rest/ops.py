@@ -5,7 +5,7 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 import omma
-from omma.catalog.interface import Role
+from omma.catalog.api_key import Role
 from services.gateway.callers.auth import Authenticator
 from services.gateway.health import Health
 from services.gateway.rest import schemas

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from omma.catalog.interface import Role
+from omma.catalog.api_key import Role
 from omma.errors import InvalidQuery, OmmaError
 from omma.images import PictureLimits
 from services.gateway.callers.auth import Authenticator, Caller

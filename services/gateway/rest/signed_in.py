@@ -6,7 +6,7 @@ from typing import TypeAlias
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from omma.catalog.interface import Role
+from omma.catalog.api_key import Role
 from services.gateway.callers.auth import Authenticator, Caller, secret_of
 from services.gateway.rest.body_budget import signed
 

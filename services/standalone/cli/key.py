@@ -6,7 +6,7 @@ import httpx
 import typer
 from rich.table import Table
 
-from omma.catalog.interface import Role
+from omma.catalog.api_key import Role
 from omma.catalog.postgres_settings import PostgresSettings
 from services.standalone.connection import Connection, call_once
 from services.standalone.output import Json, console, errors, print_json, run

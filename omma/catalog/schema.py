@@ -142,6 +142,22 @@ interactions: Final = Table(
 # In PostgreSQL a table by ranges of ts, a partition a day (UTC), with the key (ts, id): migrations/versions/0002.
 Index("ix_interactions_ts_id", interactions.c.ts, interactions.c.id).ddl_if(dialect="sqlite")
 
+feedback: Final = Table(
+    "feedback",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("image_id", BigInteger, nullable=False),
+    Column("action", Text, nullable=False, comment="feedback.FeedbackAction"),
+    Column("note", Text, nullable=False),
+    Column("query_id", Text, nullable=False),
+    Column("query_image_id", BigInteger, nullable=False, comment="0: none, or not told"),
+    Column("given_by", Text, nullable=False, comment="name of the API key"),
+    Column("ts", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_feedback_tenant_id_image_id_id", feedback.c.tenant_id, feedback.c.image_id, feedback.c.id)
+
 interaction_offsets: Final = Table(
     "interaction_offsets",
     metadata,

@@ -7,13 +7,14 @@ from omma.catalog.indexing import Indexing
 from omma.catalog.interface import Catalog
 from omma.catalog.jobs import Jobs
 from omma.catalog.objects import Objects
+from omma.catalog.opinions import Opinions
 from omma.catalog.people import People
 from omma.catalog.registry import Registry
 from omma.catalog.repairs import Repairs
 from omma.description import RowLimits
 
 
-class SqlCatalog(Objects, Indexing, Registry, Clicks, People, Comparing, Repairs, Jobs, Catalog):
+class SqlCatalog(Objects, Indexing, Registry, Clicks, People, Comparing, Repairs, Jobs, Opinions, Catalog):
     """On a database whose schema is this version's. row_limits: what no row passes, whoever writes it."""
 
     def __init__(self, database: Database, row_limits: RowLimits) -> None:

@@ -67,6 +67,9 @@ class SearchOptions(TypedDict, total=False):
     user_id: str | int
 
 
+FeedbackAction: TypeAlias = Literal["relevant", "irrelevant", "duplicate", "different", "anomaly", "reviewed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """timeout_seconds: None is the client's own."""
@@ -145,6 +148,14 @@ def click_request(
         **({} if query_id is None else {"query_id": query_id}),
     }
     return Request("POST", "/click", json=body)
+
+
+def feedback_request(
+    image_id: int, action: str, *, note: str | None, query_id: str | None, query_image_id: int | None
+) -> Request:
+    optional = {"note": note, "query_id": query_id, "query_image_id": query_image_id}
+    given = {name: value for name, value in optional.items() if value is not None}
+    return Request("POST", "/feedback", json={"image_id": image_id, "action": action, **given})
 
 
 def content_of(image: ImageSource) -> bytes:

@@ -9,7 +9,15 @@ import httpx
 
 from omma.client import requests
 from omma.client.reach import straight
-from omma.client.requests import DEFAULT_URL, ImageSource, Request, SearchOptions, content_of, document_of
+from omma.client.requests import (
+    DEFAULT_URL,
+    FeedbackAction,
+    ImageSource,
+    Request,
+    SearchOptions,
+    content_of,
+    document_of,
+)
 from omma.client.results import Picture, SearchResults, Uploaded
 
 
@@ -114,6 +122,20 @@ class Client:
                 rank=rank,
                 query_id=query_id,
             )
+        )
+
+    def feedback(
+        self,
+        image_id: int,
+        action: FeedbackAction,
+        *,
+        note: str | None = None,
+        query_id: str | None = None,
+        query_image_id: int | None = None,
+    ) -> None:
+        """Say what you think of a picture, or of how it answers what was sought. Raises Absent."""
+        self._send(
+            requests.feedback_request(image_id, action, note=note, query_id=query_id, query_image_id=query_image_id)
         )
 
     def health(self) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from omma.rpc.server import Registration
 from omma.storage import Storage
 from omma.v1 import search_pb2_grpc
 from services.gateway.callers.auth import Authenticator
+from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
@@ -26,6 +27,7 @@ from services.gateway.jobs import Jobs, Sources
 from services.gateway.pictures.core import PictureCore
 from services.gateway.pictures.trace import Tracer
 from services.gateway.rest.app import create_app
+from services.gateway.rest.curation import Curation
 from services.gateway.rest.operation import Operation
 from services.gateway.search.admission import Admission
 from services.gateway.search.core import SearchCore
@@ -136,6 +138,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         parts.authenticator,
         health,
         settings,
+        curation=Curation(FeedbackDesk(catalog)),
         bodies=bodies,
         metrics_open=parts.metrics_open,
     )

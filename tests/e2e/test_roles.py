@@ -36,6 +36,8 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("GET", "/images/{image_id}"): READ,
     ("GET", "/images/{image_id}/content"): READ,
     ("GET", "/images/{image_id}/thumbnail"): READ,
+    ("GET", "/feedback"): READ,
+    ("POST", "/feedback"): WRITE,
     ("POST", "/images"): WRITE,
     ("PATCH", "/images/{image_id}"): WRITE,
     ("DELETE", "/images/{image_id}"): WRITE,

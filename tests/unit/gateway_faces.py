@@ -27,6 +27,7 @@ from services.gateway.health import Health
 from services.gateway.http import HttpServer, listening
 from services.gateway.pictures.core import PictureCore
 from services.gateway.rest.app import create_app
+from services.gateway.rest.curation import Curation
 from services.gateway.rest.operation import Operation
 from services.gateway.settings import GatewaySettings
 from services.gateway.sharing.bodies import Bodies
@@ -144,6 +145,7 @@ async def faces(folder: Path, *, resolver_originals: Any = None, **settings: Any
             authenticator,
             Health(world.indexes, Surroundings(parts, parts, world.indexes)),
             given,
+            curation=Curation(parts),
             bodies=bodies,
             metrics_open=True,
         )

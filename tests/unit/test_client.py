@@ -310,6 +310,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("thumbnail", (7,), {}),
     ("upload", (b"x",), {"tags": ["a"]}),
     ("click", (), {"user_id": "u", "query_image_id": 1, "displayed_image_id": 2, "rank": 0}),
+    ("feedback", (7, "relevant"), {"query_image_id": 3}),
     ("health", (), {}),
 ]
 

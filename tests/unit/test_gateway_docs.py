@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from omma.images import PictureLimits
 from services.gateway.callers.auth import Authenticator
 from services.gateway.rest.app import create_app
+from services.gateway.rest.curation import Curation
 from services.gateway.rest.operation import Operation
 from services.gateway.settings import GatewaySettings
 
@@ -25,7 +26,18 @@ def app() -> FastAPI:
     authenticator = Authenticator(core, open_without_keys=False)
     operation = Operation(core, core, core, core)
     settings = GatewaySettings()
-    return create_app(core, core, core, operation, authenticator, core, settings, bodies=core, metrics_open=True)
+    return create_app(
+        core,
+        core,
+        core,
+        operation,
+        authenticator,
+        core,
+        settings,
+        curation=Curation(core),
+        bodies=core,
+        metrics_open=True,
+    )
 
 
 async def got(app: FastAPI, path: str) -> httpx.Response:

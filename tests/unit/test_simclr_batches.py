@@ -70,6 +70,20 @@ def test_heavier_pairs_are_drawn_more_often(tmp_path: Path):
     assert pairs.counts == {"click": 2, "label": 1}
 
 
+def test_what_must_be_told_apart_meets_in_a_batch_and_is_no_kin(tmp_path: Path):
+    pairs = pairs_of(tmp_path, "0.jpg,1.jpg,apart,", "0.jpg,2.jpg,feedback,")
+    sampler = Sampler(20, 5, 0, pairs, 1.0)
+    for step in range(40):
+        rows = sampler.batch(step).rows[0].tolist()
+        assert np.array_equal(rows, sampler.batch(step).rows[0])
+        for one, other in ((0, 1), (1, 0)):
+            place = rows.index(one) if one in rows else None
+            assert place is None or other in rows, "each of the two brings the other with it"
+    assert pairs.opposite(0, 0.99) == 1 and pairs.opposite(2, 0.0) is None
+    assert not pairs.kin(np.array([0]), np.array([1]))[0, 0] and pairs.kin(np.array([0]), np.array([2]))[0, 0]
+    assert pairs.counts == {"apart": 1, "feedback": 1}
+
+
 def test_pictures_that_are_not_trained_on_pair_with_nothing(tmp_path: Path):
     pairs = pairs_of(tmp_path, "held-out.jpg,1.jpg,label,", "2.jpg,2.jpg,label,", "1.jpg,2.jpg,label,")
     assert pairs.left_out == 2 and pairs.partner(1, 0.9) == 2

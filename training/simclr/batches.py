@@ -56,7 +56,7 @@ class Sampler:
         """The batch of a step counted over all epochs."""
         epoch, place = divmod(step, self.steps)
         order = np.random.default_rng(seed_of(self.seed, 0, epoch)).permutation(self.count)
-        first = order[place * self.size : (place + 1) * self.size].astype(np.int64)
+        first = self._told_apart(order[place * self.size : (place + 1) * self.size].astype(np.int64), step)
         rng = np.random.default_rng(seed_of(self.seed, 1, step))
         second = first.copy()
         for number, (chance, which) in enumerate(rng.random((self.size, 2))):
@@ -65,6 +65,24 @@ class Sampler:
                 second[number] = first[number] if partner is None else partner
         uniforms = rng.random((2, self.size, UNIFORMS), np.float32)
         return Batch(np.stack([first, second]), torch.from_numpy(uniforms))
+
+    def _told_apart(self, rows: Int64, step: int) -> Int64:
+        """The batch with hard negatives: of pictures that must be told from others, pair_share meet one of those, which
+        takes the next place. An epoch shows what had that place to no one else: it comes again in the next.
+        """
+        if not self.pairs.apart:
+            return rows
+        rng = np.random.default_rng(seed_of(self.seed, 3, step))
+        met = rows.copy()
+        taken = np.zeros(self.size, bool)
+        for number, (chance, which) in enumerate(rng.random((self.size, 2))):
+            opposite = self.pairs.opposite(int(rows[number]), float(which))
+            if taken[number] or opposite is None or chance >= self.pair_share:
+                continue
+            place = (number + 1) % self.size
+            met[place] = opposite
+            taken[[number, place]] = True
+        return met
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class Trainer:
         return embedded.float()
 
     def _kin(self, local: Batch, batch: Batch) -> Tensor | None:
-        if self._sampler.pairs.left_out == 0 and len(self._sampler.pairs.partners) == 0:
+        if self._sampler.pairs.none:
             return None  # each picture comes once: only its own views are kin
         kin = self._sampler.pairs.kin(local.rows.reshape(-1), batch.by_rank(self._ranks))
         return torch.from_numpy(kin).to(self._ranks.device)

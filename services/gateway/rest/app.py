@@ -10,6 +10,7 @@ from services.gateway.rest import problems, schemas
 from services.gateway.rest.body_budget import BodyBudget
 from services.gateway.rest.bounds import RequestBounds
 from services.gateway.rest.clicks import clicks_router
+from services.gateway.rest.curation import Curation
 from services.gateway.rest.docs import docs_router
 from services.gateway.rest.embed import embed_router
 from services.gateway.rest.head import HeadAsGet
@@ -36,6 +37,7 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     health: Health,
     settings: GatewaySettings,
     *,
+    curation: Curation,
     bodies: Bodies,
     metrics_open: bool,
 ) -> FastAPI:
@@ -54,7 +56,7 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.include_router(clicks_router(impressions, authenticator, settings))
     app.include_router(images_router(pictures, authenticator, settings, limits))
     app.include_router(ops_router(health, authenticator, metrics_open=metrics_open))
-    for router in operation.routers(search.indexes, authenticator):
+    for router in (*curation.routers(authenticator), *operation.routers(search.indexes, authenticator)):
         app.include_router(router, responses=schemas.PROBLEMS)
     app.include_router(docs_router(app.openapi))
     problems.install(app)

@@ -2,7 +2,19 @@
 
 import typer
 
-from services.standalone.cli import dead_letters, doctor, evaluate, ingest, key, model, search, trace, up, verify
+from services.standalone.cli import (
+    dead_letters,
+    doctor,
+    evaluate,
+    feedback,
+    ingest,
+    key,
+    model,
+    search,
+    trace,
+    up,
+    verify,
+)
 
 
 def command_line() -> typer.Typer:
@@ -18,6 +30,7 @@ def command_line() -> typer.Typer:
     app.command()(verify.verify)
     app.command()(doctor.doctor)
     app.add_typer(dead_letters.app, name="dead-letters")
+    app.add_typer(feedback.app, name="feedback")
     app.add_typer(key.app, name="key")
     app.add_typer(model.app, name="model")
     return app

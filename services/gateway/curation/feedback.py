@@ -1,0 +1,65 @@
+"""Feedback as it is given and read: beside which picture, and where both lie."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from omma.catalog.feedback import Feedback
+from omma.catalog.interface import Catalog, PictureState
+from omma.catalog.schema import DAY_MS
+from omma.identity import ImageId, Tenant
+
+MAX_PAGE: Final = 1_000
+_SHOWN_BEFORE_MS: Final = DAY_MS
+"""Somebody may look at an answer for a while before saying something of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldFeedback:
+    """uri, query_uri: of the pictures; "" for one that is gone, or none."""
+
+    feedback: Feedback
+    uri: str
+    query_uri: str
+
+
+class FeedbackDesk:
+    """Takes feedback and gives it back. Reads and writes the catalog only."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    async def give(self, tenant: Tenant, given: Feedback) -> None:
+        """Durable when it returns. Raises Absent for a picture that is not there."""
+        await self._catalog.add_feedback(tenant, given)
+
+    async def page(
+        self, tenant: Tenant, limit: int, *, image_id: ImageId | None, before: int | None
+    ) -> tuple[list[ToldFeedback], int | None]:
+        """The newest first, each with the stored picture that was sought where that can be told; and the `before` of
+        the next page.
+        """
+        given = await self._catalog.feedback(tenant, limit + 1, image_id=image_id, before=before)
+        page = await self._with_sought(tenant, given[:limit])
+        uris = await self._uris(tenant, page)
+        told = [ToldFeedback(one, uris.get(one.image_id, ""), uris.get(one.query_image_id, "")) for one in page]
+        return told, page[-1].id if len(given) > limit else None
+
+    async def _with_sought(self, tenant: Tenant, given: Sequence[Feedback]) -> list[Feedback]:
+        unknown = [one for one in given if one.query_id and not one.query_image_id]
+        if not unknown:
+            return list(given)
+        times = [one.at_ms for one in unknown]
+        ids = {one.query_id for one in unknown}
+        since_ms, until_ms = min(times) - _SHOWN_BEFORE_MS, max(times) + 1
+        sought = await self._catalog.sought_pictures(tenant, ids, since_ms, until_ms)
+        return [
+            replace(one, query_image_id=sought.get(one.query_id, 0)) if not one.query_image_id else one for one in given
+        ]
+
+    async def _uris(self, tenant: Tenant, given: Sequence[Feedback]) -> dict[int, str]:
+        named = {one.image_id for one in given} | {ImageId(one.query_image_id) for one in given if one.query_image_id}
+        found = await self._catalog.pictures(named)
+        return {
+            id: one.uri for id, one in found.items() if one.tenant == tenant and one.state is not PictureState.DELETED
+        }

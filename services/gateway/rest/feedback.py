@@ -1,0 +1,88 @@
+"""POST /feedback, GET /feedback."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from omma.catalog.feedback import Feedback, FeedbackAction
+from omma.identity import MAX_IMAGE_ID, ImageId
+from services.gateway.callers.auth import Caller
+from services.gateway.curation.feedback import MAX_PAGE, FeedbackDesk, ToldFeedback
+from services.gateway.rest.signed_in import SignedIn
+
+_NO_NUL: Final = r"^[^\x00]*$"
+
+
+class FeedbackRequest(BaseModel):
+    """What somebody says of a picture."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"image_id": 123, "action": "relevant", "query_image_id": 7}}
+    )
+
+    image_id: int = Field(ge=1, le=MAX_IMAGE_ID, strict=True)
+    action: FeedbackAction
+    note: str = Field(default="", max_length=2_000, pattern=_NO_NUL)
+    query_id: str = Field(default="", max_length=128, pattern=_NO_NUL, description="of the answer that showed it")
+    query_image_id: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_IMAGE_ID,
+        strict=True,
+        description="the stored picture that was sought; unless given, the one that the query_id sought",
+    )
+
+
+def feedback_router(desk: FeedbackDesk, reader: SignedIn, writer: SignedIn) -> APIRouter:
+    """Saying needs role write, since it is kept; reading role read."""
+    router = APIRouter(prefix="/feedback", tags=["curation"])
+
+    @router.post("", status_code=204, summary="Say what you think of a picture")
+    async def give(request: FeedbackRequest, caller: Annotated[Caller, Depends(writer)]) -> Response:
+        """Each time is kept: judgments for `omma eval` and pairs for training take the last word."""
+        given = Feedback(
+            image_id=ImageId(request.image_id),
+            action=request.action,
+            note=request.note,
+            query_id=request.query_id,
+            query_image_id=request.query_image_id,
+            given_by=caller.key_name,
+        )
+        await desk.give(caller.tenant, given)
+        return Response(status_code=204)
+
+    @router.get("", summary="What was said, the newest first")
+    async def page(
+        caller: Annotated[Caller, Depends(reader)],
+        image_id: Annotated[int | None, Query(ge=1, le=MAX_IMAGE_ID, description="of this picture only")] = None,
+        cursor: Annotated[int | None, Query(ge=1, le=MAX_IMAGE_ID, description="next_cursor of a page")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    ) -> dict[str, Any]:
+        of = None if image_id is None else ImageId(image_id)
+        told, before = await desk.page(caller.tenant, limit, image_id=of, before=cursor)
+        document: dict[str, Any] = {"feedback": [_document(one) for one in told]}
+        return document if before is None else {**document, "next_cursor": str(before)}
+
+    return router
+
+
+def _document(one: ToldFeedback) -> dict[str, Any]:
+    said = one.feedback
+    optional = {
+        "note": said.note,
+        "query_id": said.query_id,
+        "query_image_id": said.query_image_id,
+        "uri": one.uri,
+        "query_uri": one.query_uri,
+        "given_by": said.given_by,
+    }
+    return {
+        "id": said.id,
+        "image_id": said.image_id,
+        "action": said.action.value,
+        "at": datetime.fromtimestamp(said.at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        **{name: value for name, value in optional.items() if value},
+    }

@@ -1,0 +1,90 @@
+"""Curation on a running Omma: feedback, from the page's call to what training and `omma eval` read."""
+
+import asyncio
+import csv
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from typer.testing import CliRunner
+
+from omma import AsyncClient
+from omma.errors import Absent
+from services.standalone.cli import command_line
+from services.standalone.serve import serving
+from services.standalone.settings import StandaloneSettings
+from tests.pictures import encoded, scene
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A folder of pictures, ingested. ids: by file name."""
+
+    url: str
+    folder: Path
+    ids: dict[str, int]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def collection(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Collection]:
+    home = tmp_path_factory.mktemp("curation")
+    folder = home / "pictures"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.jpg").write_bytes(encoded(scene(seed=number)))
+    settings = StandaloneSettings(data_dir=home / "data", http_port=0, grpc_port=0)
+    async with serving(settings) as (_, address), httpx.AsyncClient(base_url=address.url, timeout=60) as rest:
+        job = (await rest.post("/images/ingest", json={"folder": str(folder)})).json()["job_id"]
+        async with asyncio.timeout(60):
+            while (await rest.get(f"/jobs/{job}")).json()["state"] != "done":  # noqa: ASYNC110  another task's work
+                await asyncio.sleep(0.05)
+        rows = (await rest.get("/images")).json()["images"]
+        yield Collection(address.url, folder, {row["uri"].rpartition("/")[2]: row["id"] for row in rows})
+
+
+async def omma(monkeypatch: pytest.MonkeyPatch, collection: Collection, *arguments: str) -> str:
+    monkeypatch.setenv("OMMA_URL", collection.url)
+    done = await asyncio.to_thread(CliRunner().invoke, command_line(), arguments)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+async def test_what_people_say_becomes_judgments_and_pairs(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = collection.ids
+    async with AsyncClient(collection.url) as client:
+        answer = await client.search(image_id=ids["0.jpg"], near_duplicates="keep", timeout_ms=20_000)
+        await client.feedback(ids["1.jpg"], "relevant", query_id=answer.query_id)
+        await client.feedback(ids["2.jpg"], "relevant", query_image_id=ids["0.jpg"])
+        await client.feedback(ids["2.jpg"], "irrelevant", query_image_id=ids["0.jpg"], note="another lamp")
+        await client.feedback(ids["3.jpg"], "reviewed")
+        with pytest.raises(Absent):
+            await client.feedback(10**12, "relevant")
+    async with httpx.AsyncClient(base_url=collection.url) as rest, asyncio.timeout(30):
+        first: dict[str, str] = {}
+        while "query_image_id" not in first:  # its impression is on its way through the log
+            page = (await rest.get("/feedback", params={"limit": 3})).json()
+            following = (await rest.get("/feedback", params={"limit": 3, "cursor": page["next_cursor"]})).json()
+            [first] = following["feedback"]
+    assert [one["action"] for one in page["feedback"]] == ["reviewed", "irrelevant", "relevant"]
+    assert page["feedback"][1]["note"] == "another lamp" and "next_cursor" not in following
+    assert first["query_image_id"] == ids["0.jpg"]
+
+    await omma(monkeypatch, collection, "feedback", "judgments", str(tmp_path / "said.jsonl"))
+    grades = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
+    assert [(one["picture"].rpartition("/")[2], one["grade"]) for one in grades] == [("1.jpg", 5), ("2.jpg", 0)]
+    await omma(monkeypatch, collection, "feedback", "pairs", str(tmp_path / "p.csv"), "--root", str(collection.folder))
+    rows = list(csv.reader((tmp_path / "p.csv").read_text().splitlines()))
+    assert rows == [["first", "second", "source"], ["0.jpg", "1.jpg", "feedback"], ["0.jpg", "2.jpg", "apart"]]
+    assert "another lamp" in await omma(monkeypatch, collection, "feedback", "list", "--json")
+    evaluated = await omma(
+        monkeypatch, collection, "eval", str(collection.folder), "--judgments", str(tmp_path / "said.jsonl"), "--json"
+    )
+    assert json.loads(evaluated)

@@ -19,7 +19,7 @@ from omma.blobs.originals import Originals
 from omma.catalog.interface import Catalog
 from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.log.interface import Consumer, Log, LogRecord, ProducerFenced, TopicPartition, TopicSpec
-from omma.persistence import persist
+from omma.persistence import persist, until_there
 from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC
 from omma.space import Space
 from omma.telemetry.context import bind_request_id
@@ -97,11 +97,15 @@ class Indexer:
         self._on_held = on_held
 
     async def run(self) -> None:
-        """Until cancelled; what was not committed is taken again by the next run. Raises ProducerFenced."""
+        """Until cancelled; what was not committed is taken again by the next run. Its topics are waited for.
+
+        Raises ProducerFenced.
+        """
         group = indexer_group(self._space.id)
-        await ensure_topics(self._log, self._space)
+        # Brokers that are busy make a topic and name no leaders of it in time.
+        await until_there("Kafka", partial(ensure_topics, self._log, self._space))
         committer = Committer(self._catalog, self._log, self._space, group)
-        consumer = await self._log.subscribe(IMAGES_TOPIC, group, committer.claim)
+        consumer = await until_there("Kafka", partial(self._log.subscribe, IMAGES_TOPIC, group, committer.claim))
         run = _Run(self._catalog, self._sources, self._settings, consumer, committer, on_held=self._on_held)
         try:
             async with asyncio.TaskGroup() as tasks:

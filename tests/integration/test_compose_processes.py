@@ -129,7 +129,9 @@ def test_a_key_is_made_a_picture_uploaded_and_found_over_tls_on_all_shards(compo
             assert client.get("/images").status_code == 401
             client.headers.update(key)
             pictures = [encoded(scene(seed=seed)) for seed in range(8)]
-            uploads = [client.post("/images", files={"image": one}).json() for one in pictures]
+            answers = [client.post("/images", files={"image": one}) for one in pictures]
+            assert [one.status_code for one in answers] == [201] * len(answers), [one.text for one in answers]
+            uploads = [one.json() for one in answers]
             receipts = ",".join(one["receipt"] for one in uploads)
             for picture, upload in zip(pictures, uploads, strict=True):
                 wanted = {"k": 1, "timeout_ms": 30_000, "receipts": receipts}

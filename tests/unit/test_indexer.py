@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from omma.buckets import bucket_of
 from omma.catalog.interface import Catalog, NewPicture, PictureChange, PictureState, Upserted
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.dead_letters import DeadLetters
-from omma.errors import InvalidPicture, Overloaded
+from omma.errors import InvalidPicture, OutOfTime, Overloaded, ReplicaDown
 from omma.identity import DEFAULT_TENANT, ImageId, Sha256
 from omma.log.interface import Log, ProducerFenced
 from omma.log.sqlite import SqliteLog
@@ -167,6 +168,22 @@ async def test_an_upload_becomes_a_vector_a_row_and_a_thumbnail(world: World):
     assert record.payload.sha256 == row.sha256 and (record.payload.width, record.payload.height) == (8, 6)
     assert row.state is PictureState.INDEXED and (row.width, row.height, row.phash) == (8, 6, 7)
     assert await world.blobs.get(thumbnail_key(row.sha256)) == b"thumbnail"
+
+
+@pytest.mark.parametrize("step", ["ensure_topic", "subscribe"])
+async def test_brokers_that_are_not_ready_yet_are_waited_for(world: World, monkeypatch: pytest.MonkeyPatch, step: str):
+    """As Kafka under load: a topic was made and its partitions have no leaders yet."""
+    ready = getattr(world.log, step)
+    refusals = iter([ReplicaDown("No leaders yet."), OutOfTime("No answer.")])
+
+    async def at_last(*args: Any) -> object:
+        for refusal in refusals:
+            raise refusal
+        return await ready(*args)
+
+    monkeypatch.setattr(world.log, step, at_last)
+    (upload,) = await world.upload(b"one")
+    assert upload.id in await world.indexed()
 
 
 async def test_the_same_bytes_are_embedded_once_even_when_they_come_together(world: World):

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     CONCURRENT_WRITE = "concurrent_write"
     WRONG_SPACE = "wrong_space"
     WRONG_STATE = "wrong_state"
+    CURSOR_EXPIRED = "cursor_expired"
     NO_TEXT_TOWER = "model_has_no_text_tower"
     OVERLOADED = "overloaded"
     REPLICA_DOWN = "replica_down"
@@ -51,6 +52,7 @@ STATUS: dict[Kind, Status] = {
     Kind.CONCURRENT_WRITE: Status(409, "ABORTED", "Someone else changed it first"),
     Kind.WRONG_SPACE: Status(409, "FAILED_PRECONDITION", "Two spaces cannot be mixed"),
     Kind.WRONG_STATE: Status(409, "FAILED_PRECONDITION", "Not in the state that this needs"),
+    Kind.CURSOR_EXPIRED: Status(409, "FAILED_PRECONDITION", "The pages of this search have ended"),
     Kind.NO_TEXT_TOWER: Status(409, "FAILED_PRECONDITION", "The model has no text tower"),
     Kind.OVERLOADED: Status(429, "RESOURCE_EXHAUSTED", "Too much at once", retry=True),
     Kind.REPLICA_DOWN: Status(503, "UNAVAILABLE", "No replica answered", retry=True),
@@ -124,6 +126,10 @@ class WrongSpace(OmmaError):
 
 class WrongState(OmmaError):
     kind = Kind.WRONG_STATE
+
+
+class CursorExpired(OmmaError):
+    kind = Kind.CURSOR_EXPIRED
 
 
 class NoTextTower(OmmaError):

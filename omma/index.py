@@ -14,12 +14,16 @@ DEFAULT_FACTORY = "OPQ64_256,IVF{nlist},PQ64x8"
 
 
 class IndexState(StrEnum):
-    """The walk of an index: built beside the live one, compared, given a share, live, kept for going back."""
+    """The walk of an index: built beside the live one, compared, given a share, live, kept for going back, gone.
+
+    standby: was live, reads the log and can be gone back to.
+    """
 
     BUILDING = "building"
     SHADOW = "shadow"
     CANARY = "canary"
     LIVE = "live"
+    STANDBY = "standby"
     RETIRED = "retired"
 
 

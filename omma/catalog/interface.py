@@ -9,9 +9,10 @@ from omma.catalog.api_key import KeyBook
 from omma.catalog.feedback import FeedbackBook
 from omma.catalog.job import JobBook
 from omma.catalog.orphan import OrphanBook
+from omma.catalog.rollout import RolloutBook
 from omma.filters import Filter
 from omma.identity import ImageId, Sha256, Tenant, Version
-from omma.index import Index, IndexState
+from omma.index import Index
 from omma.records import EventKind, ImageEvent, Interaction
 from omma.space import Space
 
@@ -224,7 +225,7 @@ class LoggedPicture:
     created_at_ms: int = 0
 
 
-class Catalog(FeedbackBook, JobBook, KeyBook, OrphanBook, Protocol):
+class Catalog(FeedbackBook, JobBook, KeyBook, OrphanBook, RolloutBook, Protocol):
     """Every write is one transaction. Tenant-scoped calls never see another tenant's rows: to them these are absent.
 
     Raises StorageFull; Overloaded when another process holds the database longer than the timeout; ReplicaDown when
@@ -360,12 +361,11 @@ class Catalog(FeedbackBook, JobBook, KeyBook, OrphanBook, Protocol):
     async def spaces(self) -> list[Space]: ...
 
     async def register_index(self, index: Index) -> None:
-        """Idempotent for an equal one. Raises WrongState when the id exists and differs."""
+        """Idempotent for an equal one. Raises WrongState when the id exists and differs, and for a live one beside
+        another: a rollout makes an index live.
+        """
 
     async def indexes(self) -> list[Index]: ...
-
-    async def set_index_state(self, index_id: str, state: IndexState) -> None:
-        """Making one live retires the live one in the same transaction. Raises Absent."""
 
     async def adopt_codebook(self, index_id: str, codebook: str) -> bool:
         """Sets the index's first codebook; False when it has one already."""

@@ -1,13 +1,20 @@
 """Spaces, indexes and leases."""
 
-from sqlalchemy import or_, select, update
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.schema import indexes, leases, spaces
+from omma.catalog.dialect import Dialect
+from omma.catalog.schema import indexes, leases, routing, spaces
 from omma.errors import Absent, WrongSpace, WrongState
 from omma.index import Index, IndexId, IndexState
 from omma.space import Space, SpaceId
+
+_ROUTING: Final = 1
+"""The one row's key."""
 
 
 class Registry:
@@ -17,23 +24,8 @@ class Registry:
 
     @uninterrupted
     async def register_space(self, space: Space) -> None:
-        insert = self._database.dialect.insert(spaces).on_conflict_do_nothing(index_elements=["id"])
-        values = {
-            "id": space.id,
-            "model": space.model,
-            "signature": space.signature,
-            "dim": space.dim,
-            "buckets": space.buckets,
-            "metric": space.metric,
-        }
         async with self._database.writing() as connection:
-            await connection.execute(insert, values)
-            (stored,) = await _spaces(connection, space.id)
-        if (stored.signature, stored.dim, stored.buckets) != (space.signature, space.dim, space.buckets):
-            raise WrongSpace(
-                f"Space {space.id!r} is registered with another signature, dimension or number of buckets.",
-                field="space",
-            )
+            await add_space(connection, self._database.dialect, space)
 
     @uninterrupted
     async def spaces(self) -> list[Space]:
@@ -42,23 +34,16 @@ class Registry:
 
     @uninterrupted
     async def register_index(self, index: Index) -> None:
-        insert = self._database.dialect.insert(indexes).on_conflict_do_nothing(index_elements=["id"])
-        values = {
-            "id": index.id,
-            "space": index.space,
-            "factory": index.factory,
-            "shards": index.shards,
-            "state": index.state.value,
-            "codebook": index.codebook,
-        }
         async with self._database.writing() as connection:
-            if index.space not in await _held_spaces(connection):
+            if index.space not in await held_spaces(connection):
                 raise WrongState(f"Space {index.space!r} is not registered.", field="space")
-            if not await _indexes(connection, index.id):
+            known = {one.id: one for one in await read_indexes(connection)}
+            if index.id not in known:
                 if index.state is IndexState.LIVE:
-                    await _retire_live(connection)
-                await connection.execute(insert, values)
-            (stored,) = await _indexes(connection, index.id)
+                    _require_none_live(known.values())
+                await insert_index(connection, self._database.dialect, index)
+                await raise_epoch(connection, self._database.dialect)
+            stored = known.get(index.id, index)
         # State and codebook are the index's walk; what it is does not change.
         if (stored.space, stored.factory, stored.shards) != (index.space, index.factory, index.shards):
             raise WrongState(f"Index {index.id!r} is registered and differs: {stored}.", field="index")
@@ -66,24 +51,14 @@ class Registry:
     @uninterrupted
     async def indexes(self) -> list[Index]:
         async with self._database.reading() as connection:
-            return await _indexes(connection)
-
-    @uninterrupted
-    async def set_index_state(self, index_id: str, state: IndexState) -> None:
-        async with self._database.writing() as connection:
-            await _held_spaces(connection)
-            if not await _indexes(connection, index_id):
-                raise _absent(index_id)
-            if state is IndexState.LIVE:
-                await _retire_live(connection)
-            await connection.execute(update(indexes).where(indexes.c.id == index_id).values(state=state.value))
+            return await read_indexes(connection)
 
     @uninterrupted
     async def adopt_codebook(self, index_id: str, codebook: str) -> bool:
         first = update(indexes).where(indexes.c.id == index_id, indexes.c.codebook.is_(None)).values(codebook=codebook)
         async with self._database.writing() as connection:
             adopted = (await connection.execute(first)).rowcount == 1
-            if not adopted and not await _indexes(connection, index_id):
+            if not adopted and not await read_indexes(connection, index_id):
                 raise _absent(index_id)
         return adopted
 
@@ -107,6 +82,39 @@ class Registry:
             await connection.execute(leases.delete().where(leases.c.name == name, leases.c.holder == holder))
 
 
+async def add_space(connection: AsyncConnection, dialect: Dialect, space: Space) -> None:
+    """As `register_space`, in a transaction of others."""
+    insert = dialect.insert(spaces).on_conflict_do_nothing(index_elements=["id"])
+    values = {
+        "id": space.id,
+        "model": space.model,
+        "signature": space.signature,
+        "dim": space.dim,
+        "buckets": space.buckets,
+        "metric": space.metric,
+    }
+    await connection.execute(insert, values)
+    (stored,) = await _spaces(connection, space.id)
+    if (stored.signature, stored.dim, stored.buckets) != (space.signature, space.dim, space.buckets):
+        raise WrongSpace(
+            f"Space {space.id!r} is registered with another signature, dimension or number of buckets.",
+            field="space",
+        )
+
+
+async def insert_index(connection: AsyncConnection, dialect: Dialect, index: Index) -> None:
+    """A row of its own; none if there is one of this id."""
+    values = {
+        "id": index.id,
+        "space": index.space,
+        "factory": index.factory,
+        "shards": index.shards,
+        "state": index.state.value,
+        "codebook": index.codebook,
+    }
+    await connection.execute(dialect.insert(indexes).on_conflict_do_nothing(index_elements=["id"]), values)
+
+
 async def _spaces(connection: AsyncConnection, space_id: str | None = None) -> list[Space]:
     query = select(spaces).order_by(spaces.c.id)
     if space_id is not None:
@@ -115,7 +123,7 @@ async def _spaces(connection: AsyncConnection, space_id: str | None = None) -> l
     return [Space(**{**row, "id": SpaceId(row["id"])}) for row in found]
 
 
-async def _indexes(connection: AsyncConnection, index_id: str | None = None) -> list[Index]:
+async def read_indexes(connection: AsyncConnection, index_id: str | None = None) -> list[Index]:
     query = select(indexes).order_by(indexes.c.id)
     if index_id is not None:
         query = query.where(indexes.c.id == index_id)
@@ -133,15 +141,23 @@ async def _indexes(connection: AsyncConnection, index_id: str | None = None) -> 
     ]
 
 
-async def _held_spaces(connection: AsyncConnection) -> set[str]:
+async def held_spaces(connection: AsyncConnection) -> set[str]:
     """Ids of all spaces, locked until the transaction ends: whoever changes which index is live waits in line here."""
     query = select(spaces.c.id).order_by(spaces.c.id).with_for_update()
     return set((await connection.execute(query)).scalars())
 
 
-async def _retire_live(connection: AsyncConnection) -> None:
-    live = indexes.c.state == IndexState.LIVE.value
-    await connection.execute(update(indexes).where(live).values(state=IndexState.RETIRED.value))
+async def raise_epoch(connection: AsyncConnection, dialect: Dialect) -> None:
+    """Whatever changes which index answers does so in the same transaction."""
+    statement = dialect.insert(routing).values(id=_ROUTING, epoch=1)
+    raised = {"epoch": routing.c.epoch + literal(1)}
+    await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=raised))
+
+
+def _require_none_live(known: Iterable[Index]) -> None:
+    for one in known:
+        if one.state is IndexState.LIVE:
+            raise WrongState(f"Index {one.id} is live; another one gets there by a rollout.", field="index")
 
 
 def _absent(index_id: str) -> Absent:

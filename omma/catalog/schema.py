@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -198,6 +199,67 @@ indexes: Final = Table(
     Column("state", Text, nullable=False, comment="index.IndexState"),
     Column("codebook", Text, comment="sha256; null while search is exact"),
     ForeignKeyConstraint(["space"], ["spaces.id"]),
+)
+
+rollouts: Final = Table(
+    "rollouts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False, comment="rollouts.RolloutState"),
+    Column("candidate", Text, nullable=False),
+    Column("control", Text, nullable=False),
+    Column("model", Text, nullable=False, comment="name@version of the candidate"),
+    Column("mode", Text, nullable=False, comment="rollouts.Mode"),
+    Column("share", Double, nullable=False, comment="percent of callers"),
+    Column("auto_promote", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False, comment="of its last step"),
+    Column("figures", _Json, nullable=False, comment="what was measured, by what measured it"),
+    ForeignKeyConstraint(["candidate"], ["indexes.id"], name="fk_rollouts_candidate_indexes"),
+    ForeignKeyConstraint(["control"], ["indexes.id"], name="fk_rollouts_control_indexes"),
+)
+
+rollout_audit: Final = Table(
+    "rollout_audit",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("rollout", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("state", Text, nullable=False, comment="after it"),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("share", Double, nullable=False),
+    Column("figures", _Json, nullable=False, comment="of that moment"),
+    ForeignKeyConstraint(["rollout"], ["rollouts.id"]),
+    sqlite_autoincrement=True,
+)
+Index("ix_rollout_audit_rollout_id", rollout_audit.c.rollout, rollout_audit.c.id)
+
+routing: Final = Table(
+    "routing",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="of the one row, 1"),
+    Column("epoch", BigInteger, nullable=False, comment="raised by each change of which index answers whom"),
+)
+
+routing_followers: Final = Table(
+    "routing_followers",
+    metadata,
+    Column("follower", Text, primary_key=True),
+    Column("epoch", BigInteger, nullable=False, comment="that it routes by"),
+    Column("at", BigInteger, nullable=False),
+)
+
+space_deaths: Final = Table(
+    "space_deaths",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("space", Text, primary_key=True),
+    Column("image_id", BigInteger, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False, comment="why the space has no vector of it"),
+    ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
 )
 
 leases: Final = Table(

@@ -11,10 +11,11 @@ from omma.catalog.opinions import Opinions
 from omma.catalog.people import People
 from omma.catalog.registry import Registry
 from omma.catalog.repairs import Repairs
+from omma.catalog.rollouts import Rollouts
 from omma.description import RowLimits
 
 
-class SqlCatalog(Objects, Indexing, Registry, Clicks, People, Comparing, Repairs, Jobs, Opinions, Catalog):
+class SqlCatalog(Objects, Indexing, Registry, Clicks, People, Comparing, Repairs, Jobs, Opinions, Rollouts, Catalog):
     """On a database whose schema is this version's. row_limits: what no row passes, whoever writes it."""
 
     def __init__(self, database: Database, row_limits: RowLimits) -> None:

@@ -34,6 +34,7 @@ class SearchOptions(TypedDict, total=False):
     """The fields of POST /search, beside the picture. Those left out take the server's defaults.
 
     bbox: x1, y1, x2, y2 in pixels of the upright picture; in 0 … 1 with bbox_unit="fraction".
+    session: who asks, where there is no user_id: stays on one side of a rollout.
     vector: of `space`. filter: as CONTRACT's JSON, already parsed. timeout_ms: the search's own deadline.
     """
 
@@ -65,6 +66,7 @@ class SearchOptions(TypedDict, total=False):
     min_coverage: float
     receipts: Sequence[str]
     user_id: str | int
+    session: str
 
 
 FeedbackAction: TypeAlias = Literal["relevant", "irrelevant", "duplicate", "different", "anomaly", "reviewed"]
@@ -80,12 +82,15 @@ class Request:
     form: Mapping[str, str] = field(default_factory=dict)
     image: bytes | None = None
     timeout_seconds: float | None = None
+    session: str = ""
 
     def arguments(self, api_key: str | None, timeout_seconds: float) -> dict[str, Any]:
         """Keyword arguments of httpx's `request`."""
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         if request_id():
             headers["x-request-id"] = request_id()
+        if self.session:
+            headers["omma-session"] = self.session
         timeout = httpx.Timeout(self.timeout_seconds or timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS)
         body: dict[str, Any] = {} if self.json is None else {"json": self.json}
         if self.image is not None:
@@ -101,12 +106,13 @@ def search_request(image: bytes | None, options: SearchOptions, timeout_seconds:
     for name in ("vector", "receipts"):
         if name in fields:
             fields[name] = [one if isinstance(one, str) else float(one) for one in fields[name]]
+    session = fields.pop("session", "")
     wait = timeout_seconds
     if "timeout_ms" in fields:
         wait = max(wait, fields["timeout_ms"] / 1000 + CONNECT_TIMEOUT_SECONDS)
     if image is None:
-        return Request("POST", "/search", json=fields, timeout_seconds=wait)
-    return Request("POST", "/search", form=_form(fields), image=image, timeout_seconds=wait)
+        return Request("POST", "/search", json=fields, timeout_seconds=wait, session=session)
+    return Request("POST", "/search", form=_form(fields), image=image, timeout_seconds=wait, session=session)
 
 
 def upload_request(

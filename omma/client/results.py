@@ -59,10 +59,22 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """On which side of which rollout an answer is. arm: control, candidate or interleaved."""
+
+    rollout: str
+    arm: str
+
+    @classmethod
+    def from_json(cls, variant: Json) -> "Variant":
+        return cls(variant["rollout"], variant["arm"])
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResults:
     """Iterates over its hits, best first. degraded: what the search left out. explain: only when asked for.
 
-    understood: 0 … 1, how far the model understood the words; None without words.
+    understood: 0 … 1, how far the model understood the words; None without words. variant: None outside of a rollout.
     """
 
     results: tuple[SearchHit, ...]
@@ -75,6 +87,7 @@ class SearchResults:
     next_cursor: str | None = None
     explain: Json | None = None
     understood: float | None = None
+    variant: Variant | None = None
 
     def __iter__(self) -> Iterator[SearchHit]:
         return iter(self.results)
@@ -96,6 +109,7 @@ class SearchResults:
             next_cursor=answer.get("next_cursor"),
             explain=answer.get("explain"),
             understood=answer.get("understood"),
+            variant=Variant.from_json(answer["variant"]) if "variant" in answer else None,
         )
 
 

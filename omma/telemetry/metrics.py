@@ -40,6 +40,7 @@ BODY_BYTES_IN_FLIGHT = Gauge("omma_body_bytes_in_flight", "Bytes of request bodi
 REQUESTS_SHED = Counter(
     "omma_requests_shed_total", "Requests refused with 429: queue_full, no_time, waited or body_bytes.", ("reason",)
 )
+ROUTING_EPOCH = Gauge("omma_routing_epoch", "Of the routing that this process follows; equal everywhere within 2 s.")
 KEYS_READ_AT = Gauge("omma_keys_read_timestamp_seconds", "When the API keys that count were read from the catalog.")
 INTERACTIONS = Counter(
     "omma_interactions_total",

@@ -112,7 +112,7 @@ class SearchRequest(_message.Message):
     """2000 unless set; the RPC's own deadline counts too."""
     min_coverage: _builtins.float
     user_id: _builtins.str
-    """For interactions."""
+    """For interactions, and for the side of a rollout."""
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchQuery]: ...
     @_builtins.property
@@ -226,6 +226,7 @@ class SearchResponse(_message.Message):
     DEGRADED_FIELD_NUMBER: _builtins.int
     EXPLAIN_JSON_FIELD_NUMBER: _builtins.int
     UNDERSTOOD_FIELD_NUMBER: _builtins.int
+    VARIANT_FIELD_NUMBER: _builtins.int
     latency_ms: _builtins.float
     query_id: _builtins.str
     space: _builtins.str
@@ -242,6 +243,10 @@ class SearchResponse(_message.Message):
     def degraded(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """shard_missing, rerank_skipped, receipt_pending, rescore_cut, stale_replica."""
 
+    @_builtins.property
+    def variant(self) -> Global___Variant:
+        """Unset outside of a rollout."""
+
     def __init__(
         self,
         *,
@@ -254,16 +259,42 @@ class SearchResponse(_message.Message):
         degraded: _abc.Iterable[_builtins.str] | None = ...,
         explain_json: _builtins.bytes = ...,
         understood: _builtins.float | None = ...,
+        variant: Global___Variant | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_understood", b"_understood", "coverage", b"coverage", "understood", b"understood"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_understood", b"_understood", "coverage", b"coverage", "understood", b"understood", "variant", b"variant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_understood", b"_understood", "coverage", b"coverage", "degraded", b"degraded", "explain_json", b"explain_json", "index", b"index", "latency_ms", b"latency_ms", "query_id", b"query_id", "results", b"results", "space", b"space", "understood", b"understood"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_understood", b"_understood", "coverage", b"coverage", "degraded", b"degraded", "explain_json", b"explain_json", "index", b"index", "latency_ms", b"latency_ms", "query_id", b"query_id", "results", b"results", "space", b"space", "understood", b"understood", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__understood: _TypeAlias = _typing.Literal["understood"]  # noqa: Y015
     _WhichOneofArgType__understood: _TypeAlias = _typing.Literal["_understood", b"_understood"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__understood) -> _WhichOneofReturnType__understood | None: ...
 
 Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
+
+@_typing.final
+class Variant(_message.Message):
+    """On which side of a rollout an answer is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    rollout: _builtins.str
+    arm: _builtins.str
+    """control, candidate, interleaved."""
+    def __init__(
+        self,
+        *,
+        rollout: _builtins.str = ...,
+        arm: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "rollout", b"rollout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Variant: _TypeAlias = Variant  # noqa: Y015
 
 @_typing.final
 class Picture(_message.Message):

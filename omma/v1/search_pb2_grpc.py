@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class SearchServiceStub:
-    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id.
+    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id,
+    omma-session (who stays on one side of a rollout without a user_id).
     """
 
     def __init__(self, channel):
@@ -58,7 +59,8 @@ class SearchServiceStub:
 
 
 class SearchServiceServicer:
-    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id.
+    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id,
+    omma-session (who stays on one side of a rollout without a user_id).
     """
 
     def Search(self, request, context):
@@ -121,7 +123,8 @@ def add_SearchServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SearchService:
-    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id.
+    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id,
+    omma-session (who stays on one side of a rollout without a user_id).
     """
 
     @staticmethod

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SearchServiceStub:
-    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id."""
+    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id,
+    omma-session (who stays on one side of a rollout without a user_id).
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -45,7 +47,9 @@ class SearchServiceStub:
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
-    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id."""
+    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id,
+    omma-session (who stays on one side of a rollout without a user_id).
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]  # type: ignore[assignment]
@@ -59,7 +63,9 @@ class SearchServiceAsyncStub(SearchServiceStub):
     Delete: _aio.UnaryUnaryMultiCallable[_search_pb2.DeleteRequest, _search_pb2.DeleteResponse]  # type: ignore[assignment]
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id."""
+    """The gateway. The same core answers REST. Metadata: authorization ("Bearer <key>"), x-request-id,
+    omma-session (who stays on one side of a rollout without a user_id).
+    """
 
     @_abc_1.abstractmethod
     def Search(

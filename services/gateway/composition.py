@@ -38,13 +38,14 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.sharing.bodies import Bodies
 from services.gateway.surroundings import Surroundings
 from services.rerank.client import Reranker
+from services.topology.follower import RoutingFollower
 from services.topology.indexes import ServedIndexes
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayParts:
-    """What a gateway stands on. space: whose indexer tells what is handled. limits: of a picture. sources: what may be
-    ingested.
+    """What a gateway stands on. limits: of a picture. sources: what may be ingested. name: under which it says what
+    routing it follows; no other gateway's.
 
     metrics_open: /metrics without a key, for a loopback address. on_job: told when a job was added or cancelled.
     """
@@ -52,7 +53,7 @@ class GatewayParts:
     storage: Storage
     outbox: Outbox
     indexes: ServedIndexes
-    space: str
+    name: str
     reranker: Reranker
     limits: PictureLimits
     authenticator: Authenticator
@@ -122,11 +123,15 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         shares=settings.shares,
         deleted_grace_seconds=storage.deleted_grace_seconds,
     )
-    group = indexer_group(parts.space)
-    dead_letters = DeadLetters(catalog, log, parts.outbox, partial(wait_until_handled, log, IMAGES_TOPIC, group))
-    jobs = Jobs(
-        catalog, parts.sources, partial(backlog, log, IMAGES_TOPIC, group), settings.jobs_unfinished, parts.on_job
-    )
+
+    async def waiting() -> int:
+        return await backlog(log, IMAGES_TOPIC, indexer_group(indexes.live_space()))
+
+    async def handled() -> None:
+        await wait_until_handled(log, IMAGES_TOPIC, indexer_group(indexes.live_space()))
+
+    dead_letters = DeadLetters(catalog, log, parts.outbox, handled)
+    jobs = Jobs(catalog, parts.sources, waiting, settings.jobs_unfinished, parts.on_job)
     tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=parts.limits.max_bytes)
     health = Health(indexes, surroundings)
     bodies = Bodies(settings.max_body_bytes, settings.shares)
@@ -145,5 +150,6 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     entrance = Entrance(parts.authenticator, bodies, settings.shares, seconds=settings.body_seconds)
     servicer = SearchServicer(search, pictures, entrance, seconds=settings.request_seconds)
     rpc = entrance.before(partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer))
-    work = (impressions.run, surroundings.run)
+    follower = RoutingFollower(catalog, indexes, parts.name)
+    work = (impressions.run, surroundings.run, follower.run)
     return Gateway(search, pictures, impressions, dead_letters, health, app, work, entrance, rpc)

@@ -4,6 +4,8 @@ The embedder, the shards and the re-ranker are asked over gRPC; catalog, log and
 """
 
 import logging
+import os
+import socket
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import ClassVar
@@ -96,7 +98,7 @@ async def _parts(settings: GatewayProcess, stack: AsyncExitStack) -> GatewayPart
         storage=storage,
         outbox=await until_there("Kafka", partial(open_outbox, storage.catalog, storage.log)),
         indexes=ServedIndexes([served]),
-        space=served.space.id,
+        name=f"{socket.gethostname()}:{os.getpid()}",
         reranker=reranker,
         limits=settings.pictures,
         authenticator=Authenticator(

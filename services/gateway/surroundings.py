@@ -75,7 +75,7 @@ class Surroundings:
 
     async def _look_at_log(self) -> None:
         ends = await self._log.end_offsets(IMAGES_TOPIC)
-        committed = await self._log.committed(indexer_group(self._indexes.live().space.id), IMAGES_TOPIC)
+        committed = await self._log.committed(indexer_group(self._indexes.live_space()), IMAGES_TOPIC)
         waiting = {at: committed.get(at, 0) for at, end in ends.items() if committed.get(at, 0) < end}
         if not waiting:
             self._stuck = None

@@ -96,11 +96,12 @@ async def start_services(
     )
     loopback = is_loopback(settings.bind)
     indexes = ServedIndexes()
+    indexes.follow(await catalog.routing())
     parts = GatewayParts(
         storage=storage,
         outbox=outbox,
         indexes=indexes,
-        space=space.id,
+        name=f"{socket.gethostname()}:{os.getpid()}",
         reranker=reranker,
         limits=limits,
         authenticator=authenticator,

@@ -1,13 +1,23 @@
-"""Which indexes this process can ask, and with which embedder and shards."""
+"""Which indexes this process can ask, with which embedder and shards, and who is answered from which.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+Two things come together here: places, from the topology or this very process, and states and shares, from the catalog.
+Where they disagree what can be answered is answered, and what cannot says why.
+"""
 
-from omma.errors import Absent, ReplicaDown, WrongState
-from omma.index import Index, IndexState
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from omma.errors import Absent, CursorExpired, ReplicaDown, WrongState
+from omma.identity import Tenant
+from omma.index import Index, IndexId, IndexState
+from omma.rollouts.arms import Arm, Variant, arm_of
+from omma.rollouts.rollout import Mode, Rollout, RolloutState, Routing
 from omma.space import Space
 from services.egs.client import Embedder
 from services.nn_shard.client import ShardClient
+
+_WITH_VECTORS_OF_ALL = (IndexState.LIVE, IndexState.CANARY, IndexState.STANDBY, IndexState.SHADOW)
+"""Best first: what may answer a vector of a space that is not the live one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +36,65 @@ class ServedIndex(PlacedIndex):
     embedder: Embedder
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Where a search goes. variant: its side of a rollout; None where it takes no part in one."""
+
+    served: ServedIndex
+    variant: Variant | None = None
+
+
 class ServedIndexes:
-    """The indexes at hand; replaced as a whole when one is added, made live or retired."""
+    """The indexes at hand: places are replaced as a whole when one comes or goes, states when the catalog's change."""
 
     def __init__(self, served: Iterable[ServedIndex] = ()) -> None:
-        self._served: dict[str, ServedIndex] = {}
+        self._served: Mapping[str, ServedIndex] = {}
+        self._routing: Routing | None = None
         self.replace(served)
 
     def replace(self, served: Iterable[ServedIndex]) -> None:
         """Searches under way keep what they started with."""
-        self._served = {one.index.id: one for one in served}
+        self._served = {one.index.id: self._as_routed(one) for one in served}
+
+    def follow(self, routing: Routing) -> None:
+        """States and shares as the catalog has them. Searches under way keep what they started with."""
+        self._routing = routing
+        self._served = {name: self._as_routed(one) for name, one in self._served.items()}
+
+    @property
+    def epoch(self) -> int:
+        """Of the routing that is followed, 0 before the first."""
+        return 0 if self._routing is None else self._routing.epoch
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """The one that runs, whatever its state."""
+        return None if self._routing is None else self._routing.running
 
     def every(self) -> tuple[ServedIndex, ...]:
         return tuple(self._served.values())
+
+    def misplaced(self) -> tuple[IndexId, ...]:
+        """Those that the catalog wants answers from, and that have no place here."""
+        known = () if self._routing is None else self._routing.indexes
+        wanted = (IndexState.LIVE, IndexState.CANARY)
+        return tuple(one.id for one in known if one.state in wanted and one.id not in self._served)
 
     def live(self) -> ServedIndex:
         """Raises ReplicaDown while there is none."""
         for one in self._served.values():
             if one.index.state is IndexState.LIVE:
                 return one
+        if missing := self.misplaced():
+            raise ReplicaDown(f"Index {missing[0]} is live and its shards are not known here.", field="index")
         raise ReplicaDown("No index is live yet.", field="index")
+
+    def live_space(self) -> str:
+        """Id of the live index's space, also while the index itself cannot be asked. Raises ReplicaDown."""
+        for one in () if self._routing is None else self._routing.indexes:
+            if one.state is IndexState.LIVE:
+                return one.space
+        return self.live().space.id
 
     def pinned(self, index_id: str) -> ServedIndex:
         """The one with this id, the live one for an empty id. Raises Absent, WrongState while it is being built."""
@@ -58,3 +107,47 @@ class ServedIndexes:
         if found.index.state is IndexState.BUILDING:
             raise WrongState(f"Index {index_id!r} is still being built.", field="index")
         return found
+
+    def choose(self, index_id: str, tenant: Tenant, caller: Callable[[], str], spaces: Collection[str] = ()) -> Chosen:
+        """Where a first page goes: the pinned index, or the caller's arm of the rollout, or the live index.
+
+        caller: who asks, looked at only where a share is drawn. spaces: of the vectors that are sought: they are
+        compared in their own space or nowhere, and take no part in a rollout to another one. Raises as `pinned`.
+        """
+        if index_id:
+            return Chosen(self.pinned(index_id))
+        live = self.live()
+        if foreign := [space for space in spaces if space != live.space.id]:
+            return Chosen(self._of_space(foreign[0]) or live)
+        rollout = self.rollout
+        if rollout is None or rollout.state is not RolloutState.CANARY or rollout.mode is not Mode.SPLIT:
+            return Chosen(live)
+        candidate = self._served.get(rollout.candidate)
+        # A gateway that has no place of the candidate answers everybody from the live index, and counts nobody.
+        if candidate is None or any(space != candidate.space.id for space in spaces):
+            return Chosen(live)
+        arm = arm_of(rollout.id, tenant, caller(), rollout.share)
+        return Chosen(candidate if arm is Arm.CANDIDATE else live, Variant(rollout.id, arm))
+
+    def resumed(self, index_id: str, variant: Variant | None) -> Chosen:
+        """Where a later page goes: where the first one went. Raises CursorExpired once that index is retired."""
+        served = self._served.get(index_id)
+        state = served.index.state if served else self._state_of(index_id)
+        if state in (None, IndexState.RETIRED):
+            raise CursorExpired("The index of these pages is retired: search again.", field="cursor")
+        if served is None:
+            raise ReplicaDown(f"The shards of index {index_id} are not known here.", field="cursor")
+        return Chosen(served, variant)
+
+    def _of_space(self, space: str) -> ServedIndex | None:
+        fitting = [one for one in self._served.values() if one.space.id == space]
+        fitting = [one for one in fitting if one.index.state in _WITH_VECTORS_OF_ALL]
+        return min(fitting, key=lambda one: _WITH_VECTORS_OF_ALL.index(one.index.state), default=None)
+
+    def _state_of(self, index_id: str) -> IndexState | None:
+        known = () if self._routing is None else self._routing.indexes
+        return next((one.state for one in known if one.id == index_id), None)
+
+    def _as_routed(self, one: ServedIndex) -> ServedIndex:
+        state = self._state_of(one.index.id)
+        return one if state in (None, one.index.state) else replace(one, index=replace(one.index, state=state))

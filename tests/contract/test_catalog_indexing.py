@@ -134,33 +134,29 @@ async def test_spaces_are_registered_once(catalog: Catalog) -> None:
             await catalog.register_space(other)
 
 
-async def test_an_index_walks_but_never_changes(catalog: Catalog) -> None:
+async def test_an_index_never_changes(catalog: Catalog) -> None:
     with pytest.raises(WrongState):
         await catalog.register_index(INDEX)
     await catalog.register_space(SPACE)
     await catalog.register_index(INDEX)
-    await catalog.set_index_state(INDEX.id, IndexState.LIVE)
     assert await catalog.adopt_codebook(INDEX.id, "c" * 64)
     assert not await catalog.adopt_codebook(INDEX.id, "d" * 64)
     await catalog.register_index(INDEX)
-    walked = replace(INDEX, state=IndexState.LIVE, codebook="c" * 64)
-    assert await catalog.indexes() == [walked]
+    assert await catalog.indexes() == [replace(INDEX, codebook="c" * 64)]
     with pytest.raises(WrongState):
         await catalog.register_index(replace(INDEX, shards=2))
-    for call in (catalog.set_index_state("x", IndexState.LIVE), catalog.adopt_codebook("x", "c")):
-        with pytest.raises(Absent):
-            await call
+    with pytest.raises(Absent):
+        await catalog.adopt_codebook("x", "c")
 
 
 async def test_one_index_is_live(catalog: Catalog) -> None:
     await catalog.register_space(SPACE)
-    ids = [IndexId(f"{SPACE.id}.{n}") for n in range(3)]
-    for index_id in ids[:2]:
-        await catalog.register_index(replace(INDEX, id=index_id))
-        await catalog.set_index_state(index_id, IndexState.LIVE)
-    await catalog.register_index(replace(INDEX, id=ids[2], state=IndexState.LIVE))
-    states = {index.id: index.state for index in await catalog.indexes()}
-    assert [states[i] for i in ids] == [IndexState.RETIRED, IndexState.RETIRED, IndexState.LIVE]
+    first = replace(INDEX, state=IndexState.LIVE)
+    await catalog.register_index(first)
+    await catalog.register_index(first)
+    with pytest.raises(WrongState):
+        await catalog.register_index(replace(first, id=IndexId(f"{SPACE.id}.2")))
+    assert await catalog.indexes() == [first]
 
 
 async def test_a_lease_has_one_holder(catalog: Catalog, clock: Clock) -> None:

@@ -1,6 +1,8 @@
 """The fields of a search, the cursor, and forms cut into pieces."""
 
+import base64
 import json
+import zlib
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
@@ -12,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omma.errors import InvalidQuery, TooLarge
+from omma.rollouts.arms import Arm, Variant
+from omma.rollouts.rollout import RolloutId
 from services.gateway.rest.body import Form, FormLimits, read_form
 from services.gateway.rest.search_fields import json_query, search_query
-from services.gateway.search.cursor import MAX_SEEN, decode_cursor, encode_cursor
+from services.gateway.search.cursor import MAX_SEEN, Cursor, decode_cursor, encode_cursor
 from services.gateway.search.query import (
     SearchQuery,
     SoughtPicture,
@@ -122,29 +126,34 @@ def test_pixels_of_a_region_cover_it_and_fit_int32() -> None:
 ids = st.integers(1, 2**63 - 1)
 
 
-@given(st.integers(0, 2**32 - 1), st.sets(ids, max_size=200))
-def test_a_cursor_comes_back_as_it_was(mark: int, seen: set[int]) -> None:
-    cursor = encode_cursor(mark, seen)
+def _encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode()
+
+
+variants = st.one_of(st.none(), st.builds(Variant, st.uuids().map(str).map(RolloutId), st.sampled_from(Arm)))
+
+
+@given(st.integers(0, 2**32 - 1), st.sets(ids, max_size=200), variants)
+def test_a_cursor_comes_back_as_it_was(mark: int, seen: set[int], variant: Variant | None) -> None:
+    cursor = encode_cursor(mark, seen, "a.1", variant)
     assert cursor is not None
     assert cursor.isascii()
-    assert decode_cursor(cursor, mark) == tuple(sorted(seen))
-    with pytest.raises(InvalidQuery):
-        decode_cursor(cursor, mark ^ 1)
+    assert decode_cursor(cursor) == Cursor(mark, "a.1", variant, tuple(sorted(seen)))
 
 
-@given(st.text(max_size=100))
+@given(st.one_of(st.text(max_size=100), st.binary(max_size=200).map(zlib.compress).map(_encoded)))
 def test_a_cursor_that_was_made_up_is_refused(cursor: str) -> None:
     try:
-        decoded = decode_cursor(cursor, 123)
+        decoded = decode_cursor(cursor)
     except InvalidQuery as error:
         assert error.field == "cursor"
     else:
-        assert encode_cursor(123, decoded) is not None
+        assert encode_cursor(decoded.query_mark, decoded.seen, decoded.index) is not None
 
 
 def test_a_cursor_ends_where_it_would_grow_too_large() -> None:
-    assert encode_cursor(1, range(1, MAX_SEEN + 1)) is not None
-    assert encode_cursor(1, range(1, MAX_SEEN + 2)) is None
+    assert encode_cursor(1, range(1, MAX_SEEN + 1), "a.1") is not None
+    assert encode_cursor(1, range(1, MAX_SEEN + 2), "a.1") is None
 
 
 LIMITS = FormLimits(frozenset({"image", "text", "tags"}), frozenset({"image"}), max_file_bytes=1_000)

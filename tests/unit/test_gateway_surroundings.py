@@ -35,6 +35,9 @@ class World:
     async def ready(self) -> bool:
         return self.towers
 
+    def live_space(self) -> str:
+        return "s"
+
     def live(self) -> "World":
         return self
 

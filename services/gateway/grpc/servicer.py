@@ -1,7 +1,8 @@
 """The gRPC face of the gateway: translates, decides nothing. One error table serves it and REST."""
 
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
 
 import grpc
 
@@ -14,6 +15,8 @@ from services.gateway.pictures.core import PictureCore
 from services.gateway.search.core import SearchCore
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+_SESSION: Final = "omma-session"
 
 
 class SearchServicer(search_pb2_grpc.SearchServiceServicer):
@@ -30,7 +33,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self, request: search_pb2.SearchRequest, context: Context
     ) -> search_pb2.SearchResponse:
         caller = await self._entrance.caller(context, Role.READ)
-        query = wire.query_from_wire(request)
+        query = replace(wire.query_from_wire(request), session=_session(context))
         return wire.answer_to_wire(await self._search.search(caller.tenant, query, deadline_of(context)))
 
     async def Get(  # noqa: N802
@@ -62,3 +65,8 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
 
     def _deadline(self, context: Context) -> AbstractAsyncContextManager[None]:
         return deadline_of(context, self._seconds).ends("The call")
+
+
+def _session(context: Context) -> str:
+    metadata = context.invocation_metadata() or ()
+    return next((str(value) for name, value in metadata if name == _SESSION), "")

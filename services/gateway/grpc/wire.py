@@ -68,6 +68,9 @@ def answer_to_wire(answer: SearchAnswer) -> search_pb2.SearchResponse:
         degraded=[reason.value for reason in answer.degraded],
         explain_json=b"" if answer.explain is None else _json(answer.explain),
         understood=answer.understood,
+        variant=None
+        if answer.variant is None
+        else search_pb2.Variant(rollout=answer.variant.rollout, arm=answer.variant.arm.value),
     )
 
 

@@ -36,6 +36,8 @@ def search_document(answer: SearchAnswer) -> dict[str, Any]:
         },
         "degraded": [reason.value for reason in answer.degraded],
     }
+    if answer.variant is not None:
+        document["variant"] = {"rollout": answer.variant.rollout, "arm": answer.variant.arm.value}
     if answer.understood is not None:
         document["understood"] = round(answer.understood, 3)
     if answer.next_cursor is not None:

@@ -1,6 +1,7 @@
 """POST /search, GET /search, POST /search/batch, GET /images/{id}/neighbours."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -37,6 +38,7 @@ def search_router(
     search_form = FormLimits(FORM_FIELDS, frozenset({"image"}), limits.max_bytes)
 
     async def answered(request: Request, caller: Caller, query: SearchQuery) -> Response:
+        query = replace(query, session=_session(request))
         arrived_seconds = _allowed(request, [query])
         return JsonResponse(search_document(await core.search(caller.tenant, query, arrived_seconds=arrived_seconds)))
 
@@ -75,7 +77,8 @@ def search_router(
         if not isinstance(searches, list) or not 1 <= len(searches) <= MAX_BATCH:
             raise InvalidQuery(f"searches must be a list of 1 to {MAX_BATCH}.", field="searches", limit=MAX_BATCH)
         parsed = [_parsed(one) for one in searches]
-        good = [one for one in parsed if isinstance(one, SearchQuery)]
+        session = _session(request)
+        good = [replace(one, session=session) for one in parsed if isinstance(one, SearchQuery)]
         arrived_seconds = _allowed(request, good)
         found = await core.search_batch(caller.tenant, good, arrived_seconds=arrived_seconds) if good else []
         answers = iter(found)
@@ -91,6 +94,10 @@ def _allowed(request: Request, queries: Sequence[SearchQuery]) -> float:
     bounds = bounds_of(request)
     bounds.allow(_ANSWER_SECONDS + max((one.timeout_ms / 1000 for one in queries), default=0.0))
     return bounds.arrived_seconds
+
+
+def _session(request: Request) -> str:
+    return request.headers.get("omma-session", "")
 
 
 def _parsed(body: Any) -> SearchQuery | OmmaError:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omma.hits import Degraded, Hits, Payload
+from omma.rollouts.arms import Variant
 from services.gateway.search.fanout import Coverage, ShardOutcome
 from services.rerank.client import RankedHit, Reranked
 
@@ -39,7 +40,8 @@ class SearchAnswer:
     """hits: best first. space, index: the stamps. policy: that re-ranked; "" when re-ranking was skipped.
 
     degraded: what was left out. explain: None unless asked for. understood: 0 … 1, how far the model understood the
-    words, the least of them; None without words. 0 where nothing else was sought: there are no hits.
+    words, the least of them; None without words. 0 where nothing else was sought: there are no hits. variant: on which
+    side of a rollout it is; None outside of one.
     """
 
     hits: tuple[SearchHit, ...]
@@ -53,6 +55,7 @@ class SearchAnswer:
     next_cursor: str | None = None
     explain: Mapping[str, Any] | None = None
     understood: float | None = None
+    variant: Variant | None = None
 
 
 def hits_of(candidates: Hits, ranked: Sequence[RankedHit], *, with_boxes: bool) -> tuple[SearchHit, ...]:

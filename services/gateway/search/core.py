@@ -7,6 +7,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -23,16 +24,17 @@ from omma.telemetry.traces import span, stage_times
 from omma.together import together
 from services.gateway.search.admission import Admission
 from services.gateway.search.answer import SearchAnswer, explanation, hits_of
+from services.gateway.search.caller import caller_of
 from services.gateway.search.candidates import MAX_POOL, best_candidates, first_pool
-from services.gateway.search.cursor import decode_cursor, encode_cursor
+from services.gateway.search.cursor import decode_cursor, encode_cursor, of_another_query
 from services.gateway.search.fanout import Coverage, Fanout, ShardOutcome
 from services.gateway.search.interactions import Impressions
-from services.gateway.search.query import SearchQuery, Sought, SoughtStored
+from services.gateway.search.query import SearchQuery, Sought, SoughtStored, SoughtVector
 from services.gateway.search.resolve import Resolved, Resolver, Within
 from services.gateway.search.urls import PictureFetcher
 from services.nn_shard.client import ShardQuery
 from services.rerank.client import RankedHit, Reranked, Reranker, RerankQuery
-from services.topology.indexes import ServedIndex, ServedIndexes
+from services.topology.indexes import Chosen, ServedIndex, ServedIndexes
 
 MAX_BATCH: Final = 64
 _BATCH_AT_ONCE: Final = 8
@@ -147,9 +149,8 @@ class SearchCore:
         """The answer and its microseconds by stage."""
         with stage_times() as stage_us, span("search"):
             async with self._admission.admitted(tenant, until):
-                served = self.indexes.pinned(query.index)
-                mark = _mark(served, query)
-                seen = decode_cursor(query.cursor, mark) if query.cursor else ()
+                chosen, seen = self._chosen(tenant, query)
+                served = chosen.served
                 resolved = await self._resolved(served, tenant, query, until)
                 shard_query = _shard_query(tenant, query, served, resolved, seen)
                 found = await self._find(served, query, shard_query, resolved, until)
@@ -165,11 +166,25 @@ class SearchCore:
             coverage=found.coverage,
             degraded=_degraded(found, behind=self._behind()),
             latency_ms=round(stage_us["search"] / 1000, 3),
-            next_cursor=None if resolved.nothing_understood else _next_cursor(found, query, mark, seen),
+            next_cursor=None if resolved.nothing_understood else _next_cursor(found, query, chosen, seen),
             understood=resolved.text_confidence,
             explain=_explain(stage_us, found, resolved) if query.explain else None,
+            variant=chosen.variant,
         )
         return answer, stage_us
+
+    def _chosen(self, tenant: Tenant, query: SearchQuery) -> tuple[Chosen, tuple[int, ...]]:
+        """Where the search goes, and what its earlier pages showed. A cursor is read first, and fixes both."""
+        if not query.cursor:
+            spaces = {one.space for one in query.sought if isinstance(one, SoughtVector)}
+            return self.indexes.choose(query.index, tenant, partial(caller_of, query), spaces), ()
+        cursor = decode_cursor(query.cursor)
+        if query.index not in ("", cursor.index):
+            raise of_another_query()
+        chosen = self.indexes.resumed(cursor.index, cursor.variant)
+        if cursor.query_mark != _mark(chosen.served, query):
+            raise of_another_query()
+        return chosen, cursor.seen
 
     async def _resolved(self, served: ServedIndex, tenant: Tenant, query: SearchQuery, until: Deadline) -> Resolved:
         """An embedder that hangs takes its share, so that the caller is told while there is time to try again."""
@@ -287,14 +302,15 @@ def _mark(served: ServedIndex, query: SearchQuery) -> int:
     return zlib.crc32(f"{served.index.id} {canonical(query.filter)} {query.use_crops}".encode())
 
 
-def _next_cursor(found: _Found, query: SearchQuery, mark: int, seen: tuple[int, ...]) -> str | None:
+def _next_cursor(found: _Found, query: SearchQuery, chosen: Chosen, seen: tuple[int, ...]) -> str | None:
     if len(found.ranked) < query.k:
         return None
     ids = found.candidates.ids
     shown = [int(ids[one.position]) for one in found.ranked]
     folded = [int(id) for one in found.ranked for id in one.duplicates]
     dropped = [int(id) for id, _ in found.reranked.dropped] if found.reranked is not None else []
-    return encode_cursor(mark, [*seen, *shown, *folded, *dropped])
+    mark = _mark(chosen.served, query)
+    return encode_cursor(mark, [*seen, *shown, *folded, *dropped], chosen.served.index.id, chosen.variant)
 
 
 def _explain(stage_us: Mapping[str, int], found: _Found, resolved: Resolved) -> dict[str, object]:

@@ -108,7 +108,7 @@ class SearchQuery:
     """What to look for, and how. effort 0: the index's own. Raises InvalidQuery naming the field.
 
     score_threshold: cosine. phash_gate: Hamming distance. timeout_ms: for the whole answer. cursor: an answer's
-    next_cursor. user_id: only for interactions.
+    next_cursor. user_id: for interactions, and for the side of a rollout. session: of the caller, for that side alone.
     """
 
     sought: tuple[Sought, ...]
@@ -128,6 +128,7 @@ class SearchQuery:
     receipts: tuple[Receipt, ...] = ()
     cursor: str = ""
     user_id: str = ""
+    session: str = ""
 
     def __post_init__(self) -> None:
         if not self.sought:
@@ -141,6 +142,7 @@ class SearchQuery:
         _within("min_coverage", self.min_coverage, 0.0, 1.0)
         _within("receipts", len(self.receipts), 0, MAX_RECEIPTS)
         _within("user_id", len(self.user_id), 0, MAX_USER_ID_CHARACTERS)
+        _within("Omma-Session", len(self.session), 0, MAX_USER_ID_CHARACTERS)
         if self.score_threshold is not None:
             _within("score_threshold", self.score_threshold, -1.0, 1.0)
         if self.phash_gate is not None:

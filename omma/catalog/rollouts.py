@@ -1,0 +1,198 @@
+"""Rollouts: each step one transaction that checks the states it expects, raises the epoch and writes the audit."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omma.catalog.database import Database, uninterrupted
+from omma.catalog.registry import add_space, held_spaces, insert_index, raise_epoch, read_indexes
+from omma.catalog.rollout import Acknowledged, Told
+from omma.catalog.schema import indexes, rollout_audit, rollouts, routing, routing_followers
+from omma.errors import Absent, WrongState
+from omma.index import Index, IndexId, IndexState
+from omma.rollouts.rollout import RUNNING, AuditEntry, Mode, Rollout, RolloutId, RolloutState, Routing
+from omma.rollouts.walk import Standing, Step, after, another_runs, require_alone
+from omma.space import Space
+
+_MAX_ROLLOUTS: Final = 1_000
+
+
+class Rollouts:
+    """The catalog's calls about rollouts; see omma.catalog.rollout.RolloutBook."""
+
+    _database: Database
+
+    @uninterrupted
+    async def start_rollout(self, rollout: Rollout, space: Space, index: Index, told: Told) -> Rollout:
+        async with self._database.writing() as connection:
+            await held_spaces(connection)
+            if (running := await _running(connection)) is not None:
+                raise another_runs(running)
+            known = {one.id: one for one in await read_indexes(connection)}
+            control = known.get(rollout.control)
+            if control is None or control.state is not IndexState.LIVE:
+                raise WrongState(f"Index {rollout.control} is not live any more.", field="control")
+            if index.id in known:
+                raise WrongState(f"There is an index {index.id} already; give another name.", field="index")
+            _require_new_space(space, control, known)
+            await add_space(connection, self._database.dialect, space)
+            await insert_index(connection, self._database.dialect, index)
+            now_ms = await self._database.read_shared_now_ms(connection)
+            await connection.execute(
+                insert(rollouts).values(
+                    id=rollout.id,
+                    state=rollout.state.value,
+                    candidate=rollout.candidate,
+                    control=rollout.control,
+                    model=rollout.model,
+                    mode=rollout.mode.value,
+                    share=rollout.share,
+                    auto_promote=rollout.auto_promote,
+                    created_at=now_ms,
+                    changed_at=now_ms,
+                    figures=dict(rollout.figures),
+                )
+            )
+            await _audit(connection, rollout, "start", now_ms, told)
+            await raise_epoch(connection, self._database.dialect)
+            return await _rollout(connection, rollout.id)
+
+    @uninterrupted
+    async def move_rollout(self, rollout_id: str, step: Step, told: Told, share: float | None = None) -> Rollout:
+        async with self._database.writing() as connection:
+            await held_spaces(connection)
+            now = await _rollout(connection, rollout_id)
+            require_alone(step, now, await _running(connection))
+            states = {one.id: one.state for one in await read_indexes(connection)}
+            then = after(step, Standing(now.state, states[now.candidate], states[now.control]))
+            for index_id, state in ((now.candidate, then.candidate), (now.control, then.control)):
+                if state is not None and state is not states[index_id]:
+                    await connection.execute(update(indexes).where(indexes.c.id == index_id).values(state=state.value))
+            now_ms = await self._database.read_shared_now_ms(connection)
+            changed = {
+                "state": then.rollout.value,
+                "changed_at": now_ms,
+                "share": now.share if share is None else share,
+            }
+            await connection.execute(update(rollouts).where(rollouts.c.id == rollout_id).values(changed))
+            moved = await _rollout(connection, rollout_id)
+            await _audit(connection, moved, step.value, now_ms, told)
+            await raise_epoch(connection, self._database.dialect)
+            return moved
+
+    @uninterrupted
+    async def note_rollout(self, rollout_id: str, part: str, figures: Mapping[str, Any]) -> None:
+        async with self._database.writing() as connection:
+            known = await _rollout(connection, rollout_id, hold=True)
+            noted = {**known.figures, part: dict(figures)}
+            await connection.execute(update(rollouts).where(rollouts.c.id == rollout_id).values(figures=noted))
+
+    @uninterrupted
+    async def rollout(self, rollout_id: str) -> Rollout:
+        async with self._database.reading() as connection:
+            return await _rollout(connection, rollout_id)
+
+    @uninterrupted
+    async def rollouts(self) -> list[Rollout]:
+        query = select(rollouts).order_by(rollouts.c.created_at.desc(), rollouts.c.id).limit(_MAX_ROLLOUTS)
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).mappings().all()
+        return [_read(row) for row in found]
+
+    @uninterrupted
+    async def rollout_audit(self, rollout_id: str) -> list[AuditEntry]:
+        columns = rollout_audit.c
+        query = select(rollout_audit).where(columns.rollout == rollout_id).order_by(columns.id)
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).mappings().all()
+        return [
+            AuditEntry(
+                at_ms=row["at"],
+                step=row["step"],
+                state=RolloutState(row["state"]),
+                by=row["by"],
+                reason=row["reason"],
+                share=row["share"],
+                figures=row["figures"],
+            )
+            for row in found
+        ]
+
+    @uninterrupted
+    async def routing(self) -> Routing:
+        async with self._database.reading() as connection:
+            epoch = (await connection.execute(select(routing.c.epoch))).scalar() or 0
+            return Routing(epoch, tuple(await read_indexes(connection)), await _running(connection))
+
+    @uninterrupted
+    async def acknowledge_routing(self, follower: str, epoch: int) -> None:
+        heard = {"epoch": epoch, "at": self._database.shared_now_ms()}
+        statement = self._database.dialect.insert(routing_followers).values(follower=follower, **heard)
+        async with self._database.writing() as connection:
+            await connection.execute(statement.on_conflict_do_update(index_elements=["follower"], set_=heard))
+
+    @uninterrupted
+    async def acknowledged_routing(self, within_seconds: float) -> dict[str, Acknowledged]:
+        recent = routing_followers.c.at >= self._database.shared_ms_ago(within_seconds)
+        async with self._database.reading() as connection:
+            found = (await connection.execute(select(routing_followers).where(recent))).all()
+        return {follower: Acknowledged(epoch, at_ms) for follower, epoch, at_ms in found}
+
+
+def _require_new_space(space: Space, control: Index, known: Mapping[IndexId, Index]) -> None:
+    if space.id == control.space:
+        return
+    there = [one.id for one in known.values() if one.space == space.id and one.state is not IndexState.RETIRED]
+    if there:
+        raise WrongState(
+            f"Model {space.model} has an index already, {there[0]} ({known[there[0]].state}): retire it first, or "
+            "promote the rollout that it belongs to.",
+            field="model",
+        )
+
+
+async def _running(connection: AsyncConnection) -> Rollout | None:
+    query = select(rollouts).where(rollouts.c.state.in_(sorted(RUNNING))).limit(1)
+    row = (await connection.execute(query)).mappings().first()
+    return None if row is None else _read(row)
+
+
+async def _rollout(connection: AsyncConnection, rollout_id: str, *, hold: bool = False) -> Rollout:
+    query = select(rollouts).where(rollouts.c.id == rollout_id)
+    row = (await connection.execute(query.with_for_update() if hold else query)).mappings().first()
+    if row is None:
+        raise Absent(f"There is no rollout {rollout_id[:80]!r}.", field="rollout")
+    return _read(row)
+
+
+async def _audit(connection: AsyncConnection, rollout: Rollout, step: str, at_ms: int, told: Told) -> None:
+    await connection.execute(
+        insert(rollout_audit).values(
+            rollout=rollout.id,
+            at=at_ms,
+            step=step,
+            state=rollout.state.value,
+            by=told.by,
+            reason=told.reason,
+            share=rollout.share,
+            figures=dict(rollout.figures if told.figures is None else told.figures),
+        )
+    )
+
+
+def _read(row: RowMapping) -> Rollout:
+    return Rollout(
+        id=RolloutId(row["id"]),
+        state=RolloutState(row["state"]),
+        candidate=IndexId(row["candidate"]),
+        control=IndexId(row["control"]),
+        model=row["model"],
+        mode=Mode(row["mode"]),
+        share=row["share"],
+        auto_promote=row["auto_promote"],
+        created_at_ms=row["created_at"],
+        changed_at_ms=row["changed_at"],
+        figures=row["figures"],
+    )

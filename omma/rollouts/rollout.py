@@ -1,0 +1,83 @@
+"""A rollout: one candidate index beside the one that was live when it began, and how far it has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, NewType
+
+from omma.index import Index, IndexId
+
+RolloutId = NewType("RolloutId", str)
+
+
+class RolloutState(StrEnum):
+    """building, shadow, canary: as its candidate. paused: built no further for now. promoted: the candidate is live.
+
+    rolled_back: the control answers again. aborted: the candidate was given up before it answered anybody. retired: the
+    loser's data are gone, and nothing can be gone back to.
+    """
+
+    BUILDING = "building"
+    PAUSED = "paused"
+    SHADOW = "shadow"
+    CANARY = "canary"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    ABORTED = "aborted"
+    RETIRED = "retired"
+
+
+RUNNING: Final = frozenset({RolloutState.BUILDING, RolloutState.PAUSED, RolloutState.SHADOW, RolloutState.CANARY})
+"""One rollout at a time is in one of these."""
+
+
+class Mode(StrEnum):
+    """split: a share of callers is answered from the candidate. interleave: those are answered from both."""
+
+    SPLIT = "split"
+    INTERLEAVE = "interleave"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """model: `name@version` of the candidate. share: percent of callers in canary. changed_at_ms: of its last step.
+
+    figures: what was measured so far, by what measured it: `build`, `shadow`, `canary`, `verdict`; JSON values only.
+    """
+
+    id: RolloutId
+    state: RolloutState
+    candidate: IndexId
+    control: IndexId
+    model: str
+    mode: Mode = Mode.SPLIT
+    share: float = 0.0
+    auto_promote: bool = False
+    created_at_ms: int = 0
+    changed_at_ms: int = 0
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One step: who took it, when and why, with the figures of that moment. share: after it."""
+
+    at_ms: int
+    step: str
+    state: RolloutState
+    by: str
+    reason: str
+    share: float
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Which index is in which state, and who is answered from which. epoch: raised by each change of it.
+
+    running: the rollout that is not over, if there is one.
+    """
+
+    epoch: int
+    indexes: tuple[Index, ...]
+    running: Rollout | None = None

@@ -1,0 +1,114 @@
+"""Which step is allowed when, and what it makes of the rollout and its two indexes: one table."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from omma.errors import WrongState
+from omma.index import IndexState
+from omma.rollouts.rollout import RUNNING, Rollout, RolloutState
+
+
+class Step(StrEnum):
+    """What is done to a rollout. shadow: done by the builder when the candidate is whole; the others by a command."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    SHADOW = "shadow"
+    CANARY = "canary"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    ABORT = "abort"
+    RETIRE = "retire"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a rollout, its candidate and its control are. None, in the table: whatever it is, and stays."""
+
+    rollout: RolloutState
+    candidate: IndexState | None
+    control: IndexState | None
+
+    def fits(self, known: "Standing") -> bool:
+        """Whether a row of the table is about this standing."""
+        return (
+            self.rollout is known.rollout
+            and self.candidate in (None, known.candidate)
+            and self.control in (None, known.control)
+        )
+
+    def onto(self, known: "Standing") -> "Standing":
+        """What a row of the table makes of this standing."""
+        return Standing(self.rollout, self.candidate or known.candidate, self.control or known.control)
+
+
+_R, _I = RolloutState, IndexState
+_BUILDING: Final = Standing(_R.BUILDING, _I.BUILDING, _I.LIVE)
+_PAUSED: Final = Standing(_R.PAUSED, _I.BUILDING, _I.LIVE)
+_SHADOW: Final = Standing(_R.SHADOW, _I.SHADOW, _I.LIVE)
+_CANARY: Final = Standing(_R.CANARY, _I.CANARY, _I.LIVE)
+_PROMOTED: Final = Standing(_R.PROMOTED, _I.LIVE, _I.STANDBY)
+_TAKEN_BACK: Final = Standing(_R.ROLLED_BACK, _I.SHADOW, _I.LIVE)
+"""It answered a share and never everybody: it has to earn its share again."""
+_GONE_BACK: Final = Standing(_R.ROLLED_BACK, _I.STANDBY, _I.LIVE)
+_ABORTED: Final = Standing(_R.ABORTED, _I.RETIRED, _I.LIVE)
+
+TABLE: Final[tuple[tuple[Step, Standing, Standing], ...]] = (
+    (Step.PAUSE, _BUILDING, _PAUSED),
+    (Step.RESUME, _PAUSED, _BUILDING),
+    (Step.SHADOW, _BUILDING, _SHADOW),
+    (Step.CANARY, _SHADOW, _CANARY),
+    (Step.CANARY, _CANARY, _CANARY),
+    (Step.CANARY, _TAKEN_BACK, _CANARY),
+    (Step.CANARY, _GONE_BACK, _CANARY),
+    (Step.PROMOTE, _CANARY, _PROMOTED),
+    (Step.PROMOTE, _GONE_BACK, _PROMOTED),
+    (Step.ROLLBACK, _CANARY, _TAKEN_BACK),
+    (Step.ROLLBACK, _PROMOTED, _GONE_BACK),
+    (Step.ABORT, _BUILDING, _ABORTED),
+    (Step.ABORT, _PAUSED, _ABORTED),
+    (Step.ABORT, _SHADOW, _ABORTED),
+    (Step.RETIRE, Standing(_R.PROMOTED, None, _I.STANDBY), Standing(_R.RETIRED, None, _I.RETIRED)),
+    (Step.RETIRE, Standing(_R.ROLLED_BACK, _I.SHADOW, None), Standing(_R.RETIRED, _I.RETIRED, None)),
+    (Step.RETIRE, Standing(_R.ROLLED_BACK, _I.STANDBY, None), Standing(_R.RETIRED, _I.RETIRED, None)),
+)
+
+
+def after(step: Step, now: Standing) -> Standing:
+    """What the step makes of it. Raises WrongState, with the steps that would be allowed. Pure."""
+    for one, before, then in TABLE:
+        if one is step and before.fits(now):
+            return then.onto(now)
+    allowed = ", ".join(allowed_steps(now)) or "nothing any more"
+    raise WrongState(
+        f"A rollout that is {now.rollout} (candidate {now.candidate}, control {now.control}) cannot {step}; "
+        f"allowed: {allowed}.",
+        field="state",
+    )
+
+
+def allowed_steps(now: Standing) -> tuple[str, ...]:
+    """In the order of the walk, without `shadow`, which nobody asks for."""
+    steps = [one for one, before, _ in TABLE if before.fits(now) and one is not Step.SHADOW]
+    return tuple(dict.fromkeys(step.value for step in steps))
+
+
+def require_alone(step: Step, rollout: Rollout, running: Rollout | None) -> None:
+    """Raises WrongState when another rollout runs: only data that nobody needs may be cleared beside it."""
+    if running is None or running.id == rollout.id or step is Step.RETIRE:
+        return
+    raise another_runs(running)
+
+
+def another_runs(running: Rollout) -> WrongState:
+    """One rollout at a time."""
+    return WrongState(
+        f"Rollout {running.id} is {running.state} (index {running.candidate}); one runs at a time: promote it, or "
+        f"end it with rollback or abort.",
+        field="rollout",
+    )
+
+
+def runs(rollout: Rollout) -> bool:
+    return rollout.state in RUNNING

@@ -1,0 +1,25 @@
+"""A live index and another model's candidate, for the contract."""
+
+from dataclasses import replace
+
+from omma.catalog.interface import Catalog
+from omma.catalog.rollout import Told
+from omma.index import Index, IndexId, IndexState
+from omma.rollouts.rollout import Rollout, RolloutId, RolloutState
+from omma.space import Space, SpaceId
+from tests.contract.catalogs import INDEX, SPACE
+
+LIVE = replace(INDEX, state=IndexState.LIVE)
+OTHER = Space(SpaceId("other-1-12345678"), "other@1", "e" * 64, 128)
+CANDIDATE = Index(IndexId(f"{OTHER.id}.1"), OTHER.id, "Flat", 1, IndexState.BUILDING)
+ROLLOUT = Rollout(RolloutId("r1"), RolloutState.BUILDING, CANDIDATE.id, LIVE.id, OTHER.model)
+TOLD = Told("ann", "to see")
+
+
+async def with_live_index(catalog: Catalog) -> None:
+    await catalog.register_space(SPACE)
+    await catalog.register_index(LIVE)
+
+
+async def states(catalog: Catalog) -> dict[str, IndexState]:
+    return {one.id: one.state for one in await catalog.indexes()}

@@ -1,0 +1,143 @@
+"""Rollouts in the catalog: each step whole or not at all, in one order, with its audit and its epoch."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from omma.catalog.interface import Catalog
+from omma.catalog.rollout import Told
+from omma.errors import Absent, OmmaError, WrongSpace, WrongState
+from omma.index import IndexId, IndexState
+from omma.rollouts.rollout import RolloutId, RolloutState
+from omma.rollouts.walk import Step
+from omma.space import SpaceId
+from tests.contract.catalogs import SPACE, Backend, Clock
+from tests.contract.rollouts import CANDIDATE, LIVE, OTHER, ROLLOUT, TOLD, states, with_live_index
+
+
+async def test_the_whole_walk_is_told_by_states_epochs_and_audit(catalog: Catalog, clock: Clock) -> None:
+    await with_live_index(catalog)
+    epochs = [(await catalog.routing()).epoch]
+    begun = await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    assert (begun.state, begun.created_at_ms) == (RolloutState.BUILDING, int(clock.seconds * 1000))
+    walk = [Step.PAUSE, Step.RESUME, Step.SHADOW, Step.CANARY, Step.PROMOTE, Step.ROLLBACK, Step.PROMOTE, Step.RETIRE]
+    for step in walk:
+        epochs.append((await catalog.routing()).epoch)
+        clock.seconds += 1
+        moved = await catalog.move_rollout(ROLLOUT.id, step, Told("bob", step.value, {"n": 1}), 5.0)
+    assert epochs == sorted(set(epochs)), "each step raises the epoch"
+    assert (moved.state, moved.share) == (RolloutState.RETIRED, 5.0)
+    assert await states(catalog) == {CANDIDATE.id: IndexState.LIVE, LIVE.id: IndexState.RETIRED}
+    audit = await catalog.rollout_audit(ROLLOUT.id)
+    assert [one.step for one in audit] == ["start", *walk]
+    assert (audit[0].by, audit[-1].by, audit[-1].reason, audit[-1].figures) == ("ann", "bob", "retire", {"n": 1})
+    assert (await catalog.routing()).running is None
+
+
+async def test_routing_shows_the_one_that_runs(catalog: Catalog) -> None:
+    await with_live_index(catalog)
+    await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    await catalog.move_rollout(ROLLOUT.id, Step.SHADOW, TOLD)
+    await catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 20.0)
+    routing = await catalog.routing()
+    assert routing.running is not None
+    assert (routing.running.id, routing.running.share) == (ROLLOUT.id, 20.0)
+    assert {one.id: one.state for one in routing.indexes} == {
+        LIVE.id: IndexState.LIVE,
+        CANDIDATE.id: IndexState.CANARY,
+    }
+
+
+async def test_a_step_that_is_not_allowed_changes_nothing_and_names_what_is(catalog: Catalog) -> None:
+    await with_live_index(catalog)
+    await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    before = await catalog.routing()
+    with pytest.raises(WrongState, match="allowed: pause, abort"):
+        await catalog.move_rollout(ROLLOUT.id, Step.PROMOTE, TOLD)
+    with pytest.raises(Absent):
+        await catalog.move_rollout("none", Step.PROMOTE, TOLD)
+    assert await catalog.routing() == before
+    assert len(await catalog.rollout_audit(ROLLOUT.id)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "field"),
+    [
+        ({"rollout": {"control": IndexId("x")}}, WrongState, "control"),
+        ({"index": {"id": LIVE.id}}, WrongState, "index"),
+        ({"space": {"id": SPACE.id, "dim": 3}, "index": {"space": SPACE.id}}, WrongSpace, "space"),
+    ],
+)
+async def test_what_cannot_begin_leaves_nothing(
+    catalog: Catalog, change: dict[str, dict[str, object]], error: type[OmmaError], field: str
+) -> None:
+    await with_live_index(catalog)
+    before = (await catalog.routing(), await catalog.spaces(), await catalog.rollouts())
+    rollout = replace(ROLLOUT, **change.get("rollout", {}))
+    index, space = replace(CANDIDATE, **change.get("index", {})), replace(OTHER, **change.get("space", {}))
+    with pytest.raises(error) as raised:
+        await catalog.start_rollout(rollout, space, index, TOLD)
+    assert raised.value.field == field
+    assert (await catalog.routing(), await catalog.spaces(), await catalog.rollouts()) == before
+
+
+async def test_a_space_is_built_once_until_its_index_is_retired(catalog: Catalog) -> None:
+    await with_live_index(catalog)
+    await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    await catalog.move_rollout(ROLLOUT.id, Step.SHADOW, TOLD)
+    await catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 1.0)
+    await catalog.move_rollout(ROLLOUT.id, Step.ROLLBACK, TOLD)
+    again = replace(ROLLOUT, id=RolloutId("r2"), candidate=IndexId(f"{OTHER.id}.2"))
+    with pytest.raises(WrongState) as raised:
+        await catalog.start_rollout(again, OTHER, replace(CANDIDATE, id=again.candidate), TOLD)
+    assert raised.value.field == "model"
+    await catalog.move_rollout(ROLLOUT.id, Step.RETIRE, TOLD)
+    await catalog.start_rollout(again, OTHER, replace(CANDIDATE, id=again.candidate), TOLD)
+
+
+async def test_of_two_that_begin_one_does_and_of_two_steps_each_sees_the_other(backend: Backend) -> None:
+    catalogs = [await backend.open() for _ in range(2)]
+    await with_live_index(catalogs[0])
+    spaces = [replace(OTHER, id=SpaceId(f"other-{n}")) for n in range(4)]
+    begun = await asyncio.gather(
+        *(
+            catalogs[n % 2].start_rollout(
+                replace(ROLLOUT, id=RolloutId(f"r{n}"), candidate=IndexId(f"{space.id}.1")),
+                space,
+                replace(CANDIDATE, id=IndexId(f"{space.id}.1"), space=space.id),
+                TOLD,
+            )
+            for n, space in enumerate(spaces)
+        ),
+        return_exceptions=True,
+    )
+    (rollout,) = [one for one in begun if not isinstance(one, BaseException)]
+    assert [type(one) for one in begun if isinstance(one, BaseException)] == [WrongState] * 3
+    for step in (Step.SHADOW, Step.CANARY):
+        await catalogs[0].move_rollout(rollout.id, step, TOLD, 5.0)
+    steps = [Step.PROMOTE, Step.ROLLBACK] * 4
+    moving = (catalogs[n % 2].move_rollout(rollout.id, step, TOLD) for n, step in enumerate(steps))
+    await asyncio.gather(*moving, return_exceptions=True)
+    found = await states(catalogs[0])
+    assert list(found.values()).count(IndexState.LIVE) == 1
+
+
+async def test_figures_are_kept_by_name(catalog: Catalog) -> None:
+    await with_live_index(catalog)
+    await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    await catalog.note_rollout(ROLLOUT.id, "build", {"missing": 3})
+    await catalog.note_rollout(ROLLOUT.id, "shadow", {"searches": 1})
+    await catalog.note_rollout(ROLLOUT.id, "build", {"missing": 0})
+    assert (await catalog.rollout(ROLLOUT.id)).figures == {"build": {"missing": 0}, "shadow": {"searches": 1}}
+    with pytest.raises(Absent):
+        await catalog.note_rollout("none", "build", {})
+
+
+async def test_who_follows_the_routing_is_known_for_a_while(catalog: Catalog, clock: Clock) -> None:
+    await catalog.acknowledge_routing("a", 1)
+    clock.seconds += 5
+    await catalog.acknowledge_routing("b", 2)
+    await catalog.acknowledge_routing("b", 3)
+    assert {name: seen.epoch for name, seen in (await catalog.acknowledged_routing(60)).items()} == {"a": 1, "b": 3}
+    assert set(await catalog.acknowledged_routing(4)) == {"b"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Arm(StrEnum):
+class Brought(StrEnum):
     """Who brought a hit. both: its picture, or a near-duplicate folded into it, is in both answers."""
 
     CONTROL = "control"
@@ -23,8 +23,8 @@ class Drafted:
     """picture: its id. arm: who brought it. picked_by: whose hit it is, score and all; never BOTH."""
 
     picture: int
-    arm: Arm
-    picked_by: Arm
+    arm: Brought
+    picked_by: Brought
 
 
 def team_draft(control: Sequence[int], candidate: Sequence[int], seed: int) -> list[Drafted]:
@@ -34,14 +34,14 @@ def team_draft(control: Sequence[int], candidate: Sequence[int], seed: int) -> l
     equal drafts; over seeds neither arm is favoured. An arm that has nothing left passes. Pure.
     """
     coin = random.Random(seed)
-    answers = {Arm.CONTROL: control, Arm.CANDIDATE: candidate}
+    answers = {Brought.CONTROL: control, Brought.CANDIDATE: candidate}
     shared = set(control) & set(candidate)
     places = dict.fromkeys(answers, 0)
     picks = dict.fromkeys(answers, 0)
     drafted: dict[int, Drafted] = {}
     while len(drafted) < len(control) + len(candidate) - len(shared):
-        if picks[Arm.CONTROL] == picks[Arm.CANDIDATE]:
-            team = (Arm.CONTROL, Arm.CANDIDATE)[coin.getrandbits(1)]
+        if picks[Brought.CONTROL] == picks[Brought.CANDIDATE]:
+            team = (Brought.CONTROL, Brought.CANDIDATE)[coin.getrandbits(1)]
         else:
             team = min(picks, key=picks.__getitem__)
         picks[team] += 1
@@ -50,7 +50,7 @@ def team_draft(control: Sequence[int], candidate: Sequence[int], seed: int) -> l
             places[team] += 1
         if places[team] < len(answer):
             picture = answer[places[team]]
-            drafted[picture] = Drafted(picture, Arm.BOTH if picture in shared else team, team)
+            drafted[picture] = Drafted(picture, Brought.BOTH if picture in shared else team, team)
     return list(drafted.values())
 
 
@@ -64,18 +64,18 @@ def collapsed(drafted: Sequence[Drafted], group_of: Mapping[int, int]) -> list[D
         group = (True, group_of[one.picture]) if one.picture in group_of else (False, one.picture)
         kept = first.setdefault(group, one)
         if kept.arm is not one.arm:
-            first[group] = Drafted(kept.picture, Arm.BOTH, kept.picked_by)
+            first[group] = Drafted(kept.picture, Brought.BOTH, kept.picked_by)
     return list(first.values())
 
 
-def credit(arm_of: Mapping[int, Arm], clicked: Collection[int]) -> dict[Arm, int]:
+def credit(arm_of: Mapping[int, Brought], clicked: Collection[int]) -> dict[Brought, int]:
     """Clicks of one search by the arm that brought the hit: each picture once, nobody's for BOTH or what was not shown.
 
     arm_of: shown picture to its arm. Returns the counts of CONTROL and CANDIDATE.
     """
-    counts = {Arm.CONTROL: 0, Arm.CANDIDATE: 0}
+    counts = {Brought.CONTROL: 0, Brought.CANDIDATE: 0}
     for picture in set(clicked):
-        arm = arm_of.get(picture, Arm.BOTH)
-        if arm is not Arm.BOTH:
+        arm = arm_of.get(picture, Brought.BOTH)
+        if arm is not Brought.BOTH:
             counts[arm] += 1
     return counts

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from omma.judging.draft import Arm, collapsed, credit, team_draft
+from omma.judging.draft import Brought, collapsed, credit, team_draft
 from omma.judging.rankings import overlap, rank_biased_overlap, score_shift
 
 pages = st.lists(st.integers(1, 30), unique=True, max_size=10)
@@ -52,12 +52,12 @@ def test_a_draft_has_every_picture_once_in_each_teams_order(
 ) -> None:
     drafted = team_draft(control, candidate, seed)
     assert sorted(one.picture for one in drafted) == sorted(set(control) | set(candidate))
-    for arm, page in ((Arm.CONTROL, control), (Arm.CANDIDATE, candidate)):
+    for arm, page in ((Brought.CONTROL, control), (Brought.CANDIDATE, candidate)):
         picked = [one.picture for one in drafted if one.picked_by is arm]
         assert picked == [picture for picture in page if picture in picked]
     shared = set(control) & set(candidate)
-    assert all((one.arm is Arm.BOTH) == (one.picture in shared) for one in drafted)
-    assert all(one.arm in (Arm.BOTH, one.picked_by) for one in drafted)
+    assert all((one.arm is Brought.BOTH) == (one.picture in shared) for one in drafted)
+    assert all(one.arm in (Brought.BOTH, one.picked_by) for one in drafted)
     assert drafted == team_draft(control, candidate, seed)
 
 
@@ -68,27 +68,27 @@ def test_no_team_is_ever_more_than_one_pick_ahead(control: list[int], candidate:
         picks = Counter(one.picked_by for one in drafted[:length])
         left = {
             arm: set(page) - {one.picture for one in drafted[:length]}
-            for arm, page in ((Arm.CONTROL, control), (Arm.CANDIDATE, candidate))
+            for arm, page in ((Brought.CONTROL, control), (Brought.CANDIDATE, candidate))
         }
         if all(left.values()):
-            assert abs(picks[Arm.CONTROL] - picks[Arm.CANDIDATE]) <= 1
+            assert abs(picks[Brought.CONTROL] - picks[Brought.CANDIDATE]) <= 1
 
 
 def test_over_seeds_each_team_is_first_as_often() -> None:
     first = [team_draft([1, 2, 3], [4, 5, 6], seed)[0].picked_by for seed in range(2_000)]
-    assert stats.binomtest(first.count(Arm.CONTROL), 2_000).pvalue > 0.001
+    assert stats.binomtest(first.count(Brought.CONTROL), 2_000).pvalue > 0.001
 
 
 @given(pages, pages, st.sets(st.integers(1, 30)))
 def test_whoever_clicks_blindly_favours_nobody(control: list[int], candidate: list[int], clicked: set[int]) -> None:
     """Arms whose names are exchanged have their credit exchanged: clicks that know of no arm are fair over seeds."""
 
-    def gained(first: list[int], second: list[int], seed: int) -> dict[Arm, int]:
+    def gained(first: list[int], second: list[int], seed: int) -> dict[Brought, int]:
         return credit({one.picture: one.arm for one in team_draft(first, second, seed)}, clicked)
 
     for seed in range(8):
         one, other = gained(control, candidate, seed), gained(candidate, control, seed)
-        assert (one[Arm.CONTROL], one[Arm.CANDIDATE]) == (other[Arm.CANDIDATE], other[Arm.CONTROL])
+        assert (one[Brought.CONTROL], one[Brought.CANDIDATE]) == (other[Brought.CANDIDATE], other[Brought.CONTROL])
 
 
 def test_of_the_page_that_is_shown_each_team_has_as_good_places() -> None:
@@ -96,40 +96,40 @@ def test_of_the_page_that_is_shown_each_team_has_as_good_places() -> None:
     gains = []
     for seed in range(4_000):
         page = team_draft([1, 2, 3, 4, 5, 6], [7, 1, 8, 9, 3, 10], seed)[:6]
-        signs = {Arm.CONTROL: -1, Arm.CANDIDATE: 1, Arm.BOTH: 0}
+        signs = {Brought.CONTROL: -1, Brought.CANDIDATE: 1, Brought.BOTH: 0}
         gains.append(sum(signs[one.picked_by] / rank for rank, one in enumerate(page, 1)))
     assert abs(stats.ttest_1samp(gains, 0).statistic) < 4
 
 
 def test_the_same_page_twice_credits_nobody() -> None:
     drafted = team_draft([1, 2, 3], [3, 1, 2], 5)
-    assert credit({one.picture: one.arm for one in drafted}, [1, 2, 3]) == {Arm.CONTROL: 0, Arm.CANDIDATE: 0}
+    assert credit({one.picture: one.arm for one in drafted}, [1, 2, 3]) == {Brought.CONTROL: 0, Brought.CANDIDATE: 0}
 
 
 def test_near_duplicates_are_folded_after_the_draft_and_belong_to_all_who_brought_one() -> None:
     drafted = team_draft([1, 2], [3, 4], 0)
     kept = collapsed(drafted, {2: 7, 4: 7})
     assert len(kept) == 3
-    assert {one.picture: one.arm for one in kept}[kept[2].picture] is Arm.BOTH
+    assert {one.picture: one.arm for one in kept}[kept[2].picture] is Brought.BOTH
     alone = collapsed(team_draft([1, 2], [3], 0), {1: 7, 2: 7})
-    assert {one.picture: one.arm for one in alone} == {1: Arm.CONTROL, 3: Arm.CANDIDATE}
+    assert {one.picture: one.arm for one in alone} == {1: Brought.CONTROL, 3: Brought.CANDIDATE}
     # A group's name may be the id of a picture that is in no group.
     assert len(collapsed(team_draft([7, 2], [3], 0), {2: 7, 3: 7})) == 2
 
 
 def test_a_picture_is_credited_once_and_what_was_not_shown_never() -> None:
-    arms = {1: Arm.CONTROL, 2: Arm.CANDIDATE, 3: Arm.BOTH}
-    assert credit(arms, [1, 1, 2, 3, 99]) == {Arm.CONTROL: 1, Arm.CANDIDATE: 1}
+    arms = {1: Brought.CONTROL, 2: Brought.CANDIDATE, 3: Brought.BOTH}
+    assert credit(arms, [1, 1, 2, 3, 99]) == {Brought.CONTROL: 1, Brought.CANDIDATE: 1}
 
 
 @pytest.mark.parametrize("better", [0.05, 0.2])
 def test_whoever_clicks_by_worth_favours_the_better_arm(better: float) -> None:
-    won = Counter[Arm]()
+    won = Counter[Brought]()
     for seed in range(3_000):
         arms = {one.picture: one.arm for one in team_draft([1, 2, 3, 4], [1, 5, 6, 7], seed)}
         # Positions are looked at ever less often; the candidate's own pictures are liked more often.
         for rank, (picture, arm) in enumerate(arms.items(), 1):
-            worth = 0.3 + better * (arm is Arm.CANDIDATE)
+            worth = 0.3 + better * (arm is Brought.CANDIDATE)
             if (hash((seed, picture)) % 1_000) / 1_000 < worth / math.sqrt(rank):
                 won.update(credit(arms, [picture]))
-    assert won[Arm.CANDIDATE] > won[Arm.CONTROL]
+    assert won[Brought.CANDIDATE] > won[Brought.CONTROL]

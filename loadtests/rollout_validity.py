@@ -1,0 +1,141 @@
+"""How a rollout's judge fares where the truth is known, by simulation: equal arms, a better one, a bad one.
+
+    python -m loadtests.rollout_validity [--rollouts N] [--days D] [--repeats R]
+
+Seeded: equal arguments give equal figures, on any machine.
+"""
+
+import argparse
+import sys
+import time
+
+import numpy as np
+
+from loadtests.bench.callers import DAY, Callers, harmless_minutes, interleaved, split, worth_of
+from loadtests.bench.figures import Report
+from omma.judging.estimate import beyond, log_ratio, win_margin
+from omma.judging.sample_ratio import LEVEL as SHARE_LEVEL
+from omma.judging.sample_ratio import log_evidence
+from omma.judging.verdict import LEAST_RATIO
+
+CTR = 0.3
+ALLOWED = 0.05
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rollouts", type=int, default=1_000)
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--repeats", type=int, default=50, help="of a better arm and of a bad one")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    report = Report("rollout_validity", "python -m loadtests.rollout_validity")
+    began = time.perf_counter()
+    equal_arms(report, given.rollouts, given.days, given.seed)
+    better_arm(report, given.repeats, given.seed)
+    bad_arm(report, given.repeats, given.seed)
+    report.notes.append(f"Took {time.perf_counter() - began:.0f} s.")
+    report.save()
+    return int(any(one.met is False for one in report.targets))
+
+
+def equal_arms(report: Report, rollouts: int, days: int, seed: int) -> None:
+    """Of so many rollouts of equal arms, looked at every minute, how many come to anything but `wait`."""
+    clicks = guardrails = shares = outcomes = 0
+    for one in range(rollouts):
+        rng = np.random.default_rng([seed, 1, one])
+        share = (0.05, 0.5)[one % 2]
+        run = split(rng, Callers.drawn(rng, 1_000), days, share, CTR, CTR)
+        ratio = log_ratio(run.control, run.candidate)
+        harm = beyond(run.control, run.candidate, LEAST_RATIO)
+        by_clicks = bool(((ratio.low > 0) | (ratio.high < 0) | (harm.high < 0)).any())
+        by_guardrails = not harmless_minutes(rng, days * DAY)
+        new = np.flatnonzero(np.diff(run.control.callers + run.candidate.callers, prepend=0))
+        evidence = log_evidence(run.control.callers[new], run.candidate.callers[new], share)
+        shares += bool((evidence > -np.log(SHARE_LEVEL)).any())
+        clicks += by_clicks
+        guardrails += by_guardrails
+        outcomes += by_clicks or by_guardrails
+    # What a true 5 % would exceed in one run of a hundred.
+    error = 2.33 * (ALLOWED * (1 - ALLOWED) / rollouts) ** 0.5
+    table = report.table(
+        f"{rollouts:,} rollouts of two equal arms, {days} simulated days, looked at every minute; half at a share of "
+        "5 %, half at 50 %.",
+        ["what happened", "rollouts", "share"],
+    )
+    for what, count in (
+        ("any outcome but `wait`", outcomes),
+        ("by clicks (either way)", clicks),
+        ("by a guardrail", guardrails),
+        ("share of callers called off (waits)", shares),
+    ):
+        table.rows.append([what, count, f"{count / rollouts:.1%}"])
+    report.target(
+        "rollout_validity: equal arms that come to anything but `wait`",
+        f"{outcomes / rollouts:.1%}",
+        f"<= 5 % (and {error:.1%} of binomial error)",
+        outcomes / rollouts <= ALLOWED + error,
+    )
+
+
+def better_arm(report: Report, repeats: int, seed: int) -> None:
+    """Searches until `promote` where the candidate's CTR is a tenth higher: callers split by half, and interleaved."""
+    searches: dict[str, list[float]] = {"split": [], "split with CUPED": [], "interleaved": []}
+    worths = worth_of(CTR), worth_of(1.1 * CTR)
+    for one in range(repeats):
+        rng = np.random.default_rng([seed, 2, one])
+        run = split(rng, Callers.drawn(rng, 20_000), 14, 0.5, CTR, 1.1 * CTR)
+        asked = run.control.asked + run.candidate.asked
+        for name, cuped in (("split", False), ("split with CUPED", True)):
+            searches[name].append(_first(log_ratio(run.control, run.candidate, cuped=cuped).low > 0, asked))
+        moments, asked = interleaved(rng, Callers.drawn(rng, 1_500), 14, *worths)
+        searches["interleaved"].append(_first(win_margin(moments).low > 0, asked))
+    table = report.table(
+        f"Searches until `promote`: a candidate with a tenth more CTR ({CTR:.0%} → {1.1 * CTR:.0%}), position-biased "
+        f"clicks, arms by half, {repeats} times.",
+        ["how", "median", "nine of ten within"],
+    )
+    for name, found in searches.items():
+        table.rows.append([name, *(_count(np.quantile(found, q, method="higher")) for q in (0.5, 0.9))])
+    gain = np.median(searches["split"]) / np.median(searches["interleaved"])
+    told = f"{gain:.0f}x fewer searches" if np.isfinite(gain) else "not told in time"
+    report.target("rollout_validity: interleaved against split", told, "10 to 100x", bool(gain >= 10))
+
+
+def bad_arm(report: Report, repeats: int, seed: int) -> None:
+    """Clicks and searches of the candidate until the CTR guardrail rolls it back."""
+    table = report.table(
+        f"A bad candidate until it is rolled back by its clicks (ratio of CTR surely below {LEAST_RATIO}), at a "
+        f"share of 5 %, {repeats} times; median, and nine of ten within.",
+        ["its CTR", "its searches", "its clicks", "clicks of both"],
+    )
+    for ratio in (0.1, 0.5, 0.65):
+        found = []
+        for one in range(repeats):
+            rng = np.random.default_rng([seed, 3, one])
+            run = split(rng, Callers.drawn(rng, 20_000), 14, 0.05, CTR, ratio * CTR)
+            harm = beyond(run.control, run.candidate, LEAST_RATIO).high < 0
+            both = run.control.gained + run.candidate.gained
+            found.append([_first(harm, count) for count in (run.candidate.asked, run.candidate.gained, both)])
+        cells = [
+            " … ".join(_count(np.quantile(column, q, method="higher")) for q in (0.5, 0.9))
+            for column in np.array(found).T
+        ]
+        table.rows.append([f"{ratio:.0%} of the control's", *cells])
+        if ratio == 0.5:
+            clicks = np.quantile([one[1] for one in found], 0.9, method="higher")
+            what = "rollout_validity: clicks of a candidate of half the CTR until it is rolled back, nine of ten"
+            report.target(what, _count(clicks), "<= 200", bool(clicks <= 200))
+
+
+def _first(told: np.ndarray, count: np.ndarray) -> float:
+    """The count at the first look that tells; inf when none does."""
+    return float(count[told.argmax()]) if told.any() else np.inf
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if np.isfinite(value) else "not in 14 days"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,6 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE ?= omma:$(VERSION)
+BUILDER ?= docker build
+PYTHON_IMAGE ?= python:3.11-slim-bookworm
 
 .PHONY: help
 help: ## List what can be done
@@ -33,6 +37,11 @@ test: $(VENV)/dev.stamp ## Every test that this machine can run
 .PHONY: test-training
 test-training: $(VENV)/train.stamp ## The same with torch, so that the training tests run too
 	$(BIN)/pytest
+
+.PHONY: images
+images: ## Build IMAGE with BUILDER (docker build, buildah build), its base PYTHON_IMAGE, which a release names by digest
+	$(BUILDER) -t $(IMAGE) -f deploy/images/Dockerfile --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) .
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, buf, generated code unchanged

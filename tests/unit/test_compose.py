@@ -150,7 +150,9 @@ def test_example_env_names_what_compose_asks_for() -> None:
 
 
 def test_the_image_copies_what_there_is_and_asks_for_liveness() -> None:
-    dockerfile = (ROOT / "Dockerfile").read_text()
+    build = SERVICES["gateway"]["build"]
+    assert (written.FOLDER / build["context"]).resolve() == ROOT
+    dockerfile = (ROOT / build["dockerfile"]).read_text()
     sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = {
         source
@@ -161,7 +163,7 @@ def test_the_image_copies_what_there_is_and_asks_for_liveness() -> None:
     health = json.loads(re.search(r"HEALTHCHECK .*CMD (\[.*\])", dockerfile)[1])
     assert health == ["python", "-m", "omma.rpc.probe", LIVENESS]
     assert importlib.util.find_spec("omma.rpc.probe")
-    assert re.search(r"^USER omma$", dockerfile, re.MULTILINE)
+    assert re.search(r"^USER 10001:10001$", dockerfile, re.MULTILINE)
     assert (ROOT / "deploy/compose/certificate").stat().st_mode & 0o111
 
 

@@ -1,0 +1,64 @@
+"""python deploy/images/prune.py: remove from this virtual environment what no process of Omma loads.
+
+It builds, tests or documents packages, or serves calls that Omma never makes. The sizes were measured in this image.
+What is left is tried before this ends: hashes of a picture are the only use of SciPy, S3 the only one of botocore.
+"""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Final
+
+_BUILD_TOOLS: Final = ("hatchling", "editables", "trove_classifiers", "pathspec", "pluggy", "tomlkit")
+_NOT_LOADED: Final = (
+    "pywt",  # 10 MB: wavelet hashes
+    "ml_dtypes",  # 24 MB: onnxruntime's own tools
+    "hf_xet",  # 11 MB: downloads from a hub
+    "pip",
+    "setuptools",
+    "pkg_resources",
+    "_distutils_hack",
+    "distutils-precedence.pth",
+)
+_SCIPY_KEPT: Final = {"_lib", "_external", "fft", "fftpack", "linalg", "special"}
+"""What importing `scipy.fftpack` loads: 113 MB become 35."""
+_SERVICES_KEPT: Final = {"s3", "sts", "sso", "sso-oidc"}
+"""Of botocore's 420: 25 MB."""
+
+_TRIED: Final = """
+import boto3, faiss, grpc, imagehash, onnxruntime, scipy.fftpack, tokenizers, tritonclient.grpc.aio
+from PIL import Image
+imagehash.phash(Image.new("RGB", (64, 64)))
+boto3.client("s3", region_name="us-east-1")
+from services.standalone.cli import command_line
+import services.egs.main, services.gateway.main, services.indexer.main
+import services.nn_shard.main, services.rerank.main, services.worker.main
+"""
+
+
+def prune(packages: Path) -> None:
+    """packages: a site-packages folder."""
+    for name in (*_BUILD_TOOLS, *_NOT_LOADED):
+        _remove(packages / name)
+    for tests in [folder for folder in packages.rglob("tests") if folder.is_dir()]:
+        _remove(tests)
+    for part in (packages / "scipy").iterdir():
+        if part.is_dir() and part.name not in _SCIPY_KEPT:
+            _remove(part)
+    for service in (packages / "botocore" / "data").iterdir():
+        if service.is_dir() and service.name not in _SERVICES_KEPT:
+            _remove(service)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    prune(Path(sysconfig.get_path("purelib")))
+    sys.exit(subprocess.run([sys.executable, "-B", "-c", _TRIED], check=False, cwd="/").returncode)

@@ -4,6 +4,7 @@ import ssl
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import asyncpg
@@ -164,7 +165,8 @@ async def open_postgres_catalog(
 
     clock: seconds since 1970; None: the process's, and the server's for leases.
     Raises ReplicaDown when the server does not answer; Overloaded while another process migrates for long; WrongState
-    when it knows no such database, user or password, or has another's certificate; StorageFull.
+    when it knows no such database, user or password, or has another's certificate, or a newer schema that the settings
+    refuse; StorageFull.
     """
     await _migrated(settings)
     pool = _engine(settings, settings.server_settings(), settings.statement_timeout_seconds)
@@ -180,7 +182,7 @@ async def _migrated(settings: PostgresSettings) -> None:
         async with database.writing() as connection:
             await connection.execute(select(func.set_config("lock_timeout", _MIGRATION_WAIT, True)))
             await connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION)))
-            await connection.run_sync(upgrade)
+            await connection.run_sync(partial(upgrade, accept_newer=settings.newer_schema == "accept"))
     except ReplicaDown as error:
         driver = _driver_error(error.__cause__)
         if (getattr(driver, "sqlstate", None) or "")[:2] in _REFUSED_CLASSES:

@@ -26,6 +26,9 @@ class PostgresSettings(Section):
     connect_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
     statement_timeout_seconds: float = Field(default=30.0, gt=0, le=3_600)
     lock_timeout_seconds: float = Field(default=5.0, gt=0, le=600, description="for a row that another one holds")
+    newer_schema: Literal["accept", "refuse"] = Field(
+        default="accept", description="of a later version of Omma, as after a rollback"
+    )
     tls: Literal["off", "require", "verify"] = "off"
     tls_authority: Path | None = Field(default=None, description="PEM; none: the machine's authorities")
     tls_certificate: Path | None = Field(default=None, description="PEM, of this client")

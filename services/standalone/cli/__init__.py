@@ -10,6 +10,7 @@ from services.standalone.cli import (
     ingest,
     key,
     model,
+    plan,
     search,
     trace,
     up,
@@ -29,6 +30,7 @@ def command_line() -> typer.Typer:
     app.command()(trace.trace)
     app.command()(verify.verify)
     app.command()(doctor.doctor)
+    app.command("plan")(plan.plan_cluster)
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(feedback.app, name="feedback")
     app.add_typer(key.app, name="key")

@@ -57,42 +57,24 @@ class Rollouts:
             )
             await _audit(connection, rollout, "start", now_ms, told)
             await raise_epoch(connection, self._database.dialect)
-            return await _rollout(connection, rollout.id)
+            return await read_rollout(connection, rollout.id)
 
     @uninterrupted
     async def move_rollout(self, rollout_id: str, step: Step, told: Told, share: float | None = None) -> Rollout:
         async with self._database.writing() as connection:
-            await held_spaces(connection)
-            now = await _rollout(connection, rollout_id)
-            require_alone(step, now, await _running(connection))
-            states = {one.id: one.state for one in await read_indexes(connection)}
-            then = after(step, Standing(now.state, states[now.candidate], states[now.control]))
-            for index_id, state in ((now.candidate, then.candidate), (now.control, then.control)):
-                if state is not None and state is not states[index_id]:
-                    await connection.execute(update(indexes).where(indexes.c.id == index_id).values(state=state.value))
-            now_ms = await self._database.read_shared_now_ms(connection)
-            changed = {
-                "state": then.rollout.value,
-                "changed_at": now_ms,
-                "share": now.share if share is None else share,
-            }
-            await connection.execute(update(rollouts).where(rollouts.c.id == rollout_id).values(changed))
-            moved = await _rollout(connection, rollout_id)
-            await _audit(connection, moved, step.value, now_ms, told)
-            await raise_epoch(connection, self._database.dialect)
-            return moved
+            return await move(self._database, connection, rollout_id, step, told, share=share)
 
     @uninterrupted
     async def note_rollout(self, rollout_id: str, part: str, figures: Mapping[str, Any]) -> None:
         async with self._database.writing() as connection:
-            known = await _rollout(connection, rollout_id, hold=True)
+            known = await read_rollout(connection, rollout_id, hold=True)
             noted = {**known.figures, part: dict(figures)}
             await connection.execute(update(rollouts).where(rollouts.c.id == rollout_id).values(figures=noted))
 
     @uninterrupted
     async def rollout(self, rollout_id: str) -> Rollout:
         async with self._database.reading() as connection:
-            return await _rollout(connection, rollout_id)
+            return await read_rollout(connection, rollout_id)
 
     @uninterrupted
     async def rollouts(self) -> list[Rollout]:
@@ -141,6 +123,37 @@ class Rollouts:
         return {follower: Acknowledged(epoch, at_ms) for follower, epoch, at_ms in found}
 
 
+async def move(
+    database: Database,
+    connection: AsyncConnection,
+    rollout_id: str,
+    step: Step,
+    told: Told,
+    *,
+    share: float | None = None,
+) -> Rollout:
+    """As `move_rollout`, in a transaction of others."""
+    await held_spaces(connection)
+    now = await read_rollout(connection, rollout_id)
+    require_alone(step, now, await _running(connection))
+    states = {one.id: one.state for one in await read_indexes(connection)}
+    then = after(step, Standing(now.state, states[now.candidate], states[now.control]))
+    for index_id, state in ((now.candidate, then.candidate), (now.control, then.control)):
+        if state is not None and state is not states[index_id]:
+            await connection.execute(update(indexes).where(indexes.c.id == index_id).values(state=state.value))
+    now_ms = await database.read_shared_now_ms(connection)
+    changed = {
+        "state": then.rollout.value,
+        "changed_at": now_ms,
+        "share": now.share if share is None else share,
+    }
+    await connection.execute(update(rollouts).where(rollouts.c.id == rollout_id).values(changed))
+    moved = await read_rollout(connection, rollout_id)
+    await _audit(connection, moved, step.value, now_ms, told)
+    await raise_epoch(connection, database.dialect)
+    return moved
+
+
 def _require_new_space(space: Space, control: Index, known: Mapping[IndexId, Index]) -> None:
     if space.id == control.space:
         return
@@ -159,7 +172,7 @@ async def _running(connection: AsyncConnection) -> Rollout | None:
     return None if row is None else _read(row)
 
 
-async def _rollout(connection: AsyncConnection, rollout_id: str, *, hold: bool = False) -> Rollout:
+async def read_rollout(connection: AsyncConnection, rollout_id: str, *, hold: bool = False) -> Rollout:
     query = select(rollouts).where(rollouts.c.id == rollout_id)
     row = (await connection.execute(query.with_for_update() if hold else query)).mappings().first()
     if row is None:

@@ -251,6 +251,58 @@ routing_followers: Final = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+rollout_minutes: Final = Table(
+    "rollout_minutes",
+    metadata,
+    Column("rollout", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False, comment="since 1970"),
+    Column("arm", Text, primary_key=True, comment="rollouts.Arm, or shadow"),
+    Column("follower", Text, primary_key=True, comment="who counted"),
+    Column("counts", _Json, nullable=False, comment="as judging.tally has them"),
+)
+Index("ix_rollout_minutes_minute", rollout_minutes.c.minute)
+
+rollout_searches: Final = Table(
+    "rollout_searches",
+    metadata,
+    Column("query_id", Text, primary_key=True),
+    Column("rollout", Text, nullable=False),
+    Column("stage", BigInteger, nullable=False, comment="changed_at of the rollout when it was recorded"),
+    Column("arm", Text, nullable=False, comment="rollouts.Arm"),
+    Column("tenant_id", Text, nullable=False),
+    Column("caller", Text, nullable=False, comment="who stays in an arm: a user, or a hash"),
+    Column("index", Text, nullable=False),
+    Column("space", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("brought", _Json, nullable=False, comment="of an interleaved one, picture to judging.draft.Brought"),
+    Column("clicked", _Json, nullable=False, comment="pictures, each once"),
+    Column("at", BigInteger, nullable=False),
+)
+Index("ix_rollout_searches_at", rollout_searches.c.at)
+
+rollout_callers: Final = Table(
+    "rollout_callers",
+    metadata,
+    Column("rollout", Text, primary_key=True),
+    Column("stage", BigInteger, primary_key=True, autoincrement=False),
+    Column("arm", Text, primary_key=True),
+    Column("tenant_id", Text, primary_key=True),
+    Column("caller", Text, primary_key=True),
+    Column("gained", BigInteger, nullable=False, comment="as judging.moments has them"),
+    Column("asked", BigInteger, nullable=False),
+)
+
+rollout_history: Final = Table(
+    "rollout_history",
+    metadata,
+    Column("rollout", Text, primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False, comment="since 1970, UTC; before the rollout"),
+    Column("tenant_id", Text, primary_key=True),
+    Column("caller", Text, primary_key=True),
+    Column("gained", BigInteger, nullable=False),
+    Column("asked", BigInteger, nullable=False),
+)
+
 space_deaths: Final = Table(
     "space_deaths",
     metadata,

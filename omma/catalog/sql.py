@@ -6,6 +6,7 @@ from omma.catalog.database import Database
 from omma.catalog.indexing import Indexing
 from omma.catalog.interface import Catalog
 from omma.catalog.jobs import Jobs
+from omma.catalog.judging import Judging
 from omma.catalog.objects import Objects
 from omma.catalog.opinions import Opinions
 from omma.catalog.people import People
@@ -15,7 +16,9 @@ from omma.catalog.rollouts import Rollouts
 from omma.description import RowLimits
 
 
-class SqlCatalog(Objects, Indexing, Registry, Clicks, People, Comparing, Repairs, Jobs, Opinions, Rollouts, Catalog):
+class SqlCatalog(
+    Objects, Indexing, Registry, Clicks, People, Comparing, Repairs, Jobs, Judging, Opinions, Rollouts, Catalog
+):
     """On a database whose schema is this version's. row_limits: what no row passes, whoever writes it."""
 
     def __init__(self, database: Database, row_limits: RowLimits) -> None:

@@ -1,0 +1,53 @@
+"""What a rollout is judged by, as the catalog keeps it, and the judge's decisions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from omma.catalog.rollout import Told
+from omma.judging.moments import Moments
+from omma.judging.tally import ArmMinute
+from omma.rollouts.rollout import Rollout
+from omma.rollouts.walk import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A lease that its holder must still have when a decision is written. holder: of one taking of the lease alone."""
+
+    lease: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """figures: by part, kept in place of what was known of that part. step: taken in the same transaction."""
+
+    figures: Mapping[str, Mapping[str, Any]]
+    step: Step | None = None
+    told: Told | None = None
+
+
+class JudgementBook(Protocol):
+    """The catalog's calls of the judge and of what tells it; each is one transaction."""
+
+    async def put_arm_minutes(self, rollout_id: str, follower: str, minutes: Sequence[ArmMinute]) -> None:
+        """What this follower counted in these minutes, in place of what it had said of them."""
+
+    async def arm_minutes(self, rollout_id: str, after: int, until: int) -> list[ArmMinute]:
+        """Of every follower, after < minute <= until."""
+
+    async def drop_arm_minutes(self, before: int) -> None:
+        """Minutes before this one, of any rollout; searches as old can be clicked no more for an arm."""
+
+    async def remember_before(self, rollout_id: str, day: int) -> None:
+        """What each user searched and clicked on this day since 1970, UTC, beside the rollout; once is enough."""
+
+    async def arm_moments(self, rollout_id: str, stage: int) -> dict[str, Moments]:
+        """By arm, of all callers since the step at `stage`, the rollout's changed_at_ms then."""
+
+    async def judge_rollout(self, rollout_id: str, fence: Fence, judgement: Judgement) -> Rollout:
+        """Keep figures and take the step, if the fence's lease is still its holder's.
+
+        Raises WrongState, field `lease` when it is not, else as move_rollout; Absent.
+        """

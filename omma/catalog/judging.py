@@ -1,0 +1,161 @@
+"""Counts by minute, moments by arm, and decisions that a lease fences."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from sqlalchemy import ColumnElement, Integer, case, cast, delete, func, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omma.catalog.database import Database, uninterrupted
+from omma.catalog.judgement import Fence, Judgement
+from omma.catalog.rollouts import move, read_rollout
+from omma.catalog.schema import (
+    DAY_MS,
+    interactions,
+    leases,
+    rollout_callers,
+    rollout_history,
+    rollout_minutes,
+    rollout_searches,
+    rollouts,
+)
+from omma.errors import WrongState
+from omma.judging.moments import Moments
+from omma.judging.tally import ArmMinute
+from omma.records import InteractionType
+from omma.rollouts.rollout import Rollout
+
+_MINUTE_MS: Final = 60_000
+
+
+class Judging:
+    """The catalog's calls about judging a rollout; see omma.catalog.judgement.JudgementBook."""
+
+    _database: Database
+
+    @uninterrupted
+    async def put_arm_minutes(self, rollout_id: str, follower: str, minutes: Sequence[ArmMinute]) -> None:
+        if not minutes:
+            return
+        statement = self._database.dialect.insert(rollout_minutes)
+        rows = [
+            {
+                "rollout": rollout_id,
+                "minute": one.minute,
+                "arm": one.arm,
+                "follower": follower,
+                "counts": dict(one.counts),
+            }
+            for one in sorted(minutes, key=lambda one: (one.minute, one.arm))
+        ]
+        key = ["rollout", "minute", "arm", "follower"]
+        newer = statement.on_conflict_do_update(index_elements=key, set_={"counts": statement.excluded.counts})
+        async with self._database.writing() as connection:
+            await connection.execute(newer, rows)
+
+    @uninterrupted
+    async def arm_minutes(self, rollout_id: str, after: int, until: int) -> list[ArmMinute]:
+        columns = rollout_minutes.c
+        query = (
+            select(columns.minute, columns.arm, columns.counts)
+            .where(columns.rollout == rollout_id, columns.minute > after, columns.minute <= until)
+            .order_by(columns.minute, columns.arm, columns.follower)
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return [ArmMinute(minute, arm, Counter(counts)) for minute, arm, counts in found]
+
+    @uninterrupted
+    async def drop_arm_minutes(self, before: int) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(delete(rollout_minutes).where(rollout_minutes.c.minute < before))
+            await connection.execute(delete(rollout_searches).where(rollout_searches.c.at < before * _MINUTE_MS))
+
+    @uninterrupted
+    async def remember_before(self, rollout_id: str, day: int) -> None:
+        columns = interactions.c
+        clicked = case((columns.type == InteractionType.CLICK.value, 1), else_=0)
+        shown = case((columns.type == InteractionType.IMPRESSION.value, 1), else_=0)
+        of_day = (
+            select(
+                literal(rollout_id),
+                literal(day, rollout_history.c.day.type),
+                columns.tenant_id,
+                literal("user ") + columns.user_id,
+                func.sum(clicked),
+                func.sum(shown),
+            )
+            .where(columns.ts >= day * DAY_MS, columns.ts < (day + 1) * DAY_MS, columns.user_id != "")
+            .group_by(columns.tenant_id, columns.user_id)
+        )
+        names = [column.name for column in rollout_history.c]
+        statement = self._database.dialect.insert(rollout_history).from_select(names, of_day)
+        async with self._database.writing() as connection:
+            await connection.execute(statement.on_conflict_do_nothing())
+
+    @uninterrupted
+    async def arm_moments(self, rollout_id: str, stage: int) -> dict[str, Moments]:
+        now, then = rollout_callers.c, rollout_history.c
+        before = (
+            select(
+                then.tenant_id,
+                then.caller,
+                func.sum(then.gained).label("gained"),
+                func.sum(then.asked).label("asked"),
+            )
+            .where(then.rollout == rollout_id)
+            .group_by(then.tenant_id, then.caller)
+            .subquery()
+        )
+        values: list[ColumnElement[int]] = [
+            literal(1),
+            now.gained,
+            now.asked,
+            cast(func.coalesce(before.c.gained, 0), Integer),
+            cast(func.coalesce(before.c.asked, 0), Integer),
+        ]
+        places = [(row, column) for row in range(len(values)) for column in range(row + 1)]
+        same = (before.c.tenant_id == now.tenant_id) & (before.c.caller == now.caller)
+        query = (
+            select(now.arm, *(func.sum(values[row] * values[column]) for row, column in places))
+            .select_from(rollout_callers.outerjoin(before, same))
+            .where(now.rollout == rollout_id, now.stage == stage)
+            .group_by(now.arm)
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        moments = {}
+        for arm, *sums in found:
+            gram = np.zeros((len(values), len(values)))
+            for (row, column), summed in zip(places, sums, strict=True):
+                gram[row, column] = gram[column, row] = float(summed)
+            moments[arm] = Moments(gram)
+        return moments
+
+    @uninterrupted
+    async def judge_rollout(self, rollout_id: str, fence: Fence, judgement: Judgement) -> Rollout:
+        async with self._database.writing() as connection:
+            await self._require_held(connection, fence)
+            known = await read_rollout(connection, rollout_id, hold=True)
+            noted = {**known.figures, **{part: dict(figures) for part, figures in judgement.figures.items()}}
+            await connection.execute(update(rollouts).where(rollouts.c.id == rollout_id).values(figures=noted))
+            if judgement.step is None or judgement.told is None:
+                return await read_rollout(connection, rollout_id)
+            return await move(self._database, connection, rollout_id, judgement.step, judgement.told)
+
+    async def _require_held(self, connection: AsyncConnection, fence: Fence) -> None:
+        """Locked to the end of the transaction: nobody else takes the lease before what is decided is written."""
+        columns = leases.c
+        held = (
+            select(columns.name)
+            .where(
+                columns.name == fence.lease,
+                columns.holder == fence.holder,
+                columns.expires_at > self._database.shared_now_ms(),
+            )
+            .with_for_update()
+        )
+        if (await connection.execute(held)).first() is None:
+            raise WrongState("Another judge has the lease by now.", field="lease")

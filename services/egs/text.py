@@ -2,17 +2,26 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
 
 from omma.errors import Corrupt, InvalidQuery, TooLarge
 from omma.rpc.deadline import Deadline
-from omma.vectors import Int64
+from omma.vectors import Float32, Int64
 from services.egs.client import EmbeddedItem, TextItem
 from services.egs.manifest import TextTower
+from services.egs.reading import Reader, phrases
 from services.egs.running import RunningTower
 from services.egs.signs import named
+
+_FEW: Final = 3
+_WHOLE_OF_FEW: Final = 0.7
+_WHOLE_OF_MANY: Final = 0.5
+"""What the whole counts beside its words: a tower that was taught phrases knows names, and sentences less."""
+_NO_LENGTH: Final = 1e-6
 
 
 class TextSide:
@@ -32,9 +41,11 @@ class TextSide:
         if len(item.text) > self._max_characters:
             raise TooLarge(f"At most {self._max_characters:,} characters.", field="text", limit=self._max_characters)
         rows = await self._tower.run(item.text, deadline)
-        confidence = float(rows[0, self._dim]) if rows.shape[1] > self._dim else 1.0
+        vectors = np.ascontiguousarray(rows[:, : self._dim])
+        sure = rows[:, self._dim] if rows.shape[1] > self._dim else np.ones(len(rows), np.float32)
+        vector, confidence = meant(vectors, sure, len(self._words.read(item.text)))
         return EmbeddedItem(
-            vectors=np.ascontiguousarray(rows[:, : self._dim]),
+            vectors=vector[np.newaxis],
             boxes=np.empty((0, 4), np.int32),
             confidence=confidence * self._words.known_share(item.text),
         )
@@ -47,8 +58,28 @@ class TextSide:
         await self._tower.close()
 
 
+def meant(vectors: Float32, sure: Float32, words: int) -> tuple[Float32, float]:
+    """A text's unit vector float32[dim] and confidence, from unit rows float32[n, dim] of its phrases and theirs.
+
+    The whole text, and the mean of its words and pairs by their confidence: what the tower does not know has no say.
+    The confidence is that of the whole, or its words' mean where that is more. words: how many follow the whole. Pure.
+    """
+    if len(vectors) == 1:
+        return vectors[0], float(sure[0])
+    share = _WHOLE_OF_FEW if words <= _FEW else _WHOLE_OF_MANY
+    parts = sure[1:] @ vectors[1:]
+    mixed = share * vectors[0] + (1 - share) * parts / max(float(np.linalg.norm(parts)), _NO_LENGTH)
+    length = float(np.linalg.norm(mixed))
+    vector = vectors[0] if length < _NO_LENGTH else (mixed / length).astype(np.float32)
+    return vector, max(float(sure[0]), float(np.mean(sure[1 : 1 + words])))
+
+
 class Words:
-    """Texts as a tower's batch: a Hugging Face tokenizer, cut and padded to its length. Threads may share it."""
+    """Texts as a tower's batch: a Hugging Face tokenizer, cut and padded to its length. Threads may share it.
+
+    To a tower that was taught whole words a text is read out (services.egs.reading), and one that says how sure it is
+    is asked for the words of a text as well, a row each.
+    """
 
     def __init__(self, path: Path, tower: TextTower) -> None:
         """Raises Corrupt for a file that is no tokenizer. Blocks."""
@@ -60,15 +91,22 @@ class Words:
         self._unknown = None if unknown is None else self._tokenizer.token_to_id(unknown)
         self._tokenizer.enable_truncation(tower.max_tokens)
         self._tokenizer.enable_padding(length=tower.max_tokens, pad_id=tower.pad_id)
+        self._reader = Reader(self._is_whole) if isinstance(self._tokenizer.model, WordPiece) else None
+        self._by_words = tower.confidence is not None
 
     def __call__(self, jobs: Sequence[str]) -> Int64:
         """int64[n, max_tokens]; what is longer is cut."""
-        texts = [named(job, self._is_known) for job in jobs]
+        texts = [phrase for job in jobs for phrase in self._phrases(job)]
         return np.array([one.ids for one in self._tokenizer.encode_batch(texts)], np.int64)
 
     def rows(self, job: str) -> int:
-        """A text is one row."""
-        return 1
+        """One of the whole, and of its words as far as they are asked for."""
+        return len(self._phrases(job))
+
+    def read(self, text: str) -> list[str]:
+        """The words that the tower is asked for; the text as one where the tower reads for itself."""
+        text = named(text, self._is_known)
+        return [text] if self._reader is None else self._reader.read(text)
 
     def known_share(self, text: str) -> float:
         """0 … 1: of the tokens that are words or numbers, those that stand for something; 0 where there is none.
@@ -82,6 +120,15 @@ class Words:
             if not special and any(map(str.isalnum, text[start:end]))
         ]
         return sum(words) / len(words) if words else 0.0
+
+    def _phrases(self, text: str) -> list[str]:
+        words = self.read(text)
+        return phrases(words) if self._by_words else [" ".join(words)]
+
+    def _is_whole(self, word: str) -> bool:
+        normalizer = self._tokenizer.normalizer
+        even = word if normalizer is None else normalizer.normalize_str(word)
+        return self._tokenizer.token_to_id(even) not in (None, self._unknown)
 
     def _is_known(self, character: str) -> bool:
         tokens = [token for token, _, special in self._tokens(character) if not special]

@@ -108,3 +108,35 @@ async def test_it_trusts_itself_on_words_it_knows_and_not_on_others(embedder: On
     assert min(covered) > 0.6
     assert max(abstract + nonsense) < 0.4
     assert all(0 <= one <= 1 for one in covered + abstract + nonsense)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("t-shirt", "t shirt"),
+        ("T-Shirt", "t shirt"),
+        ("tshirts", "t shirt"),
+        ("T-SHIRTS!", "t shirt"),
+        ("Grand-Pianos", "grand piano"),
+        ("water lilies", "water lily"),
+        ("a red dress, please", "a red dress"),
+    ],
+)
+async def test_how_a_word_is_spelt_makes_no_difference(embedder: OnnxEmbedder, typed: str, said: str) -> None:
+    one, other = await vectors_of(embedder, [TextItem(typed), TextItem(said)])
+    assert float(one @ other) > 0.95
+    (sure,) = await confidences(embedder, typed)
+    assert sure > 0.6
+
+
+async def test_words_between_do_not_drag_a_sentence_away_from_its_things(embedder: OnnxEmbedder) -> None:
+    said = ["dog sofa", "because they would have been there, the dog is behind which sofa"]
+    things, sentence = await vectors_of(embedder, [TextItem(text) for text in said])
+    assert float(things @ sentence) > 0.99
+
+
+async def test_half_understood_is_half_sure_in_any_script(embedder: OnnxEmbedder) -> None:
+    nothing = await confidences(embedder, "кот", "собака на траве", "猫", "قطة", "mesa con silla roja", "lorem ipsum")
+    assert max(nothing) < 0.25
+    for half in await confidences(embedder, "a blorptang on a table", "dog кот"):
+        assert 0.3 < half < 0.7

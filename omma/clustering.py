@@ -13,7 +13,7 @@ import numpy as np
 from omma.vectors import Float32, Int64
 
 _SAME: Final = 1e-6
-"""Scores that differ by less are equal: float32 gives a pair another score from its other side, and a chain must end."""
+"""Scores that differ by less are equal: from its other side a pair has another one in float32, and a chain must end."""
 _FEW: Final = 64
 
 

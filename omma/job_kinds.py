@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from omma.catalog.api_key import Role
+
+MAX_CLUSTERED: Final = 10_000
+"""Pictures at a time: their clusters take a minute or two."""
+DEFAULT_THRESHOLD: Final = 0.4
+"""Mean cosine: the best of 0.1 … 0.9 for omma-mini on 95 classes of photographs (docs/benchmarks.md)."""
 
 
 class JobParameters(BaseModel):
@@ -42,6 +47,15 @@ class IngestParameters(JobParameters):
     revive_deleted: bool = False
 
 
+class ClusterParameters(JobParameters):
+    """image_ids: none: those of the filter. filter: canonical, "" for every picture. threshold: average_linkage's."""
+
+    image_ids: tuple[int, ...] = Field(default=(), max_length=MAX_CLUSTERED)
+    filter: str = ""
+    limit: int = Field(default=MAX_CLUSTERED, ge=1, le=MAX_CLUSTERED)
+    threshold: float = Field(default=DEFAULT_THRESHOLD, ge=-1, le=1)
+
+
 class VerifyParameters(JobParameters):
     """repair: mend what can be. full: compare every picture, also where digests agree.
 
@@ -59,10 +73,13 @@ class CollectParameters(JobParameters):
     sweep: bool = False
 
 
+CLUSTER: Final = JobKind(
+    "cluster", "pictures are put into groups that look alike", Role.WRITE, ClusterParameters, goes_on=False
+)
 COLLECT: Final = JobKind("collect", "bytes that no row needs are deleted", Role.ADMIN, CollectParameters)
 INGEST: Final = JobKind("ingest", "pictures of a folder or a bucket become rows", Role.TENANT_ADMIN, IngestParameters)
 VERIFY: Final = JobKind(
     "verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters, goes_on=False
 )
 
-KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (COLLECT, INGEST, VERIFY)}
+KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (CLUSTER, COLLECT, INGEST, VERIFY)}

@@ -143,7 +143,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         parts.authenticator,
         health,
         settings,
-        curation=Curation(FeedbackDesk(catalog)),
+        curation=Curation(FeedbackDesk(catalog), jobs),
         bodies=bodies,
         metrics_open=parts.metrics_open,
     )

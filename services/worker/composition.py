@@ -8,15 +8,17 @@ from typing import Final
 from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.blobs.s3_settings import S3Settings
 from omma.images import PictureLimits
-from omma.job_kinds import COLLECT, INGEST, VERIFY, CollectParameters
+from omma.job_kinds import CLUSTER, COLLECT, INGEST, VERIFY, CollectParameters
 from omma.outbox import Outbox
 from omma.records import IMAGES_TOPIC
 from omma.storage import Storage
 from services.topology.indexes import PlacedIndex
+from services.worker.curation.clusters import Clusterer
 from services.worker.ingest.bucket import BucketIngest
 from services.worker.ingest.folder import FolderIngest
 from services.worker.ingest.follower import ObjectFollower
 from services.worker.ingest.inbox import Inbox, InboxPlace
+from services.worker.jobs.cluster import ClusterWork
 from services.worker.jobs.collect import CollectWork
 from services.worker.jobs.ingest import IngestWork
 from services.worker.jobs.runner import JobRunner
@@ -88,6 +90,7 @@ def compose(
         holder,
         settings,
         {
+            CLUSTER.name: ClusterWork(Clusterer(catalog, live)),
             COLLECT.name: CollectWork(collector),
             INGEST.name: IngestWork(folders, buckets),
             VERIFY.name: VerifyWork(verifier),

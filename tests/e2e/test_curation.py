@@ -88,3 +88,26 @@ async def test_what_people_say_becomes_judgments_and_pairs(
         monkeypatch, collection, "eval", str(collection.folder), "--judgments", str(tmp_path / "said.jsonl"), "--json"
     )
     assert json.loads(evaluated)
+
+
+async def test_pictures_in_clusters_at_once_or_as_a_job(collection: Collection) -> None:
+    ids = sorted(collection.ids.values())
+    async with httpx.AsyncClient(base_url=collection.url, timeout=60) as rest:
+        asked = {"threshold": 1.0, "linkage": "average"}
+        found = await rest.post("/search/cluster", json=asked, params={"wait_seconds": 60})
+        assert found.status_code == 200, found.text
+        assert found.json() == {"clusters": [{"ids": [id], "representative": id} for id in ids], "not_found": 0}
+        asked = {"image_ids": [*ids[:2], 10**12], "threshold": -1}
+        some = (await rest.post("/search/cluster", json=asked, params={"wait_seconds": 60})).json()
+        assert ([set(one["ids"]) for one in some["clusters"]], some["not_found"]) == ([set(ids[:2])], 1)
+        later = await rest.post("/search/cluster", json={"filter": {"owner": "nobody"}}, params={"wait_seconds": 0})
+        assert later.status_code in (200, 202)
+        for bad, field in (
+            ({"linkage": "single"}, "linkage"),
+            ({"threshold": 2}, "threshold"),
+            ({"limit": 10_001}, "limit"),
+            ({"image_ids": [0]}, "image_ids"),
+            ({"filter": {"nobody": 1}}, "filter"),
+        ):
+            refused = await rest.post("/search/cluster", json=bad)
+            assert refused.status_code == 422 and refused.json()["field"].startswith(field), refused.text

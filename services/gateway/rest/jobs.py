@@ -62,8 +62,8 @@ class IngestRequest(BaseModel):
         return given[0]
 
 
-def jobs_router(jobs: Jobs, tenant_admin: SignedIn) -> APIRouter:
-    """Work that runs beside the service."""
+def jobs_router(jobs: Jobs, tenant_admin: SignedIn, reader: SignedIn) -> APIRouter:
+    """Work that runs beside the service. Who may see and stop a job, its kind says."""
     router = APIRouter(tags=["ingest"])
 
     @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, or a folder of the server's machine")
@@ -73,11 +73,11 @@ def jobs_router(jobs: Jobs, tenant_admin: SignedIn) -> APIRouter:
         return {"job_id": (await jobs.ingest(caller, request.place(), asked)).id}
 
     @router.get("/jobs/{job_id}", summary="How far a job is")
-    async def get(job_id: JobIdInPath, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
+    async def get(job_id: JobIdInPath, caller: Annotated[Caller, Depends(reader)]) -> dict[str, Any]:
         return _document(await jobs.get(caller, job_id), await jobs.waiting(), time.time())
 
     @router.delete("/jobs/{job_id}", summary="Stop a job; what it did stays")
-    async def cancel(job_id: JobIdInPath, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
+    async def cancel(job_id: JobIdInPath, caller: Annotated[Caller, Depends(reader)]) -> dict[str, Any]:
         return _document(await jobs.cancel(caller, job_id), await jobs.waiting(), time.time())
 
     return router

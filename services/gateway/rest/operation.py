@@ -37,7 +37,7 @@ class Operation:
         return (
             keys_router(Keys(self.catalog, authenticator.changed), tenant_admin),
             dead_letters_router(self.dead_letters, tenant_admin),
-            jobs_router(self.jobs, tenant_admin),
+            jobs_router(self.jobs, tenant_admin, signed_in(authenticator, Role.READ)),
             stats_router(self.catalog, indexes, self.jobs.waiting, admin),
             trace_router(self.tracer, tenant_admin),
             verify_router(self.jobs, admin),

@@ -1,0 +1,73 @@
+"""POST /search/cluster."""
+
+import hashlib
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from omma.catalog.job import JobState
+from omma.errors import ReplicaDown
+from omma.filters import canonical, parse_filter
+from omma.identity import MAX_IMAGE_ID
+from omma.job_kinds import CLUSTER, DEFAULT_THRESHOLD, MAX_CLUSTERED, ClusterParameters
+from omma.rpc.deadline import Deadline
+from services.gateway.callers.auth import Caller
+from services.gateway.jobs import Jobs
+from services.gateway.rest.bounds import bounds_of
+from services.gateway.rest.signed_in import SignedIn
+
+_ANSWER_SECONDS: Final = 10.0
+
+
+class ClusterRequest(BaseModel):
+    """Which pictures, and how much alike those of a cluster are."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"filter": {"owner": "ann"}, "limit": 500, "threshold": 0.5}}
+    )
+
+    image_ids: list[Annotated[int, Field(ge=1, le=MAX_IMAGE_ID, strict=True)]] = Field(
+        default=[], max_length=MAX_CLUSTERED, description="these pictures; unless given, those of the filter"
+    )
+    filter: dict[str, Any] | None = Field(default=None, description="as of a search; neither: every picture")
+    limit: int = Field(default=1_000, ge=1, le=MAX_CLUSTERED, strict=True, description="pictures, by id")
+    linkage: Literal["average"] = "average"
+    threshold: float = Field(
+        default=DEFAULT_THRESHOLD, ge=-1, le=1, description="least mean cosine of two clusters that become one"
+    )
+
+    def parameters(self) -> ClusterParameters:
+        """Raises InvalidQuery, TooLarge."""
+        filter = canonical(parse_filter(self.filter))
+        ids = tuple(self.image_ids)
+        return ClusterParameters(image_ids=ids, filter=filter, limit=self.limit, threshold=self.threshold)
+
+
+def clusters_router(jobs: Jobs, writer: SignedIn) -> APIRouter:
+    """Needs role write: it takes the worker's time, which searches do not."""
+    router = APIRouter(tags=["curation"])
+
+    @router.post("/search/cluster", summary="Pictures in groups that look alike")
+    async def cluster(
+        request: ClusterRequest,
+        http: Request,
+        caller: Annotated[Caller, Depends(writer)],
+        wait_seconds: Annotated[float, Query(ge=0, le=600, description="for the clusters")] = 10.0,
+    ) -> Any:
+        """200 with the clusters, the largest first, if they are there in time, as of a thousand pictures they are; else
+        202 with the job, whose `result` they become. The same asked again meanwhile is the same job.
+        """
+        bounds_of(http).allow(wait_seconds + _ANSWER_SECONDS)
+        asked = request.parameters()
+        source = hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
+        job = await jobs.start(caller.tenant, CLUSTER, source, asked)
+        job = await jobs.ended(job, Deadline.after(wait_seconds))
+        if job.state is JobState.DONE:
+            return dict(job.result)
+        if job.state is JobState.FAILED:
+            raise ReplicaDown(f"The pictures could not be put into clusters: {job.error}")
+        return JSONResponse({"job_id": job.id}, status_code=202)
+
+    return router

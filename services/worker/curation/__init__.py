@@ -1,0 +1,1 @@
+"""A collection looked at as a whole: in clusters, and for what stands apart."""

@@ -38,6 +38,10 @@ test: $(VENV)/dev.stamp ## Every test that this machine can run
 test-training: $(VENV)/train.stamp ## The same with torch, so that the training tests run too
 	$(BIN)/pytest
 
+.PHONY: e2e-kubernetes
+e2e-kubernetes: $(VENV)/dev.stamp ## The chart on the cluster of KUBECONFIG, with IMAGE on its nodes
+	OMMA_TEST_IMAGE=$(IMAGE) $(BIN)/pytest tests/kubernetes
+
 .PHONY: images
 images: ## Build IMAGE with BUILDER (docker build, buildah build), its base PYTHON_IMAGE, which a release names by digest
 	$(BUILDER) -t $(IMAGE) -f deploy/images/Dockerfile --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \

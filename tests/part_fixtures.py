@@ -12,6 +12,7 @@ from typing import Final, NoReturn, TypeVar
 import pytest
 
 from deploy import parts
+from deploy.parts.helm import install_helm
 from deploy.parts.kafka import install_kafka
 from deploy.parts.minio import install_minio
 from deploy.parts.toxiproxy import install_toxiproxy
@@ -22,6 +23,7 @@ P = TypeVar("P")
 _missing: dict[str, str] = {}
 
 _INSTALLS: Final[dict[str, tuple[str, Callable[[], Path]]]] = {
+    "helm": ("OMMA_TEST_HELM", install_helm),
     "kafka": ("OMMA_TEST_KAFKA", install_kafka),
     "minio": ("OMMA_TEST_S3", install_minio),
     "toxiproxy": ("OMMA_TEST_TOXIPROXY", install_toxiproxy),
@@ -42,6 +44,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if (every or name in asked) and not os.environ.get(given):
             with suppress(parts.PartMissing):  # the fixture says so
                 install()
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """Helm's program."""
+    try:
+        return Path(os.environ.get("OMMA_TEST_HELM") or install_helm())
+    except parts.PartMissing as missing:
+        skip_without(missing)
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +90,12 @@ def skip_without(missing: parts.PartMissing) -> NoReturn:
         pytest.fail(f"CI must have this part. {missing}", pytrace=False)
     _missing[missing.what] = missing.remedy
     pytest.skip(str(missing))
+
+
+def left_out(what: str, remedy: str) -> NoReturn:
+    """Skip the test, with CI=true too: of what no machine is asked to have. The summary names it."""
+    _missing[what] = remedy
+    pytest.skip(f"{what}: {remedy}")
 
 
 @pytest.hookimpl(wrapper=True)

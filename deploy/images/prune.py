@@ -14,7 +14,6 @@ from typing import Final
 _BUILD_TOOLS: Final = ("hatchling", "editables", "trove_classifiers", "pathspec", "pluggy", "tomlkit")
 _NOT_LOADED: Final = (
     "pywt",  # 10 MB: wavelet hashes
-    "ml_dtypes",  # 24 MB: onnxruntime's own tools
     "hf_xet",  # 11 MB: downloads from a hub
     "pip",
     "setuptools",
@@ -22,6 +21,8 @@ _NOT_LOADED: Final = (
     "_distutils_hack",
     "distutils-precedence.pth",
 )
+_SOURCES: Final = (".pyx", ".pxd", ".c", ".cpp", ".h", ".hpp", ".pyi")
+"""Of what is compiled already."""
 _SCIPY_KEPT: Final = {"_lib", "_external", "fft", "fftpack", "linalg", "special"}
 """What importing `scipy.fftpack` loads: 113 MB become 35."""
 _SERVICES_KEPT: Final = {"s3", "sts", "sso", "sso-oidc"}
@@ -50,6 +51,11 @@ def prune(packages: Path) -> None:
     for service in (packages / "botocore" / "data").iterdir():
         if service.is_dir() and service.name not in _SERVICES_KEPT:
             _remove(service)
+    for source in [one for end in _SOURCES for one in packages.rglob(f"*{end}")]:
+        _remove(source)
+    # Of extension modules only: what auditwheel has patched, in *.libs, does not outlive it.
+    modules = [one for one in packages.rglob("*.so") if not one.parent.name.endswith(".libs")]
+    subprocess.run(["strip", "--strip-unneeded", *modules], check=True)
 
 
 def _remove(path: Path) -> None:

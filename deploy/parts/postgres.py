@@ -61,6 +61,8 @@ def postgres(host: str = "127.0.0.1", *, fsync: bool = True) -> Iterator[Postgre
         port = free_port(host)
         data = server.folder / "data"
         _initdb(programs / "initdb", data, user)
+        with (data / "pg_hba.conf").open("a") as known:
+            known.write("host all all samenet trust\n")  # pods, when it listens where they reach it
         network = ["-h", host, "-p", str(port), "-k", str(server.folder)]
         settings = ["-c", f"fsync={'on' if fsync else 'off'}", "-c", "max_connections=200"]
         server.start([programs / "postgres", "-D", data, *network, *settings], lambda: _answers(host, port))

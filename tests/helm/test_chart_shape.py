@@ -1,0 +1,147 @@
+"""What values become: indexes, what finds what, and which edges the network has."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.helm.chart import EVERYTHING, PLACES, Chart, name_of, of_kind, pods
+
+EDGES = {
+    ("gateway", "egs"),
+    ("gateway", "rerank"),
+    ("gateway", "shard"),
+    ("indexer", "egs"),
+    ("indexer", "shard"),
+    ("worker", "shard"),
+    ("test", "gateway"),
+}
+"""Who calls whom; every other pair is closed."""
+STORAGE = {5432, 9092, 9000, 443}
+OUTSIDE = {
+    "gateway": STORAGE | {80, 443},
+    "indexer": STORAGE,
+    "worker": STORAGE,
+    "shard": STORAGE,
+    "migration": STORAGE,
+    "egs": {9000, 443},  # models in a bucket
+    "rerank": set(),
+    "test": set(),
+}
+"""Ports of servers that are not of the release."""
+
+
+@pytest.fixture(scope="module")
+def everything(chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return chart.render(EVERYTHING, tmp_path_factory.mktemp("values"))
+
+
+def test_each_shard_of_each_index_has_pods_a_name_and_a_budget(everything: Any) -> None:
+    wanted = {f"r-omma-shard-{one['name']}-{n}" for one in EVERYTHING["indexes"] for n in range(one["shards"])}
+    for kind in ("StatefulSet", "PodDisruptionBudget", "Service"):
+        named = {one["metadata"]["name"] for one in of_kind(everything, kind)}
+        assert {name for name in named if "-shard-" in name} == wanted, kind
+    for one in of_kind(everything, "StatefulSet"):
+        labels, spec = one["metadata"]["labels"], one["spec"]
+        assert one["metadata"]["name"].endswith(f"{labels['omma.io/index']}-{labels['omma.io/shard']}")
+        assert (spec["replicas"], spec["podManagementPolicy"]) == (2, "Parallel")
+        (container,) = spec["template"]["spec"]["containers"]
+        assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+        assert {"name": "OMMA_SHARD__NUMBER", "value": labels["omma.io/shard"]} in container["env"]
+
+
+def test_replicas_are_spread_over_nodes(everything: Any) -> None:
+    for name, metadata, spec in pods(everything):
+        if not name.startswith("StatefulSet/"):
+            continue
+        spread = {one["topologyKey"]: one["labelSelector"]["matchLabels"] for one in spec["topologySpreadConstraints"]}
+        assert spread["kubernetes.io/hostname"] == metadata["labels"], name
+
+
+def test_every_address_that_a_process_is_told_is_a_service_here(everything: Any) -> None:
+    services = {one["metadata"]["name"] for one in of_kind(everything, "Service")}
+    told = set()
+    for _, _, spec in pods(everything):
+        for container in spec["containers"]:
+            for variable in container.get("env", []):
+                if variable["name"].endswith(("__EGS", "__RERANK")):
+                    told.add(variable["value"])
+                if variable["name"].endswith("__SHARDS"):
+                    for replicas in yaml.safe_load(variable["value"]):
+                        told |= {replicas} if isinstance(replicas, str) else set(replicas)
+    assert told
+    for address in told:
+        host, port = address.split(":")
+        assert host.rpartition(".")[2] in services and port == "9090", address
+
+
+def test_the_topology_names_what_there_is(everything: Any) -> None:
+    (config,) = [one for one in of_kind(everything, "ConfigMap") if one["metadata"]["name"] == "r-omma-topology"]
+    topology = yaml.safe_load(config["data"]["topology.yaml"])["indexes"]
+    services = {one["metadata"]["name"] for one in of_kind(everything, "Service")}
+    assert [one["index"] for one in topology] == ["main", "next"]
+    for one, index in zip(topology, EVERYTHING["indexes"], strict=True):
+        assert one["model"] == index["model"] and one["egs"].removesuffix(":9090") in services
+        for shard in range(index["shards"]):
+            assert one["shards"].replace("{shard}", str(shard)).removesuffix(":9090") in services
+
+
+def test_a_second_index_changes_no_pod_that_serves(chart: Chart, tmp_path: Path) -> None:
+    one = chart.render({**EVERYTHING, "indexes": EVERYTHING["indexes"][:1]}, tmp_path)
+    two = chart.render(EVERYTHING, tmp_path)
+    before, after = ({name: (meta, spec) for name, meta, spec in pods(each)} for each in (one, two))
+    assert {name: after[name] for name in before} == before
+    assert {name.split("-")[2] for name in after.keys() - before.keys()} == {"shard", "egs"}
+
+
+def test_edges_are_the_named_ones_and_all_else_is_closed(everything: Any) -> None:
+    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(everything, "NetworkPolicy")}
+    every = policies.pop("r-omma")
+    assert every["policyTypes"] == ["Ingress", "Egress"] and "ingress" not in every
+    assert {port["port"] for rule in every["egress"] for port in rule["ports"]} == {53}
+    components = {metadata["labels"]["omma.io/component"] for _, metadata, _ in pods(everything)}
+    for _, metadata, _ in pods(everything):
+        assert every["podSelector"]["matchLabels"].items() <= metadata["labels"].items()
+    assert {f"r-omma-{component}" for component in components} == set(policies)
+    out, into = set(), set()
+    for name, spec in policies.items():
+        own = name.removeprefix("r-omma-")
+        outside = set()
+        for rule in spec.get("egress") or []:
+            ports = {port["port"] for port in rule["ports"]}
+            inside = components_of(rule.get("to", []))
+            out |= {(own, other) for other in inside}
+            outside |= set() if inside else ports - {4317}
+        assert outside == OUTSIDE[own], name
+        for rule in spec.get("ingress") or []:
+            into |= {(other, own) for other in components_of(rule.get("from", []))}
+    assert out == EDGES
+    assert into == {edge for edge in EDGES if edge[1] != "gateway"}  # the gateway's callers come from anywhere
+
+
+def test_autoscaled_parts_are_not_given_a_number_too(everything: Any) -> None:
+    scaled = {
+        one["spec"]["scaleTargetRef"]["name"] for one in of_kind(everything, "HorizontalPodAutoscaler", "ScaledObject")
+    }
+    for one in of_kind(everything, "Deployment"):
+        assert (one["metadata"]["name"] in scaled) != ("replicas" in one["spec"]), name_of(one)
+
+
+def test_certificates_name_every_address(everything: Any) -> None:
+    names = {name for one in of_kind(everything, "Certificate") for name in one["spec"]["dnsNames"]}
+    for service in of_kind(everything, "Service"):
+        if service["metadata"]["name"] != "r-omma-metrics":
+            assert service["metadata"]["name"] in names
+    assert "*.r-omma-shard-main-0" in names  # replicas by name
+
+
+def test_without_extras_only_kubernetes_own_kinds_are_made(chart: Chart, tmp_path: Path) -> None:
+    versions = {one["apiVersion"] for one in chart.render(PLACES, tmp_path)}
+    assert versions == {"v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1"}
+
+
+def components_of(peers: list[Mapping[str, Any]]) -> set[str]:
+    selectors = [peer["podSelector"]["matchLabels"] for peer in peers if "podSelector" in peer]
+    return {labels["omma.io/component"] for labels in selectors}

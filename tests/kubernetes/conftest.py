@@ -1,0 +1,146 @@
+"""A release on a real cluster, its PostgreSQL, Kafka and MinIO on this machine."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from deploy import parts
+from tests.databases import shared_database
+from tests.kubernetes.cluster import Failed, Namespace, ask, host
+from tests.part_fixtures import left_out
+
+KEY = "a-key-for-the-first-admin"
+_PICTURES = int(os.environ.get("OMMA_TEST_KUBERNETES_PICTURES", "60"))
+
+
+@dataclass(frozen=True)
+class Servers:
+    kafka: parts.Kafka
+    minio: parts.Minio
+    postgres: parts.Postgres
+
+
+@dataclass(frozen=True)
+class World:
+    """values: what the release was installed with."""
+
+    namespace: Namespace
+    values: dict[str, Any]
+
+    @property
+    def rest(self) -> str:
+        return f"http://{self.namespace.node_port('r-omma-gateway', 'http')}"
+
+    @property
+    def grpc(self) -> str:
+        return self.namespace.node_port("r-omma-gateway", "grpc")
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.rest, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    if not os.environ.get("KUBECONFIG") or shutil.which("kubectl") is None:
+        left_out("Kubernetes", "set KUBECONFIG, with kubectl and helm on PATH, and load the image: make e2e-kubernetes")
+    with ExitStack() as running:
+        kafka = running.enter_context(parts.kafka(host()))
+        minio = running.enter_context(parts.minio(host()))
+        postgres = running.enter_context(parts.postgres(host(), fsync=False))
+        yield Servers(kafka, minio, postgres)
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    return Path(shutil.which("helm") or "helm")
+
+
+@pytest.fixture(scope="module")
+def world(servers: Servers, program: Path) -> Iterator[World]:
+    with made(servers, program, "main") as new:
+        yield new
+
+
+@contextmanager
+def made(servers: Servers, program: Path, what: str) -> Iterator[World]:
+    """A namespace with its secrets, and values for it; nothing is installed yet. Gone with the block."""
+    namespace = Namespace(f"omma-{what}-{secrets.token_hex(3)}", program)
+    with shared_database(servers.postgres) as database, _gone_afterwards(namespace):
+        namespace.secret("postgres", url=database)
+        namespace.secret("s3", **{"access-key": servers.minio.access_key, "secret-key": servers.minio.secret_key})
+        namespace.secret("admin", key=KEY)
+        yield World(namespace, values(servers, namespace))
+
+
+@contextmanager
+def _gone_afterwards(namespace: Namespace) -> Iterator[None]:
+    ask("kubectl", "create", "namespace", namespace.name)
+    try:
+        yield
+    finally:
+        with suppress(Failed):  # when nothing was installed
+            ask(namespace.helm, "-n", namespace.name, "uninstall", "r", "--wait", "--timeout", "120s")
+        ask("kubectl", "delete", "namespace", namespace.name, "--timeout=120s")
+
+
+def values(servers: Servers, namespace: Namespace) -> dict[str, Any]:
+    """Two replicas of everything that a search needs, as small as they go."""
+    repository, _, tag = os.environ.get("OMMA_TEST_IMAGE", "omma:0.1.0").rpartition(":")
+    small = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "768Mi"}}
+    return {
+        "image": {"repository": repository, "tag": tag},
+        "postgres": {"existingSecret": "postgres"},
+        "kafka": {"brokers": servers.kafka.brokers, "replicationFactor": 1, "prefix": f"{namespace.name}."},
+        "s3": {
+            "endpoint": servers.minio.endpoint,
+            "bucket": "omma",
+            "prefix": namespace.name,
+            "existingSecret": "s3",
+            "createBucket": True,
+        },
+        "auth": {"adminKeySecret": "admin"},
+        "indexes": [
+            {
+                "name": "main",
+                "model": "omma-mini",
+                "shards": 2,
+                "replicas": 2,
+                "resources": small,
+                "storage": {"size": "1Gi"},
+            }
+        ],
+        "gateway": {"replicas": 2, "resources": small, "service": {"type": "NodePort"}},
+        "egs": {"replicas": 2, "resources": {**small, "limits": {"cpu": "2", "memory": "1Gi"}}},
+        "rerank": {"replicas": 2, "resources": small},
+        "indexer": {"replicas": 1, "resources": small},
+        "worker": {"replicas": 1, "resources": small},
+        "networkPolicy": {  # the parts listen on free ports
+            name: {"ports": [int(address.rpartition(":")[2])], "to": []}
+            for name, address in (
+                ("kafka", servers.kafka.brokers),
+                ("s3", servers.minio.endpoint),
+                ("postgres", servers.postgres.url.rpartition("/")[0]),
+            )
+        },
+    }
+
+
+@pytest.fixture(scope="session")
+def pictures(photographs: Path) -> list[Path]:
+    return sorted((photographs / "caltech-101").rglob("*.jpg"))[:: max(1, 5_800 // _PICTURES)][:_PICTURES]
+
+
+@pytest.fixture(scope="session")
+def report(request: pytest.FixtureRequest) -> Iterator[Callable[[str, object], None]]:
+    """Figures of this run, told in the end."""
+    told: list[str] = []
+    yield lambda what, value: told.append(f"{what}: {value}")
+    request.config.get_terminal_writer().write("\n" + "\n".join(told) + "\n")

@@ -56,6 +56,16 @@ class ClusterParameters(JobParameters):
     threshold: float = Field(default=DEFAULT_THRESHOLD, ge=-1, le=1)
 
 
+class ListParameters(JobParameters):
+    """refetch: also what an earlier ingest downloaded is downloaded, as it may have changed.
+
+    revive_deleted: as of IngestParameters.
+    """
+
+    refetch: bool = False
+    revive_deleted: bool = False
+
+
 class VerifyParameters(JobParameters):
     """repair: mend what can be. full: compare every picture, also where digests agree.
 
@@ -78,8 +88,9 @@ CLUSTER: Final = JobKind(
 )
 COLLECT: Final = JobKind("collect", "bytes that no row needs are deleted", Role.ADMIN, CollectParameters)
 INGEST: Final = JobKind("ingest", "pictures of a folder or a bucket become rows", Role.TENANT_ADMIN, IngestParameters)
+INGEST_LIST: Final = JobKind("ingest_list", "pictures that a list names become rows", Role.TENANT_ADMIN, ListParameters)
 VERIFY: Final = JobKind(
     "verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters, goes_on=False
 )
 
-KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (CLUSTER, COLLECT, INGEST, VERIFY)}
+KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (CLUSTER, COLLECT, INGEST, INGEST_LIST, VERIFY)}

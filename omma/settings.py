@@ -21,6 +21,7 @@ _OTHERS = (
     "INDEXER",
     "WORKER",
     "PICTURES",
+    "FETCH",
     "DESCRIPTION",
     "POSTGRES",
     "KAFKA",

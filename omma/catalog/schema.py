@@ -361,3 +361,21 @@ Index(
     sqlite_where=jobs.c.state.in_(["waiting", "running"]),
     postgresql_where=jobs.c.state.in_(["waiting", "running"]),
 )
+
+downloads: Final = Table(
+    "downloads",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True, comment="of the row in images that the line of a list makes"),
+    Column("place", Text, nullable=False, comment="where the picture was"),
+    Column("run", Text, nullable=False, comment="the ingest that looked at it last"),
+    Column("outcome", Text, nullable=False, comment="download.Taken, or a failure's name"),
+    Column("reason", Text, nullable=False),
+    Column("status", Integer, nullable=False, comment="of HTTP; 0: none was answered"),
+    Column("latency_ms", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("media_type", Text, nullable=False, comment="as the host says"),
+    Column("sha256", Text, comment="null for a failure"),
+    Column("at", BigInteger, nullable=False),
+)
+Index("ix_downloads_run", downloads.c.tenant_id, downloads.c.run, downloads.c.key)

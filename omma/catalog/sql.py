@@ -3,6 +3,7 @@
 from omma.catalog.clicks import Clicks
 from omma.catalog.comparing import Comparing
 from omma.catalog.database import Database
+from omma.catalog.downloads import Downloads
 from omma.catalog.indexing import Indexing
 from omma.catalog.interface import Catalog
 from omma.catalog.jobs import Jobs
@@ -17,7 +18,19 @@ from omma.description import RowLimits
 
 
 class SqlCatalog(
-    Objects, Indexing, Registry, Clicks, People, Comparing, Repairs, Jobs, Judging, Opinions, Rollouts, Catalog
+    Objects,
+    Indexing,
+    Registry,
+    Clicks,
+    People,
+    Comparing,
+    Repairs,
+    Jobs,
+    Downloads,
+    Judging,
+    Opinions,
+    Rollouts,
+    Catalog,
 ):
     """On a database whose schema is this version's. row_limits: what no row passes, whoever writes it."""
 

@@ -97,6 +97,26 @@ class AsyncClient:
         """Take a delete back, for a day unless the server has another grace; returns the receipt. Raises Absent."""
         return (await self._send(Request("POST", f"/images/{image_id}/restore"))).headers["omma-receipt"]
 
+    async def ingest(
+        self,
+        urls: Sequence[str] = (),
+        *,
+        pictures: Sequence[Mapping[str, Any]] = (),
+        refetch: bool = False,
+        revive_deleted: bool = False,
+    ) -> str:
+        """Have pictures downloaded; returns the job's id at once.
+
+        pictures: each with `url`, and what is known of it: external_id, owner, tags, source_url, attributes, captions.
+        refetch: also what was downloaded before. revive_deleted: also what was deleted here comes back.
+        """
+        request = requests.ingest_request(urls, pictures, refetch=refetch, revive_deleted=revive_deleted)
+        return str(document_of(await self._send(request))["job_id"])
+
+    async def job(self, job_id: str) -> Mapping[str, Any]:
+        """How far a job is: `state`, counts, `result`. Raises Absent."""
+        return document_of(await self._send(Request("GET", f"/jobs/{job_id}")))
+
     async def content(self, image_id: int) -> bytes:
         """The original file. Raises Absent."""
         return (await self._send(Request("GET", f"/images/{image_id}/content"))).content

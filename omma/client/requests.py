@@ -135,6 +135,13 @@ def upload_request(
     return Request("POST", "/images", form=_form(given), image=image)
 
 
+def ingest_request(
+    urls: Sequence[str], pictures: Sequence[Mapping[str, Any]], *, refetch: bool, revive_deleted: bool
+) -> Request:
+    body = {"urls": list(urls), "pictures": list(pictures), "refetch": refetch, "revive_deleted": revive_deleted}
+    return Request("POST", "/ingest", json=body)
+
+
 def change_request(
     image_id: int, *, tags: Sequence[str] | None, owner: str | None, attributes: Mapping[str, Any] | None
 ) -> Request:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from omma.background import running
 from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.dead_letters import DeadLetters
+from omma.fetching import FetchSettings
 from omma.images import PictureLimits
 from omma.outbox import Outbox
 from omma.persistence import until_there
@@ -24,6 +25,7 @@ from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
 from services.gateway.jobs import Jobs, Sources
+from services.gateway.lists import Lists
 from services.gateway.pictures.core import PictureCore
 from services.gateway.pictures.trace import Tracer
 from services.gateway.rest.app import create_app
@@ -44,8 +46,8 @@ from services.topology.indexes import ServedIndexes
 
 @dataclass(frozen=True, slots=True)
 class GatewayParts:
-    """What a gateway stands on. limits: of a picture. sources: what may be ingested. name: under which it says what
-    routing it follows; no other gateway's.
+    """What a gateway stands on. limits: of a picture. fetch: from where. sources: what may be
+    ingested. name: under which it says what routing it follows; no other gateway's.
 
     metrics_open: /metrics without a key, for a loopback address. on_job: told when a job was added or cancelled.
     """
@@ -56,6 +58,7 @@ class GatewayParts:
     name: str
     reranker: Reranker
     limits: PictureLimits
+    fetch: FetchSettings
     authenticator: Authenticator
     sources: Sources
     metrics_open: bool
@@ -84,7 +87,11 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     storage, indexes = parts.storage, parts.indexes
     catalog, log = storage.catalog, storage.log
     await stack.enter_async_context(running(parts.authenticator.run))
-    urls = PictureFetcher(max_bytes=parts.limits.max_bytes, timeout_seconds=settings.url_timeout_seconds)
+    urls = PictureFetcher(
+        max_bytes=parts.limits.max_bytes,
+        timeout_seconds=settings.url_timeout_seconds,
+        networks=parts.fetch.networks,
+    )
     stack.push_async_callback(urls.close)
     impressions = await until_there(
         "Kafka",
@@ -132,6 +139,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
 
     dead_letters = DeadLetters(catalog, log, parts.outbox, handled)
     jobs = Jobs(catalog, parts.sources, waiting, settings.jobs_unfinished, parts.on_job)
+    lists = Lists(jobs, parts.sources, catalog, storage.blobs, storage.row_limits)
     tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=parts.limits.max_bytes)
     health = Health(indexes, surroundings)
     bodies = Bodies(settings.max_body_bytes, settings.shares)
@@ -139,7 +147,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         search,
         pictures,
         impressions,
-        Operation(catalog, dead_letters, jobs, tracer),
+        Operation(catalog, dead_letters, jobs, lists, tracer),
         parts.authenticator,
         health,
         settings,

@@ -44,13 +44,17 @@ class Sources:
         caller.require(Role.ADMIN)
         return self._folder(source)
 
-    def _folder(self, source: str) -> str:
+    def require_folders(self) -> None:
+        """Raises InvalidQuery where the worker reads none."""
         if not self.folders:
             raise InvalidQuery(
                 "This Omma's worker reads no folders. Put the pictures into a bucket and ingest s3://bucket/prefix, "
                 "or set OMMA_GATEWAY__INGEST_FOLDERS=true where the worker has the folder.",
                 field="folder",
             )
+
+    def _folder(self, source: str) -> str:
+        self.require_folders()
         return folder_source(source)
 
     def _bucket(self, source: str, caller: Caller) -> str:

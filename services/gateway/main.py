@@ -15,6 +15,7 @@ from pydantic import Field
 from omma.background import running
 from omma.catalog.interface import Catalog
 from omma.errors import WrongState
+from omma.fetching import FetchSettings
 from omma.images import PictureLimits
 from omma.outbox import open_outbox
 from omma.persistence import until_there
@@ -57,6 +58,7 @@ class GatewayProcess(FirstKeySettings):
     http_port: int = Field(default=8080, ge=0, le=65_535)
     gateway: ServedGatewaySettings
     pictures: PictureLimits = PictureLimits()
+    fetch: FetchSettings = FetchSettings()
 
 
 async def main() -> None:
@@ -101,6 +103,7 @@ async def _parts(settings: GatewayProcess, stack: AsyncExitStack) -> GatewayPart
         name=f"{socket.gethostname()}:{os.getpid()}",
         reranker=reranker,
         limits=settings.pictures,
+        fetch=settings.fetch,
         authenticator=Authenticator(
             storage.catalog,
             open_without_keys=loopback,

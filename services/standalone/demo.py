@@ -107,7 +107,7 @@ async def _ingest(connection: Connection, folder: Path, bars: Progress, enough: 
         if job["done"] >= _ENOUGH:
             enough.set()
 
-    return await ingest(connection, _place(folder), show)
+    return await ingest(connection, "/images/ingest", {"json": _place(folder)}, show)
 
 
 def _place(folder: Path) -> dict[str, str]:

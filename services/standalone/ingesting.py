@@ -11,7 +11,7 @@ from services.standalone.connection import Connection
 
 _EVERY_SECONDS: Final = 0.25
 _ALWAYS: Final = ("total", "created", "changed", "unchanged", "vanished", "skipped", "unreadable")
-_COUNTS: Final = (*_ALWAYS, "dead", "retried", "missing", "captions_passed_over")
+_COUNTS: Final = (*_ALWAYS, "dead", "retried", "missing", "left_deleted", "captions_passed_over")
 _TOLD: Final = {
     "unreadable": "Could not be looked at",
     "dead": "Could not be read (omma dead-letters list)",
@@ -21,13 +21,13 @@ _SHOWN: Final = 5
 
 
 async def ingest(
-    connection: Connection, source: dict[str, Any], on_progress: Callable[[dict[str, Any]], None]
+    connection: Connection, route: str, request: dict[str, Any], on_progress: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """source: what POST /images/ingest takes. Returns the job's last document, whatever its state.
+    """request: what is posted to the route, which answers a job. Returns the job's last document, whatever its state.
 
     Cancelling this cancels the job. What was done by then stays, and the next ingest of the source goes on from there.
     """
-    started = await connection.call("POST", "/images/ingest", json=source)
+    started = await connection.call("POST", route, **request)
     try:
         while True:
             job: dict[str, Any] = await connection.call("GET", f"/jobs/{started['job_id']}")
@@ -60,6 +60,8 @@ def remarks(job: dict[str, Any]) -> Iterator[str]:
     told = job["result"]
     if kinds := told.get("skipped"):
         yield "Skipped: " + ", ".join(f"{count} {kind}" for kind, count in list(kinds.items())[:_SHOWN])
+    if names := told.get("failed"):
+        yield "Failed: " + ", ".join(f"{count} {name}" for name, count in names.items())
     for name, words in _TOLD.items():
         if examples := told.get(name, []):
             yield f"{words}:"

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from omma.fetching import FetchSettings
 from omma.images import PictureLimits
 from services.egs.settings import EgsSettings
 from services.gateway.callers.first_key import FirstKeySettings
@@ -27,6 +28,7 @@ class StandaloneSettings(FirstKeySettings):
     url: str = Field(default="", description="for commands: the server to talk to")
     api_key: str = Field(default="", repr=False, description="for commands: sent to that server")
     pictures: PictureLimits = PictureLimits()
+    fetch: FetchSettings = FetchSettings()
     egs: EgsSettings = EgsSettings()
     shard: ShardSettings = ShardSettings()
     rerank: RerankSettings = RerankSettings()

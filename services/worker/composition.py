@@ -7,8 +7,9 @@ from typing import Final
 
 from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.blobs.s3_settings import S3Settings
-from omma.images import PictureLimits
-from omma.job_kinds import CLUSTER, COLLECT, INGEST, VERIFY, CollectParameters
+from omma.fetching import Fetcher, FetchSettings
+from omma.images import PictureLimits, media_type
+from omma.job_kinds import CLUSTER, COLLECT, INGEST, INGEST_LIST, VERIFY, CollectParameters
 from omma.outbox import Outbox
 from omma.records import IMAGES_TOPIC
 from omma.storage import Storage
@@ -21,9 +22,12 @@ from services.worker.ingest.inbox import Inbox, InboxPlace
 from services.worker.jobs.cluster import ClusterWork
 from services.worker.jobs.collect import CollectWork
 from services.worker.jobs.ingest import IngestWork
+from services.worker.jobs.listed import ListWork
 from services.worker.jobs.runner import JobRunner
 from services.worker.jobs.schedule import Scheduled, keep_schedule
 from services.worker.jobs.verify import VerifyWork
+from services.worker.lists.ingest import ListIngest
+from services.worker.lists.places import Places
 from services.worker.recording import record_interactions
 from services.worker.relay import relay
 from services.worker.settings import WorkerSettings
@@ -51,18 +55,38 @@ def compose(
     live: Callable[[], PlacedIndex],
     *,
     limits: PictureLimits,
+    fetch: FetchSettings,
     space: str,
     holder: str,
     s3: S3Settings | None = None,
 ) -> Worker:
-    """live: the index that answers now. limits: of a picture. space: whose indexer tells what is handled.
+    """live: the index that answers now. limits: of a picture. fetch: from where.
 
-    holder: of leases; the same when this process is started again, and nobody else's. s3: where the inbox is.
+    space: whose indexer tells what is handled. holder: of leases; the same when this process is started again, and
+    nobody else's. s3: where the inbox is.
     """
     catalog, log = storage.catalog, storage.log
     group = indexer_group(space)
     indexed = partial(wait_until_handled, log, IMAGES_TOPIC, group)
     folders = FolderIngest(catalog, outbox, indexed, max_picture_bytes=limits.max_bytes, row_limits=storage.row_limits)
+    waiting = partial(backlog, log, IMAGES_TOPIC, group)
+
+    def places() -> Places:
+        fetcher = Fetcher(max_bytes=limits.max_bytes, networks=fetch.networks, judge=media_type)
+        return Places(fetcher, storage.objects, limits, settings.urls)
+
+    lists = ListIngest(
+        catalog,
+        storage.blobs,
+        storage.originals,
+        outbox,
+        places=places,
+        row_limits=storage.row_limits,
+        backlog=waiting,
+        indexed=indexed,
+        max_backlog=settings.bucket_backlog,
+        at_once=settings.urls.at_once,
+    )
     buckets, inbox = None, None
     if storage.objects is not None and s3 is not None:
         follower = ObjectFollower(catalog, outbox, storage.objects, limits.max_bytes)
@@ -70,7 +94,7 @@ def compose(
             catalog,
             follower,
             storage.objects,
-            backlog=partial(backlog, log, IMAGES_TOPIC, group),
+            backlog=waiting,
             indexed=indexed,
             max_backlog=settings.bucket_backlog,
             per_second=settings.bucket_objects_per_second,
@@ -93,6 +117,7 @@ def compose(
             CLUSTER.name: ClusterWork(Clusterer(catalog, live)),
             COLLECT.name: CollectWork(collector),
             INGEST.name: IngestWork(folders, buckets),
+            INGEST_LIST.name: ListWork(lists),
             VERIFY.name: VerifyWork(verifier),
         },
     )

@@ -13,6 +13,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from omma.background import running
+from omma.fetching import FetchSettings
 from omma.images import PictureLimits
 from omma.outbox import open_outbox
 from omma.persistence import until_there
@@ -40,6 +41,7 @@ class WorkerProcess(StorageSettings):
     service: ClassVar[str] = "omma-worker"
     worker: ServedWorkerSettings
     pictures: PictureLimits = PictureLimits()
+    fetch: FetchSettings = FetchSettings()
 
 
 async def main() -> None:
@@ -70,6 +72,7 @@ async def main() -> None:
             await until_there("Kafka", partial(open_outbox, storage.catalog, storage.log)),
             lambda: placed,
             limits=settings.pictures,
+            fetch=settings.fetch,
             space=space.id,
             holder=f"{socket.gethostname()}:{os.getpid()}",
             s3=settings.s3,

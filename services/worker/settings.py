@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from omma.settings import Section
+from services.worker.lists.settings import UrlSettings
 
 
 class WorkerSettings(Section):
@@ -29,6 +30,7 @@ class WorkerSettings(Section):
         default=256, ge=1, le=1 << 20, description="events that wait; with more, a bucket's ingest adds none"
     )
     bucket_objects_per_second: float = Field(default=1_000.0, gt=0, le=1e6, description="read by one ingest")
+    urls: UrlSettings = UrlSettings()
     inbox_topic: str = Field(
         default="omma.inbox", pattern=r"^[A-Za-z0-9._-]{1,249}$", description="of the notifications of OMMA_S3__INBOX"
     )

@@ -46,6 +46,8 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("POST", "/images/ingest"): TENANT_ADMIN,
     ("GET", "/jobs/{job_id}"): READ,  # and what the job's kind needs
     ("DELETE", "/jobs/{job_id}"): READ,
+    ("POST", "/ingest"): TENANT_ADMIN,
+    ("GET", "/jobs/{job_id}/downloads"): TENANT_ADMIN,
     ("GET", "/keys"): TENANT_ADMIN,
     ("POST", "/keys"): TENANT_ADMIN,
     ("DELETE", "/keys/{id}"): TENANT_ADMIN,

@@ -87,7 +87,7 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("source", "words"), [("s3://bucket/x", "URL or bucket"), ("urls.txt", "no list"), ("nowhere", "no folder")]
+    ("source", "words"), [("s3://bucket/x", "URL or bucket"), ("urls.txt", "is a file"), ("nowhere", "no folder")]
 )
 def test_what_is_no_folder_is_said_so(tmp_path: Path, source: str, words: str):
     (tmp_path / "urls.txt").touch()

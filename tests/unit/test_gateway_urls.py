@@ -20,9 +20,9 @@ from omma.errors import (
     Overloaded,
     TooLarge,
 )
+from omma.fetching.addresses import is_public
+from omma.fetching.names import Names
 from omma.rpc.deadline import Deadline
-from services.gateway.search.addresses import is_public
-from services.gateway.search.names import Names
 from services.gateway.search.urls import PictureFetcher
 
 PUBLIC = "93.184.215.14"

@@ -56,7 +56,8 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.include_router(clicks_router(impressions, authenticator, settings))
     app.include_router(images_router(pictures, authenticator, settings, limits))
     app.include_router(ops_router(health, authenticator, metrics_open=metrics_open))
-    for router in (*curation.routers(authenticator), *operation.routers(search.indexes, authenticator)):
+    operating = operation.routers(search.indexes, authenticator, settings, limits)
+    for router in (*curation.routers(authenticator), *operating):
         app.include_router(router, responses=schemas.PROBLEMS)
     app.include_router(docs_router(app.openapi))
     problems.install(app)

@@ -18,6 +18,7 @@ _COUNTED: Final = (
     "changed",
     "retried",
     "unchanged",
+    "left_deleted",
     "vanished",
     "missing",
     "skipped",

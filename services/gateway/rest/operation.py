@@ -7,17 +7,21 @@ from fastapi import APIRouter
 from omma.catalog.api_key import Role
 from omma.catalog.interface import Catalog
 from omma.dead_letters import DeadLetters
+from omma.images import PictureLimits
 from services.gateway.callers.auth import Authenticator
 from services.gateway.callers.keys import Keys
 from services.gateway.jobs import Jobs
+from services.gateway.lists import Lists
 from services.gateway.pictures.trace import Tracer
 from services.gateway.rest.dead_letters import dead_letters_router
+from services.gateway.rest.ingest import ingest_router
 from services.gateway.rest.jobs import jobs_router
 from services.gateway.rest.keys import keys_router
 from services.gateway.rest.signed_in import signed_in
 from services.gateway.rest.stats import stats_router
 from services.gateway.rest.trace import trace_router
 from services.gateway.rest.verify import verify_router
+from services.gateway.settings import GatewaySettings
 from services.topology.indexes import ServedIndexes
 
 
@@ -28,9 +32,12 @@ class Operation:
     catalog: Catalog
     dead_letters: DeadLetters
     jobs: Jobs
+    lists: Lists
     tracer: Tracer
 
-    def routers(self, indexes: ServedIndexes, authenticator: Authenticator) -> tuple[APIRouter, ...]:
+    def routers(
+        self, indexes: ServedIndexes, authenticator: Authenticator, settings: GatewaySettings, limits: PictureLimits
+    ) -> tuple[APIRouter, ...]:
         """For the REST app."""
         admin = signed_in(authenticator, Role.ADMIN)
         tenant_admin = signed_in(authenticator, Role.TENANT_ADMIN)
@@ -38,6 +45,7 @@ class Operation:
             keys_router(Keys(self.catalog, authenticator.changed), tenant_admin),
             dead_letters_router(self.dead_letters, tenant_admin),
             jobs_router(self.jobs, tenant_admin, signed_in(authenticator, Role.READ)),
+            ingest_router(self.lists, tenant_admin, settings, limits),
             stats_router(self.catalog, indexes, self.jobs.waiting, admin),
             trace_router(self.tracer, tenant_admin),
             verify_router(self.jobs, admin),

@@ -280,3 +280,67 @@ DELETE: Final = _operation({204: {"description": "Forgotten", "headers": _RECEIP
 RESTORE: Final = _operation({200: {**_json(_PICTURE_EXAMPLE), "headers": _RECEIPT}})
 HEALTH: Final = _operation({200: _json({"ok": True})})
 METRICS: Final = _operation({200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}})
+
+INGEST: Final = {
+    "status_code": 202,
+    "summary": "Ingest a list of pictures: URLs, objects of buckets, files of the server's machine",
+    **_operation(
+        {202: _json({"job_id": "6f0c"}, "A job")},
+        _body(
+            json={
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "urls": {"type": "array", "items": _STRING},
+                        "pictures": {
+                            "type": "array",
+                            "items": {"type": "object"},
+                            "description": "Each with url, path or uri, and what is known of it: external_id, owner, "
+                            "tags, source_url, attributes, captions.",
+                        },
+                        "refetch": {"type": "boolean", "default": False},
+                        "revive_deleted": {"type": "boolean", "default": False},
+                    },
+                },
+                "example": {
+                    "urls": ["https://example.org/a.jpg"],
+                    "pictures": [{"url": "https://example.org/b.jpg", "external_id": "b", "tags": ["lamp"]}],
+                },
+            },
+            form={
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "list": {**_BYTES, "description": "A URL a line, or a JSON object a line."},
+                        "refetch": {"type": "boolean", "default": False},
+                        "revive_deleted": {"type": "boolean", "default": False},
+                    },
+                }
+            },
+        ),
+    ),
+}
+_DOWNLOAD_EXAMPLE: Final = {
+    "key": "https://example.org/a.jpg",
+    "place": "https://example.org/a.jpg",
+    "outcome": "created",
+    "reason": "",
+    "status": 200,
+    "latency_ms": 31,
+    "bytes": 48211,
+    "content_type": "image/jpeg",
+    "sha256": "5d41…",
+}
+DOWNLOADS: Final = {
+    "summary": "What came of each line of a list",
+    **_operation(
+        {200: _json({"downloads": [_DOWNLOAD_EXAMPLE], "next_cursor": "https://example.org/a.jpg"})},
+        _parameters(
+            {
+                "failed": {"type": "boolean", "default": False, "description": "Only those that failed."},
+                "cursor": _STRING,
+                "limit": {**_INTEGER, "default": 1000, "maximum": 1000},
+            }
+        ),
+    ),
+}

@@ -1,14 +1,16 @@
 """`omma ingest`."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.markup import escape
 
 from omma.blobs.folder_source import folder_source
 from omma.blobs.object_uri import SCHEME
+from omma.picture_list import absolute
 from services.standalone.connection import connected
 from services.standalone.ingesting import failed, remarks, summary
 from services.standalone.ingesting import ingest as follow
@@ -16,19 +18,27 @@ from services.standalone.output import Json, console, errors, print_json, progre
 from services.standalone.settings import StandaloneSettings
 from services.worker.ingest.folder import require_folder
 
+_WEB: Final = ("http://", "https://")
+
 
 def ingest(
     source: Annotated[
         str,
-        typer.Argument(metavar="DIR|s3://BUCKET/PREFIX", help="Pictures; they stay where they are."),
+        typer.Argument(
+            metavar="DIR|FILE.jsonl|URLS.txt|s3://BUCKET/PREFIX",
+            help="Pictures, which stay where they are; of URLs in a list, one a line, they are downloaded.",
+        ),
     ],
     forget_missing: Annotated[
         bool, typer.Option(help="Also forget what is away with its whole folder, as when a disk is not mounted.")
     ] = False,
+    revive_deleted: Annotated[bool, typer.Option(help="Also what was deleted here comes back.")] = False,
+    refetch: Annotated[bool, typer.Option(help="Download also what an earlier ingest downloaded.")] = False,
     json: Json = False,
 ) -> None:
     """Make pictures searchable; run it again to take over what changed. Ctrl-C and again goes on where it was."""
-    job = run(_ingest(source, forget_missing=forget_missing))
+    asked = _folder_or_bucket(source, forget_missing, revive_deleted) or _list(source, revive_deleted, refetch)
+    job = run(_ingest(asked))
     if json:
         print_json(job)
     else:
@@ -40,23 +50,49 @@ def ingest(
         raise typer.Exit(1)
 
 
-async def _ingest(source: str, *, forget_missing: bool) -> dict[str, Any]:
-    asked: dict[str, Any] = {"forget_missing": forget_missing}
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """name: for people. request: what is posted to the route."""
+
+    name: str
+    route: str
+    request: dict[str, Any]
+
+
+def _folder_or_bucket(source: str, forget_missing: bool, revive_deleted: bool) -> _Asked | None:
+    """None for a list."""
+    asked: dict[str, Any] = {"forget_missing": forget_missing, "revive_deleted": revive_deleted}
     if source.startswith(SCHEME):
-        name = source
-        asked["source"] = source
-    else:
-        folder = require_folder(Path(source))
-        name = os.fsencode(folder.name).decode(errors="replace")
-        asked["folder"] = folder_source(folder)
+        return _Asked(source, "/images/ingest", {"json": {**asked, "source": source}})
+    if Path(source).is_file() or source.startswith(_WEB):
+        return None
+    folder = run(_folder(source))
+    name = os.fsencode(folder.name).decode(errors="replace")
+    return _Asked(name, "/images/ingest", {"json": {**asked, "folder": folder_source(folder)}})
+
+
+async def _folder(source: str) -> Path:
+    return require_folder(Path(source))
+
+
+def _list(source: str, revive_deleted: bool, refetch: bool) -> _Asked:
+    path = Path(source)
+    content = source.encode() if source.startswith(_WEB) else absolute(path.read_bytes(), path.absolute().parent)
+    options = {"revive_deleted": str(revive_deleted).lower(), "refetch": str(refetch).lower()}
+    request = {"files": {"list": ("list", content, "application/x-ndjson")}, "data": options}
+    return _Asked(source, "/ingest", request)
+
+
+async def _ingest(asked: _Asked) -> dict[str, Any]:
     async with connected(StandaloneSettings(), make=True) as connection:
         with progress_bar() as bars:
-            bar = bars.add_task(escape(name), total=None, rate=0.0)
+            bar = bars.add_task(escape(asked.name), total=None, rate=0.0)
 
             def show(job: dict[str, Any]) -> None:
                 count = failed(job)
-                words = f"{escape(name)} [red]({count} failed)[/]" if count else escape(name)
+                words = f"{escape(asked.name)} [red]({count} failed)[/]" if count else escape(asked.name)
                 rate = job["pictures_per_second"]
                 bars.update(bar, description=words, completed=job["done"], total=job["total"] or None, rate=rate)
 
-            return await follow(connection, asked, show)
+            job = await follow(connection, asked.route, asked.request, show)
+    return job | {"source": asked.name} if asked.route == "/ingest" else job

@@ -172,7 +172,7 @@ def require_folder(folder: Path) -> Path:
         raise InvalidQuery(f"{text} is a URL or bucket, and no folder.", field="folder")
     try:
         if folder.is_file():
-            raise InvalidQuery(f"{text} is a file; only a folder can be ingested so far, no list.", field="folder")
+            raise InvalidQuery(f"{text} is a file and no folder.", field="folder")
         if not folder.is_dir():
             raise InvalidQuery(f"There is no folder {text}.", field="folder")
     except OSError as error:

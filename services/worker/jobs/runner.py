@@ -74,8 +74,10 @@ class JobRunner:
         progress = Progress.of(job)
         work = asyncio.create_task(self._work(job, progress))
         try:
-            while not work.done():
+            ended = False
+            while not ended:
                 await asyncio.wait({work}, timeout=self._settings.job_keep_seconds)
+                ended = work.done()  # asked before its progress is kept: it may end meanwhile, further than that
                 if not await self._keep(job, progress):
                     logger.info("a job is no longer ours", extra={"job_id": job.id})
                     return

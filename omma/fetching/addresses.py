@@ -1,10 +1,12 @@
 """Which addresses are public: those of the global unicast space that no registry has set aside. Pure."""
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 _V4: TypeAlias = ipaddress.IPv4Address
 _V6: TypeAlias = ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _RELAYS_V4: Final = ipaddress.IPv4Network("192.88.99.0/24")
 """Anycast of 6to4 relays, deprecated; Python calls it global."""
@@ -36,6 +38,15 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     return _public_v4(parsed) if isinstance(parsed, _V4) else _public_v6(parsed)
+
+
+def is_within(address: str, networks: Sequence[Network]) -> bool:
+    """Whether one of the networks holds this address, as text; False for what is none, or has a zone."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
 
 
 def _public_v4(address: _V4) -> bool:

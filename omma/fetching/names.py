@@ -38,7 +38,6 @@ class Names:
             limit = self._at_once
             raise Overloaded(
                 f"{limit} host names are being looked up.",
-                field="image_url",
                 limit=limit,
                 retry_after_seconds=_RETRY_SECONDS,
             )

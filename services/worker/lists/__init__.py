@@ -1,0 +1,1 @@
+"""Lists of pictures: each line looked up where it points, its row made, and what came of it kept."""

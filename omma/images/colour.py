@@ -9,7 +9,10 @@ from PIL import Image, ImageCms
 
 from omma.images.profiles import Profile
 
-_WHITE = (255, 255, 255)
+_WHITE: Final = (255, 255, 255)
+_GREY: Final = (128, 128, 128)
+_WHITISH: Final = 240
+"""What is nowhere darker would not be seen on white."""
 _ALPHA_MODES = {"LA", "La", "PA", "RGBA", "RGBa"}
 _MAY_HAVE_A_TRANSPARENT_COLOUR = {"1", "L", "P", "RGB"}
 BAND_PIXELS: Final = 1 << 20
@@ -19,7 +22,8 @@ Convert = Callable[[Image.Image], Image.Image]
 
 
 def to_srgb(image: Image.Image, scale: int, profile: Profile | None) -> Image.Image:
-    """8-bit sRGB of the loaded picture at 1/scale: alpha on white, 16-bit and float scaled (not clipped).
+    """8-bit sRGB of the loaded picture at 1/scale: alpha on white, and on grey what is white itself, as
+    many icons are; 16-bit and float scaled (not clipped).
 
     profile: what the picture says that its numbers mean; one of other colours than it has is ignored.
     Beside the picture and what is made it holds a band of a million pixels.
@@ -43,16 +47,17 @@ def _plan(image: Image.Image, profile: Profile | None) -> tuple[Convert, Profile
             return grey if as_grey else grey.convert("RGB")
 
         return scaled, profile if as_grey else None
+    background = _GREY if _has_alpha(image) and _is_white_on_nothing(image) else _WHITE
     if profile is not None and profile.mode == "L" and image.mode in {"LA", "1", "L"}:
-        return _grey_on_white, profile
+        return lambda band: to_rgb(band, background).getchannel(0), profile
     is_rgb = profile is not None and profile.mode == "RGB" and image.mode not in {"CMYK", "LAB"}
-    return to_rgb, profile if is_rgb else None
+    return lambda band: to_rgb(band, background), profile if is_rgb else None
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image, background: tuple[int, int, int] = _WHITE) -> Image.Image:
     """8-bit RGB of the numbers as they are, of a mode whose range is known."""
     if _has_alpha(image):
-        return _on_white(image)
+        return _laid_on(background, image)
     if image.mode == "LAB":
         return _lab_to_rgb(image)
     return image if image.mode == "RGB" else image.convert("RGB")
@@ -87,15 +92,26 @@ def _has_alpha(image: Image.Image) -> bool:
     return image.mode in _ALPHA_MODES or (image.mode in _MAY_HAVE_A_TRANSPARENT_COLOUR and "transparency" in image.info)
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-    picture = Image.new("RGB", rgba.size, _WHITE)
+def _laid_on(background: tuple[int, int, int], image: Image.Image) -> Image.Image:
+    rgba = _rgba(image)
+    picture = Image.new("RGB", rgba.size, background)
     picture.paste(rgba, mask=rgba)  # half the memory of alpha_composite
     return picture
 
 
-def _grey_on_white(image: Image.Image) -> Image.Image:
-    return to_rgb(image).getchannel(0)
+def _is_white_on_nothing(image: Image.Image) -> bool:
+    """Whether parts are seen, and all of them are white: one look at each band, at most of a picture the first."""
+    shown, hidden = False, False
+    for _, band in _bands(image, max(1, BAND_PIXELS // image.width)):
+        if np.asarray(_laid_on(_WHITE, band)).min() < _WHITISH:
+            return False
+        alpha = np.asarray(_rgba(band).getchannel("A"))
+        shown, hidden = shown or bool(alpha.max() > 0), hidden or bool(alpha.min() < 255)
+    return shown and hidden
+
+
+def _rgba(image: Image.Image) -> Image.Image:
+    return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
 
 
 def _range(image: Image.Image) -> tuple[float, float]:

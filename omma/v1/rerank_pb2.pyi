@@ -110,7 +110,7 @@ class RerankRequest(_message.Message):
 
     @_builtins.property
     def vectors(self) -> _types_pb2.Vectors:
-        """One row a candidate; may be empty, then cosine does not confirm and no diversity is applied."""
+        """One row a candidate; may be empty, then cosine does not confirm what a pHash proposes and no diversity is applied."""
 
     @_builtins.property
     def encoded_payloads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
@@ -221,28 +221,63 @@ class RerankDropped(_message.Message):
 Global___RerankDropped: _TypeAlias = RerankDropped  # noqa: Y015
 
 @_typing.final
+class RerankFolded(_message.Message):
+    """A near-duplicate, the hit that stands for it, and the rule that took it for a copy of one of the group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    INTO_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    DISTANCE_FIELD_NUMBER: _builtins.int
+    image_id: _builtins.int
+    into: _builtins.int
+    rule: _builtins.str
+    distance: _builtins.int
+    """Bits of the rule's hash that differ."""
+    def __init__(
+        self,
+        *,
+        image_id: _builtins.int = ...,
+        into: _builtins.int = ...,
+        rule: _builtins.str = ...,
+        distance: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance", b"distance", "image_id", b"image_id", "into", b"into", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RerankFolded: _TypeAlias = RerankFolded  # noqa: Y015
+
+@_typing.final
 class RerankResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HITS_FIELD_NUMBER: _builtins.int
     DROPPED_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
+    FOLDED_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """name@version of the policy that ran."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerankedHit]: ...
     @_builtins.property
     def dropped(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerankDropped]: ...
+    @_builtins.property
+    def folded(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerankFolded]: ...
     def __init__(
         self,
         *,
         hits: _abc.Iterable[Global___RerankedHit] | None = ...,
         dropped: _abc.Iterable[Global___RerankDropped] | None = ...,
         policy: _builtins.str = ...,
+        folded: _abc.Iterable[Global___RerankFolded] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "hits", b"hits", "policy", b"policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "folded", b"folded", "hits", b"hits", "policy", b"policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,12 +1,17 @@
-"""Which pictures are copies of one another: pHash proposes, the vectors confirm."""
+"""Which candidates are copies of one another: by their signatures; by pHash and vector for who has none, or asks so."""
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from omma.hits import Bools
+from omma.copies import Pair, Signatures, copies, grouped
+from omma.hits import Bools, Hits
 from omma.vectors import Float16, Float32, UInt64
+from services.rerank.policies import DuplicatesBy, Policy
+
+PHASH_RULE: Final = "phash"
 
 _ROWS_AT_ONCE: Final = 512
 """Bounds the table of distances: 512 rows against 4,096 candidates are 16 MiB."""
@@ -45,3 +50,50 @@ def leaders(
             leader[followers] = row
             free[followers] = False
     return leader
+
+
+def folded(
+    policy: Policy, candidates: Hits, check: Callable[[], object] = lambda: None
+) -> tuple[npt.NDArray[np.intp], dict[int, Pair]]:
+    """The position of each candidate's group leader, itself where it leads, and by follower the pair that tells why.
+
+    candidates: best first. check: called now and then; what it raises ends the work. Pure.
+    """
+    if policy.duplicates_by is DuplicatesBy.PHASH:
+        leader = leaders(
+            candidates.phashes,
+            candidates.has_phash(),
+            candidates.vectors,
+            max_hamming=policy.max_hamming,
+            min_cosine=policy.min_cosine,
+        )
+        return leader, {
+            row: Pair(int(leads), row, int(hamming(candidates.phashes[row], candidates.phashes[leads])), PHASH_RULE)
+            for row, leads in enumerate(leader)
+            if leads != row
+        }
+    signatures = Signatures.of(candidates.signatures or (b"",) * len(candidates))
+    unsigned = np.ones(len(candidates), bool)
+    unsigned[signatures.pictures] = False
+    pairs = copies(signatures, check)
+    if unsigned.any():
+        check()
+        pairs += _by_phash(candidates, unsigned, policy)
+    return grouped(candidates.ids, pairs)
+
+
+def _by_phash(candidates: Hits, unsigned: Bools, policy: Policy) -> list[Pair]:
+    """Pairs of which one or both have no signature to compare."""
+    known, phashes = candidates.has_phash(), candidates.phashes
+    vectors = None if candidates.vectors is None else candidates.vectors.astype(np.float32, copy=False)
+    pairs = []
+    for row in np.flatnonzero(unsigned & known).tolist():
+        others = known.copy()
+        others[row] = False
+        others[:row] &= ~unsigned[:row]  # the pair was looked at from the other end
+        distances = hamming(phashes, phashes[row])
+        near = np.flatnonzero(others & (distances <= policy.max_hamming))
+        if vectors is not None:
+            near = near[vectors[near] @ vectors[row] >= policy.min_cosine]
+        pairs += [Pair(min(row, at), max(row, at), int(distances[at]), PHASH_RULE) for at in near.tolist()]
+    return pairs

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from omma.errors import InvalidQuery
 from omma.hits import Hits
 from omma.identity import ImageId
-from services.rerank.client import DropReason, NearDuplicates, RankedHit, Reranked, RerankQuery
+from services.rerank.client import DropReason, Folded, NearDuplicates, RankedHit, Reranked, RerankQuery
 from services.rerank.diversity import diverse_order
-from services.rerank.near_duplicates import hamming, leaders
+from services.rerank.near_duplicates import folded, hamming
 from services.rerank.policies import Policy
 
 Keep = npt.NDArray[np.bool_]
@@ -35,7 +35,7 @@ def rerank(
         dropped += _told(candidates, alive[~keep[alive]], reason)
         alive = alive[keep[alive]]
     check()
-    alive, duplicates = _without_near_duplicates(query, policy, candidates, alive)
+    alive, duplicates, why = _without_near_duplicates(query, policy, candidates, alive, check)
     check()
     if query.near_duplicates is NearDuplicates.DROP:
         followers = sorted(one for group in duplicates.values() for one in group)
@@ -53,6 +53,7 @@ def rerank(
         ),
         policy=policy.id,
         dropped=tuple(dropped),
+        folded=why,
     )
 
 
@@ -91,24 +92,21 @@ def is_blocked(source_url: str, domains: frozenset[str]) -> bool:
 
 
 def _without_near_duplicates(
-    query: RerankQuery, policy: Policy, candidates: Hits, alive: Positions
-) -> tuple[Positions, dict[int, list[int]]]:
-    """The leaders among the positions, best first, and by leader the positions that it stands for."""
+    query: RerankQuery, policy: Policy, candidates: Hits, alive: Positions, check: Callable[[], object]
+) -> tuple[Positions, dict[int, list[int]], tuple[Folded, ...]]:
+    """The leaders among the positions, best first; by leader the positions that it stands for; and why."""
     if query.near_duplicates is NearDuplicates.KEEP:
-        return alive, {}
-    vectors = None if candidates.vectors is None else candidates.vectors[alive]
-    leader = leaders(
-        candidates.phashes[alive],
-        candidates.has_phash()[alive],
-        vectors,
-        max_hamming=policy.max_hamming,
-        min_cosine=policy.min_cosine,
-    )
+        return alive, {}, ()
+    leader, pairs = folded(policy, candidates.take(alive), check)
     leads = leader == np.arange(len(alive))
     groups: dict[int, list[int]] = {}
-    for position, leads_it in zip(alive[~leads].tolist(), alive[leader[~leads]].tolist(), strict=True):
-        groups.setdefault(leads_it, []).append(position)
-    return alive[leads], groups
+    why = []
+    for row in np.flatnonzero(~leads).tolist():
+        into, pair = int(alive[leader[row]]), pairs[row]
+        groups.setdefault(into, []).append(int(alive[row]))
+        id, into_id = (ImageId(int(candidates.ids[one])) for one in (alive[row], into))
+        why.append(Folded(id, into_id, pair.rule, pair.distance))
+    return alive[leads], groups, tuple(why)
 
 
 def _diversified(

@@ -7,7 +7,7 @@ from services.rerank.policies import DEFAULT, Policy
 
 
 class RerankSettings(Section):
-    """policies: a deployment's own, as a JSON list beside `default@1` and `diverse@1`.
+    """policies: a deployment's own, as a JSON list beside the built-in `default` and `diverse`.
 
     OMMA_RERANK__POLICIES='[{"name": "shop", "version": 2, "blocked_domains": ["spam.example"]}]'
     """

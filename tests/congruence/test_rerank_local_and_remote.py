@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from omma.errors import InvalidQuery, OutOfTime
 from omma.hits import Hits, Payload
+from omma.images import signature
 from omma.records import encoded_payloads, stored_payloads
 from omma.rpc.channel import call
 from omma.rpc.deadline import Deadline
@@ -19,11 +20,13 @@ from omma.v1 import rerank_pb2, rerank_pb2_grpc, types_pb2
 from omma.vectors import normalise
 from services.rerank.client import NearDuplicates, RemoteReranker, Reranked, RerankQuery
 from services.rerank.local import LocalReranker
-from services.rerank.policies import Policies, Policy
+from services.rerank.policies import DuplicatesBy, Policies, Policy
 from services.rerank.rerank import rerank
 from services.rerank.servicer import RerankServicer
+from tests.pictures import scene
 
 HASHES = [0, 0xFF00, 0xFF01, 0xFF03, 2**64 - 1, 2**63]
+SIGNATURES = [b"", b"other", *(signature(scene(seed=seed)) for seed in range(2))]
 SOURCES = ["", "https://spam.example/x", "https://a.fine.example/x", "no url"]
 OWN = Policy(name="own", version=3, relevance=0.5, blocked_domains=frozenset({"spam.example"}), min_side_pixels=100)
 
@@ -88,6 +91,7 @@ POLICIES = st.builds(
     name=st.just("some"),
     version=st.just(1),
     relevance=st.sampled_from([0.0, 0.5, 1.0]),
+    duplicates_by=st.sampled_from(DuplicatesBy),
     max_hamming=st.integers(0, 64),
     min_cosine=st.floats(-1, 1),
     blocked_domains=st.frozensets(st.sampled_from(["spam.example", "fine.example"])),
@@ -133,7 +137,9 @@ def hits(draw: st.DrawFn) -> Hits:
         payloads=stored_payloads(list(encoded_payloads(payloads))) if draw(st.booleans()) else tuple(payloads),
         vectors=normalise(numbers.normal((1, 0, 0), 1, (count, 3))).astype(np.float16) if draw(st.booleans()) else None,
         phash_known=numbers.random(count) < 0.8,
-        signatures=tuple(numbers.bytes(5) for _ in range(count)) if draw(st.booleans()) else None,
+        signatures=tuple(SIGNATURES[numbers.integers(len(SIGNATURES))] for _ in range(count))
+        if draw(st.booleans())
+        else None,
     )
 
 

@@ -48,7 +48,7 @@ def test_one_grpc_port_answers_for_every_service_and_shows_inner_ones_to_admins_
         item = embedding_pb2.EmbedRequest(items=[embedding_pb2.EmbedItem(image=picture)])
         assert len(embed.Embed(item, metadata=admin, timeout=20).items) == 1
         rerank = rerank_pb2_grpc.RerankServiceStub(channel)
-        assert rerank.Rerank(rerank_pb2.RerankRequest(k=1), metadata=admin, timeout=20).policy == "default@1"
+        assert rerank.Rerank(rerank_pb2.RerankRequest(k=1), metadata=admin, timeout=20).policy == "default@2"
         for metadata, code in ((writer, grpc.StatusCode.PERMISSION_DENIED), ([], grpc.StatusCode.UNAUTHENTICATED)):
             with pytest.raises(grpc.RpcError) as refused:
                 shard.Stats(stats, metadata=metadata, timeout=20)

@@ -123,6 +123,17 @@ def test_what_is_transparent_is_white(mode: str) -> None:
     assert np.asarray(decoded(content)).min() == 255
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_white_on_nothing_is_seen_on_grey(mode: str) -> None:
+    icon = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    icon.paste((255, 255, 255, 255), (4, 4, 12, 12))
+    seen = np.asarray(decoded(encoded(icon.convert(mode), "PNG")))
+    assert seen[0, 0].tolist() == [128] * 3
+    assert seen[8, 8].tolist() == [255] * 3
+    icon.putpixel((5, 5), (200, 0, 0, 255))
+    assert np.asarray(decoded(encoded(icon.convert(mode), "PNG")))[0, 0].tolist() == [255] * 3
+
+
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
 def test_of_an_animation_the_first_frame_counts(format: str) -> None:
     first = Image.new("RGB", (8, 8), (0, 0, 99))

@@ -7,16 +7,20 @@ from hypothesis import strategies as st
 
 from omma.errors import InvalidQuery, OutOfTime
 from omma.hits import Hits, Payload
+from omma.identity import ImageId
+from omma.images import signature
 from omma.vectors import normalise
-from services.rerank.client import DropReason, NearDuplicates, Reranked, RerankQuery
+from services.rerank.client import DropReason, Folded, NearDuplicates, Reranked, RerankQuery
 from services.rerank.diversity import diverse_order
 from services.rerank.near_duplicates import hamming, leaders
 from services.rerank.policies import DEFAULT, DIVERSE, Policies, Policy
 from services.rerank.rerank import is_blocked, rerank
+from tests.pictures import scene
 
 COPY = 0xF0F0_F0F0_F0F0_F0F0
 OTHER = 0x0F0F_0F0F_0F0F_0F0F
 UNLIKE = [0, *(0xFFFF << shift for shift in (0, 16, 32, 48))]
+FIRST = Policies().get("default@1")
 EAST, NORTH = (1.0, 0.0), (0.0, 1.0)
 
 
@@ -26,6 +30,7 @@ def candidates(
     scores: list[float] | None = None,
     payloads: list[Payload] | None = None,
     known: list[bool] | None = None,
+    signatures: list[bytes] | None = None,
 ) -> Hits:
     """Ids 1, 2, 3 …, best first."""
     count = len(phashes)
@@ -38,6 +43,7 @@ def candidates(
         payloads=None if payloads is None else tuple(payloads),
         vectors=None if vectors is None else np.array(vectors, np.float16).reshape(count, 2),
         phash_known=np.array([True] * count if known is None else known),
+        signatures=None if signatures is None else tuple(signatures),
     )
 
 
@@ -53,7 +59,7 @@ def test_copies_collapse_under_the_best_of_them() -> None:
     reranked = rerank(RerankQuery(k=10), DEFAULT, hits)
     assert [(hit.position, hit.duplicates) for hit in reranked.ranked] == [(0, (3, 4)), (1, ())]
     assert reranked.dropped == ()
-    assert reranked.policy == "default@1"
+    assert reranked.policy == "default@2"
 
 
 def test_drop_takes_the_copies_out_and_says_so() -> None:
@@ -98,10 +104,39 @@ def test_without_vectors_the_phash_decides() -> None:
     assert ids(rerank(RerankQuery(k=5), DEFAULT, candidates([COPY, COPY, OTHER]))) == [1, 3]
 
 
-def test_a_chain_of_small_edits_does_not_join_its_far_ends() -> None:
+def test_a_chain_of_small_edits_is_one_group_in_the_first_version_its_far_ends_are_two() -> None:
     chain = [COPY, COPY ^ 0b1111, COPY ^ 0b1111_1111]
-    reranked = rerank(RerankQuery(k=5), DEFAULT, candidates(chain))
-    assert [(hit.position + 1, hit.duplicates) for hit in reranked.ranked] == [(1, (2,)), (3, ())]
+    by_policy = [
+        [(hit.position + 1, hit.duplicates) for hit in rerank(RerankQuery(k=5), policy, candidates(chain)).ranked]
+        for policy in (DEFAULT, FIRST)
+    ]
+    assert by_policy == [[(1, (2, 3))], [(1, (2,)), (3, ())]]
+
+
+SIGNED = [signature(scene(seed=seed)) for seed in range(3)]
+
+
+def test_signatures_fold_whatever_the_vectors_say_and_tell_the_rule() -> None:
+    hits = candidates([COPY, OTHER, COPY], [EAST, NORTH, NORTH], signatures=[SIGNED[0], SIGNED[1], SIGNED[0]])
+    for way, dropped in ((NearDuplicates.COLLAPSE, ()), (NearDuplicates.DROP, ((3, DropReason.NEAR_DUPLICATE),))):
+        reranked = rerank(RerankQuery(k=5, near_duplicates=way), DEFAULT, hits)
+        assert ids(reranked) == [1, 2]
+        assert reranked.dropped == dropped
+        assert reranked.folded == (Folded(ImageId(3), ImageId(1), "signature", 0),)
+
+
+def test_other_signatures_are_others_whatever_hash_and_vector_say() -> None:
+    hits = candidates([COPY, COPY], [EAST, EAST], signatures=SIGNED[:2])
+    assert ids(rerank(RerankQuery(k=5), DEFAULT, hits)) == [1, 2]
+    first = rerank(RerankQuery(k=5), FIRST, hits)
+    assert (ids(first), first.folded) == ([1], (Folded(ImageId(2), ImageId(1), "phash", 0),))
+
+
+def test_a_picture_without_a_signature_is_told_by_phash_and_vector() -> None:
+    hits = candidates([COPY, COPY, COPY ^ 1], [EAST, EAST, NORTH], signatures=[SIGNED[0], b"", b""])
+    reranked = rerank(RerankQuery(k=5), DEFAULT, hits)
+    assert ids(reranked) == [1, 3]
+    assert reranked.folded == (Folded(ImageId(2), ImageId(1), "phash", 0),)
 
 
 def test_a_copy_of_what_was_blocked_takes_its_place() -> None:
@@ -308,7 +343,7 @@ def test_a_name_is_its_highest_version() -> None:
     )
     assert policies.get("shop").id == "shop@10"
     assert policies.get("shop@1").id == "shop@1"
-    assert policies.get("").id == "default@1"
+    assert policies.get("").id == "default@2"
     assert policies.get("diverse").relevance < 1
 
 
@@ -318,17 +353,17 @@ def test_a_deployment_says_what_is_default() -> None:
         Policies(default="absent")
 
 
-@pytest.mark.parametrize("name", ["shop", "default@2", "default@", "@1", "x" * 10_000])
+@pytest.mark.parametrize("name", ["shop", "default@3", "default@", "@1", "x" * 10_000])
 def test_an_unknown_policy_is_refused_with_those_there_are(name: str) -> None:
-    with pytest.raises(InvalidQuery, match="default@1, diverse@1") as raised:
+    with pytest.raises(InvalidQuery, match="default@1, default@2, diverse@1, diverse@2") as raised:
         Policies().get(name)
     assert raised.value.field == "policy"
 
 
 def test_a_published_policy_never_changes() -> None:
     with pytest.raises(ValueError, match="default@1"):
-        Policies([Policy(name="default", version=1, min_side_pixels=100)])
-    assert Policies([Policy(name="default", version=1)]).get("default@1") == DEFAULT
+        Policies([Policy(name="default", version=1)])
+    assert Policies([Policy(name="default", version=2)]).get("default@2") == DEFAULT
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,9 @@ def explanation(
         "candidates": candidates,
         "policy": None if reranked is None else reranked.policy,
         "dropped": [] if reranked is None else [{"id": id, "reason": reason.value} for id, reason in reranked.dropped],
+        "folded": []
+        if reranked is None
+        else [{"id": one.id, "into": one.into, "rule": one.rule, "distance": one.distance} for one in reranked.folded],
         "shards": [_explained(outcome) for outcome in outcomes],
     }
 

@@ -33,7 +33,7 @@ from services.gateway.search.query import SearchQuery, Sought, SoughtStored, Sou
 from services.gateway.search.resolve import Resolved, Resolver, Within
 from services.gateway.search.urls import PictureFetcher
 from services.nn_shard.client import ShardQuery
-from services.rerank.client import RankedHit, Reranked, Reranker, RerankQuery
+from services.rerank.client import NearDuplicates, RankedHit, Reranked, Reranker, RerankQuery
 from services.topology.indexes import Chosen, ServedIndex, ServedIndexes
 
 MAX_BATCH: Final = 64
@@ -237,7 +237,7 @@ class SearchCore:
             score_threshold=query.score_threshold,
         )
         if not len(candidates):
-            candidates = no_hits(dim=len(resolved.vector), with_payload=True)
+            candidates = no_hits(dim=len(resolved.vector), with_payload=True, with_signatures=True)
         try:
             with span("rerank"):
                 before = deadline.earlier(min(_ANSWER_SECONDS, _RERANK_SHARE * deadline.require()))
@@ -265,6 +265,7 @@ def _shard_query(
         use_crops=query.use_crops,
         with_payload=True,
         with_vectors=True,
+        with_signatures=query.near_duplicates is not NearDuplicates.KEEP,
         exclude_ids=(*resolved.stored_ids, *seen),
         explain=query.explain,
     )

@@ -2,6 +2,7 @@
 
 from services.rerank.client.interface import (
     DropReason,
+    Folded,
     NearDuplicates,
     RankedHit,
     Reranked,
@@ -10,4 +11,13 @@ from services.rerank.client.interface import (
 )
 from services.rerank.client.remote import RemoteReranker
 
-__all__ = ["DropReason", "NearDuplicates", "RankedHit", "RemoteReranker", "RerankQuery", "Reranked", "Reranker"]
+__all__ = [
+    "DropReason",
+    "Folded",
+    "NearDuplicates",
+    "RankedHit",
+    "RemoteReranker",
+    "RerankQuery",
+    "Reranked",
+    "Reranker",
+]

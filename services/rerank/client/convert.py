@@ -12,7 +12,7 @@ from omma.identity import ImageId
 from omma.records import encoded_payloads, stored_payloads
 from omma.v1 import rerank_pb2
 from omma.vectors import from_wire, to_wire
-from services.rerank.client.interface import DropReason, NearDuplicates, RankedHit, Reranked, RerankQuery
+from services.rerank.client.interface import DropReason, Folded, NearDuplicates, RankedHit, Reranked, RerankQuery
 
 _CORNER: Final = np.dtype("<i4")
 _TO_WIRE: Final = {
@@ -156,6 +156,10 @@ def rerank_response(reranked: Reranked, candidates: Hits) -> rerank_pb2.RerankRe
         ],
         dropped=[rerank_pb2.RerankDropped(image_id=id, reason=reason.value) for id, reason in reranked.dropped],
         policy=reranked.policy,
+        folded=[
+            rerank_pb2.RerankFolded(image_id=one.id, into=one.into, rule=one.rule, distance=one.distance)
+            for one in reranked.folded
+        ],
     )
 
 
@@ -173,4 +177,7 @@ def reranked_from_wire(response: rerank_pb2.RerankResponse, candidates: Hits) ->
         ),
         policy=response.policy,
         dropped=tuple((ImageId(one.image_id), DropReason(one.reason)) for one in response.dropped),
+        folded=tuple(
+            Folded(ImageId(one.image_id), ImageId(one.into), one.rule, one.distance) for one in response.folded
+        ),
     )

@@ -45,12 +45,25 @@ class RankedHit:
 
 
 @dataclass(frozen=True, slots=True)
+class Folded:
+    """A near-duplicate and the hit that stands for it. rule: that took it for a copy of one of the group, differing by
+    so many bits of the rule's hash.
+    """
+
+    id: ImageId
+    into: ImageId
+    rule: str
+    distance: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reranked:
-    """policy: name@version of what ran."""
+    """policy: name@version of what ran. folded: also those that were dropped."""
 
     ranked: tuple[RankedHit, ...]
     policy: str
     dropped: tuple[tuple[ImageId, DropReason], ...] = field(default=())
+    folded: tuple[Folded, ...] = field(default=())
 
 
 class Reranker(Protocol):

@@ -1,0 +1,47 @@
+"""Groups of copies by connection: who is a copy of a copy is in the group, whichever of them was asked for."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from omma.vectors import Int64
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two rows that one rule takes for copies. distance: bits of the rule's hash that differ; 0 where it has none."""
+
+    first: int
+    second: int
+    distance: int
+    rule: str
+
+
+def grouped(ids: Int64, pairs: Sequence[Pair], apart: Iterable[tuple[int, int]] = ()) -> tuple[Rows, dict[int, Pair]]:
+    """The lowest row of each row's group, and by row, of those in a group of several, the nearest of its pairs.
+
+    ids: int64[n], each once; what is near counts before what is far, and of equals the pair with the lower ids, so that
+    the order of the rows changes nothing. apart: rows that never share a group, whatever connects them. Pure.
+    """
+    leader = np.arange(len(ids))
+    members = {row: {row} for row in range(len(ids))}
+    enemies: dict[int, set[int]] = {}
+    for one, other in apart:
+        enemies.setdefault(one, set()).add(other)
+        enemies.setdefault(other, set()).add(one)
+    nearest: dict[int, Pair] = {}
+    for pair in sorted(pairs, key=lambda pair: (pair.distance, *sorted((int(ids[pair.first]), int(ids[pair.second]))))):
+        first, second = sorted((int(leader[pair.first]), int(leader[pair.second])))
+        if first != second:
+            if enemies and any(enemies[one] & members[first] for one in members[second] & enemies.keys()):
+                continue
+            joining = members.pop(second)
+            members[first] |= joining
+            leader[list(joining)] = first
+        nearest.setdefault(pair.first, pair)
+        nearest.setdefault(pair.second, pair)
+    return leader, nearest

@@ -5,7 +5,7 @@ import hashlib
 import ipaddress
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,6 +58,7 @@ class Authenticator:
         outage_seconds: float = 86_400.0,
         owner_secret: str = "",
         now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """open_without_keys: while no key exists everyone is admin of the default tenant; for loopback only.
 
@@ -69,11 +70,13 @@ class Authenticator:
         self._outage_seconds = outage_seconds
         self._owner_hash = hash_secret(owner_secret) if owner_secret else ""
         self._now = now
+        self._sleep = sleep
         self._keys: Mapping[str, ApiKey] = {}
         self._known_at = float("-inf")
         """When the reading began that the keys are from."""
         self._changed_at = float("-inf")
         self._tried_at = float("-inf")
+        self._sought_at = float("-inf")
         self._failing = False
         self._reading: asyncio.Task[None] | None = None
 
@@ -112,8 +115,8 @@ class Authenticator:
             return Caller(DEFAULT_TENANT, Role.ADMIN)
         if not secret:
             raise NotSignedIn("Send an API key: Authorization: Bearer <key>, or X-API-Key: <key>.")
-        if hashed and hashed not in self._keys:  # perhaps made a moment ago
-            await self._refresh(min(self._max_age_seconds, _RETRY_SECONDS))
+        if hashed and hashed not in self._keys:
+            await self._look_again()
         key = self._keys.get(hashed)
         if key is None or key.revoked:
             raise NotSignedIn("This API key is unknown or revoked.")
@@ -131,6 +134,20 @@ class Authenticator:
             await asyncio.shield(self._reading)  # only who could not be answered otherwise waits for it
         if self._now() - self._known_at > bound:
             raise ReplicaDown("API keys cannot be checked now.", retry_after_seconds=_RETRY_SECONDS)
+
+    async def _look_again(self) -> None:
+        """Have keys that are read after now, so that one that was just made is not refused. A reading that is begun for
+        a guess comes a second after the one before, whoever guesses: all who came meanwhile wait for it.
+        """
+        arrived = self._now()
+        while self._known_at < arrived and not self._failing:
+            if self._reading is None or self._reading.done():
+                wait_seconds = self._sought_at + _RETRY_SECONDS - self._now()
+                if wait_seconds > 0:
+                    await self._sleep(wait_seconds)
+                    continue
+                self._sought_at = self._now()
+            await self._read_once()
 
     async def _read_once(self) -> None:
         # Shielded: callers share a reading, and one that goes away takes it from none of the others.

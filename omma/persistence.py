@@ -134,11 +134,13 @@ async def until_there(
             given = await attempt()
         except Exception as error:
             waited = clock() - started
-            if not passes(error) or (patience_seconds is not None and waited >= patience_seconds):
+            if not passes(error):
                 raise
             if waited - told_at >= _TELL_SECONDS:
                 told_at = waited
                 logger.warning("waiting for %s", part, extra={"seconds": round(waited, 1), "reason": causes(error)})
+            if patience_seconds is not None and waited >= patience_seconds:
+                raise
         else:
             if told_at >= 0:
                 logger.info("%s is there", part, extra={"seconds": round(clock() - started, 1)})

@@ -136,6 +136,6 @@ def test_a_key_is_made_a_picture_uploaded_and_found_over_tls_on_all_shards(compo
             for picture, upload in zip(pictures, uploads, strict=True):
                 wanted = {"k": 1, "timeout_ms": 30_000, "receipts": receipts}
                 found = client.post("/search", files={"image": picture}, data=wanted).json()
-                assert [hit["id"] for hit in found["results"]] == [upload["id"]]
+                assert [hit["id"] for hit in found["results"]] == [upload["id"]], found
                 assert found["coverage"] == {"fraction": 1.0, "shards_answered": 4, "shards_total": 4}
                 assert found["degraded"] == []

@@ -2,7 +2,8 @@
 
     python -m loadtests.fanout_cost [small|real|million] [--shards 1 2 4 8 16] [--queries N] [--clients N]
 
-The gateway here is this process: its search core and fan-out over real channels to the shards and a re-ranker. Its CPU
+The gateway here is this process: its search core and fan-out over real channels to the shards, re-ranking as it does by
+default and, side by side, through a re-ranker of its own over gRPC. Its CPU
 a query is the process's own, whoever else is on the machine; latency is not, and takes in that all shards share the
 machine's cores. Queries are vectors, so that no embedder stands between; k is 50, near-duplicates are collapsed.
 """
@@ -13,7 +14,7 @@ import contextlib
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,6 +40,8 @@ from services.gateway.search.query import SearchQuery, SoughtVector
 from services.gateway.search.urls import PictureFetcher
 from services.nn_shard.client import RemoteShard
 from services.rerank.client import RemoteReranker
+from services.rerank.local import LocalReranker
+from services.rerank.settings import RerankSettings
 from services.topology.indexes import ServedIndex, ServedIndexes
 
 SHARDS = (1, 2, 4, 8, 16)
@@ -49,11 +52,11 @@ NOWHERE = "127.0.0.1:9"
 
 
 class Gateway:
-    """A search core over the shards of one index, in this process."""
+    """A search core over the shards of one index, in this process. rerank: of a re-ranker; "": this one re-ranks."""
 
     def __init__(self, index: Index, space: Space, shards: Sequence[str], rerank: str, blobs: FolderBlobs) -> None:
         self._clients = [RemoteShard.at(address) for address in shards]
-        self._reranker = RemoteReranker.at(rerank)
+        self._reranker = RemoteReranker.at(rerank) if rerank else LocalReranker.configured(RerankSettings())
         self._urls = PictureFetcher(max_bytes=1, timeout_seconds=1.0)
         self._index, self._space = index.id, space.id
         self._embedder = RemoteEmbedder(open_channel(NOWHERE), space, has_text_tower=False)
@@ -99,9 +102,9 @@ def main() -> int:
     table = report.table(
         f"{len(data.base):,} vectors of 256 dimensions, k=50: CPU of the gateway a query as median (min … max) of "
         "rounds, latency over all of them, in ms.",
-        ["shards", "clients", "gateway CPU", "p50", "p99"],
+        ["shards", "clients", "re-ranked", "gateway CPU", "p50", "p99"],
     )
-    costs: dict[int, dict[int, float]] = {clients: {} for clients in given.clients}
+    costs: dict[tuple[str, int], dict[int, float]] = {}
     with contextlib.ExitStack() as stack:
         rerank = Service("rerank", "services.rerank", free_port())
         stack.callback(rerank.server.close)
@@ -110,16 +113,18 @@ def main() -> int:
             index, space = uvloop.run(_registered(folder, shards))
             with contextlib.ExitStack() as running:
                 addresses = _started(running, data, index, space)
-                figures = uvloop.run(_measured(data, folder, index, space, addresses, rerank.address, given))
-            for clients, (cpu, took) in figures.items():
-                costs[clients][shards] = statistics.median(cpu)
-                row = [shards, clients, spread(cpu, 2), f"{percentile(took, 50):.1f}", f"{percentile(took, 99):.1f}"]
+                ways = {"here": "", "over gRPC": rerank.address}
+                figures = uvloop.run(_measured(data, folder, index, space, addresses, ways, given))
+            for (way, clients), (cpu, took) in figures.items():
+                costs.setdefault((way, clients), {})[shards] = statistics.median(cpu)
+                tail = f"{percentile(took, 50):.1f}", f"{percentile(took, 99):.1f}"
+                row = [shards, clients, way, spread(cpu, 2), *tail]
                 table.rows.append(row)
                 print(" ", *row, flush=True)
-    for clients, cost in costs.items():
+    for (way, clients), cost in costs.items():
         slope, least = np.polyfit(list(cost), list(cost.values()), 1) if len(cost) > 1 else (0.0, cost[given.shards[0]])
         report.notes.append(
-            f"{clients} client{'s' * (clients > 1)}: {least:.2f} ms of gateway CPU a query, "
+            f"{clients} client{'s' * (clients > 1)}, re-ranked {way}: {least:.2f} ms of gateway CPU a query, "
             f"and {slope * 1e3:.0f} us a shard more."
         )
     report.save()
@@ -165,22 +170,26 @@ async def _measured(
     index: Index,
     space: Space,
     shards: list[str],
-    rerank: str,
+    ways: Mapping[str, str],
     given: argparse.Namespace,
-) -> dict[int, tuple[list[float], list[float]]]:
-    """By clients: CPU milliseconds a query of each round, and every query's milliseconds."""
-    gateway = Gateway(index, space, shards, rerank, FolderBlobs(folder / "blobs"))
-    figures: dict[int, tuple[list[float], list[float]]] = {}
+) -> dict[tuple[str, int], tuple[list[float], list[float]]]:
+    """By way of re-ranking and clients: CPU milliseconds a query of each round, and every query's milliseconds."""
+    blobs = FolderBlobs(folder / "blobs")
+    gateways = {way: Gateway(index, space, shards, address, blobs) for way, address in ways.items()}
+    figures: dict[tuple[str, int], tuple[list[float], list[float]]] = {}
     try:
-        await gateway.ask(data.queries[:WARM_UP], 4)
+        for gateway in gateways.values():
+            await gateway.ask(data.queries[:WARM_UP], 4)
         for _ in range(given.rounds):
             for clients in given.clients:
-                took, cpu = await gateway.ask(data.queries[: given.queries], clients)
-                cpus, every = figures.setdefault(clients, ([], []))
-                cpus.append(cpu)
-                every.extend(took)
+                for way, gateway in gateways.items():
+                    took, cpu = await gateway.ask(data.queries[: given.queries], clients)
+                    cpus, every = figures.setdefault((way, clients), ([], []))
+                    cpus.append(cpu)
+                    every.extend(took)
     finally:
-        await gateway.close()
+        for gateway in gateways.values():
+            await gateway.close()
     return figures
 
 

@@ -18,7 +18,6 @@ from services.egs.main import EgsProcess
 from services.gateway.main import GatewayProcess
 from services.indexer.main import IndexerProcess
 from services.nn_shard.main import ShardProcess
-from services.rerank.main import RerankProcess
 from services.worker.main import WorkerProcess
 
 FOLDER: Final = Path(__file__).parent
@@ -27,7 +26,6 @@ PROCESS_OF: Final[dict[str, type[Settings]]] = {
     "services.gateway": GatewayProcess,
     "services.indexer": IndexerProcess,
     "services.nn_shard": ShardProcess,
-    "services.rerank": RerankProcess,
     "services.worker": WorkerProcess,
 }
 _OF_THIS_MACHINE: Final = ("DECODE_THREADS", "MODEL_THREADS", "WIDE_THREADS")

@@ -39,7 +39,7 @@ class Cluster:
     triton: parts.Triton | None
     environment: Mapping[str, str]
     egs: Service
-    rerank: Service
+    rerank: Service | None
     indexer: Service
     worker: Service
     gateway: Service
@@ -68,7 +68,7 @@ class Cluster:
     def services(self) -> list[Service]:
         return [
             self.egs,
-            self.rerank,
+            *([self.rerank] if self.rerank else []),
             *(one for replicas in self.shards for one in replicas),
             self.indexer,
             self.worker,
@@ -129,7 +129,7 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
         **shape.environment,
     }
     egs = _service(stack, "egs", "services.egs")
-    rerank = _service(stack, "rerank", "services.rerank")
+    rerank = _service(stack, "rerank", "services.rerank") if shape.reranker else None
     indexer = _service(stack, "indexer", "services.indexer")
     worker = _service(stack, "worker", "services.worker")
     return Cluster(
@@ -146,7 +146,14 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
         gateway=gateway,
         shards=shards,
         supervisor=Supervisor(
-            [egs, rerank, *(one for replicas in shards for one in replicas), indexer, worker, gateway]
+            [
+                egs,
+                *([rerank] if rerank else []),
+                *(one for replicas in shards for one in replicas),
+                indexer,
+                worker,
+                gateway,
+            ]
         ),
         proxies=proxies,
         kafka_proxy=kafka_proxy,
@@ -178,7 +185,8 @@ def _start(running: Cluster) -> None:
     model = {"OMMA_MODEL": running.shape.model, "OMMA_EGS__MODELS_DIR": str(Path(running.shape.models_dir).resolve())}
     triton = {"OMMA_TRITON__URL": running.triton.url} if running.triton else {}
     running.egs.start({**common, **model, **triton})
-    running.rerank.start(common)
+    if running.rerank:
+        running.rerank.start(common)
     for shard, replicas in enumerate(running.shards):
         for replica, service in enumerate(replicas):
             own = {
@@ -208,7 +216,7 @@ def _start(running: Cluster) -> None:
         {
             **common,
             "OMMA_GATEWAY__EGS": running.egs.address,
-            "OMMA_GATEWAY__RERANK": running.rerank.address,
+            **({"OMMA_GATEWAY__RERANK": running.rerank.address} if running.rerank else {}),
             "OMMA_GATEWAY__SHARDS": json.dumps(_ways(running)),
         }
     )

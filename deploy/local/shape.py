@@ -10,8 +10,8 @@ class Shape:
 
     triton: False embeds with ONNX Runtime inside EGS. toxiproxy: between the gateway and every replica, and between
     Kafka and replica 0 of shard 0. small_disk_mib: replica 0 of shard 0 has a disk of that size; needs root; 0: as the
-    others. keep_events: MinIO keeps those of the inbox on its disk while Kafka is away, and sends them every 3 s.
-    environment: OMMA_… settings for every service beside our own.
+    others. reranker: a process of its own; False: the gateway re-ranks. keep_events: MinIO keeps those of the inbox on
+    its disk while Kafka is away, and sends them every 3 s. environment: OMMA_… settings for every service beside ours.
     """
 
     shards: int = 4
@@ -21,6 +21,7 @@ class Shape:
     triton: bool = True
     toxiproxy: bool = False
     small_disk_mib: int = 0
+    reranker: bool = False
     keep_events: bool = True
     http_port: int = 0
     grpc_port: int = 0

@@ -51,6 +51,7 @@ def main() -> int:
         triton=not given.no_triton,
         toxiproxy=True,
         small_disk_mib=small_disk_mib,
+        reranker=True,
     )
     with cluster(shape) as running:
         results = _all(running, given.only, given.seconds, report)

@@ -128,7 +128,6 @@ def faults_of(running: Cluster) -> list[Fault]:
     pictures: frozenset[Kind] = frozenset({"picture"})
     found = [
         Fault("egs killed", partial(killed, lambda it: it.egs), pictures),
-        Fault("rerank killed", partial(killed, lambda it: it.rerank)),
         Fault("indexer killed", partial(killed, lambda it: it.indexer)),
         Fault("gateway killed", partial(killed, lambda it: it.gateway), _EVERY),
         Fault("a replica killed", partial(killed, lambda it: it.shards[0][0])),
@@ -139,6 +138,9 @@ def faults_of(running: Cluster) -> list[Fault]:
         Fault("PostgreSQL killed", partial(part_killed, lambda it: it.postgres.server)),
         Fault("MinIO killed", partial(part_killed, lambda it: it.minio.server)),
     ]
+    if running.rerank is not None:
+        reranker = running.rerank
+        found.append(Fault("rerank killed", partial(killed, lambda _: reranker)))
     if running.triton is not None:
         triton = running.triton.server
         found.append(Fault("Triton killed", partial(part_killed, lambda _: triton), pictures))

@@ -12,6 +12,7 @@ from omma.telemetry.metrics import RERANK_DROPPED, RERANK_SECONDS
 from services.rerank.client import Reranked, RerankQuery
 from services.rerank.policies import Policies
 from services.rerank.rerank import rerank
+from services.rerank.settings import RerankSettings
 
 
 class LocalReranker:
@@ -23,6 +24,11 @@ class LocalReranker:
     def __init__(self, policies: Policies, *, threads: int = 1) -> None:
         self._policies = policies
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="rerank")
+
+    @classmethod
+    def configured(cls, settings: RerankSettings) -> "LocalReranker":
+        """As the settings say. Raises as Policies does."""
+        return cls(Policies(settings.policies, settings.default_policy), threads=settings.threads)
 
     async def rerank(self, query: RerankQuery, candidates: Hits, deadline: Deadline) -> Reranked:
         policy = self._policies.get(query.policy)

@@ -9,7 +9,6 @@ from omma.process import ProcessSettings, begin, until_stopped
 from omma.rpc.server import RpcServer
 from omma.v1 import rerank_pb2_grpc
 from services.rerank.local import LocalReranker
-from services.rerank.policies import Policies
 from services.rerank.servicer import RerankServicer
 from services.rerank.settings import RerankSettings
 
@@ -28,8 +27,7 @@ async def main() -> None:
     settings = RerankProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
-        policies = Policies(settings.rerank.policies, settings.rerank.default_policy)
-        reranker = LocalReranker(policies, threads=settings.rerank.threads)
+        reranker = LocalReranker.configured(settings.rerank)
         stack.push_async_callback(reranker.close)
         server = RpcServer(
             [partial(rerank_pb2_grpc.add_RerankServiceServicer_to_server, RerankServicer(reranker))],

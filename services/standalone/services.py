@@ -22,7 +22,6 @@ from services.indexer.worker import Indexer, ensure_topics
 from services.nn_shard.client import ShardClient
 from services.nn_shard.shard import Shard
 from services.rerank.local import LocalReranker
-from services.rerank.policies import Policies
 from services.standalone import housekeeping
 from services.standalone.data_dir import DataDir
 from services.standalone.models import choose_model
@@ -68,9 +67,7 @@ async def start_services(
     await ensure_topics(log, space)
     shards = _shards(settings, data, storage, space, index)
     await stack.enter_async_context(running(*(shard.run for shard in shards)))
-    reranker = LocalReranker(
-        Policies(settings.rerank.policies, settings.rerank.default_policy), threads=settings.rerank.threads
-    )
+    reranker = LocalReranker.configured(settings.rerank)
     stack.push_async_callback(reranker.close)
     indexer = Indexer(
         catalog=catalog,

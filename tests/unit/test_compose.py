@@ -98,7 +98,6 @@ def test_the_gateway_and_the_indexer_are_told_where_the_shards_are(monkeypatch: 
     )
     assert indexer.indexer.shards == tuple(replicas[number][0] for number in range(4))
     assert {gateway.gateway.egs, indexer.indexer.egs} == {"egs:9090"}
-    assert gateway.gateway.rerank == "rerank:9090"
 
 
 def test_replicas_share_no_disk() -> None:

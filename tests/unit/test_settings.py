@@ -108,7 +108,6 @@ PROCESSES_OF_PICTURES = {
 }
 NEEDED = {
     "OMMA_GATEWAY__EGS": "egs:1",
-    "OMMA_GATEWAY__RERANK": "rerank:1",
     "OMMA_GATEWAY__SHARDS": '[["shard:1"]]',
     "OMMA_INDEXER__EGS": "egs:1",
 }

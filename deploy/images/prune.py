@@ -40,7 +40,7 @@ import services.nn_shard.main, services.rerank.main, services.worker.main
 
 
 def prune(packages: Path) -> None:
-    """packages: a site-packages folder."""
+    """packages: a site-packages folder. Of commands `python` and `omma` stay."""
     for name in (*_BUILD_TOOLS, *_NOT_LOADED):
         _remove(packages / name)
     for tests in [folder for folder in packages.rglob("tests") if folder.is_dir()]:
@@ -53,6 +53,9 @@ def prune(packages: Path) -> None:
             _remove(service)
     for source in [one for end in _SOURCES for one in packages.rglob(f"*{end}")]:
         _remove(source)
+    for script in Path(sysconfig.get_path("scripts")).iterdir():
+        if script.name != "omma" and not script.name.startswith("python"):
+            _remove(script)
     # Of extension modules only: what auditwheel has patched, in *.libs, does not outlive it.
     modules = [one for one in packages.rglob("*.so") if not one.parent.name.endswith(".libs")]
     subprocess.run(["strip", "--strip-unneeded", *modules], check=True)

@@ -41,6 +41,13 @@ REQUESTS_SHED = Counter(
     "omma_requests_shed_total", "Requests refused with 429: queue_full, no_time, waited or body_bytes.", ("reason",)
 )
 ROUTING_EPOCH = Gauge("omma_routing_epoch", "Of the routing that this process follows; equal everywhere within 2 s.")
+ROLLOUT_TRIPPED = Counter("omma_rollout_tripped_total", "Times that this gateway stopped asking a candidate by itself.")
+ROLLOUT_DECISIONS = Counter(
+    "omma_rollout_decisions_total", "Steps that the judge took by itself: rollback or promote.", ("step",)
+)
+SHADOWED = Counter(
+    "omma_shadowed_searches_total", "Searches for the shadow: asked, failed, or dropped under load.", ("outcome",)
+)
 KEYS_READ_AT = Gauge("omma_keys_read_timestamp_seconds", "When the API keys that count were read from the catalog.")
 INTERACTIONS = Counter(
     "omma_interactions_total",

@@ -35,6 +35,8 @@ from services.gateway.search.admission import Admission
 from services.gateway.search.core import SearchCore
 from services.gateway.search.fanout import Fanout
 from services.gateway.search.interactions import Impressions, open_impressions
+from services.gateway.search.rollout.figures import ArmFigures
+from services.gateway.search.rollout.shadow import Shadow
 from services.gateway.search.urls import PictureFetcher
 from services.gateway.settings import GatewaySettings
 from services.gateway.sharing.bodies import Bodies
@@ -98,6 +100,17 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         partial(open_impressions, log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled),
     )
     surroundings = Surroundings(catalog, log, indexes)
+    admission = Admission(
+        settings.max_concurrent_searches,
+        settings.max_waiting_searches,
+        settings.max_search_wait_seconds,
+        shares=settings.shares,
+        slow_seconds=settings.slow_search_seconds,
+    )
+    arms = ArmFigures(catalog, indexes, parts.name)
+    shadow = Shadow(
+        indexes, arms, lambda: admission.busy, sampled=settings.shadow_sampled, at_once=settings.shadow_at_once
+    )
     search = SearchCore(
         indexes,
         parts.reranker,
@@ -106,13 +119,9 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         impressions,
         behind=lambda: surroundings.behind,
         fanout=Fanout(settings.fanout),
-        admission=Admission(
-            settings.max_concurrent_searches,
-            settings.max_waiting_searches,
-            settings.max_search_wait_seconds,
-            shares=settings.shares,
-            slow_seconds=settings.slow_search_seconds,
-        ),
+        admission=admission,
+        arms=arms,
+        shadow=shadow,
         max_text_characters=settings.max_text_characters,
         max_picture_bytes=parts.limits.max_bytes,
     )
@@ -159,5 +168,5 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     servicer = SearchServicer(search, pictures, entrance, seconds=settings.request_seconds)
     rpc = entrance.before(partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer))
     follower = RoutingFollower(catalog, indexes, parts.name)
-    work = (impressions.run, surroundings.run, follower.run)
+    work = (impressions.run, surroundings.run, follower.run, arms.run, shadow.run)
     return Gateway(search, pictures, impressions, dead_letters, health, app, work, entrance, rpc)

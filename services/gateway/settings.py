@@ -43,6 +43,10 @@ class GatewaySettings(Section):
     picture_threads: int = Field(default=2, ge=1, le=256, description="that check uploads and draw thumbnails")
     impressions_queued: int = Field(default=10_000, ge=1, le=10_000_000, description="more are lost, and counted")
     impressions_sampled: float = Field(default=1.0, ge=0.0, le=1.0, description="share of searches recorded")
+    shadow_sampled: float = Field(
+        default=0.1, ge=0.0, le=1.0, description="share of searches that a candidate in the shadow is asked too"
+    )
+    shadow_at_once: int = Field(default=2, ge=1, le=1_000, description="in the shadow; one more is left out")
     keys_max_age_seconds: float = Field(default=5.0, ge=0.0, le=3600.0, description="how long a revoked key may work")
     keys_outage_seconds: float = Field(
         default=86_400.0, ge=0.0, le=31_536_000.0, description="how long known keys count while the catalog is away"

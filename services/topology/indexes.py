@@ -11,7 +11,7 @@ from omma.errors import Absent, CursorExpired, ReplicaDown, WrongState
 from omma.identity import Tenant
 from omma.index import Index, IndexId, IndexState
 from omma.rollouts.arms import Arm, Variant, arm_of
-from omma.rollouts.rollout import Mode, Rollout, RolloutState, Routing
+from omma.rollouts.rollout import Mode, Rollout, RolloutId, RolloutState, Routing
 from omma.space import Space
 from services.egs.client import Embedder
 from services.nn_shard.client import ShardClient
@@ -50,6 +50,7 @@ class ServedIndexes:
     def __init__(self, served: Iterable[ServedIndex] = ()) -> None:
         self._served: Mapping[str, ServedIndex] = {}
         self._routing: Routing | None = None
+        self._tripped: tuple[str, int] | None = None
         self.replace(served)
 
     def replace(self, served: Iterable[ServedIndex]) -> None:
@@ -70,6 +71,20 @@ class ServedIndexes:
     def rollout(self) -> Rollout | None:
         """The one that runs, whatever its state."""
         return None if self._routing is None else self._routing.running
+
+    def trip(self, rollout_id: str) -> None:
+        """This process asks the rollout's candidate nothing more, until the rollout takes another step."""
+        rollout = self.rollout
+        if rollout is not None and rollout.id == rollout_id:
+            self._tripped = (rollout.id, rollout.changed_at_ms)
+
+    def shadowed(self) -> tuple[RolloutId, ServedIndex] | None:
+        """The rollout whose candidate is asked in the shadow, and the candidate; None where there is none."""
+        rollout = self.rollout
+        if rollout is None or rollout.state is not RolloutState.SHADOW:
+            return None
+        candidate = self._served.get(rollout.candidate)
+        return None if candidate is None else (rollout.id, candidate)
 
     def every(self) -> tuple[ServedIndex, ...]:
         return tuple(self._served.values())
@@ -121,6 +136,8 @@ class ServedIndexes:
             return Chosen(self._of_space(foreign[0]) or live)
         rollout = self.rollout
         if rollout is None or rollout.state is not RolloutState.CANARY or rollout.mode is not Mode.SPLIT:
+            return Chosen(live)
+        if self._tripped == (rollout.id, rollout.changed_at_ms):
             return Chosen(live)
         candidate = self._served.get(rollout.candidate)
         # A gateway that has no place of the candidate answers everybody from the live index, and counts nobody.

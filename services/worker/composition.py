@@ -26,6 +26,7 @@ from services.worker.jobs.listed import ListWork
 from services.worker.jobs.runner import JobRunner
 from services.worker.jobs.schedule import Scheduled, keep_schedule
 from services.worker.jobs.verify import VerifyWork
+from services.worker.judge import Judge
 from services.worker.lists.ingest import ListIngest
 from services.worker.lists.places import Places
 from services.worker.recording import record_interactions
@@ -126,6 +127,7 @@ def compose(
         partial(keep_schedule, catalog, schedule, jobs.wake),
         partial(relay, outbox, settings.resend_seconds),
         partial(record_interactions, log, catalog, kept_days=settings.interactions_kept_days),
+        Judge(catalog, holder, settings.judge_seconds).run,
     ]
     if inbox is not None:
         work.append(inbox.run)

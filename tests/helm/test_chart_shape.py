@@ -49,7 +49,10 @@ def test_each_shard_of_each_index_has_pods_a_name_and_a_budget(everything: Any) 
         assert (spec["replicas"], spec["podManagementPolicy"]) == (2, "Parallel")
         (container,) = spec["template"]["spec"]["containers"]
         assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
-        assert {"name": "OMMA_SHARD__NUMBER", "value": labels["omma.io/shard"]} in container["env"]
+        told = {variable["name"]: variable.get("value") for variable in container["env"]}
+        assert told["OMMA_SHARD__NUMBER"] == labels["omma.io/shard"]
+        # The first is the live one of a new catalog; pods of another never answer for it.
+        assert told.get("OMMA_SHARD__INDEX") == (None if labels["omma.io/index"] == "main" else "next")
 
 
 def test_replicas_are_spread_over_nodes(everything: Any) -> None:

@@ -49,6 +49,11 @@ class Admission:
     def waiting(self) -> int:
         return self._places.waiting
 
+    @property
+    def busy(self) -> bool:
+        """Somebody waits, or half of the places are taken: what no caller waits for is left out."""
+        return self.waiting > 0 or 2 * self.running >= self._places.limit
+
     @asynccontextmanager
     async def admitted(self, tenant: Tenant, deadline: Deadline) -> AsyncIterator[None]:
         """The block is one search under way.

@@ -5,7 +5,8 @@ import logging
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -13,11 +14,13 @@ from typing import Final
 import numpy as np
 
 from omma.blobs.originals import Originals
-from omma.errors import CoverageTooLow, InvalidQuery, OmmaError, causes
+from omma.errors import STATUS, CoverageTooLow, InvalidQuery, OmmaError, causes
 from omma.filters import canonical
 from omma.hits import Degraded, Hits, no_hits
 from omma.identity import Tenant
 from omma.images import DEFAULT_LIMITS
+from omma.judging.tally import Answer
+from omma.rollouts.arms import Variant
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
@@ -31,6 +34,9 @@ from services.gateway.search.fanout import Coverage, Fanout, ShardOutcome
 from services.gateway.search.interactions import Impressions
 from services.gateway.search.query import SearchQuery, Sought, SoughtStored, SoughtVector
 from services.gateway.search.resolve import Resolved, Resolver, Within
+from services.gateway.search.rollout.figures import ArmFigures
+from services.gateway.search.rollout.judged import ANSWERING, judged, stages_ms
+from services.gateway.search.rollout.shadow import Shadow
 from services.gateway.search.urls import PictureFetcher
 from services.nn_shard.client import ShardQuery
 from services.rerank.client import NearDuplicates, RankedHit, Reranked, Reranker, RerankQuery
@@ -47,6 +53,7 @@ _SEARCH_SHARE: Final = 0.25
 _SEARCH_SECONDS: Final = 0.5
 """Kept of the whole time for the shards while the query is embedded."""
 _MAX_RUNNING: Final = 128
+_SERVERS_FAULT: Final = 500
 
 logger = logging.getLogger(__name__)
 
@@ -74,10 +81,15 @@ class SearchCore:
         behind: Callable[[], bool] = lambda: False,
         fanout: Fanout | None = None,
         admission: Admission | None = None,
+        arms: ArmFigures | None = None,
+        shadow: Shadow | None = None,
         max_text_characters: int = 2_000,
         max_picture_bytes: int = DEFAULT_LIMITS.max_bytes,
     ) -> None:
-        """impressions: who is told what was shown; None: nobody. behind: whether writes that were acknowledged wait."""
+        """impressions: who is told what was shown; None: nobody. behind: whether writes that were acknowledged wait.
+
+        arms: what counts the searches of a rollout. shadow: what asks its candidate after an answer.
+        """
         self.indexes = indexes
         self._fanout = fanout or Fanout()
         self._admission = admission or Admission(_MAX_RUNNING)
@@ -87,6 +99,8 @@ class SearchCore:
         self._reranker = reranker
         self._impressions = impressions
         self._behind = behind
+        self._arms = arms
+        self._shadow = shadow
 
     async def search(
         self,
@@ -113,7 +127,32 @@ class SearchCore:
             SEARCH_DEGRADED.labels(reason.value).inc()
         if self._impressions is not None:
             self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer)
+        self._tell(tenant, query, answer, stage_us)
         return answer
+
+    def _tell(self, tenant: Tenant, query: SearchQuery, answer: SearchAnswer, stage_us: Mapping[str, int]) -> None:
+        """A rollout of the answer; returns at once."""
+        if answer.variant is not None and self._arms is not None:
+            self._arms.searched(answer.variant, tenant, caller_of(query), judged(answer, stage_us))
+        if self._shadow is not None and not query.cursor and answer.index == self.indexes.live().index.id:
+            self._shadow.after(judged(answer, stage_us), partial(self._ask, tenant, query))
+
+    async def _ask(self, tenant: Tenant, query: SearchQuery, served: ServedIndex, until: Deadline) -> Answer:
+        """What this index answers; nobody is told of it, and no place is taken."""
+        with stage_times() as stage_us, span(ANSWERING):
+            resolved = await self._resolved(served, tenant, query, until)
+            shard_query = _shard_query(tenant, query, served, resolved, ())
+            found = await self._find(served, query, shard_query, resolved, until)
+        ids, scores = found.candidates.ids, found.candidates.scores
+        at = [] if resolved.nothing_understood else [one.position for one in found.ranked]
+        return Answer(
+            ids=[int(ids[position]) for position in at],
+            scores=[float(scores[position]) for position in at],
+            milliseconds=stage_us[ANSWERING] / 1000,
+            whole=found.coverage.shards_answered == found.coverage.shards_total,
+            left_out=bool(_degraded(found, behind=False)),
+            stages=stages_ms(stage_us),
+        )
 
     async def embed(self, tenant: Tenant, sought: Sought, deadline: Deadline) -> tuple[Resolved, str]:
         """One thing as a vector, and the id of its space, the live index's. Raises as search does."""
@@ -151,9 +190,10 @@ class SearchCore:
             async with self._admission.admitted(tenant, until):
                 chosen, seen = self._chosen(tenant, query)
                 served = chosen.served
-                resolved = await self._resolved(served, tenant, query, until)
-                shard_query = _shard_query(tenant, query, served, resolved, seen)
-                found = await self._find(served, query, shard_query, resolved, until)
+                with span(ANSWERING), self._failures_of(chosen.variant, tenant, query):
+                    resolved = await self._resolved(served, tenant, query, until)
+                    shard_query = _shard_query(tenant, query, served, resolved, seen)
+                    found = await self._find(served, query, shard_query, resolved, until)
         answer = SearchAnswer(
             # Words that mean nothing to the model are near to arbitrary pictures: none is an answer.
             hits=()
@@ -172,6 +212,17 @@ class SearchCore:
             variant=chosen.variant,
         )
         return answer, stage_us
+
+    @contextmanager
+    def _failures_of(self, variant: Variant | None, tenant: Tenant, query: SearchQuery) -> Iterator[None]:
+        """What fails in the block, and not by the caller's fault, is the arm's."""
+        try:
+            yield
+        except Exception as error:
+            of_caller = isinstance(error, OmmaError) and STATUS[error.kind].http < _SERVERS_FAULT
+            if variant is not None and self._arms is not None and not of_caller:
+                self._arms.searched(variant, tenant, caller_of(query), None)
+            raise
 
     def _chosen(self, tenant: Tenant, query: SearchQuery) -> tuple[Chosen, tuple[int, ...]]:
         """Where the search goes, and what its earlier pages showed. A cursor is read first, and fixes both."""

@@ -1,0 +1,116 @@
+"""What this gateway counts of a rollout's arms, a minute at a time; to the catalog every few seconds."""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from omma.catalog.judgement import JudgementBook
+from omma.errors import OmmaError
+from omma.identity import Tenant
+from omma.judging.breaker import Breaker
+from omma.judging.tally import SHADOW, TRIPPED, Answer, ArmMinute, Tally, of_search, of_shadowed
+from omma.rollouts.arms import Arm, Variant
+from omma.telemetry.metrics import ROLLOUT_TRIPPED
+from services.topology.indexes import ServedIndexes
+
+EVERY_SECONDS: Final = 5.0
+_PUT_SECONDS: Final = 4.0
+_MAX_CALLERS: Final = 100_000
+"""Told apart in a minute; what comes from others is counted whether or not they were counted before."""
+_KEPT_MINUTES: Final = 60
+
+logger = logging.getLogger(__name__)
+
+
+class ArmFigures:
+    """Counting never waits or fails; what the catalog was not told is kept an hour. Belongs to one event loop."""
+
+    def __init__(
+        self, catalog: JudgementBook, indexes: ServedIndexes, name: str, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """name: this gateway's, no other's. clock: seconds since 1970."""
+        self._catalog = catalog
+        self._indexes = indexes
+        self._name = name
+        self._clock = clock
+        self._step: tuple[str, int] = ("", 0)
+        self._counts: dict[tuple[int, str], Tally] = {}
+        self._counted: set[bytes] = set()
+        self._counted_minute = 0
+        self._breaker = Breaker()
+
+    def searched(self, variant: Variant, tenant: Tenant, caller: str, answer: Answer | None) -> None:
+        """One search of an arm. answer: None when it failed, and not by the caller's fault.
+
+        A caller counts once a minute and arm. Where too many of the candidate's searches fail, this gateway stops
+        asking it.
+        """
+        self._follow(variant.rollout)
+        self._trip(variant, failed=answer is None)
+        if self._is_first(variant.arm, tenant, caller):
+            self._count(variant.arm, of_search(answer))
+
+    def shadowed(self, rollout: str, live: Answer, candidate: Answer | None) -> None:
+        """One search that the candidate was asked after the answer had gone out; None: it failed."""
+        self._follow(rollout)
+        self._count(SHADOW, of_shadowed(live, candidate))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Once. What could not be told is told again, for an hour."""
+        now, rollout = self._now(), self._step[0]
+        self._counts = {at: counts for at, counts in self._counts.items() if at[0] > now - _KEPT_MINUTES}
+        rows = [ArmMinute(minute, arm, Counter(counts)) for (minute, arm), counts in self._counts.items()]
+        if not rows:
+            return
+        try:
+            async with asyncio.timeout(_PUT_SECONDS):
+                await self._catalog.put_arm_minutes(rollout, self._name, rows)
+        except (OmmaError, OSError, TimeoutError) as error:
+            logger.warning("a rollout's figures wait for the catalog", extra={"reason": repr(error)})
+            return
+        if rollout == self._step[0]:
+            self._counts = {at: counts for at, counts in self._counts.items() if at[0] >= now}
+
+    def _follow(self, rollout: str) -> None:
+        running = self._indexes.rollout
+        step = (rollout, 0 if running is None else running.changed_at_ms)
+        if step[0] != self._step[0]:
+            self._counts = {}
+        if step != self._step:
+            self._step, self._breaker = step, Breaker()
+
+    def _is_first(self, arm: str, tenant: Tenant, caller: str) -> bool:
+        """Of this caller in this arm and minute."""
+        if self._counted_minute != (now := self._now()):
+            self._counted_minute = now
+            self._counted.clear()
+        who = hashlib.blake2b("\0".join((arm, tenant, caller)).encode(errors="replace"), digest_size=8).digest()
+        if who in self._counted:
+            return False
+        if len(self._counted) < _MAX_CALLERS:
+            self._counted.add(who)
+        return True
+
+    def _count(self, arm: str, counts: Tally) -> None:
+        self._counts.setdefault((self._now(), arm), Counter()).update(counts)
+
+    def _trip(self, variant: Variant, *, failed: bool) -> None:
+        if not self._breaker.answered(of_candidate=variant.arm is Arm.CANDIDATE, failed=failed):
+            return
+        self._indexes.trip(variant.rollout)
+        self._count(variant.arm, Counter({TRIPPED: 1}))
+        ROLLOUT_TRIPPED.inc()
+        logger.error("too many searches of the candidate fail: it is asked no more", extra={"rollout": variant.rollout})
+
+    def _now(self) -> int:
+        return int(self._clock() // 60)

@@ -1,0 +1,124 @@
+"""The judge of the rollout that runs: every minute a look, under a lease, apart from all jobs."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+from omma.catalog.interface import Catalog
+from omma.catalog.judgement import Fence, Judgement
+from omma.catalog.rollout import Told
+from omma.errors import WrongState
+from omma.judging.moments import Moments
+from omma.judging.tally import SHADOW, shadow_figures
+from omma.judging.verdict import Decision, Verdict, interleaved_verdict, split_verdict
+from omma.judging.watching import Watched, after_minutes
+from omma.persistence import persist
+from omma.rollouts.arms import MAX_SHARE, Arm
+from omma.rollouts.rollout import Mode, Rollout, RolloutState
+from omma.rollouts.walk import Step
+from omma.telemetry.metrics import ROLLOUT_DECISIONS
+
+LEASE: Final = "rollout judge"
+_LEASES_LOOKS: Final = 2.5
+"""A lease outlives so many looks; then another worker judges."""
+_LATE_SECONDS: Final = 15.0
+"""After a minute's end, until every gateway has told what it counted in it."""
+_KEPT_MINUTES: Final = 3 * 24 * 60
+_DAYS_BEFORE: Final = 14
+_MINUTE_MS: Final = 60_000
+_DAY_MS: Final = 86_400_000
+
+logger = logging.getLogger(__name__)
+
+
+class Judge:
+    """One of many that may run; whoever has the lease decides, and each decision checks the lease as it is written."""
+
+    def __init__(
+        self, catalog: Catalog, holder: str, every_seconds: float, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """holder: this process. clock: seconds since 1970, as the gateways' is."""
+        self._catalog = catalog
+        self._fence = Fence(LEASE, f"{holder} {uuid.uuid4().hex[:12]}")
+        self._every_seconds = every_seconds
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await persist("judging a rollout", self.look, self._every_seconds)
+            await asyncio.sleep(self._every_seconds)
+
+    async def look(self) -> None:
+        """Once. Raises what the catalog raises."""
+        ttl_seconds = _LEASES_LOOKS * self._every_seconds
+        if not await self._catalog.acquire_lease(self._fence.lease, self._fence.holder, ttl_seconds):
+            return
+        rollout = (await self._catalog.routing()).running
+        if rollout is None or rollout.state not in (RolloutState.SHADOW, RolloutState.CANARY):
+            return
+        try:
+            await self._judge(rollout)
+        except WrongState as error:
+            # Somebody took a step meanwhile, or the lease: what was decided was of the state before it.
+            logger.info("a judgement came too late", extra={"rollout": rollout.id, "reason": error.detail})
+
+    async def _judge(self, rollout: Rollout) -> None:
+        known = self._known(rollout)
+        until = int((self._clock() - _LATE_SECONDS) // 60) - 1
+        minutes = await self._catalog.arm_minutes(rollout.id, known.minute, until) if until > known.minute else []
+        known, harm = after_minutes(known, minutes, until)
+        figures: dict[str, Any] = {"watch": known.document()}
+        if rollout.state is RolloutState.SHADOW:
+            figures["shadow"] = shadow_figures(known.totals.get(SHADOW, Counter()))
+            await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(figures))
+            return
+        if "before" not in rollout.figures:
+            figures["before"] = {"days": await self._remember_before(rollout)}
+        verdict = await self._verdict(rollout, harm)
+        figures["canary"] = {
+            "arms": {arm: {"searches": n["searches"], "errors": n["errors"]} for arm, n in known.totals.items()},
+            **verdict.figures,
+        }
+        figures["verdict"] = {"decision": verdict.decision.value, "reasons": list(verdict.reasons)}
+        step = _step(rollout, verdict)
+        told = Told("judge", "; ".join(verdict.reasons), {part: figures[part] for part in ("canary", "verdict")})
+        await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(figures, step, told))
+        if step is not None:
+            ROLLOUT_DECISIONS.labels(step.value).inc()
+            logger.error("the judge took a step", extra={"rollout": rollout.id, "step": step.value, "why": told.reason})
+        await self._catalog.drop_arm_minutes(until - _KEPT_MINUTES)
+
+    def _known(self, rollout: Rollout) -> Watched:
+        """What was watched since the rollout's last step: another state, or another share, is another comparison."""
+        if (kept := rollout.figures.get("watch")) and kept["since_ms"] == rollout.changed_at_ms:
+            return Watched.of(kept)
+        # The minute of the step has searches of before it.
+        return Watched(rollout.changed_at_ms, rollout.changed_at_ms // _MINUTE_MS)
+
+    async def _remember_before(self, rollout: Rollout) -> int:
+        today = rollout.changed_at_ms // _DAY_MS
+        for day in range(today - _DAYS_BEFORE, today):
+            await self._catalog.remember_before(rollout.id, day)
+        return _DAYS_BEFORE
+
+    async def _verdict(self, rollout: Rollout, harm: tuple[str, ...]) -> Verdict:
+        moments = await self._catalog.arm_moments(rollout.id, rollout.changed_at_ms)
+        nobody = Moments.of([])
+        if rollout.mode is Mode.INTERLEAVE:
+            return interleaved_verdict(moments.get(Arm.INTERLEAVED, nobody), harm)
+        control, candidate = (moments.get(arm, nobody) for arm in (Arm.CONTROL, Arm.CANDIDATE))
+        return split_verdict(control, candidate, rollout.share / MAX_SHARE, harm)
+
+
+def _step(rollout: Rollout, verdict: Verdict) -> Step | None:
+    """What the judge does by itself: it goes back from harm, and promotes where it was asked to."""
+    if verdict.harm:
+        return Step.ROLLBACK
+    if verdict.decision is Decision.PROMOTE and rollout.auto_promote:
+        return Step.PROMOTE
+    return None

@@ -1,0 +1,133 @@
+"""The judge over a real catalog: minutes become figures, harm becomes a step back, and only one judge decides."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from omma.catalog.interface import Catalog
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.judging.tally import SHADOW, TRIPPED, Answer, ArmMinute, Tally, of_search, of_shadowed, total
+from omma.rollouts.rollout import RolloutState
+from omma.rollouts.walk import Step
+from services.worker.judge import Judge
+from tests.contract.rollouts import CANDIDATE, OTHER, ROLLOUT, TOLD, with_live_index
+
+GOOD = of_search(Answer([1], [0.9], 10.0))
+BAD = of_search(None)
+
+
+class Court:
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.seconds = 1_000_000 * 60.0
+        self.judge = Judge(catalog, "w1", 60.0, clock=self.now)
+
+    def now(self) -> float:
+        return self.seconds
+
+    async def minute(self, **arms: Tally) -> None:
+        """A minute passes in which a gateway counted this, and the judge looks."""
+        self.seconds += 60
+        at = int(self.seconds // 60)
+        told = [ArmMinute(at, arm, counts) for arm, counts in arms.items()]
+        await self.catalog.put_arm_minutes(ROLLOUT.id, "g1", told)
+        self.seconds += 80
+        await self.judge.look()
+        self.seconds -= 80
+
+
+@pytest.fixture
+async def court(tmp_path: Path) -> AsyncIterator[Court]:
+    clock: list[Court] = []
+    catalog = await open_sqlite_catalog(tmp_path / "catalog.db", clock=lambda: clock[0].seconds)
+    court = Court(catalog)
+    clock.append(court)
+    await with_live_index(catalog)
+    await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    await catalog.move_rollout(ROLLOUT.id, Step.SHADOW, TOLD)
+    yield court
+    await catalog.close()
+
+
+def many(counts: Tally, n: int) -> Tally:
+    return total([counts] * n)
+
+
+async def test_the_shadows_figures_are_kept_with_the_rollout(court: Court) -> None:
+    answer = Answer([1, 2, 3], [0.9, 0.8, 0.7], 10.0)
+    for _ in range(3):
+        await court.minute(**{SHADOW: many(of_shadowed(answer, Answer([1, 2, 9], [0.9, 0.8, 0.6], 12.0)), 200)})
+    figures = (await court.catalog.rollout(ROLLOUT.id)).figures["shadow"]
+    assert (figures["searches"], figures["error_share"]) == (600, 0)
+    assert figures["overlap_at_10"] == pytest.approx(2 / 3, abs=1e-5)
+    assert 1.0 <= figures["p95_ratio"] <= 1.34
+    # Another step begins another comparison.
+    await court.catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 5.0)
+    await court.minute(control=many(GOOD, 10))
+    rollout = await court.catalog.rollout(ROLLOUT.id)
+    assert rollout.figures["canary"]["arms"] == {"control": {"searches": 10, "errors": 0}}
+    assert rollout.figures["shadow"]["searches"] == 600
+    assert rollout.figures["verdict"]["decision"] == "wait"
+
+
+async def test_errors_in_two_windows_running_go_back_with_the_reason_in_words(court: Court) -> None:
+    await court.catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 5.0)
+    bad = many(GOOD, 40) + many(BAD, 20)
+    await court.minute(control=many(GOOD, 900), candidate=bad)
+    assert (await court.catalog.rollout(ROLLOUT.id)).state is RolloutState.CANARY
+    await court.minute(control=many(GOOD, 900), candidate=bad)
+    rollout = await court.catalog.rollout(ROLLOUT.id)
+    assert rollout.state is RolloutState.ROLLED_BACK
+    assert rollout.figures["verdict"]["decision"] == "roll_back"
+    last = (await court.catalog.rollout_audit(ROLLOUT.id))[-1]
+    assert (last.by, last.step) == ("judge", "rollback")
+    assert "errors: 33.3% of the candidate's searches failed, 0.0% of the control's" in last.reason
+    assert last.figures["canary"]["arms"]["candidate"] == {"searches": 120, "errors": 40}
+
+
+async def test_a_slow_candidate_goes_back(court: Court) -> None:
+    await court.catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 5.0)
+    slow = of_search(Answer([1], [0.9], 40.0))
+    for _ in range(3):
+        await court.minute(control=many(GOOD, 900), candidate=many(slow, 60))
+    last = (await court.catalog.rollout_audit(ROLLOUT.id))[-1]
+    assert "slow: 100.0% of the candidate's searches took more than 1.5 times" in last.reason
+
+
+async def test_a_gateway_that_tripped_is_enough(court: Court) -> None:
+    await court.catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 5.0)
+    await court.minute(candidate=many(BAD, 20) + Counter({TRIPPED: 1}))
+    assert (await court.catalog.rollout(ROLLOUT.id)).state is RolloutState.ROLLED_BACK
+
+
+async def test_an_equal_candidate_waits(court: Court) -> None:
+    await court.catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 5.0)
+    for _ in range(10):
+        await court.minute(control=many(GOOD, 900) + many(BAD, 9), candidate=many(GOOD, 60) + many(BAD, 1))
+    rollout = await court.catalog.rollout(ROLLOUT.id)
+    assert rollout.state is RolloutState.CANARY
+    assert rollout.figures["verdict"] == {
+        "decision": "wait",
+        "reasons": ["fewer than 50 callers in an arm, or 50 clicks"],
+    }
+
+
+async def test_only_one_judge_decides_and_another_takes_over(court: Court) -> None:
+    await court.catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 5.0)
+    await court.minute(control=many(GOOD, 10))
+    first, court.judge = court.judge, Judge(court.catalog, "w1", 60.0, clock=court.now)
+    await court.minute(control=many(GOOD, 10))
+    assert (await court.catalog.rollout(ROLLOUT.id)).figures["canary"]["arms"]["control"]["searches"] == 10
+    court.seconds += 200
+    await court.minute(control=many(GOOD, 10))
+    assert (await court.catalog.rollout(ROLLOUT.id)).figures["canary"]["arms"]["control"]["searches"] == 30
+    await first.look()
+    assert (await court.catalog.rollout(ROLLOUT.id)).figures["canary"]["arms"]["control"]["searches"] == 30
+
+
+async def test_there_is_nothing_to_judge_without_a_rollout(tmp_path: Path) -> None:
+    catalog = await open_sqlite_catalog(tmp_path / "empty.db")
+    await Judge(catalog, "w1", 60.0).look()
+    await catalog.close()

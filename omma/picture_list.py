@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from omma.description import Description, RowLimits
 from omma.errors import InvalidQuery, OmmaError
 from omma.identity import Tenant
+from omma.uploads import SCHEME, upload_of
 
 LISTS: Final = "lists/"
 """What the keys of blobs of lists begin with."""
@@ -24,13 +25,13 @@ MAX_LINE_BYTES: Final = 1 << 20
 _PLACES: Final = ("url", "path", "uri")
 _CAPTIONS: Final = ("caption", "captions")
 _SAID: Final = ("external_id", "owner", "tags", "source_url", "attributes")
-_SCHEMES: Final = ("http", "https", "s3", "file")
+_SCHEMES: Final = ("http", "https", "s3", "file", SCHEME)
 _KNOWN: Final = frozenset((*_PLACES, *_CAPTIONS, *_SAID))
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """place: `http(s)://…`, `s3://bucket/key` or `file://…`. key: of its row: the external_id, else the place."""
+    """place: `http(s)://…`, `s3://bucket/key`, `file://…` or `upload:…`. key: the external_id, else the place."""
 
     line: int
     place: str
@@ -149,6 +150,8 @@ def _place(name: str, value: object) -> str:
         scheme = ""
     if scheme not in _SCHEMES or (name == "url" and scheme not in ("http", "https")):
         raise InvalidQuery(f"{value[:80]!r} is no address of a picture that Omma reads.", field=name)
+    if scheme == SCHEME:
+        upload_of(place)
     if len(place.encode()) > MAX_PLACE_BYTES:
         raise InvalidQuery(f"{name} has more than {MAX_PLACE_BYTES:,} bytes.", field=name, limit=MAX_PLACE_BYTES)
     return place

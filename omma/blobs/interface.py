@@ -1,7 +1,8 @@
 """Blobs: bytes under a key, written once or replaced whole."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -18,6 +19,15 @@ THUMBNAILS: Final = "thumbnails/"
 """What the keys of originals and of thumbnails begin with, in the order of their sha256."""
 
 
+@dataclass(frozen=True, slots=True)
+class PresignedPut:
+    """An upload that the storage takes without asking us, for a while: PUT with exactly these headers."""
+
+    url: str
+    headers: Mapping[str, str]
+    seconds: int
+
+
 class Blobs(Protocol):
     """Keys are relative paths of [A-Za-z0-9._/-] without `..`. A key is either absent or holds whole, durable bytes.
 
@@ -29,6 +39,12 @@ class Blobs(Protocol):
         """Durable when it returns."""
 
     async def put_file(self, key: str, path: Path) -> None: ...
+
+    async def presigned_put(self, key: str, *, bytes: int, content_type: str) -> PresignedPut | None:
+        """An upload of exactly so many bytes, 1 or more, of that type, which nobody has to pass through us.
+
+        None: this storage has no addresses of its own.
+        """
 
     async def get(self, key: str, max_bytes: int | None = None) -> bytes:
         """max_bytes: of a larger blob nothing is read; raises TooLarge."""

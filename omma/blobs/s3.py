@@ -4,7 +4,6 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
@@ -15,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError, SSLError
 
 from omma.blobs.files import whole_file
-from omma.blobs.interface import Blobs, checked_key, require_size
+from omma.blobs.interface import Blobs, PresignedPut, checked_key, require_size
 from omma.blobs.pieces import pieces
 from omma.blobs.s3_errors import read_again, storage_error
 from omma.blobs.s3_settings import S3Settings
@@ -28,14 +27,6 @@ _LISTED_AT_ONCE: Final = 1_000
 _CONTENT_TYPE: Final = "application/octet-stream"
 _CHECKSUM: Final = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
 """Of the whole object also when it goes up in parts: only such a one is checked again when it is read."""
-
-
-@dataclass(frozen=True, slots=True)
-class PresignedPut:
-    """An upload that the storage takes without asking us: PUT of exactly these headers, which are signed."""
-
-    url: str
-    headers: dict[str, str]
 
 
 class S3Blobs(Blobs):
@@ -106,7 +97,9 @@ class S3Blobs(Blobs):
             raise InvalidQuery("An upload has at least one byte.", field="bytes", limit=1)
         given = {**self._at(key), "ContentLength": bytes, "ContentType": content_type}
         url = await self._run(key, partial(self._presigned, "put_object", given))
-        return PresignedPut(url, {"Content-Length": str(bytes), "Content-Type": content_type})
+        return PresignedPut(
+            url, {"Content-Length": str(bytes), "Content-Type": content_type}, self._settings.presigned_seconds
+        )
 
     async def close(self) -> None:
         """Ends the threads once what they do is done."""

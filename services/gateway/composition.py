@@ -41,6 +41,7 @@ from services.gateway.search.urls import PictureFetcher
 from services.gateway.settings import GatewaySettings
 from services.gateway.sharing.bodies import Bodies
 from services.gateway.surroundings import Surroundings
+from services.gateway.uploads import Uploads
 from services.rerank.client import Reranker
 from services.topology.follower import RoutingFollower
 from services.topology.indexes import ServedIndexes
@@ -156,7 +157,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         search,
         pictures,
         impressions,
-        Operation(catalog, dead_letters, jobs, lists, tracer),
+        Operation(catalog, dead_letters, jobs, lists, Uploads(storage.blobs, parts.limits.max_bytes), tracer),
         parts.authenticator,
         health,
         settings,

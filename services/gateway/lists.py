@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 from typing import Final
 
+from omma.blobs import object_uri
 from omma.blobs.interface import Blobs
-from omma.blobs.object_uri import SCHEME, place_of
 from omma.catalog.api_key import Role
 from omma.catalog.download import Download
 from omma.catalog.interface import Catalog
@@ -14,10 +14,13 @@ from omma.description import RowLimits
 from omma.errors import InvalidQuery, OmmaError
 from omma.job_kinds import INGEST_LIST, ListParameters
 from omma.picture_list import Listed, list_key, listed
+from omma.uploads import SCHEME
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs, Sources
 
 MAX_PAGE: Final = 1_000
+_OPEN_SCHEMES: Final = ("http", "https", SCHEME)
+"""Of places that any caller may name: an upload is found in the caller's tenant only."""
 
 
 class Lists:
@@ -54,7 +57,7 @@ class Lists:
         empty = True
         for line in listed(content, self._row_limits):
             empty = False
-            if not isinstance(line, Listed) or line.scheme.startswith("http"):
+            if not isinstance(line, Listed) or line.scheme in _OPEN_SCHEMES:
                 continue
             try:
                 self._check_place(line.place, caller)
@@ -64,9 +67,9 @@ class Lists:
             raise InvalidQuery("The list names no picture.", field="list")
 
     def _check_place(self, place: str, caller: Caller) -> None:
-        if place.startswith(SCHEME):
-            bucket, key = place_of(place)
-            self._sources.checked(f"{SCHEME}{bucket}/{key}", caller)
+        if place.startswith(object_uri.SCHEME):
+            bucket, key = object_uri.place_of(place)
+            self._sources.checked(f"{object_uri.SCHEME}{bucket}/{key}", caller)
         else:
             caller.require(Role.ADMIN)
             self._sources.require_folders()

@@ -8,6 +8,7 @@ from typing import Final
 from omma.backlog import backlog, indexer_group, wait_until_handled
 from omma.blobs.s3_settings import S3Settings
 from omma.fetching import Fetcher, FetchSettings
+from omma.identity import Tenant
 from omma.images import PictureLimits, media_type
 from omma.job_kinds import CLUSTER, COLLECT, INGEST, INGEST_LIST, VERIFY, CollectParameters
 from omma.outbox import Outbox
@@ -72,9 +73,9 @@ def compose(
     folders = FolderIngest(catalog, outbox, indexed, max_picture_bytes=limits.max_bytes, row_limits=storage.row_limits)
     waiting = partial(backlog, log, IMAGES_TOPIC, group)
 
-    def places() -> Places:
+    def places(tenant: Tenant) -> Places:
         fetcher = Fetcher(max_bytes=limits.max_bytes, networks=fetch.networks, judge=media_type)
-        return Places(fetcher, storage.objects, limits, settings.urls)
+        return Places(fetcher, storage.blobs, storage.objects, tenant, limits=limits, settings=settings.urls)
 
     lists = ListIngest(
         catalog,
@@ -116,7 +117,7 @@ def compose(
         settings,
         {
             CLUSTER.name: ClusterWork(Clusterer(catalog, live)),
-            COLLECT.name: CollectWork(collector),
+            COLLECT.name: CollectWork(collector, storage.blobs),
             INGEST.name: IngestWork(folders, buckets),
             INGEST_LIST.name: ListWork(lists),
             VERIFY.name: VerifyWork(verifier),

@@ -46,6 +46,8 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("POST", "/images/ingest"): TENANT_ADMIN,
     ("GET", "/jobs/{job_id}"): READ,  # and what the job's kind needs
     ("DELETE", "/jobs/{job_id}"): READ,
+    ("POST", "/images/presign"): TENANT_ADMIN,
+    ("PUT", "/uploads/{name}"): None,  # whoever has an address
     ("POST", "/ingest"): TENANT_ADMIN,
     ("GET", "/jobs/{job_id}/downloads"): TENANT_ADMIN,
     ("GET", "/keys"): TENANT_ADMIN,
@@ -78,7 +80,7 @@ RPCS: Final[dict[str, Role]] = {
     "omma.v1.ShardService/Digest": ADMIN,
     "omma.v1.RerankService/Rerank": ADMIN,
 }
-FILLED: Final = {"image_id": str(10**12), "job_id": "none", "id": "0000"}
+FILLED: Final = {"image_id": str(10**12), "job_id": "none", "id": "0000", "name": "none"}
 ANN, BOB = Tenant("ann"), Tenant("bob")
 
 

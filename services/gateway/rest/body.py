@@ -50,7 +50,7 @@ async def read_json(request: Request, max_bytes: int, max_values: int = MAX_JSON
     """
     if not is_json(request):
         raise UnsupportedMedia("Send application/json.")
-    content = await _read(request, max_bytes)
+    content = await read_content(request, max_bytes)
     if content.count(b",") + content.count(b"[") + content.count(b"{") > max_values:
         raise TooLarge(f"The JSON holds more than {max_values:,} values.", limit=max_values)
     try:
@@ -73,7 +73,7 @@ async def read_form(request: Request, limits: FormLimits) -> Form:
         _check_announced(request, limits.max_file_bytes + FORM_SLACK_BYTES, limits)
         return await _read_multipart(request, options.get(b"boundary", b""), limits)
     if kind in (b"", b"application/x-www-form-urlencoded"):
-        return _urlencoded(await _read(request, FORM_SLACK_BYTES), limits)
+        return _urlencoded(await read_content(request, FORM_SLACK_BYTES), limits)
     raise UnsupportedMedia("Send multipart/form-data or application/json.")
 
 
@@ -87,7 +87,8 @@ def _check_announced(request: Request, most: int, limits: FormLimits) -> None:
         )
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
+async def read_content(request: Request, max_bytes: int) -> bytes:
+    """The body as it is. Raises TooLarge."""
     content = bytearray()
     async for chunk in request.stream():
         content += chunk

@@ -1,5 +1,6 @@
 """POST /images/ingest, GET and DELETE /jobs/{id}."""
 
+import json
 import time
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -8,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omma.catalog.job import Job, JobState
 from omma.errors import InvalidQuery
-from omma.job_kinds import IngestParameters
+from omma.job_kinds import IngestParameters, ListParameters
+from omma.uploads import upload_place
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
+from services.gateway.lists import Lists
 from services.gateway.rest.signed_in import SignedIn
 
 _COUNTED: Final = (
@@ -34,7 +37,7 @@ JobIdInPath: TypeAlias = Annotated[str, Path(max_length=64, pattern=r"^[0-9A-Za-
 
 
 class IngestRequest(BaseModel):
-    """A folder or a source."""
+    """A folder, a source, or uploads."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"source": "s3://pictures/2026"}})
 
@@ -47,6 +50,12 @@ class IngestRequest(BaseModel):
         default=None, max_length=2_000, description="s3://bucket/prefix; its objects stay where they are"
     )
 
+    uploads: list[dict[str, Any]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=10_000,
+        description="of POST /images/presign: `upload`, and what is known of the picture, as in POST /ingest",
+    )
     forget_missing: bool = Field(
         default=False,
         description="of a folder: also what is away en masse, as when a disk is not mounted, is taken as deleted",
@@ -54,6 +63,19 @@ class IngestRequest(BaseModel):
     revive_deleted: bool = Field(
         default=False, description="also what was deleted here comes back, without what was said of it"
     )
+
+    def listed(self) -> bytes:
+        """The uploads as a list. Raises InvalidQuery, field `uploads`."""
+        if self.folder is not None or self.source is not None:
+            raise InvalidQuery("Say what to ingest: uploads, and neither a folder nor a source.", field="uploads")
+        lines = []
+        for one in self.uploads or ():
+            name = one.get("upload")
+            if not isinstance(name, str):
+                raise InvalidQuery("Each of uploads has the `upload` of its presign.", field="uploads")
+            said = {field: value for field, value in one.items() if field not in ("upload", "url", "path", "uri")}
+            lines.append(json.dumps({"uri": upload_place(name), **said}))
+        return "\n".join(lines).encode()
 
     def place(self) -> str:
         """Raises InvalidQuery."""
@@ -63,13 +85,16 @@ class IngestRequest(BaseModel):
         return given[0]
 
 
-def jobs_router(jobs: Jobs, tenant_admin: SignedIn, reader: SignedIn) -> APIRouter:
+def jobs_router(jobs: Jobs, lists: Lists, tenant_admin: SignedIn, reader: SignedIn) -> APIRouter:
     """Work that runs beside the service. Who may see and stop a job, its kind says."""
     router = APIRouter(tags=["ingest"])
 
-    @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, or a folder of the server's machine")
+    @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, uploads, or a folder of the server")
     async def start(request: IngestRequest, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, str]:
         """The source's job: it goes on where the last one was broken off."""
+        if request.uploads is not None:
+            parameters = ListParameters(revive_deleted=request.revive_deleted)
+            return {"job_id": (await lists.ingest(caller, request.listed(), parameters)).id}
         asked = IngestParameters(forget_missing=request.forget_missing, revive_deleted=request.revive_deleted)
         return {"job_id": (await jobs.ingest(caller, request.place(), asked)).id}
 

@@ -20,8 +20,10 @@ from services.gateway.rest.keys import keys_router
 from services.gateway.rest.signed_in import signed_in
 from services.gateway.rest.stats import stats_router
 from services.gateway.rest.trace import trace_router
+from services.gateway.rest.uploads import uploads_router
 from services.gateway.rest.verify import verify_router
 from services.gateway.settings import GatewaySettings
+from services.gateway.uploads import Uploads
 from services.topology.indexes import ServedIndexes
 
 
@@ -33,6 +35,7 @@ class Operation:
     dead_letters: DeadLetters
     jobs: Jobs
     lists: Lists
+    uploads: Uploads
     tracer: Tracer
 
     def routers(
@@ -44,8 +47,9 @@ class Operation:
         return (
             keys_router(Keys(self.catalog, authenticator.changed), tenant_admin),
             dead_letters_router(self.dead_letters, tenant_admin),
-            jobs_router(self.jobs, tenant_admin, signed_in(authenticator, Role.READ)),
+            jobs_router(self.jobs, self.lists, tenant_admin, signed_in(authenticator, Role.READ)),
             ingest_router(self.lists, tenant_admin, settings, limits),
+            uploads_router(self.uploads, tenant_admin),
             stats_router(self.catalog, indexes, self.jobs.waiting, admin),
             trace_router(self.tracer, tenant_admin),
             verify_router(self.jobs, admin),

@@ -36,7 +36,7 @@ class ListIngest:
         originals: Originals,
         outbox: Outbox,
         *,
-        places: Callable[[], Places],
+        places: Callable[[Tenant], Places],
         row_limits: RowLimits,
         backlog: Callable[[], Awaitable[int]],
         indexed: Callable[[], Awaitable[None]],
@@ -79,7 +79,7 @@ class ListIngest:
         counts["pictures"] = await asyncio.to_thread(count_lines, content)
         for outcome, number in (await self._catalog.count_downloads(tenant, run)).items():
             count(counts, outcome, number)
-        places = self._places()
+        places = self._places(tenant)
         try:
             recorder = Recorder(self._catalog, self._outbox, tenant, revive=parameters.revive_deleted)
             async with _beside(recorder.run):

@@ -15,6 +15,7 @@ from omma.collection import is_kept
 from omma.errors import OmmaError
 from omma.identity import Sha256, Tenant
 from omma.picture_list import Listed, WrongLine
+from omma.uploads import SCHEME, upload_key, upload_of
 from services.worker.lists.places import Found, Places, Refused
 from services.worker.lists.recorder import Recorder
 
@@ -129,6 +130,8 @@ class Lines:
             outcome = await self._write(line, found)
             if found.content is not None:
                 await self._settle(found.sha256, found.content, outcome)
+            if line.scheme == SCHEME:
+                await self._blobs.delete(upload_key(self._run.tenant, upload_of(line.place)))
             return outcome
 
     async def _settle(self, sha256: Sha256, content: bytes, outcome: str) -> None:
@@ -142,7 +145,7 @@ class Lines:
         said = line.description
         is_web = line.scheme.startswith("http")
         picture = NewPicture(
-            key=line.key,
+            key=said.external_id or (found.sha256 if line.scheme == SCHEME else line.place),
             sha256=found.sha256,
             uri=found.uri,
             bytes=found.size,

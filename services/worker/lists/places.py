@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from omma.blobs.interface import Blobs
 from omma.blobs.object_uri import place_of
 from omma.blobs.objects import Objects
 from omma.blobs.opening import open_file
@@ -18,10 +19,11 @@ from omma.blocking import BlockingCalls
 from omma.errors import STATUS, Absent, OmmaError, TooLarge
 from omma.fetching import Fetched, Fetcher, Unfetched, Why
 from omma.fetching.fetcher import host_of, plain_url
-from omma.identity import Sha256
+from omma.identity import Sha256, Tenant
 from omma.images import PictureLimits, verify
 from omma.os_errors import file_error
 from omma.picture_list import Listed
+from omma.uploads import SCHEME, upload_key, upload_of
 from services.worker.ingest.follower import stamp_of
 from services.worker.lists.hosts import GivenUp, Host, may_pass
 from services.worker.lists.settings import UrlSettings
@@ -67,15 +69,19 @@ class Places:
     def __init__(
         self,
         fetcher: Fetcher,
+        blobs: Blobs,
         objects: Objects | None,
+        tenant: Tenant,
+        *,
         limits: PictureLimits,
         settings: UrlSettings,
-        *,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """fetcher: closed with this. objects: None: there are none."""
+        """fetcher: closed with this. blobs: where uploads of the tenant are. objects: None: there are none."""
         self._fetcher = fetcher
+        self._blobs = blobs
+        self._tenant = tenant
         self._objects = objects
         self._limits = limits
         self._settings = settings
@@ -90,6 +96,8 @@ class Places:
         try:
             if line.scheme == "file":
                 return await self._file(line.place)
+            if line.scheme == SCHEME:
+                return await self._upload(line.place)
             if line.scheme == "s3":
                 return await self._object(line.place)
             return await self._download(line.place)
@@ -163,6 +171,11 @@ class Places:
             raise file_error(error, path.name) from error
         self._require_size(len(content))
         return content, status
+
+    async def _upload(self, place: str) -> Found:
+        content = await self._blobs.get(upload_key(self._tenant, upload_of(place)), self._limits.max_bytes)
+        sha256 = await self._checks.run(None, self._verified, content)
+        return Found(sha256, uri_of(sha256), len(content), content)
 
     async def _object(self, uri: str) -> Found:
         if self._objects is None:

@@ -146,7 +146,8 @@ class Interaction:
     """What one search showed, or one click.
 
     displayed: of an impression every hit of the answer in order, of a click one. rank: of the first of them, from 1;
-    of a click as the caller counts. query_image_id: 0 when the query was no stored picture.
+    of a click as the caller counts. query_image_id: 0 when the query was no stored picture. caller: of an impression in
+    a rollout, who stays in the arm.
     """
 
     tenant: Tenant
@@ -158,6 +159,7 @@ class Interaction:
     ts_ms: int
     query_id: str = ""
     answered: Answered = Answered()
+    caller: str = ""
 
 
 def deleted_record(
@@ -253,6 +255,7 @@ def encode_interaction(interaction: Interaction) -> bytes:
         policy=answered.policy,
         rollout=answered.rollout,
         arm=answered.arm,
+        caller=interaction.caller,
     ).SerializeToString()
 
 
@@ -271,6 +274,7 @@ def decode_interaction(value: bytes) -> Interaction:
         message.ts_ms,
         message.query_id,
         Answered(message.index, message.space, message.policy, message.rollout, message.arm),
+        message.caller,
     )
 
 

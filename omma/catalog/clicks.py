@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Select, select, tuple_
 
+from omma.catalog.arm_clicks import count_by_arm
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.interface import LoggedInteraction
 from omma.catalog.schema import DAY_MS, interaction_offsets, interactions
@@ -43,6 +44,7 @@ class Clicks:
             new = [one.interaction for one in batch if one.offset >= recorded[one.partition]]
             if not new:
                 return 0
+            new = await count_by_arm(connection, self._database.dialect, new)
             await self._database.dialect.make_days(connection, [one.ts_ms // DAY_MS for one in new])
             await self._database.dialect.append(connection, interactions, [_row(one) for one in new])
             moved = offsets.on_conflict_do_update(

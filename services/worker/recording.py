@@ -108,5 +108,5 @@ def _kept(records: Sequence[LogRecord], kept_days: int, now_ms: int) -> list[Log
 
 def _without_nul(one: Interaction) -> Interaction:
     """PostgreSQL keeps no NUL in a text: https://www.postgresql.org/docs/15/datatype-character.html"""
-    texts = {name: text for name in ("tenant", "user_id", "query_id") if "\0" in (text := getattr(one, name))}
+    texts = {name: text for name in ("tenant", "user_id", "query_id", "caller") if "\0" in (text := getattr(one, name))}
     return replace(one, **{name: text.replace("\0", "") for name, text in texts.items()}) if texts else one

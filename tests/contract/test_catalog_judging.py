@@ -2,18 +2,23 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from omma.catalog.interface import Catalog
+from omma.catalog.interface import Catalog, LoggedInteraction
 from omma.catalog.judgement import Fence, Judgement
 from omma.catalog.rollout import Told
+from omma.catalog.schema import DAY_MS
 from omma.errors import Absent, WrongState
+from omma.identity import ImageId
 from omma.index import IndexState
+from omma.judging.moments import Moments
 from omma.judging.tally import ArmMinute
+from omma.records import Answered, Interaction, InteractionType
 from omma.rollouts.rollout import RolloutState
 from omma.rollouts.walk import Step
-from tests.contract.catalogs import Clock
+from tests.contract.catalogs import ANN, BOB, Clock
 from tests.contract.rollouts import CANDIDATE, OTHER, ROLLOUT, TOLD, states, with_live_index
 
 FENCE = Fence("judge", "worker 1")
@@ -92,3 +97,71 @@ async def test_of_nobody_there_are_no_moments(catalog: Catalog) -> None:
     assert await catalog.arm_moments("r", 0) == {}
     await catalog.remember_before("r", 0)
     assert await catalog.arm_moments("r", 0) == {}
+
+
+def _interaction(offset: int, type: InteractionType, query_id: str, arm: str, **more: Any) -> LoggedInteraction:
+    given: dict[str, Any] = {"tenant": ANN, "user_id": "u", "caller": "user u", "displayed": (ImageId(offset + 1),)}
+    given["answered"] = Answered("i", "s", "p", ROLLOUT.id, arm) if arm else Answered()
+    one = Interaction(
+        query_image_id=0, rank=1, type=type, ts_ms=1_700_000_000_000, query_id=query_id, **{**given, **more}
+    )
+    return LoggedInteraction(0, offset, one)
+
+
+async def test_clicks_count_for_the_arm_of_their_search_by_caller_and_once_a_search(catalog: Catalog) -> None:
+    await _in_canary(catalog)
+    shown, clicked = InteractionType.IMPRESSION, InteractionType.CLICK
+    bob: dict[str, Any] = {"user_id": "bob", "caller": "user bob"}
+    first = [
+        _interaction(0, clicked, "q1", ""),  # before its search, in one batch: the search is known all the same
+        _interaction(1, shown, "q1", "control"),
+        _interaction(2, shown, "q2", "control"),
+        _interaction(3, shown, "q3", "candidate", **bob),
+        _interaction(4, shown, "q4", "", answered=Answered("i", "s", "p")),
+        _interaction(5, clicked, "", "", answered=Answered("i", "s", "p", ROLLOUT.id, "candidate")),
+        _interaction(6, clicked, "q4", ""),
+        _interaction(7, clicked, "unknown", ""),
+        _interaction(8, clicked, "q2", "", tenant=BOB),
+        _interaction(9, shown, "q5", "", answered=Answered("i", "s", "p", "no such rollout", "control")),
+    ]
+    assert await catalog.add_interactions("log", first) == 10
+    second = [
+        _interaction(10, clicked, "q1", ""),
+        _interaction(11, clicked, "q3", "", **bob),
+        _interaction(12, clicked, "q3", "", **bob),
+        _interaction(13, shown, "q6", "candidate", **bob),
+    ]
+    assert await catalog.add_interactions("log", second) == 4
+    assert await catalog.add_interactions("log", second) == 0
+    stage = (await catalog.rollout(ROLLOUT.id)).changed_at_ms
+    moments = await catalog.arm_moments(ROLLOUT.id, stage)
+    expected = {"control": Moments.of([(1, 2, 0, 0)]), "candidate": Moments.of([(1, 2, 0, 0)])}
+    assert {arm: one.gram.tolist() for arm, one in moments.items()} == {
+        arm: one.gram.tolist() for arm, one in expected.items()
+    }
+    assert await catalog.arm_moments(ROLLOUT.id, stage + 1) == {}
+    read = [one async for one in catalog.interactions(ANN, 0, 2**62)]
+    arms = {one.displayed[0] - 1: (one.answered.arm, one.answered.index) for one in read}
+    assert (arms[0], arms[10], arms[11]) == (("control", "i"), ("control", "i"), ("candidate", "i"))
+    assert arms[6] == arms[7] == ("", "")
+
+
+async def test_what_users_did_before_a_rollout_is_beside_what_they_do_in_it(catalog: Catalog) -> None:
+    await _in_canary(catalog)
+    shown, clicked = InteractionType.IMPRESSION, InteractionType.CLICK
+    before = [
+        _interaction(0, shown, "b1", "", caller=""),
+        _interaction(1, shown, "b2", "", caller=""),
+        _interaction(2, clicked, "b1", "", caller=""),
+        _interaction(3, shown, "b3", "", caller="", user_id=""),
+    ]
+    await catalog.add_interactions("log", before)
+    day = 1_700_000_000_000 // DAY_MS
+    for _ in range(2):
+        await catalog.remember_before(ROLLOUT.id, day)
+        await catalog.remember_before(ROLLOUT.id, day - 1)
+    await catalog.add_interactions(
+        "log", [_interaction(4, shown, "q1", "control"), _interaction(5, shown, "q2", "control", caller="user new")]
+    )
+    moments = await catalog.arm_moments(ROLLOUT.id, (await catalog.rollout(ROLLOUT.id)).changed_at_ms)
+    assert moments["control"].gram.tolist() == Moments.of([(0, 1, 1, 2), (0, 1, 0, 0)]).gram.tolist()

@@ -29,6 +29,14 @@ def caller_of(query: SearchQuery) -> str:
     return f"query {digest.hexdigest()}"
 
 
+def kept_caller(query: SearchQuery) -> str:
+    """As caller_of, to be kept: a user by name, as impressions have it, a session by its hash. Pure."""
+    caller = caller_of(query)
+    if query.user_id or not query.session:
+        return caller
+    return f"session {hashlib.blake2b(caller.encode(errors='surrogatepass'), digest_size=16).hexdigest()}"
+
+
 def _content(one: Sought) -> bytes:
     match one:
         case SoughtPicture():

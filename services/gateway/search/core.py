@@ -27,7 +27,7 @@ from omma.telemetry.traces import span, stage_times
 from omma.together import together
 from services.gateway.search.admission import Admission
 from services.gateway.search.answer import SearchAnswer, explanation, hits_of
-from services.gateway.search.caller import caller_of
+from services.gateway.search.caller import caller_of, kept_caller
 from services.gateway.search.candidates import MAX_POOL, best_candidates, first_pool
 from services.gateway.search.cursor import decode_cursor, encode_cursor, of_another_query
 from services.gateway.search.fanout import Coverage, Fanout, ShardOutcome
@@ -126,7 +126,8 @@ class SearchCore:
         for reason in answer.degraded:
             SEARCH_DEGRADED.labels(reason.value).inc()
         if self._impressions is not None:
-            self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer)
+            caller = "" if answer.variant is None else kept_caller(query)
+            self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer, caller)
         self._tell(tenant, query, answer, stage_us)
         return answer
 

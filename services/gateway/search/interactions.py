@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -80,8 +81,8 @@ class Impressions:
         self._clicks: deque[Interaction] = deque()
         self._queued = asyncio.Event()
 
-    def shown(self, tenant: Tenant, user_id: str, query_image_id: int, answer: SearchAnswer) -> None:
-        """Queue what the search showed, one record; returns at once."""
+    def shown(self, tenant: Tenant, user_id: str, query_image_id: int, answer: SearchAnswer, caller: str = "") -> None:
+        """Queue what the search showed, one record; returns at once. caller: who stays in the answer's arm, if any."""
         if not answer.hits or random.random() >= self._sampled:
             return
         if len(self._queue) >= self._max_queued:
@@ -97,7 +98,8 @@ class Impressions:
                 InteractionType.IMPRESSION,
                 self._now_ms(),
                 answer.query_id,
-                Answered(answer.index, answer.space, answer.policy),
+                _answered(answer),
+                caller,
             )
         )
         self._queued.set()
@@ -166,7 +168,7 @@ class Impressions:
     async def _send(self, batch: list[Interaction]) -> None:
         records = [
             (
-                bucket_of(one.displayed[0], self._partitions),
+                self._partition_of(one),
                 image_key(one.displayed[0]),
                 encode_interaction(one),
             )
@@ -174,6 +176,18 @@ class Impressions:
         ]
         await self._producer.send_many(INTERACTIONS_TOPIC, records)
         INTERACTIONS.labels(batch[0].type.value, "sent").inc(len(batch))
+
+    def _partition_of(self, one: Interaction) -> int:
+        """A search and its clicks in one, in order: whoever reads a click has read what was shown."""
+        if one.query_id:
+            return zlib.crc32(one.query_id.encode(errors="replace")) % self._partitions
+        return bucket_of(one.displayed[0], self._partitions)
+
+
+def _answered(answer: SearchAnswer) -> Answered:
+    if answer.variant is None:
+        return Answered(answer.index, answer.space, answer.policy)
+    return Answered(answer.index, answer.space, answer.policy, answer.variant.rollout, answer.variant.arm.value)
 
 
 async def open_impressions(

@@ -1,0 +1,122 @@
+"""Searches and clicks of a rollout, counted by caller and arm as they are recorded."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from omma.catalog.dialect import Dialect
+from omma.catalog.schema import rollout_callers, rollout_searches, rollouts
+from omma.records import Answered, Interaction, InteractionType
+
+_KEY: Final = ("rollout", "stage", "arm", "tenant_id", "caller")
+_ANSWERED: Final = ("index", "space", "policy", "rollout", "arm")
+
+
+async def count_by_arm(
+    connection: AsyncConnection, dialect: Dialect, batch: Sequence[Interaction]
+) -> list[Interaction]:
+    """The batch, each click with what answered its search; counts it in the transaction of its rows.
+
+    A click counts for the arm that its query_id was answered from, of its own tenant; without one, or where the search
+    took part in no rollout, for none. A search counts as clicked once.
+    """
+    asked = await _add_searches(connection, dialect, batch)
+    known = await _clicked_searches(connection, batch)
+    gained: Counter[tuple[Any, ...]] = Counter()
+    clicked: dict[str, list[int]] = {}
+    stamped = []
+    for one in batch:
+        search = known.get(one.query_id) if one.type is InteractionType.CLICK else None
+        if search is None or search["tenant_id"] != one.tenant:
+            stamped.append(one)
+            continue
+        stamped.append(replace(one, answered=Answered(*(search[name] for name in _ANSWERED))))
+        pictures = clicked.setdefault(one.query_id, list(search["clicked"]))
+        if not pictures:
+            gained[tuple(search[name] for name in _KEY)] += 1
+        if one.displayed[0] not in pictures:
+            pictures.append(int(one.displayed[0]))
+    if clicked:
+        places = [{"of": query_id, "now": pictures} for query_id, pictures in sorted(clicked.items())]
+        changed = update(rollout_searches).where(rollout_searches.c.query_id == bindparam("of"))
+        await connection.execute(
+            changed.values(clicked=bindparam("now", type_=rollout_searches.c.clicked.type)), places
+        )
+    await _add_to_callers(connection, dialect, asked, gained)
+    return stamped
+
+
+async def _add_searches(
+    connection: AsyncConnection, dialect: Dialect, batch: Sequence[Interaction]
+) -> Counter[tuple[Any, ...]]:
+    """How many were new, by caller."""
+    shown = {
+        one.query_id: one
+        for one in batch
+        if one.type is InteractionType.IMPRESSION and one.answered.rollout and one.query_id
+    }
+    names = {one.answered.rollout for one in shown.values()}
+    if not names:
+        return Counter()
+    found = await connection.execute(select(rollouts.c.id, rollouts.c.changed_at).where(rollouts.c.id.in_(names)))
+    stages = {row.id: row.changed_at for row in found}
+    rows = [
+        {
+            "query_id": query_id,
+            "rollout": one.answered.rollout,
+            "stage": stages[one.answered.rollout],
+            "arm": one.answered.arm,
+            "tenant_id": one.tenant,
+            "caller": one.caller or query_id,
+            "index": one.answered.index,
+            "space": one.answered.space,
+            "policy": one.answered.policy,
+            "brought": {},
+            "clicked": [],
+            "at": one.ts_ms,
+        }
+        for query_id, one in sorted(shown.items())
+        if one.answered.rollout in stages
+    ]
+    if not rows:
+        return Counter()
+    there = select(rollout_searches.c.query_id).where(
+        rollout_searches.c.query_id.in_([row["query_id"] for row in rows])
+    )
+    already = set((await connection.execute(there)).scalars())
+    await connection.execute(dialect.insert(rollout_searches).on_conflict_do_nothing(), rows)
+    return Counter(tuple(row[name] for name in _KEY) for row in rows if row["query_id"] not in already)
+
+
+async def _clicked_searches(connection: AsyncConnection, batch: Sequence[Interaction]) -> dict[str, Any]:
+    """By query_id, those that this batch clicks on; locked to the end of the transaction."""
+    clicks = {one.query_id for one in batch if one.type is InteractionType.CLICK and one.query_id}
+    if not clicks:
+        return {}
+    query = (
+        select(rollout_searches)
+        .where(rollout_searches.c.query_id.in_(sorted(clicks)))
+        .order_by(rollout_searches.c.query_id)
+        .with_for_update()
+    )
+    return {row["query_id"]: row for row in (await connection.execute(query)).mappings()}
+
+
+async def _add_to_callers(
+    connection: AsyncConnection, dialect: Dialect, asked: Counter[tuple[Any, ...]], gained: Counter[tuple[Any, ...]]
+) -> None:
+    added: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: {"gained": 0, "asked": 0})
+    for name, counts in (("asked", asked), ("gained", gained)):
+        for key, count in counts.items():
+            added[key][name] += count
+    if not added:
+        return
+    statement = dialect.insert(rollout_callers)
+    more = {name: rollout_callers.c[name] + statement.excluded[name] for name in ("gained", "asked")}
+    # One order for all: whoever counts the same callers at the same time waits for them in the same way.
+    rows = [{**dict(zip(_KEY, key, strict=True)), **counts} for key, counts in sorted(added.items())]
+    await connection.execute(statement.on_conflict_do_update(index_elements=list(_KEY), set_=more), rows)

@@ -29,6 +29,7 @@ EXIT_CODES: Final = {
     Kind.WRONG_SPACE: 4,
     Kind.NO_TEXT_TOWER: 4,
     Kind.CONCURRENT_WRITE: 4,
+    Kind.CURSOR_EXPIRED: 4,
     Kind.NOT_SIGNED_IN: 5,
     Kind.NOT_ALLOWED: 5,
     Kind.STORAGE_FULL: 6,

@@ -48,6 +48,7 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("DELETE", "/jobs/{job_id}"): READ,
     ("POST", "/images/presign"): TENANT_ADMIN,
     ("PUT", "/uploads/{name}"): None,  # whoever has an address
+    ("GET", "/vectors"): TENANT_ADMIN,
     ("POST", "/ingest"): TENANT_ADMIN,
     ("GET", "/jobs/{job_id}/downloads"): TENANT_ADMIN,
     ("GET", "/keys"): TENANT_ADMIN,

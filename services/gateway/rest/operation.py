@@ -13,6 +13,7 @@ from services.gateway.callers.keys import Keys
 from services.gateway.jobs import Jobs
 from services.gateway.lists import Lists
 from services.gateway.pictures.trace import Tracer
+from services.gateway.pictures.vectors import Vectors
 from services.gateway.rest.dead_letters import dead_letters_router
 from services.gateway.rest.ingest import ingest_router
 from services.gateway.rest.jobs import jobs_router
@@ -21,6 +22,7 @@ from services.gateway.rest.signed_in import signed_in
 from services.gateway.rest.stats import stats_router
 from services.gateway.rest.trace import trace_router
 from services.gateway.rest.uploads import uploads_router
+from services.gateway.rest.vectors import vectors_router
 from services.gateway.rest.verify import verify_router
 from services.gateway.settings import GatewaySettings
 from services.gateway.uploads import Uploads
@@ -50,6 +52,7 @@ class Operation:
             jobs_router(self.jobs, self.lists, tenant_admin, signed_in(authenticator, Role.READ)),
             ingest_router(self.lists, tenant_admin, settings, limits),
             uploads_router(self.uploads, tenant_admin),
+            vectors_router(Vectors(self.catalog, indexes), tenant_admin),
             stats_router(self.catalog, indexes, self.jobs.waiting, admin),
             trace_router(self.tracer, tenant_admin),
             verify_router(self.jobs, admin),

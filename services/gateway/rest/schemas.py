@@ -344,3 +344,24 @@ DOWNLOADS: Final = {
         ),
     ),
 }
+VECTORS: Final = {
+    "summary": "Pictures with their vectors",
+    **_operation(
+        {
+            200: _json(
+                {
+                    "model": "mobilenet@1.1.0",
+                    "space": "mobilenet-1-1a2b3c4d",
+                    "checksum": "1a2b3c4d…",
+                    "dim": 1280,
+                    "index": "mobilenet-1-1a2b3c4d.1",
+                    "images": [{**_PICTURE_EXAMPLE, "vector": "AACAPwAAAAA="}],
+                    "next_cursor": "AAAAAAAAAHs",
+                }
+            )
+        },
+        _parameters(
+            {"filter": _OPTIONS["filter"], "cursor": _STRING, "limit": {**_INTEGER, "default": 256, "maximum": 256}}
+        ),
+    ),
+}

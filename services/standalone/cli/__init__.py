@@ -6,6 +6,7 @@ from services.standalone.cli import (
     dead_letters,
     doctor,
     evaluate,
+    export,
     feedback,
     ingest,
     key,
@@ -27,6 +28,7 @@ def command_line() -> typer.Typer:
     app.command()(ingest.ingest)
     app.command()(search.search)
     app.command("eval")(evaluate.evaluate)
+    app.command()(export.export)
     app.command()(trace.trace)
     app.command()(verify.verify)
     app.command()(doctor.doctor)

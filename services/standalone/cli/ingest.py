@@ -1,5 +1,6 @@
 """`omma ingest`."""
 
+import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from rich.markup import escape
 from omma.blobs.folder_source import folder_source
 from omma.blobs.object_uri import SCHEME
 from omma.picture_list import absolute
-from services.standalone.connection import connected
+from services.standalone.connection import Connection, connected
 from services.standalone.ingesting import failed, remarks, summary
 from services.standalone.ingesting import ingest as follow
 from services.standalone.output import Json, console, errors, print_json, progress_bar, run
@@ -19,9 +20,11 @@ from services.standalone.settings import StandaloneSettings
 from services.worker.ingest.folder import require_folder
 
 _WEB: Final = ("http://", "https://")
+_WATCH_SECONDS: Final = 3.0
+_NEWS: Final = ("created", "changed", "retried", "vanished")
 
 
-def ingest(
+def ingest(  # noqa: PLR0917  a command's options
     source: Annotated[
         str,
         typer.Argument(
@@ -34,11 +37,32 @@ def ingest(
     ] = False,
     revive_deleted: Annotated[bool, typer.Option(help="Also what was deleted here comes back.")] = False,
     refetch: Annotated[bool, typer.Option(help="Download also what an earlier ingest downloaded.")] = False,
+    watch: Annotated[bool, typer.Option(help="Go on: look again every few seconds, until Ctrl-C.")] = False,
     json: Json = False,
 ) -> None:
     """Make pictures searchable; run it again to take over what changed. Ctrl-C and again goes on where it was."""
     asked = _folder_or_bucket(source, forget_missing, revive_deleted) or _list(source, revive_deleted, refetch)
-    job = run(_ingest(asked))
+    run(_watch(asked, json) if watch else _once(asked, json))
+
+
+async def _once(asked: "_Asked", json: bool) -> None:
+    async with connected(StandaloneSettings(), make=True) as connection:
+        _tell(await _ingest(connection, asked), json)
+
+
+async def _watch(asked: "_Asked", json: bool) -> None:
+    """Until cancelled. Tells the first look, and each that found something."""
+    async with connected(StandaloneSettings(), make=True) as connection:
+        told = False
+        while True:
+            job = await _ingest(connection, asked)
+            if not told or any(job[name] for name in _NEWS):
+                _tell(job, json)
+            told = True
+            await asyncio.sleep(_WATCH_SECONDS)
+
+
+def _tell(job: dict[str, Any], json: bool) -> None:
     if json:
         print_json(job)
     else:
@@ -83,16 +107,15 @@ def _list(source: str, revive_deleted: bool, refetch: bool) -> _Asked:
     return _Asked(source, "/ingest", request)
 
 
-async def _ingest(asked: _Asked) -> dict[str, Any]:
-    async with connected(StandaloneSettings(), make=True) as connection:
-        with progress_bar() as bars:
-            bar = bars.add_task(escape(asked.name), total=None, rate=0.0)
+async def _ingest(connection: Connection, asked: _Asked) -> dict[str, Any]:
+    with progress_bar() as bars:
+        bar = bars.add_task(escape(asked.name), total=None, rate=0.0)
 
-            def show(job: dict[str, Any]) -> None:
-                count = failed(job)
-                words = f"{escape(asked.name)} [red]({count} failed)[/]" if count else escape(asked.name)
-                rate = job["pictures_per_second"]
-                bars.update(bar, description=words, completed=job["done"], total=job["total"] or None, rate=rate)
+        def show(job: dict[str, Any]) -> None:
+            count = failed(job)
+            words = f"{escape(asked.name)} [red]({count} failed)[/]" if count else escape(asked.name)
+            rate = job["pictures_per_second"]
+            bars.update(bar, description=words, completed=job["done"], total=job["total"] or None, rate=rate)
 
-            job = await follow(connection, asked.route, asked.request, show)
+        job = await follow(connection, asked.route, asked.request, show)
     return job | {"source": asked.name} if asked.route == "/ingest" else job

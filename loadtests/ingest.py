@@ -30,7 +30,7 @@ def bare(data_dir: Path, pictures: Path) -> float:
     from services.standalone.settings import StandaloneSettings
 
     settings = StandaloneSettings(data_dir=data_dir)
-    model = choose_model(settings, None)
+    model = choose_model(settings)
     how, graph = model.manifest.preprocessing, model.manifest.image
     tower = Tower(
         model.path(graph.file), "image", input=graph.input, output=graph.output, dim=model.manifest.dim, wide_threads=1

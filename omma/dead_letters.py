@@ -31,8 +31,18 @@ class DeadLetter:
 class DeadLetters:
     """What is still dead: a letter whose picture was changed, deleted or read since is passed over."""
 
-    def __init__(self, catalog: Catalog, log: Log, outbox: Outbox, indexed: Callable[[], Awaitable[None]]) -> None:
-        """indexed: returns when every event so far is handled."""
+    def __init__(
+        self,
+        catalog: Catalog,
+        log: Log,
+        outbox: Outbox,
+        indexed: Callable[[], Awaitable[None]],
+        live_space: Callable[[], str] = lambda: "",
+    ) -> None:
+        """indexed: returns when every event so far is handled. live_space: whose letters count, where two spaces have
+        one of a picture.
+        """
+        self._live_space = live_space
         self._catalog = catalog
         self._log = log
         self._outbox = outbox
@@ -40,10 +50,13 @@ class DeadLetters:
 
     async def letters(self, tenant: Tenant) -> list[DeadLetter]:
         """By id. Reads the whole topic, which is compacted to one letter a picture."""
+        live_space = self._live_space()
         newest: dict[ImageId, DeadLetter] = {}
         async for record in self._log.scan(DEAD_LETTERS_TOPIC):
             letter = _letter(records_pb2.DeadLetter.FromString(record.value or b""))
-            newest[letter.image_id] = letter
+            known = newest.get(letter.image_id)
+            if known is None or letter.version > known.version or known.space != live_space:
+                newest[letter.image_id] = letter
         rows = await self._catalog.pictures(newest.keys())
         dead = {row.id: row.version for row in rows.values() if row.state is PictureState.DEAD and row.tenant == tenant}
         return [newest[image_id] for image_id in sorted(dead) if newest[image_id].version == dead[image_id]]

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import and_, bindparam, delete, func, select, update
 
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.interface import Embedded, PictureState
-from omma.catalog.schema import image_hash, image_spaces, images
+from omma.catalog.routes import counts_for_rows
+from omma.catalog.schema import image_hash, image_spaces, images, space_deaths
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
 
@@ -61,29 +62,63 @@ class Indexing:
             ]
             if not current:
                 return
-            await connection.execute(
-                update(images)
-                .where(columns.id == bindparam("at_id"))
-                .values(width=bindparam("w"), height=bindparam("h"), state=PictureState.INDEXED, reason=""),
-                [{"at_id": one.image_id, "w": one.width, "h": one.height} for one, _, _ in current],
-            )
-            hashed = [_hash_row(one, tenant, one.phash) for one, tenant, _ in current if one.phash is not None]
-            if hashed:
-                await connection.execute(self._upsert_hash(), hashed)
+            if await counts_for_rows(connection, space):
+                await connection.execute(
+                    update(images)
+                    .where(columns.id == bindparam("at_id"))
+                    .values(width=bindparam("w"), height=bindparam("h"), state=PictureState.INDEXED, reason=""),
+                    [{"at_id": one.image_id, "w": one.width, "h": one.height} for one, _, _ in current],
+                )
+                hashed = [_hash_row(one, tenant, one.phash) for one, tenant, _ in current if one.phash is not None]
+                if hashed:
+                    await connection.execute(self._upsert_hash(), hashed)
             await connection.execute(
                 self._upsert_space(), [_space_row(space, one, tenant, sha256) for one, tenant, sha256 in current]
             )
+            well = [one.image_id for one, _, _ in current]
+            await connection.execute(
+                delete(space_deaths).where(
+                    space_deaths.c.space == space, self._database.dialect.among(space_deaths.c.image_id, well)
+                )
+            )
 
     @uninterrupted
-    async def record_dead(self, image_id: ImageId, version: Version, reason: str) -> None:
+    async def record_dead(self, image_id: ImageId, version: Version, reason: str, space: str = "") -> None:
         live = images.c.state != PictureState.DELETED
-        statement = (
-            update(images)
-            .where(images.c.id == image_id, images.c.version == version, live)
-            .values(state=PictureState.DEAD, reason=reason)
-        )
+        mine = (images.c.id == image_id, images.c.version == version, live)
         async with self._database.writing() as connection:
-            await connection.execute(statement)
+            # Held, so that a promotion sees either the note or the row.
+            tenant = (await connection.execute(select(images.c.tenant_id).where(*mine).with_for_update())).scalar()
+            if tenant is None:
+                return
+            if await counts_for_rows(connection, space):
+                dead = update(images).where(*mine).values(state=PictureState.DEAD, reason=reason)
+                await connection.execute(dead)
+            if space:
+                note = {"tenant_id": tenant, "space": space, "image_id": image_id, "version": version, "reason": reason}
+                await connection.execute(self._upsert_death(), [note])
+
+    @uninterrupted
+    async def dead_in(self, space: str, image_ids: Collection[ImageId]) -> dict[ImageId, Version]:
+        deaths = space_deaths.c
+        query = select(deaths.image_id, deaths.version).where(
+            deaths.space == space, self._database.dialect.among(deaths.image_id, list(image_ids))
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return {ImageId(image_id): Version(version) for image_id, version in found}
+
+    @uninterrupted
+    async def forget_space(self, space: str, limit: int) -> int:
+        dropped = 0
+        async with self._database.writing() as connection:
+            for table in (space_deaths, image_spaces):
+                some = select(table.c.image_id).where(table.c.space == space).limit(limit - dropped)
+                ids = list((await connection.execute(some)).scalars())
+                if ids:
+                    mine = (table.c.space == space, self._database.dialect.among(table.c.image_id, ids))
+                    dropped += (await connection.execute(delete(table).where(*mine))).rowcount
+        return dropped
 
     @uninterrupted
     async def postpone(self, put_off: Mapping[ImageId, Version], reason: str, seconds: float) -> None:
@@ -135,6 +170,13 @@ class Indexing:
         return insert.on_conflict_do_update(
             index_elements=["tenant_id", "image_id"],
             set_={"phash": insert.excluded.phash, "signature": insert.excluded.signature},
+        )
+
+    def _upsert_death(self) -> Any:
+        insert = self._database.dialect.insert(space_deaths)
+        return insert.on_conflict_do_update(
+            index_elements=["tenant_id", "space", "image_id"],
+            set_={"version": insert.excluded.version, "reason": insert.excluded.reason},
         )
 
     def _upsert_space(self) -> Any:

@@ -349,9 +349,19 @@ class Catalog(DownloadBook, FeedbackBook, JobBook, JudgementBook, KeyBook, Orpha
 
     # What the indexer learned
     async def record_embedded(self, space: str, embedded: Sequence[Embedded]) -> None:
-        """Sets size, pHash and state `indexed` where the row still has that version; idempotent."""
+        """Sets size, pHash and state `indexed` where the row still has that version; idempotent.
 
-    async def record_dead(self, image_id: ImageId, version: Version, reason: str) -> None: ...
+        Of another space than the live index's only the space's own note is changed: a row's state is of what answers.
+        """
+
+    async def record_dead(self, image_id: ImageId, version: Version, reason: str, space: str = "") -> None:
+        """The space has no vector of it. space: "" is the live index's, and only that one's makes the row `dead`."""
+
+    async def dead_in(self, space: str, image_ids: Collection[ImageId]) -> dict[ImageId, Version]:
+        """Which of these could not be embedded in this space, at which version."""
+
+    async def forget_space(self, space: str, limit: int) -> int:
+        """Drops so many notes of what the space has vectors of; returns how many: with less than limit none is left."""
 
     async def embedded_with(self, space: str, sha256s: Collection[Sha256]) -> dict[Sha256, ImageId]:
         """A live picture with these bytes that this space has vectors of."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.registry import add_space, held_spaces, insert_index, raise_epoch, read_indexes
 from omma.catalog.rollout import Acknowledged, Told
+from omma.catalog.routes import tell_rows_of
 from omma.catalog.schema import indexes, rollout_audit, rollouts, routing, routing_followers
 from omma.errors import Absent, WrongState
 from omma.index import Index, IndexId, IndexState
@@ -136,11 +137,14 @@ async def move(
     await held_spaces(connection)
     now = await read_rollout(connection, rollout_id)
     require_alone(step, now, await _running(connection))
-    states = {one.id: one.state for one in await read_indexes(connection)}
+    known = {one.id: one for one in await read_indexes(connection)}
+    states = {name: one.state for name, one in known.items()}
     then = after(step, Standing(now.state, states[now.candidate], states[now.control]))
     for index_id, state in ((now.candidate, then.candidate), (now.control, then.control)):
         if state is not None and state is not states[index_id]:
             await connection.execute(update(indexes).where(indexes.c.id == index_id).values(state=state.value))
+            if state is IndexState.LIVE and known[now.candidate].space != known[now.control].space:
+                await tell_rows_of(connection, known[index_id].space)
     now_ms = await database.read_shared_now_ms(connection)
     changed = {
         "state": then.rollout.value,

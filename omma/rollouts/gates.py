@@ -28,12 +28,15 @@ class Gate:
 
 
 def build_gates(figures: Mapping[str, Any], target_recall: float = TARGET_RECALL) -> tuple[Gate, ...]:
-    """building → shadow. figures: `live`, `missing` (live pictures without a vector or a dead letter), `recall_at_10`.
+    """building → shadow. figures: `live`, `missing` (live pictures without a vector or a dead letter), `recall_at_10`,
+    `codebook_wanted` (the control has one: recall before the candidate has its own says nothing) and `codebook`.
 
     An index without pictures misses none, and has no recall to measure.
     """
     missing, recall = figures.get("missing"), figures.get("recall_at_10")
+    trained = bool(figures.get("codebook")) or not figures.get("codebook_wanted")
     return (
+        Gate("codebook", float(trained), "a codebook where the live index has one", trained),
         Gate("missing", missing, "0 live pictures without a vector or a dead letter", missing == 0),
         Gate(
             "recall_at_10",
@@ -59,6 +62,10 @@ def shadow_gates(figures: Mapping[str, Any]) -> tuple[Gate, ...]:
 
 def require_met(gates: Sequence[Gate]) -> None:
     """Raises WrongState, field `gates`, with those that are not met."""
-    missed = [f"{one.name} is {one.value}, needed: {one.needed}" for one in gates if not one.met]
+    missed = [
+        f"{one.name} is {'not measured yet' if one.value is None else one.value}, needed: {one.needed}"
+        for one in gates
+        if not one.met
+    ]
     if missed:
         raise WrongState(f"Its gate is not met: {'; '.join(missed)}. Say force to go on all the same.", field="gates")

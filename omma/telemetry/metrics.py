@@ -41,6 +41,9 @@ REQUESTS_SHED = Counter(
     "omma_requests_shed_total", "Requests refused with 429: queue_full, no_time, waited or body_bytes.", ("reason",)
 )
 ROUTING_EPOCH = Gauge("omma_routing_epoch", "Of the routing that this process follows; equal everywhere within 2 s.")
+INDEXES_MISPLACED = Gauge(
+    "omma_indexes_misplaced", "Live or canary in the catalog, and of no place that this process knows."
+)
 ROLLOUT_TRIPPED = Counter("omma_rollout_tripped_total", "Times that this gateway stopped asking a candidate by itself.")
 ROLLOUT_DECISIONS = Counter(
     "omma_rollout_decisions_total", "Steps that the judge took by itself: rollback or promote.", ("step",)

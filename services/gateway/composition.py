@@ -31,6 +31,7 @@ from services.gateway.pictures.trace import Tracer
 from services.gateway.rest.app import create_app
 from services.gateway.rest.curation import Curation
 from services.gateway.rest.operation import Operation
+from services.gateway.rollouts import Candidates, Rollouts
 from services.gateway.search.admission import Admission
 from services.gateway.search.core import SearchCore
 from services.gateway.search.fanout import Fanout
@@ -64,6 +65,7 @@ class GatewayParts:
     fetch: FetchSettings
     authenticator: Authenticator
     sources: Sources
+    candidates: Candidates
     metrics_open: bool
     on_job: Callable[[], None] = lambda: None
 
@@ -79,6 +81,7 @@ class Gateway:
     impressions: Impressions
     dead_letters: DeadLetters
     health: Health
+    rollouts: Rollouts
     rest: FastAPI
     work: tuple[Callable[[], Awaitable[None]], ...]
     entrance: Entrance
@@ -147,17 +150,18 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     async def handled() -> None:
         await wait_until_handled(log, IMAGES_TOPIC, indexer_group(indexes.live_space()))
 
-    dead_letters = DeadLetters(catalog, log, parts.outbox, handled)
+    dead_letters = DeadLetters(catalog, log, parts.outbox, handled, indexes.live_space)
     jobs = Jobs(catalog, parts.sources, waiting, settings.jobs_unfinished, parts.on_job)
     lists = Lists(jobs, parts.sources, catalog, storage.blobs, storage.row_limits)
     tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=parts.limits.max_bytes)
     health = Health(indexes, surroundings)
+    rollouts = Rollouts(catalog, parts.candidates, keep_for_seconds=settings.rollout_keep_for_seconds)
     bodies = Bodies(settings.max_body_bytes, settings.shares)
     app = create_app(
         search,
         pictures,
         impressions,
-        Operation(catalog, dead_letters, jobs, lists, Uploads(storage.blobs, parts.limits.max_bytes), tracer),
+        Operation(catalog, dead_letters, jobs, lists, Uploads(storage.blobs, parts.limits.max_bytes), tracer, rollouts),
         parts.authenticator,
         health,
         settings,
@@ -170,4 +174,4 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     rpc = entrance.before(partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer))
     follower = RoutingFollower(catalog, indexes, parts.name)
     work = (impressions.run, surroundings.run, follower.run, arms.run, shadow.run)
-    return Gateway(search, pictures, impressions, dead_letters, health, app, work, entrance, rpc)
+    return Gateway(search, pictures, impressions, dead_letters, health, rollouts, app, work, entrance, rpc)

@@ -21,6 +21,7 @@ from omma.images import PictureLimits
 from omma.outbox import open_outbox
 from omma.persistence import until_there
 from omma.process import begin, until_stopped
+from omma.rollouts.preflight import Room
 from omma.rpc.channel import open_channel
 from omma.rpc.server import RpcServer
 from omma.storage import open_storage
@@ -31,6 +32,7 @@ from services.gateway.composition import GatewayParts, compose
 from services.gateway.http import HttpServer, listening
 from services.gateway.jobs import Sources
 from services.gateway.rest.opening import Opening
+from services.gateway.rollouts import CandidateModel
 from services.gateway.settings import GatewaySettings
 from services.nn_shard.client import RemoteShard
 from services.rerank.client import RemoteReranker, Reranker
@@ -52,6 +54,25 @@ class ServedGatewaySettings(GatewaySettings):
     rerank: str = Field(default="", description="host:port of a re-ranker; empty: the gateway re-ranks")
     shards: tuple[tuple[str, ...], ...] = Field(min_length=1)
     ingest_folders: bool = False
+
+
+class FixedPlaces:
+    """services.gateway.rollouts.Candidates of a gateway whose settings name the one index that it knows."""
+
+    async def model(self, reference: str) -> CandidateModel:
+        """Raises WrongState."""
+        raise self._nowhere()
+
+    async def room(self) -> Room:
+        """Raises WrongState."""
+        raise self._nowhere()
+
+    def _nowhere(self) -> WrongState:
+        return WrongState(
+            "This gateway knows the shards of one index only, those of OMMA_GATEWAY__SHARDS: another one would be "
+            "reached nowhere.",
+            field="OMMA_GATEWAY__SHARDS",
+        )
 
 
 class GatewayProcess(FirstKeySettings):
@@ -117,6 +138,7 @@ async def _parts(settings: GatewayProcess, stack: AsyncExitStack) -> GatewayPart
         sources=Sources(
             folders=settings.gateway.ingest_folders, s3=settings.s3, buckets=settings.gateway.ingest_buckets
         ),
+        candidates=FixedPlaces(),
         metrics_open=loopback,
     )
 

@@ -56,6 +56,9 @@ class GatewaySettings(Section):
     )
     url_timeout_seconds: float = Field(default=5.0, gt=0.0, le=60.0, description="to fetch an image_url")
     jobs_unfinished: int = Field(default=100, ge=1, le=10_000, description="that wait or run; one more gets 429")
+    rollout_keep_for_seconds: float = Field(
+        default=7 * 86_400.0, ge=0.0, le=366 * 86_400.0, description="that an index that was live can be gone back to"
+    )
     ingest_buckets: tuple[str, ...] = Field(
         default=(), description="that may be ingested, as JSON; none named: each that the storage's keys open"
     )

@@ -141,7 +141,7 @@ class Committer:
                         row.id, row.version, seen.width, seen.height, seen.phash, seen.signature
                     )
                 case OmmaError() as error if row is not None:
-                    await self._catalog.record_dead(row.id, row.version, readable(error.detail))
+                    await self._catalog.record_dead(row.id, row.version, readable(error.detail), self._space.id)
         if embedded:
             await self._catalog.record_embedded(self._space.id, list(embedded.values()))
 
@@ -180,7 +180,8 @@ class Committer:
             failed_at_ms=int(self._now() * 1000),
             uri=readable(row.uri),
         )
-        return image_key(row.id), letter.SerializeToString()
+        # Compaction keeps the last one of a key: what died in two spaces has a letter of each.
+        return image_key(row.id) + self._space.id.encode(), letter.SerializeToString()
 
 
 def _checked(record: VectorRecord) -> tuple[VectorRecord, bytes]:

@@ -4,7 +4,6 @@ from functools import partial
 
 from omma.catalog.api_key import Role
 from omma.catalog.interface import Catalog
-from omma.errors import WrongState
 from omma.identity import DEFAULT_TENANT
 from omma.rpc.server import Registration
 from omma.v1 import embedding_pb2_grpc, rerank_pb2_grpc, shard_pb2_grpc
@@ -61,9 +60,7 @@ def rpc_face(services: Services) -> tuple[Registration, ...]:
     """
 
     def shard_of(index: str) -> LocalShard:
-        if len(services.shards) > 1:
-            raise WrongState("This process holds every shard: ask SearchService.", field="index")
-        return services.shards[0].client
+        return services.fleet.shard(index or services.indexes.live().index.id).client
 
     inner = (
         partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(services.embedder)),

@@ -30,13 +30,29 @@ def find_model(settings: StandaloneSettings, reference: str) -> Path:
     raise Absent(f"There is no model {reference!r}; there are: {there_are}.", field="OMMA_MODEL")
 
 
-def choose_model(settings: StandaloneSettings, used: str | None) -> Model:
-    """Verified. used: `name@version` of what the data folder is embedded with, None for a new one. Blocks.
-
-    OMMA_MODEL decides; else what is used already, our own model, or the only one there is. Raises Absent, field
-    `OMMA_MODEL`, when there is none; Corrupt.
+def stored_with(settings: StandaloneSettings, reference: str) -> Model:
+    """The model that stored vectors are of. Verified. Raises Absent, field `OMMA_MODEL`, saying what to do; Corrupt.
+    Blocks.
     """
-    wanted = settings.model or used or _first_choice(settings)
+    try:
+        return load_model(find_model(settings, reference), reference)
+    except Absent as error:
+        name, _, version = reference.partition("@")
+        raise Absent(
+            f"What is stored is embedded with {reference}, which is in no registry. Put it back, as {name}/{version} "
+            f"below one of {', '.join(map(str, registries(settings)))}; to change the model, start with this one "
+            f"and roll the other out. {error.detail}",
+            field="OMMA_MODEL",
+        ) from None
+
+
+def choose_model(settings: StandaloneSettings) -> Model:
+    """Of a new folder. Verified. Blocks.
+
+    OMMA_MODEL decides; else our own model, or the only one there is. Raises Absent, field `OMMA_MODEL`, when there is
+    none; Corrupt.
+    """
+    wanted = settings.model or _first_choice(settings)
     return load_model(find_model(settings, wanted), wanted)
 
 

@@ -27,6 +27,7 @@ EXIT_CODES: Final = {
     Kind.ABSENT: 3,
     Kind.WRONG_STATE: 4,
     Kind.WRONG_SPACE: 4,
+    Kind.CURSOR_EXPIRED: 4,
     Kind.NO_TEXT_TOWER: 4,
     Kind.CONCURRENT_WRITE: 4,
     Kind.CURSOR_EXPIRED: 4,

@@ -1,6 +1,7 @@
 """Every service's core, wired on one folder's storage."""
 
 import asyncio
+import logging
 import os
 import socket
 from contextlib import AsyncExitStack
@@ -8,9 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from omma.background import running
+from omma.errors import WrongState
 from omma.index import Index
 from omma.outbox import open_outbox
-from omma.space import Space
+from omma.rollouts.asked import RolloutRequest
 from omma.storage import Storage
 from services.egs.client import Embedder
 from services.egs.embedder import OnnxEmbedder
@@ -18,36 +20,37 @@ from services.gateway.callers.auth import Authenticator, is_loopback
 from services.gateway.composition import Gateway, GatewayParts
 from services.gateway.composition import compose as compose_gateway
 from services.gateway.jobs import Sources
-from services.indexer.worker import Indexer, ensure_topics
-from services.nn_shard.client import ShardClient
-from services.nn_shard.shard import Shard
+from services.gateway.rollouts import OWNER, Rollouts
 from services.rerank.local import LocalReranker
 from services.standalone import housekeeping
+from services.standalone.candidates import FolderCandidates
 from services.standalone.data_dir import DataDir
-from services.standalone.models import choose_model
+from services.standalone.fleet import Fleet
+from services.standalone.models import choose_model, stored_with
 from services.standalone.settings import StandaloneSettings
-from services.topology.indexes import PlacedIndex, ServedIndex, ServedIndexes
+from services.topology.indexes import ServedIndexes
 from services.topology.registration import live_index, model_in_use
 from services.worker.composition import compose as compose_worker
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What answers, on that storage. indexes: what the gateway answers from; none until every shard is ready."""
+    """What answers, on that storage. embedder: the live index's. indexes: what the gateway answers from; none until
+    the live one's shards are ready.
+    """
 
     storage: Storage
     embedder: Embedder
-    index: Index
-    shards: tuple[Shard, ...]
+    fleet: Fleet
     reranker: LocalReranker
     indexes: ServedIndexes
     gateway: Gateway
 
     async def until_ready(self) -> None:
-        """Wait until every shard is loaded and has caught up with the log; from then on searches are answered."""
-        for shard in self.shards:
-            await shard.replica.until_ready()
-        self.indexes.replace([ServedIndex(self.index, self.embedder.space, _placed(self.shards), self.embedder)])
+        """Wait until every shard of the live index is loaded and has caught up with the log: then it answers."""
+        await self.fleet.until_live()
 
 
 async def start_services(
@@ -57,82 +60,76 @@ async def start_services(
     authenticator: Authenticator,
     stack: AsyncExitStack,
 ) -> Services:
-    """Everything runs until the stack ends it. Raises WrongState (another model), Absent (no model), Corrupt."""
+    """Everything runs until the stack ends it. Another model in the settings than what is stored is rolled out beside
+    it. Raises Absent (no model), Corrupt, WrongState (the model is not what it was).
+    """
     catalog, log, limits = storage.catalog, storage.log, settings.pictures
-    model = await asyncio.to_thread(choose_model, settings, await model_in_use(catalog))
+    used = await model_in_use(catalog)
+    model = (
+        await asyncio.to_thread(choose_model, settings)
+        if used is None
+        else await asyncio.to_thread(stored_with, settings, used)
+    )
     embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs, limits=limits)
     stack.push_async_callback(embedder.close)
-    space = embedder.space
-    index = await live_index(catalog, space, settings.shards)
-    await ensure_topics(log, space)
-    shards = _shards(settings, data, storage, space, index)
-    await stack.enter_async_context(running(*(shard.run for shard in shards)))
+    index = await live_index(catalog, embedder.space, settings.shards)
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    indexes = ServedIndexes()
+    indexes.follow(await catalog.routing())
     reranker = LocalReranker.configured(settings.rerank)
     stack.push_async_callback(reranker.close)
-    indexer = Indexer(
-        catalog=catalog,
-        log=log,
-        blobs=storage.blobs,
-        originals=storage.originals,
-        embedder=embedder,
-        shards=[shard.client for shard in shards],
-        settings=settings.indexer,
-        limits=limits,
-    )
+    fleet = Fleet(settings, data, storage, indexes, stack)
+    fleet.know(embedder)
     outbox = await open_outbox(catalog, log, settings.indexer.images_partitions)
-    placed = PlacedIndex(index, space, _placed(shards))
     worker = compose_worker(
         settings.worker,
         storage,
         outbox,
-        lambda: placed,
+        indexes.live,
+        indexes.placed,
         limits=limits,
         fetch=settings.fetch,
-        space=space.id,
+        live_space=indexes.live_space,
         holder=f"{socket.gethostname()}:{settings.data_dir.absolute()}",
         s3=settings.s3,
     )
     loopback = is_loopback(settings.bind)
-    indexes = ServedIndexes()
-    indexes.follow(await catalog.routing())
+    candidates = FolderCandidates(settings, data)
     parts = GatewayParts(
         storage=storage,
         outbox=outbox,
         indexes=indexes,
-        name=f"{socket.gethostname()}:{os.getpid()}",
+        name=name,
         reranker=reranker,
         limits=limits,
         fetch=settings.fetch,
         authenticator=authenticator,
         sources=Sources(folders=True, s3=settings.s3, buckets=settings.gateway.ingest_buckets),
+        candidates=candidates,
         metrics_open=loopback,
         on_job=worker.jobs.wake,
     )
     gateway = await compose_gateway(settings.gateway, parts, stack)
     clean = partial(housekeeping.clean, log, settings.log_compaction_seconds)
-    await stack.enter_async_context(running(indexer.run, *gateway.work, *worker.work, clean))
-    return Services(storage, embedder, index, tuple(shards), reranker, indexes, gateway)
+    await stack.enter_async_context(running(fleet.run, *gateway.work, *worker.work, clean))
+    if used is not None and settings.model:
+        await _roll_out(gateway.rollouts, settings, used, index)
+    return Services(storage, embedder, fleet, reranker, indexes, gateway)
 
 
-def _shards(
-    settings: StandaloneSettings, data: DataDir, storage: Storage, space: Space, index: Index
-) -> tuple[Shard, ...]:
-    return tuple(
-        Shard(
-            folder=data.shards / index.id / str(number),
-            space=space,
-            index=index,
-            shard=number,
-            log=storage.log,
-            blobs=storage.blobs,
-            catalog=storage.catalog,
-            settings=settings.shard,
-            holder=f"{socket.gethostname()}:{os.getpid()}",
-        )
-        for number in range(index.shards)
+async def _roll_out(rollouts: Rollouts, settings: StandaloneSettings, used: str, index: Index) -> None:
+    """OMMA_MODEL names another model than what is stored is embedded with: it is built beside, if it is not yet."""
+    wanted = (await rollouts.candidates.model(settings.model)).reference
+    if wanted == used:
+        return
+    try:
+        rollout = await rollouts.start(RolloutRequest(model=wanted, reason="OMMA_MODEL names it"), by=OWNER)
+    except WrongState as error:
+        logger.warning("%s is not rolled out anew: %s", wanted, error.detail)
+        return
+    logger.warning(
+        "%s is being built beside %s, which answers as before: `omma rollout status`",
+        rollout.candidate,
+        index.id,
+        extra={"rollout": rollout.id},
     )
-
-
-def _placed(shards: tuple[Shard, ...]) -> tuple[tuple[ShardClient, ...], ...]:
-    """The one replica of each."""
-    return tuple((shard.client,) for shard in shards)

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from omma.fetching import FetchSettings
 from omma.images import PictureLimits
+from omma.settings import Section
 from services.egs.settings import EgsSettings
 from services.gateway.callers.first_key import FirstKeySettings
 from services.gateway.settings import GatewaySettings
@@ -11,6 +12,14 @@ from services.indexer.settings import IndexerSettings
 from services.nn_shard.settings import ShardSettings
 from services.rerank.settings import RerankSettings
 from services.worker.settings import WorkerSettings
+
+
+class RolloutSettings(Section):
+    """OMMA_ROLLOUTS__…"""
+
+    backfill_share: float = Field(
+        default=0.5, ge=0.05, le=1.0, description="of the time in which a candidate that is being built may embed"
+    )
 
 
 class StandaloneSettings(FirstKeySettings):
@@ -35,3 +44,4 @@ class StandaloneSettings(FirstKeySettings):
     gateway: GatewaySettings = GatewaySettings()
     indexer: IndexerSettings = IndexerSettings()
     worker: WorkerSettings = WorkerSettings()
+    rollouts: RolloutSettings = RolloutSettings()

@@ -6,13 +6,15 @@ from typing import Final
 
 from omma.catalog.interface import Catalog
 from omma.errors import OmmaError
-from omma.telemetry.metrics import ROUTING_EPOCH
+from omma.telemetry.metrics import INDEXES_MISPLACED, ROUTING_EPOCH
 from services.topology.indexes import ServedIndexes
 
 EVERY_SECONDS: Final = 0.5
 """Every follower has seen a promotion after it, and one look: two seconds are promised."""
 _LOOK_SECONDS: Final = 5.0
 _HEARTBEAT_LOOKS: Final = 20
+_PATIENT_LOOKS: Final = 20
+"""While an index's shards are being loaded it has no place yet."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ class RoutingFollower:
         self._name = name
         self._acknowledged = 0
         self._looks = 0
-        self._misplaced: tuple[str, ...] = ()
+        self._misplaced_looks = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -52,6 +54,7 @@ class RoutingFollower:
 
     def _say_misplaced(self) -> None:
         missing = self._indexes.misplaced()
-        if missing and missing != self._misplaced:
+        self._misplaced_looks = self._misplaced_looks + 1 if missing else 0
+        INDEXES_MISPLACED.set(len(missing))
+        if self._misplaced_looks == _PATIENT_LOOKS:
             logger.error("the catalog routes to indexes that have no place here", extra={"indexes": list(missing)})
-        self._misplaced = missing

@@ -89,6 +89,10 @@ class ServedIndexes:
     def every(self) -> tuple[ServedIndex, ...]:
         return tuple(self._served.values())
 
+    def placed(self, index_id: str) -> ServedIndex | None:
+        """Whatever its state."""
+        return self._served.get(index_id)
+
     def misplaced(self) -> tuple[IndexId, ...]:
         """Those that the catalog wants answers from, and that have no place here."""
         known = () if self._routing is None else self._routing.indexes

@@ -32,6 +32,7 @@ from services.worker.lists.ingest import ListIngest
 from services.worker.lists.places import Places
 from services.worker.recording import record_interactions
 from services.worker.relay import relay
+from services.worker.rollouts.builder import Builder
 from services.worker.settings import WorkerSettings
 from services.worker.truth.collector import Collector
 from services.worker.truth.verify import Verifier
@@ -55,23 +56,29 @@ def compose(
     storage: Storage,
     outbox: Outbox,
     live: Callable[[], PlacedIndex],
+    placed: Callable[[str], PlacedIndex | None],
     *,
     limits: PictureLimits,
     fetch: FetchSettings,
-    space: str,
+    live_space: Callable[[], str],
     holder: str,
     s3: S3Settings | None = None,
 ) -> Worker:
-    """live: the index that answers now. limits: of a picture. fetch: from where.
+    """live: the index that answers now. placed: any index by its id, None where it has no place. limits: of a picture.
+    fetch: from where.
 
-    space: whose indexer tells what is handled. holder: of leases; the same when this process is started again, and
-    nobody else's. s3: where the inbox is.
+    live_space: whose indexer tells what is handled. holder: of leases; the same when this process is started again,
+    and nobody else's. s3: where the inbox is.
     """
     catalog, log = storage.catalog, storage.log
-    group = indexer_group(space)
-    indexed = partial(wait_until_handled, log, IMAGES_TOPIC, group)
+
+    async def waiting() -> int:
+        return await backlog(log, IMAGES_TOPIC, indexer_group(live_space()))
+
+    async def indexed() -> None:
+        await wait_until_handled(log, IMAGES_TOPIC, indexer_group(live_space()))
+
     folders = FolderIngest(catalog, outbox, indexed, max_picture_bytes=limits.max_bytes, row_limits=storage.row_limits)
-    waiting = partial(backlog, log, IMAGES_TOPIC, group)
 
     def places(tenant: Tenant) -> Places:
         fetcher = Fetcher(max_bytes=limits.max_bytes, networks=fetch.networks, judge=media_type)
@@ -127,6 +134,7 @@ def compose(
         jobs.run,
         partial(keep_schedule, catalog, schedule, jobs.wake),
         partial(relay, outbox, settings.resend_seconds),
+        Builder(catalog, placed, every_seconds=settings.rollout_look_seconds).run,
         partial(record_interactions, log, catalog, kept_days=settings.interactions_kept_days),
         Judge(catalog, holder, settings.judge_seconds).run,
     ]

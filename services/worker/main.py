@@ -71,9 +71,10 @@ async def main() -> None:
             storage,
             await until_there("Kafka", partial(open_outbox, storage.catalog, storage.log)),
             lambda: placed,
+            lambda index_id: placed if index_id == index.id else None,
             limits=settings.pictures,
             fetch=settings.fetch,
-            space=space.id,
+            live_space=lambda: space.id,
             holder=f"{socket.gethostname()}:{os.getpid()}",
             s3=settings.s3,
         )

@@ -25,6 +25,9 @@ class WorkerSettings(Section):
     sweep_seconds: float = Field(
         default=86_400.0, ge=0.1, le=30 * 86_400, description="between listings of all originals and thumbnails"
     )
+    rollout_look_seconds: float = Field(
+        default=2.0, ge=0.05, le=3_600, description="between looks at a candidate that is being built"
+    )
     judge_seconds: float = Field(default=60.0, ge=0.1, le=600, description="between two looks at a rollout")
     interactions_kept_days: int = Field(default=90, ge=1, le=3_650, description="impressions and clicks, whole days")
     bucket_backlog: int = Field(

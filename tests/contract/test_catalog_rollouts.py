@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from omma.catalog.interface import Catalog
+from omma.catalog.interface import Catalog, PictureState
 from omma.catalog.rollout import Told
 from omma.errors import Absent, OmmaError, WrongSpace, WrongState
 from omma.index import IndexId, IndexState
 from omma.rollouts.rollout import RolloutId, RolloutState
 from omma.rollouts.walk import Step
 from omma.space import SpaceId
-from tests.contract.catalogs import SPACE, Backend, Clock
+from tests.contract.catalogs import SPACE, Backend, Clock, embedded, new, one
 from tests.contract.rollouts import CANDIDATE, LIVE, OTHER, ROLLOUT, TOLD, states, with_live_index
 
 
@@ -30,7 +30,7 @@ async def test_the_whole_walk_is_told_by_states_epochs_and_audit(catalog: Catalo
     assert (moved.state, moved.share) == (RolloutState.RETIRED, 5.0)
     assert await states(catalog) == {CANDIDATE.id: IndexState.LIVE, LIVE.id: IndexState.RETIRED}
     audit = await catalog.rollout_audit(ROLLOUT.id)
-    assert [one.step for one in audit] == ["start", *walk]
+    assert [entry.step for entry in audit] == ["start", *walk]
     assert (audit[0].by, audit[-1].by, audit[-1].reason, audit[-1].figures) == ("ann", "bob", "retire", {"n": 1})
     assert (await catalog.routing()).running is None
 
@@ -43,7 +43,7 @@ async def test_routing_shows_the_one_that_runs(catalog: Catalog) -> None:
     routing = await catalog.routing()
     assert routing.running is not None
     assert (routing.running.id, routing.running.share) == (ROLLOUT.id, 20.0)
-    assert {one.id: one.state for one in routing.indexes} == {
+    assert {index.id: index.state for index in routing.indexes} == {
         LIVE.id: IndexState.LIVE,
         CANDIDATE.id: IndexState.CANARY,
     }
@@ -141,3 +141,30 @@ async def test_who_follows_the_routing_is_known_for_a_while(catalog: Catalog, cl
     await catalog.acknowledge_routing("b", 3)
     assert {name: seen.epoch for name, seen in (await catalog.acknowledged_routing(60)).items()} == {"a": 1, "b": 3}
     assert set(await catalog.acknowledged_routing(4)) == {"b"}
+
+
+async def test_a_candidates_faults_are_its_own_until_it_is_live(catalog: Catalog) -> None:
+    await with_live_index(catalog)
+    well, dies_in_other, dies_in_live, waits = [await one(catalog, new(str(n))) for n in range(4)]
+    await embedded(catalog, well, dies_in_other)
+    await catalog.record_dead(dies_in_live.id, dies_in_live.version, "cut off", SPACE.id)
+    await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    await catalog.record_dead(dies_in_other.id, dies_in_other.version, "not for me", OTHER.id)
+    await embedded(catalog, well, dies_in_live, waits, space=OTHER.id)
+
+    async def fates() -> list[PictureState]:
+        rows = await catalog.pictures([well.id, dies_in_other.id, dies_in_live.id, waits.id])
+        return [rows[answer.id].state for answer in (well, dies_in_other, dies_in_live, waits)]
+
+    indexed, dead, pending = PictureState.INDEXED, PictureState.DEAD, PictureState.PENDING
+    assert await fates() == [indexed, indexed, dead, pending]
+    assert await catalog.dead_in(OTHER.id, [well.id, dies_in_other.id]) == {dies_in_other.id: dies_in_other.version}
+    for step in (Step.SHADOW, Step.CANARY, Step.PROMOTE):
+        await catalog.move_rollout(ROLLOUT.id, step, TOLD, 100.0)
+    assert await fates() == [indexed, dead, indexed, indexed]
+    assert (await catalog.pictures([dies_in_other.id]))[dies_in_other.id].reason == "not for me"
+    await catalog.move_rollout(ROLLOUT.id, Step.ROLLBACK, TOLD)
+    assert await fates() == [indexed, indexed, dead, indexed]
+    while await catalog.forget_space(OTHER.id, 2) == 2:
+        pass
+    assert await catalog.dead_in(OTHER.id, [dies_in_other.id]) == {}

@@ -59,7 +59,7 @@ def some_held_out(photographs: Path, folder: str, count: int = 4) -> list[ImageI
 
 
 def test_it_is_what_a_new_data_folder_takes_and_small(tmp_path: Path) -> None:
-    model = choose_model(StandaloneSettings(data_dir=tmp_path), None)
+    model = choose_model(StandaloneSettings(data_dir=tmp_path))
     assert model.manifest.name == "omma-mini"
     assert model.manifest.dim == 256
     assert "MODEL_CARD.md" in model.manifest.documents

@@ -18,12 +18,14 @@ from services.gateway.rest.dead_letters import dead_letters_router
 from services.gateway.rest.ingest import ingest_router
 from services.gateway.rest.jobs import jobs_router
 from services.gateway.rest.keys import keys_router
+from services.gateway.rest.rollouts import rollouts_router
 from services.gateway.rest.signed_in import signed_in
 from services.gateway.rest.stats import stats_router
 from services.gateway.rest.trace import trace_router
 from services.gateway.rest.uploads import uploads_router
 from services.gateway.rest.vectors import vectors_router
 from services.gateway.rest.verify import verify_router
+from services.gateway.rollouts import Rollouts
 from services.gateway.settings import GatewaySettings
 from services.gateway.uploads import Uploads
 from services.topology.indexes import ServedIndexes
@@ -39,6 +41,7 @@ class Operation:
     lists: Lists
     uploads: Uploads
     tracer: Tracer
+    rollouts: Rollouts
 
     def routers(
         self, indexes: ServedIndexes, authenticator: Authenticator, settings: GatewaySettings, limits: PictureLimits
@@ -56,4 +59,5 @@ class Operation:
             stats_router(self.catalog, indexes, self.jobs.waiting, admin),
             trace_router(self.tracer, tenant_admin),
             verify_router(self.jobs, admin),
+            rollouts_router(self.rollouts, admin),
         )

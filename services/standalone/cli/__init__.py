@@ -8,11 +8,14 @@ from services.standalone.cli import (
     evaluate,
     export,
     feedback,
+    index,
     ingest,
     key,
     model,
     plan,
+    rollout,
     search,
+    space,
     trace,
     up,
     verify,
@@ -35,8 +38,11 @@ def command_line() -> typer.Typer:
     app.command("plan")(plan.plan_cluster)
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(feedback.app, name="feedback")
+    app.add_typer(index.app, name="index")
     app.add_typer(key.app, name="key")
     app.add_typer(model.app, name="model")
+    app.add_typer(rollout.app, name="rollout")
+    app.add_typer(space.app, name="space")
     return app
 
 

@@ -92,7 +92,7 @@ def _ports(settings: StandaloneSettings) -> Iterator[Finding]:
 
 def _model(settings: StandaloneSettings) -> Finding:
     try:
-        manifest = choose_model(settings, None).manifest
+        manifest = choose_model(settings).manifest
     except OmmaError as error:
         return Finding("model", False, error.detail)
     words = "with words" if manifest.text else "no words"

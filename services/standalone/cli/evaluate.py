@@ -46,7 +46,7 @@ def evaluate(  # noqa: PLR0917  typer's options
             if judgments is None
             else read_judgments(judgments, names, absent=absent, relevant_from=relevant_from)
         )
-        models = [choose_model(settings, None) if not model else load_model(find_model(settings, model), model)]
+        models = [choose_model(settings) if not model else load_model(find_model(settings, model), model)]
         if against:
             models.insert(0, load_model(find_model(settings, against), against))
     except OmmaError as error:

@@ -1,0 +1,68 @@
+"""What is asked of a rollout, checked before anything is done."""
+
+import re
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from omma.errors import InvalidQuery
+from omma.index import Index
+from omma.rollouts.rollout import Mode
+
+MAX_REASON_CHARACTERS: Final = 1_000
+MAX_SHARDS: Final = 64
+NO_NUL: Final = r"^[^\x00]*$"
+"""What PostgreSQL's text takes."""
+_INDEX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_FACTORY: Final = re.compile(r"(?:OPQ(\d{1,4})_\d{1,5},)?IVF(?:\d{1,7}|\{nlist\}),PQ(\d{1,4})(?:x8)?")
+
+
+class RolloutRequest(BaseModel):
+    """model: `name@version`, another space. Else index: the new one's name, in the live one's space, with what is to be
+    different: a codebook trained anew, a FAISS factory, a number of shards.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(default="", max_length=200, pattern=NO_NUL)
+    index: str = Field(default="", max_length=200)
+    codebook: Literal["", "retrain"] = ""
+    factory: str = Field(default="", max_length=200)
+    shards: int | None = None
+    mode: Mode = Mode.SPLIT
+    auto_promote: bool = False
+    reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS, pattern=NO_NUL)
+
+    def checked(self) -> "RolloutRequest":
+        """Itself. Raises InvalidQuery, naming the field."""
+        if bool(self.model) == bool(self.codebook or self.factory or self.shards is not None):
+            raise InvalidQuery(
+                "Say what is to be rolled out: a model, or for the space that there is a codebook, factory or shards.",
+                field="model",
+            )
+        if not self.model and not self.index:
+            raise InvalidQuery("Give the new index a name.", field="index")
+        if self.index and not _INDEX.fullmatch(self.index):
+            raise InvalidQuery(
+                f"{self.index[:80]!r} is no name of an index: [A-Za-z0-9._-], 200 at most.", field="index"
+            )
+        if self.shards is not None and not 1 <= self.shards <= MAX_SHARDS:
+            raise InvalidQuery(f"shards must be 1 to {MAX_SHARDS}.", field="shards", limit=MAX_SHARDS)
+        if self.factory:
+            match = _FACTORY.fullmatch(self.factory.replace(" ", ""))
+            if match is None or int(match[2]) < 1 or match[1] not in (None, match[2]):
+                raise InvalidQuery(
+                    f"{self.factory[:80]!r} is not of the form 'OPQm_d,IVF{{nlist}},PQmx8'.", field="factory"
+                )
+        if self.mode is Mode.INTERLEAVE:
+            raise InvalidQuery("Interleaving is not there yet: mode is split.", field="mode")
+        return self
+
+    def of_the_space(self, control: Index) -> bool:
+        """Whether the candidate is of the control's space, and differs from it. Raises InvalidQuery, field `index`."""
+        if self.model:
+            return False
+        same = self.factory in ("", control.factory) and self.shards in (None, control.shards)
+        if same and not self.codebook:
+            raise InvalidQuery(f"It would be as {control.id} is: nothing to roll out.", field="index")
+        return True

@@ -1,0 +1,154 @@
+"""/rollouts, /indexes, /spaces: with the words of `omma rollout`, `omma index` and `omma space`."""
+
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from omma.index import Index
+from omma.rollouts.asked import MAX_REASON_CHARACTERS, NO_NUL, RolloutRequest
+from omma.rollouts.gates import build_gates, shadow_gates
+from omma.rollouts.rollout import Rollout, RolloutState
+from omma.rollouts.walk import Standing, Step, allowed_steps
+from services.gateway.callers.auth import Caller
+from services.gateway.rest.signed_in import SignedIn
+from services.gateway.rollouts import OWNER, Rollouts
+
+_GATES: Final = {
+    RolloutState.BUILDING: ("build", build_gates),
+    RolloutState.PAUSED: ("build", build_gates),
+    RolloutState.SHADOW: ("shadow", shadow_gates),
+}
+
+RolloutPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+class StepRequest(BaseModel):
+    """reason: for the audit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS, pattern=NO_NUL)
+
+
+class CanaryRequest(StepRequest):
+    """share: percent of callers. force: whatever the gate says."""
+
+    share: float
+    force: bool = False
+
+
+class RetireRequest(StepRequest):
+    """yes: also what was live until lately."""
+
+    yes: bool = False
+
+
+def rollouts_router(rollouts: Rollouts, admin: SignedIn) -> APIRouter:
+    """Role admin: whoever rolls out changes every tenant's answers."""
+    router = APIRouter(tags=["rollouts"])
+    administrator = Annotated[Caller, Depends(admin)]
+
+    async def told(rollout: Rollout) -> dict[str, Any]:
+        indexes = {one.id: one for one in await rollouts.indexes()}
+        document = rollout_document(rollout, indexes[rollout.candidate], indexes[rollout.control])
+        document["routing"] = await rollouts.followers()
+        document["audit"] = [_audit_document(entry) for entry in await rollouts.audit(rollout.id)]
+        return document
+
+    @router.post("/rollouts", status_code=202, summary="Build another index beside the live one")
+    async def start(request: RolloutRequest, caller: administrator) -> dict[str, Any]:
+        return await told(await rollouts.start(request, _by(caller)))
+
+    @router.get("/rollouts", summary="Every rollout, the newest first")
+    async def every(caller: administrator) -> dict[str, Any]:
+        indexes = {one.id: one for one in await rollouts.indexes()}
+        found = await rollouts.every()
+        return {"rollouts": [rollout_document(one, indexes[one.candidate], indexes[one.control]) for one in found]}
+
+    @router.get("/rollouts/{id}", summary="One rollout: state, gates, figures, audit")
+    async def show(id: RolloutPath, caller: administrator) -> dict[str, Any]:
+        return await told(await rollouts.get(id))
+
+    def add_step(step: Step, summary: str) -> None:
+        async def take(id: RolloutPath, caller: administrator, request: StepRequest | None = None) -> dict[str, Any]:
+            reason = "" if request is None else request.reason
+            return await told(await rollouts.step(id, step, _by(caller), reason))
+
+        router.post(f"/rollouts/{{id}}/{step.value}", summary=summary, operation_id=f"rollout_{step.value}")(take)
+
+    add_step(Step.PAUSE, "Build no further for now")
+    add_step(Step.RESUME, "Go on building")
+    add_step(Step.PROMOTE, "Let the candidate answer everybody")
+    add_step(Step.ROLLBACK, "Let the control answer everybody again")
+    add_step(Step.ABORT, "Give the candidate up, and remove what was built")
+
+    @router.post("/rollouts/{id}/canary", summary="Answer a share of callers from the candidate")
+    async def canary(id: RolloutPath, request: CanaryRequest, caller: administrator) -> dict[str, Any]:
+        asked = rollouts.canary(id, request.share, _by(caller), request.reason, force=request.force)
+        return await told(await asked)
+
+    @router.post("/rollouts/{id}/retire", summary="Remove the data of the index that lost")
+    async def retire(id: RolloutPath, caller: administrator, request: RetireRequest | None = None) -> dict[str, Any]:
+        asked = request or RetireRequest()
+        return await told(await rollouts.retire(id, _by(caller), asked.reason, yes=asked.yes))
+
+    @router.get("/indexes", summary="Every index and its state")
+    async def indexes(caller: administrator) -> dict[str, Any]:
+        return {"indexes": [index_document(one) for one in await rollouts.indexes()]}
+
+    @router.get("/spaces", summary="Every space and its indexes")
+    async def spaces(caller: administrator) -> dict[str, Any]:
+        known = await rollouts.indexes()
+        return {
+            "spaces": [
+                {**asdict(space), "indexes": [one.id for one in known if one.space == space.id]}
+                for space in await rollouts.spaces()
+            ]
+        }
+
+    return router
+
+
+def rollout_document(rollout: Rollout, candidate: Index, control: Index) -> dict[str, Any]:
+    """As GET /rollouts tells it. gates: of the next step that has any."""
+    part, gates = _GATES.get(rollout.state, ("", None))
+    figures = dict(rollout.figures)
+    verdict = figures.get("verdict", {"verdict": "wait", "reasons": []})
+    return {
+        "id": rollout.id,
+        "state": rollout.state.value,
+        "candidate": index_document(candidate),
+        "control": index_document(control),
+        "model": rollout.model,
+        "mode": rollout.mode.value,
+        "share": rollout.share,
+        "auto_promote": rollout.auto_promote,
+        "created_at_ms": rollout.created_at_ms,
+        "changed_at_ms": rollout.changed_at_ms,
+        "gates": [] if gates is None else [gate.document() for gate in gates(figures.get(part, {}))],
+        "figures": figures,
+        "verdict": verdict["verdict"],
+        "reasons": verdict["reasons"],
+        "allowed": list(allowed_steps(Standing(rollout.state, candidate.state, control.state))),
+    }
+
+
+def index_document(index: Index) -> dict[str, Any]:
+    return {
+        "id": index.id,
+        "space": index.space,
+        "state": index.state.value,
+        "factory": index.factory,
+        "shards": index.shards,
+        "codebook": index.codebook,
+    }
+
+
+def _audit_document(entry: Any) -> dict[str, Any]:
+    return {**asdict(entry), "state": entry.state.value}
+
+
+def _by(caller: Caller) -> str:
+    return caller.key_name or OWNER

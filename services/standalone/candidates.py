@@ -1,0 +1,45 @@
+"""Models of the registries, and the room that this machine has for another index."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from omma.errors import Absent
+from omma.rollouts.preflight import Room
+from services.egs.registry import load_model
+from services.gateway.rollouts import CandidateModel
+from services.standalone.data_dir import DataDir
+from services.standalone.models import find_model
+from services.standalone.settings import StandaloneSettings
+
+
+class FolderCandidates:
+    """services.gateway.rollouts.Candidates of one process."""
+
+    def __init__(self, settings: StandaloneSettings, data: DataDir) -> None:
+        self._settings = settings
+        self._data = data
+
+    async def model(self, reference: str) -> CandidateModel:
+        """Raises Absent, field `model`; Corrupt."""
+        return await asyncio.to_thread(self._model, reference)
+
+    async def room(self) -> Room:
+        return Room(await asyncio.to_thread(self._data.free_bytes), _free_memory_bytes())
+
+    def _model(self, reference: str) -> CandidateModel:
+        try:
+            found = load_model(find_model(self._settings, reference), reference).manifest
+        except Absent as error:
+            raise Absent(error.detail, field="model") from None
+        return CandidateModel(found.reference, found.space(), bool(found.text))
+
+
+def _free_memory_bytes() -> int | None:
+    try:
+        with Path("/proc/meminfo").open() as file:
+            available = next(line for line in file if line.startswith("MemAvailable:"))
+        return int(available.split()[1]) * 1024
+    except (OSError, StopIteration):
+        pages = os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else 0
+        return pages * os.sysconf("SC_PAGE_SIZE") or None

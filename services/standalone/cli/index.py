@@ -1,0 +1,44 @@
+"""`omma index list | show`."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from omma.errors import Absent
+from services.standalone.connection import call_once
+from services.standalone.output import Json, console, print_json, run
+
+app = typer.Typer(no_args_is_help=True, help="The indexes: how what is stored is searched.")
+
+
+@app.command("list")
+def list_indexes(json: Json = False) -> None:
+    """Every index and its state."""
+    found = run(call_once("GET", "/indexes"))["indexes"]
+    if json:
+        print_json(found)
+        return
+    table = Table("index", "state", "shards", "factory", "codebook", header_style="bold")
+    for one in found:
+        table.add_row(one["id"], one["state"], str(one["shards"]), one["factory"], (one["codebook"] or "")[:12])
+    console.print(table if found else "There are no indexes.")
+
+
+@app.command()
+def show(index: Annotated[str, typer.Argument(help="As `omma index list` shows it.")], json: Json = False) -> None:
+    """One index, and the rollouts that it took part in."""
+    found = run(_one(index))
+    if json:
+        print_json(found)
+    else:
+        console.print_json(data=found)
+
+
+async def _one(index: str) -> dict[str, Any]:
+    indexes = {one["id"]: one for one in (await call_once("GET", "/indexes"))["indexes"]}
+    if index not in indexes:
+        raise Absent(f"There is no index {index!r}; there are: {', '.join(sorted(indexes)) or 'none'}.", field="index")
+    rollouts = (await call_once("GET", "/rollouts"))["rollouts"]
+    took_part = [one["id"] for one in rollouts if index in (one["candidate"]["id"], one["control"]["id"])]
+    return {**indexes[index], "rollouts": took_part}

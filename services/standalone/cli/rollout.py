@@ -1,0 +1,199 @@
+"""`omma rollout …`: another index beside the live one, a step at a time, and back."""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+
+from omma.errors import Absent, InvalidQuery
+from omma.rollouts.rollout import RUNNING, Mode
+from services.standalone.connection import Connection, connected
+from services.standalone.output import Json, console, print_json, run
+from services.standalone.settings import StandaloneSettings
+
+app = typer.Typer(no_args_is_help=True, help="Roll out a model, codebook or number of shards, and go back.")
+
+_WATCH_SECONDS: Final = 2.0
+
+Id = Annotated[str, typer.Option("--id", help="The rollout; the newest unless given.")]
+Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
+
+
+@app.command()
+def start(  # noqa: PLR0917  options
+    model: Annotated[
+        str, typer.Option(help="NAME@VERSION: another model, whose space is built from all pictures.")
+    ] = "",
+    index: Annotated[str, typer.Option(help="The new index's name; made up for a new model.")] = "",
+    codebook: Annotated[str, typer.Option(help="`retrain`: a codebook of its own, in the live index's space.")] = "",
+    factory: Annotated[str, typer.Option(help="Another FAISS factory, in the live index's space.")] = "",
+    shards: Annotated[int | None, typer.Option(help="Another number of shards, in the live index's space.")] = None,
+    mode: Annotated[Mode, typer.Option(help="How the canary shares callers out.")] = Mode.SPLIT,
+    auto_promote: Annotated[bool, typer.Option(help="Promote by itself when the verdict is to.")] = False,
+    reason: Reason = "",
+    json: Json = False,
+) -> None:
+    """Build another index beside the one that answers; prints the rollout's id."""
+    asked: dict[str, Any] = {
+        "model": model,
+        "index": index,
+        "codebook": codebook,
+        "factory": factory,
+        "mode": mode.value,
+        "auto_promote": auto_promote,
+        "reason": reason,
+    }
+    if shards is not None:
+        asked["shards"] = shards
+    begun = run(_call("POST", "/rollouts", json=asked))
+    if json:
+        print_json(begun)
+        return
+    print(begun["id"])
+    takes = begun["figures"]["preflight"]
+    console.print(
+        f"{begun['candidate']['id']} is being built: {takes['embedded']} pictures to embed, some {takes['seconds']} s, "
+        f"{takes['disk_bytes'] / 1e6:.0f} MB of disk and {takes['memory_bytes'] / 1e6:.0f} MB of memory.",
+        highlight=False,
+    )
+
+
+@app.command()
+def status(
+    id: Annotated[str, typer.Argument(help="The newest unless given.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Until the rollout is over, or Ctrl-C.")] = False,
+    json: Json = False,
+) -> None:
+    """How far it is: state, gates, figures, and who did what."""
+    run(_status(id, watch, json))
+
+
+@app.command()
+def pause(id: Id = "", reason: Reason = "", json: Json = False) -> None:
+    """Build no further for now."""
+    _show(run(_step(id, "pause", {"reason": reason})), json)
+
+
+@app.command()
+def resume(id: Id = "", reason: Reason = "", json: Json = False) -> None:
+    """Go on building."""
+    _show(run(_step(id, "resume", {"reason": reason})), json)
+
+
+@app.command()
+def canary(
+    share: Annotated[str, typer.Argument(metavar="SHARE", help="Percent of callers, 1 to 100.")],
+    force: Annotated[bool, typer.Option("--force", help="Whatever the gate says.")] = False,
+    id: Id = "",
+    reason: Reason = "",
+    json: Json = False,
+) -> None:
+    """Answer a share of callers from the candidate."""
+    _show(run(_canary(id, share, {"force": force, "reason": reason})), json)
+
+
+@app.command()
+def promote(id: Id = "", reason: Reason = "", json: Json = False) -> None:
+    """Let the candidate answer everybody; the index that did so far is kept and can be gone back to."""
+    _show(run(_step(id, "promote", {"reason": reason})), json)
+
+
+@app.command()
+def rollback(id: Id = "", reason: Reason = "", json: Json = False) -> None:
+    """Let the former index answer everybody again."""
+    _show(run(_step(id, "rollback", {"reason": reason})), json)
+
+
+@app.command()
+def abort(id: Id = "", reason: Reason = "", json: Json = False) -> None:
+    """Give the candidate up, and remove what was built."""
+    _show(run(_step(id, "abort", {"reason": reason})), json)
+
+
+@app.command()
+def retire(
+    yes: Annotated[bool, typer.Option("--yes", help="Also what was live until lately.")] = False,
+    id: Id = "",
+    reason: Reason = "",
+    json: Json = False,
+) -> None:
+    """Remove the data of the index that lost. After that nothing can be gone back to."""
+    _show(run(_step(id, "retire", {"reason": reason, "yes": yes})), json)
+
+
+async def _call(method: str, path: str, **options: Any) -> Any:
+    async with connected(StandaloneSettings()) as connection:
+        return await connection.call(method, path, **options)
+
+
+async def _step(id: str, step: str, body: Mapping[str, Any]) -> Any:
+    async with connected(StandaloneSettings()) as connection:
+        return await connection.call("POST", f"/rollouts/{await _chosen(connection, id)}/{step}", json=body)
+
+
+async def _canary(id: str, share: str, body: Mapping[str, Any]) -> Any:
+    return await _step(id, "canary", {**body, "share": _number(share)})
+
+
+def _number(share: str) -> float:
+    try:
+        number = float(share)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):  # which JSON cannot say
+        raise InvalidQuery("share is a percentage of callers, 1 to 100.", field="share")
+    return number
+
+
+async def _chosen(connection: Connection, id: str) -> str:
+    if id:
+        return id
+    known = (await connection.call("GET", "/rollouts"))["rollouts"]
+    if not known:
+        raise Absent("There is no rollout yet: `omma rollout start`.", field="rollout")
+    return str(known[0]["id"])
+
+
+async def _status(id: str, watch: bool, json: bool) -> None:
+    async with connected(StandaloneSettings()) as connection:
+        chosen = await _chosen(connection, id)
+        while True:
+            found = await connection.call("GET", f"/rollouts/{chosen}")
+            _show(found, json)
+            if not watch or found["state"] not in RUNNING:
+                return
+            await asyncio.sleep(_WATCH_SECONDS)
+
+
+def _show(rollout: Mapping[str, Any], json: bool) -> None:
+    if json:
+        print_json(rollout)
+        return
+    share = f", {rollout['share']:g} % of callers" if rollout["state"] == "canary" else ""
+    console.print(
+        f"Rollout {rollout['id']} is {rollout['state']}{share}: {rollout['candidate']['id']} "
+        f"({rollout['candidate']['state']}) beside {rollout['control']['id']} ({rollout['control']['state']}).",
+        highlight=False,
+    )
+    build = rollout["figures"].get("build")
+    if build is not None and rollout["state"] in ("building", "paused"):
+        console.print(f"{build['held']} of {build['live']} pictures are in it.", highlight=False)
+    for gate in rollout["gates"]:
+        mark = "met" if gate["met"] else "not met"
+        console.print(f"  {gate['name']}: {gate['value']} ({mark}; {gate['needed']})", highlight=False)
+    if rollout["reasons"]:
+        console.print(f"Verdict: {rollout['verdict']}. {' '.join(rollout['reasons'])}", highlight=False)
+    table = Table("when", "step", "state", "by", "why", header_style="bold")
+    for entry in rollout["audit"]:
+        when = datetime.fromtimestamp(entry["at_ms"] / 1000, UTC).isoformat(sep=" ", timespec="seconds")
+        table.add_row(when, entry["step"], entry["state"], entry["by"], entry["reason"])
+    console.print(table)
+    routing = rollout["routing"]
+    seen = ", ".join(f"{name} {epoch}" for name, epoch in routing["followers"].items()) or "nobody"
+    console.print(f"Routing {routing['epoch']}; followed: {seen}.", highlight=False)
+    if rollout["allowed"]:
+        console.print(f"Allowed: {', '.join(rollout['allowed'])}.", highlight=False)

@@ -1,0 +1,47 @@
+"""`omma space list | show`."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from omma.errors import Absent
+from services.standalone.connection import call_once
+from services.standalone.output import Json, console, print_json, run
+
+app = typer.Typer(no_args_is_help=True, help="The spaces: what vectors of which model are comparable.")
+
+
+@app.command("list")
+def list_spaces(json: Json = False) -> None:
+    """Every space and its indexes."""
+    found = run(_spaces())
+    if json:
+        print_json(found)
+        return
+    table = Table("space", "model", "dim", "buckets", "indexes", header_style="bold")
+    for one in found:
+        table.add_row(one["id"], one["model"], str(one["dim"]), str(one["buckets"]), ", ".join(one["indexes"]))
+    console.print(table if found else "There are no spaces.")
+
+
+@app.command()
+def show(space: Annotated[str, typer.Argument(help="As `omma space list` shows it.")], json: Json = False) -> None:
+    """One space: what every vector of it is stamped with."""
+    known = {one["id"]: one for one in run(_spaces())}
+    found = run(_of(space, known))
+    if json:
+        print_json(found)
+    else:
+        console.print_json(data=found)
+
+
+async def _spaces() -> list[dict[str, Any]]:
+    spaces: list[dict[str, Any]] = (await call_once("GET", "/spaces"))["spaces"]
+    return spaces
+
+
+async def _of(space: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    if space not in known:
+        raise Absent(f"There is no space {space!r}; there are: {', '.join(sorted(known)) or 'none'}.", field="space")
+    return known[space]

@@ -1,0 +1,273 @@
+"""A model is rolled out in one process while it is searched and written to: every step, there and back."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.standalone.serve import serving
+from services.standalone.settings import StandaloneSettings
+from tests.e2e.two_models import A, B, register_two
+from tests.pictures import encoded, scene
+
+PICTURES = 24
+
+
+@dataclass
+class Folder:
+    """Of a data folder; opened again and again."""
+
+    path: Path
+
+    @asynccontextmanager
+    async def up(self, model: str = A, **gateway: Any) -> AsyncIterator[httpx.AsyncClient]:
+        options = StandaloneSettings(
+            data_dir=self.path / "data",
+            http_port=0,
+            grpc_port=0,
+            model=model,
+            egs={"models_dir": self.path / "models"},
+            gateway=gateway,
+            worker={"rollout_look_seconds": 0.1, "resend_seconds": 0.5},
+        )
+        async with serving(options) as (_, address), httpx.AsyncClient(base_url=address.url, timeout=120) as client:
+            yield client
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    register_two(tmp_path / "models")
+    return Folder(tmp_path)
+
+
+async def ok(answer: Awaitable[httpx.Response]) -> Any:
+    found = await answer
+    assert found.is_success, found.text
+    return found.json() if found.content else None
+
+
+async def upload(client: httpx.AsyncClient, seed: int) -> dict[str, Any]:
+    picture = encoded(scene(64, 48, seed))
+    return await ok(client.post("/images", files={"image": picture}, data={"external_id": f"p{seed}"}))
+
+
+async def until(look: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(120):
+        while not await look():  # noqa: ASYNC110  it is asked over HTTP
+            await asyncio.sleep(0.05)
+
+
+async def reaches(client: httpx.AsyncClient, rollout: str, state: str) -> None:
+    async def there() -> bool:
+        return bool((await ok(client.get(f"/rollouts/{rollout}")))["state"] == state)
+
+    await until(there)
+
+
+async def ids_in(client: httpx.AsyncClient, index: str, receipts: list[str]) -> list[int]:
+    """What this index finds, each as often as it finds it."""
+    asked = {"image_id": 1, "index": index, "k": 100, "near_duplicates": "keep", "exact": True, "timeout_ms": 60_000}
+    found = await ok(client.post("/search", json={**asked, "receipts": receipts}))
+    assert found["degraded"] == [] and found["coverage"]["fraction"] == 1.0
+    return sorted([1, *(hit["id"] for hit in found["results"])])
+
+
+@dataclass
+class Traffic:
+    """Searches, uploads and deletes, one after the other, until it is stopped."""
+
+    client: httpx.AsyncClient
+    live: dict[int, str]
+    """Receipt by id."""
+    failed: list[str] = field(default_factory=list)
+    answered: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By index, space and arm."""
+    gone: dict[int, str] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        turn = 0
+        while True:
+            turn += 1
+            await self.search(f"user {turn % 40}")
+            if turn % 7 == 0:
+                made = await upload(self.client, 1_000 + turn)
+                self.live[made["id"]] = made["receipt"]
+            if turn % 21 == 0:
+                newest = max(self.live)
+                answer = await self.client.delete(f"/images/{newest}")
+                self.gone[newest] = answer.headers["omma-receipt"]
+                del self.live[newest]
+            await asyncio.sleep(0.01)
+
+    async def search(self, user: str) -> None:
+        body = {"image_id": 2, "k": 3, "user_id": user, "timeout_ms": 60_000, "near_duplicates": "keep"}
+        answer = await self.client.post("/search", json=body)
+        if answer.is_error or answer.json()["degraded"]:
+            self.failed.append(answer.text)
+            return
+        found = answer.json()
+        self.answered[found["index"], found["space"], found.get("variant", {}).get("arm", "")] += 1
+
+
+async def test_a_model_is_rolled_out_and_back_under_traffic(folder: Folder) -> None:
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(folder.up())
+        live = {}
+        for seed in range(PICTURES):
+            made = await upload(client, seed)
+            live[made["id"]] = made["receipt"]
+        (old,) = (await ok(client.get("/indexes")))["indexes"]
+        traffic = Traffic(client, live)
+        running = asyncio.create_task(traffic.run())
+        begun = await ok(client.post("/rollouts", json={"model": B, "reason": "to see"}))
+        rollout, new = begun["id"], begun["candidate"]["id"]
+        assert (begun["state"], begun["figures"]["preflight"]["embedded"]) == ("building", len(live))
+
+        async def step(name: str, **body: Any) -> dict[str, Any]:
+            moved: dict[str, Any] = await ok(client.post(f"/rollouts/{rollout}/{name}", json=body))
+            await until(lambda: followed(moved["routing"]["epoch"]))
+            traffic.answered.clear()
+            for user in range(40):
+                await traffic.search(f"user {user}")
+            return moved
+
+        async def followed(epoch: int) -> bool:
+            seen = (await ok(client.get(f"/rollouts/{rollout}")))["routing"]["followers"]
+            return all(one >= epoch for one in seen.values())
+
+        await reaches(client, rollout, "shadow")
+        refused = await client.post(f"/rollouts/{rollout}/canary", json={"share": 5})
+        assert (refused.status_code, refused.json()["kind"], refused.json()["field"]) == (409, "wrong_state", "gates")
+        await step("canary", share=50, force=True)
+        spaces = {one["id"]: one["space"] for one in (await ok(client.get("/indexes")))["indexes"]}
+        assert all(spaces[index] == space for index, space, _ in traffic.answered)
+        assert {(index, arm) for index, _, arm in traffic.answered} == {(old["id"], "control"), (new, "candidate")}
+        page = await ok(client.post("/search", json={"image_id": 2, "k": 3, "user_id": "user 1"}))
+        await step("promote", reason="better")
+        assert {index for index, _, _ in traffic.answered} == {new}
+        later = {"image_id": 2, "k": 3, "user_id": "user 1", "cursor": page["next_cursor"]}
+        assert (await ok(client.post("/search", json=later)))["index"] == page["index"]
+        await step("rollback", reason="worse")
+        assert {index for index, _, _ in traffic.answered} == {old["id"]}
+        await step("promote", reason="better after all")
+        assert {index for index, _, _ in traffic.answered} == {new}
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert traffic.failed == []
+        for index in (old["id"], new):
+            receipts = [*traffic.live.values(), *traffic.gone.values()]
+            assert await ids_in(client, index, receipts[-256:]) == sorted(traffic.live)
+        early = await client.post(f"/rollouts/{rollout}/retire", json={})
+        assert (early.status_code, early.json()["field"]) == (409, "yes")
+        retired = await step("retire", yes=True)
+        assert (retired["state"], retired["control"]["state"], retired["allowed"]) == ("retired", "retired", [])
+        assert [one["step"] for one in retired["audit"]] == [
+            "start", "shadow", "canary", "promote", "rollback", "promote", "retire"
+        ]  # fmt: skip
+        assert (retired["audit"][0]["by"], retired["audit"][1]["by"]) == ("owner", "omma")
+        expired = {**later, "cursor": page["next_cursor"]}
+        if page["index"] == old["id"]:
+            assert (await client.post("/search", json=expired)).json()["kind"] == "cursor_expired"
+        assert (await client.post("/search", json={"image_id": 2, "index": old["id"]})).status_code == 404
+
+        async def cleared() -> bool:
+            return not (folder.path / "data" / "shards" / old["id"]).exists()
+
+        await until(cleared)
+    # The model that answers now is the one that is opened; the other one may go.
+    async with folder.up(B) as again:
+        assert (await ok(again.get("/health")))["indexes"][0]["id"] == new
+        assert await ids_in(again, new, []) == sorted(traffic.live)
+
+
+async def test_another_model_in_the_settings_is_built_beside_and_goes_on_after_a_restart(folder: Folder) -> None:
+    async with folder.up() as client:
+        for seed in range(6):
+            await upload(client, seed)
+    async with folder.up(B) as client:
+        (rollout,) = (await ok(client.get("/rollouts")))["rollouts"]
+        assert (rollout["model"], rollout["control"]["state"]) == (B, "live")
+        found = await ok(client.post("/search", json={"image_id": 1, "k": 3}))
+        assert found["index"] == rollout["control"]["id"]
+    async with folder.up(B) as client:
+        (again,) = (await ok(client.get("/rollouts")))["rollouts"]
+        assert again["id"] == rollout["id"], "one that runs is not begun twice"
+        await reaches(client, rollout["id"], "shadow")
+        gone = await ok(client.post(f"/rollouts/{rollout['id']}/abort", json={"reason": "enough"}))
+        assert (gone["state"], gone["candidate"]["state"]) == ("aborted", "retired")
+
+
+async def test_shards_are_changed_without_embedding_anything(folder: Folder) -> None:
+    async with folder.up() as client:
+        receipts = [(await upload(client, seed))["receipt"] for seed in range(8)]
+        (old,) = (await ok(client.get("/indexes")))["indexes"]
+        assert len(await ids_in(client, old["id"], receipts)) == 8
+        before = _embedded(await client.get("/metrics"))
+        begun = await ok(client.post("/rollouts", json={"index": "wide.2", "shards": 2}))
+        assert begun["figures"]["preflight"]["embedded"] == 0
+        await reaches(client, begun["id"], "shadow")
+        await ok(client.post(f"/rollouts/{begun['id']}/canary", json={"share": 100, "force": True}))
+        await ok(client.post(f"/rollouts/{begun['id']}/promote"))
+
+        async def answers() -> bool:
+            return bool((await ok(client.post("/search", json={"image_id": 1, "k": 3})))["index"] == "wide.2")
+
+        await until(answers)
+        assert len(await ids_in(client, "wide.2", receipts)) == 8
+        assert _embedded(await client.get("/metrics")) == before
+
+
+def _embedded(metrics: httpx.Response) -> list[str]:
+    return [line for line in metrics.text.splitlines() if line.startswith("omma_embed_items_total")]
+
+
+async def test_what_cannot_be_rolled_out_is_refused_and_changes_nothing(folder: Folder) -> None:
+    async with folder.up() as client:
+        await upload(client, 1)
+        before = ((await client.get("/indexes")).json(), (await client.get("/spaces")).json())
+        for body, status, name in [
+            ({}, 422, "model"),
+            ({"model": A}, 409, "model"),
+            ({"model": "nobody@1.0.0"}, 404, "model"),
+            ({"model": B, "shards": 2}, 422, "model"),
+            ({"shards": 2}, 422, "index"),
+            ({"index": "a/b", "shards": 2}, 422, "index"),
+            ({"index": "x", "shards": 0}, 422, "shards"),
+            ({"index": "x", "shards": 65}, 422, "shards"),
+            ({"index": "x", "shards": 1}, 422, "index"),
+            ({"index": "x", "factory": "Flat"}, 422, "factory"),
+            ({"index": "x", "factory": "OPQ4_8,IVF{nlist},PQ8x8"}, 422, "factory"),
+            ({"index": before[0]["indexes"][0]["id"], "codebook": "retrain"}, 409, "index"),
+            ({"model": B, "mode": "interleave"}, 422, "mode"),
+            ({"model": B, "speed": 1}, 422, "speed"),
+        ]:
+            answer = await client.post("/rollouts", json=body)
+            assert (answer.status_code, answer.json().get("field")) == (status, name), answer.text
+        assert ((await client.get("/indexes")).json(), (await client.get("/spaces")).json()) == before
+        rollout = (await ok(client.post("/rollouts", json={"model": B})))["id"]
+        await ok(client.post(f"/rollouts/{rollout}/pause", json={}))
+        for path, sent, status, name in [
+            ("promote", {}, 409, "state"),
+            ("rollback", {}, 409, "state"),
+            ("retire", {"yes": True}, 409, "state"),
+            ("canary", {"share": 5}, 409, "state"),
+            ("canary", {"share": 0}, 422, "share"),
+            ("canary", {"share": 101}, 422, "share"),
+            ("canary", {"share": "NaN"}, 422, "share"),
+            ("canary", {}, 422, "share"),
+            ("pause", {"reason": "x" * 1_001}, 422, "reason"),
+        ]:
+            answer = await client.post(f"/rollouts/{rollout}/{path}", json=sent)
+            assert (answer.status_code, answer.json().get("field")) == (status, name), answer.text
+        second = await client.post("/rollouts", json={"index": "x", "shards": 2})
+        assert (second.status_code, second.json()["field"]) == (409, "rollout")
+        assert (await client.post("/rollouts/none/promote", json={})).status_code == 404
+        shown = await ok(client.get(f"/rollouts/{rollout}"))
+        assert (shown["state"], shown["allowed"]) == ("paused", ["resume", "abort"])
+        await ok(client.post(f"/rollouts/{rollout}/abort", json={}))

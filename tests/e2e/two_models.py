@@ -1,0 +1,30 @@
+"""A registry with two small models, whose vectors mean nothing to each other."""
+
+import hashlib
+from pathlib import Path
+
+from onnx_graphs import image_tower
+
+from services.egs.manifest import ImageTower, Manifest, Preprocessing
+from services.egs.registry import register
+
+SIDE, DIM = 16, 32
+A, B = "tiny@1.0.0", "tiny@2.0.0"
+
+
+def register_two(root: Path) -> None:
+    """tiny@1.0.0 and tiny@2.0.0 in this folder, which is made."""
+    root.mkdir(parents=True)
+    for version, seed in (("1.0.0", 1), ("2.0.0", 2)):
+        graph = image_tower(SIDE, DIM, seed)
+        path = root.parent / f"{version}.onnx"
+        path.write_bytes(graph)
+        manifest = Manifest(
+            name="tiny",
+            version=version,
+            dim=DIM,
+            image=ImageTower(file="image.onnx", input="pixels", output="vector"),
+            preprocessing=Preprocessing(size=SIDE, mean=(128.0,) * 3, std=(128.0,) * 3),
+            files={"image.onnx": hashlib.sha256(graph).hexdigest()},
+        )
+        register(root, manifest, {"image.onnx": path})

@@ -47,6 +47,12 @@ class IngestParameters(JobParameters):
     revive_deleted: bool = False
 
 
+class AnomaliesParameters(JobParameters):
+    """every_tenant: of all of them, not of the job's alone."""
+
+    every_tenant: bool = False
+
+
 class ClusterParameters(JobParameters):
     """image_ids: none: those of the filter. filter: canonical, "" for every picture. threshold: average_linkage's."""
 
@@ -83,6 +89,9 @@ class CollectParameters(JobParameters):
     sweep: bool = False
 
 
+ANOMALIES: Final = JobKind(
+    "anomalies", "how far each picture stands apart is measured", Role.TENANT_ADMIN, AnomaliesParameters
+)
 CLUSTER: Final = JobKind(
     "cluster", "pictures are put into groups that look alike", Role.WRITE, ClusterParameters, goes_on=False
 )
@@ -93,4 +102,5 @@ VERIFY: Final = JobKind(
     "verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters, goes_on=False
 )
 
-KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in (CLUSTER, COLLECT, INGEST, INGEST_LIST, VERIFY)}
+_EVERY: Final = (ANOMALIES, CLUSTER, COLLECT, INGEST, INGEST_LIST, VERIFY)
+KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in _EVERY}

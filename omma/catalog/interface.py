@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeAlias
 
+from omma.catalog.anomaly import AnomalyBook
 from omma.catalog.api_key import KeyBook
 from omma.catalog.download import DownloadBook
 from omma.catalog.feedback import FeedbackBook
@@ -227,7 +228,9 @@ class LoggedPicture:
     created_at_ms: int = 0
 
 
-class Catalog(DownloadBook, FeedbackBook, JobBook, JudgementBook, KeyBook, OrphanBook, RolloutBook, Protocol):
+class Catalog(
+    AnomalyBook, DownloadBook, FeedbackBook, JobBook, JudgementBook, KeyBook, OrphanBook, RolloutBook, Protocol
+):
     """Every write is one transaction. Tenant-scoped calls never see another tenant's rows: to them these are absent.
 
     Raises StorageFull; Overloaded when another process holds the database longer than the timeout; ReplicaDown when

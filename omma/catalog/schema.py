@@ -159,6 +159,26 @@ feedback: Final = Table(
 )
 Index("ix_feedback_tenant_id_image_id_id", feedback.c.tenant_id, feedback.c.image_id, feedback.c.id)
 
+anomaly_scores: Final = Table(
+    "anomaly_scores",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("image_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("space", Text, nullable=False),
+    Column("distance", Double, nullable=False, comment="cosine distance to the nearest picture"),
+    Column("density", Double, nullable=False, comment="mean cosine distance to the nearest ten"),
+    Column("neighbours", SmallInteger, nullable=False, comment="that density rests on"),
+    Column("scored_at", BigInteger, nullable=False),
+)
+for _measure in (anomaly_scores.c.distance, anomaly_scores.c.density):
+    Index(
+        f"ix_anomaly_scores_{_measure.name}",
+        anomaly_scores.c.tenant_id,
+        anomaly_scores.c.space,
+        _measure,
+        anomaly_scores.c.image_id,
+    )
+
 interaction_offsets: Final = Table(
     "interaction_offsets",
     metadata,

@@ -1,5 +1,6 @@
 """The catalog in SQL: one implementation for SQLite and PostgreSQL, a class a subject."""
 
+from omma.catalog.anomalies import Anomalies
 from omma.catalog.clicks import Clicks
 from omma.catalog.comparing import Comparing
 from omma.catalog.database import Database
@@ -29,6 +30,7 @@ class SqlCatalog(
     Downloads,
     Judging,
     Opinions,
+    Anomalies,
     Rollouts,
     Catalog,
 ):

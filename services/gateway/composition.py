@@ -20,6 +20,7 @@ from omma.rpc.server import Registration
 from omma.storage import Storage
 from omma.v1 import search_pb2_grpc
 from services.gateway.callers.auth import Authenticator
+from services.gateway.curation.anomalies import AnomalyList
 from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
@@ -165,7 +166,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         parts.authenticator,
         health,
         settings,
-        curation=Curation(FeedbackDesk(catalog), jobs),
+        curation=Curation(FeedbackDesk(catalog), jobs, AnomalyList(catalog)),
         bodies=bodies,
         metrics_open=parts.metrics_open,
     )

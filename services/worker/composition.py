@@ -10,16 +10,27 @@ from omma.blobs.s3_settings import S3Settings
 from omma.fetching import Fetcher, FetchSettings
 from omma.identity import Tenant
 from omma.images import PictureLimits, media_type
-from omma.job_kinds import CLUSTER, COLLECT, INGEST, INGEST_LIST, VERIFY, CollectParameters
+from omma.job_kinds import (
+    ANOMALIES,
+    CLUSTER,
+    COLLECT,
+    INGEST,
+    INGEST_LIST,
+    VERIFY,
+    AnomaliesParameters,
+    CollectParameters,
+)
 from omma.outbox import Outbox
 from omma.records import IMAGES_TOPIC
 from omma.storage import Storage
 from services.topology.indexes import PlacedIndex
+from services.worker.curation.anomalies import AnomalyScorer
 from services.worker.curation.clusters import Clusterer
 from services.worker.ingest.bucket import BucketIngest
 from services.worker.ingest.folder import FolderIngest
 from services.worker.ingest.follower import ObjectFollower
 from services.worker.ingest.inbox import Inbox, InboxPlace
+from services.worker.jobs.anomalies import AnomaliesWork
 from services.worker.jobs.cluster import ClusterWork
 from services.worker.jobs.collect import CollectWork
 from services.worker.jobs.ingest import IngestWork
@@ -117,12 +128,14 @@ def compose(
     schedule = (
         Scheduled(COLLECT, CollectParameters(), collect_seconds),
         Scheduled(COLLECT, CollectParameters(sweep=True), settings.sweep_seconds, source="sweep"),
+        Scheduled(ANOMALIES, AnomaliesParameters(every_tenant=True), settings.anomalies_seconds, source="every tenant"),
     )
     jobs = JobRunner(
         catalog,
         holder,
         settings,
         {
+            ANOMALIES.name: AnomaliesWork(AnomalyScorer(catalog, live)),
             CLUSTER.name: ClusterWork(Clusterer(catalog, live)),
             COLLECT.name: CollectWork(collector, storage.blobs),
             INGEST.name: IngestWork(folders, buckets),

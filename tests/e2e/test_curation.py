@@ -111,3 +111,40 @@ async def test_pictures_in_clusters_at_once_or_as_a_job(collection: Collection) 
         ):
             refused = await rest.post("/search/cluster", json=bad)
             assert refused.status_code == 422 and refused.json()["field"].startswith(field), refused.text
+
+
+async def test_what_stands_apart_is_measured_and_listed(collection: Collection) -> None:
+    async with (
+        httpx.AsyncClient(base_url=collection.url, timeout=60) as rest,
+        AsyncClient(collection.url) as client,
+        asyncio.timeout(60),
+    ):
+        job = (await rest.post("/qa/anomalies")).json()["job_id"]
+        while (told := (await rest.get(f"/jobs/{job}")).json())["state"] != "done":  # noqa: ASYNC110  another task's
+            await asyncio.sleep(0.05)
+        assert told["result"]["scored"] == len(collection.ids)
+        expected = {}
+        for id in collection.ids.values():
+            nearest = await client.search(image_id=id, k=3, exact=True, near_duplicates="keep", timeout_ms=20_000)
+            expected[id] = [1 - hit.score for hit in nearest]
+        for by in ("distance", "density"):
+            listed: list[dict[str, object]] = []
+            cursor = ""
+            while True:
+                page = (await rest.get("/qa/anomalies", params={"by": by, "limit": 2, "cursor": cursor})).json()
+                listed += page["images"]
+                if (cursor := page.get("next_cursor", "")) == "":
+                    break
+                other = "density" if by == "distance" else "distance"
+                refused = await rest.get("/qa/anomalies", params={"by": other, "cursor": cursor})
+                assert (refused.status_code, refused.json()["field"]) == (422, "cursor")
+            scores = {one["id"]: one["score"] for one in listed}
+            wanted = {id: far[0] if by == "distance" else sum(far) / len(far) for id, far in expected.items()}
+            assert scores == pytest.approx(wanted, abs=2e-3)
+            assert list(scores.values()) == sorted(scores.values(), reverse=True)
+            assert all(len(one["reasons"]) == 2 for one in listed)  # type: ignore[arg-type]
+        unknown = await rest.get("/qa/anomalies", params={"by": "training"})
+        assert (unknown.status_code, unknown.json()["kind"]) == (409, "wrong_state")
+        await client.feedback(int(str(listed[0]["id"])), "reviewed")
+        left = (await rest.get("/qa/anomalies", params={"by": "density"})).json()["images"]
+        assert [one["id"] for one in left] == [one["id"] for one in listed[1:]]

@@ -37,6 +37,8 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("GET", "/images/{image_id}/content"): READ,
     ("GET", "/images/{image_id}/thumbnail"): READ,
     ("GET", "/feedback"): READ,
+    ("GET", "/qa/anomalies"): READ,
+    ("POST", "/qa/anomalies"): TENANT_ADMIN,
     ("POST", "/search/cluster"): WRITE,
     ("POST", "/feedback"): WRITE,
     ("POST", "/images"): WRITE,

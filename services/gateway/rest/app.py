@@ -57,7 +57,7 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.include_router(images_router(pictures, authenticator, settings, limits))
     app.include_router(ops_router(health, authenticator, metrics_open=metrics_open))
     operating = operation.routers(search.indexes, authenticator, settings, limits)
-    for router in (*curation.routers(authenticator), *operating):
+    for router in (*curation.routers(search.indexes, authenticator), *operating):
         app.include_router(router, responses=schemas.PROBLEMS)
     app.include_router(docs_router(app.openapi))
     problems.install(app)

@@ -6,11 +6,14 @@ from fastapi import APIRouter
 
 from omma.catalog.api_key import Role
 from services.gateway.callers.auth import Authenticator
+from services.gateway.curation.anomalies import AnomalyList
 from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.jobs import Jobs
+from services.gateway.rest.anomalies import anomalies_router
 from services.gateway.rest.clusters import clusters_router
 from services.gateway.rest.feedback import feedback_router
 from services.gateway.rest.signed_in import signed_in
+from services.topology.indexes import ServedIndexes
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +22,15 @@ class Curation:
 
     feedback: FeedbackDesk
     jobs: Jobs
+    anomalies: AnomalyList
 
-    def routers(self, authenticator: Authenticator) -> tuple[APIRouter, ...]:
+    def routers(self, indexes: ServedIndexes, authenticator: Authenticator) -> tuple[APIRouter, ...]:
         """For the REST app."""
         reader = signed_in(authenticator, Role.READ)
         writer = signed_in(authenticator, Role.WRITE)
-        return (feedback_router(self.feedback, reader, writer), clusters_router(self.jobs, writer))
+        tenant_admin = signed_in(authenticator, Role.TENANT_ADMIN)
+        return (
+            feedback_router(self.feedback, reader, writer),
+            clusters_router(self.jobs, writer),
+            anomalies_router(self.anomalies, self.jobs, indexes, reader, tenant_admin),
+        )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from sqlalchemy import ColumnElement, Integer, case, cast, delete, func, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, case, cast, delete, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
@@ -113,8 +113,8 @@ class Judging:
             literal(1),
             now.gained,
             now.asked,
-            cast(func.coalesce(before.c.gained, 0), Integer),
-            cast(func.coalesce(before.c.asked, 0), Integer),
+            cast(func.coalesce(before.c.gained, 0), BigInteger),
+            cast(func.coalesce(before.c.asked, 0), BigInteger),
         ]
         places = [(row, column) for row in range(len(values)) for column in range(row + 1)]
         same = (before.c.tenant_id == now.tenant_id) & (before.c.caller == now.caller)

@@ -146,6 +146,19 @@ async def test_clicks_count_for_the_arm_of_their_search_by_caller_and_once_a_sea
     assert arms[6] == arms[7] == ("", "")
 
 
+async def test_a_caller_that_never_rests_breaks_no_sum(catalog: Catalog) -> None:
+    """50,000 searches squared are more than 32 bits."""
+    await _in_canary(catalog)
+    shown = InteractionType.IMPRESSION
+    busy = [_interaction(n, shown, f"b{n}", "", caller="") for n in range(50_000)]
+    for start in range(0, len(busy), 5_000):
+        await catalog.add_interactions("log", busy[start : start + 5_000])
+    await catalog.remember_before(ROLLOUT.id, 1_700_000_000_000 // DAY_MS)
+    await catalog.add_interactions("log", [_interaction(50_000, shown, "q1", "control")])
+    moments = await catalog.arm_moments(ROLLOUT.id, (await catalog.rollout(ROLLOUT.id)).changed_at_ms)
+    assert moments["control"].gram[4, 4] == 50_000.0**2
+
+
 async def test_what_users_did_before_a_rollout_is_beside_what_they_do_in_it(catalog: Catalog) -> None:
     await _in_canary(catalog)
     shown, clicked = InteractionType.IMPRESSION, InteractionType.CLICK

@@ -95,3 +95,23 @@ def test_a_tokenizer_is_the_same_every_time_and_keeps_taught_words_whole() -> No
     cut = [token for token in pieces.encode("flamingoes").tokens if token != "[PAD]"]
     assert len(cut) > 1
     assert "".join(cut).replace("##", "") == "flamingoes"
+
+
+def test_every_edit_is_a_picture_that_differs_and_is_the_same_again() -> None:
+    from training.mini.edits import EDITS
+
+    picture = scene().convert("RGB")
+    assert len(EDITS) >= 17
+    for kind, edit in EDITS.items():
+        once, again = (edit(picture, np.random.default_rng(3)) for _ in range(2))
+        assert once.mode == "RGB", kind
+        assert once.tobytes() == again.tobytes(), kind
+        assert (once.size, once.tobytes()) != (picture.size, picture.tobytes()), kind
+
+
+def test_auc_is_how_often_a_match_scores_above_none() -> None:
+    from training.mini.measuring import auc
+
+    assert auc(np.array([3, 4], np.float32), np.array([1, 2], np.float32)) == 1
+    assert auc(np.array([1, 3], np.float32), np.array([2, 2], np.float32)) == 0.5
+    assert auc(np.array([2], np.float32), np.array([2], np.float32)) == 0.5

@@ -13,6 +13,7 @@ from omma.catalog.job import JobBook
 from omma.catalog.judgement import JudgementBook
 from omma.catalog.orphan import OrphanBook
 from omma.catalog.rollout import RolloutBook
+from omma.catalog.verdict import VerdictBook
 from omma.filters import Filter
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.index import Index
@@ -229,7 +230,16 @@ class LoggedPicture:
 
 
 class Catalog(
-    AnomalyBook, DownloadBook, FeedbackBook, JobBook, JudgementBook, KeyBook, OrphanBook, RolloutBook, Protocol
+    AnomalyBook,
+    DownloadBook,
+    FeedbackBook,
+    JobBook,
+    JudgementBook,
+    KeyBook,
+    OrphanBook,
+    RolloutBook,
+    VerdictBook,
+    Protocol,
 ):
     """Every write is one transaction. Tenant-scoped calls never see another tenant's rows: to them these are absent.
 

@@ -179,6 +179,19 @@ for _measure in (anomaly_scores.c.distance, anomaly_scores.c.density):
         anomaly_scores.c.image_id,
     )
 
+pair_verdicts: Final = Table(
+    "pair_verdicts",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("first_id", BigInteger, nullable=False, comment="the lower of both"),
+    Column("second_id", BigInteger, nullable=False),
+    Column("same", Boolean, nullable=False, comment="of a pair the highest id counts"),
+    Column("given_by", Text, nullable=False, comment="name of the API key"),
+    Column("ts", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 interaction_offsets: Final = Table(
     "interaction_offsets",
     metadata,

@@ -15,6 +15,7 @@ from omma.catalog.people import People
 from omma.catalog.registry import Registry
 from omma.catalog.repairs import Repairs
 from omma.catalog.rollouts import Rollouts
+from omma.catalog.verdicts import Verdicts
 from omma.description import RowLimits
 
 
@@ -32,6 +33,7 @@ class SqlCatalog(
     Opinions,
     Anomalies,
     Rollouts,
+    Verdicts,
     Catalog,
 ):
     """On a database whose schema is this version's. row_limits: what no row passes, whoever writes it."""

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from omma.vectors import Int64
+
+MERGED: Final = "merged"
+"""The rule of pairs that people said are copies: they count before all others."""
 
 Rows = npt.NDArray[np.intp]
 
@@ -34,7 +38,7 @@ def grouped(ids: Int64, pairs: Sequence[Pair], apart: Iterable[tuple[int, int]] 
         enemies.setdefault(one, set()).add(other)
         enemies.setdefault(other, set()).add(one)
     nearest: dict[int, Pair] = {}
-    for pair in sorted(pairs, key=lambda pair: (pair.distance, *sorted((int(ids[pair.first]), int(ids[pair.second]))))):
+    for pair in sorted(pairs, key=lambda pair: _order(pair, ids)):
         first, second = sorted((int(leader[pair.first]), int(leader[pair.second])))
         if first != second:
             if enemies and any(enemies[one] & members[first] for one in members[second] & enemies.keys()):
@@ -45,3 +49,8 @@ def grouped(ids: Int64, pairs: Sequence[Pair], apart: Iterable[tuple[int, int]] 
         nearest.setdefault(pair.first, pair)
         nearest.setdefault(pair.second, pair)
     return leader, nearest
+
+
+def _order(pair: Pair, ids: Int64) -> tuple[bool, int, int, int]:
+    lower, higher = sorted((int(ids[pair.first]), int(ids[pair.second])))
+    return pair.rule != MERGED, pair.distance, lower, higher

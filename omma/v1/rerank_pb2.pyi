@@ -77,6 +77,28 @@ class RerankCandidate(_message.Message):
 Global___RerankCandidate: _TypeAlias = RerankCandidate  # noqa: Y015
 
 @_typing.final
+class RerankPair(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    first: _builtins.int
+    second: _builtins.int
+    def __init__(
+        self,
+        *,
+        first: _builtins.int = ...,
+        second: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "second", b"second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RerankPair: _TypeAlias = RerankPair  # noqa: Y015
+
+@_typing.final
 class RerankRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -93,6 +115,8 @@ class RerankRequest(_message.Message):
     BOX_CORNERS_FIELD_NUMBER: _builtins.int
     PHASH_KNOWN_FIELD_NUMBER: _builtins.int
     SIGNATURES_FIELD_NUMBER: _builtins.int
+    TOGETHER_FIELD_NUMBER: _builtins.int
+    APART_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """name or name@version; empty: the default policy."""
     k: _builtins.int
@@ -128,6 +152,12 @@ class RerankRequest(_message.Message):
     def signatures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """One a candidate or none: see VectorRecord."""
 
+    @_builtins.property
+    def together(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerankPair]:
+        """What people said of pairs of candidates: that they are copies of each other, and that they are not."""
+
+    @_builtins.property
+    def apart(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerankPair]: ...
     def __init__(
         self,
         *,
@@ -144,10 +174,12 @@ class RerankRequest(_message.Message):
         box_corners: _builtins.bytes = ...,
         phash_known: _abc.Iterable[_builtins.bool] | None = ...,
         signatures: _abc.Iterable[_builtins.bytes] | None = ...,
+        together: _abc.Iterable[Global___RerankPair] | None = ...,
+        apart: _abc.Iterable[Global___RerankPair] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "phash_gate", b"phash_gate", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "box_corners", b"box_corners", "candidates", b"candidates", "encoded_payloads", b"encoded_payloads", "k", b"k", "near_duplicates", b"near_duplicates", "phash_gate", b"phash_gate", "phash_known", b"phash_known", "policy", b"policy", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "signatures", b"signatures", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "apart", b"apart", "box_corners", b"box_corners", "candidates", b"candidates", "encoded_payloads", b"encoded_payloads", "k", b"k", "near_duplicates", b"near_duplicates", "phash_gate", b"phash_gate", "phash_known", b"phash_known", "policy", b"policy", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "signatures", b"signatures", "together", b"together", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__phash_gate: _TypeAlias = _typing.Literal["phash_gate"]  # noqa: Y015
     _WhichOneofArgType__phash_gate: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate"]  # noqa: Y015

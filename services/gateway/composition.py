@@ -21,7 +21,9 @@ from omma.storage import Storage
 from omma.v1 import search_pb2_grpc
 from services.gateway.callers.auth import Authenticator
 from services.gateway.curation.anomalies import AnomalyList
+from services.gateway.curation.duplicates import Duplicates
 from services.gateway.curation.feedback import FeedbackDesk
+from services.gateway.curation.verdicts import Verdicts
 from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
@@ -105,6 +107,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         partial(open_impressions, log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled),
     )
     surroundings = Surroundings(catalog, log, indexes)
+    verdicts = Verdicts(catalog)
     admission = Admission(
         settings.max_concurrent_searches,
         settings.max_waiting_searches,
@@ -123,6 +126,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         urls,
         impressions,
         behind=lambda: surroundings.behind,
+        verdicts=verdicts.among,
         fanout=Fanout(settings.fanout),
         admission=admission,
         arms=arms,
@@ -166,7 +170,9 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         parts.authenticator,
         health,
         settings,
-        curation=Curation(FeedbackDesk(catalog), jobs, AnomalyList(catalog)),
+        curation=Curation(
+            FeedbackDesk(catalog), jobs, AnomalyList(catalog), Duplicates(catalog, search, verdicts)
+        ),
         bodies=bodies,
         metrics_open=parts.metrics_open,
     )
@@ -174,5 +180,5 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     servicer = SearchServicer(search, pictures, entrance, seconds=settings.request_seconds)
     rpc = entrance.before(partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer))
     follower = RoutingFollower(catalog, indexes, parts.name)
-    work = (impressions.run, surroundings.run, follower.run, arms.run, shadow.run)
+    work = (impressions.run, surroundings.run, verdicts.run, follower.run, arms.run, shadow.run)
     return Gateway(search, pictures, impressions, dead_letters, health, rollouts, app, work, entrance, rpc)

@@ -1,17 +1,20 @@
 """Which candidates are copies of one another: by their signatures; by pHash and vector for who has none, or asks so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from omma.copies import Pair, Signatures, copies, grouped
+from omma.copies import MERGED, Pair, Signatures, copies, grouped
 from omma.hits import Bools, Hits
+from omma.identity import ImageId
 from omma.vectors import Float16, Float32, UInt64
 from services.rerank.policies import DuplicatesBy, Policy
 
 PHASH_RULE: Final = "phash"
+
+IdPair = tuple[ImageId, ImageId]
 
 _ROWS_AT_ONCE: Final = 512
 """Bounds the table of distances: 512 rows against 4,096 candidates are 16 MiB."""
@@ -53,11 +56,16 @@ def leaders(
 
 
 def folded(
-    policy: Policy, candidates: Hits, check: Callable[[], object] = lambda: None
+    policy: Policy,
+    candidates: Hits,
+    together: Sequence[IdPair] = (),
+    apart: Sequence[IdPair] = (),
+    check: Callable[[], object] = lambda: None,
 ) -> tuple[npt.NDArray[np.intp], dict[int, Pair]]:
     """The position of each candidate's group leader, itself where it leads, and by follower the pair that tells why.
 
-    candidates: best first. check: called now and then; what it raises ends the work. Pure.
+    candidates: best first. together, apart: what people said, which counts before the rule; where pHash alone tells
+    copies it does not. check: called now and then; what it raises ends the work. Pure.
     """
     if policy.duplicates_by is DuplicatesBy.PHASH:
         leader = leaders(
@@ -79,7 +87,13 @@ def folded(
     if unsigned.any():
         check()
         pairs += _by_phash(candidates, unsigned, policy)
-    return grouped(candidates.ids, pairs)
+    row_of = {id: row for row, id in enumerate(candidates.ids.tolist())} if together or apart else {}
+    said = [
+        [sorted((row_of[one], row_of[other])) for one, other in pairs_said if one in row_of and other in row_of]
+        for pairs_said in (together, apart)
+    ]
+    pairs += [Pair(first, second, 0, MERGED) for first, second in said[0]]
+    return grouped(candidates.ids, pairs, [(first, second) for first, second in said[1]])
 
 
 def _by_phash(candidates: Hits, unsigned: Bools, policy: Policy) -> list[Pair]:

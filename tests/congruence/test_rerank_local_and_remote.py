@@ -111,6 +111,9 @@ PAYLOADS = st.builds(
     height=st.integers(0, 400),
     sha256=st.text("0123456789abcdef", max_size=64),
 )
+SAID = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)).filter(lambda ids: ids[0] != ids[1]), max_size=3).map(
+    tuple
+)
 QUERIES = st.builds(
     RerankQuery,
     k=st.integers(1, 12),
@@ -119,6 +122,8 @@ QUERIES = st.builds(
     query_phash=st.sampled_from(HASHES),
     phash_gate=st.none() | st.just(40),
     score_threshold=st.none() | st.floats(-1, 1, width=32),
+    together=SAID,
+    apart=SAID,
 )
 
 

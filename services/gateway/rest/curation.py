@@ -7,10 +7,12 @@ from fastapi import APIRouter
 from omma.catalog.api_key import Role
 from services.gateway.callers.auth import Authenticator
 from services.gateway.curation.anomalies import AnomalyList
+from services.gateway.curation.duplicates import Duplicates
 from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.jobs import Jobs
 from services.gateway.rest.anomalies import anomalies_router
 from services.gateway.rest.clusters import clusters_router
+from services.gateway.rest.duplicates import duplicates_router
 from services.gateway.rest.feedback import feedback_router
 from services.gateway.rest.signed_in import signed_in
 from services.topology.indexes import ServedIndexes
@@ -23,6 +25,7 @@ class Curation:
     feedback: FeedbackDesk
     jobs: Jobs
     anomalies: AnomalyList
+    duplicates: Duplicates
 
     def routers(self, indexes: ServedIndexes, authenticator: Authenticator) -> tuple[APIRouter, ...]:
         """For the REST app."""
@@ -33,4 +36,5 @@ class Curation:
             feedback_router(self.feedback, reader, writer),
             clusters_router(self.jobs, writer),
             anomalies_router(self.anomalies, self.jobs, indexes, reader, tenant_admin),
+            duplicates_router(self.duplicates, reader, writer),
         )

@@ -17,7 +17,7 @@ from omma.blobs.originals import Originals
 from omma.errors import STATUS, CoverageTooLow, InvalidQuery, OmmaError, causes
 from omma.filters import canonical
 from omma.hits import Degraded, Hits, no_hits
-from omma.identity import Tenant
+from omma.identity import ImageId, Tenant
 from omma.images import DEFAULT_LIMITS
 from omma.judging.tally import Answer
 from omma.rollouts.arms import Variant
@@ -25,6 +25,7 @@ from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
 from omma.together import together
+from omma.vectors import Int64
 from services.gateway.search.admission import Admission
 from services.gateway.search.answer import SearchAnswer, explanation, hits_of
 from services.gateway.search.caller import caller_of, kept_caller
@@ -57,6 +58,10 @@ _SERVERS_FAULT: Final = 500
 
 logger = logging.getLogger(__name__)
 
+IdPairs = tuple[tuple[ImageId, ImageId], ...]
+Verdicts = Callable[[Int64], tuple[IdPairs, IdPairs]]
+"""Of these pictures: pairs that people said are copies of each other, and pairs that are not."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -79,6 +84,7 @@ class SearchCore:
         impressions: Impressions | None = None,
         *,
         behind: Callable[[], bool] = lambda: False,
+        verdicts: Verdicts = lambda ids: ((), ()),
         fanout: Fanout | None = None,
         admission: Admission | None = None,
         arms: ArmFigures | None = None,
@@ -101,6 +107,7 @@ class SearchCore:
         self._behind = behind
         self._arms = arms
         self._shadow = shadow
+        self._verdicts = verdicts
 
     async def search(
         self,
@@ -161,6 +168,27 @@ class SearchCore:
             served = self.indexes.live()
             resolved = await self._resolver.resolve([sought], Within(served, tenant, deadline))
         return resolved, served.space.id
+
+    async def neighbours(self, tenant: Tenant, image_id: ImageId, k: int, deadline: Deadline) -> Hits:
+        """A stored picture and its k nearest, with signatures; none when the live index does not have it.
+
+        Raises Overloaded, ReplicaDown, OutOfTime.
+        """
+        async with self._admission.admitted(tenant, deadline):
+            served = self.indexes.live()
+            found = await self._fanout.fetch(served, tenant, image_id, deadline)
+            if found is None:
+                return no_hits(with_signatures=True)
+            query = ShardQuery(
+                tenant=tenant,
+                index=served.index.id,
+                space=served.space.id,
+                query=found.vectors[0].astype(np.float32),
+                k=k + 1,
+                with_signatures=True,
+            )
+            _, hits = await best_candidates(self._fanout, served, query, (), deadline)
+        return hits
 
     async def search_batch(
         self, tenant: Tenant, queries: Sequence[SearchQuery], *, arrived_seconds: float | None = None
@@ -280,6 +308,8 @@ class SearchCore:
         self, query: SearchQuery, candidates: Hits, resolved: Resolved, deadline: Deadline
     ) -> Reranked | None:
         """None when it failed or there is no time: the answer says so and comes all the same."""
+        folds = query.near_duplicates is not NearDuplicates.KEEP
+        together_said, apart_said = self._verdicts(candidates.ids) if folds else ((), ())
         rerank_query = RerankQuery(
             k=query.k,
             policy=query.policy,
@@ -287,6 +317,8 @@ class SearchCore:
             query_phash=resolved.phash,
             phash_gate=query.phash_gate,
             score_threshold=query.score_threshold,
+            together=together_said,
+            apart=apart_said,
         )
         if not len(candidates):
             candidates = no_hits(dim=len(resolved.vector), with_payload=True, with_signatures=True)

@@ -64,6 +64,8 @@ def rerank_request(query: RerankQuery, candidates: Hits) -> rerank_pb2.RerankReq
         box_corners=candidates.boxes.astype(_CORNER, copy=False).tobytes(),
         phash_known=candidates.has_phash().tolist(),
         signatures=candidates.signatures or (),
+        together=[rerank_pb2.RerankPair(first=first, second=second) for first, second in query.together],
+        apart=[rerank_pb2.RerankPair(first=first, second=second) for first, second in query.apart],
     )
 
 
@@ -79,6 +81,8 @@ def query_and_candidates(request: rerank_pb2.RerankRequest) -> tuple[RerankQuery
         query_phash=request.query_phash if request.HasField("query_phash") else None,
         phash_gate=request.phash_gate if request.HasField("phash_gate") else None,
         score_threshold=request.score_threshold if request.HasField("score_threshold") else None,
+        together=tuple((ImageId(one.first), ImageId(one.second)) for one in request.together),
+        apart=tuple((ImageId(one.first), ImageId(one.second)) for one in request.apart),
     )
     rows = request.candidates
     ids = np.array([row.image_id for row in rows], np.int64)

@@ -25,7 +25,10 @@ class DropReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RerankQuery:
-    """policy: name or name@version, empty for the default. query_phash: of the query picture, for phash_gate."""
+    """policy: name or name@version, empty for the default. query_phash: of the query picture, for phash_gate.
+
+    together, apart: pairs that people said are copies of each other, or are not; those of no candidates count nothing.
+    """
 
     k: int
     policy: str = ""
@@ -33,6 +36,8 @@ class RerankQuery:
     query_phash: int | None = None
     phash_gate: int | None = None
     score_threshold: float | None = None
+    together: tuple[tuple[ImageId, ImageId], ...] = ()
+    apart: tuple[tuple[ImageId, ImageId], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,109 @@
+"""Groups of copies, as people look through them; and what they say of them."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from omma.catalog.interface import Catalog, Picture, PictureState
+from omma.copies import MERGED, Pair, Signatures, copies, grouped
+from omma.errors import InvalidQuery
+from omma.identity import ImageId, Tenant
+from omma.rpc.deadline import Deadline
+from omma.together import together
+from services.gateway.curation.verdicts import Verdicts
+from services.gateway.search.core import SearchCore
+
+PAGE: Final = 50
+"""Pictures that a page looks at, each with a search of the live index: about a second on one machine."""
+MAX_JUDGED: Final = 100
+_AT_ONCE: Final = 4
+_NEIGHBOURS: Final = 24
+_LARGEST_GROUP: Final = 64
+"""Of which the neighbours are looked at too; a group that has more is told as far as it was looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """ids: by id. keep: the largest, of equals the one of most bytes, then the oldest. distances: of ids, the bits of
+    256 that lie between each and the nearest of the group; 0 for what people merged.
+    """
+
+    ids: tuple[ImageId, ...]
+    keep: ImageId
+    distances: tuple[int, ...]
+
+
+class Duplicates:
+    """Candidates are looked up in the index that answers searches; the rule and people's verdicts decide."""
+
+    def __init__(self, catalog: Catalog, search: SearchCore, verdicts: Verdicts) -> None:
+        self._catalog = catalog
+        self._search = search
+        self._verdicts = verdicts
+
+    async def page(self, tenant: Tenant, cursor: str | None, deadline: Deadline) -> tuple[list[Group], str | None]:
+        """Groups whose lowest id is among the next PAGE pictures, and the cursor of the page after; there may be none.
+
+        Raises InvalidQuery, field `cursor`; Overloaded, ReplicaDown, OutOfTime.
+        """
+        page = await self._catalog.list_pictures(tenant, None, cursor, PAGE)
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def in_turn(image_id: ImageId) -> Group | None:
+            async with turns:
+                return await self._group(tenant, image_id, deadline)
+
+        found = await together(in_turn(picture.id) for picture in page.pictures)
+        return [group for group in found if group is not None], page.cursor
+
+    async def judge(self, tenant: Tenant, keep: ImageId, ids: Sequence[ImageId], *, same: bool, given_by: str) -> None:
+        """These are copies of `keep`, or are not: remembered, whatever the rule says, until somebody says otherwise.
+
+        Searches through this gateway know it at once, through others within seconds. Raises Absent, InvalidQuery.
+        """
+        if keep in ids:
+            raise InvalidQuery(f"Picture {keep} is the one to keep: name others in ids.", field="ids")
+        pairs = [(keep, one) for one in dict.fromkeys(ids)]
+        await self._catalog.judge_pairs(tenant, pairs, same=same, given_by=given_by)
+        await self._verdicts.look()
+
+    async def _group(self, tenant: Tenant, image_id: ImageId, deadline: Deadline) -> Group | None:
+        """The picture's group, if it has the lowest id there."""
+        known: dict[ImageId, Picture] = {}
+        looked_at: set[ImageId] = set()
+        members = {image_id}
+        pairs: Mapping[ImageId, Pair] = {}
+        while (ahead := sorted(members - looked_at)) and len(looked_at) < _LARGEST_GROUP:
+            for one in ahead:
+                hits = await self._search.neighbours(tenant, one, _NEIGHBOURS, deadline)
+                near = {ImageId(id) for id in hits.ids.tolist()} | set(self._verdicts.merged_with(one)) | {one}
+                known |= await self._live(tenant, near - known.keys())
+            looked_at.update(ahead)
+            if image_id not in known:
+                return None
+            members, pairs = await asyncio.to_thread(self._members, image_id, dict(known))
+            if min(members) < image_id:
+                return None
+        if len(members) < 2:
+            return None
+        ids = tuple(sorted(members))
+        best = max((known[one] for one in ids), key=lambda one: (one.width * one.height, one.bytes, -one.id))
+        return Group(ids, best.id, tuple(pairs[one].distance for one in ids))
+
+    def _members(self, image_id: ImageId, known: Mapping[ImageId, Picture]) -> tuple[set[ImageId], dict[ImageId, Pair]]:
+        order = sorted(known)
+        ids = np.array(order, np.int64)
+        row_of = {id: row for row, id in enumerate(order)}
+        said, apart = ([(row_of[a], row_of[b]) for a, b in pairs] for pairs in self._verdicts.among(ids))
+        pairs = copies(Signatures.of([known[id].signature for id in order]))
+        pairs += [Pair(first, second, 0, MERGED) for first, second in said]
+        leader, nearest = grouped(ids, pairs, apart)
+        rows = np.flatnonzero(leader == leader[row_of[image_id]]).tolist()
+        return {order[row] for row in rows}, {order[row]: nearest[row] for row in rows if row in nearest}
+
+    async def _live(self, tenant: Tenant, ids: set[ImageId]) -> dict[ImageId, Picture]:
+        found = await self._catalog.pictures(ids) if ids else {}
+        return {id: one for id, one in found.items() if one.tenant == tenant and one.state is not PictureState.DELETED}

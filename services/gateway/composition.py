@@ -170,9 +170,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         parts.authenticator,
         health,
         settings,
-        curation=Curation(
-            FeedbackDesk(catalog), jobs, AnomalyList(catalog), Duplicates(catalog, search, verdicts)
-        ),
+        curation=Curation(FeedbackDesk(catalog), jobs, AnomalyList(catalog), Duplicates(catalog, search, verdicts)),
         bodies=bodies,
         metrics_open=parts.metrics_open,
     )

@@ -11,6 +11,8 @@ from omma.judging.tally import TRIPPED, ArmMinute, Tally, latencies_of, total
 
 CONTROL: Final = "control"
 CANDIDATE: Final = "candidate"
+WATCH: Final = "watch"
+"""The part of a rollout's figures that the judge keeps for itself."""
 _OF_ANSWERED: Final = ("coverage", "degraded", "zero_hits")
 
 

@@ -15,7 +15,7 @@ from omma.errors import WrongState
 from omma.judging.moments import Moments
 from omma.judging.tally import SHADOW, shadow_figures
 from omma.judging.verdict import Decision, Verdict, interleaved_verdict, split_verdict
-from omma.judging.watching import Watched, after_minutes
+from omma.judging.watching import WATCH, Watched, after_minutes
 from omma.persistence import persist
 from omma.rollouts.arms import MAX_SHARE, Arm
 from omma.rollouts.rollout import Mode, Rollout, RolloutState
@@ -72,7 +72,7 @@ class Judge:
         until = int((self._clock() - _LATE_SECONDS) // 60) - 1
         minutes = await self._catalog.arm_minutes(rollout.id, known.minute, until) if until > known.minute else []
         known, harm = after_minutes(known, minutes, until)
-        figures: dict[str, Any] = {"watch": known.document()}
+        figures: dict[str, Any] = {WATCH: known.document()}
         if rollout.state is RolloutState.SHADOW:
             figures["shadow"] = shadow_figures(known.totals.get(SHADOW, Counter()))
             await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(figures))
@@ -84,7 +84,7 @@ class Judge:
             "arms": {arm: {"searches": n["searches"], "errors": n["errors"]} for arm, n in known.totals.items()},
             **verdict.figures,
         }
-        figures["verdict"] = {"decision": verdict.decision.value, "reasons": list(verdict.reasons)}
+        figures["verdict"] = {"verdict": verdict.decision.value, "reasons": list(verdict.reasons)}
         step = _step(rollout, verdict)
         told = Told("judge", "; ".join(verdict.reasons), {part: figures[part] for part in ("canary", "verdict")})
         await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(figures, step, told))
@@ -95,7 +95,7 @@ class Judge:
 
     def _known(self, rollout: Rollout) -> Watched:
         """What was watched since the rollout's last step: another state, or another share, is another comparison."""
-        if (kept := rollout.figures.get("watch")) and kept["since_ms"] == rollout.changed_at_ms:
+        if (kept := rollout.figures.get(WATCH)) and kept["since_ms"] == rollout.changed_at_ms:
             return Watched.of(kept)
         # The minute of the step has searches of before it.
         return Watched(rollout.changed_at_ms, rollout.changed_at_ms // _MINUTE_MS)

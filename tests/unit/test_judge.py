@@ -11,8 +11,9 @@ from omma.catalog.sqlite import open_sqlite_catalog
 from omma.judging.tally import SHADOW, TRIPPED, Answer, ArmMinute, Tally, of_search, of_shadowed, total
 from omma.rollouts.rollout import RolloutState
 from omma.rollouts.walk import Step
+from services.gateway.rest.rollouts import rollout_document
 from services.worker.judge import Judge
-from tests.contract.rollouts import CANDIDATE, OTHER, ROLLOUT, TOLD, with_live_index
+from tests.contract.rollouts import CANDIDATE, LIVE, OTHER, ROLLOUT, TOLD, with_live_index
 
 GOOD = of_search(Answer([1], [0.9], 10.0))
 BAD = of_search(None)
@@ -69,7 +70,7 @@ async def test_the_shadows_figures_are_kept_with_the_rollout(court: Court) -> No
     rollout = await court.catalog.rollout(ROLLOUT.id)
     assert rollout.figures["canary"]["arms"] == {"control": {"searches": 10, "errors": 0}}
     assert rollout.figures["shadow"]["searches"] == 600
-    assert rollout.figures["verdict"]["decision"] == "wait"
+    assert rollout.figures["verdict"]["verdict"] == "wait"
 
 
 async def test_errors_in_two_windows_running_go_back_with_the_reason_in_words(court: Court) -> None:
@@ -80,7 +81,10 @@ async def test_errors_in_two_windows_running_go_back_with_the_reason_in_words(co
     await court.minute(control=many(GOOD, 900), candidate=bad)
     rollout = await court.catalog.rollout(ROLLOUT.id)
     assert rollout.state is RolloutState.ROLLED_BACK
-    assert rollout.figures["verdict"]["decision"] == "roll_back"
+    assert rollout.figures["verdict"]["verdict"] == "roll_back"
+    told = rollout_document(rollout, CANDIDATE, LIVE)
+    assert (told["verdict"], told["canary"]["arms"]["control"]["searches"]) == ("roll_back", 1_800)
+    assert "watch" not in told["figures"] and "errors: " in told["reasons"][0]
     last = (await court.catalog.rollout_audit(ROLLOUT.id))[-1]
     assert (last.by, last.step) == ("judge", "rollback")
     assert "errors: 33.3% of the candidate's searches failed, 0.0% of the control's" in last.reason
@@ -109,7 +113,7 @@ async def test_an_equal_candidate_waits(court: Court) -> None:
     rollout = await court.catalog.rollout(ROLLOUT.id)
     assert rollout.state is RolloutState.CANARY
     assert rollout.figures["verdict"] == {
-        "decision": "wait",
+        "verdict": "wait",
         "reasons": ["fewer than 50 callers in an arm, or 50 clicks"],
     }
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from omma.index import Index
+from omma.judging.watching import WATCH
 from omma.rollouts.asked import MAX_REASON_CHARACTERS, NO_NUL, RolloutRequest
 from omma.rollouts.gates import build_gates, shadow_gates
 from omma.rollouts.rollout import Rollout, RolloutState
@@ -114,7 +115,7 @@ def rollouts_router(rollouts: Rollouts, admin: SignedIn) -> APIRouter:
 def rollout_document(rollout: Rollout, candidate: Index, control: Index) -> dict[str, Any]:
     """As GET /rollouts tells it. gates: of the next step that has any."""
     part, gates = _GATES.get(rollout.state, ("", None))
-    figures = dict(rollout.figures)
+    figures = {part: told for part, told in rollout.figures.items() if part != WATCH}
     verdict = figures.get("verdict", {"verdict": "wait", "reasons": []})
     return {
         "id": rollout.id,
@@ -129,6 +130,8 @@ def rollout_document(rollout: Rollout, candidate: Index, control: Index) -> dict
         "changed_at_ms": rollout.changed_at_ms,
         "gates": [] if gates is None else [gate.document() for gate in gates(figures.get(part, {}))],
         "figures": figures,
+        "shadow": figures.get("shadow"),
+        "canary": figures.get("canary"),
         "verdict": verdict["verdict"],
         "reasons": verdict["reasons"],
         "allowed": list(allowed_steps(Standing(rollout.state, candidate.state, control.state))),

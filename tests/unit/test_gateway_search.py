@@ -26,8 +26,10 @@ from omma.errors import (
 )
 from omma.hits import Degraded, Payload, ShardHits
 from omma.identity import ImageId, Receipt, Tenant, Version
+from omma.v1 import search_pb2
 from omma.vectors import normalise
 from services.egs.client import ImageItem, TextItem
+from services.gateway.grpc.wire import answer_to_wire, query_from_wire
 from services.gateway.search.admission import Admission
 from services.gateway.search.fanout.race import Race
 from services.gateway.search.query import (
@@ -280,6 +282,25 @@ async def test_a_cursor_of_another_search_is_refused(world: World) -> None:
     with pytest.raises(InvalidQuery) as failure:
         await world.ids(SoughtPicture(b"1"), use_crops=True, cursor=answer.next_cursor)
     assert failure.value.field == "cursor"
+    for other in (SoughtPicture(b"2"), SoughtPicture(b"1", 0.5), SoughtStored(ImageId(1)), SoughtWords("1")):
+        with pytest.raises(InvalidQuery) as failure:
+            await world.ids(other, cursor=answer.next_cursor)
+        assert failure.value.field == "cursor"
+    assert len(await world.ids(SoughtPicture(b"1"), k=3, cursor=answer.next_cursor)) == 3, (
+        "another k is the same search"
+    )
+
+
+async def test_pages_over_grpc_are_those_of_rest(world: World) -> None:
+    seen: list[int] = []
+    request = search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(image=b"1000")], k=7)
+    while True:
+        page = answer_to_wire(await world.core.search(ANN, query_from_wire(request)))
+        seen += [hit.id for hit in page.results]
+        if not page.next_cursor:
+            break
+        request.cursor = page.next_cursor
+    assert seen == best(vector_of(1000), range(1, 41), 40)
 
 
 async def test_indexes_are_pinned_by_name(world: World) -> None:

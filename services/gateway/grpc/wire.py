@@ -49,6 +49,7 @@ def query_from_wire(message: search_pb2.SearchRequest) -> SearchQuery:
         min_coverage=message.min_coverage,
         receipts=tuple(map(Receipt.parse, message.receipts)),
         user_id=message.user_id,
+        cursor=message.cursor,
     )
 
 
@@ -68,6 +69,7 @@ def answer_to_wire(answer: SearchAnswer) -> search_pb2.SearchResponse:
         degraded=[reason.value for reason in answer.degraded],
         explain_json=b"" if answer.explain is None else _json(answer.explain),
         understood=answer.understood,
+        next_cursor=answer.next_cursor or "",
         variant=None
         if answer.variant is None
         else search_pb2.Variant(rollout=answer.variant.rollout, arm=answer.variant.arm.value),

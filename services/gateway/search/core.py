@@ -30,7 +30,7 @@ from services.gateway.search.admission import Admission
 from services.gateway.search.answer import SearchAnswer, explanation, hits_of
 from services.gateway.search.caller import caller_of, kept_caller
 from services.gateway.search.candidates import MAX_POOL, best_candidates, first_pool
-from services.gateway.search.cursor import decode_cursor, encode_cursor, of_another_query
+from services.gateway.search.cursor import decode_cursor, encode_cursor, of_another_query, sought_mark
 from services.gateway.search.fanout import Coverage, Fanout, ShardOutcome
 from services.gateway.search.interactions import Impressions
 from services.gateway.search.query import SearchQuery, Sought, SoughtStored, SoughtVector
@@ -384,7 +384,8 @@ def _degraded(found: _Found, *, behind: bool) -> tuple[Degraded, ...]:
 
 def _mark(served: ServedIndex, query: SearchQuery) -> int:
     """32 bits that change when the same pages would no longer be the same search."""
-    return zlib.crc32(f"{served.index.id} {canonical(query.filter)} {query.use_crops}".encode())
+    narrowed = f"{served.index.id} {canonical(query.filter)} {query.use_crops}".encode()
+    return zlib.crc32(sought_mark(query.sought).to_bytes(4, "little"), zlib.crc32(narrowed))
 
 
 def _next_cursor(found: _Found, query: SearchQuery, chosen: Chosen, seen: tuple[int, ...]) -> str | None:

@@ -15,10 +15,12 @@ import numpy as np
 from omma.errors import InvalidQuery
 from omma.rollouts.arms import Arm, Variant
 from omma.rollouts.rollout import RolloutId
+from services.gateway.search.query import Sought, SoughtPicture, SoughtVector
 
 MAX_SEEN: Final = 5_000
 """Pictures after which there is no next page: 8 bytes each travel back and forth, and shards look past them all."""
 
+_END_BYTES: Final = 1 << 16
 _MAX_PLACE_BYTES: Final = 1_024
 _HEAD: Final = 6
 """Bytes before the place: the mark, and how long the place is."""
@@ -34,6 +36,23 @@ class Cursor:
     index: str
     variant: Variant | None
     seen: tuple[int, ...]
+
+
+def sought_mark(sought: Iterable[Sought]) -> int:
+    """32 bits that tell what is sought from something else, by whichever face it was said. Of a picture its length and
+    both ends count: all of 40 MB would hold up others for longer than the search takes.
+    """
+    mark = 0
+    for one in sought:
+        match one:
+            case SoughtPicture(content, weight, region):
+                said = f"{len(content)} {weight} {region}".encode() + content[:_END_BYTES] + content[-_END_BYTES:]
+            case SoughtVector(values, space, weight):
+                said = f"{space!a} {weight}".encode() + values.tobytes()
+            case _:
+                said = ascii(one).encode()
+        mark = zlib.crc32(said, mark)
+    return mark
 
 
 def encode_cursor(query_mark: int, seen: Iterable[int], index: str, variant: Variant | None = None) -> str | None:
@@ -72,4 +91,4 @@ def decode_cursor(cursor: str) -> Cursor:
 
 
 def of_another_query() -> InvalidQuery:
-    return InvalidQuery("This cursor belongs to no such query; use next_cursor with the same filter.", field="cursor")
+    return InvalidQuery("This cursor belongs to no such query; use next_cursor with the same query.", field="cursor")

@@ -12,7 +12,7 @@ from typing import Final, NoReturn, TypeVar
 import pytest
 
 from deploy import parts
-from deploy.parts.helm import install_helm
+from deploy.parts.helm import install_helm, install_kubernetes_schemas
 from deploy.parts.kafka import install_kafka
 from deploy.parts.minio import install_minio
 from deploy.parts.toxiproxy import install_toxiproxy
@@ -24,6 +24,7 @@ _missing: dict[str, str] = {}
 
 _INSTALLS: Final[dict[str, tuple[str, Callable[[], Path]]]] = {
     "helm": ("OMMA_TEST_HELM", install_helm),
+    "kubernetes_schemas": ("OMMA_TEST_KUBERNETES_SCHEMAS", install_kubernetes_schemas),
     "kafka": ("OMMA_TEST_KAFKA", install_kafka),
     "minio": ("OMMA_TEST_S3", install_minio),
     "toxiproxy": ("OMMA_TEST_TOXIPROXY", install_toxiproxy),
@@ -51,6 +52,15 @@ def helm() -> Path:
     """Helm's program."""
     try:
         return Path(os.environ.get("OMMA_TEST_HELM") or install_helm())
+    except parts.PartMissing as missing:
+        skip_without(missing)
+
+
+@pytest.fixture(scope="session")
+def kubernetes_schemas() -> Path:
+    """The OpenAPI document of Kubernetes' own resources."""
+    try:
+        return Path(os.environ.get("OMMA_TEST_KUBERNETES_SCHEMAS") or install_kubernetes_schemas())
     except parts.PartMissing as missing:
         skip_without(missing)
 

@@ -52,6 +52,9 @@ spec:
       from: {{ toYaml . | nindent 8 }}
       {{- end }}
     {{- end }}
+  {{- if not (or .to .outside .root.Values.traces.endpoint) }}
+  egress: []
+  {{- else }}
   egress:
     {{- with .to }}
     - ports: [{port: 9090, protocol: TCP}]
@@ -63,5 +66,6 @@ spec:
     {{- if .root.Values.traces.endpoint }}
     {{- include "omma.way" $policy.traces | nindent 4 }}
     {{- end }}
+  {{- end }}
 {{- end }}
 {{- end }}

@@ -1,0 +1,64 @@
+"""Every resource has only fields that Kubernetes knows, of the type that it wants."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helm.chart import EVERYTHING, PLACES, VALUES_FILES, Chart, name_of
+
+Schemas = Mapping[str, Mapping[str, Any]]
+TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
+OF_OPERATORS = {"HTTPRoute", "GRPCRoute", "ScaledObject", "PrometheusRule", "ServiceMonitor", "Certificate"}
+"""Their definitions come with operators, not with Kubernetes."""
+
+
+@pytest.fixture(scope="module")
+def schemas(kubernetes_schemas: Path) -> Schemas:
+    definitions: Schemas = json.loads(kubernetes_schemas.read_text())["definitions"]
+    return definitions
+
+
+@pytest.mark.parametrize("case", ["least", "everything", *VALUES_FILES], ids=lambda case: getattr(case, "name", case))
+def test_resources_are_what_kubernetes_takes(case: str | Path, chart: Chart, schemas: Schemas, tmp_path: Path) -> None:
+    values = EVERYTHING if case == "everything" else PLACES
+    rendered = chart.render(values, tmp_path, files=[case] if isinstance(case, Path) else [])
+    kinds = {
+        (kind["group"], kind["version"], kind["kind"]): name
+        for name, schema in schemas.items()
+        for kind in schema.get("x-kubernetes-group-version-kind", ())
+    }
+    for one in rendered:
+        group, _, version = one["apiVersion"].rpartition("/")
+        name = kinds.get((group, version, one["kind"]))
+        assert name or one["kind"] in OF_OPERATORS, name_of(one)
+        if name:
+            assert list(faults(one, schemas[name], schemas, name_of(one))) == []
+
+
+def test_a_field_that_is_none_is_a_fault(schemas: Schemas) -> None:
+    pod = schemas["io.k8s.api.core.v1.PodSpec"]
+    wrong = {"containers": [{"name": "one", "imagee": "two"}], "hostNetwork": "yes", "volumes": None}
+    assert len(list(faults(wrong, pod, schemas, "pod"))) == 3
+
+
+def faults(value: Any, schema: Mapping[str, Any], schemas: Schemas, where: str) -> Iterator[str]:
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    wanted = TYPES.get(schema.get("type", ""), object)
+    free = schema.get("format") == "int-or-string" or "Quantity" in schema.get("description", "")
+    if not free and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
+        yield f"{where} is no {schema['type']}: {value!r}"
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from faults(item, schema["items"], schemas, f"{where}[{number}]")
+    elif isinstance(value, dict):
+        known, others = schema.get("properties", {}), schema.get("additionalProperties", {})
+        yield from (f"{where} lacks {name}" for name in schema.get("required", ()) if name not in value)
+        for name, item in value.items():
+            if known and name not in known:
+                yield f"{where} has {name}, which is no field"
+            else:
+                yield from faults(item, known.get(name, others), schemas, f"{where}.{name}")

@@ -69,6 +69,14 @@ proto: $(VENV)/dev.stamp ## Generate omma/v1 from proto/
 lock: $(VENV)/dev.stamp ## Pin the newest versions that pyproject.toml allows
 	scripts/lock
 
+.PHONY: page
+page: ## Build web/ into the archive that the gateway serves; needs Node 20 or newer
+	scripts/page
+
+.PHONY: page-api
+page-api: $(VENV)/dev.stamp ## Generate the page's client from the OpenAPI document
+	@document=$$(mktemp) && $(BIN)/python scripts/openapi 2>/dev/null > "$$document" && cd web && npx openapi-typescript "$$document" -o src/api/openapi.d.ts && rm "$$document"
+
 .PHONY: clean
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,7 +13,7 @@ settings.load_profile("omma")
 pytest_plugins = ["tests.part_fixtures"]
 
 ROOT = Path(__file__).parent.parent
-MARKS = ("unit", "contract", "congruence", "integration", "e2e", "helm", "kubernetes")
+MARKS = ("unit", "contract", "congruence", "integration", "e2e", "helm", "kubernetes", "web")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

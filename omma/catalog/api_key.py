@@ -38,3 +38,6 @@ class KeyBook(Protocol):
 
     async def revoke_api_key(self, hash_prefix: str, tenant: Tenant | None = None) -> ApiKey:
         """tenant: among its keys only. Raises Absent, or InvalidQuery when the prefix fits several."""
+
+    async def secret(self, name: str) -> bytes:
+        """32 random bytes that every process on this catalog knows by this name; made when first asked for."""

@@ -1,17 +1,19 @@
-"""The keys that people sign in with."""
+"""The keys that people sign in with, and what their sessions are signed with."""
 
 from dataclasses import replace
+from secrets import token_bytes
 from typing import Final
 
 from sqlalchemy import select, update
 
 from omma.catalog.api_key import ApiKey, Role
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.schema import api_keys
+from omma.catalog.schema import api_keys, secrets
 from omma.errors import Absent, ConcurrentWrite, InvalidQuery
 from omma.identity import Tenant
 
 _ROLES: Final = frozenset(Role)
+_SECRET_BYTES: Final = 32
 
 
 class People:
@@ -64,3 +66,15 @@ class People:
         async with self._database.writing() as connection:
             await connection.execute(update(api_keys).where(api_keys.c.hash == key.hash).values(revoked=True))
         return replace(key, revoked=True)
+
+    @uninterrupted
+    async def secret(self, name: str) -> bytes:
+        query = select(secrets.c.value).where(secrets.c.name == name)
+        async with self._database.reading() as connection:
+            known = (await connection.execute(query)).scalar()
+        if known is None:
+            insert = self._database.dialect.insert(secrets).on_conflict_do_nothing()
+            async with self._database.writing() as connection:
+                await connection.execute(insert, {"name": name, "value": token_bytes(_SECRET_BYTES)})
+                known = (await connection.execute(query)).scalar_one()
+        return bytes(known)

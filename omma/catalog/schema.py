@@ -366,6 +366,13 @@ api_keys: Final = Table(
     Column("revoked", Boolean, nullable=False),
 )
 
+secrets: Final = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False, comment="random; what gateways sign sessions with"),
+)
+
 jobs: Final = Table(
     "jobs",
     metadata,

@@ -134,6 +134,7 @@ async def _parts(settings: GatewayProcess, stack: AsyncExitStack) -> GatewayPart
             open_without_keys=loopback,
             max_age_seconds=settings.gateway.keys_max_age_seconds,
             outage_seconds=settings.gateway.keys_outage_seconds,
+            session_seconds=settings.gateway.session_seconds,
         ),
         sources=Sources(
             folders=settings.gateway.ingest_folders, s3=settings.s3, buckets=settings.gateway.ingest_buckets

@@ -51,6 +51,9 @@ class GatewaySettings(Section):
     keys_outage_seconds: float = Field(
         default=86_400.0, ge=0.0, le=31_536_000.0, description="how long known keys count while the catalog is away"
     )
+    session_seconds: float = Field(
+        default=43_200.0, ge=60.0, le=2_592_000.0, description="how long somebody is signed in on the page"
+    )
     trusted_hosts: tuple[str, ...] = Field(
         default=(), description="names, as JSON, under which it may be asked without a key beside this machine's own"
     )

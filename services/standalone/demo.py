@@ -157,7 +157,8 @@ async def _say_no_words(connection: Connection) -> None:
 
 
 def _say_how_to_go_on(address: ServerAddress) -> None:
-    console.print(f"\nSearch your own: curl -F image=@query.jpg -F k=10 {address.url}/search")
+    console.print(f"\nLook and search: [bold]{address.url}/[/]")
+    console.print(f"From a shell:    curl -F image=@query.jpg -F k=10 {address.url}/search")
     console.print(f"Every call:      {address.url}/docs")
     console.print("Stop with Ctrl-C; the next demo finds everything ingested already.")
 

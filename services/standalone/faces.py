@@ -49,6 +49,7 @@ def authenticator_of(
         open_without_keys=is_loopback(settings.bind),
         max_age_seconds=settings.gateway.keys_max_age_seconds,
         outage_seconds=settings.gateway.keys_outage_seconds,
+        session_seconds=settings.gateway.session_seconds,
         owner_secret=owner_secret,
     )
 

@@ -83,6 +83,11 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("GET", "/readyz"): None,
     ("GET", "/docs"): None,
     ("GET", "/redoc"): None,
+    ("GET", "/"): None,
+    ("GET", "/ui/{path:path}"): None,
+    ("POST", "/ui/session"): None,
+    ("GET", "/ui/session"): None,
+    ("DELETE", "/ui/session"): None,
 }
 RPCS: Final[dict[str, Role]] = {
     "omma.v1.SearchService/Search": READ,
@@ -98,7 +103,7 @@ RPCS: Final[dict[str, Role]] = {
     "omma.v1.ShardService/Digest": ADMIN,
     "omma.v1.RerankService/Rerank": ADMIN,
 }
-FILLED: Final = {"image_id": str(10**12), "job_id": "none", "id": "0000", "name": "none"}
+FILLED: Final = {"path": "health", "image_id": str(10**12), "job_id": "none", "id": "0000", "name": "none"}
 ANN, BOB = Tenant("ann"), Tenant("bob")
 
 
@@ -150,7 +155,11 @@ async def test_every_route_has_its_role(door: Door) -> None:
         for role, headers in (None, {}), *keys.items():
             body = None if method in ("GET", "DELETE") else {}
             answer = await door.rest.request(
-                method, path.format(**FILLED), headers=headers, json=body, params={"wait_seconds": 0}
+                method,
+                path.replace(":path}", "}").format(**FILLED),
+                headers=headers,
+                json=body,
+                params={"wait_seconds": 0},
             )
             if needed is not None and role is None:
                 expected: Any = 401

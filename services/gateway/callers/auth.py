@@ -14,6 +14,7 @@ from omma.catalog.interface import Catalog
 from omma.errors import NotAllowed, NotSignedIn, OmmaError, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Tenant
 from omma.telemetry.metrics import KEYS_READ_AT
+from services.gateway.callers.sessions import Session, Sessions
 
 _RANK: Final = {role: rank for rank, role in enumerate(Role)}
 _MAX_SECRET_CHARACTERS: Final = 512
@@ -57,13 +58,16 @@ class Authenticator:
         max_age_seconds: float = 5.0,
         outage_seconds: float = 86_400.0,
         owner_secret: str = "",
+        session_seconds: float = 43_200.0,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """open_without_keys: while no key exists everyone is admin of the default tenant; for loopback only.
 
         owner_secret: who holds it may do everything, whatever keys there are; for commands of the server's own user.
+        session_seconds: how long the page's sessions last.
         """
+        self.sessions = Sessions(catalog, seconds=session_seconds)
         self._catalog = catalog
         self._open_without_keys = open_without_keys
         self._max_age_seconds = max_age_seconds
@@ -83,6 +87,17 @@ class Authenticator:
     async def caller(self, secret: str | None, role: Role) -> Caller:
         """Who holds this secret, with at least this role. Raises NotSignedIn, NotAllowed, ReplicaDown."""
         caller = await self._known(secret)
+        caller.require(role)
+        return caller
+
+    async def begin_session(self, secret: str) -> tuple[Session, Caller]:
+        """For who holds this secret. Raises NotSignedIn, ReplicaDown."""
+        caller = await self._known(secret)
+        return await self.sessions.begin(hash_secret(secret)), caller
+
+    async def session_caller(self, session: Session, role: Role) -> Caller:
+        """Whom this session stands for. Raises as `caller`: NotSignedIn once its key is revoked."""
+        caller = await self._of_hash(session.key_hash)
         caller.require(role)
         return caller
 
@@ -106,16 +121,19 @@ class Authenticator:
                 self._reading.cancel()
 
     async def _known(self, secret: str | None) -> Caller:
-        hashed = hash_secret(secret) if secret and len(secret) <= _MAX_SECRET_CHARACTERS else ""
+        return await self._of_hash(hash_secret(secret) if secret and len(secret) <= _MAX_SECRET_CHARACTERS else "")
+
+    async def _of_hash(self, hashed: str) -> Caller:
+        """hashed: of what was sent, "" for nothing."""
         # Looked up by a hash, the time taken says something of hashes; nobody finds a secret to a hash of their choice.
         if hashed and hashed == self._owner_hash:
             return Caller(DEFAULT_TENANT, Role.ADMIN, "owner")
         await self._refresh(self._max_age_seconds)
         if not self._keys and self._open_without_keys:
             return Caller(DEFAULT_TENANT, Role.ADMIN)
-        if not secret:
+        if not hashed:
             raise NotSignedIn("Send an API key: Authorization: Bearer <key>, or X-API-Key: <key>.")
-        if hashed and hashed not in self._keys:
+        if hashed not in self._keys:
             await self._look_again()
         key = self._keys.get(hashed)
         if key is None or key.revoked:

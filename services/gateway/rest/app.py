@@ -19,6 +19,7 @@ from services.gateway.rest.middleware import RequestScope
 from services.gateway.rest.operation import Operation
 from services.gateway.rest.ops import ops_router
 from services.gateway.rest.own_hosts import OwnHosts
+from services.gateway.rest.page import page_router, session_router
 from services.gateway.rest.search import search_router
 from services.gateway.search.core import SearchCore
 from services.gateway.search.interactions import Impressions
@@ -60,6 +61,8 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     for router in (*curation.routers(search.indexes, authenticator), *operating):
         app.include_router(router, responses=schemas.PROBLEMS)
     app.include_router(docs_router(app.openapi))
+    app.include_router(session_router(authenticator), responses=schemas.PROBLEMS)
+    app.include_router(page_router())
     problems.install(app)
     largest_bytes = max(limits.max_bytes + FORM_SLACK_BYTES, settings.max_json_bytes)
     app.add_middleware(BodyBudget, bodies=bodies, largest_bytes=largest_bytes, seconds=settings.body_seconds)

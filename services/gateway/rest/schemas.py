@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from omma.filters import ATTRIBUTES, NUMBER_FIELDS, TEXT_FIELDS
+from services.gateway.rest import answer_schemas as shapes
 
 _STRING: Final = {"type": "string"}
 _INTEGER: Final = {"type": "integer"}
@@ -82,7 +83,7 @@ _SEARCH_JSON: Final = {
     "type": "object",
     "properties": {
         **_OPTIONS,
-        "filter": {"type": "object", "description": _FILTER},
+        "filter": {"type": "object", "additionalProperties": True, "description": _FILTER},
         "queries": {
             "type": "array",
             "description": "Several things to look for, mixed by weight.",
@@ -131,10 +132,11 @@ _PICTURE_EXAMPLE: Final = {
 _RECEIPT: Final = {"Omma-Receipt": {"schema": _STRING, "description": "For receipts of a search that shall see it."}}
 
 
-def _json(example: Any, description: str = "OK") -> dict[str, Any]:
+def _json(example: Any, description: str = "OK", schema: dict[str, Any] | None = None) -> dict[str, Any]:
+    """schema: of the answer, for generated clients."""
     return {
         "description": description,
-        "content": {"application/json": {"schema": {"type": "object"}, "example": example}},
+        "content": {"application/json": {"schema": schema or {"type": "object"}, "example": example}},
     }
 
 
@@ -157,7 +159,7 @@ _SEARCH_EXAMPLES: Final = {
     "mixture": {"value": {"queries": [{"image_id": 123}, {"text": "at night", "weight": 0.5}]}},
     "filtered": {"value": {"image_id": 123, "filter": {"and": [{"owner": "ann"}, {"width": {"gte": 640}}]}}},
 }
-_FOUND: Final[dict[int | str, Any]] = {200: _json(_ANSWER_EXAMPLE, "What was found, best first")}
+_FOUND: Final[dict[int | str, Any]] = {200: _json(_ANSWER_EXAMPLE, "What was found, best first", shapes.SEARCH_ANSWER)}
 _WITHOUT_PICTURE: Final = {name: schema for name, schema in _OPTIONS.items() if name not in ("image_url", "vector")}
 
 SEARCH: Final = _operation(
@@ -184,7 +186,9 @@ SEARCH_BATCH: Final = _operation(
         }
     ),
 )
-_VECTOR: Final[dict[int | str, Any]] = {200: _json({"vector": [0.02, -0.11], "space": "mobilenet-1-1a2b3c4d"})}
+_VECTOR: Final[dict[int | str, Any]] = {
+    200: _json({"vector": [0.02, -0.11], "space": "mobilenet-1-1a2b3c4d"}, schema=shapes.VECTOR)
+}
 EMBED_IMAGE: Final = _operation(
     _VECTOR,
     _body(
@@ -198,7 +202,7 @@ EMBED_IMAGE: Final = _operation(
     ),
 )
 EMBED_TEXT: Final = _operation(
-    {200: _json({"vector": [0.02, -0.11], "space": "mobilenet-1-1a2b3c4d", "confidence": 0.93})},
+    {200: _json({"vector": [0.02, -0.11], "space": "mobilenet-1-1a2b3c4d", "confidence": 0.93}, schema=shapes.VECTOR)},
     _body(
         json={
             "schema": {"type": "object", "required": ["text"], "properties": {"text": _STRING}},
@@ -226,7 +230,10 @@ CLICK: Final = _operation(
     ),
 )
 UPLOAD: Final = _operation(
-    {201: _json(_UPLOAD_EXAMPLE, "Durable"), 200: _json({**_UPLOAD_EXAMPLE, "duplicate": True}, "There already")},
+    {
+        201: _json(_UPLOAD_EXAMPLE, "Durable", shapes.UPLOADED),
+        200: _json({**_UPLOAD_EXAMPLE, "duplicate": True}, "There already", shapes.UPLOADED),
+    },
     _body(
         form={
             "schema": {
@@ -246,12 +253,12 @@ UPLOAD: Final = _operation(
     ),
 )
 LIST: Final = _operation(
-    {200: _json({"images": [_PICTURE_EXAMPLE], "count": 1})},
+    {200: _json({"images": [_PICTURE_EXAMPLE], "count": 1}, schema=shapes.PICTURES)},
     _parameters(
         {"filter": _OPTIONS["filter"], "cursor": _STRING, "limit": {**_INTEGER, "default": 100, "maximum": 1000}}
     ),
 )
-PICTURE: Final = _operation({200: _json(_PICTURE_EXAMPLE)})
+PICTURE: Final = _operation({200: _json(_PICTURE_EXAMPLE, schema=shapes.PICTURE)})
 _UNCHANGED: Final[dict[int | str, Any]] = {304: {"description": "What If-None-Match names is still it"}}
 _VERSION: Final = _parameters({"v": {**_STRING, "description": "Of the bytes, as addresses in answers carry it."}})
 CONTENT: Final = _operation(
@@ -261,7 +268,7 @@ THUMBNAIL: Final = _operation(
     {200: {"description": "WebP", "content": {"image/webp": {"schema": _BYTES}}}, **_UNCHANGED}, _VERSION
 )
 CHANGE: Final = _operation(
-    {200: {**_json(_PICTURE_EXAMPLE), "headers": _RECEIPT}},
+    {200: {**_json(_PICTURE_EXAMPLE, schema=shapes.PICTURE), "headers": _RECEIPT}},
     _body(
         json={
             "schema": {
@@ -269,7 +276,7 @@ CHANGE: Final = _operation(
                 "properties": {
                     "tags": {"type": "array", "items": _STRING},
                     "owner": _STRING,
-                    "attributes": {"type": "object"},
+                    "attributes": {"type": "object", "additionalProperties": True},
                 },
             },
             "example": {"tags": ["lamp"], "attributes": {"price": 35}},
@@ -277,8 +284,8 @@ CHANGE: Final = _operation(
     ),
 )
 DELETE: Final = _operation({204: {"description": "Forgotten", "headers": _RECEIPT}})
-RESTORE: Final = _operation({200: {**_json(_PICTURE_EXAMPLE), "headers": _RECEIPT}})
-HEALTH: Final = _operation({200: _json({"ok": True})})
+RESTORE: Final = _operation({200: {**_json(_PICTURE_EXAMPLE, schema=shapes.PICTURE), "headers": _RECEIPT}})
+HEALTH: Final = _operation({200: _json({"ok": True}, schema=shapes.HEALTH)})
 METRICS: Final = _operation({200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}})
 
 INGEST: Final = {

@@ -1,0 +1,126 @@
+"""What /openapi.json says of answers: the shapes that clients are generated from."""
+
+from typing import Any, Final
+
+STRING: Final = {"type": "string"}
+INTEGER: Final = {"type": "integer"}
+NUMBER: Final = {"type": "number"}
+TRUTH: Final = {"type": "boolean"}
+TEXTS: Final = {"type": "array", "items": STRING}
+NUMBERS: Final = {"type": "array", "items": NUMBER}
+_ANYTHING: Final = {"type": "object", "additionalProperties": True}
+_MILLISECONDS: Final = {"type": "object", "additionalProperties": NUMBER}
+
+
+def record(needed: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An object with these properties."""
+    return {"type": "object", "required": list(needed), "properties": {**needed, **(optional or {})}}
+
+
+def several(one: dict[str, Any]) -> dict[str, Any]:
+    """A list of these."""
+    return {"type": "array", "items": one}
+
+
+_DUPLICATE: Final = record({"id": INTEGER, "score": NUMBER, "uri": STRING, "thumbnail_url": STRING})
+_HIT: Final = record(
+    {
+        "id": INTEGER,
+        "score": {**NUMBER, "description": "Cosine, -1 … 1, higher is better."},
+        "uri": STRING,
+        "thumbnail_url": STRING,
+        "width": INTEGER,
+        "height": INTEGER,
+    },
+    {
+        "bbox": {**NUMBERS, "description": "The region that matched, in pixels of the upright picture."},
+        "phash_distance": INTEGER,
+        "duplicates": several(_DUPLICATE),
+        "attributes": _ANYTHING,
+        "tags": TEXTS,
+        "owner": STRING,
+        "source_url": STRING,
+    },
+)
+_EXPLAIN: Final = record(
+    {
+        "stages_ms": _MILLISECONDS,
+        "candidates": INTEGER,
+        "policy": {"type": ["string", "null"]},
+        "dropped": several(record({"id": INTEGER, "reason": STRING})),
+        "shards": several(
+            record(
+                {"shard": INTEGER, "took_ms": NUMBER},
+                {
+                    "replica": {"type": ["integer", "null"]},
+                    "missing": STRING,
+                    "lists_probed": INTEGER,
+                    "candidates": INTEGER,
+                    "stages_ms": _MILLISECONDS,
+                },
+            )
+        ),
+    }
+)
+SEARCH_ANSWER: Final = record(
+    {
+        "results": several(_HIT),
+        "latency_ms": NUMBER,
+        "query_id": STRING,
+        "space": STRING,
+        "index": STRING,
+        "coverage": record({"fraction": NUMBER, "shards_answered": INTEGER, "shards_total": INTEGER}),
+        "degraded": TEXTS,
+    },
+    {
+        "understood": {**NUMBER, "description": "0 … 1, how far the model understood the words."},
+        "next_cursor": STRING,
+        "explain": _EXPLAIN,
+    },
+)
+VECTOR: Final = record({"vector": NUMBERS, "space": STRING}, {"confidence": NUMBER})
+UPLOADED: Final = record({"id": INTEGER, "sha256": STRING, "receipt": STRING, "duplicate": TRUTH})
+PICTURE: Final = record(
+    {
+        "id": INTEGER,
+        "key": STRING,
+        "sha256": STRING,
+        "uri": STRING,
+        "content_url": STRING,
+        "thumbnail_url": STRING,
+        "version": INTEGER,
+        "receipt": STRING,
+        "state": {**STRING, "enum": ["pending", "indexed", "dead", "deleted"]},
+        "created_at": STRING,
+        "bytes": INTEGER,
+        "width": INTEGER,
+        "height": INTEGER,
+        "owner": STRING,
+        "tags": TEXTS,
+        "source_url": STRING,
+        "attributes": _ANYTHING,
+    },
+    {"reason": STRING},
+)
+PICTURES: Final = record({"images": several(PICTURE), "count": INTEGER}, {"count_capped": TRUTH, "next_cursor": STRING})
+HEALTH: Final = record(
+    {"ok": TRUTH},
+    {
+        "embedder": STRING,
+        "writes": STRING,
+        "version": STRING,
+        "indexes": several(
+            record(
+                {
+                    "id": STRING,
+                    "space": STRING,
+                    "model": STRING,
+                    "dim": INTEGER,
+                    "state": STRING,
+                    "shards": INTEGER,
+                    "text": TRUTH,
+                }
+            )
+        ),
+    },
+)

@@ -1,0 +1,106 @@
+"""Searching on the page: by words, by picture, by a part, by link, by keys."""
+
+import re
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Page, expect
+
+
+def picture_of(rest: httpx.Client, name: str) -> int:
+    """The first of a class."""
+    images = rest.get("/images", params={"limit": 1000}).json()["images"]
+    return next(one["id"] for one in images if f"/{name}/" in one["uri"])
+
+
+def first_hits(page: Page, count: int = 3) -> list[str]:
+    """Where the first ones lead."""
+    cards = page.get_by_label("Results").get_by_role("listitem").get_by_role("link")
+    expect(cards.nth(count - 1)).to_be_visible()
+    return [cards.nth(at).get_attribute("href") or "" for at in range(count)]
+
+
+def test_words_find_pictures_and_the_address_holds_the_search(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("a motorbike")
+    page.keyboard.press("Enter")
+    found = first_hits(page)
+    assert page.url.endswith("/?text=a+motorbike")
+
+    other = page.context.new_page()
+    other.goto(page.url)
+    assert first_hits(other) == found
+    other.close()
+
+
+def test_a_link_to_a_picture_shows_what_is_like_it(page: Page, rest: httpx.Client) -> None:
+    picture = picture_of(rest, "Motorbikes")
+    page.goto(f"/?id={picture}")
+    asked = rest.post("/search", json={"queries": [{"image_id": picture}], "k": 60}).json()["results"]
+    assert first_hits(page) == [f"/ui/picture/{hit['id']}" for hit in asked[:3]]
+
+
+def test_a_dropped_picture_is_searched_by_and_still_there_after_a_reload(page: Page, pictures: Path) -> None:
+    dropped = sorted((pictures / "helicopter").iterdir())[3]
+    page.goto("/")
+    page.locator("input[type=file]").set_input_files(dropped)
+    expect(page).to_have_url(re.compile(r"upload=[0-9a-f]{64}"))
+    found = first_hits(page, 1)
+    page.reload()
+    assert first_hits(page, 1) == found
+    expect(page.get_by_alt_text("The picture")).to_be_visible()
+
+
+def test_a_box_is_drawn_moved_and_taken_away_while_results_follow(page: Page, rest: httpx.Client) -> None:
+    page.goto(f"/?id={picture_of(rest, 'chair')}")
+    whole = first_hits(page)
+    canvas = page.get_by_test_id("canvas")
+    expect(canvas.get_by_role("img")).to_be_visible()
+    canvas.get_by_role("img").evaluate("picture => picture.decode()")
+    sides = canvas.bounding_box()
+    assert sides is not None
+    with page.expect_response(
+        lambda answer: answer.url.endswith("/search") and "bbox" in (answer.request.post_data or "")
+    ):
+        page.mouse.move(sides["x"] + sides["width"] * 0.1, sides["y"] + sides["height"] * 0.1)
+        page.mouse.down()
+        page.mouse.move(sides["x"] + sides["width"] * 0.5, sides["y"] + sides["height"] * 0.6, steps=5)  # not let go
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("box=0.1%2C0.1%2C0.5%2C0.6"))
+    box = page.get_by_role("group", name=re.compile("The part that is searched for"))
+    box.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile("box=0.12%2C0.1%2C0.52%2C0.6"))
+    page.keyboard.press("Delete")
+    expect(page).not_to_have_url(re.compile("box="))
+    expect(page.get_by_label("Results").get_by_role("listitem").get_by_role("link").first).to_have_attribute(
+        "href", whole[0]
+    )
+
+
+def test_keys_alone_lead_from_words_to_a_picture_and_to_what_is_like_it(page: Page) -> None:
+    page.goto("/?text=a+butterfly")
+    found = first_hits(page)
+    page.get_by_label("Results").get_by_role("listitem").get_by_role("link").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(f'a[href="{found[1]}"]')).to_be_focused()
+    page.keyboard.press("w")
+    expect(page.get_by_role("dialog", name="Why it is here")).to_contain_text("Cosine")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("n")
+    expect(page).to_have_url(re.compile(r"not=\d+"))
+    first_hits(page)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_label("Results").get_by_role("listitem").get_by_role("link").first.focus()
+    page.keyboard.press("s")
+    expect(page).to_have_url(re.compile(r"/\?id=\d+$"))
+
+
+def test_words_that_the_model_does_not_know_are_said_to_find_nothing(page: Page) -> None:
+    page.goto("/?text=кот")
+    expect(page.get_by_role("heading", name="The model knows none of these words")).to_be_visible()

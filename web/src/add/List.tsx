@@ -1,0 +1,33 @@
+import { Link } from "@tanstack/react-router";
+import { texts } from "../texts";
+import type { Item } from "./uploads";
+
+const SHOWN = 300;
+const TONE: Partial<Record<Item["state"], string>> = { added: "text-good", failed: "text-bad" };
+const ORDER: Record<Item["state"], number> = { failed: 0, sending: 1, reading: 2, waiting: 3, added: 4, known: 5, twice: 6 };
+
+/** One line a file, what needs somebody first; of very many only the first few hundred. */
+export function List({ items }: { items: readonly Item[] }) {
+  const sorted = [...items].sort((one, other) => ORDER[one.state] - ORDER[other.state] || one.key - other.key).slice(0, SHOWN);
+  return (
+    <ul aria-label={texts.add.list} className="divide-y divide-line text-small">
+      {sorted.map((item) => (
+        <li key={item.key} data-state={item.state} className="flex items-baseline gap-4 py-1.5">
+          <span className="min-w-0 flex-1">
+            <bdi className="block truncate">
+              {item.id ? (
+                <Link to="/ui/picture/$id" params={{ id: String(item.id) }} className="underline decoration-line underline-offset-4 hover:decoration-soft">
+                  {item.name}
+                </Link>
+              ) : (
+                item.name
+              )}
+            </bdi>
+            {item.why && <bdi className="block break-words text-bad">{item.why.slice(0, 400)}</bdi>}
+          </span>
+          <span className={`shrink-0 ${TONE[item.state] ?? "text-soft"}`}>{texts.add.states[item.state]}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,80 @@
+/** The server, typed by its OpenAPI document. Every failure is a Problem, in the server's words. */
+import createClient from "openapi-fetch";
+import { texts } from "../texts";
+import type { paths } from "./openapi";
+import type { Session } from "./types";
+
+export class Problem extends Error {
+  /** status 0: the server did not answer. */
+  constructor(
+    readonly status: number,
+    readonly kind: string,
+    detail: string,
+    readonly field?: string,
+    readonly retryAfterSeconds?: number,
+  ) {
+    super(detail);
+  }
+
+  get signedOut(): boolean {
+    return this.status === 401;
+  }
+
+  /** Whether the same request may succeed later. */
+  get passing(): boolean {
+    return this.status === 0 || this.status === 429 || this.status === 408 || this.status >= 502;
+  }
+}
+
+let token: string | undefined;
+let onSignedOut: () => void = () => undefined;
+
+/** The session's token goes along with every write. */
+export function carry(session: Session): void {
+  token = session.token;
+}
+
+/** Told when an answer says that nobody is signed in. */
+export function whenSignedOut(told: () => void): void {
+  onSignedOut = told;
+}
+
+export const api = createClient<paths>({ baseUrl: location.origin, fetch: send });
+
+/** What openapi-fetch answered, or its Problem thrown. */
+export function given<T>(answer: { data?: T; response: Response; error?: unknown }): T {
+  if (!answer.response.ok) throw problemOf(answer.response, answer.error);
+  return answer.data as T;
+}
+
+/** A form whose fields are given; files as they are. */
+export function form(fields: Record<string, string | Blob | undefined>): FormData {
+  const made = new FormData();
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) made.append(name, value);
+  return made;
+}
+
+async function send(request: Request): Promise<Response> {
+  if (token && request.method !== "GET" && request.method !== "HEAD") request.headers.set("Omma-Csrf", token);
+  let response: Response;
+  try {
+    response = await fetch(request);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem(0, "network", texts.failed.network);
+  }
+  if (response.status === 401) onSignedOut();
+  return response;
+}
+
+function problemOf(response: Response, said: unknown): Problem {
+  const problem = (typeof said === "object" && said !== null ? said : {}) as Record<string, unknown>;
+  const after = Number(response.headers.get("retry-after"));
+  return new Problem(
+    response.status,
+    String(problem.kind ?? "unknown"),
+    String(problem.detail ?? response.statusText),
+    typeof problem.field === "string" ? problem.field : undefined,
+    Number.isFinite(after) && after > 0 ? after : undefined,
+  );
+}

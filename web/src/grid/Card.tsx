@@ -1,0 +1,64 @@
+import { Link } from "@tanstack/react-router";
+import { type ReactNode, useState } from "react";
+import { texts } from "../texts";
+
+/** A picture of the grid, with the bar of its score under it. box: of the part that matched, in fractions. */
+export function Card({
+  id,
+  name,
+  thumbnail,
+  score,
+  box,
+  alike = 0,
+  focusable,
+  onOpen,
+  children,
+}: {
+  id: number;
+  name: string;
+  thumbnail: string;
+  score: number | null;
+  box?: readonly [number, number, number, number];
+  alike?: number;
+  focusable: boolean;
+  onOpen?: () => void;
+  children?: ReactNode;
+}) {
+  const [unseen, setUnseen] = useState(false);
+  const percent = (value: number) => `${value * 100}%`;
+  return (
+    <div className="group relative flex h-full flex-col">
+      <Link
+        to="/ui/picture/$id"
+        params={{ id: String(id) }}
+        tabIndex={focusable ? 0 : -1}
+        aria-label={texts.card.named(name, score)}
+        onClick={onOpen}
+        className="relative block min-h-0 flex-1 overflow-hidden rounded-picture bg-sunk"
+      >
+        {unseen ? (
+          <span className="flex h-full items-center justify-center p-2 text-center text-tiny text-soft">{texts.card.unseen}</span>
+        ) : (
+          <img src={thumbnail} alt="" loading="lazy" decoding="async" draggable={false} onError={() => setUnseen(true)} className="size-full object-cover" />
+        )}
+        {box && (
+          <span
+            className="absolute rounded-xs border-2 border-mark shadow-[0_0_0_1px_#fff8]"
+            style={{ left: percent(box[0]), top: percent(box[1]), width: percent(box[2] - box[0]), height: percent(box[3] - box[1]) }}
+          />
+        )}
+        {alike > 0 && (
+          <span className="absolute end-1.5 top-1.5 rounded-full bg-black/65 px-2 py-0.5 text-tiny text-white figures" title={texts.card.alike(alike)}>
+            +{alike}
+          </span>
+        )}
+      </Link>
+      {score !== null && (
+        <span className="mt-1 block h-[3px] rounded-full bg-line" title={score.toFixed(3)}>
+          <span className="block h-full rounded-full bg-mark" style={{ width: percent(Math.min(1, Math.max(0, score))) }} />
+        </span>
+      )}
+      {children}
+    </div>
+  );
+}

@@ -1,0 +1,42 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { type Asked, readAsked, writeAsked } from "./search/asked";
+import { Failed } from "./shell/Failed";
+import { Shell } from "./shell/Shell";
+import { texts } from "./texts";
+import { Search } from "./views/Search";
+
+const root = createRootRoute({
+  component: Shell,
+  notFoundComponent: () => <p className="p-6 text-soft">{texts.notFound}</p>,
+  errorComponent: ({ error, reset }) => <Failed title={texts.failed.view} error={error} again={reset} />,
+});
+
+const search = createRoute({ getParentRoute: () => root, path: "/", validateSearch: (given): Asked => given as Asked, component: Search });
+const picture = createRoute({
+  getParentRoute: () => root,
+  path: "/ui/picture/$id",
+  component: lazyRouteComponent(() => import("./views/Picture"), "Picture"),
+});
+const add = createRoute({ getParentRoute: () => root, path: "/ui/add", component: lazyRouteComponent(() => import("./views/Add"), "Add") });
+const health = createRoute({
+  getParentRoute: () => root,
+  path: "/ui/health",
+  component: lazyRouteComponent(() => import("./views/Health"), "Health"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([search, picture, add, health]),
+  scrollRestoration: true,
+  // A search's address is for people, too: plain parameters, nothing quoted.
+  parseSearch: (text) => readAsked(new URLSearchParams(text)),
+  stringifySearch: (asked) => {
+    const params = writeAsked(asked as Asked).toString();
+    return params && `?${params}`;
+  },
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

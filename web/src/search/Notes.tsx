@@ -1,0 +1,30 @@
+import type { SearchAnswer } from "../api/types";
+import { texts } from "../texts";
+
+const UNDERSTOOD = 0.5;
+
+/** What an answer says of itself: that nothing comes close, that words were not understood, that something was left out. */
+export function Notes({ answer }: { answer: SearchAnswer }) {
+  const nothing = answer.results.length === 0;
+  const unknown = nothing && answer.understood !== undefined && answer.understood < UNDERSTOOD;
+  return (
+    <>
+      {unknown && <Note title={texts.search.notUnderstood} about={texts.search.notUnderstoodAbout} />}
+      {answer.degraded.length > 0 && (
+        <p role="status" className="rounded-control bg-sunk px-4 py-2 text-small">
+          {texts.search.degraded(answer.degraded.join(", "))} {answer.coverage.fraction < 1 && texts.search.coverage(answer.coverage.fraction)}
+        </p>
+      )}
+      {nothing && !unknown && <Note title={texts.search.none} about={texts.search.noneAbout} />}
+    </>
+  );
+}
+
+function Note({ title, about }: { title: string; about: string }) {
+  return (
+    <div role="status" className="py-4">
+      <h2 className="text-title">{title}</h2>
+      <p className="text-soft">{about}</p>
+    </div>
+  );
+}

@@ -1,0 +1,49 @@
+import { Link } from "@tanstack/react-router";
+import { useCallback, useMemo } from "react";
+import { useMay } from "../api/session";
+import { Card } from "../grid/Card";
+import { Grid } from "../grid/Grid";
+import { Failed } from "../shell/Failed";
+import { texts } from "../texts";
+import { type Asked, chipsOf, withChips } from "./asked";
+import { FilterBar } from "./FilterBar";
+import { nameOf } from "./names";
+import { useWall } from "./useSearch";
+
+/** Before a search: what the collection holds. */
+export function Wall({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
+  const mayAdd = useMay("write");
+  const wall = useWall(asked, useMay("read"));
+  const pictures = useMemo(() => wall.data?.pages.flatMap((page) => page.images) ?? [], [wall.data]);
+  const chips = chipsOf(asked);
+  const first = wall.data?.pages[0];
+  const { hasNextPage, isFetching, fetchNextPage } = wall;
+  const more = useCallback(() => {
+    if (hasNextPage && !isFetching) void fetchNextPage();
+  }, [hasNextPage, isFetching, fetchNextPage]);
+  if (wall.error && !first) return <Failed error={wall.error} again={() => void wall.refetch()} />;
+  if (!first) return null;
+  if (!pictures.length && !chips.length)
+    return (
+      <div className="flex flex-col items-center gap-3 py-10 text-center">
+        <h2 className="text-title">{texts.search.emptyTitle}</h2>
+        <p className="text-soft">{texts.search.emptyAbout}</p>
+        {mayAdd && (
+          <Link to="/ui/add" className="button button-strong">
+            {texts.search.emptyAdd}
+          </Link>
+        )}
+      </div>
+    );
+  return (
+    <section aria-label={texts.search.wallLabel} className="flex flex-col gap-3">
+      <div className="flex flex-wrap items-center justify-between gap-3">
+        <FilterBar chips={chips} hits={pictures} onChange={(next) => onChange(withChips(asked, next))} />
+        <p className="text-small text-soft figures">{texts.search.wall(first.count, first.count_capped ?? false)}</p>
+      </div>
+      <Grid tiles={pictures} label={texts.search.wallLabel} below={0} onMore={more}>
+        {(picture, _, focusable) => <Card id={picture.id} name={nameOf(picture)} thumbnail={picture.thumbnail_url} score={null} focusable={focusable} />}
+      </Grid>
+    </section>
+  );
+}

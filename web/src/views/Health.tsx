@@ -1,0 +1,122 @@
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { useMay } from "../api/session";
+import type { Health as Told } from "../api/types";
+import { Table } from "../health/Table";
+import { useDeadLetters, useHealth, useReplay, useStages, useStats } from "../health/useHealth";
+import { Bars } from "../shell/Bars";
+import { Failed } from "../shell/Failed";
+import { texts } from "../texts";
+
+const number = new Intl.NumberFormat("en");
+const DEAD_SHOWN = 100;
+
+export function Health() {
+  const admin = useMay("admin");
+  const health = useHealth();
+  const stats = useStats(admin);
+  const stages = useStages(admin);
+  if (health.error) return <Failed error={health.error} again={() => void health.refetch()} />;
+  const told = health.data;
+  if (!told) return null;
+  const columns = texts.health.columns;
+  return (
+    <div className="mx-auto flex max-w-5xl flex-col gap-8 px-4 pt-4 pb-10 sm:px-6">
+      <div>
+        <h1 className="text-title">{sentence(told)}</h1>
+        <p className="text-small text-soft">{told.version && texts.health.version(told.version)}</p>
+      </div>
+      <Section title={texts.health.indexes}>
+        <Table
+          label={texts.health.indexes}
+          columns={[columns.index, columns.model, columns.state, columns.shards, columns.dim, columns.words]}
+          rows={(told.indexes ?? []).map((one) => [one.id, one.model, one.state, one.shards, one.dim, one.text ? texts.health.yes : texts.health.no])}
+        />
+      </Section>
+      {admin ? (
+        <>
+          {stats.data && (
+            <Section title={texts.health.shards}>
+              <dl className="flex flex-wrap gap-x-8 gap-y-2">
+                {Object.entries({ ...stats.data.catalog, waiting: stats.data.waiting }).map(
+                  ([name, value]) =>
+                    typeof value === "number" && (
+                      <div key={name}>
+                        <dd className="text-title figures">{number.format(value)}</dd>
+                        <dt className="text-tiny text-soft">{name.replaceAll("_", " ")}</dt>
+                      </div>
+                    ),
+                )}
+              </dl>
+              <Table
+                label={texts.health.shards}
+                columns={[columns.shard, columns.replica, columns.vectors, columns.head, columns.segments, columns.lag, columns.dead]}
+                rows={stats.data.shards.map((one) => [one.shard, one.replica, one.error ?? shown(one.live), shown(one.head_rows), shown(one.segments), shown(one.lag), shown(one.dead_rows)])}
+              />
+            </Section>
+          )}
+          <Section title={texts.health.latency}>
+            {stages.data?.length ? (
+              <Bars rows={stages.data.map(([name, ms]) => ({ name, value: ms, shown: texts.search.took(ms) }))} />
+            ) : (
+              <p className="text-small text-soft">{texts.health.latencyNone}</p>
+            )}
+          </Section>
+        </>
+      ) : (
+        <p className="text-small text-soft">{texts.health.needsAdmin}</p>
+      )}
+      <DeadLetters />
+    </div>
+  );
+}
+
+function DeadLetters() {
+  const may = useMay("tenant-admin");
+  const letters = useDeadLetters(may);
+  const replay = useReplay();
+  if (!may || !letters.data) return null;
+  return (
+    <Section title={texts.health.deadLetters}>
+      {letters.data.length === 0 ? (
+        <p className="text-small text-soft">{texts.health.noDeadLetters}</p>
+      ) : (
+        <>
+          <button type="button" className="button self-start" disabled={replay.isPending} onClick={() => replay.mutate(undefined)}>
+            {texts.health.replayAll}
+          </button>
+          <ul className="divide-y divide-line text-small">
+            {letters.data.slice(0, DEAD_SHOWN).map((letter) => (
+              <li key={letter.image_id} className="flex items-baseline gap-4 py-2">
+                <Link to="/ui/picture/$id" params={{ id: String(letter.image_id) }} className="min-w-0 flex-1">
+                  <bdi className="block truncate underline decoration-line underline-offset-4">{letter.uri.slice(0, 300)}</bdi>
+                  <bdi className="block break-words text-bad">{letter.reason.slice(0, 400)}</bdi>
+                </Link>
+                <button type="button" className="button" disabled={replay.isPending} onClick={() => replay.mutate([letter.image_id])}>
+                  {texts.health.replay}
+                </button>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </Section>
+  );
+}
+
+function Section({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <section className="flex flex-col gap-3">
+      <h2 className="text-lead">{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+function sentence(told: Told): string {
+  if (!told.ok) return texts.health.down;
+  if (told.embedder === "away") return texts.health.embedder;
+  return told.writes === "behind" ? texts.health.writes : texts.health.fine;
+}
+
+const shown = (value: number | undefined) => (value === undefined ? "" : number.format(value));

@@ -29,13 +29,16 @@ BODIES = {
     "/feedback": (b'{"image_id": 1, "action": "reviewed"}', JSON),
     "/duplicates/merge": (b'{"keep": 1, "ids": [2]}', JSON),
     "/duplicates/split": (b'{"keep": 1, "ids": [2]}', JSON),
+    "/ingest": (b'{"urls": ["http://pictures.example/1.jpg"]}', JSON),
+    "/images/presign": (b'{"bytes": 9}', JSON),
+    "/rollouts/{id}/canary": (b'{"share": 5}', JSON),
     "/verify": (b"{}", JSON),
     "/dead-letters/replay": (b"{}", JSON),
     "/keys": (b'{"name": "new", "role": "read"}', JSON),
 }
 PARAMETERS = {"{image_id}": "1", "{job_id}": "1", "{id}": "0123abcd"}
-BESIDES = ("/search", "/embed", "/health", "/healthz", "/readyz", "/metrics")
-"""Searches have their own below; the others ask no part."""
+BESIDES = ("/search", "/embed", "/health", "/healthz", "/readyz", "/metrics", "/uploads")
+"""Searches have their own below; the others ask no part, or not before they know the address for one of Omma's."""
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from services.standalone import housekeeping
 from services.standalone.candidates import FolderCandidates
 from services.standalone.data_dir import DataDir
 from services.standalone.fleet import Fleet
-from services.standalone.models import choose_model, stored_with
+from services.standalone.models import choose_model, find_model, stored_with
 from services.standalone.settings import StandaloneSettings
 from services.topology.indexes import ServedIndexes
 from services.topology.registration import live_index, model_in_use
@@ -65,6 +65,8 @@ async def start_services(
     """
     catalog, log, limits = storage.catalog, storage.log, settings.pictures
     used = await model_in_use(catalog)
+    if settings.model:  # said before anything runs
+        await asyncio.to_thread(find_model, settings, settings.model)
     model = (
         await asyncio.to_thread(choose_model, settings)
         if used is None

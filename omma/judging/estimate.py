@@ -55,8 +55,8 @@ def log_ratio(control: Moments, candidate: Moments, *, cuped: bool = True) -> Es
 
 def difference(control: Moments, candidate: Moments, ratio: Estimate) -> Estimate:
     """The candidate's CTR less the control's, as `ratio`, of log_ratio, has it: the same evidence in points."""
-    parts = (np.expm1(part) * control.rate for part in (ratio.value, ratio.low, ratio.high))
-    return Estimate(*map(np.asarray, parts))
+    parts = (ratio.value, ratio.low, ratio.high)
+    return Estimate(*(np.where(np.isfinite(part), np.expm1(part) * control.rate, part) for part in parts))
 
 
 def beyond(control: Moments, candidate: Moments, ratio: float) -> Estimate:

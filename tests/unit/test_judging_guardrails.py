@@ -131,6 +131,8 @@ def test_nothing_yet_waits_and_has_figures_that_json_can_hold() -> None:
     verdict = split_verdict(Moments.of([]), Moments.of([]), 0.05)
     assert verdict.decision is Decision.WAIT and "fewer than" in verdict.reasons[0]
     assert json.loads(json.dumps(verdict.figures, allow_nan=False))["ctr"] == {"control": None, "candidate": None}
+    few = split_verdict(_arm(20, 0.5, 1), _arm(20, 0.5, 2), 0.5)
+    assert set(few.figures["ctr_difference"].values()) == {None}
 
 
 def test_harm_is_told_before_clicks() -> None:

@@ -28,6 +28,7 @@ from omma.storage import open_storage
 from services.egs.client import RemoteEmbedder
 from services.gateway.callers.auth import Authenticator, is_loopback
 from services.gateway.callers.first_key import FirstKeySettings, ensure_first_key
+from services.gateway.callers.rates import Rates
 from services.gateway.composition import GatewayParts, compose
 from services.gateway.http import HttpServer, listening
 from services.gateway.jobs import Sources
@@ -135,6 +136,7 @@ async def _parts(settings: GatewayProcess, stack: AsyncExitStack) -> GatewayPart
             max_age_seconds=settings.gateway.keys_max_age_seconds,
             outage_seconds=settings.gateway.keys_outage_seconds,
             session_seconds=settings.gateway.session_seconds,
+            rates=Rates(settings.gateway.tenant_rates),
         ),
         sources=Sources(
             folders=settings.gateway.ingest_folders, s3=settings.s3, buckets=settings.gateway.ingest_buckets

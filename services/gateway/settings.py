@@ -9,6 +9,7 @@ from services.gateway.search.fanout.settings import FanoutSettings
 from services.gateway.sharing.shares import Shares
 
 _MAX_WEIGHT: Final = 1_000.0
+_MAX_RATE: Final = 1e6
 
 FORM_SLACK_BYTES: Final = 1_000_000
 """Of a request beside its picture: the other fields together, and what is between them."""
@@ -37,6 +38,9 @@ class GatewaySettings(Section):
     )
     tenant_weights: dict[str, float] = Field(
         default={}, description='of tenants that count as more or fewer than one, as JSON: {"shop": 2.0}'
+    )
+    tenant_rates: dict[str, float] = Field(
+        default={}, description='requests a second that each gateway takes of a tenant, as JSON: {"shop": 50, "*": 10}'
     )
     max_concurrent_uploads: int = Field(default=32, ge=1, le=10_000, description="each holds a picture in memory")
     fanout: FanoutSettings = FanoutSettings()
@@ -72,6 +76,13 @@ class GatewaySettings(Section):
         if not all(0 < weight <= _MAX_WEIGHT for weight in weights.values()):
             raise ValueError(f"a weight is above 0 and at most {_MAX_WEIGHT}")
         return weights
+
+    @field_validator("tenant_rates")
+    @classmethod
+    def _some(cls, rates: dict[str, float]) -> dict[str, float]:
+        if not all(0 < rate <= _MAX_RATE for rate in rates.values()):
+            raise ValueError(f"a rate is above 0 and at most {_MAX_RATE:,}")
+        return rates
 
     @property
     def shares(self) -> Shares:

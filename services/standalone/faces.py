@@ -9,6 +9,7 @@ from omma.rpc.server import Registration
 from omma.v1 import embedding_pb2_grpc, rerank_pb2_grpc, shard_pb2_grpc
 from services.egs.servicer import EmbeddingServicer
 from services.gateway.callers.auth import Authenticator, Caller, is_loopback
+from services.gateway.callers.rates import Rates
 from services.nn_shard.local import LocalShard
 from services.nn_shard.servicer import ShardServicer
 from services.rerank.servicer import RerankServicer
@@ -50,6 +51,7 @@ def authenticator_of(
         max_age_seconds=settings.gateway.keys_max_age_seconds,
         outage_seconds=settings.gateway.keys_outage_seconds,
         session_seconds=settings.gateway.session_seconds,
+        rates=Rates(settings.gateway.tenant_rates),
         owner_secret=owner_secret,
     )
 

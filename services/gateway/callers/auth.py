@@ -14,6 +14,7 @@ from omma.catalog.interface import Catalog
 from omma.errors import NotAllowed, NotSignedIn, OmmaError, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Tenant
 from omma.telemetry.metrics import KEYS_READ_AT
+from services.gateway.callers.rates import Rates
 from services.gateway.callers.sessions import Session, Sessions
 
 _RANK: Final = {role: rank for rank, role in enumerate(Role)}
@@ -61,8 +62,11 @@ class Authenticator:
         session_seconds: float = 43_200.0,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rates: Rates | None = None,
     ) -> None:
-        """open_without_keys: while no key exists everyone is admin of the default tenant; for loopback only.
+        """rates: of tenants' requests; None: as many as come.
+
+        open_without_keys: while no key exists everyone is admin of the default tenant; for loopback only.
 
         owner_secret: who holds it may do everything, whatever keys there are; for commands of the server's own user.
         session_seconds: how long the page's sessions last.
@@ -75,6 +79,7 @@ class Authenticator:
         self._owner_hash = hash_secret(owner_secret) if owner_secret else ""
         self._now = now
         self._sleep = sleep
+        self._rates = rates or Rates({})
         self._keys: Mapping[str, ApiKey] = {}
         self._known_at = float("-inf")
         """When the reading began that the keys are from."""
@@ -85,8 +90,9 @@ class Authenticator:
         self._reading: asyncio.Task[None] | None = None
 
     async def caller(self, secret: str | None, role: Role) -> Caller:
-        """Who holds this secret, with at least this role. Raises NotSignedIn, NotAllowed, ReplicaDown."""
+        """Who holds this secret, with at least this role. Raises NotSignedIn, NotAllowed, Overloaded, ReplicaDown."""
         caller = await self._known(secret)
+        self._rates.spend(caller.tenant)
         caller.require(role)
         return caller
 
@@ -98,6 +104,7 @@ class Authenticator:
     async def session_caller(self, session: Session, role: Role) -> Caller:
         """Whom this session stands for. Raises as `caller`: NotSignedIn once its key is revoked."""
         caller = await self._of_hash(session.key_hash)
+        self._rates.spend(caller.tenant)
         caller.require(role)
         return caller
 

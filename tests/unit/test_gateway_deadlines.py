@@ -37,7 +37,7 @@ BODIES = {
     "/keys": (b'{"name": "new", "role": "read"}', JSON),
 }
 PARAMETERS = {"{image_id}": "1", "{job_id}": "1", "{id}": "0123abcd"}
-BESIDES = ("/search", "/embed", "/health", "/healthz", "/readyz", "/metrics", "/uploads")
+BESIDES = ("/search", "/embed", "/health", "/healthz", "/readyz", "/metrics", "/uploads", "/ui/session")
 """Searches have their own below; the others ask no part, or not before they know the address for one of Omma's."""
 
 

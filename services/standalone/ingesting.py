@@ -42,7 +42,7 @@ async def ingest(
 
 def summary(job: dict[str, Any]) -> Table:
     """What an ingest did; of what happens seldom, only what happened."""
-    names = [name for name in _COUNTS if name in _ALWAYS or job[name]]
+    names = [name for name in _COUNTS if name in _ALWAYS or job.get(name)]
     title = escape(f"{job['source']}: {job['state']} in {job['seconds']:.1f} s")
     made = Table(title=title, title_justify="left", show_header=False)
     for name in names:

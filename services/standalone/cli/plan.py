@@ -54,7 +54,6 @@ def _table(made: Plan) -> Table:
         ("disk of a shard", size(made.shard_disk_bytes), f"{size(made.disk_total_bytes)} in all, with room to merge"),
         ("gateways", f"{made.gateways}", "one core each"),
         ("embedders", f"{made.embedders}", "four cores each"),
-        ("re-rankers", f"{made.rerankers}", "one core each"),
         ("GPUs", f"{made.gpus}", "by --gpu-rate" if made.gpus else "none: say --gpu-rate of your model"),
         ("Kafka", f"{made.partitions} partitions", f"and 256 of vectors; {size(made.log_total_bytes)} a copy"),
     ):

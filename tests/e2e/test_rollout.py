@@ -87,12 +87,15 @@ class Traffic:
     """Receipt by id."""
     failed: list[str] = field(default_factory=list)
     answered: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """By index, space and arm."""
+    """By index, space and arm, of searches that began in this step."""
+    step: int = 0
     gone: dict[int, str] = field(default_factory=dict)
+    ended: bool = False
+    """What is under way is waited for: of a call that is broken off nobody knows what it did."""
 
     async def run(self) -> None:
         turn = 0
-        while True:
+        while not self.ended:
             turn += 1
             await self.search(f"user {turn % 40}")
             if turn % 7 == 0:
@@ -106,13 +109,15 @@ class Traffic:
             await asyncio.sleep(0.01)
 
     async def search(self, user: str) -> None:
+        began = self.step
         body = {"image_id": 2, "k": 3, "user_id": user, "timeout_ms": 60_000, "near_duplicates": "keep"}
         answer = await self.client.post("/search", json=body)
         if answer.is_error or answer.json()["degraded"]:
             self.failed.append(answer.text)
             return
         found = answer.json()
-        self.answered[found["index"], found["space"], found.get("variant", {}).get("arm", "")] += 1
+        if began == self.step:
+            self.answered[found["index"], found["space"], found.get("variant", {}).get("arm", "")] += 1
 
 
 async def test_a_model_is_rolled_out_and_back_under_traffic(folder: Folder) -> None:
@@ -132,6 +137,7 @@ async def test_a_model_is_rolled_out_and_back_under_traffic(folder: Folder) -> N
         async def step(name: str, **body: Any) -> dict[str, Any]:
             moved: dict[str, Any] = await ok(client.post(f"/rollouts/{rollout}/{name}", json=body))
             await until(lambda: followed(moved["routing"]["epoch"]))
+            traffic.step += 1
             traffic.answered.clear()
             for user in range(40):
                 await traffic.search(f"user {user}")
@@ -157,8 +163,8 @@ async def test_a_model_is_rolled_out_and_back_under_traffic(folder: Folder) -> N
         assert {index for index, _, _ in traffic.answered} == {old["id"]}
         await step("promote", reason="better after all")
         assert {index for index, _, _ in traffic.answered} == {new}
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        traffic.ended = True
+        await running
         assert traffic.failed == []
         for index in (old["id"], new):
             receipts = [*traffic.live.values(), *traffic.gone.values()]

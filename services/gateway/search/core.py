@@ -1,4 +1,4 @@
-"""The search core: resolve, ask every shard, merge, re-rank, say what was left out. Reads no database."""
+"""The search core: choose the index, resolve, find, say what was left out. Reads no database."""
 
 import asyncio
 import logging
@@ -7,16 +7,15 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import numpy as np
 
 from omma.blobs.originals import Originals
-from omma.errors import STATUS, CoverageTooLow, InvalidQuery, OmmaError, causes
+from omma.errors import STATUS, InvalidQuery, OmmaError
 from omma.filters import canonical
-from omma.hits import Degraded, Hits, no_hits
+from omma.hits import Hits, no_hits
 from omma.identity import ImageId, Tenant
 from omma.images import DEFAULT_LIMITS
 from omma.judging.tally import Answer
@@ -25,13 +24,13 @@ from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
 from omma.together import together
-from omma.vectors import Int64
 from services.gateway.search.admission import Admission
 from services.gateway.search.answer import SearchAnswer, explanation, hits_of
 from services.gateway.search.caller import caller_of, kept_caller
-from services.gateway.search.candidates import MAX_POOL, best_candidates, first_pool
+from services.gateway.search.candidates import best_candidates
 from services.gateway.search.cursor import decode_cursor, encode_cursor, of_another_query, sought_mark
-from services.gateway.search.fanout import Coverage, Fanout, ShardOutcome
+from services.gateway.search.fanout import Fanout
+from services.gateway.search.finding import Finder, Found, Verdicts, degraded, shard_query
 from services.gateway.search.interactions import Impressions
 from services.gateway.search.query import SearchQuery, Sought, SoughtStored, SoughtVector
 from services.gateway.search.resolve import Resolved, Resolver, Within
@@ -40,16 +39,11 @@ from services.gateway.search.rollout.judged import ANSWERING, judged, stages_ms
 from services.gateway.search.rollout.shadow import Shadow
 from services.gateway.search.urls import PictureFetcher
 from services.nn_shard.client import ShardQuery
-from services.rerank.client import NearDuplicates, RankedHit, Reranked, Reranker, RerankQuery
+from services.rerank.client import Reranker
 from services.topology.indexes import Chosen, ServedIndex, ServedIndexes
 
 MAX_BATCH: Final = 64
 _BATCH_AT_ONCE: Final = 8
-_RERANK_SHARE: Final = 0.2
-_RERANK_SECONDS: Final = 0.05
-"""Kept of the remaining time for re-ranking: 200 candidates take 1 ms, and so may the executor that they wait for."""
-_ANSWER_SECONDS: Final = 0.01
-"""Kept of that for the answer itself: one that comes after the caller has gone is none."""
 _SEARCH_SHARE: Final = 0.25
 _SEARCH_SECONDS: Final = 0.5
 """Kept of the whole time for the shards while the query is embedded."""
@@ -57,19 +51,6 @@ _MAX_RUNNING: Final = 128
 _SERVERS_FAULT: Final = 500
 
 logger = logging.getLogger(__name__)
-
-IdPairs = tuple[tuple[ImageId, ImageId], ...]
-Verdicts = Callable[[Int64], tuple[IdPairs, IdPairs]]
-"""Of these pictures: pairs that people said are copies of each other, and pairs that are not."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    candidates: Hits
-    ranked: tuple[RankedHit, ...]
-    reranked: Reranked | None
-    outcomes: Sequence[ShardOutcome]
-    coverage: Coverage
 
 
 class SearchCore:
@@ -102,12 +83,11 @@ class SearchCore:
         self._resolver = Resolver(
             self._fanout, originals, urls, max_text_characters=max_text_characters, max_picture_bytes=max_picture_bytes
         )
-        self._reranker = reranker
+        self._finder = Finder(self._fanout, reranker, verdicts)
         self._impressions = impressions
         self._behind = behind
         self._arms = arms
         self._shadow = shadow
-        self._verdicts = verdicts
 
     async def search(
         self,
@@ -149,8 +129,8 @@ class SearchCore:
         """What this index answers; nobody is told of it, and no place is taken."""
         with stage_times() as stage_us, span(ANSWERING):
             resolved = await self._resolved(served, tenant, query, until)
-            shard_query = _shard_query(tenant, query, served, resolved, ())
-            found = await self._find(served, query, shard_query, resolved, until)
+            asked = shard_query(tenant, query, served, resolved, ())
+            found = await self._finder.find(served, query, asked, resolved, until)
         ids, scores = found.candidates.ids, found.candidates.scores
         at = [] if resolved.nothing_understood else [one.position for one in found.ranked]
         return Answer(
@@ -158,7 +138,7 @@ class SearchCore:
             scores=[float(scores[position]) for position in at],
             milliseconds=stage_us[ANSWERING] / 1000,
             whole=found.coverage.shards_answered == found.coverage.shards_total,
-            left_out=bool(_degraded(found, behind=False)),
+            left_out=bool(degraded(found, behind=False)),
             stages=stages_ms(stage_us),
         )
 
@@ -221,8 +201,8 @@ class SearchCore:
                 served = chosen.served
                 with span(ANSWERING), self._failures_of(chosen.variant, tenant, query):
                     resolved = await self._resolved(served, tenant, query, until)
-                    shard_query = _shard_query(tenant, query, served, resolved, seen)
-                    found = await self._find(served, query, shard_query, resolved, until)
+                    asked = shard_query(tenant, query, served, resolved, seen)
+                    found = await self._finder.find(served, query, asked, resolved, until)
         answer = SearchAnswer(
             # Words that mean nothing to the model are near to arbitrary pictures: none is an answer.
             hits=()
@@ -233,7 +213,7 @@ class SearchCore:
             index=served.index.id,
             policy="" if found.reranked is None else found.reranked.policy,
             coverage=found.coverage,
-            degraded=_degraded(found, behind=self._behind()),
+            degraded=degraded(found, behind=self._behind()),
             latency_ms=round(stage_us["search"] / 1000, 3),
             next_cursor=None if resolved.nothing_understood else _next_cursor(found, query, chosen, seen),
             understood=resolved.text_confidence,
@@ -273,114 +253,6 @@ class SearchCore:
         with span("resolve"):
             return await self._resolver.resolve(query.sought, Within(served, tenant, until.earlier(kept), awaited))
 
-    async def _find(
-        self, served: ServedIndex, query: SearchQuery, shard_query: ShardQuery, resolved: Resolved, deadline: Deadline
-    ) -> _Found:
-        pool = first_pool(query)
-        while True:
-            found = await self._round(served, query, replace(shard_query, k=pool), resolved, deadline)
-            spent = len(found.candidates) < pool or pool >= MAX_POOL or found.reranked is None
-            if len(found.ranked) >= query.k or spent or _below_threshold(found.candidates, query):
-                return found
-            if deadline.remaining_seconds() < 2 * _RERANK_SECONDS:
-                return found
-            pool = min(MAX_POOL, 4 * pool)
-
-    async def _round(
-        self, served: ServedIndex, query: SearchQuery, shard_query: ShardQuery, resolved: Resolved, deadline: Deadline
-    ) -> _Found:
-        reserve = min(_RERANK_SECONDS, _RERANK_SHARE * deadline.require())
-        before = deadline.earlier(reserve)
-        outcomes, candidates = await best_candidates(self._fanout, served, shard_query, query.receipts, before)
-        coverage = self._fanout.coverage(served, outcomes)
-        if coverage.fraction < query.min_coverage:
-            raise CoverageTooLow(
-                f"{coverage.shards_answered} of {coverage.shards_total} shards answered, for {coverage.fraction:.1%} "
-                "of what is live.",
-                field="min_coverage",
-                limit=query.min_coverage,
-            )
-        reranked = await self._rerank(query, candidates, resolved, deadline)
-        ranked = _by_score(query, candidates, resolved) if reranked is None else reranked.ranked
-        return _Found(candidates, ranked, reranked, outcomes, coverage)
-
-    async def _rerank(
-        self, query: SearchQuery, candidates: Hits, resolved: Resolved, deadline: Deadline
-    ) -> Reranked | None:
-        """None when it failed or there is no time: the answer says so and comes all the same."""
-        folds = query.near_duplicates is not NearDuplicates.KEEP
-        together_said, apart_said = self._verdicts(candidates.ids) if folds else ((), ())
-        rerank_query = RerankQuery(
-            k=query.k,
-            policy=query.policy,
-            near_duplicates=query.near_duplicates,
-            query_phash=resolved.phash,
-            phash_gate=query.phash_gate,
-            score_threshold=query.score_threshold,
-            together=together_said,
-            apart=apart_said,
-        )
-        if not len(candidates):
-            candidates = no_hits(dim=len(resolved.vector), with_payload=True, with_signatures=True)
-        try:
-            with span("rerank"):
-                before = deadline.earlier(min(_ANSWER_SECONDS, _RERANK_SHARE * deadline.require()))
-                async with asyncio.timeout(before.require()):
-                    return await self._reranker.rerank(rerank_query, candidates, before)
-        except InvalidQuery:
-            raise
-        except Exception as error:  # noqa: BLE001  a lost re-ranker costs the order, never the answer
-            logger.warning("re-ranking was skipped", extra={"reason": causes(error)})
-            return None
-
-
-def _shard_query(
-    tenant: Tenant, query: SearchQuery, served: ServedIndex, resolved: Resolved, seen: tuple[int, ...]
-) -> ShardQuery:
-    return ShardQuery(
-        tenant=tenant,
-        index=served.index.id,
-        space=served.space.id,
-        query=resolved.vector,
-        k=query.k,
-        filter=canonical(query.filter),
-        effort=query.effort,
-        exact=query.exact,
-        use_crops=query.use_crops,
-        with_payload=True,
-        with_vectors=True,
-        with_signatures=query.near_duplicates is not NearDuplicates.KEEP,
-        exclude_ids=(*resolved.stored_ids, *seen),
-        explain=query.explain,
-    )
-
-
-def _below_threshold(candidates: Hits, query: SearchQuery) -> bool:
-    threshold = query.score_threshold
-    return threshold is not None and len(candidates) > 0 and float(candidates.scores[-1]) < threshold
-
-
-def _by_score(query: SearchQuery, candidates: Hits, resolved: Resolved) -> tuple[RankedHit, ...]:
-    """Without the re-ranker what the caller demanded still holds: score_threshold and phash_gate."""
-    keep = np.ones(len(candidates), bool)
-    if query.score_threshold is not None:
-        keep &= candidates.scores >= query.score_threshold
-    if query.phash_gate is not None and resolved.phash is not None:
-        near = np.bitwise_count(candidates.phashes ^ np.uint64(resolved.phash)) <= query.phash_gate
-        keep &= near & candidates.has_phash()
-    return tuple(RankedHit(int(position)) for position in np.flatnonzero(keep)[: query.k])
-
-
-def _degraded(found: _Found, *, behind: bool) -> tuple[Degraded, ...]:
-    reasons = {reason for one in found.outcomes if one.answer is not None for reason in one.answer.degraded}
-    if any(outcome.answer is None for outcome in found.outcomes):
-        reasons.add(Degraded.SHARD_MISSING)
-    if found.reranked is None:
-        reasons.add(Degraded.RERANK_SKIPPED)
-    if behind:
-        reasons.add(Degraded.STALE_REPLICA)
-    return tuple(sorted(reasons))
-
 
 def _mark(served: ServedIndex, query: SearchQuery) -> int:
     """32 bits that change when the same pages would no longer be the same search."""
@@ -388,7 +260,7 @@ def _mark(served: ServedIndex, query: SearchQuery) -> int:
     return zlib.crc32(sought_mark(query.sought).to_bytes(4, "little"), zlib.crc32(narrowed))
 
 
-def _next_cursor(found: _Found, query: SearchQuery, chosen: Chosen, seen: tuple[int, ...]) -> str | None:
+def _next_cursor(found: Found, query: SearchQuery, chosen: Chosen, seen: tuple[int, ...]) -> str | None:
     if len(found.ranked) < query.k:
         return None
     ids = found.candidates.ids
@@ -399,7 +271,7 @@ def _next_cursor(found: _Found, query: SearchQuery, chosen: Chosen, seen: tuple[
     return encode_cursor(mark, [*seen, *shown, *folded, *dropped], chosen.served.index.id, chosen.variant)
 
 
-def _explain(stage_us: Mapping[str, int], found: _Found, resolved: Resolved) -> dict[str, object]:
+def _explain(stage_us: Mapping[str, int], found: Found, resolved: Resolved) -> dict[str, object]:
     told = explanation(stage_us, found.outcomes, found.reranked, len(found.candidates))
     if resolved.text_confidence is None:
         return told

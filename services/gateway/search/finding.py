@@ -1,0 +1,170 @@
+"""From a vector to ranked hits: every shard is asked, what they found is merged and re-ranked."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from omma.errors import CoverageTooLow, InvalidQuery, causes
+from omma.filters import canonical
+from omma.hits import Degraded, Hits, no_hits
+from omma.identity import ImageId, Tenant
+from omma.rpc.deadline import Deadline
+from omma.telemetry.traces import span
+from omma.vectors import Int64
+from services.gateway.search.candidates import MAX_POOL, best_candidates, first_pool
+from services.gateway.search.fanout import Coverage, Fanout, ShardOutcome
+from services.gateway.search.query import SearchQuery
+from services.gateway.search.resolve import Resolved
+from services.nn_shard.client import ShardQuery
+from services.rerank.client import NearDuplicates, RankedHit, Reranked, Reranker, RerankQuery
+from services.topology.indexes import ServedIndex
+
+_RERANK_SHARE: Final = 0.2
+_RERANK_SECONDS: Final = 0.05
+"""Kept of the remaining time for re-ranking: 200 candidates take 1 ms, and so may the executor that they wait for."""
+_ANSWER_SECONDS: Final = 0.01
+"""Kept of that for the answer itself: one that comes after the caller has gone is none."""
+
+logger = logging.getLogger(__name__)
+
+IdPairs = tuple[tuple[ImageId, ImageId], ...]
+Verdicts = Callable[[Int64], tuple[IdPairs, IdPairs]]
+"""Of these pictures: pairs that people said are copies of each other, and pairs that are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the shards found, ranked. reranked: None when re-ranking was skipped."""
+
+    candidates: Hits
+    ranked: tuple[RankedHit, ...]
+    reranked: Reranked | None
+    outcomes: Sequence[ShardOutcome]
+    coverage: Coverage
+
+
+class Finder:
+    """One for all searches of a gateway."""
+
+    def __init__(self, fanout: Fanout, reranker: Reranker, verdicts: Verdicts) -> None:
+        self._fanout = fanout
+        self._reranker = reranker
+        self._verdicts = verdicts
+
+    async def find(
+        self, served: ServedIndex, query: SearchQuery, shard_query: ShardQuery, resolved: Resolved, deadline: Deadline
+    ) -> Found:
+        """More are asked for until k are left, none better can come, or there is no time for another round.
+
+        shard_query: its k is chosen here. Raises ReplicaDown, CoverageTooLow, InvalidQuery, OutOfTime.
+        """
+        pool = first_pool(query)
+        while True:
+            found = await self._round(served, query, replace(shard_query, k=pool), resolved, deadline)
+            spent = len(found.candidates) < pool or pool >= MAX_POOL or found.reranked is None
+            if len(found.ranked) >= query.k or spent or _below_threshold(found.candidates, query):
+                return found
+            if deadline.remaining_seconds() < 2 * _RERANK_SECONDS:
+                return found
+            pool = min(MAX_POOL, 4 * pool)
+
+    async def _round(
+        self, served: ServedIndex, query: SearchQuery, shard_query: ShardQuery, resolved: Resolved, deadline: Deadline
+    ) -> Found:
+        reserve = min(_RERANK_SECONDS, _RERANK_SHARE * deadline.require())
+        before = deadline.earlier(reserve)
+        outcomes, candidates = await best_candidates(self._fanout, served, shard_query, query.receipts, before)
+        coverage = self._fanout.coverage(served, outcomes)
+        if coverage.fraction < query.min_coverage:
+            raise CoverageTooLow(
+                f"{coverage.shards_answered} of {coverage.shards_total} shards answered, for {coverage.fraction:.1%} "
+                "of what is live.",
+                field="min_coverage",
+                limit=query.min_coverage,
+            )
+        reranked = await self._rerank(query, candidates, resolved, deadline)
+        ranked = _by_score(query, candidates, resolved) if reranked is None else reranked.ranked
+        return Found(candidates, ranked, reranked, outcomes, coverage)
+
+    async def _rerank(
+        self, query: SearchQuery, candidates: Hits, resolved: Resolved, deadline: Deadline
+    ) -> Reranked | None:
+        """None when it failed or there is no time: the answer says so and comes all the same."""
+        folds = query.near_duplicates is not NearDuplicates.KEEP
+        together_said, apart_said = self._verdicts(candidates.ids) if folds else ((), ())
+        rerank_query = RerankQuery(
+            k=query.k,
+            policy=query.policy,
+            near_duplicates=query.near_duplicates,
+            query_phash=resolved.phash,
+            phash_gate=query.phash_gate,
+            score_threshold=query.score_threshold,
+            together=together_said,
+            apart=apart_said,
+        )
+        if not len(candidates):
+            candidates = no_hits(dim=len(resolved.vector), with_payload=True, with_signatures=True)
+        try:
+            with span("rerank"):
+                before = deadline.earlier(min(_ANSWER_SECONDS, _RERANK_SHARE * deadline.require()))
+                async with asyncio.timeout(before.require()):
+                    return await self._reranker.rerank(rerank_query, candidates, before)
+        except InvalidQuery:
+            raise
+        except Exception as error:  # noqa: BLE001  a lost re-ranker costs the order, never the answer
+            logger.warning("re-ranking was skipped", extra={"reason": causes(error)})
+            return None
+
+
+def shard_query(
+    tenant: Tenant, query: SearchQuery, served: ServedIndex, resolved: Resolved, seen: tuple[int, ...]
+) -> ShardQuery:
+    """seen: what earlier pages showed."""
+    return ShardQuery(
+        tenant=tenant,
+        index=served.index.id,
+        space=served.space.id,
+        query=resolved.vector,
+        k=query.k,
+        filter=canonical(query.filter),
+        effort=query.effort,
+        exact=query.exact,
+        use_crops=query.use_crops,
+        with_payload=True,
+        with_vectors=True,
+        with_signatures=query.near_duplicates is not NearDuplicates.KEEP,
+        exclude_ids=(*resolved.stored_ids, *seen),
+        explain=query.explain,
+    )
+
+
+def _below_threshold(candidates: Hits, query: SearchQuery) -> bool:
+    threshold = query.score_threshold
+    return threshold is not None and len(candidates) > 0 and float(candidates.scores[-1]) < threshold
+
+
+def _by_score(query: SearchQuery, candidates: Hits, resolved: Resolved) -> tuple[RankedHit, ...]:
+    """Without the re-ranker what the caller demanded still holds: score_threshold and phash_gate."""
+    keep = np.ones(len(candidates), bool)
+    if query.score_threshold is not None:
+        keep &= candidates.scores >= query.score_threshold
+    if query.phash_gate is not None and resolved.phash is not None:
+        near = np.bitwise_count(candidates.phashes ^ np.uint64(resolved.phash)) <= query.phash_gate
+        keep &= near & candidates.has_phash()
+    return tuple(RankedHit(int(position)) for position in np.flatnonzero(keep)[: query.k])
+
+
+def degraded(found: Found, *, behind: bool) -> tuple[Degraded, ...]:
+    """What the answer left out. behind: whether writes that were acknowledged wait."""
+    reasons = {reason for one in found.outcomes if one.answer is not None for reason in one.answer.degraded}
+    if any(outcome.answer is None for outcome in found.outcomes):
+        reasons.add(Degraded.SHARD_MISSING)
+    if found.reranked is None:
+        reasons.add(Degraded.RERANK_SKIPPED)
+    if behind:
+        reasons.add(Degraded.STALE_REPLICA)
+    return tuple(sorted(reasons))

@@ -22,6 +22,8 @@ _TOPIC_RESOURCE: Final = 2
 _SEGMENT_MS: Final = 24 * 3600 * 1000
 """The cleaner leaves the newest segment alone: a small partition gets a new one every day."""
 _LOOK_SECONDS: Final = 0.05
+_LEADERS_SECONDS: Final = 30.0
+"""Until a new topic's partitions have leaders: brokers that are busy name them long after they made it."""
 
 
 class Topics:
@@ -126,7 +128,7 @@ class Topics:
         await self._until_ready(spec.name)
 
     async def _until_ready(self, name: str) -> None:
-        until = time.monotonic() + self._settings.request_seconds
+        until = time.monotonic() + _LEADERS_SECONDS
         while True:
             topic = (await self.metadata([name])).topics.get(self.full_name(name))
             if topic is not None and topic.ready:

@@ -20,10 +20,10 @@ from omma.log.kafka.settings import KafkaSettings
 from tests.integration.small_cluster import small_cluster
 from tests.pictures import encoded, scene
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 INBOX = "inbox"
-SECONDS = 30.0
+SECONDS = 90.0
 
 
 @pytest.fixture(scope="module")

@@ -147,7 +147,7 @@ async def _parts(settings: GatewayProcess, stack: AsyncExitStack) -> GatewayPart
 
 
 def _reranker(process: GatewayProcess) -> Reranker:
-    """A call and its messages cost the gateway 2 ms and the re-ranker 2.1, for 0.2 of work: here unless told."""
+    """Here unless it has an address: the call's messages cost both sides more than the work (docs/benchmarks.md)."""
     if not process.gateway.rerank:
         return LocalReranker.configured(process.rerank)
     return RemoteReranker.at(process.gateway.rerank, credentials=process.channel_credentials())

@@ -85,8 +85,7 @@ def folded(
     unsigned[signatures.pictures] = False
     pairs = copies(signatures, check)
     if unsigned.any():
-        check()
-        pairs += _by_phash(candidates, unsigned, policy)
+        pairs += _by_phash(candidates, unsigned, policy, check)
     row_of = {id: row for row, id in enumerate(candidates.ids.tolist())} if together or apart else {}
     said = [
         [sorted((row_of[one], row_of[other])) for one, other in pairs_said if one in row_of and other in row_of]
@@ -96,18 +95,22 @@ def folded(
     return grouped(candidates.ids, pairs, [(first, second) for first, second in said[1]])
 
 
-def _by_phash(candidates: Hits, unsigned: Bools, policy: Policy) -> list[Pair]:
+def _by_phash(candidates: Hits, unsigned: Bools, policy: Policy, check: Callable[[], object]) -> list[Pair]:
     """Pairs of which one or both have no signature to compare."""
     known, phashes = candidates.has_phash(), candidates.phashes
     vectors = None if candidates.vectors is None else candidates.vectors.astype(np.float32, copy=False)
     pairs = []
-    for row in np.flatnonzero(unsigned & known).tolist():
-        others = known.copy()
-        others[row] = False
-        others[:row] &= ~unsigned[:row]  # the pair was looked at from the other end
-        distances = hamming(phashes, phashes[row])
-        near = np.flatnonzero(others & (distances <= policy.max_hamming))
+    for start in range(0, len(phashes), _ROWS_AT_ONCE):
+        check()
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        distances = hamming(phashes[rows, None], phashes[None])
+        near = (distances <= policy.max_hamming) & known[rows, None] & known & (unsigned[rows, None] | unsigned)
+        near = np.triu(near, k=start + 1)
         if vectors is not None:
-            near = near[vectors[near] @ vectors[row] >= policy.min_cosine]
-        pairs += [Pair(min(row, at), max(row, at), int(distances[at]), PHASH_RULE) for at in near.tolist()]
+            # Row by row: a product of matrices would wake BLAS's threads, which then spin for longer than it takes.
+            for row in np.flatnonzero(near.any(axis=1)).tolist():
+                others = np.flatnonzero(near[row])
+                near[row, others] = vectors[others] @ vectors[start + row] >= policy.min_cosine
+        for row, at in zip(*(found.tolist() for found in np.nonzero(near)), strict=True):
+            pairs.append(Pair(start + row, at, int(distances[row, at]), PHASH_RULE))
     return pairs

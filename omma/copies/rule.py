@@ -1,6 +1,6 @@
 """The first step: which pictures' signatures say that they are copies. Bit operations, no vector, no picture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -47,6 +47,8 @@ _GREY_OFFSET: Final = 8.0
 _WORD_BITS_NEAR: Final = 20
 """Of the 64 of one word: 48 of 256 leave more to it in one pair of a thousand, and of others' words 5 in a thousand."""
 _ROWS_AT_ONCE: Final = 256
+_PAIRS_AT_ONCE: Final = 8_192
+"""Bounds the fields that are compared at once: some 8 MiB a column."""
 _WORD_BITS: Final = 64
 
 _MIRRORED: Final = np.array([[0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1], [0, 1, 1, 0]], np.int16)
@@ -61,20 +63,21 @@ def copies(signatures: Signatures, check: Callable[[], object] = lambda: None) -
 
     check: called now and then; what it raises ends the work. 75 photographs take about 1 ms. Pure.
     """
-    one, other, orientation, bits = _near(signatures, check)
-    if not len(one):
-        return []
-    good = _alike(signatures, one, other, orientation, bits)
     best: dict[tuple[int, int], int] = {}
-    ends = np.sort(np.stack([signatures.pictures[one[good]], signatures.pictures[other[good]]]), axis=0).tolist()
-    for first, second, distance in zip(*ends, bits[good].tolist(), strict=True):
-        best[first, second] = min(distance, best.get((first, second), distance))
+    for one, other, orientation, bits in _near(signatures, check):
+        good = _alike(signatures, one, other, orientation, bits)
+        ends = np.sort(np.stack([signatures.pictures[one[good]], signatures.pictures[other[good]]]), axis=0).tolist()
+        for first, second, distance in zip(*ends, bits[good].tolist(), strict=True):
+            best[first, second] = min(distance, best.get((first, second), distance))
     return [Pair(first, second, distance, SIGNATURE_RULE) for (first, second), distance in best.items()]
 
 
-def _near(signatures: Signatures, check: Callable[[], object]) -> tuple[Rows, Rows, Positions, npt.NDArray[np.int16]]:
-    """Views whose hashes are near in an orientation that counts, which orientation (0 … 7), and in how many bits."""
-    found: list[tuple[Rows, Rows, Positions, npt.NDArray[np.int16]]] = []
+def _near(
+    signatures: Signatures, check: Callable[[], object]
+) -> Iterator[tuple[Rows, Rows, Positions, npt.NDArray[np.int16]]]:
+    """Views whose hashes are near in an orientation that counts, which orientation (0 … 7), and in how many bits; at
+    most _PAIRS_AT_ONCE.
+    """
     hashes, turned, pictures = signatures.hashes, signatures.turned, signatures.pictures
     full = np.flatnonzero(signatures.full)
     drawn = _drawn(signatures)
@@ -89,19 +92,20 @@ def _near(signatures: Signatures, check: Callable[[], object]) -> tuple[Rows, Ro
         one = rows[one]
         # A middle comes after all full views, so that each pair is here once.
         counts = (one < other) & (pictures[one] != pictures[other])
-        one, other = one[counts], other[counts]
-        distances = np.concatenate([_distances(hashes[one], hashes[other]), _distances(hashes[one], turned[other])], 1)
-        plain = drawn[one] | drawn[other]
-        distances[plain, 1:] = 4 * _WORD_BITS
-        orientation = distances.argmin(axis=1)
-        bits = np.take_along_axis(distances, orientation[:, None], 1)[:, 0]
-        near = bits <= np.where(plain, NEAR_BITS, WIDE_BITS)
-        found.append((one[near], other[near], orientation[near], bits[near]))
-    if not found:
-        empty = np.empty(0, np.intp)
-        return empty, empty, empty, np.empty(0, np.int16)
-    one, other, orientation, bits = (np.concatenate(column) for column in zip(*found, strict=True))
-    return one, other, orientation, bits
+        every_one, every_other = one[counts], other[counts]
+        for begin in range(0, len(every_one), _PAIRS_AT_ONCE):
+            check()
+            one, other = (ends[begin : begin + _PAIRS_AT_ONCE] for ends in (every_one, every_other))
+            distances = np.concatenate(
+                [_distances(hashes[one], hashes[other]), _distances(hashes[one], turned[other])], 1
+            )
+            plain = drawn[one] | drawn[other]
+            distances[plain, 1:] = 4 * _WORD_BITS
+            orientation = distances.argmin(axis=1)
+            bits = np.take_along_axis(distances, orientation[:, None], 1)[:, 0]
+            near = bits <= np.where(plain, NEAR_BITS, WIDE_BITS)
+            if near.any():
+                yield one[near], other[near], orientation[near], bits[near]
 
 
 def _drawn(signatures: Signatures) -> npt.NDArray[np.bool_]:

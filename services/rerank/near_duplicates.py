@@ -1,12 +1,12 @@
 """Which candidates are copies of one another: by their signatures; by pHash and vector for who has none, or asks so."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from omma.copies import MERGED, Pair, Signatures, copies, grouped
+from omma.copies import MERGED, SIGNATURE_RULE, Pair, Signatures, copies, grouped, readable
 from omma.hits import Bools, Hits
 from omma.identity import ImageId
 from omma.vectors import Float16, Float32, UInt64
@@ -80,12 +80,11 @@ def folded(
             for row, leads in enumerate(leader)
             if leads != row
         }
-    signatures = Signatures.of(candidates.signatures or (b"",) * len(candidates))
-    unsigned = np.ones(len(candidates), bool)
-    unsigned[signatures.pictures] = False
-    pairs = copies(signatures, check)
-    if unsigned.any():
-        pairs += _by_phash(candidates, unsigned, policy, check)
+    kept, pairs = _twins(candidates, {id for pair in (*together, *apart) for id in pair}, policy)
+    pairs += [
+        Pair(int(kept[pair.first]), int(kept[pair.second]), pair.distance, pair.rule)
+        for pair in _compared(candidates.take(kept), policy, check)
+    ]
     row_of = {id: row for row, id in enumerate(candidates.ids.tolist())} if together or apart else {}
     said = [
         [sorted((row_of[one], row_of[other])) for one, other in pairs_said if one in row_of and other in row_of]
@@ -93,6 +92,56 @@ def folded(
     ]
     pairs += [Pair(first, second, 0, MERGED) for first, second in said[0]]
     return grouped(candidates.ids, pairs, [(first, second) for first, second in said[1]])
+
+
+def _twins(candidates: Hits, spoken_of: Collection[int], policy: Policy) -> tuple[npt.NDArray[np.intp], list[Pair]]:
+    """The rows that are compared, and for each other row the pair with the one of them whose signature, or without one
+    whose pHash and vector, is the same.
+
+    Equal ones are copies by either rule; compared each with each, thousands of copies of one picture would be millions
+    of pairs. spoken_of: ids that stay, as people's verdicts name them.
+    """
+    first_with: dict[object, int] = {}
+    kept: list[int] = []
+    pairs: list[Pair] = []
+    same_as = _same_as(candidates, policy)
+    for row, id in enumerate(candidates.ids.tolist()):
+        key, rule = same_as(row)
+        first = row if key is None or id in spoken_of else first_with.setdefault(key, row)
+        if first == row:
+            kept.append(row)
+        else:
+            pairs.append(Pair(first, row, 0, rule))
+    return np.array(kept, np.intp), pairs
+
+
+def _same_as(candidates: Hits, policy: Policy) -> Callable[[int], tuple[object, str]]:
+    """What a row has in common with its equals, None where nothing tells, and the rule that goes by it."""
+    signatures = candidates.signatures or (b"",) * len(candidates)
+    known, phashes, vectors = candidates.has_phash().tolist(), candidates.phashes.tolist(), candidates.vectors
+    itself = np.ones(len(candidates), np.float32)
+    if vectors is not None:
+        itself = np.square(vectors, dtype=np.float32).sum(axis=1)
+
+    def same_as(row: int) -> tuple[object, str]:
+        if readable(signatures[row]):  # the pHash too, which tells it from those without a signature
+            return (signatures[row], phashes[row] if known[row] else None), SIGNATURE_RULE
+        if not known[row] or itself[row] < policy.min_cosine:
+            return None, PHASH_RULE
+        return (phashes[row], b"" if vectors is None else vectors[row].tobytes()), PHASH_RULE
+
+    return same_as
+
+
+def _compared(candidates: Hits, policy: Policy, check: Callable[[], object]) -> list[Pair]:
+    """Pairs of copies among all, by their rows."""
+    signatures = Signatures.of(candidates.signatures or (b"",) * len(candidates))
+    unsigned = np.ones(len(candidates), bool)
+    unsigned[signatures.pictures] = False
+    pairs = copies(signatures, check)
+    if unsigned.any():
+        pairs += _by_phash(candidates, unsigned, policy, check)
+    return pairs
 
 
 def _by_phash(candidates: Hits, unsigned: Bools, policy: Policy, check: Callable[[], object]) -> list[Pair]:

@@ -1,10 +1,13 @@
 """Re-ranking as pure functions: gates, near-duplicates, diversity, policies."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omma.copies import Pair, Signatures, copies, grouped
 from omma.errors import InvalidQuery, OutOfTime
 from omma.hits import Hits, Payload
 from omma.identity import ImageId
@@ -12,7 +15,7 @@ from omma.images import signature
 from omma.vectors import normalise
 from services.rerank.client import DropReason, Folded, NearDuplicates, Reranked, RerankQuery
 from services.rerank.diversity import diverse_order
-from services.rerank.near_duplicates import hamming, leaders
+from services.rerank.near_duplicates import _compared, folded, hamming, leaders
 from services.rerank.policies import DEFAULT, DIVERSE, Policies, Policy
 from services.rerank.rerank import is_blocked, rerank
 from tests.pictures import scene
@@ -123,6 +126,48 @@ def test_signatures_fold_whatever_the_vectors_say_and_tell_the_rule() -> None:
         assert ids(reranked) == [1, 2]
         assert reranked.dropped == dropped
         assert reranked.folded == (Folded(ImageId(3), ImageId(1), "signature", 0),)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_thousands_of_copies_are_not_compared_each_with_each(monkeypatch: pytest.MonkeyPatch, signed: bool) -> None:
+    seen: list[int] = []
+
+    def counted(signatures: Signatures, check: Callable[[], object]) -> list[Pair]:
+        seen.append(len(signatures.pictures))
+        return copies(signatures, check)
+
+    monkeypatch.setattr("services.rerank.near_duplicates.copies", counted)
+    count = 4_000
+    hits = candidates([COPY] * count, [EAST] * count, signatures=[SIGNED[0] if signed else b""] * count)
+    reranked = rerank(RerankQuery(k=10), DEFAULT, hits)
+    assert [(hit.position, len(hit.duplicates)) for hit in reranked.ranked] == [(0, count - 1)]
+    assert {one.rule for one in reranked.folded} == {"signature" if signed else "phash"}
+    assert sum(seen) <= 20
+
+
+@given(
+    rows=st.lists(st.tuples(st.sampled_from([0, 1, 2, None]), st.sampled_from([COPY, COPY ^ 1, OTHER])), max_size=12),
+    said=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), max_size=3),
+)
+def test_equal_pictures_that_are_compared_once_fold_as_if_each_were_compared(
+    rows: list[tuple[int | None, int]], said: list[tuple[int, int]]
+) -> None:
+    hits = candidates(
+        [phash for _, phash in rows],
+        [EAST] * len(rows),
+        scores=[0.5] * len(rows),
+        signatures=[b"" if number is None else SIGNED[number] for number, _ in rows],
+    )
+    apart = tuple((ImageId(one), ImageId(other)) for one, other in said if one != other)
+    leader, pairs = folded(DEFAULT, hits, apart=apart)
+    every = _compared(hits, DEFAULT, lambda: None) if rows else []
+    expected, _ = grouped(
+        hits.ids, every, [(one - 1, other - 1) for one, other in apart if max(one, other) <= len(rows)]
+    )
+    if not apart:
+        assert leader.tolist() == expected.tolist()
+    assert all(leader[one - 1] != leader[other - 1] for one, other in apart if max(one, other) <= len(rows))
+    assert set(pairs) >= {row for row, leads in enumerate(leader.tolist()) if leads != row}
 
 
 def test_other_signatures_are_others_whatever_hash_and_vector_say() -> None:

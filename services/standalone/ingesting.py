@@ -66,8 +66,8 @@ def remarks(job: dict[str, Any]) -> Iterator[str]:
         if examples := told.get(name, []):
             yield f"{words}:"
             yield from (f"  {one['place']}: {one['reason']}" for one in examples[:_SHOWN])
-            if job[name] > _SHOWN:
-                yield f"  … {job[name]} in all"
+            if (count := job.get(name, 0)) > _SHOWN:
+                yield f"  … {count} in all"
     if missing := told.get("missing"):
-        yield f"{job['missing']} pictures are not there any more, in " + ", ".join(missing["folders"][:_SHOWN])
+        yield f"{job.get('missing', 0)} pictures are not there any more, in " + ", ".join(missing["folders"][:_SHOWN])
         yield missing["advice"]

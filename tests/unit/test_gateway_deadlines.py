@@ -56,7 +56,7 @@ async def asked(some: Faces, method: str, path: str, body: bytes | None = None, 
 async def test_every_rest_entrance_has_a_deadline(some: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
     for shard in some.world.shards:
         shard.stats = some.parts.stats  # type: ignore[method-assign]
-    monkeypatch.setattr("services.gateway.rest.verify._ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("services.gateway.rest.waited._ANSWER_SECONDS", 0.1)
     monkeypatch.setattr("services.gateway.rest.dead_letters._WAIT_SECONDS", 0.1)
     async with some.connection() as caller:
         await caller.request("GET", "/openapi.json")

@@ -1,24 +1,18 @@
 """POST /search/cluster."""
 
 import hashlib
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from omma.catalog.job import JobState
-from omma.errors import ReplicaDown
 from omma.filters import canonical, parse_filter
 from omma.identity import MAX_IMAGE_ID
 from omma.job_kinds import CLUSTER, DEFAULT_THRESHOLD, MAX_CLUSTERED, ClusterParameters
-from omma.rpc.deadline import Deadline
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
-from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.signed_in import SignedIn
-
-_ANSWER_SECONDS: Final = 10.0
+from services.gateway.rest.waited import result_in_time
 
 
 class ClusterRequest(BaseModel):
@@ -59,15 +53,10 @@ def clusters_router(jobs: Jobs, writer: SignedIn) -> APIRouter:
         """200 with the clusters, the largest first, if they are there in time, as of a thousand pictures they are; else
         202 with the job, whose `result` they become. The same asked again meanwhile is the same job.
         """
-        bounds_of(http).allow(wait_seconds + _ANSWER_SECONDS)
         asked = request.parameters()
         source = hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
-        job = await jobs.start(caller.tenant, CLUSTER, source, asked)
-        job = await jobs.ended(job, Deadline.after(wait_seconds))
-        if job.state is JobState.DONE:
-            return dict(job.result)
-        if job.state is JobState.FAILED:
-            raise ReplicaDown(f"The pictures could not be put into clusters: {job.error}")
-        return JSONResponse({"job_id": job.id}, status_code=202)
+        started = jobs.start(caller.tenant, CLUSTER, source, asked)
+        failed = "The pictures could not be put into clusters"
+        return await result_in_time(http, jobs, started, wait_seconds, failed)
 
     return router

@@ -1,20 +1,14 @@
 """POST /verify: compare blobs, catalog, log and shards."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import JSONResponse
 
-from omma.catalog.job import JobState
-from omma.errors import ReplicaDown
 from omma.job_kinds import VERIFY, VerifyParameters
-from omma.rpc.deadline import Deadline
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
-from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.signed_in import SignedIn
-
-_ANSWER_SECONDS: Final = 10.0
+from services.gateway.rest.waited import result_in_time
 
 
 def verify_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
@@ -31,13 +25,7 @@ def verify_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
         """The worker compares, one comparison at a time, which takes as long as reading the catalog. 200 with the
         report if it is there in time, else 202 with the job, whose `result` it becomes.
         """
-        bounds_of(http).allow(wait_seconds + _ANSWER_SECONDS)
-        job = await jobs.start(caller.tenant, VERIFY, parameters=request)
-        job = await jobs.ended(job, Deadline.after(wait_seconds))
-        if job.state is JobState.DONE:
-            return dict(job.result)
-        if job.state is JobState.FAILED:
-            raise ReplicaDown(f"The comparison failed: {job.error}")
-        return JSONResponse({"job_id": job.id}, status_code=202)
+        started = jobs.start(caller.tenant, VERIFY, parameters=request)
+        return await result_in_time(http, jobs, started, wait_seconds, "The comparison failed")
 
     return router

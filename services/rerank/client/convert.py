@@ -101,9 +101,7 @@ def query_and_candidates(request: rerank_pb2.RerankRequest) -> tuple[RerankQuery
         boxes=_column("box_corners", request.box_corners, _CORNER, 4 * len(ids)).reshape(-1, 4),
         payloads=_payloads(request),
         vectors=vectors,
-        phash_known=_column("phash_known", request.phash_known, np.dtype(np.bool_), len(ids))
-        if request.phash_known
-        else None,
+        phash_known=_known(request),
         signatures=_signatures(request),
     )
     return query, candidates

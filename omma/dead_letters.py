@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
-from omma.catalog.interface import Catalog, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import PictureState
 from omma.errors import Absent
 from omma.identity import ImageId, Tenant
 from omma.log.interface import Log

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from omma.buckets import bucket_of
-from omma.catalog.interface import Catalog, Upserted
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Upserted
 from omma.log.interface import Log, Producer, TopicSpec
 from omma.records import IMAGES_TOPIC, ImageEvent, image_key
 

@@ -8,7 +8,7 @@ from sqlalchemy import Column, and_, or_, select
 from omma.catalog.anomaly import AnomalyMeasure, AnomalyScore
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.feedback import FeedbackAction
-from omma.catalog.interface import PictureState
+from omma.catalog.picture import PictureState
 from omma.catalog.schema import anomaly_scores, feedback, images
 from omma.identity import ImageId, Tenant
 

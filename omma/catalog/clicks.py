@@ -8,7 +8,7 @@ from sqlalchemy import Select, select, tuple_
 
 from omma.catalog.arm_clicks import count_by_arm
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.interface import LoggedInteraction
+from omma.catalog.logged_interaction import LoggedInteraction
 from omma.catalog.schema import DAY_MS, interaction_offsets, interactions
 from omma.identity import ImageId, Tenant
 from omma.records import Answered, Interaction, InteractionType
@@ -18,7 +18,7 @@ _DAYS_AHEAD: Final = 3
 
 
 class Clicks:
-    """The catalog's calls about interactions; see omma.catalog.interface.Catalog."""
+    """The catalog's calls about interactions; see omma.catalog.logged_interaction.InteractionBook."""
 
     _database: Database
 

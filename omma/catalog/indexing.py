@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, func, select, update
 
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.interface import Embedded, PictureState
+from omma.catalog.picture import Embedded, PictureState
 from omma.catalog.routes import counts_for_rows
 from omma.catalog.schema import image_hash, image_spaces, images, space_deaths
 from omma.identity import ImageId, Sha256, Tenant, Version
@@ -14,7 +14,7 @@ from omma.records import EventKind, ImageEvent
 
 
 class Indexing:
-    """The catalog's calls about events and vectors; see omma.catalog.interface.Catalog."""
+    """The catalog's calls about events and vectors; see omma.catalog.picture.PictureBook."""
 
     _database: Database
 

@@ -6,7 +6,8 @@ from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import uninterrupted
-from omma.catalog.interface import DeletedBy, KnownObject, PictureState, SeenObject, Upserted
+from omma.catalog.inbox_object import KnownObject, SeenObject
+from omma.catalog.picture import DeletedBy, PictureState, Upserted
 from omma.catalog.pictures import Pictures
 from omma.catalog.schema import images, objects
 from omma.identity import ImageId, Tenant
@@ -15,7 +16,7 @@ _Recorded = tuple[str, ImageId | None]
 
 
 class Objects(Pictures):
-    """See omma.catalog.interface.Catalog."""
+    """See omma.catalog.inbox_object.ObjectBook."""
 
     @uninterrupted
     async def known_objects(self, tenant: Tenant, bucket: str, keys: Collection[str]) -> dict[str, KnownObject]:

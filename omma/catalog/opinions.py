@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping, select
 
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.feedback import Feedback, FeedbackAction
-from omma.catalog.interface import PictureState
+from omma.catalog.picture import PictureState
 from omma.catalog.schema import feedback, images, interactions
 from omma.errors import Absent
 from omma.identity import ImageId, Tenant

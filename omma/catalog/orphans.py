@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, upda
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.interface import PictureState
 from omma.catalog.orphan import Collected, Needs, Orphan
+from omma.catalog.picture import PictureState
 from omma.catalog.schema import images, orphans
 from omma.identity import Sha256
 
@@ -19,7 +19,7 @@ _PENDING: Final = or_(orphans.c.gone_at.is_(None), orphans.c.gone_at <= orphans.
 
 
 class Orphans:
-    """See omma.catalog.interface.Catalog."""
+    """See omma.catalog.orphan.OrphanBook."""
 
     _database: Database
 

@@ -17,7 +17,7 @@ _SECRET_BYTES: Final = 32
 
 
 class People:
-    """The catalog's calls about keys; see omma.catalog.interface.Catalog."""
+    """The catalog's calls about keys; see omma.catalog.api_key.KeyBook."""
 
     _database: Database
 

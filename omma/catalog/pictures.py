@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog import rows
 from omma.catalog.database import uninterrupted
-from omma.catalog.interface import (
+from omma.catalog.orphans import Orphans
+from omma.catalog.picture import (
     DeletedBy,
     NewPicture,
     Page,
@@ -20,7 +21,6 @@ from omma.catalog.interface import (
     ReferencedFile,
     Upserted,
 )
-from omma.catalog.orphans import Orphans
 from omma.catalog.schema import image_hash, image_spaces, images
 from omma.catalog.where import where
 from omma.description import RowLimits, check_place
@@ -34,7 +34,7 @@ _COUNTED_AT_MOST: Final = 100_000
 
 
 class Pictures(Orphans):
-    """The catalog's calls about pictures; see omma.catalog.interface.Catalog."""
+    """The catalog's calls about pictures; see omma.catalog.picture.PictureBook."""
 
     _row_limits: RowLimits
 

@@ -7,7 +7,8 @@ from sqlalchemy import Select, and_, bindparam, or_, select, update
 
 from omma.catalog import rows
 from omma.catalog.database import uninterrupted
-from omma.catalog.interface import LoggedPicture, Picture, StoredObject, Upserted
+from omma.catalog.inbox_object import StoredObject
+from omma.catalog.picture import LoggedPicture, Picture, Upserted
 from omma.catalog.pictures import Pictures
 from omma.catalog.schema import images, objects
 from omma.errors import InvalidQuery
@@ -17,7 +18,7 @@ _FOUND_AT_MOST: Final = 100
 
 
 class Repairs(Pictures):
-    """See omma.catalog.interface.Catalog."""
+    """See omma.catalog.picture.PictureBook."""
 
     @uninterrupted
     async def find_pictures(self, tenant: Tenant, place: str) -> list[Picture]:

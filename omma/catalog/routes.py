@@ -3,7 +3,7 @@
 from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omma.catalog.interface import PictureState
+from omma.catalog.picture import PictureState
 from omma.catalog.schema import image_spaces, images, indexes, space_deaths
 from omma.index import IndexState
 

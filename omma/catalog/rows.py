@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import RowMapping, Select, and_, select
 
 from omma.buckets import row_bucket_of
-from omma.catalog.interface import (
+from omma.catalog.picture import (
     Change,
     DeletedBy,
     LoggedPicture,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.interface import PictureState
+from omma.catalog.picture import PictureState
 from omma.catalog.schema import images, pair_verdicts
 from omma.catalog.verdict import PairVerdict
 from omma.errors import Absent

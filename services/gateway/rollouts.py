@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from omma.catalog.interface import Catalog, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import PictureState
 from omma.catalog.rollout import Told
 from omma.errors import InvalidQuery, WrongState
 from omma.index import DEFAULT_FACTORY, Index, IndexId, IndexState

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from omma.blobs.originals import plain_key
 from omma.buckets import bucket_of
-from omma.catalog.interface import Catalog, Embedded, Picture
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Embedded, Picture
 from omma.description import readable
 from omma.errors import Bug, OmmaError, TooLarge
 from omma.hits import Payload

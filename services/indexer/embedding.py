@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from omma.catalog.interface import Catalog, Picture
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Picture
 from omma.description import readable
 from omma.errors import Kind, OmmaError
 from omma.identity import ImageId, Version

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from omma.catalog.interface import Picture, PictureState
+from omma.catalog.picture import Picture, PictureState
 from omma.identity import ImageId
 from omma.records import EventKind
 from services.indexer.taken import Settled, Taken

@@ -11,7 +11,8 @@ import numpy as np
 from omma.blobs.interface import Blobs, thumbnail_key
 from omma.blobs.originals import Originals
 from omma.buckets import shard_of
-from omma.catalog.interface import Catalog, Picture
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Picture
 from omma.errors import STATUS, Absent, Bug, Kind, OmmaError, Overloaded
 from omma.hits import Int32Boxes
 from omma.identity import ImageId, Sha256

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from google.protobuf.message import DecodeError
 
 from omma.blobs.originals import uri_of
-from omma.catalog.interface import Picture
+from omma.catalog.picture import Picture
 from omma.errors import OmmaError
 from omma.log.interface import LogRecord, Producer
 from omma.records import ImageEvent

@@ -12,7 +12,8 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from omma.catalog.interface import Catalog, LoggedInteraction
+from omma.catalog.interface import Catalog
+from omma.catalog.logged_interaction import LoggedInteraction
 from omma.log.interface import Consumer, Log, LogRecord, TopicPartition
 from omma.persistence import keep_running, persist
 from omma.records import INTERACTIONS_TOPIC, Interaction, decode_interaction

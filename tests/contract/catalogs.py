@@ -2,7 +2,8 @@
 
 import hashlib
 
-from omma.catalog.interface import Catalog, Embedded, NewPicture, Upserted
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Embedded, NewPicture, Upserted
 from omma.identity import Sha256, Tenant
 from omma.index import Index, IndexId, IndexState
 from omma.records import EventKind

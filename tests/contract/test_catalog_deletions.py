@@ -7,18 +7,10 @@ from sqlalchemy import update
 
 from omma.buckets import ROW_BUCKETS, row_bucket_of
 from omma.catalog import comparing
-from omma.catalog.interface import (
-    Catalog,
-    Change,
-    DeletedBy,
-    Embedded,
-    LoggedPicture,
-    NewPicture,
-    PictureState,
-    SeenObject,
-    Upserted,
-)
+from omma.catalog.inbox_object import SeenObject
+from omma.catalog.interface import Catalog
 from omma.catalog.orphan import Collected
+from omma.catalog.picture import Change, DeletedBy, Embedded, LoggedPicture, NewPicture, PictureState, Upserted
 from omma.catalog.schema import images
 from omma.catalog.sql import SqlCatalog
 from omma.errors import Absent

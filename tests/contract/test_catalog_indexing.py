@@ -6,7 +6,8 @@ import pytest
 
 from omma.buckets import ROW_BUCKETS, row_bucket_of
 from omma.catalog.api_key import ApiKey, Role
-from omma.catalog.interface import Catalog, PictureChange, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import PictureChange, PictureState
 from omma.errors import Absent, InvalidQuery, WrongSpace, WrongState
 from omma.identity import ImageId
 from omma.index import IndexId, IndexState

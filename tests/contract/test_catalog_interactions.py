@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any
 
-from omma.catalog.interface import Catalog, LoggedInteraction
+from omma.catalog.interface import Catalog
+from omma.catalog.logged_interaction import LoggedInteraction
 from omma.catalog.schema import DAY_MS
 from omma.identity import ImageId, Tenant
 from omma.records import Answered, Interaction, InteractionType

@@ -5,9 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from omma.catalog.interface import (
-    Catalog,
-)
+from omma.catalog.interface import Catalog
 from omma.catalog.job import JobState
 from omma.errors import Absent, Overloaded, WrongState
 from tests.contract.catalogs import ANN, BOB, Backend, Clock

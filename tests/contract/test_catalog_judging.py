@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from omma.catalog.interface import Catalog, LoggedInteraction
+from omma.catalog.interface import Catalog
 from omma.catalog.judgement import Fence, Judgement
+from omma.catalog.logged_interaction import LoggedInteraction
 from omma.catalog.rollout import Told
 from omma.catalog.schema import DAY_MS
 from omma.errors import Absent, WrongState

@@ -4,13 +4,9 @@ import asyncio
 import random
 from dataclasses import replace
 
-from omma.catalog.interface import (
-    Catalog,
-    Change,
-    KnownObject,
-    SeenObject,
-    StoredObject,
-)
+from omma.catalog.inbox_object import KnownObject, SeenObject, StoredObject
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Change
 from omma.records import EventKind
 from tests.contract.catalogs import ANN, BOB, Backend, kind, new, sha
 

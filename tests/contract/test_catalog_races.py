@@ -4,10 +4,8 @@ import asyncio
 import random
 from dataclasses import replace
 
-from omma.catalog.interface import (
-    Catalog,
-    Embedded,
-)
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Embedded
 from omma.errors import WrongState
 from omma.identity import Version
 from omma.index import IndexId, IndexState

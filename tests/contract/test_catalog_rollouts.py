@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from omma.catalog.interface import Catalog, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import PictureState
 from omma.catalog.rollout import Told
 from omma.errors import Absent, OmmaError, WrongSpace, WrongState
 from omma.index import IndexId, IndexState

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from omma.catalog.interface import (
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import (
     MAX_KEY_BYTES,
     MAX_TENANT_BYTES,
-    Catalog,
     Change,
     DeletedBy,
     NewPicture,

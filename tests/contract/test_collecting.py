@@ -19,7 +19,8 @@ from pydantic import SecretStr
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import Blobs, original_key
 from omma.blobs.originals import Originals, sha256_of
-from omma.catalog.interface import Catalog, Picture, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Picture, PictureState
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.sqlite import open_sqlite_catalog

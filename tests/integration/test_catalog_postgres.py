@@ -18,8 +18,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy import parts
 from omma.buckets import ROW_BUCKETS
-from omma.catalog.interface import Catalog, NewPicture
+from omma.catalog.interface import Catalog
 from omma.catalog.migrate import alembic_configuration
+from omma.catalog.picture import NewPicture
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.schema import DAY_MS, metadata

@@ -14,7 +14,8 @@ from PIL import Image
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import original_key, thumbnail_key
 from omma.blobs.originals import Originals
-from omma.catalog.interface import Catalog, PictureChange, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import PictureChange, PictureState
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import Description, RowLimits
 from omma.errors import Absent, InvalidPicture, InvalidQuery, Overloaded, TooLarge

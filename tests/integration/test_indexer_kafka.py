@@ -11,7 +11,7 @@ from deploy.parts import Kafka
 from omma.backlog import indexer_group, wait_until_handled
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
-from omma.catalog.interface import PictureChange
+from omma.catalog.picture import PictureChange
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.identity import DEFAULT_TENANT
 from omma.log.kafka.log import KafkaLog

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy import parts
-from omma.catalog.interface import Catalog, LoggedInteraction
+from omma.catalog.interface import Catalog
+from omma.catalog.logged_interaction import LoggedInteraction
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.schema import DAY_MS

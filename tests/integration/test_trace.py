@@ -7,7 +7,7 @@ import pytest
 
 from omma.blobs.interface import original_key
 from omma.buckets import bucket_of, shard_of
-from omma.catalog.interface import NewPicture
+from omma.catalog.picture import NewPicture
 from omma.errors import Absent
 from omma.identity import DEFAULT_TENANT, ImageId, Sha256, Tenant, Version
 from omma.log.interface import TopicPartition

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from omma.blobs.interface import original_key
-from omma.catalog.interface import PictureChange, PictureState
+from omma.catalog.picture import PictureChange, PictureState
 from omma.identity import ImageId, Version
 from omma.records import deleted_record
 from omma.telemetry.metrics import DIFFERENCES

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from omma.catalog.interface import Catalog, Embedded, NewPicture, Picture, PictureChange
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Embedded, NewPicture, Picture, PictureChange
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.filters import ATTRIBUTES, And, AnyOf, Between, Filter, Not, Or, Value, canonical, parse_filter
 from omma.identity import ImageId, Sha256, Tenant

@@ -14,8 +14,9 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-from omma.catalog.interface import NewPicture, SeenObject
+from omma.catalog.inbox_object import SeenObject
 from omma.catalog.migrate import alembic_configuration
+from omma.catalog.picture import NewPicture
 from omma.catalog.postgres import PostgresDialect
 from omma.catalog.schema import metadata
 from omma.catalog.sql import SqlCatalog

@@ -8,7 +8,8 @@ import pytest
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import Blobs, original_key, thumbnail_key
-from omma.catalog.interface import Catalog, NewPicture
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import NewPicture
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.identity import DEFAULT_TENANT, ImageId, Sha256
 from services.worker.jobs.progress import Progress

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omma.catalog.interface import NewPicture, PictureChange
+from omma.catalog.picture import NewPicture, PictureChange
 from omma.description import Description, RowLimits, readable
 from omma.errors import InvalidQuery, OmmaError, TooLarge
 from omma.identity import Sha256

@@ -11,7 +11,8 @@ import pytest
 from omma.blobs.folder_source import folder_of, folder_source
 from omma.blobs.opening import is_gone, open_file
 from omma.blobs.originals import path_of, sha256_of
-from omma.catalog.interface import Catalog, Picture, PictureChange, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Picture, PictureChange, PictureState
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import RowLimits
 from omma.errors import InvalidQuery

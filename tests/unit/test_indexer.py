@@ -17,7 +17,8 @@ from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import thumbnail_key
 from omma.blobs.originals import Originals
 from omma.buckets import bucket_of
-from omma.catalog.interface import Catalog, NewPicture, PictureChange, PictureState, Upserted
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import NewPicture, PictureChange, PictureState, Upserted
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.dead_letters import DeadLetters
 from omma.errors import InvalidPicture, OutOfTime, Overloaded, ReplicaDown

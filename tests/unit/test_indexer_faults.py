@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from omma.catalog.interface import NewPicture, PictureChange, PictureState, Upserted
+from omma.catalog.picture import NewPicture, PictureChange, PictureState, Upserted
 from omma.dead_letters import DeadLetters
 from omma.description import RowLimits
 from omma.errors import InvalidPicture, Kind

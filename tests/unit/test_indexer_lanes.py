@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from omma.backlog import backlog, indexer_group
-from omma.catalog.interface import PictureChange
+from omma.catalog.picture import PictureChange
 from omma.errors import ReplicaDown
 from omma.identity import DEFAULT_TENANT
 from omma.log.interface import Consumer

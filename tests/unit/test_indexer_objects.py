@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from omma.blobs.object_uri import bucket_place, object_uri, place_of
 from omma.blobs.objects import ListedObject, ObjectLook, ObjectPage, Objects
-from omma.catalog.interface import Catalog, PictureChange
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import PictureChange
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import Absent, InvalidQuery
 from omma.identity import DEFAULT_TENANT, Sha256, Tenant

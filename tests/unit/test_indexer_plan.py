@@ -1,6 +1,6 @@
 """What an event asks for, given the row."""
 
-from omma.catalog.interface import Picture, PictureState
+from omma.catalog.picture import Picture, PictureState
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.log.interface import LogRecord
 from omma.records import IMAGES_TOPIC, EventKind, ImageEvent

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from omma.catalog.interface import PictureState
+from omma.catalog.picture import PictureState
 from services.worker.truth.compare import Held, Row, Tail, log_and_replica, rows_and_log
 from services.worker.truth.differences import ABOUT, Difference, DifferenceKind
 from services.worker.truth.report import MAX_EXAMPLES, Report

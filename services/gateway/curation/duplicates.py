@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from omma.catalog.interface import Catalog, Picture, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Picture, PictureState
 from omma.copies import MERGED, Pair, Signatures, copies, grouped
 from omma.errors import InvalidQuery
 from omma.identity import ImageId, Tenant

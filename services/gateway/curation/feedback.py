@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from omma.catalog.feedback import Feedback
-from omma.catalog.interface import Catalog, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import PictureState
 from omma.catalog.schema import DAY_MS
 from omma.identity import ImageId, Tenant
 

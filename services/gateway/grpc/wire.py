@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from omma.catalog.interface import Picture
+from omma.catalog.picture import Picture
 from omma.description import Description
 from omma.errors import InvalidQuery
 from omma.filters import parse_filter

@@ -8,7 +8,8 @@ from typing import Final
 
 from omma.blobs.interface import Blobs, original_key, thumbnail_key
 from omma.blobs.originals import Originals, uri_of
-from omma.catalog.interface import Catalog, Change, NewPicture, Page, Picture, PictureChange, Upserted
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Change, NewPicture, Page, Picture, PictureChange, Upserted
 from omma.collection import is_kept
 from omma.description import Description, RowLimits
 from omma.errors import Absent, InvalidQuery, Overloaded

@@ -7,7 +7,7 @@ from typing import Any, Final
 from omma.blobs.interface import original_key, thumbnail_key
 from omma.blobs.originals import uri_of
 from omma.buckets import bucket_of, buckets_of_shard, shard_of
-from omma.catalog.interface import Picture, PictureState
+from omma.catalog.picture import Picture, PictureState
 from omma.dead_letters import DeadLetters
 from omma.errors import Absent, Corrupt, OmmaError
 from omma.identity import MAX_IMAGE_ID, ImageId, Tenant

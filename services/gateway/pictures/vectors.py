@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from omma.buckets import shard_of
-from omma.catalog.interface import Catalog, Picture
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Picture
 from omma.errors import InvalidQuery, ReplicaDown
 from omma.filters import Filter
 from omma.hits import FetchedPicture

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi.responses import Response, StreamingResponse
 
-from omma.catalog.interface import Page, Picture
+from omma.catalog.picture import Page, Picture
 from services.gateway.content_urls import content_url, content_version, thumbnail_url
 from services.gateway.pictures.core import Content, Original, Uploaded
 from services.gateway.search.answer import Duplicate, SearchAnswer, SearchHit

@@ -6,7 +6,7 @@ import omma
 from services.gateway.callers.auth import Authenticator
 from services.gateway.health import Health
 from services.gateway.pictures.core import PictureCore
-from services.gateway.rest import problems, schemas
+from services.gateway.rest import problems
 from services.gateway.rest.body_budget import BodyBudget
 from services.gateway.rest.bounds import RequestBounds
 from services.gateway.rest.clicks import clicks_router
@@ -20,6 +20,7 @@ from services.gateway.rest.operation import Operation
 from services.gateway.rest.ops import ops_router
 from services.gateway.rest.own_hosts import OwnHosts
 from services.gateway.rest.page import page_router, session_router
+from services.gateway.rest.schemas.parts import PROBLEMS
 from services.gateway.rest.search import search_router
 from services.gateway.search.core import SearchCore
 from services.gateway.search.interactions import Impressions
@@ -59,9 +60,9 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.include_router(ops_router(health, authenticator, metrics_open=metrics_open))
     operating = operation.routers(search.indexes, authenticator, settings, limits)
     for router in (*curation.routers(search.indexes, authenticator), *operating):
-        app.include_router(router, responses=schemas.PROBLEMS)
+        app.include_router(router, responses=PROBLEMS)
     app.include_router(docs_router(app.openapi))
-    app.include_router(session_router(authenticator), responses=schemas.PROBLEMS)
+    app.include_router(session_router(authenticator), responses=PROBLEMS)
     app.include_router(page_router())
     problems.install(app)
     largest_bytes = max(limits.max_bytes + FORM_SLACK_BYTES, settings.max_json_bytes)

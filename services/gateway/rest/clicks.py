@@ -7,9 +7,9 @@ from fastapi.responses import Response
 
 from omma.catalog.api_key import Role
 from services.gateway.callers.auth import Authenticator, Caller
-from services.gateway.rest import schemas
 from services.gateway.rest.body import read_json
 from services.gateway.rest.fields import as_integer, as_object, as_text, as_user_id, require_known, said
+from services.gateway.rest.schemas import search as shapes
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
 from services.gateway.search.interactions import Click, Impressions
 from services.gateway.settings import GatewaySettings
@@ -22,7 +22,7 @@ def clicks_router(impressions: Impressions, authenticator: Authenticator, settin
     router = APIRouter(dependencies=SHOWN_IN_DOCS, tags=["search"])
     reader = Annotated[Caller, Depends(signed_in(authenticator, Role.READ))]
 
-    @router.post("/click", status_code=204, **schemas.CLICK)
+    @router.post("/click", status_code=204, **shapes.CLICK)
     async def click(request: Request, caller: reader) -> Response:
         """What a user chose of what was shown."""
         body = as_object(await read_json(request, settings.max_json_bytes))

@@ -10,11 +10,11 @@ from omma.errors import InvalidQuery
 from omma.images import PictureLimits
 from omma.rpc.deadline import Deadline
 from services.gateway.callers.auth import Authenticator, Caller
-from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.body import FormLimits, read_form, read_json
 from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.fields import as_object, as_text, require_known, single
+from services.gateway.rest.schemas import search as shapes
 from services.gateway.rest.search_fields import region_field
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
 from services.gateway.search.core import SearchCore
@@ -40,7 +40,7 @@ def embed_router(
             told["confidence"] = round(made.text_confidence, 4)
         return JsonResponse(told)
 
-    @router.post("/image", **schemas.EMBED_IMAGE)
+    @router.post("/image", **shapes.EMBED_IMAGE)
     async def embed_image(request: Request, caller: reader) -> Response:
         """The vector of a picture or of a part of it."""
         form = await read_form(request, form_limits)
@@ -49,7 +49,7 @@ def embed_router(
         region = region_field(single(form.fields, ()))
         return await embedded(request, caller, SoughtPicture(form.files["image"], region=region))
 
-    @router.post("/text", **schemas.EMBED_TEXT)
+    @router.post("/text", **shapes.EMBED_TEXT)
     async def embed_text(request: Request, caller: reader) -> Response:
         """The vector of words, and how far the model trusts itself on them. 409 when it has no text tower."""
         body = as_object(await read_json(request, settings.max_json_bytes))

@@ -6,14 +6,13 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from omma.catalog.api_key import Role
-from omma.catalog.interface import PictureChange
+from omma.catalog.picture import PictureChange
 from omma.description import Description
 from omma.errors import InvalidQuery
 from omma.filters import parse_filter
 from omma.images import PictureLimits
 from services.gateway.callers.auth import Authenticator, Caller
 from services.gateway.pictures.core import PictureCore
-from services.gateway.rest import schemas
 from services.gateway.rest.answers import (
     JsonResponse,
     content_response,
@@ -24,6 +23,7 @@ from services.gateway.rest.answers import (
 )
 from services.gateway.rest.body import FormLimits, read_form, read_json
 from services.gateway.rest.fields import as_integer, as_object, as_text, as_texts, require_known, single
+from services.gateway.rest.schemas import pictures as shapes
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
 from services.gateway.settings import GatewaySettings
 
@@ -43,7 +43,7 @@ def images_router(
     writer = Annotated[Caller, Depends(signed_in(authenticator, Role.WRITE))]
     upload_form = FormLimits(_UPLOAD_FIELDS, frozenset({"image"}), limits.max_bytes)
 
-    @router.post("", **schemas.UPLOAD)
+    @router.post("", **shapes.UPLOAD)
     async def upload(request: Request, caller: writer) -> Response:
         """Keep a picture: 201 when its bytes and row are durable, 200 when it was there already."""
         form = await read_form(request, upload_form)
@@ -61,7 +61,7 @@ def images_router(
         headers = {RECEIPT_HEADER: str(uploaded.receipt), "Location": f"/images/{uploaded.id}"}
         return JsonResponse(upload_document(uploaded), 200 if uploaded.duplicate else 201, headers)
 
-    @router.get("", **schemas.LIST)
+    @router.get("", **shapes.LIST)
     async def list_pictures(request: Request, caller: reader) -> Response:
         """Rows by id, with how many match in all."""
         params = request.query_params
@@ -71,24 +71,24 @@ def images_router(
         page = await core.page(caller.tenant, parse_filter(given.get("filter")), given.get("cursor") or None, limit)
         return JsonResponse(page_document(page))
 
-    @router.get("/{image_id}", **schemas.PICTURE)
+    @router.get("/{image_id}", **shapes.PICTURE)
     async def picture(image_id: int, caller: reader) -> Response:
         """A picture's row."""
         return JsonResponse(picture_document(await core.picture(caller.tenant, image_id)))
 
-    @router.get("/{image_id}/content", **schemas.CONTENT)
+    @router.get("/{image_id}/content", **shapes.CONTENT)
     async def content(image_id: int, request: Request, caller: reader) -> Response:
         """The original's bytes; for ever the same under the `v` of `content_url`."""
         known = etags(request.headers.get("if-none-match"))
         return content_response(await core.content(caller.tenant, image_id, known), request.query_params.get("v"))
 
-    @router.get("/{image_id}/thumbnail", **schemas.THUMBNAIL)
+    @router.get("/{image_id}/thumbnail", **shapes.THUMBNAIL)
     async def thumbnail(image_id: int, request: Request, caller: reader) -> Response:
         """WebP, at most 256 pixels a side; for ever the same under the `v` of `thumbnail_url`."""
         known = etags(request.headers.get("if-none-match"))
         return content_response(await core.thumbnail(caller.tenant, image_id, known), request.query_params.get("v"))
 
-    @router.patch("/{image_id}", **schemas.CHANGE)
+    @router.patch("/{image_id}", **shapes.CHANGE)
     async def change(image_id: int, request: Request, caller: writer) -> Response:
         """Replace tags, owner or attributes; nothing is embedded again."""
         body = as_object(await read_json(request, settings.max_json_bytes))
@@ -99,13 +99,13 @@ def images_router(
         changed = picture_document(await core.picture(caller.tenant, image_id))
         return JsonResponse({**changed, "receipt": str(receipt)}, headers={RECEIPT_HEADER: str(receipt)})
 
-    @router.delete("/{image_id}", status_code=204, **schemas.DELETE)
+    @router.delete("/{image_id}", status_code=204, **shapes.DELETE)
     async def delete(image_id: int, caller: writer) -> Response:
         """Forget a picture."""
         receipt = await core.delete(caller.tenant, image_id)
         return Response(status_code=204, headers={RECEIPT_HEADER: str(receipt)})
 
-    @router.post("/{image_id}/restore", **schemas.RESTORE)
+    @router.post("/{image_id}/restore", **shapes.RESTORE)
     async def restore(image_id: int, caller: writer) -> Response:
         """Take a delete back, for a day unless set: the picture is as it was."""
         receipt = await core.restore(caller.tenant, image_id)

@@ -12,11 +12,11 @@ from omma.images import PictureLimits
 from omma.job_kinds import ListParameters
 from services.gateway.callers.auth import Caller
 from services.gateway.lists import MAX_PAGE, Lists
-from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.body import FormLimits, is_json, read_form, read_json
 from services.gateway.rest.fields import as_integer, as_object, as_truth, require_known, single
 from services.gateway.rest.jobs import JobIdInPath
+from services.gateway.rest.schemas import ingest as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.settings import GatewaySettings
 
@@ -31,7 +31,7 @@ def ingest_router(lists: Lists, tenant_admin: SignedIn, settings: GatewaySetting
     router = APIRouter(tags=["ingest"])
     form_limits = FormLimits(_OPTIONS | {"list"}, frozenset({"list"}), limits.max_bytes)
 
-    @router.post("/ingest", **schemas.INGEST)
+    @router.post("/ingest", **shapes.INGEST)
     async def start(request: Request, caller: Annotated[Caller, Depends(tenant_admin)]) -> Response:
         """The list's job: it goes on where the last one was broken off."""
         if is_json(request):
@@ -46,7 +46,7 @@ def ingest_router(lists: Lists, tenant_admin: SignedIn, settings: GatewaySetting
         job = await lists.ingest(caller, content, _parameters(body))
         return JsonResponse({"job_id": job.id}, 202)
 
-    @router.get("/jobs/{job_id}/downloads", **schemas.DOWNLOADS)
+    @router.get("/jobs/{job_id}/downloads", **shapes.DOWNLOADS)
     async def downloads(
         job_id: JobIdInPath, request: Request, caller: Annotated[Caller, Depends(tenant_admin)]
     ) -> Response:

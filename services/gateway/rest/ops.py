@@ -8,8 +8,8 @@ import omma
 from omma.catalog.api_key import Role
 from services.gateway.callers.auth import Authenticator
 from services.gateway.health import Health
-from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse
+from services.gateway.rest.schemas import ops as shapes
 from services.gateway.rest.signed_in import signed_in
 
 
@@ -20,23 +20,23 @@ def ops_router(
     router = APIRouter(tags=["operation"])
     admin = signed_in(authenticator, Role.ADMIN)
 
-    @router.get("/health", **schemas.HEALTH)
+    @router.get("/health", **shapes.HEALTH)
     async def told() -> Response:
         """What answers here; 503 while it cannot search."""
         document = {**health.document(), "version": omma.__version__}
         return JsonResponse(document, 200 if health.ready else 503)
 
-    @router.get("/healthz", **schemas.HEALTH)
+    @router.get("/healthz", **shapes.HEALTH)
     async def alive() -> Response:
         """The loop turns."""
         return JsonResponse({"ok": True})
 
-    @router.get("/readyz", **schemas.HEALTH)
+    @router.get("/readyz", **shapes.HEALTH)
     async def ready() -> Response:
         """Searches may be sent here: by id and by vector also while the towers are away, which it says."""
         return JsonResponse({"ok": health.ready, **health.conditions()}, 200 if health.ready else 503)
 
-    @router.get("/metrics", **schemas.METRICS)
+    @router.get("/metrics", **shapes.METRICS)
     async def metrics(request: Request) -> Response:
         """Prometheus' text format."""
         if not metrics_open:

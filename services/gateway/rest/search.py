@@ -11,12 +11,12 @@ from omma.catalog.api_key import Role
 from omma.errors import InvalidQuery, OmmaError
 from omma.images import PictureLimits
 from services.gateway.callers.auth import Authenticator, Caller
-from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse, search_document
 from services.gateway.rest.body import MAX_JSON_VALUES, FormLimits, is_json, read_form, read_json
 from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.fields import as_object, require_known, single
 from services.gateway.rest.problems import problem_document
+from services.gateway.rest.schemas import search as shapes
 from services.gateway.rest.search_fields import FORM_FIELDS, QUERY_FIELDS, REPEATED, json_query, search_query
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
 from services.gateway.search.core import MAX_BATCH, SearchCore
@@ -47,7 +47,7 @@ def search_router(
         dims = [one.space.dim for one in core.indexes.every()]
         return MAX_JSON_VALUES + vectors * max(dims, default=0)
 
-    @router.post("/search", **schemas.SEARCH)
+    @router.post("/search", **shapes.SEARCH)
     async def search(request: Request, caller: reader) -> Response:
         """Pictures like a picture, a crop of one, a stored one, words, a vector, or a mixture of them."""
         if is_json(request):
@@ -57,18 +57,18 @@ def search_router(
             query = search_query(single(form.fields, REPEATED), form.files.get("image"))
         return await answered(request, caller, query)
 
-    @router.get("/search", **schemas.SEARCH_WORDS)
+    @router.get("/search", **shapes.SEARCH_WORDS)
     async def search_words(request: Request, caller: reader) -> Response:
         """The same from a query string, for words: `/search?text=a+red+chair`."""
         return await answered(request, caller, search_query(_query_string(request, QUERY_FIELDS)))
 
-    @router.get("/images/{image_id}/neighbours", **schemas.NEIGHBOURS)
+    @router.get("/images/{image_id}/neighbours", **shapes.NEIGHBOURS)
     async def neighbours(image_id: int, request: Request, caller: reader) -> Response:
         """Pictures like this stored one; takes the options of a search."""
         given = _query_string(request, _NEIGHBOUR_FIELDS)
         return await answered(request, caller, search_query({**given, "image_id": image_id}))
 
-    @router.post("/search/batch", **schemas.SEARCH_BATCH)
+    @router.post("/search/batch", **shapes.SEARCH_BATCH)
     async def search_batch(request: Request, caller: reader) -> Response:
         """Up to 64 searches; each answers for itself, with a result or with its problem."""
         body = as_object(await read_json(request, settings.max_json_bytes, max_values(MAX_BATCH)))

@@ -10,9 +10,9 @@ from omma.filters import parse_filter
 from omma.rpc.deadline import Deadline
 from services.gateway.callers.auth import Caller
 from services.gateway.pictures.vectors import MAX_VECTORS, Vectors
-from services.gateway.rest import schemas
 from services.gateway.rest.answers import JsonResponse, picture_document
 from services.gateway.rest.fields import as_integer, require_known, single
+from services.gateway.rest.schemas import pictures as shapes
 from services.gateway.rest.signed_in import SignedIn
 
 _FIELDS: Final = frozenset({"filter", "cursor", "limit"})
@@ -23,7 +23,7 @@ def vectors_router(vectors: Vectors, tenant_admin: SignedIn) -> APIRouter:
     """What `omma export` writes."""
     router = APIRouter(tags=["operation"])
 
-    @router.get("/vectors", **schemas.VECTORS)
+    @router.get("/vectors", **shapes.VECTORS)
     async def page(request: Request, caller: Annotated[Caller, Depends(tenant_admin)]) -> Response:
         """Rows by id, each with the vector of its whole picture: float32, little-endian, base64."""
         params = request.query_params

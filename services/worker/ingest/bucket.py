@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from omma.blobs.object_uri import bucket_place, object_uri
 from omma.blobs.objects import ListedObject, Objects
-from omma.catalog.interface import Catalog, Change, KnownObject
+from omma.catalog.inbox_object import KnownObject
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Change
 from omma.identity import Tenant
 from omma.images import PICTURE_SUFFIXES
 from services.worker.ingest.follower import ObjectFollower, oddity, stamp_of

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from omma.blocking import BlockingCalls
-from omma.catalog.interface import Catalog, Change, DeletedBy, Picture, PictureChange
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Change, DeletedBy, Picture, PictureChange
 from omma.description import RowLimits
 from omma.errors import InvalidQuery, TooLarge
 from omma.identity import ImageId, Sha256, Tenant

@@ -8,8 +8,10 @@ from typing import Final
 
 from omma.blobs.object_uri import object_uri
 from omma.blobs.objects import ObjectLook, Objects
-from omma.catalog.interface import MAX_KEY_BYTES, Catalog, NewPicture, SeenObject, Upserted
+from omma.catalog.inbox_object import SeenObject
+from omma.catalog.interface import Catalog
 from omma.catalog.objects import is_newer
+from omma.catalog.picture import MAX_KEY_BYTES, NewPicture, Upserted
 from omma.errors import Absent
 from omma.identity import Sha256, Tenant
 from omma.outbox import Outbox

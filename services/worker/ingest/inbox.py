@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from omma.catalog.interface import MAX_TENANT_BYTES
 from omma.catalog.objects import is_newer
+from omma.catalog.picture import MAX_TENANT_BYTES
 from omma.errors import ConcurrentWrite
 from omma.identity import DEFAULT_TENANT, Tenant
 from omma.log.interface import Consumer, Log, LogRecord, TopicPartition, TopicSpec

@@ -10,7 +10,8 @@ from typing import Final
 from omma.blobs.interface import Blobs, original_key
 from omma.blobs.originals import Originals, uri_of
 from omma.catalog.download import TAKEN, Download, Taken
-from omma.catalog.interface import Catalog, NewPicture
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import NewPicture
 from omma.collection import is_kept
 from omma.errors import OmmaError
 from omma.identity import Sha256, Tenant

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from omma.catalog.download import Download, Taken
-from omma.catalog.interface import Catalog, Change, NewPicture
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Change, NewPicture
 from omma.identity import Tenant
 from omma.outbox import Outbox
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from omma.catalog.interface import Catalog, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import PictureState
 from omma.identity import ImageId
 from services.topology.indexes import PlacedIndex
 from services.worker.truth.compare import Row

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from omma.catalog.interface import PictureState
+from omma.catalog.picture import PictureState
 from omma.vectors import Int64
 from services.worker.truth.differences import Difference, DifferenceKind
 

@@ -5,7 +5,8 @@ from typing import Final
 
 from omma.blobs.interface import ORIGINALS, Blobs, original_key, sha256_of_key
 from omma.blobs.originals import uri_of
-from omma.catalog.interface import Catalog, KeptOriginal, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import KeptOriginal, PictureState
 from omma.identity import Sha256
 from services.worker.truth.differences import DifferenceKind
 from services.worker.truth.report import Report

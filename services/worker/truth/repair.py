@@ -6,7 +6,8 @@ from typing import Final
 
 from omma.blobs.originals import plain_key
 from omma.buckets import bucket_of
-from omma.catalog.interface import Catalog, Embedded, LoggedPicture, NewPicture
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import Embedded, LoggedPicture, NewPicture
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.log.interface import Log
 from omma.outbox import Outbox

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from omma.buckets import bucket_classes, bucket_of
-from omma.catalog.interface import Catalog, PictureState
+from omma.catalog.interface import Catalog
+from omma.catalog.picture import PictureState
 from omma.digests import Digests
 from omma.identity import ImageId
 from services.worker.truth.compare import Row

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from omma.backlog import indexer_group, wait_until_handled
-from omma.catalog.interface import PictureState
+from omma.catalog.picture import PictureState
 from omma.errors import Overloaded
 from omma.outbox import Outbox
 from omma.records import IMAGES_TOPIC

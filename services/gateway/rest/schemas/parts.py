@@ -1,0 +1,61 @@
+"""What the pages of the OpenAPI document are put together from."""
+
+from typing import Any, Final
+
+STRING: Final = {"type": "string"}
+INTEGER: Final = {"type": "integer"}
+NUMBER: Final = {"type": "number"}
+TRUTH: Final = {"type": "boolean", "default": False}
+USER_ID: Final = {"oneOf": [{"type": "string", "maxLength": 256}, {"type": "integer"}]}
+BYTES: Final = {"type": "string", "format": "binary"}
+
+PROBLEM: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "kind", "request_id"],
+    "properties": {
+        "type": STRING,
+        "title": STRING,
+        "status": INTEGER,
+        "detail": STRING,
+        "kind": STRING,
+        "field": STRING,
+        "limit": NUMBER,
+        "request_id": STRING,
+    },
+    "example": {
+        "type": "urn:omma:problem:invalid_query",
+        "title": "The query is invalid",
+        "status": 422,
+        "detail": "k must be 1 to 1000.",
+        "kind": "invalid_query",
+        "field": "k",
+        "limit": 1000,
+        "request_id": "6d1c3f0e9f1c4f5f8a2b7f4f0c9f9c11",
+    },
+}
+_A_PROBLEM: Final[dict[str, Any]] = {
+    "description": "A problem (RFC 9457)",
+    "content": {"application/problem+json": {"schema": PROBLEM}},
+}
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {"4XX": _A_PROBLEM, "5XX": _A_PROBLEM}
+
+
+def answer(example: Any, description: str = "OK", schema: dict[str, Any] | None = None) -> dict[str, Any]:
+    """schema: of the answer, for generated clients."""
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": schema or {"type": "object"}, "example": example}},
+    }
+
+
+def body(**content: dict[str, Any]) -> dict[str, Any]:
+    types = {"json": "application/json", "form": "multipart/form-data"}
+    return {"requestBody": {"required": True, "content": {types[name]: one for name, one in content.items()}}}
+
+
+def parameters(names: dict[str, Any]) -> dict[str, Any]:
+    return {"parameters": [{"in": "query", "name": name, "schema": schema} for name, schema in names.items()]}
+
+
+def operation(ok: dict[int | str, Any], extra: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"responses": {**ok, **PROBLEMS}, "openapi_extra": extra or {}}

@@ -1,6 +1,6 @@
 """Which candidates are copies of one another: by their signatures; by pHash and vector for who has none, or asks so."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -53,6 +53,19 @@ def leaders(
             leader[followers] = row
             free[followers] = False
     return leader
+
+
+def in_doubt(policy: Policy, candidates: Hits) -> list[int]:
+    """Rows of the pairs that are near by pHash where signatures do not decide: their vectors do. Pure."""
+    doubtful: Bools = np.zeros(len(candidates), bool)
+    by_phash = np.ones(len(candidates), bool)
+    if policy.duplicates_by is DuplicatesBy.SIGNATURE:
+        by_phash = ~np.array([readable(one) for one in candidates.signatures or (b"",) * len(candidates)], bool)
+    if by_phash.any():
+        for start, near, _ in _near_by_phash(candidates, by_phash, policy):
+            doubtful[start : start + len(near)] |= near.any(axis=1)
+            doubtful |= near.any(axis=0)
+    return np.flatnonzero(doubtful).tolist()
 
 
 def folded(
@@ -146,15 +159,10 @@ def _compared(candidates: Hits, policy: Policy, check: Callable[[], object]) -> 
 
 def _by_phash(candidates: Hits, unsigned: Bools, policy: Policy, check: Callable[[], object]) -> list[Pair]:
     """Pairs of which one or both have no signature to compare."""
-    known, phashes = candidates.has_phash(), candidates.phashes
     vectors = None if candidates.vectors is None else candidates.vectors.astype(np.float32, copy=False)
     pairs = []
-    for start in range(0, len(phashes), _ROWS_AT_ONCE):
+    for start, near, distances in _near_by_phash(candidates, unsigned, policy):
         check()
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        distances = hamming(phashes[rows, None], phashes[None])
-        near = (distances <= policy.max_hamming) & known[rows, None] & known & (unsigned[rows, None] | unsigned)
-        near = np.triu(near, k=start + 1)
         if vectors is not None:
             # Row by row: a product of matrices would wake BLAS's threads, which then spin for longer than it takes.
             for row in np.flatnonzero(near.any(axis=1)).tolist():
@@ -163,3 +171,17 @@ def _by_phash(candidates: Hits, unsigned: Bools, policy: Policy, check: Callable
         for row, at in zip(*(found.tolist() for found in np.nonzero(near)), strict=True):
             pairs.append(Pair(start + row, at, int(distances[row, at]), PHASH_RULE))
     return pairs
+
+
+def _near_by_phash(
+    candidates: Hits, unsigned: Bools, policy: Policy
+) -> Iterator[tuple[int, Bools, npt.NDArray[np.uint8]]]:
+    """Some rows at a time: the first, which later rows each is near to where one of the two is unsigned, and all the
+    distances: bool and uint8[rows, n].
+    """
+    known, phashes = candidates.has_phash(), candidates.phashes
+    for start in range(0, len(phashes), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        distances = hamming(phashes[rows, None], phashes[None])
+        near = (distances <= policy.max_hamming) & known[rows, None] & known & (unsigned[rows, None] | unsigned)
+        yield start, np.triu(near, k=start + 1), distances

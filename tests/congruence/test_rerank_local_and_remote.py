@@ -176,6 +176,26 @@ async def test_whatever_policy_both_answer_alike_and_see_the_same(
         assert same, f"a policy finds another {column.name} over there"
 
 
+@settings(max_examples=200, deadline=None)
+@given(policy=POLICIES, query=QUERIES, candidates=hits())
+async def test_the_vectors_that_are_asked_for_are_all_that_count(
+    policy: Policy, query: RerankQuery, candidates: Hits
+) -> None:
+    if candidates.vectors is None or (query.phash_gate is not None and not query.query_phash):
+        return
+    local = LocalReranker(Policies([policy]))
+    lean = dataclasses.replace(candidates, vectors=None)
+    if local.needs_vectors(policy.id):
+        lean = candidates
+    elif doubtful := local.in_doubt(query, lean):
+        vectors = np.zeros_like(candidates.vectors)
+        vectors[doubtful] = candidates.vectors[doubtful]
+        lean = dataclasses.replace(candidates, vectors=vectors)
+    asked = [await local.rerank(query, some, Deadline.after(20)) for some in (candidates, lean)]
+    await local.close()
+    assert asked[0] == asked[1]
+
+
 @pytest.mark.parametrize("count", [0, 1])
 async def test_both_take_few_candidates(both: tuple[LocalReranker, RemoteReranker], count: int) -> None:
     for vectors in (True, False):

@@ -66,7 +66,9 @@ class BruteForceShard:
             raise self.fault
         mine = [p for p in self.pictures.values() if p.tenant == query.tenant and p.image_id not in query.exclude_ids]
         if not mine:
-            return ShardHits(no_hits(dim=DIM, with_payload=True), self.index, SPACE.id, live=0)
+            return ShardHits(
+                no_hits(dim=DIM if query.with_vectors else None, with_payload=True), self.index, SPACE.id, live=0
+            )
         ids = np.array([p.image_id for p in mine], np.int64)
         vectors = np.concatenate([p.vectors[:1] for p in mine])
         scores = vectors.astype(np.float32) @ query.query
@@ -79,7 +81,7 @@ class BruteForceShard:
             phash_known=np.ones(len(mine), np.bool_),
             boxes=np.concatenate([p.boxes for p in mine]),
             payloads=tuple(p.payload for p in mine),
-            vectors=vectors,
+            vectors=vectors if query.with_vectors else None,
         )
         return ShardHits(hits.take(order), self.index, SPACE.id, live=len(self.pictures))
 
@@ -117,7 +119,12 @@ class SeedEmbedder:
     async def close(self) -> None: ...
 
 
-class BrokenReranker:
+class BrokenReranker(LocalReranker):
+    """It fails when it is asked, not before."""
+
+    def __init__(self) -> None:
+        super().__init__(Policies())
+
     async def rerank(self, query: RerankQuery, candidates: Hits, deadline: Deadline) -> Reranked:
         raise ConnectionError("gone")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from omma.errors import (
 )
 from omma.hits import Degraded, Payload, ShardHits
 from omma.identity import ImageId, Receipt, Tenant, Version
+from omma.rpc.deadline import Deadline
 from omma.v1 import search_pb2
 from omma.vectors import normalise
 from services.egs.client import ImageItem, TextItem
@@ -262,6 +263,46 @@ async def test_collapsing_still_fills_k(originals: Originals) -> None:
     first, *others = answer.hits
     assert (first.id, {one.id for one in first.duplicates}) == (1, set(range(100, 160)))
     assert [hit.id for hit in others] == best(vector_of(1), range(2, 41), 9)
+
+
+async def test_vectors_travel_only_where_they_decide(originals: Originals) -> None:
+    world = World(originals)
+    fetched: list[int] = []
+    for shard in world.shards:
+
+        async def fetch(
+            tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline, of: BruteForceShard = shard
+        ) -> list[FetchedPicture]:
+            fetched.extend(ids)
+            return await BruteForceShard.fetch(of, tenant, ids, deadline)
+
+        shard.fetch = fetch  # type: ignore[method-assign]
+    for image_id in (101, 102):  # one is a copy; the other has its pHash alone
+        world.owner(image_id).add(image_id, vector_of(image_id - 100), phash=1)
+    world.owner(1).add(1, vector_of(1), phash=1)
+    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1"),), k=40))
+    assert [(hit.id, [one.id for one in hit.duplicates]) for hit in answer.hits if hit.duplicates] == [(1, [101])]
+    assert sorted(fetched) == [1, 101, 102]
+    await world.core.search(ANN, SearchQuery((SoughtPicture(b"1"),), k=40, near_duplicates=NearDuplicates.KEEP))
+    assert sorted(fetched) == [1, 101, 102]
+    assert not any(query.with_vectors for shard in world.shards for query in shard.asked)
+    await world.core.search(ANN, SearchQuery((SoughtPicture(b"1"),), k=40, policy="diverse"))
+    assert all(shard.asked[-1].with_vectors for shard in world.shards)
+
+
+async def test_vectors_that_do_not_come_cost_the_folding_alone(originals: Originals) -> None:
+    world = World(originals)
+    for image_id in (1, 101):
+        world.owner(image_id).add(image_id, vector_of(1), phash=1)
+
+    async def gone(tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline) -> list[FetchedPicture]:
+        raise ReplicaDown("gone")
+
+    for shard in world.shards:
+        shard.fetch = gone  # type: ignore[method-assign]
+    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1"),), k=3))
+    assert [hit.id for hit in answer.hits][:2] == [1, 101]
+    assert answer.degraded == (Degraded.RERANK_SKIPPED,)
 
 
 async def test_pages_repeat_nothing_and_leave_nothing_out(world: World) -> None:

@@ -156,7 +156,7 @@ class SearchCore:
         """
         async with self._admission.admitted(tenant, deadline):
             served = self.indexes.live()
-            found = await self._fanout.fetch(served, tenant, image_id, deadline)
+            found = (await self._fanout.fetch(served, tenant, [image_id], deadline)).get(image_id)
             if found is None:
                 return no_hits(with_signatures=True)
             query = ShardQuery(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,12 +14,12 @@ from omma.hits import Degraded, Hits, no_hits
 from omma.identity import ImageId, Tenant
 from omma.rpc.deadline import Deadline
 from omma.telemetry.traces import span
-from omma.vectors import Int64
+from omma.vectors import Float16, Int64
 from services.gateway.search.candidates import MAX_POOL, best_candidates, first_pool
 from services.gateway.search.fanout import Coverage, Fanout, ShardOutcome
 from services.gateway.search.query import SearchQuery
 from services.gateway.search.resolve import Resolved
-from services.nn_shard.client import ShardQuery
+from services.nn_shard.client import FetchedPicture, ShardQuery
 from services.rerank.client import NearDuplicates, RankedHit, Reranked, Reranker, RerankQuery
 from services.topology.indexes import ServedIndex
 
@@ -47,6 +47,15 @@ class Found:
     coverage: Coverage
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search of a tenant, and the index that answers it."""
+
+    served: ServedIndex
+    tenant: Tenant
+    query: SearchQuery
+
+
 class Finder:
     """One for all searches of a gateway."""
 
@@ -63,8 +72,10 @@ class Finder:
         shard_query: its k is chosen here. Raises ReplicaDown, CoverageTooLow, InvalidQuery, OutOfTime.
         """
         pool = first_pool(query)
+        with_vectors = self._reranker.needs_vectors(query.policy)
         while True:
-            found = await self._round(served, query, replace(shard_query, k=pool), resolved, deadline)
+            asked = replace(shard_query, k=pool, with_vectors=with_vectors)
+            found = await self._round(served, query, asked, resolved, deadline)
             spent = len(found.candidates) < pool or pool >= MAX_POOL or found.reranked is None
             if len(found.ranked) >= query.k or spent or _below_threshold(found.candidates, query):
                 return found
@@ -86,14 +97,13 @@ class Finder:
                 field="min_coverage",
                 limit=query.min_coverage,
             )
-        reranked = await self._rerank(query, candidates, resolved, deadline)
+        reranked = await self._rerank(Asked(served, shard_query.tenant, query), candidates, resolved, deadline)
         ranked = _by_score(query, candidates, resolved) if reranked is None else reranked.ranked
         return Found(candidates, ranked, reranked, outcomes, coverage)
 
-    async def _rerank(
-        self, query: SearchQuery, candidates: Hits, resolved: Resolved, deadline: Deadline
-    ) -> Reranked | None:
+    async def _rerank(self, asked: Asked, candidates: Hits, resolved: Resolved, deadline: Deadline) -> Reranked | None:
         """None when it failed or there is no time: the answer says so and comes all the same."""
+        query = asked.query
         folds = query.near_duplicates is not NearDuplicates.KEEP
         together_said, apart_said = self._verdicts(candidates.ids) if folds else ((), ())
         rerank_query = RerankQuery(
@@ -112,12 +122,35 @@ class Finder:
             with span("rerank"):
                 before = deadline.earlier(min(_ANSWER_SECONDS, _RERANK_SHARE * deadline.require()))
                 async with asyncio.timeout(before.require()):
+                    doubtful = self._reranker.in_doubt(rerank_query, candidates)
+                    if doubtful:
+                        candidates = await self._with_vectors_of(doubtful, asked, candidates, before)
                     return await self._reranker.rerank(rerank_query, candidates, before)
         except InvalidQuery:
             raise
         except Exception as error:  # noqa: BLE001  a lost re-ranker costs the order, never the answer
             logger.warning("re-ranking was skipped", extra={"reason": causes(error)})
             return None
+
+    async def _with_vectors_of(
+        self, positions: Sequence[int], asked: Asked, candidates: Hits, deadline: Deadline
+    ) -> Hits:
+        ids = [ImageId(int(candidates.ids[position])) for position in positions]
+        pictures = await self._fanout.fetch(asked.served, asked.tenant, ids, deadline)
+        return replace(candidates, vectors=_vectors_of(positions, candidates, pictures, asked.served.space.dim))
+
+
+def _vectors_of(
+    positions: Sequence[int], candidates: Hits, pictures: Mapping[ImageId, FetchedPicture], dim: int
+) -> Float16:
+    """float16[n, dim]: of the regions that matched; zeros for all others, and for a picture that changed meanwhile."""
+    vectors = np.zeros((len(candidates), dim), np.float16)
+    for position in positions:
+        picture = pictures.get(ImageId(int(candidates.ids[position])))
+        if picture is not None and picture.version == candidates.versions[position]:
+            matched = np.flatnonzero((picture.boxes == candidates.boxes[position]).all(axis=1))
+            vectors[position] = picture.vectors[matched[0] if len(matched) else 0]
+    return vectors
 
 
 def shard_query(
@@ -135,7 +168,6 @@ def shard_query(
         exact=query.exact,
         use_crops=query.use_crops,
         with_payload=True,
-        with_vectors=True,
         with_signatures=query.near_duplicates is not NearDuplicates.KEEP,
         exclude_ids=(*resolved.stored_ids, *seen),
         explain=query.explain,

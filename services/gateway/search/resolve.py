@@ -153,7 +153,7 @@ class Resolver:
         deadline = within.deadline
         kept_for_search = deadline.remaining_seconds() * _SEARCH_SHARE
         while True:
-            found = await self._fanout.fetch(within.served, within.tenant, image_id, deadline)
+            found = (await self._fanout.fetch(within.served, within.tenant, [image_id], deadline)).get(image_id)
             on_its_way = image_id in within.awaited and deadline.remaining_seconds() > kept_for_search
             if found is not None or not on_its_way:
                 return found

@@ -72,7 +72,19 @@ class Reranked:
 
 
 class Reranker(Protocol):
+    def needs_vectors(self, policy: str) -> bool:
+        """Whether a policy compares all candidates by their vectors, or may. Raises InvalidQuery, field `policy`."""
+
+    def in_doubt(self, query: RerankQuery, candidates: Hits) -> list[int]:
+        """Positions of the candidates whose vectors tell whether they are copies, where not all need theirs.
+
+        The candidates' vectors are zeros for the others then, or None where nobody is in doubt. Pure.
+        """
+
     async def rerank(self, query: RerankQuery, candidates: Hits, deadline: Deadline) -> Reranked:
-        """candidates: best first, with payloads and vectors. Raises InvalidQuery, field `policy`; OutOfTime."""
+        """candidates: best first, with payloads and the vectors that are needed.
+
+        Raises InvalidQuery, field `policy`; OutOfTime.
+        """
 
     async def close(self) -> None: ...

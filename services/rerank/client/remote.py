@@ -26,6 +26,13 @@ class RemoteReranker:
         """target: `host:port`. Connects on the first call. Needs a running loop."""
         return cls(open_channel(target, credentials=credentials))
 
+    def needs_vectors(self, policy: str) -> bool:
+        """Of which policies that is so is known only over there."""
+        return True
+
+    def in_doubt(self, query: RerankQuery, candidates: Hits) -> list[int]:
+        return []
+
     async def rerank(self, query: RerankQuery, candidates: Hits, deadline: Deadline) -> Reranked:
         response = await call(self._rerank, convert.rerank_request(query, candidates), deadline, _PEER)
         return convert.reranked_from_wire(response, candidates)

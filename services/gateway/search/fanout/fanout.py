@@ -73,26 +73,24 @@ class Fanout:
         ]
 
     async def fetch(
-        self, served: ServedIndex, tenant: Tenant, image_id: ImageId, deadline: Deadline
-    ) -> FetchedPicture | None:
-        """The stored picture from the shard that owns it; None when it is absent.
+        self, served: ServedIndex, tenant: Tenant, image_ids: Sequence[ImageId], deadline: Deadline
+    ) -> dict[ImageId, FetchedPicture]:
+        """The stored pictures from the shards that own them; absent ones are left out.
 
-        Raises ReplicaDown, in words that name no address; what else the shard raised.
+        Raises ReplicaDown, in words that name no address; what else a shard raised.
         """
-        replicas = self._replicas_of(served)[shard_of(image_id, len(served.shards), served.space.buckets)]
-
-        async def fetch(client: ShardClient) -> list[FetchedPicture]:
-            return await client.fetch(tenant, [image_id], deadline)
-
-        race = self._race(replicas, fetch, _as_it_is, "fetch")
-        await scatter([race], deadline, self._clock)
-        if isinstance(race.error, ReplicaDown):
-            raise ReplicaDown(
-                f"Shard {replicas.shard}, which holds picture {image_id}, does not answer."
-            ) from race.error
-        if race.error is not None:
-            raise race.error
-        return race.answer[0] if race.answer else None
+        owned: dict[int, list[ImageId]] = {}
+        for image_id in image_ids:
+            owned.setdefault(shard_of(image_id, len(served.shards), served.space.buckets), []).append(image_id)
+        every = self._replicas_of(served)
+        races = [self._fetch_race(every[shard], tenant, ids, deadline) for shard, ids in owned.items()]
+        await scatter(races, deadline, self._clock)
+        for (shard, ids), race in zip(owned.items(), races, strict=True):
+            if isinstance(race.error, ReplicaDown):
+                raise ReplicaDown(f"Shard {shard}, which holds picture {ids[0]}, does not answer.") from race.error
+            if race.error is not None:
+                raise race.error
+        return {one.image_id: one for race in races for one in race.answer or ()}
 
     def coverage(self, served: ServedIndex, outcomes: Sequence[ShardOutcome]) -> Coverage:
         """How much of what is live the outcomes rest on."""
@@ -120,6 +118,14 @@ class Fanout:
         if query.receipts:
             return self._race(replicas, search, accept, hedge_after=_WITH_RECEIPTS * deadline.remaining_seconds())
         return self._race(replicas, search, accept, (query.exact, query.use_crops, bool(query.filter)))
+
+    def _fetch_race(
+        self, replicas: Replicas, tenant: Tenant, image_ids: Sequence[ImageId], deadline: Deadline
+    ) -> Race[list[FetchedPicture]]:
+        async def fetch(client: ShardClient) -> list[FetchedPicture]:
+            return await client.fetch(tenant, image_ids, deadline)
+
+        return self._race(replicas, fetch, _as_it_is, "fetch")
 
     def _race(
         self,

@@ -77,6 +77,14 @@ page: ## Build web/ into the archive that the gateway serves; needs Node 20 or n
 page-api: $(VENV)/dev.stamp ## Generate the page's client from the OpenAPI document
 	@document=$$(mktemp) && $(BIN)/python scripts/openapi 2>/dev/null > "$$document" && cd web && npx openapi-typescript "$$document" -o src/api/openapi.d.ts && rm "$$document"
 
+.PHONY: reference
+reference: $(VENV)/dev.stamp ## Write docs/settings.md and docs/metrics.md from the code
+	$(BIN)/python scripts/reference
+
+.PHONY: api-docs
+api-docs: $(VENV)/dev.stamp ## Write the answers in docs/API.md anew whose shape has changed
+	$(BIN)/python -m tests.e2e.api_examples
+
 .PHONY: clean
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,13 +3,14 @@
 import difflib
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "OMMA_"
@@ -78,7 +79,18 @@ class Settings(BaseSettings):
     @classmethod
     def known_names(cls) -> set[str]:
         """Every OMMA_* name that this class reads."""
-        return set(_names(cls, PREFIX))
+        return {name for name, _ in named_fields(cls)}
+
+
+def named_fields(model: type[BaseModel], prefix: str = PREFIX) -> Iterator[tuple[str, FieldInfo]]:
+    """Every single value that a settings class reads, with the name of its environment variable."""
+    for name, field in model.model_fields.items():
+        upper = f"{prefix}{name.upper()}"
+        section = _section(field.annotation)
+        if section is None:
+            yield upper, field
+        else:
+            yield from named_fields(section, f"{upper}__")
 
 
 def warn_unknown_names(known: Iterable[str], environment: Mapping[str, str] | None = None) -> list[str]:
@@ -127,16 +139,6 @@ def _about_former(name: str, known: Iterable[str]) -> list[str]:
 def setting_faults(error: ValidationError) -> list[str]:
     """One line a setting that is missing or wrong: `OMMA_GATEWAY__EGS: Field required`. No value is in them."""
     return [f"{PREFIX}{'__'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
-
-
-def _names(model: type[BaseModel], prefix: str) -> Iterable[str]:
-    for name, info in model.model_fields.items():
-        upper = f"{prefix}{name.upper()}"
-        section = _section(info.annotation)
-        if section is None:
-            yield upper
-        else:
-            yield from _names(section, f"{upper}__")
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:

@@ -3,17 +3,14 @@
 What it is for and its default come from the settings classes; run it again when one has changed.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-from types import UnionType
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import yaml  # type: ignore[import-untyped]  # its stubs are not among our dependencies
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from omma.settings import PREFIX, Settings
+from omma.settings import PREFIX, Settings, named_fields
 from services.egs.main import EgsProcess
 from services.gateway.main import GatewayProcess
 from services.indexer.main import IndexerProcess
@@ -28,7 +25,7 @@ PROCESS_OF: Final[dict[str, type[Settings]]] = {
     "services.nn_shard": ShardProcess,
     "services.worker": WorkerProcess,
 }
-_OF_THIS_MACHINE: Final = ("DECODE_THREADS", "MODEL_THREADS", "WIDE_THREADS")
+OF_THIS_MACHINE: Final = ("DECODE_THREADS", "MODEL_THREADS", "WIDE_THREADS")
 _HEAD: Final = """\
 # Settings of every process of Omma, beside those that compose.yaml sets: remove the # before a line and run
 # `docker compose up -d`. What is shown is the default. Written by `python -m deploy.compose.settings`.
@@ -62,7 +59,7 @@ def written() -> str:
     sections: dict[str, dict[str, str]] = {}
     wanted = open_names()
     for process in PROCESS_OF.values():
-        for name, field in _fields(process, PREFIX):
+        for name, field in named_fields(process):
             if name in wanted:
                 section = name.removeprefix(PREFIX).rpartition("__")[0]
                 sections.setdefault(section, {})[name] = _line(name, field)
@@ -81,24 +78,13 @@ def _line(name: str, field: FieldInfo) -> str:
 
 def _default(name: str, field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=False)
-    if value is PydanticUndefined or value is None or name.endswith(_OF_THIS_MACHINE):
+    if value is PydanticUndefined or value is None or name.endswith(OF_THIS_MACHINE):
         return ""
     if isinstance(value, bool):
         return str(value).lower()
     if hasattr(value, "get_secret_value"):
         return str(value.get_secret_value())
     return "[]" if value == () else str(value)
-
-
-def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
-    """Names and fields as `Settings.known_names` counts them."""
-    for name, field in model.model_fields.items():
-        kinds = get_args(field.annotation) if isinstance(field.annotation, UnionType) else (field.annotation,)
-        section = next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), None)
-        if section is None:
-            yield f"{prefix}{name.upper()}", field
-        else:
-            yield from _fields(section, f"{prefix}{name.upper()}__")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,31 @@
+"""docs/API.md is true: every public route has an example there, and is answered as the example says."""
+
+import pytest
+
+from tests.e2e.api_examples import DOCUMENT, differences, documented_server, examples, faults, without_example
+
+pytestmark = pytest.mark.timeout(600)
+
+
+async def test_every_example_is_answered_as_the_document_says() -> None:
+    async with documented_server() as (shell, openapi):
+        for example in examples(DOCUMENT.read_text()):
+            got = await shell.run(example)
+            assert faults(example, got) == [], (f"docs/API.md:{example.line}", got)
+        lacking = without_example(openapi, shell.asked)
+        assert lacking == [], "write a command for each into docs/API.md; `make api-docs` writes the answers"
+
+
+def test_shapes_are_compared_by_fields_types_and_emptiness() -> None:
+    expected = {"a": 1, "b": [{"c": "x"}, {"c": "x", "d": True}]}
+    assert differences(expected, {"a": 2.5, "b": [{"c": "y"}] * 9}) == []
+    assert differences(expected, {"a": "2", "b": []}) == [
+        "answer.a is str, in the document number",
+        "answer.b has 0 items, in the document 2",
+    ]
+    assert differences(expected, {"b": [{"c": "y", "e": 1}], "f": 0}) == [
+        "answer.a is missing",
+        "answer.f is not in the document",
+        "answer.b[].e is not in the document",
+    ]
+    assert differences({"a": "…", "…": "…"}, {"a": [], "b": 1}) == []

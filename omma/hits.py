@@ -207,12 +207,19 @@ def merge(parts: Sequence[Hits], k: int) -> Hits:
     first[1:] = ids[newest][1:] != ids[newest][:-1]
     keep = np.zeros(len(newest), bool)
     keep[newest[first]] = True
-    rows = order[keep[order]][:k]
+    return picked(parts, order[keep[order]][:k])
+
+
+def picked(parts: Sequence[Hits], rows: npt.NDArray[np.intp]) -> Hits:
+    """The hits at these positions, in that order, counted through all parts one after the other, of which there is one.
+
+    Optional columns are kept when every part has them. Pure.
+    """
     payloads = [part.payloads for part in parts if part.payloads is not None]
     return Hits(
-        ids=ids[rows],
-        scores=scores[rows],
-        versions=versions[rows],
+        ids=np.concatenate([part.ids for part in parts])[rows],
+        scores=np.concatenate([part.scores for part in parts])[rows],
+        versions=np.concatenate([part.versions for part in parts])[rows],
         phashes=np.concatenate([part.phashes for part in parts])[rows],
         boxes=np.concatenate([part.boxes for part in parts])[rows],
         payloads=_picked(payloads, rows.tolist()) if len(payloads) == len(parts) else None,

@@ -10,6 +10,7 @@ import numpy as np
 
 from omma.hits import Int32Boxes, Payload, StoredPayloads
 from omma.identity import ImageId, Tenant, Version
+from omma.judging.draft import Brought
 from omma.v1 import records_pb2, types_pb2
 from omma.vectors import Float16, from_wire, to_wire
 
@@ -147,7 +148,7 @@ class Interaction:
 
     displayed: of an impression every hit of the answer in order, of a click one. rank: of the first of them, from 1;
     of a click as the caller counts. query_image_id: 0 when the query was no stored picture. caller: of an impression in
-    a rollout, who stays in the arm.
+    a rollout, who stays in the arm. brought: of an interleaved one, by which arm each of `displayed` came.
     """
 
     tenant: Tenant
@@ -160,6 +161,7 @@ class Interaction:
     query_id: str = ""
     answered: Answered = Answered()
     caller: str = ""
+    brought: tuple[Brought, ...] = ()
 
 
 def deleted_record(
@@ -256,6 +258,7 @@ def encode_interaction(interaction: Interaction) -> bytes:
         rollout=answered.rollout,
         arm=answered.arm,
         caller=interaction.caller,
+        brought=[_BROUGHT[one] for one in interaction.brought],
     ).SerializeToString()
 
 
@@ -275,9 +278,17 @@ def decode_interaction(value: bytes) -> Interaction:
         message.query_id,
         Answered(message.index, message.space, message.policy, message.rollout, message.arm),
         message.caller,
+        tuple(_BROUGHT_BY.get(one, Brought.BOTH) for one in message.brought),
     )
 
 
+_BROUGHT: Final = {
+    Brought.CONTROL: records_pb2.Interaction.BROUGHT_CONTROL,
+    Brought.CANDIDATE: records_pb2.Interaction.BROUGHT_CANDIDATE,
+    Brought.BOTH: records_pb2.Interaction.BROUGHT_BOTH,
+}
+_BROUGHT_BY: Final[dict[int, Brought]] = {number: one for one, number in _BROUGHT.items()}
+"""For what a newer gateway says nobody is credited: BOTH."""
 _INTERACTION_TYPES: Final = {
     InteractionType.IMPRESSION: records_pb2.Interaction.TYPE_IMPRESSION,
     InteractionType.CLICK: records_pb2.Interaction.TYPE_CLICK,

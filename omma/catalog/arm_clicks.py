@@ -1,4 +1,4 @@
-"""Searches and clicks of a rollout, counted by caller and arm as they are recorded."""
+"""Searches and clicks of a rollout, counted by caller and arm as they are recorded: as judging.moments has them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -10,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.dialect import Dialect
 from omma.catalog.schema import rollout_callers, rollout_searches, rollouts
+from omma.judging.draft import Brought, credit
 from omma.records import Answered, Interaction, InteractionType
+from omma.rollouts.arms import Arm
 
 _KEY: Final = ("rollout", "stage", "arm", "tenant_id", "caller")
 _ANSWERED: Final = ("index", "space", "policy", "rollout", "arm")
@@ -22,7 +24,8 @@ async def count_by_arm(
     """The batch, each click with what answered its search; counts it in the transaction of its rows.
 
     A click counts for the arm that its query_id was answered from, of its own tenant; without one, or where the search
-    took part in no rollout, for none. A search counts as clicked once.
+    took part in no rollout, for none. A search counts as clicked once; an interleaved one counts each picture once, for
+    the arm that brought it.
     """
     asked = await _add_searches(connection, dialect, batch)
     known = await _clicked_searches(connection, batch)
@@ -36,10 +39,15 @@ async def count_by_arm(
             continue
         stamped.append(replace(one, answered=Answered(*(search[name] for name in _ANSWERED))))
         pictures = clicked.setdefault(one.query_id, list(search["clicked"]))
-        if not pictures:
-            gained[tuple(search[name] for name in _KEY)] += 1
-        if one.displayed[0] not in pictures:
-            pictures.append(int(one.displayed[0]))
+        key, picture = tuple(search[name] for name in _KEY), int(one.displayed[0])
+        if search["arm"] == Arm.INTERLEAVED and picture not in pictures:
+            won = credit({int(id): Brought(arm) for id, arm in search["brought"].items()}, [picture])
+            gained[key] += won[Brought.CANDIDATE] - won[Brought.CONTROL]
+            asked[key] += won[Brought.CANDIDATE] + won[Brought.CONTROL]
+        elif not pictures:
+            gained[key] += 1
+        if picture not in pictures:
+            pictures.append(picture)
     if clicked:
         places = [{"of": query_id, "now": pictures} for query_id, pictures in sorted(clicked.items())]
         changed = update(rollout_searches).where(rollout_searches.c.query_id == bindparam("of"))
@@ -53,7 +61,7 @@ async def count_by_arm(
 async def _add_searches(
     connection: AsyncConnection, dialect: Dialect, batch: Sequence[Interaction]
 ) -> Counter[tuple[Any, ...]]:
-    """How many were new, by caller."""
+    """How many were new, by caller; of interleaved ones their clicks alone count."""
     shown = {
         one.query_id: one
         for one in batch
@@ -75,7 +83,7 @@ async def _add_searches(
             "index": one.answered.index,
             "space": one.answered.space,
             "policy": one.answered.policy,
-            "brought": {},
+            "brought": dict(zip(map(str, one.displayed), one.brought, strict=False)),
             "clicked": [],
             "at": one.ts_ms,
         }
@@ -89,7 +97,8 @@ async def _add_searches(
     )
     already = set((await connection.execute(there)).scalars())
     await connection.execute(dialect.insert(rollout_searches).on_conflict_do_nothing(), rows)
-    return Counter(tuple(row[name] for name in _KEY) for row in rows if row["query_id"] not in already)
+    new = [row for row in rows if row["query_id"] not in already and row["arm"] != Arm.INTERLEAVED]
+    return Counter(tuple(row[name] for name in _KEY) for row in new)
 
 
 async def _clicked_searches(connection: AsyncConnection, batch: Sequence[Interaction]) -> dict[str, Any]:
@@ -113,6 +122,7 @@ async def _add_to_callers(
     for name, counts in (("asked", asked), ("gained", gained)):
         for key, count in counts.items():
             added[key][name] += count
+    added = {key: counts for key, counts in added.items() if any(counts.values())}
     if not added:
         return
     statement = dialect.insert(rollout_callers)

@@ -14,7 +14,10 @@ Box: TypeAlias = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """score: cosine, -1 … 1. bbox: of the region that matched, with use_crops. duplicates: ids, best first."""
+    """score: cosine, -1 … 1. bbox: of the region that matched, with use_crops. duplicates: ids, best first.
+
+    arm, index, space: of an interleaved answer, who brought it (control, candidate or both), and what its score is of.
+    """
 
     id: int
     score: float
@@ -29,6 +32,9 @@ class SearchHit:
     source_url: str = ""
     width: int = 0
     height: int = 0
+    arm: str = ""
+    index: str = ""
+    space: str = ""
 
     @classmethod
     def from_json(cls, hit: Json) -> "SearchHit":
@@ -46,6 +52,9 @@ class SearchHit:
             source_url=hit.get("source_url") or "",
             width=hit.get("width") or 0,
             height=hit.get("height") or 0,
+            arm=hit.get("arm") or "",
+            index=hit.get("index") or "",
+            space=hit.get("space") or "",
         )
 
 

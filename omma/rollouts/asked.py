@@ -54,8 +54,6 @@ class RolloutRequest(BaseModel):
                 raise InvalidQuery(
                     f"{self.factory[:80]!r} is not of the form 'OPQm_d,IVF{{nlist}},PQmx8'.", field="factory"
                 )
-        if self.mode is Mode.INTERLEAVE:
-            raise InvalidQuery("Interleaving is not there yet: mode is split.", field="mode")
         return self
 
     def of_the_space(self, control: Index) -> bool:

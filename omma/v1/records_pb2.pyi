@@ -195,6 +195,23 @@ class Interaction(_message.Message):
     TYPE_IMPRESSION: Interaction.Type.ValueType  # 1
     TYPE_CLICK: Interaction.Type.ValueType  # 2
 
+    class _Brought:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _BroughtEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Interaction._Brought.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        BROUGHT_UNSPECIFIED: Interaction._Brought.ValueType  # 0
+        BROUGHT_CONTROL: Interaction._Brought.ValueType  # 1
+        BROUGHT_CANDIDATE: Interaction._Brought.ValueType  # 2
+        BROUGHT_BOTH: Interaction._Brought.ValueType  # 3
+
+    class Brought(_Brought, metaclass=_BroughtEnumTypeWrapper): ...
+    BROUGHT_UNSPECIFIED: Interaction.Brought.ValueType  # 0
+    BROUGHT_CONTROL: Interaction.Brought.ValueType  # 1
+    BROUGHT_CANDIDATE: Interaction.Brought.ValueType  # 2
+    BROUGHT_BOTH: Interaction.Brought.ValueType  # 3
+
     TENANT_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     QUERY_IMAGE_ID_FIELD_NUMBER: _builtins.int
@@ -210,6 +227,7 @@ class Interaction(_message.Message):
     ROLLOUT_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
     CALLER_FIELD_NUMBER: _builtins.int
+    BROUGHT_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     user_id: _builtins.str
     query_image_id: _builtins.int
@@ -231,6 +249,10 @@ class Interaction(_message.Message):
     def displayed_image_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Of an impression: every hit of the answer in order; displayed_image_id is the first of them."""
 
+    @_builtins.property
+    def brought(self) -> _containers.RepeatedScalarFieldContainer[Global___Interaction.Brought.ValueType]:
+        """Of an interleaved impression: who brought each of displayed_image_ids."""
+
     def __init__(
         self,
         *,
@@ -249,10 +271,11 @@ class Interaction(_message.Message):
         rollout: _builtins.str = ...,
         arm: _builtins.str = ...,
         caller: _builtins.str = ...,
+        brought: _abc.Iterable[Global___Interaction.Brought.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "caller", b"caller", "displayed_image_id", b"displayed_image_id", "displayed_image_ids", b"displayed_image_ids", "index", b"index", "policy", b"policy", "query_id", b"query_id", "query_image_id", b"query_image_id", "rank", b"rank", "rollout", b"rollout", "space", b"space", "tenant", b"tenant", "ts_ms", b"ts_ms", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "brought", b"brought", "caller", b"caller", "displayed_image_id", b"displayed_image_id", "displayed_image_ids", b"displayed_image_ids", "index", b"index", "policy", b"policy", "query_id", b"query_id", "query_image_id", b"query_image_id", "rank", b"rank", "rollout", b"rollout", "space", b"space", "tenant", b"tenant", "ts_ms", b"ts_ms", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -174,6 +174,9 @@ class SearchHit(_message.Message):
     SOURCE_URL_FIELD_NUMBER: _builtins.int
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     score: _builtins.float
     uri: _builtins.str
@@ -184,6 +187,10 @@ class SearchHit(_message.Message):
     source_url: _builtins.str
     width: _builtins.int
     height: _builtins.int
+    arm: _builtins.str
+    """Of an interleaved answer: who brought it, control, candidate or both; index and space that its score is of."""
+    index: _builtins.str
+    space: _builtins.str
     @_builtins.property
     def bbox(self) -> _types_pb2.Box: ...
     @_builtins.property
@@ -206,10 +213,13 @@ class SearchHit(_message.Message):
         source_url: _builtins.str = ...,
         width: _builtins.int = ...,
         height: _builtins.int = ...,
+        arm: _builtins.str = ...,
+        index: _builtins.str = ...,
+        space: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_phash_distance", b"_phash_distance", "bbox", b"bbox", "phash_distance", b"phash_distance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_distance", b"_phash_distance", "attributes_json", b"attributes_json", "bbox", b"bbox", "duplicates", b"duplicates", "height", b"height", "id", b"id", "owner", b"owner", "phash_distance", b"phash_distance", "score", b"score", "source_url", b"source_url", "tags", b"tags", "thumbnail_url", b"thumbnail_url", "uri", b"uri", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_distance", b"_phash_distance", "arm", b"arm", "attributes_json", b"attributes_json", "bbox", b"bbox", "duplicates", b"duplicates", "height", b"height", "id", b"id", "index", b"index", "owner", b"owner", "phash_distance", b"phash_distance", "score", b"score", "source_url", b"source_url", "space", b"space", "tags", b"tags", "thumbnail_url", b"thumbnail_url", "uri", b"uri", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__phash_distance: _TypeAlias = _typing.Literal["phash_distance"]  # noqa: Y015
     _WhichOneofArgType__phash_distance: _TypeAlias = _typing.Literal["_phash_distance", b"_phash_distance"]  # noqa: Y015

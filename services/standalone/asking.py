@@ -72,8 +72,12 @@ def table(question: Question, answer: Mapping[str, Any]) -> Table:
     made.add_column("id", justify="right", no_wrap=True, min_width=4)
     made.add_column("picture", overflow="ellipsis", no_wrap=True)
     made.add_column("about", overflow="ellipsis", no_wrap=True)
+    interleaved = any("arm" in hit for hit in answer["results"])
+    if interleaved:
+        made.add_column("arm", no_wrap=True)
     for rank, hit in enumerate(answer["results"], 1):
-        made.add_row(str(rank), f"{hit['score']:.3f}", str(hit["id"]), name_of(hit), _about(hit))
+        brought = [hit["arm"]] if interleaved else []
+        made.add_row(str(rank), f"{hit['score']:.3f}", str(hit["id"]), name_of(hit), _about(hit), *brought)
     return made
 
 

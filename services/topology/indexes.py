@@ -38,10 +38,14 @@ class ServedIndex(PlacedIndex):
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Where a search goes. variant: its side of a rollout; None where it takes no part in one."""
+    """Where a search goes. variant: its side of a rollout; None where it takes no part in one.
+
+    beside: the candidate, where both are asked and their answers interleaved.
+    """
 
     served: ServedIndex
     variant: Variant | None = None
+    beside: ServedIndex | None = None
 
 
 class ServedIndexes:
@@ -139,7 +143,7 @@ class ServedIndexes:
         if foreign := [space for space in spaces if space != live.space.id]:
             return Chosen(self._of_space(foreign[0]) or live)
         rollout = self.rollout
-        if rollout is None or rollout.state is not RolloutState.CANARY or rollout.mode is not Mode.SPLIT:
+        if rollout is None or rollout.state is not RolloutState.CANARY:
             return Chosen(live)
         if self._tripped == (rollout.id, rollout.changed_at_ms):
             return Chosen(live)
@@ -148,17 +152,26 @@ class ServedIndexes:
         if candidate is None or any(space != candidate.space.id for space in spaces):
             return Chosen(live)
         arm = arm_of(rollout.id, tenant, caller(), rollout.share)
+        if rollout.mode is Mode.INTERLEAVE:
+            # Both arms answer who is drawn; nobody else is a control of theirs.
+            both = Variant(rollout.id, Arm.INTERLEAVED)
+            return Chosen(live, both, candidate) if arm is Arm.CANDIDATE else Chosen(live)
         return Chosen(candidate if arm is Arm.CANDIDATE else live, Variant(rollout.id, arm))
 
-    def resumed(self, index_id: str, variant: Variant | None) -> Chosen:
-        """Where a later page goes: where the first one went. Raises CursorExpired once that index is retired."""
+    def resumed(self, index_id: str, variant: Variant | None, beside: str = "") -> Chosen:
+        """Where a later page goes: where the first one went. Raises CursorExpired once that index is retired, or the
+        one that was asked beside it.
+        """
+        return Chosen(self._resumed(index_id), variant, self._resumed(beside) if beside else None)
+
+    def _resumed(self, index_id: str) -> ServedIndex:
         served = self._served.get(index_id)
         state = served.index.state if served else self._state_of(index_id)
         if state in (None, IndexState.RETIRED):
             raise CursorExpired("The index of these pages is retired: search again.", field="cursor")
         if served is None:
             raise ReplicaDown(f"The shards of index {index_id} are not known here.", field="cursor")
-        return Chosen(served, variant)
+        return served
 
     def _of_space(self, space: str) -> ServedIndex | None:
         fitting = [one for one in self._served.values() if one.space.id == space]

@@ -14,6 +14,7 @@ from omma.catalog.schema import DAY_MS
 from omma.errors import Absent, WrongState
 from omma.identity import ImageId
 from omma.index import IndexState
+from omma.judging.draft import Brought
 from omma.judging.moments import Moments
 from omma.judging.tally import ArmMinute
 from omma.records import Answered, Interaction, InteractionType
@@ -145,6 +146,36 @@ async def test_clicks_count_for_the_arm_of_their_search_by_caller_and_once_a_sea
     arms = {one.displayed[0] - 1: (one.answered.arm, one.answered.index) for one in read}
     assert (arms[0], arms[10], arms[11]) == (("control", "i"), ("control", "i"), ("candidate", "i"))
     assert arms[6] == arms[7] == ("", "")
+
+
+async def test_interleaved_clicks_are_credited_to_the_arm_that_brought_the_hit(catalog: Catalog) -> None:
+    await _in_canary(catalog)
+    shown, clicked = InteractionType.IMPRESSION, InteractionType.CLICK
+    brought = (Brought.CANDIDATE, Brought.CONTROL, Brought.BOTH, Brought.CANDIDATE)
+    page: dict[str, Any] = {"displayed": tuple(map(ImageId, (1, 2, 3, 4))), "brought": brought}
+    assert await catalog.add_interactions(
+        "log",
+        [
+            _interaction(0, shown, "q1", "interleaved", **page),
+            _interaction(1, shown, "q2", "interleaved", **page),
+            _interaction(2, clicked, "q1", "", displayed=(ImageId(1),)),
+            _interaction(3, clicked, "q1", "", displayed=(ImageId(1),)),  # again: once a picture
+            _interaction(4, clicked, "q1", "", displayed=(ImageId(3),)),  # of both: nobody's
+            _interaction(5, clicked, "q1", "", displayed=(ImageId(99),)),  # never shown
+        ],
+    )
+    later = [
+        _interaction(6, clicked, "q1", "", displayed=(ImageId(1),)),
+        _interaction(7, clicked, "q1", "", displayed=(ImageId(4),)),
+        _interaction(8, clicked, "q2", "", displayed=(ImageId(2),)),
+        _interaction(9, clicked, "", "", displayed=(ImageId(2),)),
+    ]
+    assert await catalog.add_interactions("log", later) == 4
+    stage = (await catalog.rollout(ROLLOUT.id)).changed_at_ms
+    moments = await catalog.arm_moments(ROLLOUT.id, stage)
+    assert {arm: one.gram.tolist() for arm, one in moments.items()} == {
+        "interleaved": Moments.of([(2 - 1, 3, 0, 0)]).gram.tolist()
+    }
 
 
 async def test_a_caller_that_never_rests_breaks_no_sum(catalog: Catalog) -> None:

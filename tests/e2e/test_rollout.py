@@ -34,7 +34,7 @@ class Folder:
             model=model,
             egs={"models_dir": self.path / "models"},
             gateway=gateway,
-            worker={"rollout_look_seconds": 0.1, "resend_seconds": 0.5},
+            worker={"rollout_look_seconds": 0.1, "resend_seconds": 0.5, "judge_seconds": 1},
         )
         async with serving(options) as (_, address), httpx.AsyncClient(base_url=address.url, timeout=120) as client:
             yield client
@@ -209,6 +209,42 @@ async def test_another_model_in_the_settings_is_built_beside_and_goes_on_after_a
         assert (gone["state"], gone["candidate"]["state"]) == ("aborted", "retired")
 
 
+async def test_two_models_answer_one_page_and_a_click_counts_for_who_brought_the_hit(folder: Folder) -> None:
+    async with folder.up() as client:
+        receipts = [(await upload(client, seed))["receipt"] for seed in range(12)]
+        (old,) = (await ok(client.get("/indexes")))["indexes"]
+        assert len(await ids_in(client, old["id"], receipts)) == 12
+        begun = await ok(client.post("/rollouts", json={"model": B, "mode": "interleave"}))
+        await reaches(client, begun["id"], "shadow")
+        moved = await ok(client.post(f"/rollouts/{begun['id']}/canary", json={"share": 100, "force": True}))
+        assert moved["mode"] == "interleave"
+        body = {"image_id": 2, "k": 5, "user_id": "ann", "near_duplicates": "keep", "timeout_ms": 60_000}
+
+        async def answers() -> bool:
+            return bool("variant" in await ok(client.post("/search", json=body)))
+
+        await until(answers)
+        found = await ok(client.post("/search", json=body))
+        assert found["variant"] == {"rollout": begun["id"], "arm": "interleaved"}
+        spaces = {begun["candidate"]["id"]: begun["candidate"]["space"], old["id"]: old["space"]}
+        assert all(spaces[hit["index"]] == hit["space"] for hit in found["results"])
+        later = await ok(client.post("/search", json={**body, "k": 100, "cursor": found["next_cursor"]}))
+        assert sorted(hit["id"] for hit in [*found["results"], *later["results"]]) == [1, *range(3, 13)]
+        hits = [*found["results"], *later["results"]]
+        for page in (found, later):
+            for hit in page["results"]:
+                click = {"user_id": "ann", "query_image_id": 2, "displayed_image_id": hit["id"], "rank": 1}
+                clicked = await client.post("/click", json={**click, "query_id": page["query_id"]})
+                assert clicked.status_code == 204
+        of_one = sum(hit["arm"] != "both" for hit in hits)
+
+        async def credited() -> bool:
+            canary = (await ok(client.get(f"/rollouts/{begun['id']}")))["canary"]
+            return bool(canary and canary.get("credited") == of_one)
+
+        await until(credited)
+
+
 async def test_shards_are_changed_without_embedding_anything(folder: Folder) -> None:
     async with folder.up() as client:
         receipts = [(await upload(client, seed))["receipt"] for seed in range(8)]
@@ -250,7 +286,7 @@ async def test_what_cannot_be_rolled_out_is_refused_and_changes_nothing(folder: 
             ({"index": "x", "factory": "Flat"}, 422, "factory"),
             ({"index": "x", "factory": "OPQ4_8,IVF{nlist},PQ8x8"}, 422, "factory"),
             ({"index": before[0]["indexes"][0]["id"], "codebook": "retrain"}, 409, "index"),
-            ({"model": B, "mode": "interleave"}, 422, "mode"),
+            ({"model": B, "mode": "mixed"}, 422, "mode"),
             ({"model": B, "speed": 1}, 422, "speed"),
         ]:
             answer = await client.post("/rollouts", json=body)

@@ -18,7 +18,7 @@ from omma.rollouts.arms import Arm, Variant
 from omma.rollouts.rollout import RolloutId
 from services.gateway.rest.body import Form, FormLimits, read_form
 from services.gateway.rest.search_fields import json_query, search_query
-from services.gateway.search.cursor import MAX_SEEN, Cursor, decode_cursor, encode_cursor
+from services.gateway.search.cursor import MAX_SEEN, Cursor, Draft, decode_cursor, encode_cursor
 from services.gateway.search.query import (
     SearchQuery,
     SoughtPicture,
@@ -139,6 +139,25 @@ def test_a_cursor_comes_back_as_it_was(mark: int, seen: set[int], variant: Varia
     assert cursor is not None
     assert cursor.isascii()
     assert decode_cursor(cursor) == Cursor(mark, "a.1", variant, tuple(sorted(seen)))
+
+
+@given(st.integers(0, 2**32 - 1), st.sets(ids, max_size=100), st.sets(ids, max_size=100), st.integers(0, 2**64 - 1))
+def test_a_cursor_of_interleaved_pages_keeps_what_each_arm_passes_over(
+    mark: int, seen: set[int], other: set[int], seed: int
+) -> None:
+    variant = Variant(RolloutId("r1"), Arm.INTERLEAVED)
+    draft = Draft("b.1", seed, tuple(sorted(other)))
+    cursor = encode_cursor(mark, seen, "a.1", variant, draft)
+    assert cursor is not None
+    assert decode_cursor(cursor) == Cursor(mark, "a.1", variant, tuple(sorted(seen)), draft)
+
+
+def test_a_cursor_of_interleaved_pages_is_bounded_by_what_both_saw() -> None:
+    variant = Variant(RolloutId("r1"), Arm.INTERLEAVED)
+    half = MAX_SEEN // 2
+    fits = encode_cursor(1, range(1, half + 1), "a.1", variant, Draft("b.1", 1, tuple(range(half + 1, MAX_SEEN + 1))))
+    assert fits is not None and len(decode_cursor(fits).seen) == half
+    assert encode_cursor(1, range(1, half + 2), "a.1", variant, Draft("b.1", 1, tuple(range(-MAX_SEEN, -half)))) is None
 
 
 @given(st.one_of(st.text(max_size=100), st.binary(max_size=200).map(zlib.compress).map(_encoded)))

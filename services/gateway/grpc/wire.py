@@ -159,6 +159,8 @@ def _hit(hit: SearchHit) -> search_pb2.SearchHit:
         message.bbox.CopyFrom(types_pb2.Box(left=left, top=top, right=right, bottom=bottom))
     if hit.phash_distance is not None:
         message.phash_distance = hit.phash_distance
+    if hit.origin is not None:
+        message.arm, message.index, message.space = hit.origin.arm.value, hit.origin.index, hit.origin.space
     return message
 
 

@@ -48,7 +48,7 @@ def search_document(answer: SearchAnswer) -> dict[str, Any]:
 
 
 def _hit(hit: SearchHit) -> dict[str, Any]:
-    payload = hit.payload
+    payload, origin = hit.payload, hit.origin
     optional = {
         "bbox": hit.box,
         "phash_distance": hit.phash_distance,
@@ -57,6 +57,9 @@ def _hit(hit: SearchHit) -> dict[str, Any]:
         "tags": payload.tags or None,
         "owner": payload.owner or None,
         "source_url": payload.source_url or None,
+        "arm": None if origin is None else origin.arm.value,
+        "index": None if origin is None else origin.index,
+        "space": None if origin is None else origin.space,
     }
     return {
         "id": hit.id,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omma.hits import Degraded, Hits, Payload
+from omma.judging.draft import Brought
 from omma.rollouts.arms import Variant
 from services.gateway.search.fanout import Coverage, ShardOutcome
 from services.rerank.client import RankedHit, Reranked
@@ -21,10 +22,19 @@ class Duplicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Of an interleaved hit. arm: that brought it, BOTH for a picture of both. index, space: whose hit and score."""
+
+    arm: Brought
+    index: str
+    space: str
+
+
+@dataclass(frozen=True, slots=True)
 class SearchHit:
     """score: cosine. box: left, top, right, bottom in pixels, of the region that matched; None unless regions count.
 
-    duplicates: the others of its group, best first.
+    duplicates: the others of its group, best first. origin: of an interleaved answer; scores order within an arm only.
     """
 
     id: int
@@ -33,6 +43,7 @@ class SearchHit:
     box: tuple[int, int, int, int] | None
     phash_distance: int | None
     duplicates: tuple[Duplicate, ...]
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,7 @@ class SearchAnswer:
 
     degraded: what was left out. explain: None unless asked for. understood: 0 … 1, how far the model understood the
     words, the least of them; None without words. 0 where nothing else was sought: there are no hits. variant: on which
-    side of a rollout it is; None outside of one.
+    side of a rollout it is; None outside of one. Of an interleaved one, space and index are the control's.
     """
 
     hits: tuple[SearchHit, ...]

@@ -4,9 +4,8 @@ import asyncio
 import logging
 import time
 import uuid
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -14,39 +13,37 @@ import numpy as np
 
 from omma.blobs.originals import Originals
 from omma.errors import STATUS, InvalidQuery, OmmaError
-from omma.filters import canonical
 from omma.hits import Hits, no_hits
 from omma.identity import ImageId, Tenant
 from omma.images import DEFAULT_LIMITS
 from omma.judging.tally import Answer
-from omma.rollouts.arms import Variant
+from omma.rollouts.arms import Arm, Variant
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
 from omma.together import together
 from services.gateway.search.admission import Admission
-from services.gateway.search.answer import SearchAnswer, explanation, hits_of
+from services.gateway.search.answer import SearchAnswer, explanation
+from services.gateway.search.asking import Asking, left_out_by
 from services.gateway.search.caller import caller_of, kept_caller
 from services.gateway.search.candidates import best_candidates
-from services.gateway.search.cursor import decode_cursor, encode_cursor, of_another_query, sought_mark
 from services.gateway.search.fanout import Fanout
-from services.gateway.search.finding import Finder, Found, Verdicts, degraded, shard_query
+from services.gateway.search.finding import Finder, Side, Verdicts
 from services.gateway.search.interactions import Impressions
-from services.gateway.search.query import SearchQuery, Sought, SoughtStored, SoughtVector
+from services.gateway.search.paging import opened
+from services.gateway.search.query import SearchQuery, Sought, SoughtStored
 from services.gateway.search.resolve import Resolved, Resolver, Within
 from services.gateway.search.rollout.figures import ArmFigures
-from services.gateway.search.rollout.judged import ANSWERING, judged, stages_ms
+from services.gateway.search.rollout.interleaved import coverage_of
+from services.gateway.search.rollout.judged import judged
 from services.gateway.search.rollout.shadow import Shadow
 from services.gateway.search.urls import PictureFetcher
 from services.nn_shard.client import ShardQuery
 from services.rerank.client import Reranker
-from services.topology.indexes import Chosen, ServedIndex, ServedIndexes
+from services.topology.indexes import ServedIndex, ServedIndexes
 
 MAX_BATCH: Final = 64
 _BATCH_AT_ONCE: Final = 8
-_SEARCH_SHARE: Final = 0.25
-_SEARCH_SECONDS: Final = 0.5
-"""Kept of the whole time for the shards while the query is embedded."""
 _MAX_RUNNING: Final = 128
 _SERVERS_FAULT: Final = 500
 
@@ -83,7 +80,7 @@ class SearchCore:
         self._resolver = Resolver(
             self._fanout, originals, urls, max_text_characters=max_text_characters, max_picture_bytes=max_picture_bytes
         )
-        self._finder = Finder(self._fanout, reranker, verdicts)
+        self._asking = Asking(self._resolver, Finder(self._fanout, reranker, verdicts))
         self._impressions = impressions
         self._behind = behind
         self._arms = arms
@@ -106,7 +103,7 @@ class SearchCore:
         until = Deadline((time.monotonic() if arrived_seconds is None else arrived_seconds) + query.timeout_ms / 1000)
         if deadline is not None:
             until = min(until, deadline, key=Deadline.remaining_seconds)
-        answer, stage_us = await self._answer(tenant, query, until)
+        answer, sides, stage_us = await self._answer(tenant, query, until)
         for stage, us in stage_us.items():
             SEARCH_STAGE_SECONDS.labels(stage).observe(us / 1e6)
         SEARCH_COVERAGE.observe(answer.coverage.fraction)
@@ -115,32 +112,22 @@ class SearchCore:
         if self._impressions is not None:
             caller = "" if answer.variant is None else kept_caller(query)
             self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer, caller)
-        self._tell(tenant, query, answer, stage_us)
+        self._tell(tenant, query, answer, sides)
         return answer
 
-    def _tell(self, tenant: Tenant, query: SearchQuery, answer: SearchAnswer, stage_us: Mapping[str, int]) -> None:
-        """A rollout of the answer; returns at once."""
+    def _tell(self, tenant: Tenant, query: SearchQuery, answer: SearchAnswer, sides: Mapping[Arm, Side]) -> None:
+        """A rollout of what its arms answered; returns at once."""
         if answer.variant is not None and self._arms is not None:
-            self._arms.searched(answer.variant, tenant, caller_of(query), judged(answer, stage_us))
+            for arm, side in sides.items():
+                variant = Variant(answer.variant.rollout, arm)
+                self._arms.searched(variant, tenant, caller_of(query), judged(side))
         if self._shadow is not None and not query.cursor and answer.index == self.indexes.live().index.id:
-            self._shadow.after(judged(answer, stage_us), partial(self._ask, tenant, query))
+            live = next(iter(sides.values()))
+            self._shadow.after(judged(live), partial(self._ask, tenant, query))
 
     async def _ask(self, tenant: Tenant, query: SearchQuery, served: ServedIndex, until: Deadline) -> Answer:
         """What this index answers; nobody is told of it, and no place is taken."""
-        with stage_times() as stage_us, span(ANSWERING):
-            resolved = await self._resolved(served, tenant, query, until)
-            asked = shard_query(tenant, query, served, resolved, ())
-            found = await self._finder.find(served, query, asked, resolved, until)
-        ids, scores = found.candidates.ids, found.candidates.scores
-        at = [] if resolved.nothing_understood else [one.position for one in found.ranked]
-        return Answer(
-            ids=[int(ids[position]) for position in at],
-            scores=[float(scores[position]) for position in at],
-            milliseconds=stage_us[ANSWERING] / 1000,
-            whole=found.coverage.shards_answered == found.coverage.shards_total,
-            left_out=bool(degraded(found, behind=False)),
-            stages=stages_ms(stage_us),
-        )
+        return judged(await self._asking.side(tenant, query, served, (), until))
 
     async def embed(self, tenant: Tenant, sought: Sought, deadline: Deadline) -> tuple[Resolved, str]:
         """One thing as a vector, and the id of its space, the live index's. Raises as search does."""
@@ -193,89 +180,51 @@ class SearchCore:
 
     async def _answer(
         self, tenant: Tenant, query: SearchQuery, until: Deadline
-    ) -> tuple[SearchAnswer, Mapping[str, int]]:
-        """The answer and its microseconds by stage."""
-        with stage_times() as stage_us, span("search"):
+    ) -> tuple[SearchAnswer, Mapping[Arm, Side], Mapping[str, int]]:
+        """The answer, what it is made of, and its microseconds by stage."""
+        with stage_times() as around_us, span("search"):
             async with self._admission.admitted(tenant, until):
-                chosen, seen = self._chosen(tenant, query)
-                served = chosen.served
-                with span(ANSWERING), self._failures_of(chosen.variant, tenant, query):
-                    resolved = await self._resolved(served, tenant, query, until)
-                    asked = shard_query(tenant, query, served, resolved, seen)
-                    found = await self._finder.find(served, query, asked, resolved, until)
+                page = opened(self.indexes, tenant, query)
+                failed = partial(self._failed, page.chosen.variant, tenant, query)
+                sides = await self._asking.sides(tenant, query, page, until, failed)
+                shown = await self._asking.shown(tenant, query, page, sides, until)
+        first = next(iter(sides.values()))
+        stage_us = {**first.stage_us, **around_us}
+        left_out = left_out_by(sides, behind=self._behind()) | shown.left_out
         answer = SearchAnswer(
-            # Words that mean nothing to the model are near to arbitrary pictures: none is an answer.
-            hits=()
-            if resolved.nothing_understood
-            else hits_of(found.candidates, found.ranked, with_boxes=query.use_crops),
+            hits=shown.hits,
             query_id=uuid.uuid4().hex,
-            space=served.space.id,
-            index=served.index.id,
-            policy="" if found.reranked is None else found.reranked.policy,
-            coverage=found.coverage,
-            degraded=degraded(found, behind=self._behind()),
+            space=first.served.space.id,
+            index=first.served.index.id,
+            policy="" if first.found.reranked is None else first.found.reranked.policy,
+            coverage=coverage_of(sides),
+            degraded=tuple(sorted(left_out)),
             latency_ms=round(stage_us["search"] / 1000, 3),
-            next_cursor=None if resolved.nothing_understood else _next_cursor(found, query, chosen, seen),
-            understood=resolved.text_confidence,
-            explain=_explain(stage_us, found, resolved) if query.explain else None,
-            variant=chosen.variant,
+            next_cursor=shown.next_cursor,
+            understood=first.resolved.text_confidence,
+            explain=_explain(stage_us, sides) if query.explain else None,
+            variant=shown.variant,
         )
-        return answer, stage_us
+        return answer, sides, stage_us
 
-    @contextmanager
-    def _failures_of(self, variant: Variant | None, tenant: Tenant, query: SearchQuery) -> Iterator[None]:
-        """What fails in the block, and not by the caller's fault, is the arm's."""
-        try:
-            yield
-        except Exception as error:
-            of_caller = isinstance(error, OmmaError) and STATUS[error.kind].http < _SERVERS_FAULT
-            if variant is not None and self._arms is not None and not of_caller:
-                self._arms.searched(variant, tenant, caller_of(query), None)
-            raise
-
-    def _chosen(self, tenant: Tenant, query: SearchQuery) -> tuple[Chosen, tuple[int, ...]]:
-        """Where the search goes, and what its earlier pages showed. A cursor is read first, and fixes both."""
-        if not query.cursor:
-            spaces = {one.space for one in query.sought if isinstance(one, SoughtVector)}
-            return self.indexes.choose(query.index, tenant, partial(caller_of, query), spaces), ()
-        cursor = decode_cursor(query.cursor)
-        if query.index not in ("", cursor.index):
-            raise of_another_query()
-        chosen = self.indexes.resumed(cursor.index, cursor.variant)
-        if cursor.query_mark != _mark(chosen.served, query):
-            raise of_another_query()
-        return chosen, cursor.seen
-
-    async def _resolved(self, served: ServedIndex, tenant: Tenant, query: SearchQuery, until: Deadline) -> Resolved:
-        """An embedder that hangs takes its share, so that the caller is told while there is time to try again."""
-        kept = min(_SEARCH_SECONDS, _SEARCH_SHARE * until.require())
-        awaited = frozenset(receipt.image_id for receipt in query.receipts)
-        with span("resolve"):
-            return await self._resolver.resolve(query.sought, Within(served, tenant, until.earlier(kept), awaited))
+    def _failed(self, variant: Variant | None, tenant: Tenant, query: SearchQuery, arm: Arm, error: Exception) -> None:
+        """What fails, and not by the caller's fault, is the arm's."""
+        of_caller = isinstance(error, OmmaError) and STATUS[error.kind].http < _SERVERS_FAULT
+        if variant is not None and self._arms is not None and not of_caller:
+            self._arms.searched(replace(variant, arm=arm), tenant, caller_of(query), None)
 
 
-def _mark(served: ServedIndex, query: SearchQuery) -> int:
-    """32 bits that change when the same pages would no longer be the same search."""
-    narrowed = f"{served.index.id} {canonical(query.filter)} {query.use_crops}".encode()
-    return zlib.crc32(sought_mark(query.sought).to_bytes(4, "little"), zlib.crc32(narrowed))
+def _explain(stage_us: Mapping[str, int], sides: Mapping[Arm, Side]) -> dict[str, object]:
+    """Of the first side; what the other one did stands under its arm."""
+    (_, first), *others = sides.items()
+    told = _explained(stage_us, first)
+    return {**told, **{arm.value: _explained(side.stage_us, side) for arm, side in others}}
 
 
-def _next_cursor(found: Found, query: SearchQuery, chosen: Chosen, seen: tuple[int, ...]) -> str | None:
-    if len(found.ranked) < query.k:
-        return None
-    ids = found.candidates.ids
-    shown = [int(ids[one.position]) for one in found.ranked]
-    folded = [int(id) for one in found.ranked for id in one.duplicates]
-    dropped = [int(id) for id, _ in found.reranked.dropped] if found.reranked is not None else []
-    mark = _mark(chosen.served, query)
-    return encode_cursor(mark, [*seen, *shown, *folded, *dropped], chosen.served.index.id, chosen.variant)
-
-
-def _explain(stage_us: Mapping[str, int], found: Found, resolved: Resolved) -> dict[str, object]:
+def _explained(stage_us: Mapping[str, int], side: Side) -> dict[str, object]:
+    found, confidence = side.found, side.resolved.text_confidence
     told = explanation(stage_us, found.outcomes, found.reranked, len(found.candidates))
-    if resolved.text_confidence is None:
-        return told
-    return {"text_confidence": round(resolved.text_confidence, 3), **told}
+    return told if confidence is None else {"text_confidence": round(confidence, 3), **told}
 
 
 def _query_image_id(query: SearchQuery) -> int:

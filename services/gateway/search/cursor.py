@@ -6,7 +6,7 @@ It names pictures rather than a position, so pages stay free of repeats while pi
 import base64
 import binascii
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,18 +24,33 @@ _END_BYTES: Final = 1 << 16
 _MAX_PLACE_BYTES: Final = 1_024
 _HEAD: Final = 6
 """Bytes before the place: the mark, and how long the place is."""
-_MAX_CONTENT: Final = _HEAD + _MAX_PLACE_BYTES + 8 * MAX_SEEN
+_DRAFTED_BYTES: Final = 9
+"""Of a picture in interleaved pages: the step to it, and which arms pass it over."""
+_MAX_CONTENT: Final = _HEAD + _MAX_PLACE_BYTES + _DRAFTED_BYTES * MAX_SEEN
 _MAX_CHARACTERS: Final = 2 * _MAX_CONTENT
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """beside: the candidate's index. seed: 64 bits, of the next page's draft. seen: ids that it passes over, rising."""
+
+    beside: str
+    seed: int
+    seen: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cursor:
-    """query_mark: 32 bits that tell one query from another. index, variant: of every page. seen: ids, rising."""
+    """query_mark: 32 bits that tell one query from another. index, variant: of every page. seen: ids, rising.
+
+    draft: of interleaved pages, what the next one is drafted with; seen is then the control's.
+    """
 
     query_mark: int
     index: str
     variant: Variant | None
     seen: tuple[int, ...]
+    draft: Draft | None = None
 
 
 def sought_mark(sought: Iterable[Sought]) -> int:
@@ -55,14 +70,21 @@ def sought_mark(sought: Iterable[Sought]) -> int:
     return mark
 
 
-def encode_cursor(query_mark: int, seen: Iterable[int], index: str, variant: Variant | None = None) -> str | None:
-    """Opaque text; None when more than MAX_SEEN were seen."""
-    ids = np.unique(np.fromiter(seen, np.int64))
+def encode_cursor(
+    query_mark: int, seen: Iterable[int], index: str, variant: Variant | None = None, draft: Draft | None = None
+) -> str | None:
+    """Opaque text; None when more than MAX_SEEN were seen, by one arm or the other."""
+    lists = [np.unique(np.fromiter(one, np.int64)) for one in (seen, draft.seen if draft else ())]
+    ids = np.union1d(*lists)
     if len(ids) > MAX_SEEN:
         return None
-    place = "\0".join((index, *((variant.rollout, variant.arm.value) if variant else ()))).encode()
-    steps = np.diff(ids, prepend=0).astype("<i8")
-    content = query_mark.to_bytes(4, "little") + len(place).to_bytes(2, "little") + place + steps.tobytes()
+    place = [index, *((variant.rollout, variant.arm.value) if variant else ())]
+    place += [draft.beside, f"{draft.seed:x}"] if draft else []
+    said = "\0".join(place).encode()
+    content = query_mark.to_bytes(4, "little") + len(said).to_bytes(2, "little") + said
+    content += np.diff(ids, prepend=0).astype("<i8").tobytes()
+    if draft:
+        content += (np.isin(ids, lists[0]) + 2 * np.isin(ids, lists[1])).astype(np.uint8).tobytes()
     return base64.urlsafe_b64encode(zlib.compress(content, level=1)).decode().rstrip("=")
 
 
@@ -74,20 +96,34 @@ def decode_cursor(cursor: str) -> Cursor:
         packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         content = zlib.decompressobj().decompress(packed, _MAX_CONTENT)
         rest = _HEAD + int.from_bytes(content[4:_HEAD], "little")
-        variant = None
-        match content[_HEAD:rest].decode().split("\0"):
-            case [index]:
-                pass
-            case [index, rollout, arm]:
-                variant = Variant(RolloutId(rollout), Arm(arm))
-            case _:
-                raise ValueError
+        return _of_place(
+            content[_HEAD:rest].decode().split("\0"), int.from_bytes(content[:4], "little"), content[rest:]
+        )
     except (binascii.Error, ValueError, zlib.error):
         raise of_another_query() from None
-    if len(content) < rest or (len(content) - rest) % 8 or not index:
-        raise of_another_query()
-    ids = np.cumsum(np.frombuffer(content, "<i8", offset=rest))
-    return Cursor(int.from_bytes(content[:4], "little"), index, variant, tuple(ids.tolist()))
+
+
+def _of_place(place: Sequence[str], query_mark: int, seen: bytes) -> Cursor:
+    """Raises ValueError for what no page was."""
+    if not place[0]:
+        raise ValueError
+    match place:
+        case [index]:
+            return Cursor(query_mark, index, None, _rising(seen))
+        case [index, rollout, arm]:
+            return Cursor(query_mark, index, Variant(RolloutId(rollout), Arm(arm)), _rising(seen))
+        case [index, rollout, Arm.INTERLEAVED, beside, seed] if beside and len(seen) % _DRAFTED_BYTES == 0:
+            count = len(seen) // _DRAFTED_BYTES
+            ids, of = _rising(seen[: 8 * count]), np.frombuffer(seen, np.uint8, offset=8 * count)
+            by = [tuple(id for id, bits in zip(ids, of.tolist(), strict=True) if bits & arm) for arm in (1, 2)]
+            draft = Draft(beside, int(seed, 16) % 2**64, by[1])
+            return Cursor(query_mark, index, Variant(RolloutId(rollout), Arm.INTERLEAVED), by[0], draft)
+        case _:
+            raise ValueError
+
+
+def _rising(steps: bytes) -> tuple[int, ...]:
+    return tuple(np.cumsum(np.frombuffer(steps, "<i8")).tolist())
 
 
 def of_another_query() -> InvalidQuery:

@@ -17,7 +17,7 @@ from omma.telemetry.traces import span
 from omma.vectors import Float16, Int64
 from services.gateway.search.candidates import MAX_POOL, best_candidates, first_pool
 from services.gateway.search.fanout import Coverage, Fanout, ShardOutcome
-from services.gateway.search.query import SearchQuery
+from services.gateway.search.query import MAX_K, SearchQuery
 from services.gateway.search.resolve import Resolved
 from services.nn_shard.client import FetchedPicture, ShardQuery
 from services.rerank.client import NearDuplicates, RankedHit, Reranked, Reranker, RerankQuery
@@ -54,6 +54,16 @@ class Asked:
     served: ServedIndex
     tenant: Tenant
     query: SearchQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one index has to say to a query. stage_us: microseconds by stage, of this index alone."""
+
+    served: ServedIndex
+    resolved: Resolved
+    found: Found
+    stage_us: Mapping[str, int]
 
 
 class Finder:
@@ -97,12 +107,29 @@ class Finder:
                 field="min_coverage",
                 limit=query.min_coverage,
             )
-        reranked = await self._rerank(Asked(served, shard_query.tenant, query), candidates, resolved, deadline)
+        if not len(candidates):
+            candidates = no_hits(dim=served.space.dim, with_payload=True, with_signatures=True)
+        reranked = await self._rerank(Asked(served, shard_query.tenant, query), candidates, resolved.phash, deadline)
         ranked = _by_score(query, candidates, resolved) if reranked is None else reranked.ranked
         return Found(candidates, ranked, reranked, outcomes, coverage)
 
-    async def _rerank(self, asked: Asked, candidates: Hits, resolved: Resolved, deadline: Deadline) -> Reranked | None:
-        """None when it failed or there is no time: the answer says so and comes all the same."""
+    async def grouped(self, asked: Asked, candidates: Hits, deadline: Deadline) -> Reranked | None:
+        """The near-duplicates among what is to be shown, best first: every candidate, in a group of its own or others'.
+
+        asked: the index whose vectors tell where signatures do not. None where the query wants none told, and where
+        re-ranking failed or there is no time.
+        """
+        query = asked.query
+        if query.near_duplicates is NearDuplicates.KEEP or not len(candidates):
+            return None
+        k = min(MAX_K, len(candidates))
+        whole = replace(query, k=k, near_duplicates=NearDuplicates.COLLAPSE, score_threshold=None, phash_gate=None)
+        return await self._rerank(replace(asked, query=whole), candidates, None, deadline)
+
+    async def _rerank(self, asked: Asked, candidates: Hits, phash: int | None, deadline: Deadline) -> Reranked | None:
+        """phash: of the query picture. None when it failed or there is no time: the answer says so and comes all the
+        same.
+        """
         query = asked.query
         folds = query.near_duplicates is not NearDuplicates.KEEP
         together_said, apart_said = self._verdicts(candidates.ids) if folds else ((), ())
@@ -110,14 +137,12 @@ class Finder:
             k=query.k,
             policy=query.policy,
             near_duplicates=query.near_duplicates,
-            query_phash=resolved.phash,
+            query_phash=phash,
             phash_gate=query.phash_gate,
             score_threshold=query.score_threshold,
             together=together_said,
             apart=apart_said,
         )
-        if not len(candidates):
-            candidates = no_hits(dim=len(resolved.vector), with_payload=True, with_signatures=True)
         try:
             with span("rerank"):
                 before = deadline.earlier(min(_ANSWER_SECONDS, _RERANK_SHARE * deadline.require()))

@@ -100,6 +100,7 @@ class Impressions:
                 answer.query_id,
                 _answered(answer),
                 caller,
+                tuple(hit.origin.arm for hit in answer.hits if hit.origin is not None),
             )
         )
         self._queued.set()

@@ -40,6 +40,9 @@ _HIT: Final = record(
         "tags": TEXTS,
         "owner": STRING,
         "source_url": STRING,
+        "arm": {**STRING, "enum": ["control", "candidate", "both"], "description": "Interleaved: who brought it."},
+        "index": {**STRING, "description": "Interleaved: whose score it is; scores order within an arm only."},
+        "space": STRING,
     },
 )
 _EXPLAIN: Final = record(
@@ -76,6 +79,9 @@ SEARCH_ANSWER: Final = record(
         "understood": {**NUMBER, "description": "0 … 1, how far the model understood the words."},
         "next_cursor": STRING,
         "explain": _EXPLAIN,
+        "variant": record(
+            {"rollout": STRING, "arm": {**STRING, "enum": ["control", "candidate", "interleaved"]}},
+        ),
     },
 )
 VECTOR: Final = record({"vector": NUMBERS, "space": STRING}, {"confidence": NUMBER})

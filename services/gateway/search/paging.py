@@ -1,0 +1,71 @@
+"""Where a search's pages go: chosen on the first one, and kept by the cursor on those that follow."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from omma.filters import canonical
+from omma.identity import Tenant
+from omma.rollouts.arms import Variant
+from services.gateway.search.caller import caller_of
+from services.gateway.search.cursor import Draft, decode_cursor, encode_cursor, of_another_query, sought_mark
+from services.gateway.search.finding import Found, Side
+from services.gateway.search.query import SearchQuery, SoughtVector
+from services.topology.indexes import Chosen, ServedIndex, ServedIndexes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """seen: what earlier pages showed. draft: of a later page of interleaved ones; seen is then the control's."""
+
+    chosen: Chosen
+    seen: tuple[int, ...] = ()
+    draft: Draft | None = None
+
+
+def opened(indexes: ServedIndexes, tenant: Tenant, query: SearchQuery) -> Page:
+    """Where the search goes. A cursor is read first, and fixes it.
+
+    Raises InvalidQuery, field `cursor`, for one of another query; CursorExpired; as ServedIndexes.choose.
+    """
+    if not query.cursor:
+        spaces = {one.space for one in query.sought if isinstance(one, SoughtVector)}
+        return Page(indexes.choose(query.index, tenant, partial(caller_of, query), spaces))
+    cursor = decode_cursor(query.cursor)
+    if query.index not in ("", cursor.index):
+        raise of_another_query()
+    chosen = indexes.resumed(cursor.index, cursor.variant, cursor.draft.beside if cursor.draft else "")
+    if cursor.query_mark != mark_of(chosen.served, query):
+        raise of_another_query()
+    return Page(chosen, cursor.seen, cursor.draft)
+
+
+def next_cursor(seen: Iterable[int], query: SearchQuery, side: Side, variant: Variant | None) -> str | None:
+    """Behind what one index found; None where there is no more of it. seen: what its earlier pages showed."""
+    if not has_more(side, query):
+        return None
+    seen = {*seen, *shown_by(side.found), *dropped_by(side.found)}
+    return encode_cursor(mark_of(side.served, query), seen, side.served.index.id, variant)
+
+
+def has_more(side: Side, query: SearchQuery) -> bool:
+    return not side.resolved.nothing_understood and len(side.found.ranked) >= query.k
+
+
+def mark_of(served: ServedIndex, query: SearchQuery) -> int:
+    """32 bits that change when the same pages would no longer be the same search."""
+    narrowed = f"{served.index.id} {canonical(query.filter)} {query.use_crops}".encode()
+    return zlib.crc32(sought_mark(query.sought).to_bytes(4, "little"), zlib.crc32(narrowed))
+
+
+def shown_by(found: Found) -> Iterator[int]:
+    """Ids of the hits, and of the near-duplicates that they stand for."""
+    ids = found.candidates.ids
+    for one in found.ranked:
+        yield int(ids[one.position])
+        yield from map(int, one.duplicates)
+
+
+def dropped_by(found: Found) -> Iterator[int]:
+    return (int(id) for id, _ in found.reranked.dropped) if found.reranked is not None else iter(())

@@ -14,6 +14,7 @@ from prometheus_client import start_http_server
 from pydantic import Field, ValidationError
 
 from omma.errors import OmmaError, causes
+from omma.rpc.tls import RenewedCredentials
 from omma.rpc.tls_settings import TlsSettings
 from omma.settings import Section, Settings, setting_faults, warn_unknown_names
 from omma.telemetry.logs import configure_logging
@@ -47,6 +48,9 @@ class ProcessSettings(Settings):
 
     bind: str = "127.0.0.1"
     grpc_port: int = Field(default=9090, ge=0, le=65_535, description="0: a free one, told in the log")
+    probe_port: int = Field(
+        default=0, ge=0, le=65_535, description="grpc.health.v1 alone, in plain text, where gRPC is TLS; 0: none"
+    )
     metrics_port: int = Field(default=9464, ge=0, le=65_535, description="Prometheus, plain HTTP; 0: none")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
@@ -56,17 +60,27 @@ class ProcessSettings(Settings):
 
     @property
     def grpc_address(self) -> str:
-        return f"[{self.bind}]:{self.grpc_port}" if ":" in self.bind else f"{self.bind}:{self.grpc_port}"
+        return self._address(self.grpc_port)
+
+    @property
+    def probe_address(self) -> str:
+        """Empty for none."""
+        return self._address(self.probe_port) if self.probe_port else ""
 
     def server_credentials(self) -> grpc.ServerCredentials | None:
-        """Reads the TLS files. Raises OSError, ValueError."""
+        """Reads the TLS files, again when they are renewed. Raises OSError, ValueError."""
         files = self.tls.files()
         return None if files is None else files.server_credentials()
 
-    def channel_credentials(self) -> grpc.ChannelCredentials | None:
-        """Of channels to the other services of Omma. Reads the TLS files. Raises OSError."""
+    def channel_credentials(self) -> RenewedCredentials | None:
+        """Of channels to the other services of Omma. Reads the TLS files, again when they are renewed. Raises OSError,
+        ValueError.
+        """
         files = self.tls.files()
-        return None if files is None else files.channel_credentials()
+        return None if files is None else RenewedCredentials(files)
+
+    def _address(self, port: int) -> str:
+        return f"[{self.bind}]:{port}" if ":" in self.bind else f"{self.bind}:{port}"
 
 
 def begin(settings: ProcessSettings) -> None:

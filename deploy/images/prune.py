@@ -15,6 +15,15 @@ _BUILD_TOOLS: Final = ("hatchling", "editables", "trove_classifiers", "pathspec"
 _NOT_LOADED: Final = (
     "pywt",  # 10 MB: wavelet hashes
     "hf_xet",  # 11 MB: downloads from a hub
+    "huggingface_hub",  # 8 MB: the same, of the tokenizers
+    "onnxruntime/tools",  # 10 MB, these three: they make models
+    "onnxruntime/transformers",
+    "onnxruntime/quantization",
+    "sqlalchemy/testing",
+    "sqlalchemy/dialects/mssql",
+    "sqlalchemy/dialects/mysql",
+    "sqlalchemy/dialects/oracle",
+    "numpy/distutils",
     "pip",
     "setuptools",
     "pkg_resources",
@@ -28,11 +37,15 @@ _SCIPY_KEPT: Final = {"_lib", "_external", "fft", "fftpack", "linalg", "special"
 _SERVICES_KEPT: Final = {"s3", "sts", "sso", "sso-oidc"}
 """Of botocore's 420: 25 MB."""
 
+_LEXERS_KEPT: Final = {"__init__.py", "_mapping.py", "python.py"}
+"""Of pygments: 4 MB of sources, as much compiled. Tracebacks on a terminal are Python."""
+
 _TRIED: Final = """
 import boto3, faiss, grpc, imagehash, onnxruntime, scipy.fftpack, tokenizers, tritonclient.grpc.aio
 from PIL import Image
 imagehash.phash(Image.new("RGB", (64, 64)))
 boto3.client("s3", region_name="us-east-1")
+import pygments.lexers.python, sqlalchemy.dialects.postgresql, sqlalchemy.dialects.sqlite
 from services.standalone.cli import command_line
 import services.egs.main, services.gateway.main, services.indexer.main
 import services.nn_shard.main, services.rerank.main, services.worker.main
@@ -51,6 +64,9 @@ def prune(packages: Path) -> None:
     for service in (packages / "botocore" / "data").iterdir():
         if service.is_dir() and service.name not in _SERVICES_KEPT:
             _remove(service)
+    for lexer in (packages / "pygments" / "lexers").iterdir():
+        if lexer.name not in _LEXERS_KEPT:
+            _remove(lexer)
     for source in [one for end in _SOURCES for one in packages.rglob(f"*{end}")]:
         _remove(source)
     for script in Path(sysconfig.get_path("scripts")).iterdir():

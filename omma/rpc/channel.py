@@ -1,6 +1,7 @@
 """Channels to Omma's services, and how a call is made over one."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -10,6 +11,8 @@ from grpc.aio._call import Call
 from omma.rpc.deadline import Deadline
 from omma.rpc.errors import error_of
 from omma.rpc.handlers import REQUEST_ID, TRACEPARENT
+from omma.rpc.renewed import RenewedChannel
+from omma.rpc.tls import RenewedCredentials
 from omma.telemetry.context import request_id
 from omma.telemetry.traces import traceparent
 
@@ -27,8 +30,15 @@ _RECONNECT_SECONDS: Final = 0.25
 _MAX_RECONNECT_SECONDS: Final = 1
 """gRPC's own backoff grows to two minutes; an attempt costs next to nothing."""
 
-_SERVICE_CONFIG: Final = '{"loadBalancingConfig": [{"round_robin": {}}]}'
+_RESOLVE_SECONDS: Final = 1
+"""Between two looks for a name's addresses, which a lost connection causes. gRPC's own is 30: a pod that was replaced
+has another address, and would be asked at the former one for that long.
+"""
+
+_SERVICE_CONFIG: Final[dict[str, Any]] = {"loadBalancingConfig": [{"round_robin": {}}]}
 """Behind one name may be several replicas (EGS, re-rankers); it also connects again without being called."""
+
+_HEALTH_CHECKED: Final = {**_SERVICE_CONFIG, "healthCheckConfig": {"serviceName": ""}}
 
 _CANCEL_IN_CORE: Final[Callable[[Any], bool]] = Call.cancel
 """Without the task that reads the answer, which a unary call's own `cancel` cancels, too."""
@@ -40,20 +50,25 @@ Response = TypeVar("Response")
 def open_channel(
     target: str,
     *,
-    credentials: grpc.ChannelCredentials | None = None,
+    credentials: RenewedCredentials | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     keepalive_seconds: int = KEEPALIVE_SECONDS,
+    health_checked: bool = False,
 ) -> grpc.aio.Channel:
     """A channel to `host:port`; close it with `await channel.close()`. Connects on the first call, again when lost.
 
+    credentials: None for plain text; with them the channel is drained and opened anew when their files are renewed.
     keepalive_seconds: a server that is not ours ends connections that ping it more often than it allows.
+    health_checked: of several servers behind the name those are called that say they are ready, which each is asked by
+    grpc.health.v1's Watch: one that starts or ends is known, and gets no call.
     gRPC's own retries are off: who calls goes to another replica at once, within its own deadline.
     """
     options = [
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.enable_retries", 0),
-        ("grpc.service_config", _SERVICE_CONFIG),
+        ("grpc.service_config", json.dumps(_HEALTH_CHECKED if health_checked else _SERVICE_CONFIG)),
+        ("grpc.dns_min_time_between_resolutions_ms", _RESOLVE_SECONDS * 1000),
         ("grpc.keepalive_time_ms", keepalive_seconds * 1000),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_SECONDS * 1000),
         ("grpc.keepalive_permit_without_calls", 1),
@@ -64,7 +79,7 @@ def open_channel(
     ]
     if credentials is None:
         return grpc.aio.insecure_channel(target, options=options)
-    return grpc.aio.secure_channel(target, credentials, options=options)
+    return RenewedChannel(credentials, lambda current: grpc.aio.secure_channel(target, current, options=options))
 
 
 async def call(

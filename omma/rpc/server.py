@@ -17,6 +17,13 @@ Registration: TypeAlias = Callable[[Any], None]
 LIVENESS: Final = "liveness"
 """A name for grpc.health.v1 that is SERVING while the loop turns, ready or not: what a liveness probe asks."""
 
+_CONNECTION_SECONDS: Final = 600
+"""Then it is ended in good order and made anew: a client of several replicas finds those that were added since, and
+nobody stays who came with a certificate that is trusted no more.
+"""
+
+_PROBES_AT_ONCE: Final = 16
+
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -34,11 +41,13 @@ class RpcServer:
         registrations: Sequence[Registration] | None,
         *,
         credentials: grpc.ServerCredentials | None = None,
+        probe_address: str = "",
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         max_concurrent_calls: int = 1024,
     ) -> None:
-        """registrations: None for those that come later. max_concurrent_calls: one more is refused with
-        RESOURCE_EXHAUSTED. Needs a running loop.
+        """registrations: None for those that come later. probe_address: `host:port` where health is told in plain text
+        and nothing else is, for probes that speak no TLS; empty: nowhere. max_concurrent_calls: one more is refused
+        with RESOURCE_EXHAUSTED. Needs a running loop.
         """
         self._credentials = credentials
         self._server = grpc.aio.server(
@@ -49,11 +58,14 @@ class RpcServer:
                 ("grpc.so_reuseport", 0),
                 ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_SECONDS * 500),
                 ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.max_connection_age_ms", _CONNECTION_SECONDS * 1000),
             ],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._probe_address = probe_address
+        self._probed: grpc.aio.Server | None = None
         self._reflection = Methods(complete=True, wrap=False)
         self._methods = Methods()
         self._server.add_generic_rpc_handlers((self._reflection, self._methods))
@@ -68,17 +80,16 @@ class RpcServer:
 
     async def start(self, address: str) -> int:
         """Listen on `host:port`, port 0 for a free one; returns the port. Raises OSError when it cannot be bound."""
-        try:
-            if self._credentials is None:
-                port = self._server.add_insecure_port(address)
-            else:
-                port = self._server.add_secure_port(address, self._credentials)
-        except RuntimeError as error:
-            raise OSError(f"gRPC cannot listen on {address}; is the port taken?") from error
+        port = _listen(self._server, address, self._credentials)
         await self.set_ready(False)
         await self._health.set(LIVENESS, _SERVING)
         await self._server.start()
-        return int(port)
+        if self._probe_address:
+            self._probed = grpc.aio.server(options=[("grpc.so_reuseport", 0)], maximum_concurrent_rpcs=_PROBES_AT_ONCE)
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._probed)
+            _listen(self._probed, self._probe_address, None)
+            await self._probed.start()
+        return port
 
     async def set_ready(self, ready: bool) -> None:
         """What grpc.health.v1 answers for every service here."""
@@ -90,6 +101,8 @@ class RpcServer:
         """Leave readiness, take no new calls, let running ones end within drain_seconds, then cancel them."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(drain_seconds)
+        if self._probed is not None:
+            await self._probed.stop(0.0)
 
     def _add(self, registrations: Sequence[Registration]) -> None:
         for register in registrations:
@@ -98,3 +111,13 @@ class RpcServer:
         names = (*self._methods.service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         servicer = reflection.aio.ReflectionServicer(names)
         add_ServerReflectionServicer_to_server(servicer, self._reflection)  # type: ignore[no-untyped-call]
+
+
+def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
+    """The port. Raises OSError when it cannot be bound."""
+    try:
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise OSError(f"gRPC cannot listen on {address}; is the port taken?") from error

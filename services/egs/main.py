@@ -46,6 +46,7 @@ async def main() -> None:
         server = RpcServer(
             None,
             credentials=settings.server_credentials(),
+            probe_address=settings.probe_address,
             # A picture that the limit allows fits into a message, with what else the client puts into one.
             max_message_bytes=max(MAX_MESSAGE_BYTES, settings.pictures.max_bytes + MAX_CALL_BYTES),
         )

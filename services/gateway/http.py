@@ -2,14 +2,17 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _BACKLOG: Final = 2048
+_LEAVE_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.05
 
 
 def listening(address: str, port: int) -> socket.socket:
@@ -33,18 +36,31 @@ class HttpServer(uvicorn.Server):
     def __init__(self, app: ASGIApp, drain_seconds: float) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                self._answer,
+                interface="asgi3",
                 log_config=None,
                 access_log=False,
                 lifespan="off",
                 timeout_graceful_shutdown=round(drain_seconds),
             )
         )
+        self._app = app
+        self._leaving = False
+        self._drain_seconds = drain_seconds
         self._serving: asyncio.Task[None] | None = None
 
     def begin(self, bound: socket.socket) -> None:
         """Answer on this socket from now on."""
         self._serving = asyncio.create_task(self.serve([bound]), name="REST")
+
+    async def leave(self) -> None:
+        """Answer on, and tell each caller to come by another connection, until there are none or some seconds have
+        gone: one that were closed between two requests would lose the next one.
+        """
+        self._leaving = True
+        until = time.monotonic() + min(self._drain_seconds, _LEAVE_SECONDS)
+        while self.server_state.connections and time.monotonic() < until:  # noqa: ASYNC110  uvicorn tells nobody
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def end(self) -> None:
         """Take nothing new, answer what is under way within drain_seconds. May be repeated."""
@@ -55,3 +71,11 @@ class HttpServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if self._leaving and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive, told)

@@ -4,6 +4,7 @@ The embedder and the shards are asked over gRPC, and a re-ranker that has an add
 re-ranks. Catalog, log and blobs are those of `omma.storage`.
 """
 
+import asyncio
 import logging
 import os
 import socket
@@ -95,7 +96,7 @@ async def main() -> None:
     settings = GatewayProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
-        rpc = RpcServer(None, credentials=settings.server_credentials())
+        rpc = RpcServer(None, credentials=settings.server_credentials(), probe_address=settings.probe_address)
         await rpc.start(settings.grpc_address)
         stack.push_async_callback(rpc.stop, 0.0)
         opening = Opening()
@@ -110,7 +111,7 @@ async def main() -> None:
         logger.info("the gateway serves", extra={"address": settings.bind, "port": settings.http_port})
         await until_stopped()
         gateway.health.draining = True
-        await rpc.stop(settings.drain_seconds)
+        await asyncio.gather(rpc.stop(settings.drain_seconds), rest.leave())
         await rest.end()
 
 
@@ -155,7 +156,7 @@ def _reranker(process: GatewayProcess) -> Reranker:
 
 async def _served(process: GatewayProcess, catalog: Catalog, stack: AsyncExitStack) -> ServedIndex:
     settings, credentials = process.gateway, process.channel_credentials()
-    channel = open_channel(settings.egs, credentials=credentials)
+    channel = open_channel(settings.egs, credentials=credentials, health_checked=True)
     stack.push_async_callback(channel.close)
     embedder = await RemoteEmbedder.found(channel)
     shards = []

@@ -53,12 +53,12 @@ async def main() -> None:
     settings = IndexerProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
-        server = RpcServer([], credentials=settings.server_credentials())
+        server = RpcServer([], credentials=settings.server_credentials(), probe_address=settings.probe_address)
         await server.start(settings.grpc_address)
         stack.push_async_callback(server.stop, settings.drain_seconds)
         storage = await open_storage(settings, stack)
         credentials = settings.channel_credentials()
-        channel = open_channel(settings.indexer.egs, credentials=credentials)
+        channel = open_channel(settings.indexer.egs, credentials=credentials, health_checked=True)
         stack.push_async_callback(channel.close)
         embedder = await RemoteEmbedder.found(channel)
         shards = [RemoteShard.at(address, credentials=credentials) for address in settings.indexer.shards]

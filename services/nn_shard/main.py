@@ -58,7 +58,7 @@ async def main() -> None:
     settings = ShardProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
-        server = RpcServer(None, credentials=settings.server_credentials())
+        server = RpcServer(None, credentials=settings.server_credentials(), probe_address=settings.probe_address)
         port = await server.start(settings.grpc_address)
         stack.push_async_callback(server.stop, 0.0)
         storage = await open_storage(settings, stack)

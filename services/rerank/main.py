@@ -32,6 +32,7 @@ async def main() -> None:
         server = RpcServer(
             [partial(rerank_pb2_grpc.add_RerankServiceServicer_to_server, RerankServicer(reranker))],
             credentials=settings.server_credentials(),
+            probe_address=settings.probe_address,
         )
         port = await server.start(settings.grpc_address)
         stack.push_async_callback(server.stop, settings.drain_seconds)

@@ -53,7 +53,7 @@ async def serving(
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         omma = await stack.enter_async_context(opened(settings, owner_secret=token))
         await _require_key(settings, omma)
-        rpc = RpcServer(omma.rpc, credentials=settings.server_credentials())
+        rpc = RpcServer(omma.rpc, credentials=settings.server_credentials(), probe_address=settings.probe_address)
         grpc_port = await _start_rpc(rpc, settings, other_ports)
         stack.push_async_callback(rpc.stop, settings.drain_seconds)
         rest = HttpServer(omma.rest, settings.drain_seconds)

@@ -53,7 +53,7 @@ async def main() -> None:
     settings = WorkerProcess()
     begin(settings)
     async with AsyncExitStack() as stack:
-        server = RpcServer([], credentials=settings.server_credentials())
+        server = RpcServer([], credentials=settings.server_credentials(), probe_address=settings.probe_address)
         await server.start(settings.grpc_address)
         stack.push_async_callback(server.stop, settings.drain_seconds)
         storage = await open_storage(settings, stack)

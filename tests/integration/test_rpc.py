@@ -246,6 +246,41 @@ async def test_a_server_without_its_servicers_yet_is_alive_and_unavailable() -> 
     await server.stop(0)
 
 
+async def test_of_several_servers_those_that_are_ready_are_called() -> None:
+    called: list[str] = []
+
+    class Named(shard_pb2_grpc.ShardServiceServicer):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def Stats(self, request: Any, context: Any) -> shard_pb2.ShardServiceStatsResponse:
+            called.append(self.name)
+            return shard_pb2.ShardServiceStatsResponse()
+
+    servers = [
+        RpcServer([partial(shard_pb2_grpc.add_ShardServiceServicer_to_server, Named(name))]) for name in ("a", "b")
+    ]
+    ports = [await server.start("127.0.0.1:0") for server in servers]
+    await servers[0].set_ready(True)
+    channel = open_channel(f"ipv4:{','.join(f'127.0.0.1:{port}' for port in ports)}", health_checked=True)
+    stats = shard_pb2_grpc.ShardServiceStub(channel).Stats
+    for _ in range(20):
+        await call(stats, STATS, Deadline.after(20), "The server")
+    assert set(called) == {"a"}
+
+    await servers[1].set_ready(True)
+    async with asyncio.timeout(20):
+        while "b" not in called:
+            await call(stats, STATS, Deadline.after(20), "The server")
+    await asyncio.wait_for(servers[0].stop(60), 20)  # nobody's watch of its health keeps it
+    called.clear()
+    for _ in range(20):
+        await call(stats, STATS, Deadline.after(20), "The server")
+    assert set(called) == {"b"}
+    await channel.close()
+    await servers[1].stop(0)
+
+
 async def test_reflection_lists_the_services(served: Served) -> None:
     stub = reflection_pb2_grpc.ServerReflectionStub(served.channel)
     stream = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))

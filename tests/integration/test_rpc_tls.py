@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
-import grpc
 import pytest
 from prometheus_client import REGISTRY
 
@@ -13,7 +12,7 @@ from omma.process import ProcessSettings
 from omma.rpc.channel import call, open_channel
 from omma.rpc.deadline import Deadline
 from omma.rpc.server import LIVENESS, RpcServer
-from omma.rpc.tls import TlsFiles
+from omma.rpc.tls import RenewedCredentials, TlsFiles
 from omma.rpc.tls_settings import TlsSettings
 from omma.v1 import shard_pb2, shard_pb2_grpc
 from services.nn_shard.client import RemoteShard
@@ -45,7 +44,7 @@ async def target(certificate: TlsFiles) -> AsyncIterator[str]:
     await server.stop(0)
 
 
-async def index_of(target: str, credentials: grpc.ChannelCredentials | None) -> str:
+async def index_of(target: str, credentials: RenewedCredentials | None) -> str:
     channel = open_channel(target, credentials=credentials)
     try:
         stats = shard_pb2_grpc.ShardServiceStub(channel).Stats
@@ -55,13 +54,13 @@ async def index_of(target: str, credentials: grpc.ChannelCredentials | None) -> 
 
 
 async def test_both_sides_know_each_other(target: str, certificate: TlsFiles) -> None:
-    assert await index_of(target, certificate.channel_credentials()) == "over tls"
+    assert await index_of(target, RenewedCredentials(certificate)) == "over tls"
 
 
 async def test_a_client_without_a_certificate_is_refused(target: str, certificate: TlsFiles) -> None:
     before = REGISTRY.get_sample_value("omma_rpc_seconds_count", {"method": "omma.v1.ShardService/Stats", "code": "OK"})
     with pytest.raises(ReplicaDown):
-        await index_of(target, TlsFiles(authority=certificate.authority).channel_credentials())
+        await index_of(target, RenewedCredentials(TlsFiles(authority=certificate.authority)))
     with pytest.raises(ReplicaDown):
         await index_of(target, None)
     after = REGISTRY.get_sample_value("omma_rpc_seconds_count", {"method": "omma.v1.ShardService/Stats", "code": "OK"})
@@ -71,7 +70,7 @@ async def test_a_client_without_a_certificate_is_refused(target: str, certificat
 async def test_a_server_that_nobody_vouches_for_is_refused(target: str, certificate: TlsFiles) -> None:
     own = TlsFiles(certificate.certificate, certificate.key)
     with pytest.raises(ReplicaDown):
-        await index_of(target, own.channel_credentials())
+        await index_of(target, RenewedCredentials(own))
 
 
 def test_a_server_needs_a_certificate_and_a_key(certificate: TlsFiles) -> None:

@@ -78,19 +78,23 @@ capabilities: {drop: [ALL]}
 
 {{/*
 Probes of a process with a gRPC port, and what goes before SIGTERM. Kubernetes' own gRPC probe speaks no TLS, so with it
-the image's is run. Given: root.
+health has a port of its own. Given: root.
 */}}
 {{- define "omma.probes" -}}
-startupProbe: {{ include "omma.alive" . | nindent 2 }}
+{{- $port := ternary 9091 9090 .root.Values.tls.enabled }}
+startupProbe:
+  grpc: {port: {{ $port }}, service: liveness}
   periodSeconds: 2
   timeoutSeconds: 5
   failureThreshold: 90
-livenessProbe: {{ include "omma.alive" . | nindent 2 }}
+livenessProbe:
+  grpc: {port: {{ $port }}, service: liveness}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
-readinessProbe: {{ include "omma.ready" . | nindent 2 }}
-  periodSeconds: {{ ternary 10 2 .root.Values.tls.enabled }}
+readinessProbe:
+  grpc: {port: {{ $port }}}
+  periodSeconds: 2
   timeoutSeconds: 5
   failureThreshold: 2
 {{- include "omma.prestop" .root }}
@@ -100,22 +104,6 @@ readinessProbe: {{ include "omma.ready" . | nindent 2 }}
 lifecycle:
   preStop:
     sleep: {seconds: {{ .Values.preStopSeconds }}}
-{{- end }}
-
-{{- define "omma.alive" -}}
-{{- if .root.Values.tls.enabled -}}
-exec: {command: [python, -m, omma.rpc.probe, liveness]}
-{{- else -}}
-grpc: {port: 9090, service: liveness}
-{{- end }}
-{{- end }}
-
-{{- define "omma.ready" -}}
-{{- if .root.Values.tls.enabled -}}
-exec: {command: [python, -m, omma.rpc.probe]}
-{{- else -}}
-grpc: {port: 9090}
-{{- end }}
 {{- end }}
 
 {{- define "omma.ports" -}}

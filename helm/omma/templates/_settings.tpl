@@ -11,6 +11,7 @@ OMMA_TRACES__ENDPOINT: {{ $values.traces.endpoint }}
 OMMA_TRACES__SHARE: {{ $values.traces.share | quote }}
 {{- end }}
 {{- if $values.tls.enabled }}
+OMMA_PROBE_PORT: "9091"
 OMMA_TLS__CERTIFICATE: /etc/omma/tls/tls.crt
 OMMA_TLS__KEY: /etc/omma/tls/tls.key
 OMMA_TLS__AUTHORITY: /etc/omma/tls/ca.crt

@@ -9,6 +9,7 @@ from omma.errors import InvalidPicture
 from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
+from omma.rpc.tls import RenewedCredentials
 from services.egs.embedder import ModelEmbedder
 from services.egs.onnx_towers import grey_picture
 from services.egs.preprocess import Pixels, Uint8Rows
@@ -39,7 +40,7 @@ async def open_triton_embedder(
     Raises as TritonTower.check; Corrupt for towers or a tokenizer that are not their manifest's.
     """
     files = triton.tls.files()
-    credentials = None if files is None else files.channel_credentials()
+    credentials = None if files is None else RenewedCredentials(files)
     channel = open_channel(triton.url, credentials=credentials, keepalive_seconds=_KEEPALIVE_SECONDS)
     stack.push_async_callback(channel.close)
     executor = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="egs-tensor")

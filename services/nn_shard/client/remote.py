@@ -9,6 +9,7 @@ from omma.hits import FetchedPicture, ShardHits
 from omma.identity import ImageId, Tenant
 from omma.rpc.channel import call, open_channel
 from omma.rpc.deadline import Deadline
+from omma.rpc.tls import RenewedCredentials
 from omma.v1 import shard_pb2, shard_pb2_grpc
 from services.nn_shard.client import convert
 from services.nn_shard.client.interface import BucketDigests, BucketPage, ShardQuery, ShardStats
@@ -29,7 +30,7 @@ class RemoteShard:
         self._list = stub.List
 
     @classmethod
-    def at(cls, target: str, *, credentials: grpc.ChannelCredentials | None = None) -> "RemoteShard":
+    def at(cls, target: str, *, credentials: RenewedCredentials | None = None) -> "RemoteShard":
         """target: `host:port`. Connects on the first call. Needs a running loop."""
         return cls(open_channel(target, credentials=credentials))
 

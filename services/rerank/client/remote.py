@@ -7,6 +7,7 @@ import grpc
 from omma.hits import Hits
 from omma.rpc.channel import call, open_channel
 from omma.rpc.deadline import Deadline
+from omma.rpc.tls import RenewedCredentials
 from omma.v1 import rerank_pb2_grpc
 from services.rerank.client import convert
 from services.rerank.client.interface import Reranked, RerankQuery
@@ -22,9 +23,9 @@ class RemoteReranker:
         self._rerank = rerank_pb2_grpc.RerankServiceStub(channel).Rerank
 
     @classmethod
-    def at(cls, target: str, *, credentials: grpc.ChannelCredentials | None = None) -> "RemoteReranker":
+    def at(cls, target: str, *, credentials: RenewedCredentials | None = None) -> "RemoteReranker":
         """target: `host:port`. Connects on the first call. Needs a running loop."""
-        return cls(open_channel(target, credentials=credentials))
+        return cls(open_channel(target, credentials=credentials, health_checked=True))
 
     def needs_vectors(self, policy: str) -> bool:
         """Of which policies that is so is known only over there."""

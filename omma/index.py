@@ -29,7 +29,10 @@ class IndexState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """factory: a FAISS factory string. codebook: sha256 of the published codebook, None while search is exact."""
+    """factory: a FAISS factory string. codebook: sha256 of the published codebook, None while search is exact.
+
+    match_score: from this cosine on a picture's neighbour is more likely right than not; None while it is not known.
+    """
 
     id: IndexId
     space: SpaceId
@@ -37,3 +40,4 @@ class Index:
     shards: int
     state: IndexState
     codebook: str | None = None
+    match_score: float | None = None

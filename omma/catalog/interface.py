@@ -54,6 +54,9 @@ class Catalog(
     async def adopt_codebook(self, index_id: str, codebook: str) -> bool:
         """Sets the index's first codebook; False when it has one already."""
 
+    async def keep_match_score(self, index_id: str, score: float) -> None:
+        """What `Index.match_score` is from now on. Nothing happens where there is no such index."""
+
     async def acquire_lease(self, name: str, holder: str, ttl_seconds: float) -> bool:
         """True when the holder has it now: it was free, expired, or already the holder's (then renewed)."""
 

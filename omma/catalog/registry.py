@@ -63,6 +63,11 @@ class Registry:
         return adopted
 
     @uninterrupted
+    async def keep_match_score(self, index_id: str, score: float) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(update(indexes).where(indexes.c.id == index_id).values(match_score=score))
+
+    @uninterrupted
     async def acquire_lease(self, name: str, holder: str, ttl_seconds: float) -> bool:
         now_ms = self._database.shared_now_ms()
         insert = self._database.dialect.insert(leases).values(
@@ -136,6 +141,7 @@ async def read_indexes(connection: AsyncConnection, index_id: str | None = None)
             shards=row["shards"],
             state=IndexState(row["state"]),
             codebook=row["codebook"],
+            match_score=row["match_score"],
         )
         for row in found
     ]

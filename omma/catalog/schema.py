@@ -231,6 +231,7 @@ indexes: Final = Table(
     Column("shards", Integer, nullable=False),
     Column("state", Text, nullable=False, comment="index.IndexState"),
     Column("codebook", Text, comment="sha256; null while search is exact"),
+    Column("match_score", Double, comment="omma.calibration; null while it is not known"),
     ForeignKeyConstraint(["space"], ["spaces.id"]),
 )
 

@@ -53,7 +53,7 @@ class SearchOptions(TypedDict, total=False):
     k: int
     cursor: str
     filter: Mapping[str, Any]
-    score_threshold: float
+    score_threshold: float | Literal["auto"]
     near_duplicates: Literal["collapse", "drop", "keep"]
     phash_gate: int
     use_crops: bool

@@ -84,6 +84,7 @@ class SearchResults:
     """Iterates over its hits, best first. degraded: what the search left out. explain: only when asked for.
 
     understood: 0 … 1, how far the model understood the words; None without words. variant: None outside of a rollout.
+    no_good_match: nothing of it is likely what was sought.
     """
 
     results: tuple[SearchHit, ...]
@@ -97,6 +98,7 @@ class SearchResults:
     explain: Json | None = None
     understood: float | None = None
     variant: Variant | None = None
+    no_good_match: bool = False
 
     def __iter__(self) -> Iterator[SearchHit]:
         return iter(self.results)
@@ -119,6 +121,7 @@ class SearchResults:
             explain=answer.get("explain"),
             understood=answer.get("understood"),
             variant=Variant.from_json(answer["variant"]) if "variant" in answer else None,
+            no_good_match=answer.get("no_good_match", False),
         )
 
 

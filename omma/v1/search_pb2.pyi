@@ -93,6 +93,7 @@ class SearchRequest(_message.Message):
     RECEIPTS_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    AUTO_SCORE_THRESHOLD_FIELD_NUMBER: _builtins.int
     space: _builtins.str
     """Space of the vectors among the queries."""
     k: _builtins.int
@@ -116,6 +117,8 @@ class SearchRequest(_message.Message):
     """For interactions, and for the side of a rollout."""
     cursor: _builtins.str
     """next_cursor of an earlier answer to the same query: goes on behind it."""
+    auto_score_threshold: _builtins.bool
+    """Instead of score_threshold: the index's own match_score, where it is known and pictures are sought."""
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchQuery]: ...
     @_builtins.property
@@ -141,10 +144,11 @@ class SearchRequest(_message.Message):
         receipts: _abc.Iterable[_builtins.str] | None = ...,
         user_id: _builtins.str = ...,
         cursor: _builtins.str = ...,
+        auto_score_threshold: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_score_threshold", b"_score_threshold", "phash_gate", b"phash_gate", "score_threshold", b"score_threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_score_threshold", b"_score_threshold", "cursor", b"cursor", "effort", b"effort", "exact", b"exact", "explain", b"explain", "filter", b"filter", "index", b"index", "k", b"k", "min_coverage", b"min_coverage", "near_duplicates", b"near_duplicates", "phash_gate", b"phash_gate", "policy", b"policy", "queries", b"queries", "receipts", b"receipts", "score_threshold", b"score_threshold", "space", b"space", "timeout_ms", b"timeout_ms", "use_crops", b"use_crops", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_score_threshold", b"_score_threshold", "auto_score_threshold", b"auto_score_threshold", "cursor", b"cursor", "effort", b"effort", "exact", b"exact", "explain", b"explain", "filter", b"filter", "index", b"index", "k", b"k", "min_coverage", b"min_coverage", "near_duplicates", b"near_duplicates", "phash_gate", b"phash_gate", "policy", b"policy", "queries", b"queries", "receipts", b"receipts", "score_threshold", b"score_threshold", "space", b"space", "timeout_ms", b"timeout_ms", "use_crops", b"use_crops", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__phash_gate: _TypeAlias = _typing.Literal["phash_gate"]  # noqa: Y015
     _WhichOneofArgType__phash_gate: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate"]  # noqa: Y015
@@ -242,6 +246,7 @@ class SearchResponse(_message.Message):
     UNDERSTOOD_FIELD_NUMBER: _builtins.int
     VARIANT_FIELD_NUMBER: _builtins.int
     NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    NO_GOOD_MATCH_FIELD_NUMBER: _builtins.int
     latency_ms: _builtins.float
     query_id: _builtins.str
     space: _builtins.str
@@ -252,6 +257,10 @@ class SearchResponse(_message.Message):
     """0 to 1: how far the model understood the words, the least of them; unset without words."""
     next_cursor: _builtins.str
     """Empty on the last page, and once 5,000 pictures were seen."""
+    no_good_match: _builtins.bool
+    """Nothing of it is likely what was sought: no results, words that were hardly understood, or none above the index's
+    match_score.
+    """
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchHit]: ...
     @_builtins.property
@@ -278,10 +287,11 @@ class SearchResponse(_message.Message):
         understood: _builtins.float | None = ...,
         variant: Global___Variant | None = ...,
         next_cursor: _builtins.str = ...,
+        no_good_match: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_understood", b"_understood", "coverage", b"coverage", "understood", b"understood", "variant", b"variant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_understood", b"_understood", "coverage", b"coverage", "degraded", b"degraded", "explain_json", b"explain_json", "index", b"index", "latency_ms", b"latency_ms", "next_cursor", b"next_cursor", "query_id", b"query_id", "results", b"results", "space", b"space", "understood", b"understood", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_understood", b"_understood", "coverage", b"coverage", "degraded", b"degraded", "explain_json", b"explain_json", "index", b"index", "latency_ms", b"latency_ms", "next_cursor", b"next_cursor", "no_good_match", b"no_good_match", "query_id", b"query_id", "results", b"results", "space", b"space", "understood", b"understood", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__understood: _TypeAlias = _typing.Literal["understood"]  # noqa: Y015
     _WhichOneofArgType__understood: _TypeAlias = _typing.Literal["_understood", b"_understood"]  # noqa: Y015

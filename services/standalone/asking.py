@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import unquote, urlsplit
 
 from rich.table import Table
@@ -21,7 +21,10 @@ _TIMEOUT_MS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """picture: a file, or the id of a stored picture. bbox: `x1,y1,x2,y2` in pixels. filter: JSON."""
+    """picture: a file, or the id of a stored picture. bbox: `x1,y1,x2,y2` in pixels. filter: JSON.
+
+    score_threshold: a cosine, or auto.
+    """
 
     title: str
     picture: Path | int | None = None
@@ -29,16 +32,20 @@ class Question:
     bbox: str = ""
     k: int = 50
     filter: str = ""
+    score_threshold: float | Literal["auto"] | None = None
 
-    def fields(self) -> dict[str, str | int]:
+    def fields(self) -> dict[str, str | int | float]:
         """What POST /search takes beside the file, as a form or as JSON."""
-        given: dict[str, str | int] = {
+        given: dict[str, str | int | float] = {
             "text": self.text,
             "bbox": self.bbox,
             "filter": self.filter,
             "image_id": self.picture if isinstance(self.picture, int) else 0,
         }
-        return {"k": self.k, "timeout_ms": _TIMEOUT_MS, **{name: value for name, value in given.items() if value}}
+        if self.score_threshold is not None:
+            given["score_threshold"] = self.score_threshold
+        chosen = {name: value for name, value in given.items() if value or name == "score_threshold"}
+        return {"k": self.k, "timeout_ms": _TIMEOUT_MS, **chosen}
 
 
 def picture_argument(given: str) -> Path | int:
@@ -97,6 +104,8 @@ def note(answer: Mapping[str, Any]) -> str:
     parts = [f"{len(answer['results'])} found in {answer['latency_ms']:.0f} ms"]
     if answer["coverage"]["fraction"] < 1:
         parts.append(f"{answer['coverage']['fraction']:.0%} of the index answered")
+    if answer.get("no_good_match"):
+        parts.append("nothing like it")
     return ", ".join([*parts, *answer["degraded"]])
 
 

@@ -166,7 +166,8 @@ class ServedIndexes:
 
     def _resumed(self, index_id: str) -> ServedIndex:
         served = self._served.get(index_id)
-        state = served.index.state if served else self._state_of(index_id)
+        routed = self._routed(index_id)
+        state = served.index.state if served else routed and routed.state
         if state in (None, IndexState.RETIRED):
             raise CursorExpired("The index of these pages is retired: search again.", field="cursor")
         if served is None:
@@ -178,10 +179,12 @@ class ServedIndexes:
         fitting = [one for one in fitting if one.index.state in _WITH_VECTORS_OF_ALL]
         return min(fitting, key=lambda one: _WITH_VECTORS_OF_ALL.index(one.index.state), default=None)
 
-    def _state_of(self, index_id: str) -> IndexState | None:
+    def _routed(self, index_id: str) -> Index | None:
         known = () if self._routing is None else self._routing.indexes
-        return next((one.state for one in known if one.id == index_id), None)
+        return next((one for one in known if one.id == index_id), None)
 
     def _as_routed(self, one: ServedIndex) -> ServedIndex:
-        state = self._state_of(one.index.id)
-        return one if state in (None, one.index.state) else replace(one, index=replace(one.index, state=state))
+        routed = self._routed(one.index.id)
+        if routed is None or (routed.state, routed.match_score) == (one.index.state, one.index.match_score):
+            return one
+        return replace(one, index=replace(one.index, state=routed.state, match_score=routed.match_score))

@@ -25,6 +25,7 @@ from omma.records import IMAGES_TOPIC
 from omma.storage import Storage
 from services.topology.indexes import PlacedIndex
 from services.worker.curation.anomalies import AnomalyScorer
+from services.worker.curation.calibrator import Calibrator
 from services.worker.curation.clusters import Clusterer
 from services.worker.ingest.bucket import BucketIngest
 from services.worker.ingest.folder import FolderIngest
@@ -150,6 +151,7 @@ def compose(
         Builder(catalog, placed, every_seconds=settings.rollout_look_seconds).run,
         partial(record_interactions, log, catalog, kept_days=settings.interactions_kept_days),
         Judge(catalog, holder, settings.judge_seconds).run,
+        Calibrator(catalog, placed, settings.calibrate_seconds).run,
     ]
     if inbox is not None:
         work.append(inbox.run)

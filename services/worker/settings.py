@@ -29,6 +29,9 @@ class WorkerSettings(Section):
         default=2.0, ge=0.05, le=3_600, description="between looks at a candidate that is being built"
     )
     judge_seconds: float = Field(default=60.0, ge=0.1, le=600, description="between two looks at a rollout")
+    calibrate_seconds: float = Field(
+        default=60.0, ge=0.05, le=86_400, description="between looks whether the index's pictures are others by now"
+    )
     anomalies_seconds: float = Field(
         default=86_400.0, ge=1.0, le=365 * 86_400, description="between measurings of how far pictures stand apart"
     )

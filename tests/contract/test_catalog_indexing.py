@@ -150,6 +150,17 @@ async def test_an_index_never_changes(catalog: Catalog) -> None:
         await catalog.adopt_codebook("x", "c")
 
 
+async def test_an_index_keeps_its_match_score_and_the_routing_has_it(catalog: Catalog) -> None:
+    await catalog.register_space(SPACE)
+    await catalog.register_index(INDEX)
+    await catalog.keep_match_score(INDEX.id, 0.5)
+    await catalog.keep_match_score("another", 0.7)
+    assert [one.match_score for one in await catalog.indexes()] == [0.5]
+    assert [one.match_score for one in (await catalog.routing()).indexes] == [0.5]
+    await catalog.register_index(INDEX)
+    assert [one.match_score for one in await catalog.indexes()] == [0.5]
+
+
 async def test_one_index_is_live(catalog: Catalog) -> None:
     await catalog.register_space(SPACE)
     first = replace(INDEX, state=IndexState.LIVE)

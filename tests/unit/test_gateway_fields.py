@@ -55,3 +55,14 @@ def test_a_false_value_is_no_absent_one(name: str, value: Any) -> None:
     with pytest.raises(InvalidQuery) as failure:
         json_query({"image_id": 1, name: value})
     assert failure.value.field == name
+
+
+def test_a_score_threshold_is_a_number_or_auto() -> None:
+    given = {"image_id": 1, "score_threshold": "auto"}
+    assert (json_query(given).auto_threshold, json_query(given).score_threshold) == (True, None)
+    given["score_threshold"] = 0.5
+    assert (json_query(given).auto_threshold, json_query(given).score_threshold) == (False, 0.5)
+    for wrong in ("Auto", "automatic", [], True, 2):
+        with pytest.raises(InvalidQuery) as failure:
+            json_query(given | {"score_threshold": wrong})
+        assert failure.value.field == "score_threshold"

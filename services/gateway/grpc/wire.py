@@ -48,6 +48,7 @@ def query_from_wire(message: search_pb2.SearchRequest) -> SearchQuery:
         timeout_ms=message.timeout_ms or DEFAULT_TIMEOUT_MS,
         min_coverage=message.min_coverage,
         receipts=tuple(map(Receipt.parse, message.receipts)),
+        auto_threshold=message.auto_score_threshold,
         user_id=message.user_id,
         cursor=message.cursor,
     )
@@ -70,6 +71,7 @@ def answer_to_wire(answer: SearchAnswer) -> search_pb2.SearchResponse:
         explain_json=b"" if answer.explain is None else _json(answer.explain),
         understood=answer.understood,
         next_cursor=answer.next_cursor or "",
+        no_good_match=answer.no_good_match,
         variant=None
         if answer.variant is None
         else search_pb2.Variant(rollout=answer.variant.rollout, arm=answer.variant.arm.value),

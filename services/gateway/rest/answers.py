@@ -35,6 +35,7 @@ def search_document(answer: SearchAnswer) -> dict[str, Any]:
             "shards_total": answer.coverage.shards_total,
         },
         "degraded": [reason.value for reason in answer.degraded],
+        "no_good_match": answer.no_good_match,
     }
     if answer.variant is not None:
         document["variant"] = {"rollout": answer.variant.rollout, "arm": answer.variant.arm.value}

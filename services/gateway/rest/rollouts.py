@@ -146,6 +146,7 @@ def index_document(index: Index) -> dict[str, Any]:
         "factory": index.factory,
         "shards": index.shards,
         "codebook": index.codebook,
+        "match_score": index.match_score,
     }
 
 

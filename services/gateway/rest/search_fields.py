@@ -35,6 +35,8 @@ from services.gateway.search.query import (
 )
 from services.rerank.client import NearDuplicates
 
+AUTO: Final = "auto"
+"""For score_threshold: the index's own."""
 KINDS: Final = ("image", "image_url", "image_id", "text", "vector")
 _WITH_REGION: Final = frozenset({"image", "image_url", "image_id"})
 _PLACES: Final = {"bbox", "bbox_unit"}
@@ -68,6 +70,8 @@ def search_query(given: Mapping[str, Any], image: bytes | None = None) -> Search
 
     Raises InvalidQuery or TooLarge, naming the field.
     """
+    auto = given.get("score_threshold") == AUTO
+    given = {name: value for name, value in given.items() if not (auto and name == "score_threshold")}
     options: dict[str, Any] = {
         name: convert(given[name], name) for name, convert in _OPTIONS.items() if given.get(name) not in (None, "")
     }
@@ -75,6 +79,7 @@ def search_query(given: Mapping[str, Any], image: bytes | None = None) -> Search
         raise InvalidQuery("effort must be 1 to 10.", field="effort", limit=10)
     return SearchQuery(
         sought=_sought(given, image),
+        auto_threshold=auto,
         filter=parse_filter(_filter(given.get("filter"))),
         near_duplicates=_near_duplicates(given.get("near_duplicates")),
         receipts=tuple(Receipt.parse(text) for text in as_texts(said(given, "receipts", []), "receipts")),

@@ -53,6 +53,7 @@ class SearchAnswer:
     degraded: what was left out. explain: None unless asked for. understood: 0 … 1, how far the model understood the
     words, the least of them; None without words. 0 where nothing else was sought: there are no hits. variant: on which
     side of a rollout it is; None outside of one. Of an interleaved one, space and index are the control's.
+    no_good_match: nothing of it is likely what was sought.
     """
 
     hits: tuple[SearchHit, ...]
@@ -67,6 +68,7 @@ class SearchAnswer:
     explain: Mapping[str, Any] | None = None
     understood: float | None = None
     variant: Variant | None = None
+    no_good_match: bool = False
 
 
 def hits_of(candidates: Hits, ranked: Sequence[RankedHit], *, with_boxes: bool) -> tuple[SearchHit, ...]:

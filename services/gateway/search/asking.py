@@ -13,6 +13,7 @@ from omma.telemetry.traces import span, stage_times
 from omma.together import together
 from services.gateway.search.answer import SearchHit, hits_of
 from services.gateway.search.finding import Asked, Finder, Side, degraded, shard_query
+from services.gateway.search.matching import with_threshold
 from services.gateway.search.paging import Page, next_cursor
 from services.gateway.search.query import SearchQuery
 from services.gateway.search.resolve import Resolved, Resolver, Within
@@ -57,6 +58,7 @@ class Asking:
         self, tenant: Tenant, query: SearchQuery, served: ServedIndex, seen: tuple[int, ...], until: Deadline
     ) -> Side:
         """What this index finds. seen: what earlier pages showed. Raises as SearchCore.search."""
+        query = with_threshold(query, served.index)
         with stage_times() as stage_us, span(ANSWERING):
             resolved = await self._resolved(served, tenant, query, until)
             asked = shard_query(tenant, query, served, resolved, seen)

@@ -30,6 +30,7 @@ from services.gateway.search.candidates import best_candidates
 from services.gateway.search.fanout import Fanout
 from services.gateway.search.finding import Finder, Side, Verdicts
 from services.gateway.search.interactions import Impressions
+from services.gateway.search.matching import is_no_good_match
 from services.gateway.search.paging import opened
 from services.gateway.search.query import SearchQuery, Sought, SoughtStored
 from services.gateway.search.resolve import Resolved, Resolver, Within
@@ -204,6 +205,7 @@ class SearchCore:
             understood=first.resolved.text_confidence,
             explain=_explain(stage_us, sides) if query.explain else None,
             variant=shown.variant,
+            no_good_match=all(is_no_good_match(query, side) for side in sides.values()),
         )
         return answer, sides, stage_us
 

@@ -107,14 +107,16 @@ Sought: TypeAlias = SoughtPicture | SoughtStored | SoughtUrl | SoughtWords | Sou
 class SearchQuery:
     """What to look for, and how. effort 0: the index's own. Raises InvalidQuery naming the field.
 
-    score_threshold: cosine. phash_gate: Hamming distance. timeout_ms: for the whole answer. cursor: an answer's
-    next_cursor. user_id: for interactions, and for the side of a rollout. session: of the caller, for that side alone.
+    score_threshold: cosine. auto_threshold: it is the index's own match_score instead. phash_gate: Hamming distance.
+    timeout_ms: for the whole answer. cursor: an answer's next_cursor. user_id: for interactions, and for the side of a
+    rollout. session: of the caller, for that side alone.
     """
 
     sought: tuple[Sought, ...]
     k: int = DEFAULT_K
     filter: Filter | None = None
     score_threshold: float | None = None
+    auto_threshold: bool = False
     near_duplicates: NearDuplicates = NearDuplicates.COLLAPSE
     phash_gate: int | None = None
     use_crops: bool = False
@@ -144,6 +146,8 @@ class SearchQuery:
         _within("user_id", len(self.user_id), 0, MAX_USER_ID_CHARACTERS)
         _within("Omma-Session", len(self.session), 0, MAX_USER_ID_CHARACTERS)
         if self.score_threshold is not None:
+            if self.auto_threshold:
+                raise InvalidQuery("score_threshold is a number or auto, not both.", field="score_threshold")
             _within("score_threshold", self.score_threshold, -1.0, 1.0)
         if self.phash_gate is not None:
             _within("phash_gate", self.phash_gate, 0, 64)

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,7 @@ def search(  # noqa: PLR0917  typer's options
     bbox: Annotated[str, typer.Option(help="x1,y1,x2,y2: only this part of the picture, in pixels.")] = "",
     k: Annotated[int, typer.Option("-k", help="How many, 1 to 1000.")] = 10,
     filter: Annotated[str, typer.Option(help='JSON, such as {"tags": "cat"}.')] = "",
+    threshold: Annotated[str, typer.Option(help="Only what scores so much, -1 to 1; auto: the index's own.")] = "",
     html: Annotated[Path | None, typer.Option(help="Also write a contact sheet to this file.")] = None,
     json: Json = False,
 ) -> None:
@@ -32,12 +33,23 @@ def search(  # noqa: PLR0917  typer's options
         given = None if picture is None else picture_argument(picture)
     except OmmaError as error:
         fail(error)
-    question = Question(" ".join(asked), given, text, bbox, k, filter)
+    question = Question(" ".join(asked), given, text, bbox, k, filter, _threshold(threshold))
     answer = run(_search(question, html))
     if json:
         print_json(answer)
     else:
         console.print(table(question, answer))
+
+
+def _threshold(given: str) -> float | Literal["auto"] | None:
+    if not given:
+        return None
+    if given == "auto":
+        return "auto"
+    try:
+        return float(given)
+    except ValueError:
+        raise typer.BadParameter("A threshold is a number or auto.") from None
 
 
 async def _search(question: Question, html: Path | None) -> dict[str, Any]:

@@ -74,6 +74,11 @@ SEARCH_ANSWER: Final = record(
         "index": STRING,
         "coverage": record({"fraction": NUMBER, "shards_answered": INTEGER, "shards_total": INTEGER}),
         "degraded": TEXTS,
+        "no_good_match": {
+            **TRUTH,
+            "description": "Nothing of it is likely what was sought: no hits, words that were hardly understood, or "
+            "none above the index's match_score.",
+        },
     },
     {
         "understood": {**NUMBER, "description": "0 … 1, how far the model understood the words."},

@@ -37,7 +37,10 @@ OPTIONS: Final[dict[str, Any]] = {
     "k": {**INTEGER, "minimum": 1, "maximum": 1000, "default": 50},
     "cursor": {**STRING, "description": "next_cursor of an earlier answer."},
     "filter": {**STRING, "description": FILTER},
-    "score_threshold": {**NUMBER, "minimum": -1, "maximum": 1},
+    "score_threshold": {
+        "anyOf": [{**NUMBER, "minimum": -1, "maximum": 1}, {**STRING, "enum": ["auto"]}],
+        "description": "Cosine; auto: the index's own match_score, where it is known and pictures are sought.",
+    },
     "near_duplicates": {**STRING, "enum": ["collapse", "drop", "keep"], "default": "collapse"},
     "phash_gate": {**INTEGER, "minimum": 0, "maximum": 64},
     "use_crops": TRUTH,
@@ -94,6 +97,7 @@ _ANSWER_EXAMPLE: Final = {
     "index": "mobilenet-1-1a2b3c4d.1",
     "coverage": {"fraction": 1.0, "shards_answered": 1, "shards_total": 1},
     "degraded": [],
+    "no_good_match": False,
 }
 _SEARCH_EXAMPLES: Final = {
     "stored picture": {"value": {"image_id": 123, "k": 10}},

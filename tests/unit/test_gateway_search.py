@@ -26,8 +26,8 @@ from omma.errors import (
 )
 from omma.hits import Degraded, Payload, ShardHits
 from omma.identity import ImageId, Receipt, Tenant, Version
-from omma.rpc.deadline import Deadline
 from omma.rollouts.rollout import Routing
+from omma.rpc.deadline import Deadline
 from omma.v1 import search_pb2
 from omma.vectors import normalise
 from services.egs.client import ImageItem, TextItem

@@ -4,6 +4,7 @@ A part that is missing skips its tests, and the summary says how to get it; with
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
@@ -66,6 +67,16 @@ def kubernetes_schemas() -> Path:
 
 
 @pytest.fixture(scope="session")
+def promtool() -> Path:
+    return _on_path("promtool")
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Path:
+    return _on_path("prometheus")
+
+
+@pytest.fixture(scope="session")
 def kafka() -> Iterator[parts.Kafka]:
     yield from _started(parts.kafka)
 
@@ -92,6 +103,14 @@ def _started(start: Callable[[], AbstractContextManager[P]]) -> Iterator[P]:
         except parts.PartMissing as missing:
             skip_without(missing)
         yield part
+
+
+def _on_path(program: str) -> Path:
+    """One of Debian's package prometheus."""
+    found = shutil.which(program)
+    if found is None:
+        skip_without(parts.PartMissing(program, "sudo apt-get install prometheus"))
+    return Path(found)
 
 
 def skip_without(missing: parts.PartMissing) -> NoReturn:

@@ -16,7 +16,7 @@ ALERTS = [
     rule for group in yaml.safe_load((CHART / "alerts/omma.yaml").read_text())["groups"] for rule in group["rules"]
 ]
 DASHBOARDS = sorted((CHART / "dashboards").glob("*.json"))
-LABELS_OF_PROMETHEUS = {"namespace", "pod", "job", "le", "instance", "persistentvolumeclaim"}
+LABELS_OF_PROMETHEUS = {"namespace", "pod", "job", "le", "instance", "persistentvolumeclaim", "name"}
 
 
 def exported() -> dict[str, set[str]]:

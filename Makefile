@@ -78,8 +78,9 @@ page-api: $(VENV)/dev.stamp ## Generate the page's client from the OpenAPI docum
 	@document=$$(mktemp) && $(BIN)/python scripts/openapi 2>/dev/null > "$$document" && cd web && npx openapi-typescript "$$document" -o src/api/openapi.d.ts && rm "$$document"
 
 .PHONY: reference
-reference: $(VENV)/dev.stamp ## Write docs/settings.md and docs/metrics.md from the code
+reference: $(VENV)/dev.stamp ## Write docs/settings.md, docs/metrics.md and deploy/compose/omma.env from the code
 	$(BIN)/python scripts/reference
+	$(BIN)/python -m deploy.compose.settings
 
 .PHONY: api-docs
 api-docs: $(VENV)/dev.stamp ## Write the answers in docs/API.md anew whose shape has changed

@@ -1,5 +1,6 @@
 """Settings of the gateway: OMMA_GATEWAY__…"""
 
+import re
 from typing import Final
 
 from pydantic import Field, field_validator
@@ -10,6 +11,7 @@ from services.gateway.sharing.shares import Shares
 
 _MAX_WEIGHT: Final = 1_000.0
 _MAX_RATE: Final = 1e6
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 
 FORM_SLACK_BYTES: Final = 1_000_000
 """Of a request beside its picture: the other fields together, and what is between them."""
@@ -61,6 +63,16 @@ class GatewaySettings(Section):
     trusted_hosts: tuple[str, ...] = Field(
         default=(), description="names, as JSON, under which it may be asked without a key beside this machine's own"
     )
+    cors_origins: tuple[str, ...] = Field(
+        default=(),
+        description='origins whose pages may ask, as JSON: ["https://shop.example"]; their keys go in headers',
+    )
+    gzip_bytes: int = Field(
+        default=16_384,
+        ge=0,
+        le=1 << 30,
+        description="JSON of at least so many goes out in gzip to who takes it; 0: none",
+    )
     url_timeout_seconds: float = Field(default=5.0, gt=0.0, le=60.0, description="to fetch an image_url")
     jobs_unfinished: int = Field(default=100, ge=1, le=10_000, description="that wait or run; one more gets 429")
     rollout_keep_for_seconds: float = Field(
@@ -69,6 +81,13 @@ class GatewaySettings(Section):
     ingest_buckets: tuple[str, ...] = Field(
         default=(), description="that may be ingested, as JSON; none named: each that the storage's keys open"
     )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.fullmatch(one) for one in origins):
+            raise ValueError("an origin is a scheme, a host and perhaps a port: https://shop.example")
+        return origins
 
     @field_validator("tenant_weights")
     @classmethod

@@ -226,7 +226,7 @@ class Shell:
             else:
                 files.append((name, (None, self._filled(value))))
         asked = self._filled(call.path)
-        self.asked.add((call.method, urlsplit(asked).path))
+        self.asked.add((call.method, urlsplit(asked).path.removeprefix("/api")))
         answer = await self._client.request(call.method, asked, headers=headers, content=content, files=files or None)
         document = answer.json() if "json" in answer.headers.get("content-type", "") else None
         for name, value in (document or {}).items() if isinstance(document, dict) else ():

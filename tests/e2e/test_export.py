@@ -1,12 +1,15 @@
 """`omma export`: files that NumPy and FAISS read, and that say where they come from."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import faiss
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from tests.e2e.process import Folder
 from tests.pictures import encoded, scene
 
@@ -41,6 +44,12 @@ def test_what_is_exported_is_found_by_faiss_as_by_omma(tmp_path: Path) -> None:
         hits = rest.post("/search", json={**asked, "exact": True}).json()["results"]
         assert ids[0][0] == hits[0]["id"] == lines[row]["id"]
         np.testing.assert_allclose(scores[0], [hit["score"] for hit in hits], atol=2e-3)
+
+        for script, made in (("export_embeds.py", tmp_path / "again"), ("build_index.py", tmp_path / "one.faiss")):
+            command = [sys.executable, ROOT / "scripts" / script, made]
+            subprocess.run(command, env=folder.environment(), check=True, capture_output=True)
+        assert (tmp_path / "again" / "metadata.jsonl").exists()
+        assert faiss.read_index(str(tmp_path / "one.faiss")).ntotal == PICTURES
 
         some = folder.json("export", str(out), "--filter", '{"tags": "lamp"}')
         assert some["pictures"] == 1 and np.load(out / "embeddings.npy").shape[0] == 1

@@ -22,7 +22,9 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def asked(method: str = "GET", *, keyless: bool = True, **headers: str) -> httpx.Response:
-    app = OwnHosts(HeadAsGet(answer), keyless=lambda: keyless, trusted=["Omma.example"])
+    app = OwnHosts(
+        HeadAsGet(answer), keyless=lambda: keyless, trusted=["Omma.example"], origins=["https://page.example"]
+    )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8080") as client:
         sent = {name.replace("_", "-"): value.encode() for name, value in headers.items()}
         return await client.request(method, "/images", headers=sent)

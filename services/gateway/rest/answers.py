@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.responses import Response, StreamingResponse
 
 from omma.catalog.picture import Page, Picture
+from omma.space import Space
 from services.gateway.content_urls import content_url, content_version, thumbnail_url
 from services.gateway.pictures.core import Content, Original, Uploaded
 from services.gateway.search.answer import Duplicate, SearchAnswer, SearchHit
@@ -24,7 +25,7 @@ class JsonResponse(Response):
 def search_document(answer: SearchAnswer) -> dict[str, Any]:
     """The 200 of CONTRACT's Search."""
     document: dict[str, Any] = {
-        "results": [_hit(hit) for hit in answer.hits],
+        "results": [hit_document(hit) for hit in answer.hits],
         "latency_ms": answer.latency_ms,
         "query_id": answer.query_id,
         "space": answer.space,
@@ -48,7 +49,7 @@ def search_document(answer: SearchAnswer) -> dict[str, Any]:
     return document
 
 
-def _hit(hit: SearchHit) -> dict[str, Any]:
+def hit_document(hit: SearchHit) -> dict[str, Any]:
     payload, origin = hit.payload, hit.origin
     optional = {
         "bbox": hit.box,
@@ -75,6 +76,12 @@ def _hit(hit: SearchHit) -> dict[str, Any]:
 
 def _duplicate(one: Duplicate) -> dict[str, Any]:
     return {"id": one.id, "score": one.score, "uri": one.uri, "thumbnail_url": thumbnail_url(one.id, one.sha256)}
+
+
+def model_document(space: Space) -> dict[str, str]:
+    """model_name and model_version of vectors of this space."""
+    name, _, version = space.model.partition("@")
+    return {"model_name": name, "model_version": version}
 
 
 def upload_document(uploaded: Uploaded) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """The REST face as one ASGI app."""
 
+from typing import Final
+
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 import omma
 from services.gateway.callers.auth import Authenticator
@@ -13,6 +16,7 @@ from services.gateway.rest.clicks import clicks_router
 from services.gateway.rest.curation import Curation
 from services.gateway.rest.docs import docs_router
 from services.gateway.rest.embed import embed_router
+from services.gateway.rest.gzipped import Gzipped
 from services.gateway.rest.head import HeadAsGet
 from services.gateway.rest.images import images_router
 from services.gateway.rest.middleware import RequestScope
@@ -20,14 +24,19 @@ from services.gateway.rest.operation import Operation
 from services.gateway.rest.ops import ops_router
 from services.gateway.rest.own_hosts import OwnHosts
 from services.gateway.rest.page import page_router, session_router
+from services.gateway.rest.prefix import ApiPrefix
 from services.gateway.rest.schemas.parts import PROBLEMS
 from services.gateway.rest.search import search_router
+from services.gateway.rest.similar import similar_router
 from services.gateway.search.core import SearchCore
 from services.gateway.search.interactions import Impressions
 from services.gateway.settings import FORM_SLACK_BYTES, GatewaySettings
 from services.gateway.sharing.bodies import Bodies
 
 _ABOUT = "Finds pictures by picture, by a crop of a picture, or by words. Errors are `application/problem+json`."
+
+_ASKED_HEADERS: Final = ("Authorization", "X-API-Key", "Content-Type", "If-None-Match", "Omma-Session", "X-Request-Id")
+_TOLD_HEADERS: Final = ("ETag", "Location", "Omma-Receipt", "Retry-After", "X-Request-Id")
 
 
 def create_app(  # noqa: PLR0917  called where a process is composed, once
@@ -54,6 +63,7 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     )
     limits = pictures.picture_limits
     app.include_router(search_router(search, authenticator, settings, limits))
+    app.include_router(similar_router(search, pictures, authenticator, settings, limits))
     app.include_router(embed_router(search, authenticator, settings, limits))
     app.include_router(clicks_router(impressions, authenticator, settings))
     app.include_router(images_router(pictures, authenticator, settings, limits))
@@ -66,9 +76,21 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.include_router(page_router())
     problems.install(app)
     largest_bytes = max(limits.max_bytes + FORM_SLACK_BYTES, settings.max_json_bytes)
+    app.add_middleware(ApiPrefix)
     app.add_middleware(BodyBudget, bodies=bodies, largest_bytes=largest_bytes, seconds=settings.body_seconds)
     app.add_middleware(RequestBounds, seconds=settings.request_seconds)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(OwnHosts, keyless=lambda: authenticator.keyless, trusted=settings.trusted_hosts)
+    app.add_middleware(Gzipped, least_bytes=settings.gzip_bytes)
+    app.add_middleware(
+        OwnHosts, keyless=lambda: authenticator.keyless, trusted=settings.trusted_hosts, origins=settings.cors_origins
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=_ASKED_HEADERS,
+            expose_headers=_TOLD_HEADERS,
+        )
     app.add_middleware(RequestScope)
     return app

@@ -10,7 +10,7 @@ from omma.errors import InvalidQuery
 from omma.images import PictureLimits
 from omma.rpc.deadline import Deadline
 from services.gateway.callers.auth import Authenticator, Caller
-from services.gateway.rest.answers import JsonResponse
+from services.gateway.rest.answers import JsonResponse, model_document
 from services.gateway.rest.body import FormLimits, read_form, read_json
 from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.fields import as_object, as_text, require_known, single
@@ -35,7 +35,7 @@ def embed_router(
     async def embedded(request: Request, caller: Caller, sought: Sought) -> Response:
         deadline = Deadline(bounds_of(request).arrived_seconds + _EMBED_SECONDS)
         made, space = await core.embed(caller.tenant, sought, deadline)
-        told: dict[str, object] = {"vector": made.vector.tolist(), "space": space}
+        told: dict[str, object] = {"vector": made.vector.tolist(), "space": space.id, **model_document(space)}
         if made.text_confidence is not None:
             told["confidence"] = round(made.text_confidence, 4)
         return JsonResponse(told)

@@ -24,11 +24,16 @@ _WHAT_TO_DO: Final = "Name it in OMMA_GATEWAY__TRUSTED_HOSTS, or make an API key
 class OwnHosts:
     """ASGI middleware; answers 403 itself."""
 
-    def __init__(self, app: ASGIApp, *, keyless: Callable[[], bool], trusted: Collection[str]) -> None:
-        """keyless: whether everyone is let in now. trusted: further names of this server, without a port."""
+    def __init__(
+        self, app: ASGIApp, *, keyless: Callable[[], bool], trusted: Collection[str], origins: Collection[str]
+    ) -> None:
+        """keyless: whether everyone is let in now. trusted: further names of this server, without a port. origins:
+        whose pages may ask.
+        """
         self._app = app
         self._keyless = keyless
         self._trusted = frozenset(name.lower() for name in trusted)
+        self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._keyless():
@@ -45,6 +50,8 @@ class OwnHosts:
         if not self._is_own(_name(host)):
             raise NotAllowed(f"Without keys this Omma is not asked as {host[:100]!r}. {_WHAT_TO_DO}", field="Host")
         origin = said.get(b"origin")
+        if origin in self._origins:
+            return
         if origin is not None and not self._is_same(origin, host):
             raise NotAllowed(f"Without keys pages of {origin[:100]!r} are not answered. {_WHAT_TO_DO}", field="Origin")
         if said.get(b"sec-fetch-site") == "cross-site" and not _is_link(method, said):

@@ -1,8 +1,7 @@
 """POST /search, GET /search, POST /search/batch, GET /images/{id}/neighbours."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -12,8 +11,8 @@ from omma.errors import InvalidQuery, OmmaError
 from omma.images import PictureLimits
 from services.gateway.callers.auth import Authenticator, Caller
 from services.gateway.rest.answers import JsonResponse, search_document
-from services.gateway.rest.body import MAX_JSON_VALUES, FormLimits, is_json, read_form, read_json
-from services.gateway.rest.bounds import bounds_of
+from services.gateway.rest.asking import allowed, answer_to, max_values, query_string, session_of
+from services.gateway.rest.body import FormLimits, is_json, read_form, read_json
 from services.gateway.rest.fields import as_object, require_known, single
 from services.gateway.rest.problems import problem_document
 from services.gateway.rest.schemas import search as shapes
@@ -22,9 +21,6 @@ from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
 from services.gateway.search.core import MAX_BATCH, SearchCore
 from services.gateway.search.query import MAX_SOUGHT, SearchQuery
 from services.gateway.settings import GatewaySettings
-
-_ANSWER_SECONDS: Final = 5.0
-"""To write down what was found: a search's own deadline ends it earlier, with a better word for why."""
 
 _NEIGHBOUR_FIELDS = QUERY_FIELDS - {"image_id", "image_url", "text", "vector"}
 
@@ -38,20 +34,13 @@ def search_router(
     search_form = FormLimits(FORM_FIELDS, frozenset({"image"}), limits.max_bytes)
 
     async def answered(request: Request, caller: Caller, query: SearchQuery) -> Response:
-        query = replace(query, session=_session(request))
-        arrived_seconds = _allowed(request, [query])
-        return JsonResponse(search_document(await core.search(caller.tenant, query, arrived_seconds=arrived_seconds)))
-
-    def max_values(vectors: int) -> int:
-        """Of a body with so many vectors of the largest dimension, beside everything else."""
-        dims = [one.space.dim for one in core.indexes.every()]
-        return MAX_JSON_VALUES + vectors * max(dims, default=0)
+        return JsonResponse(search_document(await answer_to(request, core, caller, query)))
 
     @router.post("/search", **shapes.SEARCH)
     async def search(request: Request, caller: reader) -> Response:
         """Pictures like a picture, a crop of one, a stored one, words, a vector, or a mixture of them."""
         if is_json(request):
-            query = json_query(await read_json(request, settings.max_json_bytes, max_values(MAX_SOUGHT)))
+            query = json_query(await read_json(request, settings.max_json_bytes, max_values(core, MAX_SOUGHT)))
         else:
             form = await read_form(request, search_form)
             query = search_query(single(form.fields, REPEATED), form.files.get("image"))
@@ -60,26 +49,26 @@ def search_router(
     @router.get("/search", **shapes.SEARCH_WORDS)
     async def search_words(request: Request, caller: reader) -> Response:
         """The same from a query string, for words: `/search?text=a+red+chair`."""
-        return await answered(request, caller, search_query(_query_string(request, QUERY_FIELDS)))
+        return await answered(request, caller, search_query(query_string(request, QUERY_FIELDS)))
 
     @router.get("/images/{image_id}/neighbours", **shapes.NEIGHBOURS)
     async def neighbours(image_id: int, request: Request, caller: reader) -> Response:
         """Pictures like this stored one; takes the options of a search."""
-        given = _query_string(request, _NEIGHBOUR_FIELDS)
+        given = query_string(request, _NEIGHBOUR_FIELDS)
         return await answered(request, caller, search_query({**given, "image_id": image_id}))
 
     @router.post("/search/batch", **shapes.SEARCH_BATCH)
     async def search_batch(request: Request, caller: reader) -> Response:
         """Up to 64 searches; each answers for itself, with a result or with its problem."""
-        body = as_object(await read_json(request, settings.max_json_bytes, max_values(MAX_BATCH)))
+        body = as_object(await read_json(request, settings.max_json_bytes, max_values(core, MAX_BATCH)))
         require_known(body, {"searches"})
         searches = body.get("searches")
         if not isinstance(searches, list) or not 1 <= len(searches) <= MAX_BATCH:
             raise InvalidQuery(f"searches must be a list of 1 to {MAX_BATCH}.", field="searches", limit=MAX_BATCH)
         parsed = [_parsed(one) for one in searches]
-        session = _session(request)
+        session = session_of(request)
         good = [replace(one, session=session) for one in parsed if isinstance(one, SearchQuery)]
-        arrived_seconds = _allowed(request, good)
+        arrived_seconds = allowed(request, good)
         found = await core.search_batch(caller.tenant, good, arrived_seconds=arrived_seconds) if good else []
         answers = iter(found)
         told = [next(answers) if isinstance(one, SearchQuery) else one for one in parsed]
@@ -89,25 +78,8 @@ def search_router(
     return router
 
 
-def _allowed(request: Request, queries: Sequence[SearchQuery]) -> float:
-    """When the request arrived; its searches say how long it may take."""
-    bounds = bounds_of(request)
-    bounds.allow(_ANSWER_SECONDS + max((one.timeout_ms / 1000 for one in queries), default=0.0))
-    return bounds.arrived_seconds
-
-
-def _session(request: Request) -> str:
-    return request.headers.get("omma-session", "")
-
-
 def _parsed(body: Any) -> SearchQuery | OmmaError:
     try:
         return json_query(body)
     except OmmaError as error:
         return error
-
-
-def _query_string(request: Request, known: frozenset[str]) -> dict[str, Any]:
-    params = request.query_params
-    require_known(params, known)
-    return single({name: params.getlist(name) for name in params}, REPEATED)

@@ -19,6 +19,7 @@ from omma.images import DEFAULT_LIMITS
 from omma.judging.tally import Answer
 from omma.rollouts.arms import Arm, Variant
 from omma.rpc.deadline import Deadline
+from omma.space import Space
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
 from omma.together import together
@@ -130,12 +131,12 @@ class SearchCore:
         """What this index answers; nobody is told of it, and no place is taken."""
         return judged(await self._asking.side(tenant, query, served, (), until))
 
-    async def embed(self, tenant: Tenant, sought: Sought, deadline: Deadline) -> tuple[Resolved, str]:
-        """One thing as a vector, and the id of its space, the live index's. Raises as search does."""
+    async def embed(self, tenant: Tenant, sought: Sought, deadline: Deadline) -> tuple[Resolved, Space]:
+        """One thing as a vector, and its space, the live index's. Raises as search does."""
         async with self._admission.admitted(tenant, deadline):
             served = self.indexes.live()
             resolved = await self._resolver.resolve([sought], Within(served, tenant, deadline))
-        return resolved, served.space.id
+        return resolved, served.space
 
     async def neighbours(self, tenant: Tenant, image_id: ImageId, k: int, deadline: Deadline) -> Hits:
         """A stored picture and its k nearest, with signatures; none when the live index does not have it.

@@ -89,7 +89,9 @@ SEARCH_ANSWER: Final = record(
         ),
     },
 )
-VECTOR: Final = record({"vector": NUMBERS, "space": STRING}, {"confidence": NUMBER})
+VECTOR: Final = record(
+    {"vector": NUMBERS, "space": STRING, "model_name": STRING, "model_version": STRING}, {"confidence": NUMBER}
+)
 UPLOADED: Final = record({"id": INTEGER, "sha256": STRING, "receipt": STRING, "duplicate": TRUTH})
 PICTURE: Final = record(
     {

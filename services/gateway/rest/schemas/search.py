@@ -54,11 +54,11 @@ OPTIONS: Final[dict[str, Any]] = {
     "receipts": {"type": "array", "items": STRING, "description": "Waits for these writes."},
     "user_id": {**USER_ID, "description": "For impressions."},
 }
-_SEARCH_FORM: Final = {
+SEARCH_FORM: Final = {
     "type": "object",
     "properties": {"image": BYTES, "image_weight": {**NUMBER, "default": 1}, **OPTIONS},
 }
-_SEARCH_JSON: Final = {
+SEARCH_JSON: Final = {
     "type": "object",
     "properties": {
         **OPTIONS,
@@ -113,8 +113,8 @@ _WITHOUT_PICTURE: Final = {name: schema for name, schema in OPTIONS.items() if n
 SEARCH: Final = operation(
     _FOUND,
     body(
-        form={"schema": _SEARCH_FORM, "example": {"bbox": "30,20,220,200", "k": 50}},
-        json={"schema": _SEARCH_JSON, "examples": _SEARCH_EXAMPLES},
+        form={"schema": SEARCH_FORM, "example": {"bbox": "30,20,220,200", "k": 50}},
+        json={"schema": SEARCH_JSON, "examples": _SEARCH_EXAMPLES},
     ),
 )
 SEARCH_WORDS: Final = operation(_FOUND, parameters(_WITHOUT_PICTURE))
@@ -128,7 +128,7 @@ SEARCH_BATCH: Final = operation(
             "schema": {
                 "type": "object",
                 "required": ["searches"],
-                "properties": {"searches": {"type": "array", "maxItems": 64, "items": _SEARCH_JSON}},
+                "properties": {"searches": {"type": "array", "maxItems": 64, "items": SEARCH_JSON}},
             },
             "example": {"searches": [{"image_id": 123}, {"image_id": 456, "k": 5}]},
         }

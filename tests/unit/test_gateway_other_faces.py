@@ -1,0 +1,138 @@
+"""What other designs expect of HTTP: a prefix, gzip, pages of other origins that are named; keywords."""
+
+import gzip
+import json
+from typing import Any
+from unittest.mock import MagicMock
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
+
+from omma.hits import Payload
+from omma.images import PictureLimits
+from services.gateway.callers.auth import Authenticator
+from services.gateway.rest.app import create_app
+from services.gateway.rest.curation import Curation
+from services.gateway.rest.gzipped import Gzipped
+from services.gateway.rest.operation import Operation
+from services.gateway.rest.similar import filename_of
+from services.gateway.search.answer import SearchHit
+from services.gateway.search.keywords import keywords_of
+from services.gateway.settings import GatewaySettings
+
+PAGE = "https://shop.example"
+
+
+async def asked(settings: GatewaySettings, method: str, path: str, **headers: str) -> httpx.Response:
+    """Of an app whose cores are never asked."""
+    core: Any = MagicMock()
+    core.picture_limits = PictureLimits()
+    app = create_app(
+        core,
+        core,
+        core,
+        Operation(core, core, core, core, core, core, core),
+        Authenticator(core, open_without_keys=True),
+        core,
+        settings,
+        curation=Curation(core, core, core, core),
+        bodies=core,
+        metrics_open=True,
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        return await client.request(
+            method, path, headers={name.replace("_", "-"): said for name, said in headers.items()}
+        )
+
+
+async def test_every_path_stands_under_the_prefix_too() -> None:
+    for path in ("/healthz", "/api/healthz"):
+        assert (await asked(GatewaySettings(), "GET", path)).json() == {"ok": True}
+    for path in ("/api", "/api/api/healthz", "/apihealthz"):
+        assert (await asked(GatewaySettings(), "GET", path)).status_code == 404
+
+
+async def test_pages_of_named_origins_may_ask_and_no_others() -> None:
+    settings = GatewaySettings(cors_origins=(PAGE,))
+    preflight = {"access_control_request_method": "POST", "access_control_request_headers": "authorization"}
+    allowed = await asked(settings, "OPTIONS", "/search", origin=PAGE, **preflight)
+    assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, PAGE)
+    assert "access-control-allow-credentials" not in allowed.headers
+    answered = await asked(settings, "GET", "/healthz", origin=PAGE)
+    assert (answered.status_code, answered.headers["access-control-allow-origin"]) == (200, PAGE)
+    assert "Omma-Receipt" in answered.headers["access-control-expose-headers"]
+    for refused in (
+        await asked(settings, "GET", "/healthz", origin="https://evil.example"),
+        await asked(GatewaySettings(), "GET", "/healthz", origin=PAGE),
+    ):
+        assert refused.status_code == 403 and "access-control-allow-origin" not in refused.headers
+
+
+@pytest.mark.parametrize("origin", ["*", "shop.example", "https://shop.example/", "https://a b", "null", ""])
+def test_what_is_no_origin_stops_the_start(origin: str) -> None:
+    with pytest.raises(ValueError, match="an origin is"):
+        GatewaySettings(cors_origins=(origin,))
+
+
+@pytest.mark.parametrize(
+    ("accepted", "size", "media_type", "zipped"),
+    [
+        ("gzip, deflate", 2_000, "application/json", True),
+        ("br;q=1, gzip;q=0.5", 2_000, "application/problem+json", True),
+        ("gzip;q=0", 2_000, "application/json", False),
+        ("identity", 2_000, "application/json", False),
+        ("gzip", 100, "application/json", False),
+        ("gzip", 2_000, "image/webp", False),
+    ],
+)
+async def test_long_json_is_zipped_for_who_takes_it(accepted: str, size: int, media_type: str, zipped: bool) -> None:
+    body = json.dumps("x" * size).encode()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    transport = httpx.ASGITransport(Gzipped(app, least_bytes=1_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+        answer = await client.get("/", headers={"accept-encoding": accepted})
+    assert answer.content == body
+    assert (answer.headers.get("content-encoding") == "gzip") is zipped
+    expected = len(gzip.compress(body, 1, mtime=0)) if zipped else len(body)
+    assert int(answer.headers["content-length"]) == expected
+
+
+def hit(score: float, *tags: str) -> SearchHit:
+    return SearchHit(1, score, Payload(tags=tags), None, None, ())
+
+
+def test_nearer_neighbours_say_more() -> None:
+    found = keywords_of([hit(0.9, "lamp", "red"), hit(0.8, "lamp", "lamp"), hit(0.4, "chair")], 10)
+    assert [one.word for one in found] == ["lamp", "red", "chair"]
+    assert found[0].confidence > 0.99 and 0.7 < found[1].confidence < 0.75 and found[2].confidence < 0.01
+    assert keywords_of([], 10) == []
+
+
+@given(st.lists(st.tuples(st.floats(-1, 1), st.lists(st.sampled_from("abc"))), max_size=20))
+def test_confidence_is_a_share(given: list[tuple[float, list[str]]]) -> None:
+    hits = [hit(score, *tags) for score, tags in sorted(given, key=lambda one: -one[0])]
+    found = keywords_of(hits, 2)
+    assert len(found) <= 2 and all(0 < one.confidence <= 1 or one.confidence == 0 for one in found)
+    assert found == sorted(found, key=lambda one: -one.confidence)
+
+
+@pytest.mark.parametrize(
+    ("uri", "source_url", "key", "name"),
+    [
+        ("file:///pictures/a%20b.jpg", "https://x.example/c.jpg", "k", "a b.jpg"),
+        ("s3://bucket/2026/c.png", "", "k", "c.png"),
+        ("omma:9f86", "https://x.example/shop/d.jpg?w=3", "k", "d.jpg"),
+        ("omma:9f86", "https://x.example", "camera/e.jpg", "e.jpg"),
+        ("omma:9f86", "http://[x", "sku-7", "sku-7"),
+    ],
+)
+def test_a_filename_is_the_last_part_of_where_it_lies(uri: str, source_url: str, key: str, name: str) -> None:
+    assert filename_of(uri, source_url, key) == name

@@ -28,6 +28,7 @@ _OTHERS = (
     "KAFKA",
     "S3",
     "TRITON",
+    "TOPOLOGY",
 )
 FORMER = {
     "OMMA_GATEWAY__MAX_PICTURE_BYTES": "OMMA_PICTURES__MAX_BYTES",

@@ -81,3 +81,8 @@ class Routing:
     epoch: int
     indexes: tuple[Index, ...]
     running: Rollout | None = None
+
+    def paused(self, index: IndexId) -> bool:
+        """Whether this is a candidate that is built no further for now."""
+        one = self.running
+        return one is not None and one.state is RolloutState.PAUSED and one.candidate == index

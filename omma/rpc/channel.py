@@ -54,13 +54,15 @@ def open_channel(
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     keepalive_seconds: int = KEEPALIVE_SECONDS,
     health_checked: bool = False,
+    certified_as: str = "",
 ) -> grpc.aio.Channel:
     """A channel to `host:port`; close it with `await channel.close()`. Connects on the first call, again when lost.
 
     credentials: None for plain text; with them the channel is drained and opened anew when their files are renewed.
     keepalive_seconds: a server that is not ours ends connections that ping it more often than it allows.
     health_checked: of several servers behind the name those are called that say they are ready, which each is asked by
-    grpc.health.v1's Watch: one that starts or ends is known, and gets no call.
+    grpc.health.v1's Watch: one that starts or ends is known, and gets no call. certified_as: the host that its
+    certificate names; the target's own unless told.
     gRPC's own retries are off: who calls goes to another replica at once, within its own deadline.
     """
     options = [
@@ -77,6 +79,8 @@ def open_channel(
         ("grpc.initial_reconnect_backoff_ms", int(_RECONNECT_SECONDS * 1000)),
         ("grpc.max_reconnect_backoff_ms", _MAX_RECONNECT_SECONDS * 1000),
     ]
+    if certified_as:
+        options.append(("grpc.ssl_target_name_override", certified_as))
     if credentials is None:
         return grpc.aio.insecure_channel(target, options=options)
     return RenewedChannel(credentials, lambda current: grpc.aio.secure_channel(target, current, options=options))

@@ -44,6 +44,9 @@ ROUTING_EPOCH = Gauge("omma_routing_epoch", "Of the routing that this process fo
 INDEXES_MISPLACED = Gauge(
     "omma_indexes_misplaced", "Live or canary in the catalog, and of no place that this process knows."
 )
+TOPOLOGY_REFUSED = Gauge(
+    "omma_topology_refused", "1 while OMMA_TOPOLOGY is wrong or cannot be read: the last good one counts."
+)
 ROLLOUT_TRIPPED = Counter("omma_rollout_tripped_total", "Times that this gateway stopped asking a candidate by itself.")
 ROLLOUT_DECISIONS = Counter(
     "omma_rollout_decisions_total", "Steps that the judge took by itself: rollback or promote.", ("step",)

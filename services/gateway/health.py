@@ -49,4 +49,5 @@ class Health:
                 }
                 for one in every
             ],
+            "misplaced": list(self._indexes.misplaced()),
         }

@@ -8,53 +8,64 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
 from omma.background import running
 from omma.catalog.interface import Catalog
-from omma.errors import WrongState
+from omma.errors import Absent, WrongState
 from omma.fetching import FetchSettings
 from omma.images import PictureLimits
+from omma.index import Index
 from omma.outbox import open_outbox
 from omma.persistence import until_there
 from omma.process import begin, until_stopped
+from omma.rollouts.asked import RolloutRequest
 from omma.rollouts.preflight import Room
 from omma.rpc.channel import open_channel
 from omma.rpc.server import RpcServer
+from omma.space import Space
 from omma.storage import open_storage
 from services.egs.client import RemoteEmbedder
 from services.gateway.callers.auth import Authenticator, is_loopback
 from services.gateway.callers.first_key import FirstKeySettings, ensure_first_key
 from services.gateway.callers.rates import Rates
+from services.gateway.candidates import TopologyCandidates
 from services.gateway.composition import GatewayParts, compose
 from services.gateway.http import HttpServer, listening
 from services.gateway.jobs import Sources
 from services.gateway.rest.opening import Opening
-from services.gateway.rollouts import CandidateModel
+from services.gateway.rollouts import CandidateModel, Candidates, Place
 from services.gateway.settings import GatewaySettings
 from services.nn_shard.client import RemoteShard
 from services.rerank.client import RemoteReranker, Reranker
 from services.rerank.local import LocalReranker
 from services.rerank.settings import RerankSettings
+from services.topology.connections import Connections
+from services.topology.document import SETTING
+from services.topology.file import TopologyFile, open_topology
 from services.topology.indexes import ServedIndex, ServedIndexes
-from services.topology.registration import live_index
+from services.topology.places import Found, Places, with_embedder
+from services.topology.registration import has_live, live_index
 
 logger = logging.getLogger(__name__)
 
 
 class ServedGatewaySettings(GatewaySettings):
-    """egs: `host:port`. shards: JSON, the replicas of shard 0, of shard 1, …: `[["a:9091"], ["b:9091"]]`.
+    """egs: `host:port`. shards: JSON, the replicas of shard 0, of shard 1, …: `[["a:9091"], ["b:9091"]]`. Both only
+    without OMMA_TOPOLOGY.
 
     ingest_folders: the worker has the folders that callers name, and may read them.
     """
 
-    egs: str = Field(min_length=1)
+    egs: str = ""
     rerank: str = Field(default="", description="host:port of a re-ranker; empty: the gateway re-ranks")
-    shards: tuple[tuple[str, ...], ...] = Field(min_length=1)
+    shards: tuple[tuple[str, ...], ...] = ()
     ingest_folders: bool = False
 
 
@@ -69,11 +80,15 @@ class FixedPlaces:
         """Raises WrongState."""
         raise self._nowhere()
 
+    async def place(self, request: RolloutRequest, space: Space, control: Index, known: Sequence[Index]) -> Place:
+        """Raises WrongState."""
+        raise self._nowhere()
+
     def _nowhere(self) -> WrongState:
         return WrongState(
             "This gateway knows the shards of one index only, those of OMMA_GATEWAY__SHARDS: another one would be "
-            "reached nowhere.",
-            field="OMMA_GATEWAY__SHARDS",
+            "reached nowhere. Name them both in a file, OMMA_TOPOLOGY.",
+            field="OMMA_TOPOLOGY",
         )
 
 
@@ -82,7 +97,8 @@ class GatewayProcess(FirstKeySettings):
 
     service: ClassVar[str] = "omma-gateway"
     http_port: int = Field(default=8080, ge=0, le=65_535)
-    gateway: ServedGatewaySettings
+    topology: Path | None = Field(default=None, description="a YAML file of all indexes, followed while it runs")
+    gateway: ServedGatewaySettings = ServedGatewaySettings()
     pictures: PictureLimits = PictureLimits()
     fetch: FetchSettings = FetchSettings()
     rerank: RerankSettings = RerankSettings()
@@ -91,10 +107,13 @@ class GatewayProcess(FirstKeySettings):
 async def main() -> None:
     """Serve until SIGTERM or SIGINT. Makes the first index of a new catalog, with the embedder's space.
 
-    Storage and EGS are waited for. Raises WrongState when the live index has another space or number of shards.
+    Storage and EGS are waited for. Raises WrongState when the live index has another space or number of shards, or the
+    topology is wrong.
     """
     settings = GatewayProcess()
     begin(settings)
+    fixed = {"OMMA_GATEWAY__EGS": settings.gateway.egs, "OMMA_GATEWAY__SHARDS": settings.gateway.shards}
+    topology = open_topology(settings.topology, fixed)
     async with AsyncExitStack() as stack:
         rpc = RpcServer(None, credentials=settings.server_credentials(), probe_address=settings.probe_address)
         await rpc.start(settings.grpc_address)
@@ -103,7 +122,7 @@ async def main() -> None:
         rest = HttpServer(opening, settings.drain_seconds)
         rest.begin(listening(settings.bind, settings.http_port))
         stack.push_async_callback(rest.end)
-        gateway = await compose(settings.gateway, await _parts(settings, stack), stack)
+        gateway = await compose(settings.gateway, await _parts(settings, topology, stack), stack)
         await stack.enter_async_context(running(*gateway.work))
         opening.app = gateway.rest
         await rpc.register([gateway.rpc])
@@ -115,18 +134,22 @@ async def main() -> None:
         await rest.end()
 
 
-async def _parts(settings: GatewayProcess, stack: AsyncExitStack) -> GatewayParts:
+async def _parts(settings: GatewayProcess, topology: TopologyFile | None, stack: AsyncExitStack) -> GatewayParts:
     """What is waited for, and closed by the stack."""
     storage = await open_storage(settings, stack)
     await until_there("PostgreSQL", partial(ensure_first_key, storage.catalog, settings))
-    served = await _served(settings, storage.catalog, stack)
+    indexes, candidates = (
+        (ServedIndexes([await _served(settings, storage.catalog, stack)]), FixedPlaces())
+        if topology is None
+        else await _followed(topology, settings, storage.catalog, stack)
+    )
     reranker = _reranker(settings)
     stack.push_async_callback(reranker.close)
     loopback = is_loopback(settings.bind)
     return GatewayParts(
         storage=storage,
         outbox=await until_there("Kafka", partial(open_outbox, storage.catalog, storage.log)),
-        indexes=ServedIndexes([served]),
+        indexes=indexes,
         name=f"{socket.gethostname()}:{os.getpid()}",
         reranker=reranker,
         limits=settings.pictures,
@@ -142,7 +165,7 @@ async def _parts(settings: GatewayProcess, stack: AsyncExitStack) -> GatewayPart
         sources=Sources(
             folders=settings.gateway.ingest_folders, s3=settings.s3, buckets=settings.gateway.ingest_buckets
         ),
-        candidates=FixedPlaces(),
+        candidates=candidates,
         metrics_open=loopback,
     )
 
@@ -171,3 +194,34 @@ async def _served(process: GatewayProcess, catalog: Catalog, stack: AsyncExitSta
             f"Index {index.id} has {index.shards} shards and {len(shards)} are named.", field="OMMA_GATEWAY__SHARDS"
         )
     return ServedIndex(index, embedder.space, tuple(shards), embedder)
+
+
+async def _followed(
+    topology: TopologyFile, process: GatewayProcess, catalog: Catalog, stack: AsyncExitStack
+) -> tuple[ServedIndexes, Candidates]:
+    connections = Connections(process.channel_credentials())
+    stack.push_async_callback(connections.close)
+    await until_there("the first index", partial(_begin, topology, connections, catalog))
+    indexes = ServedIndexes()
+
+    async def replace(found: Found[ServedIndex]) -> None:
+        indexes.replace(found.placed.values(), found.unplaced)
+
+    places = Places(topology, catalog, connections, with_embedder)
+    await replace(await until_there("PostgreSQL", places.look))
+    await stack.enter_async_context(running(partial(places.run, replace)))
+    return indexes, TopologyCandidates(topology, connections)
+
+
+async def _begin(topology: TopologyFile, connections: Connections, catalog: Catalog) -> None:
+    """A new catalog's index is the topology's first. Raises Absent, ReplicaDown, OutOfTime while it cannot be made."""
+    if await has_live(catalog):
+        return
+    await topology.look()
+    if not topology.topology.indexes:
+        raise Absent("The topology has no index.")
+    first = topology.topology.indexes[0]
+    if first.numbered is None:
+        raise WrongState(f"A new index needs a number of shards: give {first.index} a count.", field=SETTING)
+    embedder = await connections.embedder(first)
+    await live_index(catalog, embedder.space, first.numbered, first.index)

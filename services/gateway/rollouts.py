@@ -33,13 +33,24 @@ class CandidateModel:
     has_text_tower: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a candidate will run: the index's name and number of shards."""
+
+    index: str
+    shards: int
+
+
 class Candidates(Protocol):
-    """Where models come from, and what room there is for another index."""
+    """Where models come from, and what place and room there is for another index."""
 
     async def model(self, reference: str) -> CandidateModel:
         """Raises Absent, field `model`; Corrupt when a checksum fails."""
 
     async def room(self) -> Room: ...
+
+    async def place(self, request: RolloutRequest, space: Space, control: Index, known: Sequence[Index]) -> Place:
+        """Of the candidate that is asked for. known: every index, retired ones too. Raises Absent, WrongState."""
 
 
 class Rollouts:
@@ -73,22 +84,21 @@ class Rollouts:
         spaces = {one.id: one for one in await self._catalog.spaces()}
         if request.of_the_space(control):
             space, model = spaces[control.space], spaces[control.space].model
-            index_id = request.index
         else:
             found = await self.candidates.model(request.model)
             space, model = found.space, found.reference
             if space.id == control.space:
                 raise WrongState(f"{model} is live already, as index {control.id}.", field="model")
-            index_id = request.index or _next_id(space, routing.indexes)
+        place = await self.candidates.place(request, space, control, routing.indexes)
         counts = await self._catalog.counts()
         live = sum(counts[state] for state in PictureState if state is not PictureState.DELETED)
         takes = preflight(live, space.dim, new_space=bool(request.model))
         takes.require(await self.candidates.room())
         index = Index(
-            IndexId(index_id),
+            IndexId(place.index),
             space.id,
             request.factory or (DEFAULT_FACTORY if request.model else control.factory),
-            request.shards or control.shards,
+            place.shards,
             IndexState.BUILDING,
         )
         rollout = Rollout(
@@ -156,6 +166,11 @@ class Rollouts:
         seen = await self._catalog.acknowledged_routing(_FOLLOWERS_SECONDS)
         epoch = (await self._catalog.routing()).epoch
         return {"epoch": epoch, "followers": {name: one.epoch for name, one in sorted(seen.items())}}
+
+
+def place_beside(request: RolloutRequest, space: Space, control: Index, known: Sequence[Index]) -> Place:
+    """Where any index can run: by the name that is given or the space's next, with as many shards as the control."""
+    return Place(request.index or _next_id(space, known), request.shards or control.shards)
 
 
 def _next_id(space: Space, known: Sequence[Index]) -> str:

@@ -35,3 +35,11 @@ class IndexerSettings(Section):
     deaths_pause_seconds: float = Field(
         default=60.0, ge=0.01, le=3600, description="the first pause; doubles up to sixteen times as long"
     )
+
+
+class RolloutSettings(Section):
+    """OMMA_ROLLOUTS__…"""
+
+    backfill_share: float = Field(
+        default=0.5, ge=0.05, le=1.0, description="of the time in which a candidate that is being built may embed"
+    )

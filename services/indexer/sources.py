@@ -5,6 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -15,14 +16,14 @@ from omma.catalog.interface import Catalog
 from omma.catalog.picture import Picture
 from omma.errors import STATUS, Absent, Bug, Kind, OmmaError, Overloaded
 from omma.hits import Int32Boxes
-from omma.identity import ImageId, Sha256
+from omma.identity import ImageId, Sha256, Tenant
 from omma.images import PictureLimits
 from omma.os_errors import file_error
 from omma.rpc.deadline import Deadline
 from omma.vectors import Float16
 from services.egs.client import EmbeddedItem, Embedder, ImageItem
 from services.indexer.settings import IndexerSettings
-from services.nn_shard.client import FetchedPicture, ShardClient
+from services.nn_shard.client import FetchedPicture
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +59,17 @@ class Later:
 Outcome = Seen | Dead | Later
 
 
+class StoredVectors(Protocol):
+    """What a shard holds, whichever replica answers."""
+
+    async def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline) -> list[FetchedPicture]:
+        """As ShardClient.fetch."""
+
+
 class VectorSources:
     """Finds the vectors of rows, and embeds the same bytes only once in a space.
 
-    shards: one client a shard, in order; empty: nothing can be fetched.
+    shards: in order; empty: nothing can be fetched.
     """
 
     def __init__(
@@ -71,7 +79,7 @@ class VectorSources:
         blobs: Blobs,
         originals: Originals,
         embedder: Embedder,
-        shards: Sequence[ShardClient],
+        shards: Sequence[StoredVectors],
         settings: IndexerSettings,
         limits: PictureLimits,
     ) -> None:

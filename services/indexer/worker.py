@@ -30,10 +30,9 @@ from services.indexer.commit import Committer
 from services.indexer.embedding import Embedding, OnHeld
 from services.indexer.plan import Living, plan
 from services.indexer.settings import IndexerSettings
-from services.indexer.sources import VectorSources
+from services.indexer.sources import StoredVectors, VectorSources
 from services.indexer.taken import Settled, Taken, source_of
 from services.indexer.waiting import Source, Waiting
-from services.nn_shard.client import ShardClient
 
 T = TypeVar("T")
 
@@ -46,7 +45,7 @@ _SETTLED_AT_ONCE: Final = 1_024
 """Records of one commit: what came while the last one was written shares the next."""
 
 
-async def _ignore(held: bool) -> None:
+async def ignore(held: bool) -> None:
     """Nobody asked."""
 
 
@@ -71,12 +70,12 @@ class Indexer:
         blobs: Blobs,
         originals: Originals,
         embedder: Embedder,
-        shards: Sequence[ShardClient],
+        shards: Sequence[StoredVectors],
         settings: IndexerSettings,
         limits: PictureLimits = DEFAULT_LIMITS,
-        on_held: OnHeld = _ignore,
+        on_held: OnHeld = ignore,
     ) -> None:
-        """shards: one client a shard of an index of the space, in order; vectors are copied from them.
+        """shards: of an index of the space, in order; vectors are copied from them.
 
         on_held: told when the indexer holds a place back as too many of its pictures die of one fault, and when it
         goes on.

@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from omma.errors import Absent
+from omma.index import Index
+from omma.rollouts.asked import RolloutRequest
 from omma.rollouts.preflight import Room
+from omma.space import Space
 from services.egs.registry import load_model
-from services.gateway.rollouts import CandidateModel
+from services.gateway.rollouts import CandidateModel, Place, place_beside
 from services.standalone.data_dir import DataDir
 from services.standalone.models import find_model
 from services.standalone.settings import StandaloneSettings
@@ -26,6 +30,10 @@ class FolderCandidates:
 
     async def room(self) -> Room:
         return Room(await asyncio.to_thread(self._data.free_bytes), _free_memory_bytes())
+
+    async def place(self, request: RolloutRequest, space: Space, control: Index, known: Sequence[Index]) -> Place:
+        """In this process."""
+        return place_beside(request, space, control, known)
 
     def _model(self, reference: str) -> CandidateModel:
         try:

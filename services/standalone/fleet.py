@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -19,14 +19,14 @@ from omma.background import running
 from omma.errors import Absent, OmmaError, ReplicaDown, WrongState, causes
 from omma.index import Index, IndexId, IndexState
 from omma.persistence import keep_running
-from omma.rollouts.rollout import RolloutState, Routing
 from omma.space import Space
 from omma.storage import Storage
 from services.egs.client import Embedder
 from services.egs.embedder import OnnxEmbedder
-from services.indexer.worker import Indexer, ensure_topics
+from services.indexer.spaces import Fed, Indexers
+from services.indexer.worker import ensure_topics
+from services.nn_shard.local import LocalShard
 from services.nn_shard.shard import Shard
-from services.standalone.backfill import BackfillEmbedder
 from services.standalone.data_dir import DataDir
 from services.standalone.models import stored_with
 from services.standalone.settings import StandaloneSettings
@@ -69,10 +69,11 @@ class Fleet:
         self._stack = stack
         self._embedders: dict[str, Embedder] = {}
         self._spaces: Mapping[str, Space] = {}
-        self._indexers: dict[str, tuple[IndexId, asyncio.Task[None]]] = {}
+        self._indexers = Indexers(
+            storage, settings.indexer, settings.pictures, backfill_share=settings.rollouts.backfill_share
+        )
         self._running: dict[IndexId, _Running] = {}
         self._served: dict[IndexId, ServedIndex] = {}
-        self._routing: Routing | None = None
         self._followed = -1
         self._cleared: set[IndexId] = set()
         self._live_is_up = asyncio.Event()
@@ -105,23 +106,21 @@ class Fleet:
                     logger.warning("the indexes could not be looked at", extra={"reason": causes(error)})
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
-            tasks = [*(one.task for one in self._running.values()), *(task for _, task in self._indexers.values())]
-            await _ended(*tasks)
+            await self._indexers.close()
+            await _ended(*(one.task for one in self._running.values()))
 
     async def look(self) -> None:
         """Once: start what the catalog has and this process has not, stop what it has no more."""
         routing = await self._storage.catalog.routing()
-        self._routing = routing
         if routing.epoch == self._followed:
             return
         self._spaces = {one.id: one for one in await self._storage.catalog.spaces()}
-        wanted = {one.id: one for one in routing.indexes if one.state is not IndexState.RETIRED}
-        if routing.running is not None and routing.running.state is RolloutState.PAUSED:
-            wanted.pop(routing.running.candidate, None)
+        active = [one for one in routing.indexes if one.state is not IndexState.RETIRED]
+        wanted = {one.id: one for one in active if not routing.paused(one.id)}
         for index_id in self._running.keys() - wanted.keys():
             await self._stop(index_id)
         started = [await self._start(index) for index in wanted.values() if index.id not in self._running]
-        await self._tend_indexers(wanted)
+        await self._indexers.tend(self._fed(one) for one in wanted.values() if one.id in self._running)
         for index in routing.indexes:
             if index.state is IndexState.RETIRED and index.id not in self._cleared:
                 await self._clear(index, wanted)
@@ -168,7 +167,8 @@ class Fleet:
 
     def _raise_faults(self) -> None:
         """What ended by itself: only a live index's shards do, and an indexer that another one has fenced."""
-        for task in [*(one.task for one in self._running.values()), *(task for _, task in self._indexers.values())]:
+        self._indexers.raise_faults()
+        for task in [one.task for one in self._running.values()]:
             if task.done() and not task.cancelled() and (fault := task.exception()) is not None:
                 raise fault
 
@@ -176,45 +176,14 @@ class Fleet:
         await _ended(self._running.pop(index_id).task)
         logger.info("index %s runs no more", index_id)
 
-    async def _tend_indexers(self, wanted: Mapping[IndexId, Index]) -> None:
-        """One a space, reading vectors that are known already from the shards of its live index, or of its first."""
-        chosen: dict[str, Index] = {}
-        for index in sorted(wanted.values(), key=lambda one: one.state is not IndexState.LIVE):
-            if index.id in self._running:
-                chosen.setdefault(index.space, index)
-        for space, (of_index, task) in list(self._indexers.items()):
-            if space not in chosen or chosen[space].id != of_index:
-                del self._indexers[space]
-                await _ended(task)
-        for space, index in chosen.items():
-            if space not in self._indexers:
-                work = keep_running("indexer", partial(self._index, index), _RETRY_SECONDS)
-                self._indexers[space] = (index.id, asyncio.ensure_future(work))
+    def _fed(self, index: Index) -> Fed:
+        def shards() -> Sequence[LocalShard]:
+            running = self._running.get(index.id)
+            if running is None or not running.shards:
+                raise ReplicaDown(f"The shards of {index.id} do not run yet.")
+            return [shard.client for shard in running.shards]
 
-    async def _index(self, index: Index) -> None:
-        shards = self._running[index.id].shards
-        if not shards:
-            raise ReplicaDown(f"The shards of {index.id} do not run yet.")
-        storage = self._storage
-        embedder = BackfillEmbedder(
-            self._embedders[index.space],
-            lambda: self._is_building(index.id),
-            share=self._settings.rollouts.backfill_share,
-        )
-        await Indexer(
-            catalog=storage.catalog,
-            log=storage.log,
-            blobs=storage.blobs,
-            originals=storage.originals,
-            embedder=embedder,
-            shards=[shard.client for shard in shards],
-            settings=self._settings.indexer,
-            limits=self._settings.pictures,
-        ).run()
-
-    def _is_building(self, index_id: IndexId) -> bool:
-        known = () if self._routing is None else self._routing.indexes
-        return any(one.id == index_id and one.state is IndexState.BUILDING for one in known)
+        return Fed(index, self._embedders[index.space], shards)
 
     async def _embedder(self, space: Space) -> Embedder:
         if space.id not in self._embedders:

@@ -4,22 +4,13 @@ from pydantic import Field
 
 from omma.fetching import FetchSettings
 from omma.images import PictureLimits
-from omma.settings import Section
 from services.egs.settings import EgsSettings
 from services.gateway.callers.first_key import FirstKeySettings
 from services.gateway.settings import GatewaySettings
-from services.indexer.settings import IndexerSettings
+from services.indexer.settings import IndexerSettings, RolloutSettings
 from services.nn_shard.settings import ShardSettings
 from services.rerank.settings import RerankSettings
 from services.worker.settings import WorkerSettings
-
-
-class RolloutSettings(Section):
-    """OMMA_ROLLOUTS__…"""
-
-    backfill_share: float = Field(
-        default=0.5, ge=0.05, le=1.0, description="of the time in which a candidate that is being built may embed"
-    )
 
 
 class StandaloneSettings(FirstKeySettings):

@@ -57,4 +57,9 @@ class RoutingFollower:
         self._misplaced_looks = self._misplaced_looks + 1 if missing else 0
         INDEXES_MISPLACED.set(len(missing))
         if self._misplaced_looks == _PATIENT_LOOKS:
-            logger.error("the catalog routes to indexes that have no place here", extra={"indexes": list(missing)})
+            for one in missing:
+                logger.error(
+                    "the catalog routes to %s, which has no place here",
+                    one,
+                    extra={"reason": self._indexes.why_misplaced(one)},
+                )

@@ -55,11 +55,13 @@ class ServedIndexes:
         self._served: Mapping[str, ServedIndex] = {}
         self._routing: Routing | None = None
         self._tripped: tuple[str, int] | None = None
+        self._why: Mapping[IndexId, str] = {}
         self.replace(served)
 
-    def replace(self, served: Iterable[ServedIndex]) -> None:
-        """Searches under way keep what they started with."""
+    def replace(self, served: Iterable[ServedIndex], unplaced: Mapping[IndexId, str] | None = None) -> None:
+        """Searches under way keep what they started with. unplaced: why others have no place, in words."""
         self._served = {one.index.id: self._as_routed(one) for one in served}
+        self._why = unplaced or {}
 
     def follow(self, routing: Routing) -> None:
         """States and shares as the catalog has them. Searches under way keep what they started with."""
@@ -102,6 +104,10 @@ class ServedIndexes:
         known = () if self._routing is None else self._routing.indexes
         wanted = (IndexState.LIVE, IndexState.CANARY)
         return tuple(one.id for one in known if one.state in wanted and one.id not in self._served)
+
+    def why_misplaced(self, index_id: IndexId) -> str:
+        """In words for administrators: addresses may be in them."""
+        return self._why.get(index_id, "Its shards are not known here.")
 
     def live(self) -> ServedIndex:
         """Raises ReplicaDown while there is none."""

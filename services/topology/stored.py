@@ -23,6 +23,19 @@ _FETCHED_AT_ONCE: Final = 256
 """By one call: with five regions of 512 numbers each 1.3 MB on the wire."""
 
 
+class StoredShard:
+    """A shard's stored pictures, from whichever of its replicas answers, wherever they are by then."""
+
+    def __init__(self, placed: Callable[[], PlacedIndex], shard: int) -> None:
+        """placed: the index as it is now; raises ReplicaDown."""
+        self._placed = placed
+        self._shard = shard
+
+    async def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline) -> list[FetchedPicture]:
+        """As ShardClient.fetch. Raises ReplicaDown when nobody answers."""
+        return await _of_any(self._placed(), self._shard, partial(_fetch, tenant, ids, deadline))
+
+
 async def stored_pictures(
     placed: PlacedIndex, tenant: Tenant, ids: Sequence[ImageId], deadline: Deadline
 ) -> list[FetchedPicture]:
@@ -53,7 +66,7 @@ async def nearest_stored(placed: PlacedIndex, query: ShardQuery, deadline: Deadl
 
 
 async def _fetch(
-    tenant: Tenant, ids: Sequence[ImageId], deadline: Deadline, replica: ShardClient
+    tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline, replica: ShardClient
 ) -> list[FetchedPicture]:
     return await replica.fetch(tenant, ids, deadline)
 

@@ -212,7 +212,7 @@ async def test_a_process_with_a_setting_that_is_wrong_ends_with_a_line(
     for one in (gateway, indexer):
         await until(one.name, lambda one=one: not one.server.running())
         assert "Traceback" not in one.server.log()
-    assert "OMMA_GATEWAY__EGS: Field required" in gateway.server.log()
+    assert "OMMA_TOPOLOGY names a file that does, or OMMA_GATEWAY__EGS and" in gateway.server.log()
     assert "PostgreSQL does not let us in" in indexer.server.log()
 
 

@@ -1,0 +1,108 @@
+"""One indexer a space, for every space that has an index which is not retired: started and ended as those come and go.
+
+A space that stalls, a candidate's above all, holds no other one back.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from omma.images import PictureLimits
+from omma.index import Index, IndexState
+from omma.persistence import keep_running
+from omma.storage import Storage
+from services.egs.client import Embedder
+from services.indexer.backfill import BackfillEmbedder
+from services.indexer.embedding import OnHeld
+from services.indexer.settings import IndexerSettings
+from services.indexer.sources import StoredVectors
+from services.indexer.worker import Indexer, ignore
+
+_RETRY_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """An index that an indexer works for. shards: as Indexer has them, asked when it starts; raises ReplicaDown."""
+
+    index: Index
+    embedder: Embedder
+    shards: Callable[[], Sequence[StoredVectors]]
+
+
+class Indexers:
+    """Belongs to one event loop."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        settings: IndexerSettings,
+        limits: PictureLimits,
+        *,
+        backfill_share: float,
+        on_held: OnHeld = ignore,
+    ) -> None:
+        """backfill_share: of the time in which what is still being built may embed. on_held: as Indexer's, of the live
+        index's space.
+        """
+        self._storage = storage
+        self._settings = settings
+        self._limits = limits
+        self._backfill_share = backfill_share
+        self._on_held = on_held
+        self._running: dict[str, tuple[Fed, asyncio.Task[None]]] = {}
+        self._states: dict[str, IndexState] = {}
+
+    async def tend(self, fed: Iterable[Fed]) -> None:
+        """Of each space its live index is fed, or its first; vectors that are known already are copied from it."""
+        chosen: dict[str, Fed] = {}
+        for one in sorted(fed, key=lambda one: one.index.state is not IndexState.LIVE):
+            chosen.setdefault(one.index.space, one)
+        self._states = {space: one.index.state for space, one in chosen.items()}
+        for space, (known, task) in list(self._running.items()):
+            if space not in chosen or chosen[space].index.id != known.index.id:
+                del self._running[space]
+                await _ended(task)
+        for space, one in chosen.items():
+            if space not in self._running:
+                work = keep_running("indexer", partial(self._index, one), _RETRY_SECONDS)
+                self._running[space] = one, asyncio.ensure_future(work)
+
+    def raise_faults(self) -> None:
+        """What ended one by itself: another one has fenced it. Raises ProducerFenced."""
+        for _, task in self._running.values():
+            if task.done() and not task.cancelled() and (fault := task.exception()) is not None:
+                raise fault
+
+    async def close(self) -> None:
+        """End them all; what was not committed is taken again by the next."""
+        await _ended(*(task for _, task in self._running.values()))
+
+    async def _index(self, fed: Fed) -> None:
+        space, storage = fed.index.space, self._storage
+
+        async def held(held: bool) -> None:
+            if self._states.get(space) is IndexState.LIVE:
+                await self._on_held(held)
+
+        await Indexer(
+            catalog=storage.catalog,
+            log=storage.log,
+            blobs=storage.blobs,
+            originals=storage.originals,
+            embedder=BackfillEmbedder(
+                fed.embedder, lambda: self._states.get(space) is IndexState.BUILDING, share=self._backfill_share
+            ),
+            shards=fed.shards(),
+            settings=self._settings,
+            limits=self._limits,
+            on_held=held,
+        ).run()
+
+
+async def _ended(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,6 @@
-"""python -m deploy.local: hold a cluster on this machine until Ctrl-C or SIGTERM; status, stop, kill, start: ask it."""
+"""python -m deploy.local: hold a cluster on this machine until Ctrl-C or SIGTERM; status, stop, kill, start, add-index
+and remove-index: ask it.
+"""
 
 import argparse
 import logging
@@ -24,7 +26,9 @@ _GRPC: Final = 9090
 def main() -> None:
     words = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     words.add_argument("action", nargs="?", choices=("up", *ACTIONS), default="up")
-    words.add_argument("part", nargs="?", default="", help="for stop, kill and start: as `status` names it")
+    words.add_argument(
+        "part", nargs="?", default="", help="as `status` names it; of add-index and remove-index the name"
+    )
     words.add_argument("--shards", type=int, default=4)
     words.add_argument("--replicas", type=int, default=2)
     words.add_argument("--model", default="omma-mini")
@@ -35,7 +39,7 @@ def main() -> None:
     if given.action == "up":
         _hold(given)
     else:
-        _ask(given.action, given.part)
+        _ask(given)
 
 
 def _hold(given: argparse.Namespace) -> None:
@@ -54,7 +58,7 @@ def _hold(given: argparse.Namespace) -> None:
             running = stack.enter_context(cluster(shape))
         except PartMissing as missing:
             sys.exit(str(missing))
-        stack.enter_context(controlled(running.servers, running.supervisor))
+        stack.enter_context(controlled(lambda: running.servers, running.supervisor, running))
         _say(Console(), running)
         stop = {signal.SIGINT, signal.SIGTERM}
         signal.pthread_sigmask(signal.SIG_BLOCK, stop)
@@ -76,9 +80,10 @@ def _tell_progress(file: Path) -> None:
         told.addHandler(handler)
 
 
-def _ask(action: str, part: str) -> None:
+def _ask(given: argparse.Namespace) -> None:
+    index = {"model": given.model, "shards": given.shards, "replicas": given.replicas}
     try:
-        answer = ask(action, part)
+        answer = ask(given.action, given.part, **index)
     except ConnectionRefusedError:
         sys.exit("No cluster of yours runs here: make cluster")
     if "error" in answer:
@@ -108,6 +113,12 @@ def _say(console: Console, running: Cluster) -> None:
     console.print(f"export OMMA_URL={running.rest}", highlight=False, soft_wrap=True)
     console.print(
         "One part at a time: python -m deploy.local stop kafka | start kafka | kill egs | status", soft_wrap=True
+    )
+    console.print(
+        "Another index: python -m deploy.local add-index next --model NAME@VERSION --shards 4 --replicas 2, then "
+        "`omma rollout start --model NAME@VERSION`; remove-index takes one away.",
+        soft_wrap=True,
+        highlight=False,
     )
     settings = "".join(f"{name}={value}\n" for name, value in running.environment.items())
     file = running.gateway.server.folder / "storage.env"

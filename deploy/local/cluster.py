@@ -1,15 +1,15 @@
 """The parts and the services of a cluster, started in the order in which they can be, and taken down together."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from deploy import parts
 from deploy.local.inbox import open_inbox
+from deploy.local.indexes import IndexProcesses, TopologyFiles
 from deploy.local.service import Service
 from deploy.local.shape import Shape
 from deploy.local.supervisor import Supervisor
@@ -26,10 +26,10 @@ _HOST: Final = "127.0.0.1"
 
 @dataclass
 class Cluster:
-    """What runs. shards: by shard, then replica. proxies: in the same order, when toxiproxy stands between.
+    """What runs. indexes: by name; the first is the one that a new catalog begins with.
 
-    environment: the settings that reach the storage. kafka_proxy: the way of replica 0 of shard 0 to Kafka, then too.
-    supervisor: starts services again that end; parts stay as they are left.
+    environment: the settings that reach the storage. kafka_proxy: the way of replica 0 of shard 0 to Kafka, with
+    toxiproxy. supervisor: starts services again that end; parts stay as they are left.
     """
 
     shape: Shape
@@ -38,15 +38,37 @@ class Cluster:
     postgres: parts.Postgres
     triton: parts.Triton | None
     environment: Mapping[str, str]
-    egs: Service
+    indexes: dict[str, IndexProcesses]
+    topology: TopologyFiles
     rerank: Service | None
     indexer: Service
     worker: Service
-    gateway: Service
-    shards: list[list[Service]]
+    gateways: Sequence[Service]
     supervisor: Supervisor
-    proxies: list[list[parts.Proxy]] = field(default_factory=list)
     kafka_proxy: parts.Proxy | None = None
+
+    @property
+    def first(self) -> IndexProcesses:
+        return next(iter(self.indexes.values()))
+
+    @property
+    def egs(self) -> Service:
+        """The first index's."""
+        return self.first.egs
+
+    @property
+    def shards(self) -> Sequence[Sequence[Service]]:
+        """The first index's, by shard, then replica."""
+        return self.first.shards
+
+    @property
+    def proxies(self) -> Sequence[Sequence[parts.Proxy]]:
+        """In the same order, when toxiproxy stands between."""
+        return self.first.proxies
+
+    @property
+    def gateway(self) -> Service:
+        return self.gateways[0]
 
     @property
     def rest(self) -> str:
@@ -60,20 +82,78 @@ class Cluster:
     @property
     def servers(self) -> dict[str, parts.Server]:
         """Everything that can be stopped and started, by name."""
-        stores = [self.kafka, self.minio, self.postgres, *([self.triton] if self.triton else [])]
+        stores: list[Any] = [self.kafka, self.minio, self.postgres, *([self.triton] if self.triton else [])]
         every = [part.server for part in stores] + [one.server for one in self.services]
         return {server.name: server for server in every}
 
     @property
     def services(self) -> list[Service]:
+        first, *others = self.indexes.values()
         return [
-            self.egs,
+            first.egs,
             *([self.rerank] if self.rerank else []),
-            *(one for replicas in self.shards for one in replicas),
+            *(one for one in first.services if one is not first.egs),
+            *(one for index in others for one in index.services),
             self.indexer,
             self.worker,
-            self.gateway,
+            *self.gateways,
         ]
+
+    def add_index(self, name: str, *, model: str, shards: int, replicas: int = 1) -> IndexProcesses:
+        """Start an index's processes and name them in the topology. An embedder of its own, unless there is one of the
+        model. Its shards wait for a rollout. Raises RuntimeError for a name that is taken or a bad number; Absent for a
+        model that is not there.
+        """
+        if name in self.indexes or min(shards, replicas) < 1:
+            raise RuntimeError(f"{name!r} cannot be added: there are {', '.join(self.indexes)}; at least one shard.")
+        model = load_model(Path(self.shape.models_dir), model).manifest.reference
+        same = next((one for one in self.indexes.values() if one.model == model), None)
+        index = IndexProcesses(
+            name,
+            model,
+            Service(f"egs-{name}", "services.egs", free_port(_HOST)) if same is None else same.egs,
+            [
+                [
+                    Service(f"{name}-{shard}-{replica}", "services.nn_shard", free_port(_HOST))
+                    for replica in range(replicas)
+                ]
+                for shard in range(shards)
+            ],
+            owns_egs=same is None,
+        )
+        if same is None:
+            index.egs.start({**self.environment, **_models(self.shape, model)})
+        for shard in range(shards):
+            for replica in range(replicas):
+                own = index.shard_environment(shard, replica)
+                index.shards[shard][replica].start({**self.environment, **own}, wait=False)
+        for service in index.services:
+            self.supervisor.watch(service)
+        self.indexes[name] = index
+        self.topology.write(self.indexes.values())
+        return index
+
+    def remove_index(self, name: str) -> None:
+        """Take it from the topology and end its processes; their disks go. Raises RuntimeError for the only one, one
+        that is not there, or one whose embedder another one uses.
+        """
+        index = self.indexes.get(name)
+        if index is None or len(self.indexes) == 1:
+            raise RuntimeError(f"{name!r} cannot be removed: there are {', '.join(self.indexes)}.")
+        users = [one.name for one in self.indexes.values() if one is not index and one.egs is index.egs]
+        if index.owns_egs and users:
+            raise RuntimeError(f"The embedder of {name!r} is that of {', '.join(users)} as well.")
+        del self.indexes[name]
+        self.topology.write(self.indexes.values())
+        for service in index.services:
+            self.supervisor.forget(service)
+            service.server.close()
+
+    def close_indexes(self) -> None:
+        """End whatever index's processes run."""
+        for index in self.indexes.values():
+            for service in index.services:
+                service.server.close()
 
 
 @contextmanager
@@ -100,22 +180,14 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
     postgres = stack.enter_context(parts.postgres())
     minio = stack.enter_context(parts.minio(notify=kafka, keep_events=shape.keep_events))
     triton = _triton(shape, stack) if shape.triton else None
-    shards = [
-        [
-            _service(
-                stack,
-                f"shard-{shard}-{replica}",
-                "services.nn_shard",
-                disk_mib=0 if (shard, replica) != (0, 0) else shape.small_disk_mib,
-            )
-            for replica in range(shape.replicas)
-        ]
-        for shard in range(shape.shards)
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="omma-topology-")))
+    gateways = [
+        _service(stack, "gateway", "services.gateway", port=shape.grpc_port, http_port=shape.http_port or None),
+        *(
+            _service(stack, f"gateway-{number}", "services.gateway", http_port=None)
+            for number in range(1, shape.gateways)
+        ),
     ]
-    proxies = []
-    if between is not None:
-        proxies = [[between.proxy(one.name, one.address) for one in replicas] for replicas in shards]
-    gateway = _service(stack, "gateway", "services.gateway", port=shape.grpc_port, http_port=shape.http_port or None)
     environment = {
         "OMMA_KAFKA__BROKERS": kafka.brokers,
         "OMMA_POSTGRES__URL": postgres.url,
@@ -128,36 +200,49 @@ def _composed(shape: Shape, stack: ExitStack) -> Cluster:
         "OMMA_LOG_FORMAT": "text",
         **shape.environment,
     }
-    egs = _service(stack, "egs", "services.egs")
     rerank = _service(stack, "rerank", "services.rerank") if shape.reranker else None
     indexer = _service(stack, "indexer", "services.indexer")
     worker = _service(stack, "worker", "services.worker")
-    return Cluster(
+    first = _first_index(shape, between)
+    running = Cluster(
         shape=shape,
         kafka=kafka,
         minio=minio,
         postgres=postgres,
         triton=triton,
         environment=environment,
-        egs=egs,
+        indexes={first.name: first},
+        topology=TopologyFiles(folder),
         rerank=rerank,
         indexer=indexer,
         worker=worker,
-        gateway=gateway,
-        shards=shards,
-        supervisor=Supervisor(
-            [
-                egs,
-                *([rerank] if rerank else []),
-                *(one for replicas in shards for one in replicas),
-                indexer,
-                worker,
-                gateway,
-            ]
-        ),
-        proxies=proxies,
+        gateways=gateways,
+        supervisor=Supervisor([*first.services, *([rerank] if rerank else []), indexer, worker, *gateways]),
         kafka_proxy=kafka_proxy,
     )
+    stack.callback(running.close_indexes)
+    return running
+
+
+def _first_index(shape: Shape, between: parts.Toxiproxy | None) -> IndexProcesses:
+    shards = [
+        [
+            Service(
+                f"shard-{shard}-{replica}",
+                "services.nn_shard",
+                free_port(_HOST),
+                disk_mib=0 if (shard, replica) != (0, 0) else shape.small_disk_mib,
+            )
+            for replica in range(shape.replicas)
+        ]
+        for shard in range(shape.shards)
+    ]
+    proxies: list[list[parts.Proxy]] = []
+    if between is not None:
+        proxies = [[between.proxy(one.name, one.address) for one in replicas] for replicas in shards]
+    model = load_model(Path(shape.models_dir), shape.model).manifest.reference
+    egs = Service("egs", "services.egs", free_port(_HOST))
+    return IndexProcesses(shape.index, model, egs, shards, proxies=proxies)
 
 
 def _triton(shape: Shape, stack: ExitStack) -> parts.Triton:
@@ -179,53 +264,33 @@ def _service(
 
 
 def _start(running: Cluster) -> None:
-    common = running.environment
+    common, first = running.environment, running.first
     if running.minio.arn:
         open_inbox(running.minio, _INBOX)
-    model = {"OMMA_MODEL": running.shape.model, "OMMA_EGS__MODELS_DIR": str(Path(running.shape.models_dir).resolve())}
+    running.topology.write(running.indexes.values())
     triton = {"OMMA_TRITON__URL": running.triton.url} if running.triton else {}
-    running.egs.start({**common, **model, **triton})
+    first.egs.start({**common, **_models(running.shape, first.model), **triton})
     if running.rerank:
         running.rerank.start(common)
-    for shard, replicas in enumerate(running.shards):
+    for shard, replicas in enumerate(first.shards):
         for replica, service in enumerate(replicas):
-            own = {
-                "OMMA_DATA_DIR": str(service.data_dir),
-                "OMMA_SHARD__NUMBER": str(shard),
-                "OMMA_SHARD__REPLICA": str(replica),
-            }
+            own = dict(first.shard_environment(shard, replica))
             if running.kafka_proxy is not None and shard == replica == 0:
                 own["OMMA_KAFKA__BROKERS"] = running.kafka_proxy.address
             service.start({**common, **own}, wait=False)
-    running.indexer.start(
-        {
-            **common,
-            "OMMA_INDEXER__EGS": running.egs.address,
-            "OMMA_INDEXER__SHARDS": json.dumps([replicas[0].address for replicas in running.shards]),
-        },
-        wait=False,
-    )
-    running.worker.start(
-        {
-            **common,
-            "OMMA_WORKER__SHARDS": json.dumps([[one.address for one in replicas] for replicas in running.shards]),
-        },
-        wait=False,
-    )
-    running.gateway.start(
-        {
-            **common,
-            "OMMA_GATEWAY__EGS": running.egs.address,
-            **({"OMMA_GATEWAY__RERANK": running.rerank.address} if running.rerank else {}),
-            "OMMA_GATEWAY__SHARDS": json.dumps(_ways(running)),
-        }
-    )
+    for service in (running.indexer, running.worker):
+        service.start({**common, "OMMA_TOPOLOGY": str(running.topology.direct)}, wait=False)
+    for gateway in running.gateways:
+        gateway.start(
+            {
+                **common,
+                "OMMA_TOPOLOGY": str(running.topology.proxied),
+                **({"OMMA_GATEWAY__RERANK": running.rerank.address} if running.rerank else {}),
+            }
+        )
     for service in running.services:
         service.server.until_ready()
 
 
-def _ways(running: Cluster) -> Sequence[Sequence[str]]:
-    """The replicas' addresses as the gateway sees them."""
-    if running.proxies:
-        return [[proxy.address for proxy in replicas] for replicas in running.proxies]
-    return [[service.address for service in replicas] for replicas in running.shards]
+def _models(shape: Shape, model: str) -> Mapping[str, str]:
+    return {"OMMA_MODEL": model, "OMMA_EGS__MODELS_DIR": str(Path(shape.models_dir).resolve())}

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """model: `name` or `name@version` of the registry under models_dir. http_port, grpc_port: the gateway's, 0: any.
+    """index: the first one's name. model: `name` or `name@version` of the registry under models_dir. http_port,
+    grpc_port: the first gateway's, 0: any.
 
     triton: False embeds with ONNX Runtime inside EGS. toxiproxy: between the gateway and every replica, and between
     Kafka and replica 0 of shard 0. small_disk_mib: replica 0 of shard 0 has a disk of that size; needs root; 0: as the
@@ -16,6 +17,8 @@ class Shape:
 
     shards: int = 4
     replicas: int = 2
+    gateways: int = 1
+    index: str = "main"
     model: str = "omma-mini"
     models_dir: str = "models"
     triton: bool = True

@@ -18,7 +18,7 @@ _SETTLED_SECONDS: Final = 20.0
 """Of running, after which an end is the first one again."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Watched:
     service: Service
     pause_seconds: float = _FIRST_PAUSE_SECONDS
@@ -49,6 +49,16 @@ class Supervisor:
         self._ended.set()
         self._thread.join()
 
+    def watch(self, service: Service) -> None:
+        """From now on this one, too."""
+        with self._turn:
+            self._watched.append(_Watched(service))
+
+    def forget(self, service: Service) -> None:
+        """From now on nobody starts it again."""
+        with self._turn:
+            self._watched = [one for one in self._watched if one.service is not service]
+
     @contextmanager
     def left_alone(self, *services: Service) -> Iterator[None]:
         """Inside, these stay down once they have ended; afterwards they are started again at once."""
@@ -78,7 +88,8 @@ class Supervisor:
         while not self._ended.wait(_LOOK_SECONDS):
             for one in self._watched:
                 with self._turn:
-                    if one.service.name not in self._held:
+                    # It may have been forgotten since.
+                    if one in self._watched and one.service.name not in self._held:
                         self._look(one, time.monotonic())
 
     def _look(self, one: _Watched, now: float) -> None:

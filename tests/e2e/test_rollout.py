@@ -132,7 +132,7 @@ async def test_a_model_is_rolled_out_and_back_under_traffic(folder: Folder) -> N
         running = asyncio.create_task(traffic.run())
         begun = await ok(client.post("/rollouts", json={"model": B, "reason": "to see"}))
         rollout, new = begun["id"], begun["candidate"]["id"]
-        assert (begun["state"], begun["figures"]["preflight"]["embedded"]) == ("building", len(live))
+        assert begun["state"] == "building" and begun["figures"]["preflight"]["embedded"] >= PICTURES
 
         async def step(name: str, **body: Any) -> dict[str, Any]:
             moved: dict[str, Any] = await ok(client.post(f"/rollouts/{rollout}/{name}", json=body))

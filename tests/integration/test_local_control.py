@@ -37,7 +37,7 @@ def until_running(server: Server) -> None:
 
 
 def test_what_is_stopped_stays_down_and_what_is_killed_comes_back(parts: dict[str, Server]) -> None:
-    with Supervisor([watched("egs", parts["egs"])]) as supervisor, controlled(parts, supervisor):
+    with Supervisor([watched("egs", parts["egs"])]) as supervisor, controlled(lambda: parts, supervisor):
         assert all(ask("status", "")["parts"].values())
         assert ask("stop", "kafka")["parts"]["kafka"] is None
         first = parts["egs"].pid

@@ -127,6 +127,12 @@ class Log(Protocol):
 
     async def topics(self) -> Sequence[TopicSpec]: ...
 
+    async def delete_topic(self, name: str) -> None:
+        """For good, with its records; nothing where there is none. Whoever reads or writes it is told Absent."""
+
+    async def delete_group(self, group: str) -> bool:
+        """Forget what the group committed: its next member begins anew. False, and nothing done, while it has any."""
+
     async def beginning_offsets(self, topic: str) -> Mapping[int, int]:
         """First readable offset, by partition."""
 

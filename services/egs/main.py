@@ -54,7 +54,7 @@ async def main() -> None:
         model = await asyncio.to_thread(load_model, settings.egs.models_dir, settings.model)
         embedder = await _embedder(model, settings, stack)
         stack.push_async_callback(server.stop, settings.drain_seconds)
-        servicer = EmbeddingServicer(embedder)
+        servicer = EmbeddingServicer(lambda: embedder)
         await server.register([partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, servicer)])
         await server.set_ready(True)
         logger.info("the embedder serves", extra={"address": settings.bind, "port": port, "space": embedder.space.id})

@@ -13,6 +13,7 @@ from omma.errors import InvalidQuery, WrongState
 from omma.index import DEFAULT_FACTORY, Index, IndexId, IndexState
 from omma.rollouts.arms import checked_share
 from omma.rollouts.asked import MAX_REASON_CHARACTERS, RolloutRequest
+from omma.rollouts.clearing import LEASE_SECONDS, lease_of
 from omma.rollouts.gates import require_met, shadow_gates
 from omma.rollouts.preflight import Room, preflight
 from omma.rollouts.rollout import AuditEntry, Rollout, RolloutId, RolloutState
@@ -111,7 +112,15 @@ class Rollouts:
             auto_promote=request.auto_promote,
             figures={"preflight": takes.document()},
         )
-        return await self._catalog.start_rollout(rollout, space, index, Told(by, request.reason))
+        lease = lease_of(space.id)
+        if not await self._catalog.acquire_lease(lease, rollout.id, LEASE_SECONDS):
+            raise WrongState(
+                f"What an earlier index of {model} left is being cleared: try again in a minute.", field="model"
+            )
+        try:
+            return await self._catalog.start_rollout(rollout, space, index, Told(by, request.reason))
+        finally:
+            await self._catalog.release_lease(lease, rollout.id)
 
     async def every(self) -> list[Rollout]:
         """Newest first."""

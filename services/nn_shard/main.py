@@ -3,15 +3,18 @@
 import asyncio
 import logging
 import os
+import shutil
 import socket
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
 from omma.catalog.interface import Catalog
-from omma.errors import Absent
+from omma.errors import Absent, OmmaError, WrongState
 from omma.index import Index, IndexState
 from omma.persistence import until_there
 from omma.process import begin, until_stopped
@@ -62,10 +65,10 @@ async def main() -> None:
         port = await server.start(settings.grpc_address)
         stack.push_async_callback(server.stop, 0.0)
         storage = await open_storage(settings, stack)
-        index, space = await until_there("the index", partial(_served, storage.catalog, settings.shard.index))
+        index, space = await until_there("the index", partial(_served, storage.catalog, settings))
         number = settings.shard.number
         shard = Shard(
-            folder=settings.data_dir / "shards" / index.id / str(number) / f"replica-{replica_of(settings.shard)}",
+            folder=_folder(settings, index),
             space=space,
             index=index,
             shard=number,
@@ -78,7 +81,11 @@ async def main() -> None:
         servicer = ShardServicer(lambda _: shard.client)
         await server.register([partial(shard_pb2_grpc.add_ShardServiceServicer_to_server, servicer)])
         logger.info("the shard serves", extra={"address": settings.bind, "port": port, "index": index.id})
-        await _serve(shard, server, settings.drain_seconds)
+        retired = partial(_until_retired, storage.catalog, index, settings.shard.catalog_seconds)
+        if await _serve(shard, server, settings.drain_seconds, retired):
+            logger.warning("index %s is retired: its processes may go", index.id)
+            await asyncio.to_thread(shutil.rmtree, _folder(settings, index), ignore_errors=True)
+            await until_stopped()
 
 
 def replica_of(settings: ServedShardSettings, hostname: str = "") -> int:
@@ -89,21 +96,53 @@ def replica_of(settings: ServedShardSettings, hostname: str = "") -> int:
     return int(ordinal) if ordinal.isdecimal() else 0
 
 
-async def _served(catalog: Catalog, index: str) -> tuple[Index, Space]:
-    """The index of this id, or the live one, and its space. Raises Absent while the catalog has none."""
+def _folder(settings: ShardProcess, index: Index) -> Path:
+    """Of this replica."""
+    own = settings.shard
+    return settings.data_dir / "shards" / index.id / str(own.number) / f"replica-{replica_of(own)}"
+
+
+async def _served(catalog: Catalog, settings: ShardProcess) -> tuple[Index, Space]:
+    """The index of this name, or the live one, and its space. Raises Absent while the catalog has none, or has retired
+    it; WrongState for a shard that it does not have.
+    """
+    name, number = settings.shard.index, settings.shard.number
     for one in await catalog.indexes():
-        if one.id == index or (not index and one.state is IndexState.LIVE):
-            return one, next(space for space in await catalog.spaces() if space.id == one.space)
-    raise Absent(f"The catalog has no index {index!r} yet." if index else "The catalog has no live index yet.")
+        if one.id != name and (name or one.state is not IndexState.LIVE):
+            continue
+        if one.state is IndexState.RETIRED:
+            await asyncio.to_thread(shutil.rmtree, _folder(settings, one), ignore_errors=True)
+            raise Absent(f"Index {one.id} is retired: its processes may go.")
+        if number >= one.shards:
+            raise WrongState(f"Index {one.id} has {one.shards} shards, no {number}.", field="OMMA_SHARD__NUMBER")
+        return one, next(space for space in await catalog.spaces() if space.id == one.space)
+    raise Absent(f"The catalog has no index {name!r} yet." if name else "The catalog has no live index yet.")
 
 
-async def _serve(shard: Shard, server: RpcServer, drain_seconds: float) -> None:
+async def _serve(
+    shard: Shard, server: RpcServer, drain_seconds: float, until_retired: Callable[[], Awaitable[None]]
+) -> bool:
+    """Whether it ends because the index is retired; else it was told to stop."""
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(shard.run()), group.create_task(_tell_readiness(shard.replica, server))]
-        await until_stopped()
-        await server.stop(drain_seconds)
-        for task in running:
+        stopped = group.create_task(until_stopped())
+        retired = asyncio.ensure_future(until_retired())
+        running = [group.create_task(shard.run()), group.create_task(_tell_readiness(shard.replica, server)), stopped]
+        await asyncio.wait({stopped, retired}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done():
+            await server.stop(drain_seconds)
+        for task in [*running, retired]:
             task.cancel()
+    await server.set_ready(False)
+    return not stopped.done() or stopped.cancelled()
+
+
+async def _until_retired(catalog: Catalog, index: Index, every_seconds: float) -> None:
+    """Looked at as seldom as the codebook."""
+    while True:
+        await asyncio.sleep(every_seconds)
+        with suppress(OmmaError):
+            if any(one.id == index.id and one.state is IndexState.RETIRED for one in await catalog.indexes()):
+                return
 
 
 async def _tell_readiness(replica: Replica, server: RpcServer) -> None:

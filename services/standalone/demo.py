@@ -90,7 +90,9 @@ async def _show(settings: StandaloneSettings, omma: Omma, address: ServerAddress
             waiting = asyncio.create_task(enough.wait(), name="enough")
             try:
                 await asyncio.wait({ingesting, waiting}, return_when=asyncio.FIRST_COMPLETED)
-                await _search_three_ways(connection, settings, folder, words=omma.services.embedder.has_text_tower)
+                await _search_three_ways(
+                    connection, settings, folder, words=omma.services.indexes.live().embedder.has_text_tower
+                )
                 console.print(summary(await ingesting))
             finally:
                 for task in (ingesting, waiting):

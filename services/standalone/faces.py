@@ -7,6 +7,7 @@ from omma.catalog.interface import Catalog
 from omma.identity import DEFAULT_TENANT
 from omma.rpc.server import Registration
 from omma.v1 import embedding_pb2_grpc, rerank_pb2_grpc, shard_pb2_grpc
+from services.egs.client import Embedder
 from services.egs.servicer import EmbeddingServicer
 from services.gateway.callers.auth import Authenticator, Caller, is_loopback
 from services.gateway.callers.rates import Rates
@@ -65,8 +66,11 @@ def rpc_face(services: Services) -> tuple[Registration, ...]:
     def shard_of(index: str) -> LocalShard:
         return services.fleet.shard(index or services.indexes.live().index.id).client
 
+    def live() -> Embedder:
+        return services.indexes.live().embedder
+
     inner = (
-        partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(services.embedder)),
+        partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EmbeddingServicer(live)),
         partial(shard_pb2_grpc.add_ShardServiceServicer_to_server, ShardServicer(shard_of)),
         partial(rerank_pb2_grpc.add_RerankServiceServicer_to_server, RerankServicer(services.reranker)),
     )

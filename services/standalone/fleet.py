@@ -34,7 +34,6 @@ from services.topology.indexes import ServedIndex, ServedIndexes
 
 _LOOK_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
-_FORGOTTEN_AT_ONCE: Final = 10_000
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +74,6 @@ class Fleet:
         self._running: dict[IndexId, _Running] = {}
         self._served: dict[IndexId, ServedIndex] = {}
         self._followed = -1
-        self._cleared: set[IndexId] = set()
         self._live_is_up = asyncio.Event()
 
     def know(self, embedder: Embedder) -> None:
@@ -122,8 +120,8 @@ class Fleet:
         started = [await self._start(index) for index in wanted.values() if index.id not in self._running]
         await self._indexers.tend(self._fed(one) for one in wanted.values() if one.id in self._running)
         for index in routing.indexes:
-            if index.state is IndexState.RETIRED and index.id not in self._cleared:
-                await self._clear(index, wanted)
+            if index.state is IndexState.RETIRED:
+                await asyncio.to_thread(shutil.rmtree, self._data.shards / index.id, ignore_errors=True)
         if all(started):
             self._followed = routing.epoch
 
@@ -198,16 +196,6 @@ class Fleet:
                 )
             self._embedders[space.id] = embedder
         return self._embedders[space.id]
-
-    async def _clear(self, index: Index, wanted: Mapping[IndexId, Index]) -> None:
-        """What a retired index has: its shards' files and snapshots; with the last of a space, the space's notes."""
-        await asyncio.to_thread(shutil.rmtree, self._data.shards / index.id, ignore_errors=True)
-        async for key in self._storage.blobs.keys(f"snapshots/{index.id}/"):
-            await self._storage.blobs.delete(key)
-        if all(one.space != index.space for one in wanted.values()):
-            while await self._storage.catalog.forget_space(index.space, _FORGOTTEN_AT_ONCE) == _FORGOTTEN_AT_ONCE:
-                pass
-        self._cleared.add(index.id)
 
     def _shards(self, index: Index, space: Space) -> tuple[Shard, ...]:
         return tuple(

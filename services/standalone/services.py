@@ -14,7 +14,6 @@ from omma.index import Index
 from omma.outbox import open_outbox
 from omma.rollouts.asked import RolloutRequest
 from omma.storage import Storage
-from services.egs.client import Embedder
 from services.egs.embedder import OnnxEmbedder
 from services.gateway.callers.auth import Authenticator, is_loopback
 from services.gateway.composition import Gateway, GatewayParts
@@ -37,12 +36,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What answers, on that storage. embedder: the live index's. indexes: what the gateway answers from; none until
-    the live one's shards are ready.
-    """
+    """What answers, on that storage. indexes: what the gateway answers from; none until the live one is ready."""
 
     storage: Storage
-    embedder: Embedder
     fleet: Fleet
     reranker: LocalReranker
     indexes: ServedIndexes
@@ -116,7 +112,7 @@ async def start_services(
     await stack.enter_async_context(running(fleet.run, *gateway.work, *worker.work, clean))
     if used is not None and settings.model:
         await _roll_out(gateway.rollouts, settings, used, index)
-    return Services(storage, embedder, fleet, reranker, indexes, gateway)
+    return Services(storage, fleet, reranker, indexes, gateway)
 
 
 async def _roll_out(rollouts: Rollouts, settings: StandaloneSettings, used: str, index: Index) -> None:

@@ -45,6 +45,7 @@ from services.worker.lists.places import Places
 from services.worker.recording import record_interactions
 from services.worker.relay import relay
 from services.worker.rollouts.builder import Builder
+from services.worker.rollouts.clearing import Clearer
 from services.worker.settings import WorkerSettings
 from services.worker.truth.collector import Collector
 from services.worker.truth.verify import Verifier
@@ -149,6 +150,7 @@ def compose(
         partial(keep_schedule, catalog, schedule, jobs.wake),
         partial(relay, outbox, settings.resend_seconds),
         Builder(catalog, placed, every_seconds=settings.rollout_look_seconds).run,
+        Clearer(storage, holder, every_seconds=settings.rollout_look_seconds).run,
         partial(record_interactions, log, catalog, kept_days=settings.interactions_kept_days),
         Judge(catalog, holder, settings.judge_seconds).run,
         Calibrator(catalog, placed, settings.calibrate_seconds).run,

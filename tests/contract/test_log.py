@@ -187,3 +187,47 @@ async def test_a_closed_log_says_so(log: Log) -> None:
     with pytest.raises(WrongState):
         await producer.send("t", 0, b"k", b"v")
     await log.close()
+
+
+async def test_a_topic_that_is_deleted_is_gone_and_begins_anew(log: Log) -> None:
+    spec = TopicSpec("t", 2, compacted=True)
+    await log.ensure_topic(spec)
+    await log.ensure_topic(TopicSpec("kept", 1))
+    producer = await log.producer()
+    await producer.send("t", 1, b"k", b"v")
+    await producer.send("kept", 0, b"k", b"v")
+    before = await log.identity("t")
+    await log.delete_topic("t")
+    await log.delete_topic("t")
+
+    async def is_gone() -> bool:
+        return [one.name for one in await log.topics()] == ["kept"]
+
+    await eventually(is_gone)
+    with pytest.raises(Absent):
+        await log.end_offsets("t")
+    await log.ensure_topic(spec)
+    assert dict(await log.end_offsets("t")) == {0: 0, 1: 0}
+    assert await log.identity("t") != before, "whoever knows the former one replays"
+    assert await producer.send("t", 0, b"k", b"new") == 0
+    assert dict(await log.end_offsets("kept")) == {0: 1}
+
+
+async def test_a_group_is_forgotten_once_it_has_no_members(log: Log) -> None:
+    await log.ensure_topic(TopicSpec("t", 1))
+    producer = await log.producer()
+    await producer.send("t", 0, b"k", b"v")
+    at = TopicPartition("t", 0)
+    member = await log.subscribe("t", "g")
+    (record,) = await drain(member, 1)
+    await member.commit({at: record.offset + 1})
+    assert not await log.delete_group("g")
+    assert dict(await log.committed("g", "t")) == {0: 1}
+    await member.close()
+
+    async def is_deleted() -> bool:
+        return await log.delete_group("g")
+
+    await eventually(is_deleted)
+    assert await log.delete_group("g"), "one that there is not is no fault"
+    assert dict(await log.committed("g", "t")) == {}

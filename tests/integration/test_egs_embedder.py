@@ -225,7 +225,7 @@ def test_a_changed_tower_is_never_loaded(teacher_model: Path, tmp_path: Path) ->
 
 
 async def test_the_service_answers_as_the_embedder(embedder: ModelEmbedder) -> None:
-    servicer = EmbeddingServicer(embedder)
+    servicer = EmbeddingServicer(lambda: embedder)
     server = RpcServer([partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, servicer)])
     port = await server.start("127.0.0.1:0")
     await server.set_ready(True)

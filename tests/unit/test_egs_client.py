@@ -71,7 +71,7 @@ def behind() -> Scripted:
 
 @pytest.fixture
 async def remote(behind: Scripted) -> AsyncIterator[RemoteEmbedder]:
-    servicer = EmbeddingServicer(behind)
+    servicer = EmbeddingServicer(lambda: behind)
     server = RpcServer([partial(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, servicer)])
     port = await server.start("127.0.0.1:0")
     embedder = await RemoteEmbedder.connect(open_channel(f"127.0.0.1:{port}"), Deadline.after(20))

@@ -8,7 +8,8 @@ from typing import Final, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import for_code
+from aiokafka.errors import GroupIdNotFound, NonEmptyGroup, for_code
+from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.protocol.commit import OffsetFetchRequest
 
 from omma.log.interface import Consumer, Log, LogRecord, OnAssigned, Producer, TopicPartition, TopicSpec
@@ -67,6 +68,22 @@ class KafkaLog(Log):
 
     async def topics(self) -> Sequence[TopicSpec]:
         return await self._topics.specs()
+
+    async def delete_topic(self, name: str) -> None:
+        """The brokers remove its files in their own time."""
+        await self._topics.delete(name)
+
+    async def delete_group(self, group: str) -> bool:
+        full_group = self._settings.prefix + checked_name(group, "group")
+        answer = await self._connection.ask_coordinator(full_group, DeleteGroupsRequest([full_group]))
+        for _, error_code in answer.results:
+            error = for_code(error_code)
+            if error is NonEmptyGroup:
+                return False
+            if error_code and error is not GroupIdNotFound:
+                with translated():
+                    raise error()
+        return True
 
     async def beginning_offsets(self, topic: str) -> Mapping[int, int]:
         """Raises Absent, as every call that names a topic does."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from aiokafka.errors import TopicAlreadyExistsError, for_code
-from aiokafka.protocol.admin import CreateTopicsRequest, DescribeConfigsRequest
+from aiokafka.protocol.admin import CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest
 
 from omma.errors import Absent, InvalidQuery, ReplicaDown, WrongState
 from omma.log.interface import TopicPartition, TopicSpec
@@ -80,6 +80,16 @@ class Topics:
                 f"not {spec.partitions}, compacted={spec.compacted}.",
                 field="topic",
             )
+
+    async def delete(self, name: str) -> None:
+        """For good; nothing where there is none."""
+        timeout_ms = int(self._settings.request_seconds * 1000)
+        answer = await self._connection.ask(DeleteTopicsRequest([self.full_name(name)], timeout_ms))
+        self._partitions.pop(name, None)
+        for _, error_code in answer.topic_error_codes:
+            if error_code not in (0, _UNKNOWN_TOPIC):
+                with translated():
+                    raise for_code(error_code)()
 
     async def specs(self, names: Sequence[str] | None = None) -> list[TopicSpec]:
         """Of these topics, or of all that carry the prefix, by name."""

@@ -28,6 +28,10 @@ class Group:
         self._owner = {at: owner for at, owner in self._owner.items() if owner is not member}
         self._on_change()
 
+    @property
+    def empty(self) -> bool:
+        return not self._members
+
     def owns(self, member: Hashable, at: TopicPartition) -> bool:
         return self._owner.get(at) is member
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
-from omma.errors import InvalidQuery, WrongState
+from omma.errors import Absent, InvalidQuery, WrongState
 from omma.log.interface import Consumer, Log, LogRecord, OnAssigned, Producer, TopicPartition, TopicSpec
 from omma.log.names import checked_name
 from omma.log.sqlite.compaction import clean
@@ -15,11 +15,13 @@ from omma.log.sqlite.consumer import AssignedConsumer, GroupConsumer, Membership
 from omma.log.sqlite.groups import Group
 from omma.log.sqlite.producer import PlainProducer, TransactionalProducer, claim_epoch
 from omma.log.sqlite.reader import Readers
-from omma.log.sqlite.topics import MAX_PARTITIONS, Topics, create_topic, load
-from omma.log.sqlite.writer import Writer
+from omma.log.sqlite.topics import MAX_PARTITIONS, Topics, create_topic, delete_some, delete_topic, load, times_deleted
+from omma.log.sqlite.writer import Batch, Writer
 from omma.sqlite_errors import BUSY_TIMEOUT_SECONDS
 
 _SCAN_RECORDS: Final = 2_000
+_DELETED_AT_ONCE: Final = 5_000
+"""Records of one transaction: other writers wait for it."""
 
 
 class SqliteLog(Log):
@@ -63,10 +65,13 @@ class SqliteLog(Log):
         return log
 
     async def identity(self, topic: str | None = None) -> str:
-        """A topic of this log is never deleted: it adds nothing."""
-        if topic is not None:
-            self._topics.find(topic)
-        return await self._readers.run(_identity)
+        """A topic adds how often it was deleted before, if it was."""
+        identity = await self._readers.run(_identity)
+        if topic is None:
+            return identity
+        self._topics.find(topic)
+        deleted = await self._readers.run(partial(times_deleted, name=topic))
+        return f"{identity}/{deleted}" if deleted else identity
 
     async def ensure_topic(self, spec: TopicSpec) -> None:
         checked_name(spec.name, "topic")
@@ -76,6 +81,28 @@ class SqliteLog(Log):
 
     async def topics(self) -> Sequence[TopicSpec]:
         return [topic.spec for topic in self._topics.all()]
+
+    async def delete_topic(self, name: str) -> None:
+        try:
+            topic = self._topics.find(name)
+        except Absent:
+            return
+        while await self._writer.run(partial(delete_some, topic=topic, records=_DELETED_AT_ONCE)):
+            pass
+        await self._writer.run(partial(delete_topic, topic=topic))
+        self._topics.remove(name)
+
+    async def delete_group(self, group: str) -> bool:
+        checked_name(group, "group")
+        if any(not members.empty for (_, name), members in self._groups.items() if name == group):
+            return False
+
+        def forget(batch: Batch) -> None:
+            batch.connection.execute("DELETE FROM group_offset WHERE group_name = ?", (group,))
+
+        await self._writer.run(forget)
+        self._groups = {key: members for key, members in self._groups.items() if key[1] != group}
+        return True
 
     async def beginning_offsets(self, topic: str) -> Mapping[int, int]:
         """Raises Absent, as every call that names a topic does."""

@@ -8,9 +8,12 @@ from typing import Final
 
 from omma.errors import Absent, WrongState
 from omma.log.interface import TopicPartition, TopicSpec
+from omma.log.sqlite.schema import position
 from omma.log.sqlite.writer import Batch
 
 MAX_PARTITIONS: Final = 1 << 16
+_DELETED: Final = "#"
+"""Follows the name of a topic that is no more, and is in no name: its partitions' ids are never another's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,13 @@ class Topics:
         for partition_id in topic.partition_ids:
             self._topic_of_partition[partition_id] = topic.spec.name
             self._ends.setdefault(partition_id, ends.get(partition_id, 0))
+
+    def remove(self, name: str) -> None:
+        """Wakes its readers, who find it absent."""
+        topic = self._topics.pop(name)
+        for partition_id in topic.partition_ids:
+            del self._topic_of_partition[partition_id], self._ends[partition_id]
+        self.wake(name)
 
     def all(self) -> list[Topic]:
         return sorted(self._topics.values(), key=lambda topic: topic.spec.name)
@@ -111,10 +121,39 @@ def create_topic(batch: Batch, spec: TopicSpec) -> Topic:
     return Topic(spec, topic.first_partition_id)
 
 
+def delete_some(batch: Batch, topic: Topic, records: int) -> int:
+    """Delete so many of its records at most; returns how many it were."""
+    ids = topic.partition_ids
+    query = (
+        "DELETE FROM record WHERE position IN "
+        "(SELECT position FROM record WHERE position >= ? AND position < ? LIMIT ?)"
+    )
+    return batch.connection.execute(query, (position(ids.start, 0), position(ids.stop, 0), records)).rowcount
+
+
+def delete_topic(batch: Batch, topic: Topic) -> None:
+    """With what is committed of it. Its records go before."""
+    ids = topic.partition_ids
+    batch.connection.execute(
+        "UPDATE topic SET name = name || ? WHERE name = ?", (f"{_DELETED}{ids.start}", topic.spec.name)
+    )
+    batch.connection.execute(
+        "DELETE FROM group_offset WHERE partition_id >= ? AND partition_id < ?", (ids.start, ids.stop)
+    )
+
+
+def times_deleted(connection: sqlite3.Connection, name: str) -> int:
+    """How often there was a topic of this name that is no more. Blocking."""
+    # Digits sort between the two.
+    query = "SELECT count(*) FROM topic WHERE name > ? AND name < ?"
+    (count,) = connection.execute(query, (f"{name}{_DELETED}", f"{name}{_DELETED}:")).fetchone()
+    return int(count)
+
+
 def load(connection: sqlite3.Connection) -> tuple[list[Topic], dict[int, int]]:
     """Every topic, and the end of each partition by its id. Blocking."""
     rows = connection.execute("SELECT name, partitions, compacted, retention_seconds, first_partition_id FROM topic")
-    topics = [_topic(row) for row in rows]
+    topics = [_topic(row) for row in rows if _DELETED not in row[0]]
     return topics, dict(connection.execute("SELECT id, next FROM partition").fetchall())
 
 

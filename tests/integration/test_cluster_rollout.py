@@ -1,0 +1,162 @@
+"""A model, then another number of shards, rolled out on a cluster of real parts, while it is searched and written to
+and its processes are killed.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from deploy import parts
+from deploy.local import Cluster, Shape, cluster
+from omma.backlog import indexer_group
+from omma.log.kafka.log import KafkaLog
+from omma.log.kafka.settings import KafkaSettings
+from omma.records import IMAGES_TOPIC
+from tests.e2e.rolling import Traffic, ids_in, ok, reaches, until, upload
+from tests.e2e.two_models import A, B, register_two
+from tests.part_fixtures import skip_without
+
+PICTURES = 16
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("models")
+    register_two(folder / "models")
+    settings = {"OMMA_WORKER__ROLLOUT_LOOK_SECONDS": "0.5", "OMMA_SHARD__CATALOG_SECONDS": "1"}
+    shape = Shape(2, 1, gateways=2, model=A, models_dir=str(folder / "models"), triton=False, environment=settings)
+    try:
+        with cluster(shape) as running:
+            yield running
+    except parts.PartMissing as missing:
+        skip_without(missing)
+
+
+class Walk:
+    """One rollout, stepped through; each step is followed by every gateway before the next."""
+
+    def __init__(self, client: httpx.AsyncClient, traffic: Traffic, begun: dict[str, Any]) -> None:
+        self.client = client
+        self.traffic = traffic
+        self.id: str = begun["id"]
+
+    async def step(self, name: str, **body: Any) -> dict[str, Any]:
+        moved: dict[str, Any] = await ok(self.client.post(f"/rollouts/{self.id}/{name}", json=body))
+        await until(lambda: self.followed(moved["routing"]["epoch"]))
+        self.traffic.step += 1
+        self.traffic.answered.clear()
+        for user in range(20):
+            await self.traffic.search(f"user {user}")
+        return moved
+
+    async def followed(self, epoch: int) -> bool:
+        seen = (await ok(self.client.get(f"/rollouts/{self.id}")))["routing"]["followers"]
+        return all(one >= epoch for one in seen.values())
+
+    def arms(self) -> set[tuple[str, str]]:
+        return {(index, arm) for index, _, arm in self.traffic.answered}
+
+
+async def test_a_model_is_rolled_out_and_then_resharded_without_embedding(running: Cluster) -> None:
+    async with httpx.AsyncClient(base_url=running.rest, timeout=300) as client:
+        live = {}
+        for seed in range(PICTURES):
+            made = await upload(client, seed)
+            live[made["id"]] = made["receipt"]
+        assert await ids_in(client, "main", list(live.values())) == sorted(live)
+        for body, field, said in [
+            ({"model": B}, "model", f"model: {B}"),
+            ({"index": "wide", "shards": 3}, "index", "{index: wide"),
+        ]:
+            refused = await client.post("/rollouts", json=body)
+            assert (refused.status_code, refused.json()["field"]) == (404, field) and said in refused.json()["detail"]
+
+        await asyncio.to_thread(running.add_index, "next", model=B, shards=2)
+        traffic = Traffic(client, live)
+        task = asyncio.create_task(traffic.run())
+        walk = Walk(client, traffic, await ok(client.post("/rollouts", json={"model": B})))
+        running.indexer.server.kill()
+        await reaches(client, walk.id, "shadow")
+        running.worker.server.kill()
+        running.indexes["next"].shards[1][0].server.kill()
+        await step_to_canary(walk)
+        running.gateways[1].server.kill()
+        assert walk.arms() == {("main", "control"), ("next", "candidate")}
+        await walk.step("promote", reason="better")
+        assert walk.arms() == {("next", "")}
+        assert await index_of(running.gateways[1].http_port) == "next"
+        await walk.step("rollback", reason="worse")
+        assert walk.arms() == {("main", "")}
+        await walk.step("promote", reason="better after all")
+        traffic.ended = True
+        await task
+        assert traffic.failed == []
+        receipts = [*traffic.live.values(), *traffic.gone.values()][-256:]
+        for index in ("main", "next"):
+            assert await ids_in(client, index, receipts) == sorted(traffic.live)
+        old = next(one["space"] for one in (await ok(client.get("/indexes")))["indexes"] if one["id"] == "main")
+        await walk.step("retire", yes=True)
+
+        await asyncio.to_thread(running.add_index, "wide", model=B, shards=3)
+        egs = running.indexes["next"].egs
+        with running.supervisor.left_alone(egs):
+            # Nothing can be embedded: vectors come from the log.
+            begun = await ok(client.post("/rollouts", json={"index": "wide", "shards": 3}))
+            egs.server.stop()
+            walk = Walk(client, traffic, begun)
+            await reaches(client, walk.id, "shadow")
+            await walk.step("canary", share=100, force=True)
+            await walk.step("promote")
+            assert walk.arms() == {("wide", "")}
+            assert await ids_in(client, "wide", []) == sorted(traffic.live)
+        assert traffic.failed == []
+        await is_cleared(running, old)
+        await asyncio.to_thread(running.remove_index, "main")
+        assert await ids_in(client, "wide", []) == sorted(traffic.live)
+
+
+async def step_to_canary(walk: Walk) -> None:
+    """Once the candidate's killed shard is back: what it is asked meanwhile would count as degraded."""
+
+    async def whole() -> bool:
+        body = {"image_id": 2, "k": 1, "index": "next", "timeout_ms": 5_000}
+        answer = await walk.client.post("/search", json=body)
+        return answer.is_success and answer.json()["degraded"] == []
+
+    await until(whole)
+    await walk.step("canary", share=50, force=True)
+
+
+async def index_of(http_port: int) -> str:
+    """Which index another gateway answers from, once it is back."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", timeout=60) as client:
+
+        async def ready() -> bool:
+            try:
+                return (await client.get("/readyz")).is_success
+            except httpx.TransportError:
+                return False
+
+        await until(ready)
+        return str((await ok(client.post("/search", json={"image_id": 2, "k": 1, "timeout_ms": 60_000})))["index"])
+
+
+async def is_cleared(running: Cluster, space: str) -> None:
+    """Topic and group of the retired space are gone, and its shards serve no more."""
+    log = await KafkaLog.open(KafkaSettings(brokers=running.kafka.brokers))
+    try:
+
+        async def cleared() -> bool:
+            topics = {one.name for one in await log.topics()}
+            return f"omma.vectors.{space}" not in topics and not await log.committed(indexer_group(space), IMAGES_TOPIC)
+
+        await until(cleared)
+    finally:
+        await log.close()
+    for (shard,) in running.indexes["main"].shards:
+        assert "index main is retired" in shard.server.log() and not list(shard.data_dir.glob("shards/main/*/*"))

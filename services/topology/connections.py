@@ -10,6 +10,7 @@ from typing import Final
 from omma.errors import ReplicaDown, WrongState
 from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
+from omma.rpc.tls import RenewedCredentials
 from omma.space import Space
 from services.egs.client import RemoteEmbedder
 from services.nn_shard.client import RemoteShard

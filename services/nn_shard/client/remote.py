@@ -30,9 +30,7 @@ class RemoteShard:
         self._list = stub.List
 
     @classmethod
-    def at(
-        cls, target: str, *, credentials: RenewedCredentials | None = None, certified_as: str = ""
-    ) -> "RemoteShard":
+    def at(cls, target: str, *, credentials: RenewedCredentials | None = None, certified_as: str = "") -> "RemoteShard":
         """target, certified_as: as of open_channel. Connects on the first call. Needs a running loop."""
         return cls(open_channel(target, credentials=credentials, certified_as=certified_as))
 

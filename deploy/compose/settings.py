@@ -48,10 +48,12 @@ def environments() -> dict[str, dict[str, str]]:
 
 
 def open_names() -> set[str]:
-    """Every name that some process reads and compose.yaml does not set. TLS between processes is not among them."""
+    """Every name that some process reads and compose.yaml does not set. TLS between processes is not among them, nor a
+    topology: compose.yaml says where the one index is.
+    """
     known = {name for process in PROCESS_OF.values() for name in process.known_names()}
     fixed = {name for environment in environments().values() for name in environment}
-    return {name for name in known - fixed if not name.startswith(f"{PREFIX}TLS__")}
+    return {name for name in known - fixed - {f"{PREFIX}TOPOLOGY"} if not name.startswith(f"{PREFIX}TLS__")}
 
 
 def written() -> str:

@@ -122,6 +122,7 @@ HEALTH: Final = record(
         "embedder": STRING,
         "writes": STRING,
         "version": STRING,
+        "misplaced": TEXTS,
         "indexes": several(
             record(
                 {

@@ -37,7 +37,7 @@ async def reaches(client: httpx.AsyncClient, rollout: str, state: str) -> None:
 
 async def ids_in(client: httpx.AsyncClient, index: str, receipts: list[str]) -> list[int]:
     """What this index finds, each as often as it finds it."""
-    asked = {"image_id": 1, "index": index, "k": 100, "near_duplicates": "keep", "exact": True, "timeout_ms": 60_000}
+    asked = {"image_id": 1, "index": index, "k": 1000, "near_duplicates": "keep", "exact": True, "timeout_ms": 60_000}
     found = await ok(client.post("/search", json={**asked, "receipts": receipts}))
     assert found["degraded"] == [] and found["coverage"]["fraction"] == 1.0
     return sorted([1, *(hit["id"] for hit in found["results"])])
@@ -53,6 +53,7 @@ class Traffic:
     failed: list[str] = field(default_factory=list)
     answered: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """By index, space and arm, of searches that began in this step."""
+    pause_seconds: float = 0.01
     step: int = 0
     gone: dict[int, str] = field(default_factory=dict)
     ended: bool = False
@@ -71,7 +72,7 @@ class Traffic:
                 answer = await self.client.delete(f"/images/{newest}")
                 self.gone[newest] = answer.headers["omma-receipt"]
                 del self.live[newest]
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(self.pause_seconds)
 
     async def search(self, user: str) -> None:
         began = self.step

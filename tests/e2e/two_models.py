@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from onnx_graphs import image_tower
+from tests.onnx_graphs import image_tower
 
 from services.egs.manifest import ImageTower, Manifest, Preprocessing
 from services.egs.registry import register

@@ -82,7 +82,7 @@ async def test_a_model_is_rolled_out_and_then_resharded_without_embedding(runnin
             assert (refused.status_code, refused.json()["field"]) == (404, field) and said in refused.json()["detail"]
 
         await asyncio.to_thread(running.add_index, "next", model=B, shards=2)
-        traffic = Traffic(client, live)
+        traffic = Traffic(client, live, pause_seconds=0.1)
         task = asyncio.create_task(traffic.run())
         walk = Walk(client, traffic, await ok(client.post("/rollouts", json={"model": B})))
         running.indexer.server.kill()

@@ -3,10 +3,9 @@
 import hashlib
 from pathlib import Path
 
-from tests.onnx_graphs import image_tower
-
 from services.egs.manifest import ImageTower, Manifest, Preprocessing
 from services.egs.registry import register
+from tests.onnx_graphs import image_tower
 
 SIDE, DIM = 16, 32
 A, B = "tiny@1.0.0", "tiny@2.0.0"

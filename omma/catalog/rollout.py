@@ -38,8 +38,16 @@ class RolloutBook(Protocol):
         not there to be rolled out within its space; WrongSpace as register_space.
         """
 
+    async def start_experiment(self, rollout: Rollout, told: Told) -> Rollout:
+        """Let the share of callers be answered from the live index with the rollout's settings.
+
+        Raises WrongState, field `rollout` when another one runs, `control` when its index is not the live one (any
+        more), `name` when there is an experiment of this name.
+        """
+
     async def move_rollout(self, rollout_id: str, step: Step, told: Told, share: float | None = None) -> Rollout:
-        """Take a step: rollout, candidate and control change together, and the routing's epoch rises.
+        """Take a step: rollout, candidate and control change together, or an experiment and every search's defaults;
+        the routing's epoch rises.
 
         share: percent of callers, of a canary step. Raises Absent; WrongState when the step is not allowed as things
         are now, or another rollout runs.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, insert, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
@@ -14,10 +14,13 @@ from omma.catalog.schema import indexes, rollout_audit, rollouts, routing, routi
 from omma.errors import Absent, WrongState
 from omma.index import Index, IndexId, IndexState
 from omma.rollouts.rollout import RUNNING, AuditEntry, Mode, Rollout, RolloutId, RolloutState, Routing
-from omma.rollouts.walk import Standing, Step, after, another_runs, require_alone
+from omma.rollouts.settings import SearchSettings
+from omma.rollouts.walk import Step, after, another_runs, require_alone, standing_of
 from omma.space import Space
 
 _MAX_ROLLOUTS: Final = 1_000
+_BEFORE: Final = "defaults_before"
+"""The part of a promoted experiment's figures that going back restores."""
 
 
 class Rollouts:
@@ -40,25 +43,21 @@ class Rollouts:
             _require_new_space(space, control, known)
             await add_space(connection, self._database.dialect, space)
             await insert_index(connection, self._database.dialect, index)
-            now_ms = await self._database.read_shared_now_ms(connection)
-            await connection.execute(
-                insert(rollouts).values(
-                    id=rollout.id,
-                    state=rollout.state.value,
-                    candidate=rollout.candidate,
-                    control=rollout.control,
-                    model=rollout.model,
-                    mode=rollout.mode.value,
-                    share=rollout.share,
-                    auto_promote=rollout.auto_promote,
-                    created_at=now_ms,
-                    changed_at=now_ms,
-                    figures=dict(rollout.figures),
-                )
-            )
-            await _audit(connection, rollout, "start", now_ms, told)
-            await raise_epoch(connection, self._database.dialect)
-            return await read_rollout(connection, rollout.id)
+            return await _begin(self._database, connection, rollout, told)
+
+    @uninterrupted
+    async def start_experiment(self, rollout: Rollout, told: Told) -> Rollout:
+        async with self._database.writing() as connection:
+            await held_spaces(connection)
+            if (running := await _running(connection)) is not None:
+                raise another_runs(running)
+            states = {one.id: one.state for one in await read_indexes(connection)}
+            if states.get(rollout.control) is not IndexState.LIVE:
+                raise WrongState(f"Index {rollout.control} is not live any more.", field="control")
+            named = select(rollouts.c.id).where(rollouts.c.name == rollout.name)
+            if (await connection.execute(named)).first() is not None:
+                raise WrongState(f"There is an experiment {rollout.name!r} already; give another name.", field="name")
+            return await _begin(self._database, connection, rollout, told)
 
     @uninterrupted
     async def move_rollout(self, rollout_id: str, step: Step, told: Told, share: float | None = None) -> Rollout:
@@ -106,8 +105,10 @@ class Rollouts:
     @uninterrupted
     async def routing(self) -> Routing:
         async with self._database.reading() as connection:
-            epoch = (await connection.execute(select(routing.c.epoch))).scalar() or 0
-            return Routing(epoch, tuple(await read_indexes(connection)), await _running(connection))
+            row = (await connection.execute(select(routing.c.epoch, routing.c.defaults))).first()
+            epoch, defaults = (0, None) if row is None else row
+            running = await _running(connection)
+            return Routing(epoch, tuple(await read_indexes(connection)), running, SearchSettings.of(defaults))
 
     @uninterrupted
     async def acknowledge_routing(self, follower: str, epoch: int) -> None:
@@ -139,12 +140,14 @@ async def move(
     require_alone(step, now, await _running(connection))
     known = {one.id: one for one in await read_indexes(connection)}
     states = {name: one.state for name, one in known.items()}
-    then = after(step, Standing(now.state, states[now.candidate], states[now.control]))
+    then = after(step, standing_of(now, states))
     for index_id, state in ((now.candidate, then.candidate), (now.control, then.control)):
         if state is not None and state is not states[index_id]:
             await connection.execute(update(indexes).where(indexes.c.id == index_id).values(state=state.value))
             if state is IndexState.LIVE and known[now.candidate].space != known[now.control].space:
                 await tell_rows_of(connection, known[index_id].space)
+    if now.settings is not None:
+        await _set_defaults(connection, now, then.rollout)
     now_ms = await database.read_shared_now_ms(connection)
     changed = {
         "state": then.rollout.value,
@@ -156,6 +159,46 @@ async def move(
     await _audit(connection, moved, step.value, now_ms, told)
     await raise_epoch(connection, database.dialect)
     return moved
+
+
+async def _begin(database: Database, connection: AsyncConnection, rollout: Rollout, told: Told) -> Rollout:
+    now_ms = await database.read_shared_now_ms(connection)
+    await connection.execute(
+        insert(rollouts).values(
+            id=rollout.id,
+            state=rollout.state.value,
+            candidate=rollout.candidate,
+            control=rollout.control,
+            model=rollout.model,
+            mode=rollout.mode.value,
+            share=rollout.share,
+            auto_promote=rollout.auto_promote,
+            created_at=now_ms,
+            changed_at=now_ms,
+            figures=dict(rollout.figures),
+            name=rollout.name,
+            settings=null() if rollout.settings is None else rollout.settings.document(),
+        )
+    )
+    await _audit(connection, rollout, "start", now_ms, told)
+    await raise_epoch(connection, database.dialect)
+    return await read_rollout(connection, rollout.id)
+
+
+async def _set_defaults(connection: AsyncConnection, experiment: Rollout, then: RolloutState) -> None:
+    """What its settings make of every search: promoted they are the defaults, and taken back what was before is."""
+    if experiment.settings is None or RolloutState.PROMOTED not in (then, experiment.state):
+        return
+    known = SearchSettings.of((await connection.execute(select(routing.c.defaults))).scalar())
+    if then is RolloutState.PROMOTED:
+        defaults = experiment.settings.over(known).document()
+        noted = {**experiment.figures, _BEFORE: known.document()}
+        await connection.execute(update(rollouts).where(rollouts.c.id == experiment.id).values(figures=noted))
+    else:
+        defaults = experiment.figures[_BEFORE]
+        if known != experiment.settings.over(SearchSettings.of(defaults)):
+            raise WrongState("Other settings are the defaults by now; go back from those first.", field="state")
+    await connection.execute(update(routing).values(defaults=defaults))
 
 
 def _require_new_space(space: Space, control: Index, known: Mapping[IndexId, Index]) -> None:
@@ -212,4 +255,6 @@ def _read(row: RowMapping) -> Rollout:
         created_at_ms=row["created_at"],
         changed_at_ms=row["changed_at"],
         figures=row["figures"],
+        name=row["name"],
+        settings=None if row["settings"] is None else SearchSettings.of(row["settings"]),
     )

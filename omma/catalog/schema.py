@@ -249,6 +249,8 @@ rollouts: Final = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("changed_at", BigInteger, nullable=False, comment="of its last step"),
     Column("figures", _Json, nullable=False, comment="what was measured, by what measured it"),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("settings", _Json, comment="of an experiment's candidate; null for an index's"),
     ForeignKeyConstraint(["candidate"], ["indexes.id"], name="fk_rollouts_candidate_indexes"),
     ForeignKeyConstraint(["control"], ["indexes.id"], name="fk_rollouts_control_indexes"),
 )
@@ -275,6 +277,7 @@ routing: Final = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False, comment="of the one row, 1"),
     Column("epoch", BigInteger, nullable=False, comment="raised by each change of which index answers whom"),
+    Column("defaults", _Json, comment="rollouts.SearchSettings; null for none"),
 )
 
 routing_followers: Final = Table(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from omma.errors import InvalidQuery
 from omma.index import Index
 from omma.rollouts.rollout import Mode
+from omma.rollouts.settings import SearchSettings
 
 MAX_REASON_CHARACTERS: Final = 1_000
 MAX_SHARDS: Final = 64
@@ -15,6 +16,15 @@ NO_NUL: Final = r"^[^\x00]*$"
 """What PostgreSQL's text takes."""
 _INDEX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _FACTORY: Final = re.compile(r"(?:OPQ(\d{1,4})_\d{1,5},)?IVF(?:\d{1,7}|\{nlist\}),PQ(\d{1,4})(?:x8)?")
+
+
+class ArmRequest(BaseModel):
+    """policy: of re-ranking, with its bounds of near-duplicates. effort: 1 to 10; 0, or none: as everybody."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    policy: str = Field(default="", max_length=200, pattern=NO_NUL)
+    effort: int = Field(default=0, ge=0, le=10)
 
 
 class RolloutRequest(BaseModel):
@@ -64,3 +74,26 @@ class RolloutRequest(BaseModel):
         if same and not self.codebook:
             raise InvalidQuery(f"It would be as {control.id} is: nothing to roll out.", field="index")
         return True
+
+
+class ExperimentRequest(BaseModel):
+    """arm: what searches of the candidate do where they do not say themselves; the others do as everybody does now.
+
+    share: percent of callers that are answered by it, or by both.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    arm: ArmRequest
+    share: float = 50.0
+    mode: Mode = Mode.SPLIT
+    auto_promote: bool = False
+    reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS, pattern=NO_NUL)
+
+    def settings(self, defaults: SearchSettings) -> SearchSettings:
+        """The arm's. Raises InvalidQuery, field `arm`, when it would do as everybody does."""
+        asked = SearchSettings(self.arm.policy, self.arm.effort)
+        if asked.over(defaults) == defaults:
+            raise InvalidQuery("The arm does as every search does now: give it another policy or effort.", field="arm")
+        return asked

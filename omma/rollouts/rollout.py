@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final, NewType
 
 from omma.index import Index, IndexId
+from omma.rollouts.settings import SearchSettings
 
 RolloutId = NewType("RolloutId", str)
 
@@ -43,6 +44,7 @@ class Rollout:
     """model: `name@version` of the candidate. share: percent of callers in canary. changed_at_ms: of its last step.
 
     figures: what was measured so far, by what measured it: `build`, `shadow`, `canary`, `verdict`; JSON values only.
+    settings: of an experiment, whose candidate is the live index searched with these. name: of an experiment.
     """
 
     id: RolloutId
@@ -56,6 +58,8 @@ class Rollout:
     created_at_ms: int = 0
     changed_at_ms: int = 0
     figures: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    settings: SearchSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,13 @@ class AuditEntry:
 class Routing:
     """Which index is in which state, and who is answered from which. epoch: raised by each change of it.
 
-    running: the rollout that is not over, if there is one.
+    running: the rollout that is not over, if there is one. defaults: of every search.
     """
 
     epoch: int
     indexes: tuple[Index, ...]
     running: Rollout | None = None
+    defaults: SearchSettings = field(default_factory=SearchSettings)
 
     def paused(self, index: IndexId) -> bool:
         """Whether this is a candidate that is built no further for now."""

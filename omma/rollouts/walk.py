@@ -1,11 +1,12 @@
 """Which step is allowed when, and what it makes of the rollout and its two indexes: one table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from omma.errors import WrongState
-from omma.index import IndexState
+from omma.index import IndexId, IndexState
 from omma.rollouts.rollout import RUNNING, Rollout, RolloutState
 
 
@@ -24,7 +25,10 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a rollout, its candidate and its control are. None, in the table: whatever it is, and stays."""
+    """Where a rollout, its candidate and its control are. None, in the table: whatever it is, and stays.
+
+    Of an experiment both are None: it moves no index.
+    """
 
     rollout: RolloutState
     candidate: IndexState | None
@@ -75,23 +79,44 @@ TABLE: Final[tuple[tuple[Step, Standing, Standing], ...]] = (
 )
 
 
+EXPERIMENTS: Final[tuple[tuple[Step, Standing, Standing], ...]] = tuple(
+    (step, Standing(before, None, None), Standing(then, None, None))
+    for step, before, then in (
+        (Step.CANARY, _R.CANARY, _R.CANARY),
+        (Step.PROMOTE, _R.CANARY, _R.PROMOTED),
+        (Step.ROLLBACK, _R.CANARY, _R.ROLLED_BACK),
+        (Step.ROLLBACK, _R.PROMOTED, _R.ROLLED_BACK),
+    )
+)
+
+
+def standing_of(rollout: Rollout, states: Mapping[IndexId, IndexState]) -> Standing:
+    """states: of every index."""
+    if rollout.settings is not None:
+        return Standing(rollout.state, None, None)
+    return Standing(rollout.state, states[rollout.candidate], states[rollout.control])
+
+
 def after(step: Step, now: Standing) -> Standing:
     """What the step makes of it. Raises WrongState, with the steps that would be allowed. Pure."""
-    for one, before, then in TABLE:
+    for one, before, then in _table_of(now):
         if one is step and before.fits(now):
             return then.onto(now)
     allowed = ", ".join(allowed_steps(now)) or "nothing any more"
-    raise WrongState(
-        f"A rollout that is {now.rollout} (candidate {now.candidate}, control {now.control}) cannot {step}; "
-        f"allowed: {allowed}.",
-        field="state",
-    )
+    what = f"A rollout that is {now.rollout} (candidate {now.candidate}, control {now.control})"
+    if now.candidate is None:
+        what = f"An experiment that is {now.rollout}"
+    raise WrongState(f"{what} cannot {step}; allowed: {allowed}.", field="state")
 
 
 def allowed_steps(now: Standing) -> tuple[str, ...]:
     """In the order of the walk, without `shadow`, which nobody asks for."""
-    steps = [one for one, before, _ in TABLE if before.fits(now) and one is not Step.SHADOW]
+    steps = [one for one, before, _ in _table_of(now) if before.fits(now) and one is not Step.SHADOW]
     return tuple(dict.fromkeys(step.value for step in steps))
+
+
+def _table_of(now: Standing) -> tuple[tuple[Step, Standing, Standing], ...]:
+    return EXPERIMENTS if now.candidate is None and now.control is None else TABLE
 
 
 def require_alone(step: Step, rollout: Rollout, running: Rollout | None) -> None:
@@ -102,7 +127,13 @@ def require_alone(step: Step, rollout: Rollout, running: Rollout | None) -> None
 
 
 def another_runs(running: Rollout) -> WrongState:
-    """One rollout at a time."""
+    """One rollout or experiment at a time."""
+    if running.settings is not None:
+        return WrongState(
+            f"Experiment {running.name} runs; one experiment or rollout runs at a time: promote one of its arms, or "
+            "stop it.",
+            field="rollout",
+        )
     return WrongState(
         f"Rollout {running.id} is {running.state} (index {running.candidate}); one runs at a time: promote it, or "
         f"end it with rollback or abort.",

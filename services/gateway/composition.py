@@ -24,6 +24,7 @@ from services.gateway.curation.anomalies import AnomalyList
 from services.gateway.curation.duplicates import Duplicates
 from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.curation.verdicts import Verdicts
+from services.gateway.experiments import Experiments
 from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
@@ -166,7 +167,16 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         search,
         pictures,
         impressions,
-        Operation(catalog, dead_letters, jobs, lists, Uploads(storage.blobs, parts.limits.max_bytes), tracer, rollouts),
+        Operation(
+            catalog,
+            dead_letters,
+            jobs,
+            lists,
+            Uploads(storage.blobs, parts.limits.max_bytes),
+            tracer,
+            rollouts,
+            Experiments(catalog, parts.reranker),
+        ),
         parts.authenticator,
         health,
         settings,

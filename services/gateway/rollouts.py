@@ -123,8 +123,8 @@ class Rollouts:
             await self._catalog.release_lease(lease, rollout.id)
 
     async def every(self) -> list[Rollout]:
-        """Newest first."""
-        return await self._catalog.rollouts()
+        """Newest first; those of an index."""
+        return [one for one in await self._catalog.rollouts() if one.settings is None]
 
     async def get(self, rollout_id: str) -> Rollout:
         """Raises Absent."""
@@ -136,7 +136,7 @@ class Rollouts:
 
     async def step(self, rollout_id: str, step: Step, by: str, reason: str = "") -> Rollout:
         """pause, resume, promote, rollback or abort. Raises Absent, WrongState, InvalidQuery (reason)."""
-        return await self._catalog.move_rollout(rollout_id, step, _told(by, reason))
+        return await self._catalog.move_rollout(rollout_id, step, told_by(by, reason))
 
     async def canary(self, rollout_id: str, share: float, by: str, reason: str = "", *, force: bool = False) -> Rollout:
         """Answer so many percent of callers from the candidate. force: whatever its gate says, which the audit tells.
@@ -149,7 +149,7 @@ class Rollouts:
         if rollout.state is RolloutState.SHADOW and not force:
             require_met(gates)
         figures = {**rollout.figures, "gates": [gate.document() for gate in gates], "forced": force}
-        return await self._catalog.move_rollout(rollout_id, Step.CANARY, _told(by, reason, figures), asked)
+        return await self._catalog.move_rollout(rollout_id, Step.CANARY, told_by(by, reason, figures), asked)
 
     async def retire(self, rollout_id: str, by: str, reason: str = "", *, yes: bool = False) -> Rollout:
         """Clear the loser's data. yes: also what was live until lately. Raises WrongState, field `yes` or `state`."""
@@ -161,7 +161,7 @@ class Rollouts:
                 f"{self._keep_for_seconds / 3600:g}; after that nothing can be gone back to. Say yes to retire it now.",
                 field="yes",
             )
-        return await self._catalog.move_rollout(rollout_id, Step.RETIRE, _told(by, reason))
+        return await self._catalog.move_rollout(rollout_id, Step.RETIRE, told_by(by, reason))
 
     async def indexes(self) -> Sequence[Index]:
         """Retired ones too."""
@@ -187,7 +187,8 @@ def _next_id(space: Space, known: Sequence[Index]) -> str:
     return f"{space.id}.{max((int(one) for one in numbers if one.isdigit()), default=0) + 1}"
 
 
-def _told(by: str, reason: str, figures: dict[str, Any] | None = None) -> Told:
+def told_by(by: str, reason: str, figures: dict[str, Any] | None = None) -> Told:
+    """For the audit. Raises InvalidQuery, field `reason`, when it is too long."""
     if len(reason) > MAX_REASON_CHARACTERS:
         raise InvalidQuery(
             f"reason has at most {MAX_REASON_CHARACTERS} characters.", field="reason", limit=MAX_REASON_CHARACTERS

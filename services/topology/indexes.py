@@ -5,13 +5,14 @@ Where they disagree what can be answered is answered, and what cannot says why.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from omma.errors import Absent, CursorExpired, ReplicaDown, WrongState
 from omma.identity import Tenant
 from omma.index import Index, IndexId, IndexState
 from omma.rollouts.arms import Arm, Variant, arm_of
 from omma.rollouts.rollout import Mode, Rollout, RolloutId, RolloutState, Routing
+from omma.rollouts.settings import SearchSettings
 from omma.space import Space
 from services.egs.client import Embedder
 from services.nn_shard.client import ShardClient
@@ -40,12 +41,15 @@ class ServedIndex(PlacedIndex):
 class Chosen:
     """Where a search goes. variant: its side of a rollout; None where it takes no part in one.
 
-    beside: the candidate, where both are asked and their answers interleaved.
+    beside: the candidate, where both are asked and their answers interleaved. control, candidate: what each arm does
+    where a query does not say; the same but in an experiment.
     """
 
     served: ServedIndex
     variant: Variant | None = None
     beside: ServedIndex | None = None
+    control: SearchSettings = field(default_factory=SearchSettings)
+    candidate: SearchSettings = field(default_factory=SearchSettings)
 
 
 class ServedIndexes:
@@ -72,6 +76,11 @@ class ServedIndexes:
     def epoch(self) -> int:
         """Of the routing that is followed, 0 before the first."""
         return 0 if self._routing is None else self._routing.epoch
+
+    @property
+    def defaults(self) -> SearchSettings:
+        """Of every search that does not say."""
+        return SearchSettings() if self._routing is None else self._routing.defaults
 
     @property
     def rollout(self) -> Rollout | None:
@@ -143,6 +152,9 @@ class ServedIndexes:
         caller: who asks, looked at only where a share is drawn. spaces: of the vectors that are sought: they are
         compared in their own space or nowhere, and take no part in a rollout to another one. Raises as `pinned`.
         """
+        return self._with_settings(self._choose(index_id, tenant, caller, spaces))
+
+    def _choose(self, index_id: str, tenant: Tenant, caller: Callable[[], str], spaces: Collection[str]) -> Chosen:
         if index_id:
             return Chosen(self.pinned(index_id))
         live = self.live()
@@ -166,9 +178,15 @@ class ServedIndexes:
 
     def resumed(self, index_id: str, variant: Variant | None, beside: str = "") -> Chosen:
         """Where a later page goes: where the first one went. Raises CursorExpired once that index is retired, or the
-        one that was asked beside it.
+        one that was asked beside it. An arm of an experiment that is over does as everybody.
         """
-        return Chosen(self._resumed(index_id), variant, self._resumed(beside) if beside else None)
+        return self._with_settings(Chosen(self._resumed(index_id), variant, self._resumed(beside) if beside else None))
+
+    def _with_settings(self, chosen: Chosen) -> Chosen:
+        own, running = self.defaults, self.rollout
+        if chosen.variant is None or running is None or running.id != chosen.variant.rollout or not running.settings:
+            return replace(chosen, control=own, candidate=own)
+        return replace(chosen, control=own, candidate=running.settings.over(own))
 
     def _resumed(self, index_id: str) -> ServedIndex:
         served = self._served.get(index_id)

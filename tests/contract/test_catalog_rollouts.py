@@ -10,7 +10,8 @@ from omma.catalog.picture import PictureState
 from omma.catalog.rollout import Told
 from omma.errors import Absent, OmmaError, WrongSpace, WrongState
 from omma.index import IndexId, IndexState
-from omma.rollouts.rollout import RolloutId, RolloutState
+from omma.rollouts.rollout import Rollout, RolloutId, RolloutState
+from omma.rollouts.settings import SearchSettings
 from omma.rollouts.walk import Step
 from omma.space import SpaceId
 from tests.contract.catalogs import SPACE, Backend, Clock, embedded, new, one
@@ -169,3 +170,69 @@ async def test_a_candidates_faults_are_its_own_until_it_is_live(catalog: Catalog
     while await catalog.forget_space(OTHER.id, 2) == 2:
         pass
     assert await catalog.dead_in(OTHER.id, [dies_in_other.id]) == {}
+
+
+EXPERIMENT = Rollout(
+    RolloutId("e1"),
+    RolloutState.CANARY,
+    LIVE.id,
+    LIVE.id,
+    "",
+    share=50.0,
+    name="diverse",
+    settings=SearchSettings("diverse", 4),
+)
+
+
+async def test_an_experiment_moves_no_index_and_promoted_it_is_what_every_search_does(catalog: Catalog) -> None:
+    await with_live_index(catalog)
+    before = await catalog.routing()
+    begun = await catalog.start_experiment(EXPERIMENT, TOLD)
+    assert (begun.name, begun.settings, begun.share) == ("diverse", SearchSettings("diverse", 4), 50.0)
+    routed = await catalog.routing()
+    assert routed.running == begun and routed.defaults == SearchSettings() and routed.epoch > before.epoch
+    with pytest.raises(WrongState) as refused:
+        await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    assert refused.value.field == "rollout" and "Experiment diverse runs" in refused.value.detail
+    for step in (Step.PAUSE, Step.SHADOW, Step.ABORT, Step.RETIRE):
+        with pytest.raises(WrongState, match="An experiment that is canary cannot"):
+            await catalog.move_rollout(EXPERIMENT.id, step, TOLD)
+    promoted = await catalog.move_rollout(EXPERIMENT.id, Step.PROMOTE, TOLD)
+    assert promoted.state is RolloutState.PROMOTED
+    assert (await catalog.routing()).defaults == SearchSettings("diverse", 4)
+    assert (await catalog.routing()).indexes == before.indexes
+    with pytest.raises(WrongState) as refused:
+        await catalog.start_experiment(EXPERIMENT, TOLD)
+    assert refused.value.field == "name"
+    second = replace(EXPERIMENT, id=RolloutId("e2"), name="more", settings=SearchSettings(effort=9))
+    await catalog.start_experiment(second, TOLD)
+    with pytest.raises(WrongState):
+        await catalog.move_rollout(EXPERIMENT.id, Step.ROLLBACK, TOLD)
+    await catalog.move_rollout(second.id, Step.PROMOTE, TOLD)
+    assert (await catalog.routing()).defaults == SearchSettings("diverse", 9)
+    with pytest.raises(WrongState, match="Other settings are the defaults by now"):
+        await catalog.move_rollout(EXPERIMENT.id, Step.ROLLBACK, TOLD)
+    await catalog.move_rollout(second.id, Step.ROLLBACK, TOLD)
+    await catalog.move_rollout(EXPERIMENT.id, Step.ROLLBACK, TOLD)
+    assert (await catalog.routing()).defaults == SearchSettings()
+    steps = [entry.step for entry in await catalog.rollout_audit(EXPERIMENT.id)]
+    assert steps == ["start", "promote", "rollback"]
+
+
+async def test_an_experiment_that_is_stopped_changes_nothing(catalog: Catalog) -> None:
+    await with_live_index(catalog)
+    await catalog.start_experiment(EXPERIMENT, TOLD)
+    stopped = await catalog.move_rollout(EXPERIMENT.id, Step.ROLLBACK, TOLD)
+    assert stopped.state is RolloutState.ROLLED_BACK
+    routed = await catalog.routing()
+    assert (routed.running, routed.defaults) == (None, SearchSettings())
+    with pytest.raises(WrongState, match="nothing any more"):
+        await catalog.move_rollout(EXPERIMENT.id, Step.PROMOTE, TOLD)
+
+
+async def test_an_experiment_is_of_the_live_index(catalog: Catalog) -> None:
+    await catalog.register_space(SPACE)
+    await catalog.register_index(replace(LIVE, state=IndexState.BUILDING))
+    with pytest.raises(WrongState) as refused:
+        await catalog.start_experiment(EXPERIMENT, TOLD)
+    assert refused.value.field == "control"

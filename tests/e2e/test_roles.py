@@ -78,6 +78,11 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("POST", "/rollouts/{id}/rollback"): ADMIN,
     ("POST", "/rollouts/{id}/abort"): ADMIN,
     ("POST", "/rollouts/{id}/retire"): ADMIN,
+    ("GET", "/experiments"): ADMIN,
+    ("POST", "/experiments"): ADMIN,
+    ("GET", "/experiments/{name}"): ADMIN,
+    ("POST", "/experiments/{name}/promote"): ADMIN,
+    ("POST", "/experiments/{name}/stop"): ADMIN,
     ("GET", "/indexes"): ADMIN,
     ("GET", "/spaces"): ADMIN,
     ("GET", "/metrics"): None,  # of a loopback address; else ADMIN

@@ -170,6 +170,59 @@ async def test_two_models_answer_one_page_and_a_click_counts_for_who_brought_the
         await until(credited)
 
 
+async def test_an_experiment_compares_two_ways_to_search_and_the_better_one_stays(folder: Folder) -> None:
+    async with folder.up() as client:
+        await upload(client, 1)
+        for body, status, name in [
+            ({"name": "x"}, 422, "arm"),
+            ({"name": "x", "arm": {}}, 422, "arm"),
+            ({"name": "x", "arm": {"policy": "nobody"}}, 422, "policy"),
+            ({"name": "x", "arm": {"effort": 11}}, 422, "arm.effort"),
+            ({"name": "x", "arm": {"speed": 1}}, 422, "arm.speed"),
+            ({"name": "x", "arm": {"effort": 4}, "share": 0}, 422, "share"),
+            ({"name": "a/b", "arm": {"effort": 4}}, 422, "name"),
+        ]:
+            answer = await client.post("/experiments", json=body)
+            assert (answer.status_code, answer.json()["field"]) == (status, name), answer.text
+        assert await ok(client.get("/experiments")) == {"experiments": [], "defaults": {}}
+        begun = await ok(
+            client.post("/experiments", json={"name": "diverse", "arm": {"policy": "diverse"}, "share": 100})
+        )
+        assert (begun["state"], begun["arms"]) == ("running", {"control": {}, "candidate": {"policy": "diverse"}})
+        assert begun["allowed"] == ["promote", "stop"]
+        second = await client.post("/rollouts", json={"model": B})
+        assert (second.status_code, second.json()["field"]) == (409, "rollout")
+        assert "Experiment diverse runs" in second.json()["detail"]
+        assert (await ok(client.get("/rollouts")))["rollouts"] == []
+        body = {"image_id": 1, "k": 3, "explain": True}
+
+        async def searched_by(policy: str) -> bool:
+            return bool((await ok(client.post("/search", json=body)))["explain"]["policy"] == policy)
+
+        await until(lambda: searched_by("diverse@2"))
+        assert (await ok(client.post("/search", json=body)))["variant"] == {"rollout": begun["id"], "arm": "candidate"}
+        bad = await client.post("/experiments/diverse/promote", json={"arm": "third"})
+        assert (bad.status_code, bad.json()["field"]) == (422, "arm")
+        promoted = await ok(client.post("/experiments/diverse/promote", json={"arm": "candidate", "reason": "better"}))
+        assert (promoted["state"], promoted["allowed"]) == ("promoted", ["stop"])
+        assert (await ok(client.get("/experiments")))["defaults"] == {"policy": "diverse"}
+        again = {"name": "again", "arm": {"policy": "diverse"}}
+        assert (await client.post("/experiments", json=again)).json()["field"] == "arm", "as every search does"
+    async with folder.up() as client:
+
+        async def answers() -> bool:
+            found = await ok(client.post("/search", json={"image_id": 1, "k": 3, "explain": True}))
+            return bool(found["explain"]["policy"] == "diverse@2" and "variant" not in found)
+
+        await until(answers)
+        stopped = await ok(client.post("/experiments/diverse/stop", json={"reason": "not after all"}))
+        assert (stopped["state"], stopped["allowed"]) == ("stopped", [])
+        assert [one["step"] for one in stopped["audit"]] == ["start", "promote", "rollback"]
+        refused = await client.post("/experiments/diverse/promote")
+        assert (refused.status_code, refused.json()["kind"]) == (409, "wrong_state")
+        assert (await client.post("/experiments/none/stop")).status_code == 404
+
+
 async def test_shards_are_changed_without_embedding_anything(folder: Folder) -> None:
     async with folder.up() as client:
         receipts = [(await upload(client, seed))["receipt"] for seed in range(8)]

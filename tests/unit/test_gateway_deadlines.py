@@ -32,11 +32,12 @@ BODIES = {
     "/ingest": (b'{"urls": ["http://pictures.example/1.jpg"]}', JSON),
     "/images/presign": (b'{"bytes": 9}', JSON),
     "/rollouts/{id}/canary": (b'{"share": 5}', JSON),
+    "/experiments": (b'{"name": "a", "arm": {"effort": 4}}', JSON),
     "/verify": (b"{}", JSON),
     "/dead-letters/replay": (b"{}", JSON),
     "/keys": (b'{"name": "new", "role": "read"}', JSON),
 }
-PARAMETERS = {"{image_id}": "1", "{job_id}": "1", "{id}": "0123abcd"}
+PARAMETERS = {"{image_id}": "1", "{job_id}": "1", "{id}": "0123abcd", "{name}": "a"}
 BESIDES = ("/search", "/embed", "/health", "/healthz", "/readyz", "/metrics", "/uploads", "/ui/session")
 """Searches have their own below; the others ask no part, or not before they know the address for one of Omma's."""
 

@@ -10,11 +10,13 @@ from omma.dead_letters import DeadLetters
 from omma.images import PictureLimits
 from services.gateway.callers.auth import Authenticator
 from services.gateway.callers.keys import Keys
+from services.gateway.experiments import Experiments
 from services.gateway.jobs import Jobs
 from services.gateway.lists import Lists
 from services.gateway.pictures.trace import Tracer
 from services.gateway.pictures.vectors import Vectors
 from services.gateway.rest.dead_letters import dead_letters_router
+from services.gateway.rest.experiments import experiments_router
 from services.gateway.rest.ingest import ingest_router
 from services.gateway.rest.jobs import jobs_router
 from services.gateway.rest.keys import keys_router
@@ -42,6 +44,7 @@ class Operation:
     uploads: Uploads
     tracer: Tracer
     rollouts: Rollouts
+    experiments: Experiments
 
     def routers(
         self, indexes: ServedIndexes, authenticator: Authenticator, settings: GatewaySettings, limits: PictureLimits
@@ -60,4 +63,5 @@ class Operation:
             trace_router(self.tracer, tenant_admin),
             verify_router(self.jobs, admin),
             rollouts_router(self.rollouts, admin),
+            experiments_router(self.experiments, admin),
         )

@@ -11,7 +11,7 @@ from omma.judging.watching import WATCH
 from omma.rollouts.asked import MAX_REASON_CHARACTERS, NO_NUL, RolloutRequest
 from omma.rollouts.gates import build_gates, shadow_gates
 from omma.rollouts.rollout import Rollout, RolloutState
-from omma.rollouts.walk import Standing, Step, allowed_steps
+from omma.rollouts.walk import Step, allowed_steps, standing_of
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rollouts import OWNER, Rollouts
@@ -55,12 +55,12 @@ def rollouts_router(rollouts: Rollouts, admin: SignedIn) -> APIRouter:
         indexes = {one.id: one for one in await rollouts.indexes()}
         document = rollout_document(rollout, indexes[rollout.candidate], indexes[rollout.control])
         document["routing"] = await rollouts.followers()
-        document["audit"] = [_audit_document(entry) for entry in await rollouts.audit(rollout.id)]
+        document["audit"] = [audit_document(entry) for entry in await rollouts.audit(rollout.id)]
         return document
 
     @router.post("/rollouts", status_code=202, summary="Build another index beside the live one")
     async def start(request: RolloutRequest, caller: administrator) -> dict[str, Any]:
-        return await told(await rollouts.start(request, _by(caller)))
+        return await told(await rollouts.start(request, acting(caller)))
 
     @router.get("/rollouts", summary="Every rollout, the newest first")
     async def every(caller: administrator) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def rollouts_router(rollouts: Rollouts, admin: SignedIn) -> APIRouter:
     def add_step(step: Step, summary: str) -> None:
         async def take(id: RolloutPath, caller: administrator, request: StepRequest | None = None) -> dict[str, Any]:
             reason = "" if request is None else request.reason
-            return await told(await rollouts.step(id, step, _by(caller), reason))
+            return await told(await rollouts.step(id, step, acting(caller), reason))
 
         router.post(f"/rollouts/{{id}}/{step.value}", summary=summary, operation_id=f"rollout_{step.value}")(take)
 
@@ -87,13 +87,13 @@ def rollouts_router(rollouts: Rollouts, admin: SignedIn) -> APIRouter:
 
     @router.post("/rollouts/{id}/canary", summary="Answer a share of callers from the candidate")
     async def canary(id: RolloutPath, request: CanaryRequest, caller: administrator) -> dict[str, Any]:
-        asked = rollouts.canary(id, request.share, _by(caller), request.reason, force=request.force)
+        asked = rollouts.canary(id, request.share, acting(caller), request.reason, force=request.force)
         return await told(await asked)
 
     @router.post("/rollouts/{id}/retire", summary="Remove the data of the index that lost")
     async def retire(id: RolloutPath, caller: administrator, request: RetireRequest | None = None) -> dict[str, Any]:
         asked = request or RetireRequest()
-        return await told(await rollouts.retire(id, _by(caller), asked.reason, yes=asked.yes))
+        return await told(await rollouts.retire(id, acting(caller), asked.reason, yes=asked.yes))
 
     @router.get("/indexes", summary="Every index and its state")
     async def indexes(caller: administrator) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def rollout_document(rollout: Rollout, candidate: Index, control: Index) -> dict
         "canary": figures.get("canary"),
         "verdict": verdict["verdict"],
         "reasons": verdict["reasons"],
-        "allowed": list(allowed_steps(Standing(rollout.state, candidate.state, control.state))),
+        "allowed": list(allowed_steps(standing_of(rollout, {one.id: one.state for one in (candidate, control)}))),
     }
 
 
@@ -150,9 +150,11 @@ def index_document(index: Index) -> dict[str, Any]:
     }
 
 
-def _audit_document(entry: Any) -> dict[str, Any]:
+def audit_document(entry: Any) -> dict[str, Any]:
+    """JSON values only."""
     return {**asdict(entry), "state": entry.state.value}
 
 
-def _by(caller: Caller) -> str:
+def acting(caller: Caller) -> str:
+    """Who takes a step, for the audit."""
     return caller.key_name or OWNER

@@ -14,7 +14,7 @@ from omma.together import together
 from services.gateway.search.answer import SearchHit, hits_of
 from services.gateway.search.finding import Asked, Finder, Side, degraded, shard_query
 from services.gateway.search.matching import with_threshold
-from services.gateway.search.paging import Page, next_cursor
+from services.gateway.search.paging import Page, next_cursor, settled
 from services.gateway.search.query import SearchQuery
 from services.gateway.search.resolve import Resolved, Resolver, Within
 from services.gateway.search.rollout.interleaved import SEED_BITS, draw, next_interleaved, page_of
@@ -79,7 +79,8 @@ class Asking:
         else:
             seen = page.draft.seen if page.draft else ()
             asked = {Arm.CONTROL: (chosen.served, page.seen), Arm.CANDIDATE: (chosen.beside, seen)}
-        works = [self._tried(self.side(tenant, query, *where, until), arm, failed) for arm, where in asked.items()]
+        said = {arm: settled(query, chosen.candidate if arm is Arm.CANDIDATE else chosen.control) for arm in asked}
+        works = [self._tried(self.side(tenant, said[arm], *to, until), arm, failed) for arm, to in asked.items()]
         found = [await works[0]] if len(works) == 1 else await together(works)
         answers = dict(zip(asked, found, strict=True))
         if not (sides := {arm: answer for arm, answer in answers.items() if isinstance(answer, Side)}):
@@ -101,7 +102,7 @@ class Asking:
             return Shown(hits, next_cursor(seen, query, side, variant), variant)
         seed = page.draft.seed if page.draft else self._seed()
         drawn = draw(sides[Arm.CONTROL], sides[Arm.CANDIDATE], seed)
-        asked = Asked(sides[Arm.CONTROL].served, tenant, query)
+        asked = Asked(sides[Arm.CONTROL].served, tenant, settled(query, page.chosen.control))
         regrouped = await self._finder.grouped(asked, drawn.candidates, until)
         skipped = regrouped is None and query.near_duplicates is not NearDuplicates.KEEP
         hits, stood_for = page_of(query, drawn, regrouped)

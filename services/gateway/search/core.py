@@ -32,7 +32,7 @@ from services.gateway.search.fanout import Fanout
 from services.gateway.search.finding import Finder, Side, Verdicts
 from services.gateway.search.interactions import Impressions
 from services.gateway.search.matching import is_no_good_match
-from services.gateway.search.paging import opened
+from services.gateway.search.paging import opened, settled
 from services.gateway.search.query import SearchQuery, Sought, SoughtStored
 from services.gateway.search.resolve import Resolved, Resolver, Within
 from services.gateway.search.rollout.figures import ArmFigures
@@ -129,7 +129,7 @@ class SearchCore:
 
     async def _ask(self, tenant: Tenant, query: SearchQuery, served: ServedIndex, until: Deadline) -> Answer:
         """What this index answers; nobody is told of it, and no place is taken."""
-        return judged(await self._asking.side(tenant, query, served, (), until))
+        return judged(await self._asking.side(tenant, settled(query, self.indexes.defaults), served, (), until))
 
     async def embed(self, tenant: Tenant, sought: Sought, deadline: Deadline) -> tuple[Resolved, Space]:
         """One thing as a vector, and its space, the live index's. Raises as search does."""

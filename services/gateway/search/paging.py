@@ -2,12 +2,13 @@
 
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from omma.filters import canonical
 from omma.identity import Tenant
 from omma.rollouts.arms import Variant
+from omma.rollouts.settings import SearchSettings
 from services.gateway.search.caller import caller_of
 from services.gateway.search.cursor import Draft, decode_cursor, encode_cursor, of_another_query, sought_mark
 from services.gateway.search.finding import Found, Side
@@ -31,7 +32,7 @@ def opened(indexes: ServedIndexes, tenant: Tenant, query: SearchQuery) -> Page:
     """
     if not query.cursor:
         spaces = {one.space for one in query.sought if isinstance(one, SoughtVector)}
-        return Page(indexes.choose(query.index, tenant, partial(caller_of, query), spaces))
+        return Page(_taking_part(indexes.choose(query.index, tenant, partial(caller_of, query), spaces), query))
     cursor = decode_cursor(query.cursor)
     if query.index not in ("", cursor.index):
         raise of_another_query()
@@ -39,6 +40,19 @@ def opened(indexes: ServedIndexes, tenant: Tenant, query: SearchQuery) -> Page:
     if cursor.query_mark != mark_of(chosen.served, query):
         raise of_another_query()
     return Page(chosen, cursor.seen, cursor.draft)
+
+
+def settled(query: SearchQuery, settings: SearchSettings) -> SearchQuery:
+    """The query, with these where it does not say itself."""
+    return replace(query, policy=query.policy or settings.policy, effort=query.effort or settings.effort)
+
+
+def _taking_part(chosen: Chosen, query: SearchQuery) -> Chosen:
+    """Where an experiment's arms differ only in what the query says itself there is nothing to compare."""
+    arms = [(query.policy or one.policy, query.effort or one.effort) for one in (chosen.control, chosen.candidate)]
+    if chosen.control == chosen.candidate or arms[0] != arms[1]:
+        return chosen
+    return replace(chosen, variant=None, beside=None, candidate=chosen.control)
 
 
 def next_cursor(seen: Iterable[int], query: SearchQuery, side: Side, variant: Variant | None) -> str | None:

@@ -6,6 +6,7 @@ from services.standalone.cli import (
     dead_letters,
     doctor,
     evaluate,
+    experiment,
     export,
     feedback,
     index,
@@ -42,6 +43,7 @@ def command_line() -> typer.Typer:
     app.add_typer(key.app, name="key")
     app.add_typer(model.app, name="model")
     app.add_typer(rollout.app, name="rollout")
+    app.add_typer(experiment.app, name="experiment")
     app.add_typer(space.app, name="space")
     return app
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -187,13 +187,18 @@ def _show(rollout: Mapping[str, Any], json: bool) -> None:
         console.print(f"  {gate['name']}: {gate['value']} ({mark}; {gate['needed']})", highlight=False)
     if rollout["reasons"]:
         console.print(f"Verdict: {rollout['verdict']}. {' '.join(rollout['reasons'])}", highlight=False)
-    table = Table("when", "step", "state", "by", "why", header_style="bold")
-    for entry in rollout["audit"]:
-        when = datetime.fromtimestamp(entry["at_ms"] / 1000, UTC).isoformat(sep=" ", timespec="seconds")
-        table.add_row(when, entry["step"], entry["state"], entry["by"], entry["reason"])
-    console.print(table)
+    show_audit(rollout["audit"])
     routing = rollout["routing"]
     seen = ", ".join(f"{name} {epoch}" for name, epoch in routing["followers"].items()) or "nobody"
     console.print(f"Routing {routing['epoch']}; followed: {seen}.", highlight=False)
     if rollout["allowed"]:
         console.print(f"Allowed: {', '.join(rollout['allowed'])}.", highlight=False)
+
+
+def show_audit(audit: Sequence[Mapping[str, Any]]) -> None:
+    """Who took which step, when and why."""
+    table = Table("when", "step", "state", "by", "why", header_style="bold")
+    for entry in audit:
+        when = datetime.fromtimestamp(entry["at_ms"] / 1000, UTC).isoformat(sep=" ", timespec="seconds")
+        table.add_row(when, entry["step"], entry["state"], entry["by"], entry["reason"])
+    console.print(table)

@@ -54,6 +54,16 @@ ROLLOUT_DECISIONS = Counter(
 SHADOWED = Counter(
     "omma_shadowed_searches_total", "Searches for the shadow: asked, failed, or dropped under load.", ("outcome",)
 )
+REPEATED = Counter(
+    "omma_repeated_searches_total",
+    "Searches repeated exactly to measure recall: asked, failed, or dropped under load.",
+    ("outcome",),
+)
+RECALL_AT_10 = Gauge(
+    "omma_recall_at_10",
+    "Of the ten nearest, how many searches find: mean of the last 200 repeated exactly.",
+    ("index",),
+)
 KEYS_READ_AT = Gauge("omma_keys_read_timestamp_seconds", "When the API keys that count were read from the catalog.")
 INTERACTIONS = Counter(
     "omma_interactions_total",
@@ -89,6 +99,22 @@ SHARD_CORRUPT_FILES = Counter(
 )
 SHARD_STALE = Gauge(
     "omma_shard_stale", "1 while the replica is behind its bound, or hears nothing.", ("index", "shard")
+)
+SHARD_LIST_IMBALANCE = Gauge(
+    "omma_shard_list_imbalance",
+    "1 for lists of one size; as many times the rows a search looks at.",
+    ("index", "shard"),
+)
+SHARD_QUANTISATION_ERROR = Gauge(
+    "omma_shard_quantisation_error", "Mean squared distance of vectors from what their codes say.", ("index", "shard")
+)
+SHARD_RECENT_FIT = Gauge(
+    "omma_shard_recent_fit",
+    "How near recent vectors lie to their lists, over the training sample's.",
+    ("index", "shard"),
+)
+SHARD_REBUILD_PROPOSED = Gauge(
+    "omma_shard_rebuild_proposed", "1 while rows have outgrown the codebook, or drifted from it.", ("index", "shard")
 )
 SHARD_FAILURES = Counter(
     "omma_shard_failures_total",

@@ -345,6 +345,7 @@ class ShardServiceStatsResponse(_message.Message):
     LAG_FIELD_NUMBER: _builtins.int
     READY_FIELD_NUMBER: _builtins.int
     STALE_FIELD_NUMBER: _builtins.int
+    DRIFT_FIELD_NUMBER: _builtins.int
     index: _builtins.str
     space: _builtins.str
     shard: _builtins.int
@@ -364,6 +365,10 @@ class ShardServiceStatsResponse(_message.Message):
     def next_offsets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Next offset of each bucket that this shard owns, in bucket order."""
 
+    @_builtins.property
+    def drift(self) -> Global___Drift:
+        """Unset without a codebook, and before it was measured."""
+
     def __init__(
         self,
         *,
@@ -381,14 +386,53 @@ class ShardServiceStatsResponse(_message.Message):
         lag: _builtins.int = ...,
         ready: _builtins.bool = ...,
         stale: _builtins.bool = ...,
+        drift: Global___Drift | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drift", b"drift"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codebook", b"codebook", "dead_rows", b"dead_rows", "head_rows", b"head_rows", "index", b"index", "lag", b"lag", "live", b"live", "next_offsets", b"next_offsets", "pictures", b"pictures", "ready", b"ready", "segments", b"segments", "shard", b"shard", "shards", b"shards", "space", b"space", "stale", b"stale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codebook", b"codebook", "dead_rows", b"dead_rows", "drift", b"drift", "head_rows", b"head_rows", "index", b"index", "lag", b"lag", "live", b"live", "next_offsets", b"next_offsets", "pictures", b"pictures", "ready", b"ready", "segments", b"segments", "shard", b"shard", "shards", b"shards", "space", b"space", "stale", b"stale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ShardServiceStatsResponse: _TypeAlias = ShardServiceStatsResponse  # noqa: Y015
+
+@_typing.final
+class Drift(_message.Message):
+    """How well the codebook fits what the shard holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAIN_ROWS_FIELD_NUMBER: _builtins.int
+    LIST_IMBALANCE_FIELD_NUMBER: _builtins.int
+    QUANTISATION_ERROR_FIELD_NUMBER: _builtins.int
+    RECENT_FIT_FIELD_NUMBER: _builtins.int
+    REBUILD_FIELD_NUMBER: _builtins.int
+    train_rows: _builtins.int
+    """Rows that it was trained on."""
+    list_imbalance: _builtins.float
+    """1 for lists of one size; as many times the rows a search looks at."""
+    quantisation_error: _builtins.float
+    """Mean squared distance of vectors, of length 1, from what their codes say."""
+    recent_fit: _builtins.float
+    """How near recent vectors lie to their lists, over how near the training sample did; 0: not known yet."""
+    rebuild: _builtins.str
+    """Why a rebuild as a new index would help; empty while it would not."""
+    def __init__(
+        self,
+        *,
+        train_rows: _builtins.int = ...,
+        list_imbalance: _builtins.float = ...,
+        quantisation_error: _builtins.float = ...,
+        recent_fit: _builtins.float = ...,
+        rebuild: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list_imbalance", b"list_imbalance", "quantisation_error", b"quantisation_error", "rebuild", b"rebuild", "recent_fit", b"recent_fit", "train_rows", b"train_rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Drift: _TypeAlias = Drift  # noqa: Y015
 
 @_typing.final
 class ShardServiceDigestRequest(_message.Message):

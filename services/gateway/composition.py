@@ -25,6 +25,7 @@ from services.gateway.curation.duplicates import Duplicates
 from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.curation.verdicts import Verdicts
 from services.gateway.experiments import Experiments
+from services.gateway.fitness import Fitness
 from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
@@ -40,6 +41,7 @@ from services.gateway.search.admission import Admission
 from services.gateway.search.core import SearchCore
 from services.gateway.search.fanout import Fanout
 from services.gateway.search.interactions import Impressions, open_impressions
+from services.gateway.search.recall import Recall
 from services.gateway.search.rollout.figures import ArmFigures
 from services.gateway.search.rollout.shadow import Shadow
 from services.gateway.search.urls import PictureFetcher
@@ -120,6 +122,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     shadow = Shadow(
         indexes, arms, lambda: admission.busy, sampled=settings.shadow_sampled, at_once=settings.shadow_at_once
     )
+    recall = Recall(arms, lambda: admission.busy, sampled=settings.recall_sampled)
     search = SearchCore(
         indexes,
         parts.reranker,
@@ -132,6 +135,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         admission=admission,
         arms=arms,
         shadow=shadow,
+        recall=recall,
         max_text_characters=settings.max_text_characters,
         max_picture_bytes=parts.limits.max_bytes,
     )
@@ -161,7 +165,8 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     lists = Lists(jobs, parts.sources, catalog, storage.blobs, storage.row_limits)
     tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=parts.limits.max_bytes)
     health = Health(indexes, surroundings)
-    rollouts = Rollouts(catalog, parts.candidates, keep_for_seconds=settings.rollout_keep_for_seconds)
+    fitness = Fitness(indexes, recall.at_10)
+    rollouts = Rollouts(catalog, parts.candidates, fitness, keep_for_seconds=settings.rollout_keep_for_seconds)
     bodies = Bodies(settings.max_body_bytes, settings.shares)
     app = create_app(
         search,
@@ -188,5 +193,5 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     servicer = SearchServicer(search, pictures, entrance, seconds=settings.request_seconds)
     rpc = entrance.before(partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer))
     follower = RoutingFollower(catalog, indexes, parts.name)
-    work = (impressions.run, surroundings.run, verdicts.run, follower.run, arms.run, shadow.run)
+    work = (impressions.run, surroundings.run, verdicts.run, follower.run, arms.run, shadow.run, recall.run)
     return Gateway(search, pictures, impressions, dead_letters, health, rollouts, app, work, entrance, rpc)

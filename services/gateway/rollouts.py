@@ -19,6 +19,7 @@ from omma.rollouts.preflight import Room, preflight
 from omma.rollouts.rollout import AuditEntry, Rollout, RolloutId, RolloutState
 from omma.rollouts.walk import Step, another_runs
 from omma.space import Space
+from services.gateway.fitness import Fitness
 
 OWNER: Final = "owner"
 """Who acts where no key is needed: whoever has the folder."""
@@ -61,12 +62,14 @@ class Rollouts:
         self,
         catalog: Catalog,
         candidates: Candidates,
+        fitness: Fitness,
         *,
         keep_for_seconds: float,
         now: Callable[[], float] = time.time,
     ) -> None:
         """keep_for_seconds: that what was live is kept, unless somebody says that it need not be."""
         self.candidates = candidates
+        self.fitness = fitness
         self._catalog = catalog
         self._keep_for_seconds = keep_for_seconds
         self._now = now

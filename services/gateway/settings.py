@@ -52,6 +52,9 @@ class GatewaySettings(Section):
     shadow_sampled: float = Field(
         default=0.1, ge=0.0, le=1.0, description="share of searches that a candidate in the shadow is asked too"
     )
+    recall_sampled: float = Field(
+        default=0.005, ge=0.0, le=1.0, description="share of searches repeated exactly, one at once, to measure recall"
+    )
     shadow_at_once: int = Field(default=2, ge=1, le=1_000, description="in the shadow; one more is left out")
     keys_max_age_seconds: float = Field(default=5.0, ge=0.0, le=3600.0, description="how long a revoked key may work")
     keys_outage_seconds: float = Field(

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from omma.digests import Digests, buckets_of
+from omma.drift import Drift
 from omma.errors import InvalidQuery, ReplicaDown, WrongState
 from omma.filters import Filter, parse_filter
 from omma.hits import Degraded, ShardHits
@@ -43,13 +44,15 @@ class LocalShard:
         executor: Executor,
         settings: ShardSettings,
         lag: Callable[[], int],
+        drift: Callable[[], Drift | None] = lambda: None,
     ) -> None:
-        """executor: settings.search_threads threads. lag: records behind, as last measured."""
+        """executor: settings.search_threads threads. lag: records behind, drift: of the codebook, as last measured."""
         self._replica = replica
         self._shard = shard
         self._shards = shards
         self._executor = executor
         self._lag = lag
+        self._drift = drift
         self._batcher = Batcher(
             self._run,
             executor,
@@ -127,6 +130,7 @@ class LocalShard:
             lag=self._lag(),
             ready=self._replica.healthy,
             stale=self._replica.stale,
+            drift=self._drift(),
         )
 
     async def digests(self, deadline: Deadline) -> BucketDigests:

@@ -25,6 +25,9 @@ class ShardSettings(Section):
     stale_seconds: float = Field(
         30.0, gt=0, le=86_400, description="Behind the log, or without word from it, when answers say stale_replica."
     )
+    drift_seconds: float = Field(
+        60.0, gt=0, le=86_400, description="Between two measurings of how well the codebook fits."
+    )
     lag_check_seconds: float = Field(5.0, gt=0, le=600, description="Between two looks at the log's end.")
     max_head_segments: float = Field(
         4.0, ge=1, le=64, description="Head rows, in seal_rows, at which applying waits for sealing."

@@ -7,6 +7,7 @@ import secrets
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,11 +15,13 @@ import faiss
 
 from omma.blobs.interface import Blobs
 from omma.catalog.interface import Catalog
+from omma.drift import Drift
 from omma.errors import Absent, Corrupt, Kind, OmmaError
 from omma.index import Index
 from omma.log.interface import Log
 from omma.space import Space
 from omma.telemetry import metrics
+from omma.telemetry.context import run_in
 from services.nn_shard.codebooks import Codebooks
 from services.nn_shard.engine import Codebook
 from services.nn_shard.lease import Lease
@@ -60,6 +63,7 @@ class Shard:
         self._catalog = catalog
         self._settings = settings
         self._lag = 0
+        self._drift: Drift | None = None
         self._search = ThreadPoolExecutor(settings.search_threads, "shard-search", _one_faiss_thread)
         self._writer = ThreadPoolExecutor(1, "shard-apply", _one_faiss_thread)
         self._maintainer = ThreadPoolExecutor(1, "shard-maintain", _in_the_background)
@@ -85,6 +89,7 @@ class Shard:
             executor=self._search,
             settings=settings,
             lag=lambda: self._lag,
+            drift=lambda: self._drift,
         )
         self.maintenance = Maintenance(
             self.replica,
@@ -113,7 +118,7 @@ class Shard:
         try:
             await self._load_when_possible()
             async with asyncio.TaskGroup() as group:
-                for part in (self.replica.follow, self.maintenance.run, self.trainer.run, self._observe):
+                for part in (self.replica.follow, self.maintenance.run, self.trainer.run, self._observe, self._measure):
                     group.create_task(part(), name=f"{self._index.id}: {part.__qualname__}")
         finally:
             await self._stop()
@@ -177,6 +182,21 @@ class Shard:
             self._settings.lag_check_seconds,
             longest_wait_seconds=SOON_SECONDS,
         )
+
+    async def _measure(self) -> None:
+        await repeated("measuring", self._index.id, self._look_at_drift, self._settings.drift_seconds)
+
+    async def _look_at_drift(self) -> None:
+        engine = self.replica.loaded()
+        drift = await run_in(self._maintainer, engine.drift)
+        if drift is None:
+            return
+        self._drift = replace(drift, rebuild=self.trainer.proposed(engine))
+        labels = (self._index.id, str(self._shard))
+        metrics.SHARD_LIST_IMBALANCE.labels(*labels).set(drift.list_imbalance)
+        metrics.SHARD_QUANTISATION_ERROR.labels(*labels).set(drift.quantisation_error)
+        metrics.SHARD_RECENT_FIT.labels(*labels).set(drift.recent_fit)
+        metrics.SHARD_REBUILD_PROPOSED.labels(*labels).set(bool(self._drift.rebuild))
 
     async def _look(self) -> None:
         labels = (self._index.id, str(self._shard))

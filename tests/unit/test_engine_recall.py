@@ -159,9 +159,20 @@ def test_drift_proposes_a_rebuild(tmp_path: Path, codebook: Codebook, rows: Floa
     engine = built(tmp_path, codebook, seal_rows=1_000)
     add(engine, rows[:1_000])
     assert engine.rebuild_proposed is None
+    first = engine.drift()
+    assert first is not None and first.rebuild == ""
+    assert first.train_rows == codebook.train_rows and 0.9 < first.recent_fit < 1.1
     elsewhere = normalise(np.random.default_rng(1).normal(size=(1_000, DIM)))
     add(engine, elsewhere, first=1_000)
     assert "fit" in str(engine.rebuild_proposed)
+    drifted = engine.drift()
+    assert drifted is not None and "fit" in drifted.rebuild
+    assert drifted.recent_fit < 0.8 * first.recent_fit
+    assert drifted.quantisation_error > 1.2 * first.quantisation_error > 0
+    maintain(engine)
+    sealed = engine.drift()
+    assert sealed is not None and sealed.list_imbalance >= 1
+    assert Engine.open(tmp_path / "new", dim=DIM, space=SPACE, index=INDEX, settings=SETTINGS).drift() is None
 
 
 def test_exact_answers_do_not_depend_on_segments(

@@ -36,7 +36,7 @@ def route(world: World, *, defaults: SearchSettings = SearchSettings(), **runnin
 
 
 async def asked(world: World, **options: Any) -> SearchAnswer:
-    return await world.core.search(ANN, SearchQuery((SoughtPicture(b"1"),), **options))
+    return await world.core.search(ANN, SearchQuery((SoughtPicture(b"1"),), timeout_ms=60_000, **options))
 
 
 def efforts(world: World) -> list[int]:

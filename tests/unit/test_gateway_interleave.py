@@ -89,7 +89,7 @@ def interleave(world: World, share: float = 100, candidate: IndexState = IndexSt
 
 
 async def asked(world: World, content: bytes = b"1", **options: Any) -> SearchAnswer:
-    return await world.core.search(ANN, SearchQuery((SoughtPicture(content),), **options))
+    return await world.core.search(ANN, SearchQuery((SoughtPicture(content),), timeout_ms=60_000, **options))
 
 
 async def alone(world: World, index: str, **options: Any) -> list[int]:

@@ -84,8 +84,8 @@ class Scene:
         return (await self.world.core.search(ANN, query)).index
 
     async def shadowed(self) -> None:
-        while self.shadow._running:
-            await asyncio.wait(self.shadow._running)
+        while self.shadow._aside._running:
+            await asyncio.wait(self.shadow._aside._running)
 
 
 @pytest.fixture
@@ -111,14 +111,14 @@ async def test_a_slow_candidate_delays_nobody_and_what_does_not_fit_is_left_out(
     scene.shard.hangs = True
     for seed in range(1, 6):
         assert await scene.search(seed) == CONTROL
-    assert len(scene.shadow._running) == 2
-    for task in scene.shadow._running:
+    assert len(scene.shadow._aside._running) == 2
+    for task in scene.shadow._aside._running:
         task.cancel()
     await scene.shadowed()
     scene.shard.hangs = False
     scene.busy = True
     await scene.search()
-    assert not scene.shadow._running
+    assert not scene.shadow._aside._running
 
 
 async def test_a_failing_candidate_is_an_error_of_the_shadow_alone(scene: Scene) -> None:
@@ -146,7 +146,7 @@ async def test_figures_of_500_good_searches_meet_the_gate(scene: Scene) -> None:
 async def test_neither_pages_nor_pinned_searches_are_shadowed(scene: Scene) -> None:
     scene.route(RolloutState.SHADOW)
     await scene.search(index=CANDIDATE.id)
-    assert not scene.shadow._running
+    assert not scene.shadow._aside._running
 
 
 async def test_each_arm_is_counted_a_caller_once_a_minute(scene: Scene) -> None:

@@ -1,10 +1,11 @@
 """A shard's messages: what goes in comes out."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
+from omma.drift import Drift
 from omma.errors import InvalidQuery
 from omma.hits import Degraded, Hits, Payload, ShardHits, no_hits
 from omma.identity import ImageId, Receipt, Tenant, Version
@@ -120,3 +121,5 @@ def test_an_older_shard_tells_nothing_of_presence() -> None:
 def test_stats() -> None:
     stats = ShardStats("s.1", "s", 1, 4, 100, 90, 5, 10, 3, "ab", (1, 2, 3), 7, True, True)
     assert convert.shard_stats(convert.stats_response(stats)) == stats
+    drifted = replace(stats, drift=Drift(1_000, 1.5, 0.25, 0.9, "rows"))
+    assert convert.shard_stats(convert.stats_response(drifted)) == drifted

@@ -12,6 +12,7 @@ from omma.rollouts.asked import MAX_REASON_CHARACTERS, NO_NUL, RolloutRequest
 from omma.rollouts.gates import build_gates, shadow_gates
 from omma.rollouts.rollout import Rollout, RolloutState
 from omma.rollouts.walk import Step, allowed_steps, standing_of
+from omma.together import together
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rollouts import OWNER, Rollouts
@@ -95,9 +96,11 @@ def rollouts_router(rollouts: Rollouts, admin: SignedIn) -> APIRouter:
         asked = request or RetireRequest()
         return await told(await rollouts.retire(id, acting(caller), asked.reason, yes=asked.yes))
 
-    @router.get("/indexes", summary="Every index and its state")
+    @router.get("/indexes", summary="Every index, its state, and how well it does")
     async def indexes(caller: administrator) -> dict[str, Any]:
-        return {"indexes": [index_document(one) for one in await rollouts.indexes()]}
+        known = await rollouts.indexes()
+        fit = await together(rollouts.fitness.of(one.id) for one in known)
+        return {"indexes": [{**index_document(one), **of} for one, of in zip(known, fit, strict=True)]}
 
     @router.get("/spaces", summary="Every space and its indexes")
     async def spaces(caller: administrator) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One index is asked, or two side by side; and what a page shows of what they found."""
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +16,7 @@ from services.gateway.search.finding import Asked, Finder, Side, degraded, shard
 from services.gateway.search.matching import with_threshold
 from services.gateway.search.paging import Page, next_cursor, settled
 from services.gateway.search.query import SearchQuery
+from services.gateway.search.recall import K
 from services.gateway.search.resolve import Resolved, Resolver, Within
 from services.gateway.search.rollout.interleaved import SEED_BITS, draw, next_interleaved, page_of
 from services.gateway.search.rollout.judged import ANSWERING
@@ -86,6 +87,11 @@ class Asking:
         if not (sides := {arm: answer for arm, answer in answers.items() if isinstance(answer, Side)}):
             raise next(answer for answer in answers.values() if isinstance(answer, Exception))
         return sides
+
+    async def exactly(self, tenant: Tenant, query: SearchQuery, side: Side, deadline: Deadline) -> Sequence[int]:
+        """Ids of the K best of all vectors, by what `side` looked for. Raises as `side`, and ReplicaDown."""
+        asked = shard_query(tenant, query, side.served, side.resolved, ())
+        return await self._finder.exactly(side.served, asked, K, deadline)
 
     async def shown(
         self, tenant: Tenant, query: SearchQuery, page: Page, sides: Mapping[Arm, Side], until: Deadline

@@ -34,6 +34,7 @@ from services.gateway.search.interactions import Impressions
 from services.gateway.search.matching import is_no_good_match
 from services.gateway.search.paging import opened, settled
 from services.gateway.search.query import SearchQuery, Sought, SoughtStored
+from services.gateway.search.recall import Recall
 from services.gateway.search.resolve import Resolved, Resolver, Within
 from services.gateway.search.rollout.figures import ArmFigures
 from services.gateway.search.rollout.interleaved import coverage_of
@@ -69,12 +70,14 @@ class SearchCore:
         admission: Admission | None = None,
         arms: ArmFigures | None = None,
         shadow: Shadow | None = None,
+        recall: Recall | None = None,
         max_text_characters: int = 2_000,
         max_picture_bytes: int = DEFAULT_LIMITS.max_bytes,
     ) -> None:
         """impressions: who is told what was shown; None: nobody. behind: whether writes that were acknowledged wait.
 
-        arms: what counts the searches of a rollout. shadow: what asks its candidate after an answer.
+        arms: what counts the searches of a rollout. shadow: what asks its candidate after an answer. recall: what
+        repeats searches exactly.
         """
         self.indexes = indexes
         self._fanout = fanout or Fanout()
@@ -87,6 +90,7 @@ class SearchCore:
         self._behind = behind
         self._arms = arms
         self._shadow = shadow
+        self._recall = recall
 
     async def search(
         self,
@@ -118,11 +122,15 @@ class SearchCore:
         return answer
 
     def _tell(self, tenant: Tenant, query: SearchQuery, answer: SearchAnswer, sides: Mapping[Arm, Side]) -> None:
-        """A rollout of what its arms answered; returns at once."""
+        """A rollout of what its arms answered, and who measures recall; returns at once."""
         if answer.variant is not None and self._arms is not None:
             for arm, side in sides.items():
                 variant = Variant(answer.variant.rollout, arm)
                 self._arms.searched(variant, tenant, caller_of(query), judged(side))
+        if self._recall is not None and not query.exact and not query.cursor:
+            for arm, side in sides.items():
+                of_arm = None if answer.variant is None else replace(answer.variant, arm=arm)
+                self._recall.after(of_arm, side, partial(self._asking.exactly, tenant, query, side))
         if self._shadow is not None and not query.cursor and answer.index == self.indexes.live().index.id:
             live = next(iter(sides.values()))
             self._shadow.after(judged(live), partial(self._ask, tenant, query))

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from omma.errors import CoverageTooLow, InvalidQuery, causes
+from omma.errors import CoverageTooLow, InvalidQuery, ReplicaDown, causes
 from omma.filters import canonical
 from omma.hits import Degraded, Hits, no_hits
 from omma.identity import ImageId, Tenant
@@ -92,6 +92,15 @@ class Finder:
             if deadline.remaining_seconds() < 2 * _RERANK_SECONDS:
                 return found
             pool = min(MAX_POOL, 4 * pool)
+
+    async def exactly(self, served: ServedIndex, asked: ShardQuery, k: int, deadline: Deadline) -> Sequence[int]:
+        """Ids of the k best, every vector looked at. Raises ReplicaDown where a shard is missing, OutOfTime."""
+        query = replace(asked, k=k, exact=True, with_payload=False, with_signatures=False)
+        outcomes, best = await best_candidates(self._fanout, served, query, (), deadline)
+        if any(one.answer is None for one in outcomes):
+            raise ReplicaDown("Not every shard could be asked.")
+        ids: list[int] = best.ids.tolist()
+        return ids
 
     async def _round(
         self, served: ServedIndex, query: SearchQuery, shard_query: ShardQuery, resolved: Resolved, deadline: Deadline

@@ -1,9 +1,11 @@
 """A shard's messages and its values, both ways, here and nowhere else. Columns go over whole, not hit by hit."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 
+from omma.drift import Drift
 from omma.errors import InvalidQuery
 from omma.hits import Degraded, FetchedPicture, Hits, ShardHits
 from omma.identity import ImageId, Receipt, Tenant, Version
@@ -173,6 +175,7 @@ def stats_response(stats: ShardStats) -> shard_pb2.ShardServiceStatsResponse:
         lag=stats.lag,
         ready=stats.ready,
         stale=stats.stale,
+        drift=None if stats.drift is None else shard_pb2.Drift(**asdict(stats.drift)),
     )
 
 
@@ -192,6 +195,17 @@ def shard_stats(message: shard_pb2.ShardServiceStatsResponse) -> ShardStats:
         lag=message.lag,
         ready=message.ready,
         stale=message.stale,
+        drift=_drift(message.drift) if message.HasField("drift") else None,
+    )
+
+
+def _drift(message: shard_pb2.Drift) -> Drift:
+    return Drift(
+        message.train_rows,
+        message.list_imbalance,
+        message.quantisation_error,
+        message.recent_fit,
+        message.rebuild,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from omma.drift import Drift
 from omma.hits import FetchedPicture, ShardHits
 from omma.identity import ImageId, Receipt, Tenant
 from omma.rpc.deadline import Deadline
@@ -35,7 +36,8 @@ class ShardQuery:
 class ShardStats:
     """live: vectors; pictures: live pictures; next_offsets: by bucket, in order; lag: records not applied yet.
 
-    ready: loaded and getting on. stale: its searches say stale_replica.
+    ready: loaded and getting on. stale: its searches say stale_replica. drift: None without a codebook, or before it
+    was measured.
     """
 
     index: str
@@ -52,6 +54,7 @@ class ShardStats:
     lag: int
     ready: bool
     stale: bool = False
+    drift: Drift | None = None
 
     @property
     def applied(self) -> int:

@@ -107,6 +107,12 @@ class Codebook:
             self._ivf.encode_vectors(len(rows), pointer(rows), pointer(lists), pointer(codes), False)
         return codes
 
+    def reconstructed(self, vectors: Float32) -> Float32:
+        """What is left of float32[n, dim] in the nearest list's code: float32[n, dim]."""
+        rows = np.ascontiguousarray(vectors)
+        decoded: Float32 = self._index.sa_decode(self._index.sa_encode(rows))
+        return decoded
+
     def searcher(self, lists: Faiss, rows: int) -> Faiss:
         """An IndexIVFPQ over these lists that shares the coarse centroids; the PQ tables are copied (256 kB)."""
         index = faiss.IndexIVFPQ(

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from omma.drift import Drift
 from omma.errors import InvalidQuery, WrongSpace, WrongState
 from omma.hits import FetchedPicture, ShardHits
 from omma.identity import ImageId, Tenant
@@ -18,6 +19,7 @@ from omma.records import VectorRecord
 from omma.space import SpaceId
 from omma.vectors import Float32, Int64
 from services.nn_shard.engine.codebook import Codebook
+from services.nn_shard.engine.drift import list_imbalance, quantisation_error
 from services.nn_shard.engine.files import SegmentFiles
 from services.nn_shard.engine.gpu import gpu_present
 from services.nn_shard.engine.head import Head
@@ -32,6 +34,9 @@ from services.nn_shard.engine.segment_tasks import Task, plan
 from services.nn_shard.engine.selection import Selector
 from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.view import Counts, View, without
+
+_DRIFT_ROWS: Final = 512
+"""Of which the quantisation error is the mean: some percent of it, at 20 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,21 @@ class Engine:
         if self._fit < self.settings.rebuild_drift * codebook.coarse_score:
             return f"Recent rows fit their lists with {self._fit:.3f}, the sample did with {codebook.coarse_score:.3f}."
         return None
+
+    def drift(self) -> Drift | None:
+        """How well the codebook fits; None while there is none. Reads some hundred rows from disk; any thread."""
+        view = self._view
+        if (codebook := view.codebook) is None:
+            return None
+        rows = sample(view.parts, _DRIFT_ROWS, self.dim, seed=0)
+        fit = self._fit / codebook.coarse_score if math.isfinite(self._fit) and codebook.coarse_score else 0.0
+        return Drift(
+            train_rows=codebook.train_rows,
+            list_imbalance=list_imbalance(view.segments, codebook.nlist),
+            quantisation_error=quantisation_error(codebook, rows),
+            recent_fit=fit,
+            rebuild=self.rebuild_proposed or "",
+        )
 
     def counts(self) -> Counts:
         """Live rows and pictures, dead rows, head rows, segments. Cheap; any thread."""

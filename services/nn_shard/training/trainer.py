@@ -142,11 +142,15 @@ class Trainer:
         if process.returncode != 0:
             raise TrainingFailed(f"the trainer ended with status {process.returncode}.")
 
+    def proposed(self, engine: Engine) -> str:
+        """Why a rebuild as a new index would help, by this shard's rows and the others'; "" while it would not."""
+        return engine.rebuild_proposed or self._outgrown(engine) or ""
+
     def _say_rebuild(self, engine: Engine) -> None:
-        proposed = engine.rebuild_proposed or self._outgrown(engine)
-        if proposed is not None and not self._said:
+        proposed = self.proposed(engine)
+        if proposed and not self._said:
             logger.warning("Index %s would gain from a rebuild: %s", self._replica.index, proposed)
-        self._said = proposed is not None
+        self._said = bool(proposed)
 
     def _outgrown(self, engine: Engine) -> str | None:
         """What one shard's engine cannot know of: the others' rows."""

@@ -14,6 +14,7 @@ from omma.identity import Tenant
 from omma.judging.breaker import Breaker
 from omma.judging.tally import SHADOW, TRIPPED, Answer, ArmMinute, Tally, of_search, of_shadowed
 from omma.rollouts.arms import Arm, Variant
+from omma.rollouts.gates import TARGET_RECALL
 from omma.telemetry.metrics import ROLLOUT_TRIPPED
 from services.topology.indexes import ServedIndexes
 
@@ -53,6 +54,11 @@ class ArmFigures:
         self._trip(variant, failed=answer is None)
         if self._is_first(variant.arm, tenant, caller):
             self._count(variant.arm, of_search(answer))
+
+    def repeated(self, variant: Variant, recall: float) -> None:
+        """One search of an arm that was repeated exactly."""
+        self._follow(variant.rollout)
+        self._count(variant.arm, Counter({"recall_of": 1, "recall": int(recall < TARGET_RECALL)}))
 
     def shadowed(self, rollout: str, live: Answer, candidate: Answer | None) -> None:
         """One search that the candidate was asked after the answer had gone out; None: it failed."""

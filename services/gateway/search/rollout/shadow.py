@@ -4,12 +4,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from omma.errors import OmmaError, causes
 from omma.judging.tally import Answer
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SHADOWED
+from services.gateway.search.aside import Aside
 from services.gateway.search.rollout.figures import ArmFigures
 from services.topology.indexes import ServedIndex, ServedIndexes
 
@@ -37,32 +39,18 @@ class Shadow:
         """sampled: 0 … 1. busy: whether callers need what there is. draw: 0 … 1, of each search."""
         self._indexes = indexes
         self._figures = figures
-        self._busy = busy
-        self._sampled = sampled
-        self._at_once = at_once
-        self._draw = draw
-        self._running: set[asyncio.Task[None]] = set()
+        self._aside = Aside("shadow", busy, sampled=sampled, at_once=at_once, draw=draw)
 
     def after(self, live: Answer, ask: Ask) -> None:
         """Perhaps ask the candidate what `live` answered; returns at once. ask: does it, with the candidate."""
         shadowed = self._indexes.shadowed()
-        if shadowed is None or self._draw() >= self._sampled:
-            return
-        if len(self._running) >= self._at_once or self._busy():
-            SHADOWED.labels("dropped").inc()
-            return
-        rollout, candidate = shadowed
-        task = asyncio.create_task(self._compare(rollout, candidate, live, ask), name="shadow")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        if shadowed is not None:
+            rollout, candidate = shadowed
+            self._aside.start(partial(self._compare, rollout, candidate, live, ask), SHADOWED)
 
     async def run(self) -> None:
         """Until cancelled; then nothing is asked any more."""
-        try:
-            await asyncio.Event().wait()
-        finally:
-            for task in self._running:
-                task.cancel()
+        await self._aside.run()
 
     async def _compare(self, rollout: str, candidate: ServedIndex, live: Answer, ask: Ask) -> None:
         answer = None

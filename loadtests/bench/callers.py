@@ -16,8 +16,6 @@ Array = npt.NDArray[Any]
 DAY = 1_440
 """Minutes."""
 PAGE = 10
-SHARED = 5
-"""Pictures of a page that both arms have."""
 _LOOKS = 1 / np.arange(1, PAGE + 1)
 """How often a rank is looked at, by the position-based model of omma.evaluation.clicks."""
 
@@ -111,17 +109,17 @@ def split(
 
 
 def interleaved(
-    rng: np.random.Generator, callers: Callers, days: int, worth: float, candidate_worth: float
+    rng: np.random.Generator, callers: Callers, days: int, worth: float, candidate_worth: float, shared: int = 5
 ) -> tuple[Moments, Array]:
     """Run an interleaved rollout with omma.judging's draft and credit; moments and searches at each look of Split.
 
-    Both arms' pages share SHARED pictures, at ranks of their own; worth: of every picture of an arm's page, when looked
-    at by a caller who likes everything half; an arm that is better has better pictures of its own.
+    Both arms' pages share so many pictures, at ranks of their own; worth: of every picture of an arm's page, when
+    looked at by a caller who likes everything half; an arm that is better has better pictures of its own.
     """
     minute, caller = callers.searches(rng, days)
     rows = np.zeros((len(minute), 2))
-    pages = np.arange(PAGE), np.r_[np.arange(SHARED), np.arange(PAGE, 2 * PAGE - SHARED)]
-    own = _own_worth(worth, candidate_worth)
+    pages = np.arange(PAGE), np.r_[np.arange(shared), np.arange(PAGE, 2 * PAGE - shared)]
+    own = _own_worth(worth, candidate_worth, shared)
     ranked = [rng.permuted(np.tile(page, (len(minute), 1)), axis=1) for page in pages]
     seeds = rng.integers(0, 2**63, len(minute))
     looked, liked = rng.random((2, len(minute), PAGE))
@@ -137,9 +135,9 @@ def interleaved(
     return moments_by_look(look, caller, rows, nothing, len(minutes)), np.cumsum(np.bincount(look))
 
 
-def _own_worth(worth: float, candidate_worth: float) -> float:
+def _own_worth(worth: float, candidate_worth: float, shared: int) -> float:
     """Of what only the candidate has, where what both have is worth the control's."""
-    return min(0.99, worth + (candidate_worth - worth) * PAGE / (PAGE - SHARED))
+    return min(0.99, worth + (candidate_worth - worth) * PAGE / (PAGE - shared))
 
 
 def harmless_minutes(rng: np.random.Generator, minutes: int) -> bool:

@@ -3,14 +3,20 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from omma.rpc.deadline import Deadline
 from omma.space import Space
 from services.egs.client import EmbeddedItem, Embedder, ImageItem, TextItem
 
+_LATER: Final = 5.0
+"""An embedder takes what is due first first: a search before live ingest, and that before the backfill."""
+
 
 class BackfillEmbedder:
-    """One call at a time while it is held back, and a rest after each; as the other embedder otherwise."""
+    """One call at a time while it is held back, due later than others, and a rest after each; as the other embedder
+    otherwise.
+    """
 
     def __init__(self, embedder: Embedder, held_back: Callable[[], bool], *, share: float) -> None:
         """held_back: whether it only fills an index that answers nobody. share: of the time that it may work then."""
@@ -31,9 +37,10 @@ class BackfillEmbedder:
         """As services.egs.client.Embedder; the rest comes before the answer, so that nobody asks meanwhile."""
         if not self._held_back():
             return await self._embedder.embed(items, deadline)
+        allowed_seconds = _LATER * deadline.require()
         async with self._turn:
             began = time.monotonic()
-            answers = await self._embedder.embed(items, deadline)
+            answers = await self._embedder.embed(items, Deadline.after(allowed_seconds))
             await asyncio.sleep((time.monotonic() - began) * (1 / self._share - 1))
         return answers
 

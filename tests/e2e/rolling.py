@@ -22,8 +22,8 @@ async def upload(client: httpx.AsyncClient, seed: int) -> dict[str, Any]:
     return await ok(client.post("/images", files={"image": picture}, data={"external_id": f"p{seed}"}))
 
 
-async def until(look: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(120):
+async def until(look: Callable[[], Awaitable[bool]], seconds: float = 300.0) -> None:
+    async with asyncio.timeout(seconds):
         while not await look():  # noqa: ASYNC110  it is asked over HTTP
             await asyncio.sleep(0.05)
 

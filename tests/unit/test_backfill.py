@@ -1,4 +1,4 @@
-"""A backfill is embedded after live ingest, one call at a time, with rests; once its index answers, as anything else."""
+"""A backfill is embedded after live ingest, one call at a time and with rests; once its index answers, as any other."""
 
 import asyncio
 from collections.abc import Sequence

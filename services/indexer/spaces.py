@@ -31,6 +31,10 @@ class Fed:
     embedder: Embedder
     shards: Callable[[], Sequence[StoredVectors]]
 
+    def continues(self, known: "Fed") -> bool:
+        """Whether the indexer of what was fed before may go on."""
+        return self.index.id == known.index.id and self.embedder is known.embedder
+
 
 class Indexers:
     """Belongs to one event loop."""
@@ -62,7 +66,7 @@ class Indexers:
             chosen.setdefault(one.index.space, one)
         self._states = {space: one.index.state for space, one in chosen.items()}
         for space, (known, task) in list(self._running.items()):
-            if space not in chosen or chosen[space].index.id != known.index.id:
+            if space not in chosen or not chosen[space].continues(known):
                 del self._running[space]
                 await _ended(task)
         for space, one in chosen.items():

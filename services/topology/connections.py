@@ -45,9 +45,9 @@ class Connections:
         self._resolve = resolve
         self._clock = clock
         self._shards: dict[tuple[str, str], RemoteShard] = {}
-        self._embedders: dict[str, RemoteEmbedder] = {}
+        self._embedders: dict[tuple[str, str], RemoteEmbedder] = {}
         self._addresses: dict[str, tuple[Sequence[str], float]] = {}
-        self._used_at: dict[object, float] = {}
+        self._used_at: dict[tuple[str, str], float] = {}
 
     async def shards(self, entry: Entry, count: int) -> tuple[tuple[RemoteShard, ...], ...]:
         """The replicas of each shard; the same clients as long as they are named. Raises ReplicaDown for a name that
@@ -59,13 +59,18 @@ class Connections:
         """Raises ReplicaDown, OutOfTime while it does not answer; WrongState when it embeds with another model than the
         entry says, or into another space than this one.
         """
-        found = self._embedders.get(entry.egs) or await self._ask(entry.egs)
+        key = (entry.egs, "" if space is None else space.id)
+        if key in self._embedders:
+            self._used_at[key] = self._clock()
+            return self._embedders[key]
+        # Asked anew where it did not fit before: whoever mends the embedder at this address is believed.
+        found = await self._ask(entry.egs)
         if entry.is_of(found.space.model) and space in (None, found.space):
-            self._embedders[entry.egs] = found
-            self._used_at[entry.egs] = self._clock()
-            return found
-        # Not kept: whoever mends the embedder at this address is believed at the next look.
-        self._embedders.pop(entry.egs, None)
+            key = (entry.egs, found.space.id)
+            if key in self._embedders:
+                await found.close()
+            self._used_at[key] = self._clock()
+            return self._embedders.setdefault(key, found)
         await found.close()
         wanted = entry.model if space is None or not entry.is_of(space.model) else f"{space.model} ({space.id})"
         raise WrongState(

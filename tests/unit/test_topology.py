@@ -195,3 +195,47 @@ async def test_every_address_of_a_pattern_is_a_replica_and_is_looked_up_again(tm
     world.now = 10.0
     assert (await world.look())[0] == {"next": [1, 1]}, "and what is not known any more stays what it was"
     await world.connections.close()
+
+
+class Egs:
+    """What answers at one address; each question makes a client of its own."""
+
+    def __init__(self) -> None:
+        self.space = SPACE
+        self.open = 0
+
+    async def ask(self, address: str) -> Any:
+        self.open += 1
+        return _EgsClient(self, self.space)
+
+
+class _EgsClient:
+    def __init__(self, egs: Egs, space: Space) -> None:
+        self._egs = egs
+        self.space = space
+
+    async def close(self) -> None:
+        self._egs.open -= 1
+
+
+async def test_an_entry_with_the_wrong_embedder_takes_it_from_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    egs, now = Egs(), 0.0
+    connections = Connections(None, clock=lambda: now)
+    monkeypatch.setattr(connections, "_ask", egs.ask)
+    topology = parsed(document(MAIN, NEXT.replace("model: m", "model: other@1.0.0")))
+    main, wrong = topology.indexes
+    other = replace(SPACE, id=SpaceId("other-1-0"), model="other@1.0.0")
+    served = await connections.embedder(main, SPACE)
+    for _ in range(3):
+        with pytest.raises(WrongState, match=r"e:1 is of m@1.0.0 .*, and other@1.0.0 \(other-1-0\) is needed"):
+            await connections.embedder(wrong, other)
+    assert await connections.embedder(main, SPACE) is served and egs.open == 1
+    egs.space = other
+    mended = await connections.embedder(wrong, other)
+    assert mended.space == other and egs.open == 2
+    now = 61.0
+    assert await connections.embedder(wrong, other) is mended
+    await connections.forget()
+    assert egs.open == 1, "what nobody asked for is closed"
+    await connections.close()
+    assert egs.open == 0

@@ -9,11 +9,12 @@ models are two small ones that say nothing of pictures: what is measured is the 
 
 import argparse
 import asyncio
+import socket
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,8 +114,9 @@ class Traffic:
 class Walk:
     """One rollout over REST. followed: seconds until every gateway had acknowledged, by step."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, gateways: Sequence[Service]) -> None:
         self._client = client
+        self._gateways = gateways
         self.followed: dict[str, float] = {}
         self.id = ""
 
@@ -137,7 +139,9 @@ class Walk:
 
         async def followed() -> bool:
             said = (await _ok(self._client.get(f"/rollouts/{self.id}")))["routing"]["followers"]
-            return all(one >= epoch for one in said.values())
+            # One that was killed is still among the followers for a minute.
+            names = [f"{socket.gethostname()}:{one.server.pid}" for one in self._gateways]
+            return all(said.get(name, 0) >= epoch for name in names)
 
         await _until(followed, 0.05)
         self.followed[name] = max(self.followed.get(name, 0.0), time.perf_counter() - began)
@@ -270,7 +274,7 @@ async def _measured(running: Cluster, given: argparse.Namespace, report: Report)
         ledger = Ledger({})
         await _fill(client, pictures[: given.pictures], ledger)
         async with _traffic(client, ledger, list(pictures[given.pictures :])) as traffic:
-            walk = Walk(client)
+            walk = Walk(client, running.gateways)
             traffic.per_second = given.rate
             await asyncio.sleep(given.seconds)
             ledger.phase = "building"
@@ -298,7 +302,7 @@ async def _measured(running: Cluster, given: argparse.Namespace, report: Report)
             lacking = {name: await _lacking(client, name, ledger) for name in ("main", "next")}
             await walk.step("retire", yes=True)
             running.add_index("wide", model=B, shards=3)
-            reshard, egs = Walk(client), running.indexes["next"].egs
+            reshard, egs = Walk(client, running.gateways), running.indexes["next"].egs
             await reshard.start(index="wide", shards=3)
             ledger.phase = "resharding"
             traffic.per_second = given.rate

@@ -83,8 +83,8 @@ async def main() -> None:
         logger.info("the shard serves", extra={"address": settings.bind, "port": port, "index": index.id})
         retired = partial(_until_retired, storage.catalog, index, settings.shard.catalog_seconds)
         if await _serve(shard, server, settings.drain_seconds, retired):
-            logger.warning("index %s is retired: its processes may go", index.id)
             await asyncio.to_thread(shutil.rmtree, _folder(settings, index), ignore_errors=True)
+            logger.warning("index %s is retired: its processes may go", index.id)
             await until_stopped()
 
 

@@ -30,6 +30,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("models")
     register_two(folder / "models")
     settings = {"OMMA_WORKER__ROLLOUT_LOOK_SECONDS": "0.5", "OMMA_SHARD__CATALOG_SECONDS": "1"}
+    # The judge has its own tests: a busy machine would be taken for a bad candidate.
+    settings["OMMA_WORKER__JUDGE_SECONDS"] = "600"
     shape = Shape(2, 1, gateways=2, model=A, models_dir=str(folder / "models"), triton=False, environment=settings)
     try:
         with cluster(shape) as running:

@@ -70,6 +70,10 @@ INTERACTIONS = Counter(
     "Impressions and clicks: sent or dropped by the face; then recorded, expired or unreadable.",
     ("type", "outcome"),
 )
+KEPT_LOOKUPS = Counter(
+    "omma_kept_lookups_total", "Of embeddings or results of earlier searches: hit or miss.", ("what", "outcome")
+)
+KEPT_BYTES = Gauge("omma_kept_bytes", "That embeddings or results of earlier searches take.", ("what",))
 
 # EGS
 EMBED_ITEMS = Counter("omma_embed_items_total", "Pictures and texts embedded.", ("kind", "outcome"))

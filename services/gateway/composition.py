@@ -138,6 +138,8 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         recall=recall,
         max_text_characters=settings.max_text_characters,
         max_picture_bytes=parts.limits.max_bytes,
+        kept_embeddings_bytes=settings.kept_embeddings_bytes,
+        kept_results_bytes=settings.kept_results_bytes,
     )
     executor = ThreadPoolExecutor(settings.picture_threads, thread_name_prefix="pictures")
     stack.callback(executor.shutdown, wait=False, cancel_futures=True)

@@ -25,6 +25,15 @@ class GatewaySettings(Section):
     max_concurrent_searches: int = Field(default=128, ge=1, le=100_000, description="under way; one more waits")
     max_waiting_searches: int = Field(default=256, ge=0, le=100_000, description="one more is refused with 429")
     max_search_wait_seconds: float = Field(default=0.5, gt=0.0, le=60.0, description="for a turn, then 429")
+    kept_embeddings_bytes: int = Field(
+        default=16 << 20, ge=0, le=1 << 36, description="vectors of what was sought before; 0: none"
+    )
+    kept_results_bytes: int = Field(
+        default=64 << 20,
+        ge=0,
+        le=1 << 36,
+        description="what was found before, until anything is written; of shards in this process; 0: none",
+    )
     slow_search_seconds: float = Field(
         default=0.5, gt=0.0, le=60.0, description="fewer are run at once while many make each take longer"
     )

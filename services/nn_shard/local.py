@@ -76,6 +76,12 @@ class LocalShard:
         return True
 
     @property
+    def state(self) -> int | None:
+        """Of the records that are applied; None while it loads or is stale."""
+        replica = self._replica
+        return None if replica.stale or not replica.ready else replica.applied
+
+    @property
     def waiting(self) -> int:
         """Queries that wait for the engine."""
         return self._batcher.waiting

@@ -37,6 +37,7 @@ class BruteForceShard:
     """A ShardClient over a dict. fault: raised instead of an answer."""
 
     connected = True
+    state: int | None = None
 
     def __init__(self, index: str = "m-1-00000000.1") -> None:
         self.index = index

@@ -34,6 +34,7 @@ class Replica:
         self.says = says
         self.hangs = hangs
         self.connected = True
+        self.state: int | None = None
         self.index = "s.1"
         self.live = 10
         self.asked: list[ShardQuery] = []

@@ -26,6 +26,7 @@ class Client:
 
     def __init__(self) -> None:
         self.connected = True
+        self.state: int | None = None
         self.ready = True
         self.offset = 0
         self.looks = 0

@@ -12,7 +12,8 @@ from omma.rpc.deadline import Deadline
 from omma.telemetry.traces import span, stage_times
 from omma.together import together
 from services.gateway.search.answer import SearchHit, hits_of
-from services.gateway.search.finding import Asked, Finder, Side, degraded, shard_query
+from services.gateway.search.finding import Asked, Finder, Found, Side, degraded, shard_query
+from services.gateway.search.kept.results import KeptResults
 from services.gateway.search.matching import with_threshold
 from services.gateway.search.paging import Page, next_cursor, settled
 from services.gateway.search.query import SearchQuery
@@ -20,12 +21,16 @@ from services.gateway.search.recall import K
 from services.gateway.search.resolve import Resolved, Resolver, Within
 from services.gateway.search.rollout.interleaved import SEED_BITS, draw, next_interleaved, page_of
 from services.gateway.search.rollout.judged import ANSWERING
+from services.nn_shard.client import ShardQuery
 from services.rerank.client import NearDuplicates
 from services.topology.indexes import ServedIndex
 
 _SEARCH_SHARE: Final = 0.25
 _SEARCH_SECONDS: Final = 0.5
 """Kept of the whole time for the shards while the query is embedded."""
+
+_UNHURRIED_SECONDS: Final = 0.2
+"""Left of a search whose time cut nothing short: what it found is what another one would find."""
 
 Failed = Callable[[Arm, Exception], None]
 """Told of an arm that could not answer."""
@@ -48,11 +53,13 @@ class Asking:
         self,
         resolver: Resolver,
         finder: Finder,
+        kept: KeptResults,
         seed: Callable[[], int] = lambda: random.getrandbits(SEED_BITS),
     ) -> None:
-        """seed: of a draft."""
+        """kept: of earlier searches. seed: of a draft."""
         self._resolver = resolver
         self._finder = finder
+        self._kept = kept
         self._seed = seed
 
     async def side(
@@ -63,7 +70,7 @@ class Asking:
         with stage_times() as stage_us, span(ANSWERING):
             resolved = await self._resolved(served, tenant, query, until)
             asked = shard_query(tenant, query, served, resolved, seen)
-            found = await self._finder.find(served, query, asked, resolved, until)
+            found = await self._found(served, query, asked, resolved, until)
         return Side(served, resolved, found, stage_us)
 
     async def sides(
@@ -114,6 +121,17 @@ class Asking:
         hits, stood_for = page_of(query, drawn, regrouped)
         left_out = frozenset({Degraded.RERANK_SKIPPED} if skipped and hits else ())
         return Shown(hits, next_interleaved(page, query, drawn, stood_for), variant, left_out)
+
+    async def _found(
+        self, served: ServedIndex, query: SearchQuery, asked: ShardQuery, resolved: Resolved, until: Deadline
+    ) -> Found:
+        lookup = self._kept.asked(served, query, asked, resolved.phash)
+        if lookup is not None and lookup.found is not None:
+            return lookup.found
+        found = await self._finder.find(served, query, asked, resolved, until)
+        if lookup is not None and until.remaining_seconds() > _UNHURRIED_SECONDS:
+            lookup.keep(found)
+        return found
 
     async def _tried(self, work: Awaitable[Side], arm: Arm, failed: Failed) -> Side | Exception:
         try:

@@ -31,6 +31,8 @@ from services.gateway.search.candidates import best_candidates
 from services.gateway.search.fanout import Fanout
 from services.gateway.search.finding import Finder, Side, Verdicts
 from services.gateway.search.interactions import Impressions
+from services.gateway.search.kept.embeddings import KeptEmbeddings
+from services.gateway.search.kept.results import KeptResults
 from services.gateway.search.matching import is_no_good_match
 from services.gateway.search.paging import opened, settled
 from services.gateway.search.query import SearchQuery, Sought, SoughtStored
@@ -73,6 +75,8 @@ class SearchCore:
         recall: Recall | None = None,
         max_text_characters: int = 2_000,
         max_picture_bytes: int = DEFAULT_LIMITS.max_bytes,
+        kept_embeddings_bytes: int = 0,
+        kept_results_bytes: int = 0,
     ) -> None:
         """impressions: who is told what was shown; None: nobody. behind: whether writes that were acknowledged wait.
 
@@ -83,9 +87,15 @@ class SearchCore:
         self._fanout = fanout or Fanout()
         self._admission = admission or Admission(_MAX_RUNNING)
         self._resolver = Resolver(
-            self._fanout, originals, urls, max_text_characters=max_text_characters, max_picture_bytes=max_picture_bytes
+            self._fanout,
+            originals,
+            urls,
+            max_text_characters=max_text_characters,
+            max_picture_bytes=max_picture_bytes,
+            kept=KeptEmbeddings(kept_embeddings_bytes),
         )
-        self._asking = Asking(self._resolver, Finder(self._fanout, reranker, verdicts))
+        finder = Finder(self._fanout, reranker, verdicts)
+        self._asking = Asking(self._resolver, finder, KeptResults(kept_results_bytes, verdicts))
         self._impressions = impressions
         self._behind = behind
         self._arms = arms

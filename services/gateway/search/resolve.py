@@ -18,6 +18,7 @@ from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
 from services.gateway.pictures.original import read_original
 from services.gateway.search.fanout import Fanout
+from services.gateway.search.kept.embeddings import KeptEmbeddings
 from services.gateway.search.query import (
     Region,
     Sought,
@@ -82,7 +83,10 @@ class Resolver:
         *,
         max_text_characters: int,
         max_picture_bytes: int,
+        kept: KeptEmbeddings,
     ) -> None:
+        """kept: of earlier searches."""
+        self._kept = kept
         self._fanout = fanout
         self._originals = originals
         self._urls = urls
@@ -164,13 +168,16 @@ class Resolver:
             return []
         embedder = within.served.embedder
         require_same_space(within.served.space.id, embedder.space.id)
-        answers = await embedder.embed(items, within.deadline)
-        embedded = []
-        for answer in answers:
+        known = self._kept.known(within.tenant, embedder.space.id, items)
+        missing = [at for at, one in enumerate(known.embedded) if one is None]
+        answers = await embedder.embed([items[at] for at in missing], within.deadline) if missing else []
+        embedded = list(known.embedded)
+        for at, answer in zip(missing, answers, strict=True):
             if isinstance(answer, Exception):
                 raise answer
-            embedded.append(answer)
-        return embedded
+            known.learn(at, answer)
+            embedded[at] = answer
+        return [one for one in embedded if one is not None]
 
 
 def _image_item(content: bytes, region: Region | None) -> ImageItem:

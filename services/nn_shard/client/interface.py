@@ -95,6 +95,12 @@ class ShardClient(Protocol):
     def connected(self) -> bool:
         """Whether a call would reach it at once. Asking lets a lost connection be made again."""
 
+    @property
+    def state(self) -> int | None:
+        """Another number after each record that it applied; None where that cannot be told without a call, and while
+        its answers say stale_replica.
+        """
+
     async def search(self, query: ShardQuery, deadline: Deadline) -> ShardHits:
         """Raises InvalidQuery, WrongSpace, WrongState (another index), ReplicaDown (not loaded), Overloaded,
         OutOfTime.

@@ -38,6 +38,11 @@ class RemoteShard:
     def connected(self) -> bool:
         return self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
 
+    @property
+    def state(self) -> None:
+        """It is elsewhere."""
+        return None
+
     async def search(self, query: ShardQuery, deadline: Deadline) -> ShardHits:
         response = await call(self._search, convert.search_request(query), deadline, _PEER)
         return convert.shard_hits(response, query)

@@ -41,6 +41,14 @@ def test_it_makes_what_is_absent_and_refuses_a_newer_schema(
         done = prepare(environment)
         assert done.returncode == 0, done.stderr
         assert asyncio.run(partitions(kafka, prefix)) == 3
+        asyncio.run(tell(url, "INSERT INTO spaces VALUES ('s', 'm@1.0.0', 'sig', 4, 8, 'ip')"))
+        asyncio.run(tell(url, "INSERT INTO indexes VALUES ('main', 's', 'Flat', 1, 'live', NULL, NULL)"))
+        kept = {**environment, "OMMA_PREPARE_INDEXES": '["next", "main"]'}
+        assert prepare(kept).returncode == 0
+        lost = prepare({**environment, "OMMA_PREPARE_INDEXES": '["next"]'})
+        assert lost.returncode == 1 and "Index main is live" in lost.stderr
+        asyncio.run(tell(url, "UPDATE indexes SET state = 'retired'"))
+        assert prepare({**environment, "OMMA_PREPARE_INDEXES": '["next"]'}).returncode == 0
         asyncio.run(tell(url, "UPDATE alembic_version SET version_num = '9999'"))
         refused = prepare(environment)
         assert refused.returncode == 1 and "9999, of a later version" in refused.stderr

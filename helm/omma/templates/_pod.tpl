@@ -111,11 +111,15 @@ lifecycle:
 - {name: metrics, containerPort: 9464}
 {{- end }}
 
-{{/* Given: root, component, and storage: whether it opens the storage, data: whether /data is a disk of its own. */}}
+{{/* Given: root, component, and storage: whether it opens the storage, data: whether /data is a disk of its own, topology:
+whether it follows which indexes there are. */}}
 {{- define "omma.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 {{- if and .storage (not .data) }}
 - {name: scratch, mountPath: /data}
+{{- end }}
+{{- if .topology }}
+- {name: topology, mountPath: /etc/omma/topology, readOnly: true}
 {{- end }}
 {{- if .root.Values.tls.enabled }}
 - {name: tls, mountPath: /etc/omma/tls, readOnly: true}
@@ -131,6 +135,10 @@ lifecycle:
 {{- if and .storage (not .data) }}
 - name: scratch
   emptyDir: {sizeLimit: 1Gi}
+{{- end }}
+{{- if .topology }}
+- name: topology
+  configMap: {name: {{ include "omma.fullname" .root }}-topology}
 {{- end }}
 {{- if .root.Values.tls.enabled }}
 - name: tls

@@ -78,6 +78,22 @@ class Namespace:
         every = self.get("pods", "-l", selector)
         return [pod for pod in every if "deletionTimestamp" not in pod["metadata"]]
 
+    def evicted(self, pod: str) -> bool:
+        """Whether the API server let it go now, which its budget decides. Raises Failed for anything else."""
+        asked = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": self.name}}
+        path = f"/api/v1/namespaces/{self.name}/pods/{pod}/eviction"
+        try:
+            self.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(asked))
+        except Failed as failed:
+            if "disruption budget" in str(failed):
+                return False
+            raise
+        return True
+
+    def sync_now(self) -> None:
+        """What is mounted is looked at again at once, not within a minute: the kubelet looks when a pod has changed."""
+        self.kubectl("annotate", "pods", "--all", "--overwrite", f"omma.test/synced={monotonic()}")
+
     def all_ready(self) -> bool:
         """Every Deployment and StatefulSet has what it wants, up to date."""
         for one in self.get("deployments,statefulsets"):

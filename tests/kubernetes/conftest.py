@@ -11,13 +11,20 @@ from typing import Any
 
 import httpx
 import pytest
+from grpc import ChannelCredentials, ssl_channel_credentials
 
 from deploy import parts
+from tests.certificates import Authority
 from tests.databases import shared_database
 from tests.kubernetes.cluster import Failed, Namespace, ask, host
 from tests.part_fixtures import left_out
 
 KEY = "a-key-for-the-first-admin"
+IMAGE = os.environ.get("OMMA_TEST_IMAGE", "omma:0.1.0")
+CHANGED_IMAGE = os.environ.get("OMMA_TEST_CHANGED_IMAGE", "")
+"""Another tag that nodes have, for an upgrade; else its pods differ by an annotation."""
+TRITON_IMAGE = os.environ.get("OMMA_TEST_TRITON_IMAGE", "")
+"""What deploy/images/triton.Dockerfile makes, or NVIDIA's; without one the towers run in EGS."""
 _PICTURES = int(os.environ.get("OMMA_TEST_KUBERNETES_PICTURES", "60"))
 
 
@@ -28,12 +35,14 @@ class Servers:
     postgres: parts.Postgres
 
 
-@dataclass(frozen=True)
+@dataclass
 class World:
-    """values: what the release was installed with."""
+    """values: what the release is installed with. authority: who signs for its services. folder: for files."""
 
     namespace: Namespace
     values: dict[str, Any]
+    authority: Authority
+    folder: Path
 
     @property
     def rest(self) -> str:
@@ -42,6 +51,21 @@ class World:
     @property
     def grpc(self) -> str:
         return self.namespace.node_port("r-omma-gateway", "grpc")
+
+    def certify(self, authority: Authority, *trusted: Authority) -> bytes:
+        """A new certificate of the authority for every service, in the Secret `tls`; trusted: beside the authority
+        itself. Returns it, as PEM.
+        """
+        certificate, key = authority.signed(",".join(f"DNS:{name}" for name in _names(self.values)))
+        authorities = b"".join(one.certificate.read_bytes() for one in (authority, *trusted))
+        files = {"tls.crt": certificate, "tls.key": key, "ca.crt": authorities}
+        self.namespace.secret("tls", **{name: content.decode() for name, content in files.items()})
+        return certificate
+
+    def credentials(self) -> ChannelCredentials:
+        """Of a caller whom the gateway trusts."""
+        certificate, key = self.authority.signed("DNS:caller")
+        return ssl_channel_credentials(self.authority.certificate.read_bytes(), key, certificate)
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.rest, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
@@ -64,20 +88,22 @@ def program() -> Path:
 
 
 @pytest.fixture(scope="module")
-def world(servers: Servers, program: Path) -> Iterator[World]:
-    with made(servers, program, "main") as new:
+def world(servers: Servers, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with made(servers, program, "main", tmp_path_factory.mktemp("main")) as new:
         yield new
 
 
 @contextmanager
-def made(servers: Servers, program: Path, what: str) -> Iterator[World]:
+def made(servers: Servers, program: Path, what: str, folder: Path) -> Iterator[World]:
     """A namespace with its secrets, and values for it; nothing is installed yet. Gone with the block."""
     namespace = Namespace(f"omma-{what}-{secrets.token_hex(3)}", program)
     with shared_database(servers.postgres) as database, _gone_afterwards(namespace):
         namespace.secret("postgres", url=database)
         namespace.secret("s3", **{"access-key": servers.minio.access_key, "secret-key": servers.minio.secret_key})
         namespace.secret("admin", key=KEY)
-        yield World(namespace, values(servers, namespace))
+        new = World(namespace, values(servers, namespace), Authority.made(folder / "authority"), folder)
+        new.certify(new.authority)
+        yield new
 
 
 @contextmanager
@@ -93,10 +119,10 @@ def _gone_afterwards(namespace: Namespace) -> Iterator[None]:
 
 def values(servers: Servers, namespace: Namespace) -> dict[str, Any]:
     """Two replicas of everything that a search needs, as small as they go."""
-    repository, _, tag = os.environ.get("OMMA_TEST_IMAGE", "omma:0.1.0").rpartition(":")
     small = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "768Mi"}}
     return {
-        "image": {"repository": repository, "tag": tag},
+        "image": image(IMAGE),
+        "tls": {"enabled": True, "existingSecret": "tls"},
         "postgres": {"existingSecret": "postgres"},
         "kafka": {"brokers": servers.kafka.brokers, "replicationFactor": 1, "prefix": f"{namespace.name}."},
         "s3": {
@@ -119,9 +145,15 @@ def values(servers: Servers, namespace: Namespace) -> dict[str, Any]:
         ],
         "gateway": {"replicas": 2, "resources": small, "service": {"type": "NodePort"}},
         "egs": {"replicas": 2, "resources": {**small, "limits": {"cpu": "2", "memory": "1Gi"}}},
-        "rerank": {"replicas": 2, "resources": small},
-        "indexer": {"replicas": 1, "resources": small},
-        "worker": {"replicas": 1, "resources": small},
+        "indexer": {"replicas": 2, "resources": small},
+        "worker": {"replicas": 2, "resources": small},
+        "triton": {
+            "enabled": bool(TRITON_IMAGE),
+            "image": image(TRITON_IMAGE or "none:0"),
+            "platform": "python",
+            "gpu": 0,
+            "resources": {**small, "limits": {"memory": "1Gi"}},
+        },
         "networkPolicy": {  # the parts listen on free ports
             name: {"ports": [int(address.rpartition(":")[2])], "to": []}
             for name, address in (
@@ -131,6 +163,21 @@ def values(servers: Servers, namespace: Namespace) -> dict[str, Any]:
             )
         },
     }
+
+
+def image(reference: str) -> dict[str, str]:
+    repository, _, tag = reference.rpartition(":")
+    return {"repository": repository, "tag": tag}
+
+
+def _names(values: dict[str, Any]) -> list[str]:
+    """What services call each other."""
+    names = ["r-omma-gateway"]
+    for index in values["indexes"]:
+        names.append(f"r-omma-egs-{index['model']}")
+        for shard in (f"r-omma-shard-{index['name']}-{number}" for number in range(index["shards"])):
+            names += [shard, *(f"{shard}-{replica}.{shard}" for replica in range(index["replicas"]))]
+    return names
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,38 @@
 """The chart as it is used: installed, asked, killed, upgraded, rolled back, beside another. In this order."""
 
 import json
+import os
+import socket
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from omma.v1 import search_pb2, search_pb2_grpc
-from tests.kubernetes.cluster import Failed, ask, until
-from tests.kubernetes.conftest import KEY, Servers, World, made
+from tests.certificates import Authority
+from tests.kubernetes.cluster import CHART, WAIT_SECONDS, Failed, ask, until
+from tests.kubernetes.conftest import CHANGED_IMAGE, KEY, Servers, World, image, made
+from tests.kubernetes.scraped import scraped, series
 from tests.kubernetes.traffic import Account, searches
 
 pytestmark = pytest.mark.timeout(1_800)
+long = pytest.mark.skipif(os.environ.get("OMMA_TEST_KUBERNETES") == "short", reason="the short form leaves it out")
+
+
+DASHBOARDS = sorted((CHART / "dashboards").glob("*.json"))
+QUIET = {
+    "What was left out, a second",
+    "Refused with 429, a second",
+    "Replicas passed over",
+    "Failures by part",
+    "Inbox, a second",
+    "Tried again, a second",
+}
+"""Panels of what does not happen to a release that is well."""
 
 
 class TestRelease:
@@ -44,7 +63,8 @@ class TestRelease:
 
     def test_grpc_answers_outside_and_rest_answers_inside(self, world: World) -> None:
         picture, image_id = self.stored[0]
-        with grpc.insecure_channel(world.grpc) as channel:
+        options = [("grpc.ssl_target_name_override", "r-omma-gateway")]
+        with grpc.secure_channel(world.grpc, world.credentials(), options) as channel:
             request = search_pb2.SearchRequest(k=3, timeout_ms=10_000)
             request.queries.add(image=picture.read_bytes())
             answer = search_pb2_grpc.SearchServiceStub(channel).Search(
@@ -59,6 +79,24 @@ class TestRelease:
         said = world.namespace.kubectl("exec", pod["metadata"]["name"], "--", "python", "-c", search)
         assert len(json.loads(said)["results"]) == 3
 
+    def test_dashboards_show_what_runs(self, world: World, prometheus: Path) -> None:
+        panels = [panel for file in DASHBOARDS for panel in json.loads(file.read_text())["panels"]]
+        asked = {panel["title"]: [target["expr"] for target in panel["targets"]] for panel in panels}
+        assert asked.keys() >= QUIET
+        with (
+            scraped(world.namespace, prometheus) as client,
+            searches(world.rest, KEY, self.stored, clients=1),
+        ):
+            for title, queries in asked.items():
+                for query in (one.replace("$namespace", world.namespace.name) for one in queries):
+                    if title in QUIET:
+                        series(client, query)  # is understood
+                    else:
+                        until(f"{title}: {query}", lambda: series(client, query), 120)  # noqa: B023
+            targets = client.get("/api/v1/targets").json()["data"]["activeTargets"]
+            assert {one["health"] for one in targets} == {"up"} and len(targets) == len(world.namespace.pods())
+
+    @long
     def test_every_pod_deleted_once_costs_no_search(self, world: World, report: Callable[[str, object], None]) -> None:
         with self.searching(world, report, "every pod deleted once") as account:
             for pod in world.namespace.pods():
@@ -79,26 +117,130 @@ class TestRelease:
             report("seconds to full strength", round(time.monotonic() - began))
         self.must_be_whole(account)
 
+    @long
+    def test_evictions_wait_for_each_other_and_cost_no_search(
+        self, world: World, report: Callable[[str, object], None]
+    ) -> None:
+        before = self.uids(world)
+        waiting = [pod["metadata"]["name"] for pod in world.namespace.pods()]
+        refused = 0
+        with self.searching(world, report, "every pod evicted, as a drain of its node does") as account:
+            deadline = time.monotonic() + WAIT_SECONDS
+            while waiting and time.monotonic() < deadline:
+                # Of the ones whose budget is spent another try is made later, as `kubectl drain` makes it.
+                left = [pod for pod in waiting if not world.namespace.evicted(pod)]
+                refused += len(left)
+                waiting = left
+                time.sleep(0.5)
+            until("their successors", world.namespace.all_ready)
+        report("evictions that had to wait", refused)
+        assert not waiting and refused and not before & self.uids(world)
+        self.must_be_whole(account)
+
+    @long
+    def test_a_killed_pod_costs_what_was_under_way_and_a_second_try_is_answered(
+        self, world: World, report: Callable[[str, object], None]
+    ) -> None:
+        for component in ("gateway", "egs", "shard", "worker", "indexer"):
+            with self.searching(world, report, f"kill -9 of {component}", tries=2) as account:
+                (pod, *_) = world.namespace.pods(f"omma.io/component={component}")
+                name = pod["metadata"]["name"]
+                world.namespace.kubectl("delete", "pod", name, "--grace-period=0", "--force")
+                began = time.monotonic()
+                until("its successor", world.namespace.all_ready)
+                report("seconds to full strength", round(time.monotonic() - began))
+            self.must_be_whole(account)
+
+    @long
+    def test_certificates_of_another_authority_cost_no_search_and_no_restart(
+        self, world: World, report: Callable[[str, object], None]
+    ) -> None:
+        before, former = self.uids(world), world.authority
+        coming = Authority.made(world.folder / "coming")
+        with self.searching(world, report, "certificates from one authority to another") as account:
+            for signs, trusted in ((former, coming), (coming, former), (coming, None)):
+                wanted = world.certify(signs, *([trusted] if trusted else []))
+                world.namespace.sync_now()
+                for pod in world.namespace.pods("omma.io/component in (egs, shard, gateway)"):
+                    until("the new certificate", lambda: self.certificate_of(world, pod, signs) == wanted)  # noqa: B023
+        assert before == self.uids(world)
+        self.must_be_whole(account)
+        with pytest.raises(ssl.SSLError):
+            self.certificate_of(world, world.namespace.pods("omma.io/component=shard")[0], former)
+        world.authority = coming
+
+    @long
     def test_an_upgrade_and_its_rollback_cost_no_search(
         self, world: World, report: Callable[[str, object], None]
     ) -> None:
         before = self.uids(world)
         with self.searching(world, report, "upgrade of every pod, and rollback") as account:
-            world.namespace.release("upgrade", {**world.values, "podAnnotations": {"omma.test/round": "2"}})
+            changed: dict[str, object] = {"podAnnotations": {"omma.test/round": "2"}}
+            if CHANGED_IMAGE:
+                changed["image"] = image(CHANGED_IMAGE)
+            world.namespace.release("upgrade", {**world.values, **changed})
             until("the upgrade", world.namespace.all_ready)
             assert not before & self.uids(world)
             ask(world.namespace.helm, "-n", world.namespace.name, "rollback", "r", "--wait", "--timeout", "600s")
             until("the rollback", world.namespace.all_ready)
         self.must_be_whole(account)
 
-    def test_a_second_index_gets_pods_and_restarts_none(self, world: World) -> None:
-        before = self.uids(world)
-        main = world.values["indexes"][0]
-        second = {**main, "name": "next", "model": "omma-mini@1.1.0", "shards": 1, "replicas": 1}
-        world.namespace.release("upgrade", {**world.values, "indexes": [main, second]}, "--wait=false")
-        until("its pods", lambda: world.namespace.pods("omma.io/index=next"))
+    @long
+    def test_a_second_index_goes_from_canary_to_live_and_back(
+        self, world: World, report: Callable[[str, object], None]
+    ) -> None:
+        before, (main, *_) = self.uids(world), world.values["indexes"]
+        world.values = {**world.values, "indexes": [main, {**main, "name": "wide", "shards": 3, "replicas": 1}]}
+        world.certify(world.authority)
+        world.namespace.release("upgrade", world.values, "--wait=false")
+        began = time.monotonic()
+        until("its pods", lambda: len(world.namespace.pods("omma.io/index=wide")) == 3)
+        world.namespace.sync_now()
+        with (
+            self.searching(world, report, "a second index, from canary to live and back") as account,
+            world.client() as client,
+        ):
+
+            def step(name: str, **body: object) -> str:
+                answer = client.post(f"/rollouts/{rollout}/{name}", json=body)
+                assert answer.is_success, answer.text
+                epoch = answer.json()["routing"]["epoch"]
+                until("every gateway", lambda: min(status()["routing"]["followers"].values()) >= epoch)
+                return str(client.get("/search", params={"text": "dog", "timeout_ms": 30_000}).json()["index"])
+
+            def begun() -> str:
+                answer = client.post("/rollouts", json={"index": "wide", "shards": 3})
+                assert answer.is_success, answer.text
+                return str(answer.json()["id"])
+
+            def status() -> dict[str, Any]:
+                return dict(client.get(f"/rollouts/{rollout}").json())
+
+            rollout = until("the topology at a gateway", begun)
+            until("a whole candidate", lambda: status()["state"] == "shadow")
+            until("its pods", world.namespace.all_ready)
+            report("seconds from a second entry to a candidate in the shadow", round(time.monotonic() - began))
+            step("canary", share=50, force=True)
+            assert step("promote", reason="wider") == "wide"
+            assert step("rollback", reason="too wide") == "main"
+        self.must_be_whole(account)
         assert before <= self.uids(world)
+
+    @long
+    def test_an_index_that_can_be_gone_back_to_keeps_its_pods(self, world: World) -> None:
+        before, (main, _) = self.uids(world), world.values["indexes"]
+        with pytest.raises(Failed, match="pre-upgrade hooks failed"):
+            world.namespace.release("upgrade", {**world.values, "indexes": [main]})
+        said = world.namespace.kubectl("logs", "job/r-omma-migration")
+        assert "Index wide is standby and would lose its processes" in said
+        assert before <= self.uids(world)
+        with world.client() as client:
+            (rollout, *_) = client.get("/rollouts").json()["rollouts"]
+            assert client.post(f"/rollouts/{rollout['id']}/retire", json={"yes": True}).is_success
+        world.values = {**world.values, "indexes": [main]}
         world.namespace.release("upgrade", world.values)
+        until("the end of its pods", lambda: not world.namespace.pods("omma.io/index=wide"))
+        assert self.all_found(world)
 
     @pytest.mark.parametrize(
         ("change", "said"),
@@ -119,10 +261,13 @@ class TestRelease:
         with pytest.raises(Failed, match='no Secret "absent"'):
             world.namespace.release("upgrade", {**world.values, "auth": {"adminKeySecret": "absent"}})
 
-    def test_another_release_works_beside_it(self, world: World, servers: Servers, program: Path) -> None:
-        with made(servers, program, "beside") as beside:
+    @long
+    def test_another_release_works_beside_it(
+        self, world: World, servers: Servers, program: Path, tmp_path: Path
+    ) -> None:
+        with made(servers, program, "beside", tmp_path) as beside:
             one = {**beside.values["indexes"][0], "replicas": 1, "shards": 1}
-            parts = {name: {**beside.values[name], "replicas": 1} for name in ("gateway", "egs", "rerank")}
+            parts = {name: {**beside.values[name], "replicas": 1} for name in ("gateway", "egs", "indexer", "worker")}
             said = beside.namespace.release("install", {**beside.values, **parts, "indexes": [one]})
             assert "each shard of the index main has one replica" in said
             until("an answer", lambda: self.health(beside))
@@ -130,8 +275,29 @@ class TestRelease:
                 assert client.get("/images").json()["count"] == 0
         assert self.all_found(world)
 
-    def searching(self, world: World, report: Callable[[str, object], None], what: str) -> "Reported":
-        return Reported(world, self.stored, report, what)
+    def searching(self, world: World, report: Callable[[str, object], None], what: str, tries: int = 1) -> "Reported":
+        return Reported(world, self.stored, report, what, tries)
+
+    @staticmethod
+    def certificate_of(world: World, pod: dict[str, Any], authority: Authority) -> bytes:
+        """What the pod shows a caller whom this authority signed for, as PEM.
+
+        Raises SSLError for a caller whom it does not trust.
+        """
+        certificate, key = authority.signed("DNS:caller")
+        (world.folder / "caller.crt").write_bytes(certificate)
+        (world.folder / "caller.key").write_bytes(key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["h2"])
+        context.load_cert_chain(world.folder / "caller.crt", world.folder / "caller.key")
+        with (
+            socket.create_connection((pod["status"]["podIP"], 9090), 10) as plain,
+            context.wrap_socket(plain) as wrapped,
+        ):
+            wrapped.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
+            assert wrapped.recv(1)  # the server's answer, or its refusal of the certificate
+            return ssl.DER_cert_to_PEM_cert(wrapped.getpeercert(True) or b"").encode()
 
     @staticmethod
     def health(world: World) -> bool:
@@ -158,9 +324,14 @@ class Reported:
     """Searches under way, whose account is written down."""
 
     def __init__(
-        self, world: World, stored: list[tuple[Path, str]], report: Callable[[str, object], None], what: str
+        self,
+        world: World,
+        stored: list[tuple[Path, str]],
+        report: Callable[[str, object], None],
+        what: str,
+        tries: int,
     ) -> None:
-        self._searches = searches(world.rest, KEY, stored)
+        self._searches = searches(world.rest, KEY, stored, tries=tries)
         self._report, self._what = report, what
 
     def __enter__(self) -> Account:
@@ -171,4 +342,5 @@ class Reported:
         self._searches.__exit__(None, None, None)
         one = self._account
         counts = f"{one.answered} answered, {len(one.failed)} failed, {one.partial} partial, {len(one.lost)} lost"
+        counts += f", {one.again} answered at the second try" if one.again else ""
         self._report(f"searches during: {self._what}", counts)

@@ -12,35 +12,37 @@ import httpx
 
 @dataclass
 class Account:
-    """Of searches by stored pictures' own bytes. partial: answered for fewer than all. lost: without the picture."""
+    """Of searches by stored pictures' own bytes. again: tried again, whatever came of it. partial: answered for fewer
+    than all. lost: without the picture.
+    """
 
     answered: int = 0
+    again: int = 0
     partial: int = 0
     lost: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def searches(url: str, key: str, pictures: Sequence[tuple[Path, str]], clients: int = 2) -> Iterator[Account]:
-    """pictures: (file, id). The account is whole when the block has ended."""
+def searches(
+    url: str, key: str, pictures: Sequence[tuple[Path, str]], clients: int = 2, tries: int = 1
+) -> Iterator[Account]:
+    """pictures: (file, id). tries: of each search, before it has failed. The account is whole when the block has
+    ended.
+    """
     account, ended, lock = Account(), threading.Event(), threading.Lock()
 
     def search() -> None:
-        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=20) as client:
+        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
             for file, image_id in cycle(pictures):
                 if ended.is_set():
                     return
-                try:
-                    answer = client.post(
-                        "/search",
-                        files={"image": file.read_bytes()},
-                        data={"k": "5", "timeout_ms": "10000", "near_duplicates": "keep"},
-                    )
-                except httpx.HTTPError as error:
-                    with lock:
-                        account.failed.append(repr(error))
-                    continue
+                for left in reversed(range(tries)):
+                    answer = _answer(client, file)
+                    if left == 0 or (isinstance(answer, httpx.Response) and answer.status_code == 200):
+                        break
                 with lock:
+                    account.again += left < tries - 1
                     _note(account, answer, image_id)
 
     threads = [threading.Thread(target=search, name=f"search-{number}") for number in range(clients)]
@@ -54,7 +56,21 @@ def searches(url: str, key: str, pictures: Sequence[tuple[Path, str]], clients: 
             thread.join()
 
 
-def _note(account: Account, answer: httpx.Response, image_id: str) -> None:
+def _answer(client: httpx.Client, file: Path) -> httpx.Response | httpx.HTTPError:
+    try:
+        return client.post(
+            "/search",
+            files={"image": file.read_bytes()},
+            data={"k": "5", "timeout_ms": "30000", "near_duplicates": "keep"},
+        )
+    except httpx.HTTPError as error:
+        return error
+
+
+def _note(account: Account, answer: httpx.Response | httpx.HTTPError, image_id: str) -> None:
+    if isinstance(answer, httpx.HTTPError):
+        account.failed.append(repr(answer))
+        return
     if answer.status_code != 200:
         account.failed.append(f"{answer.status_code} {answer.text[:300]}")
         return

@@ -127,6 +127,16 @@ CASES = {
         "3 differences of kind missing_in_shard",
         minute=80,
     ),
+    "OmmaIndexMisplaced": Case(
+        {f"omma_indexes_misplaced{{{POD}}}": ("1x90", "0x90")},
+        {"namespace": "shop"},
+        "answers are wanted of an index that has no place",
+    ),
+    "OmmaTopologyRefused": Case(
+        {f"omma_topology_refused{{{POD}}}": ("1x90", "0x90")},
+        {"namespace": "shop", "pod": "p"},
+        "p keeps the last good topology: the present one is wrong",
+    ),
     "OmmaWorkFailing": Case(
         {f'omma_tries_failed_total{{{POD},what="PostgreSQL",kind="replica_down"}}': ("0+30x90", "0+1x90")},
         {"namespace": "shop", "what": "PostgreSQL", "kind": "replica_down"},

@@ -17,8 +17,6 @@ class Shape:
 
     shards: int = 4
     replicas: int = 2
-    gateways: int = 1
-    index: str = "main"
     model: str = "omma-mini"
     models_dir: str = "models"
     triton: bool = True
@@ -29,3 +27,5 @@ class Shape:
     http_port: int = 0
     grpc_port: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
+    gateways: int = 1
+    index: str = "main"

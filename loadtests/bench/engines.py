@@ -31,12 +31,12 @@ _TRAINING = ("codebook.py", "tuning.py", "../training/fitting.py", "../training/
 def records(
     rows: vectors.Float32, ids: Sequence[int], version: int = 1, *, payload: Payload | None = None
 ) -> list[VectorRecord]:
-    """One region a picture. payload: the same for all; None: one that names the picture and its owner."""
+    """One region a picture, pHashes far apart. payload: the same for all; None: one that names picture and owner."""
     half = np.asarray(rows, np.float16)
     return [
         VectorRecord(
             ImageId(one), Version(version), DEFAULT_TENANT, SPACE, half[at : at + 1], _BOX,
-            phash=one, payload=payload or Payload(uri=f"file:///pictures/{one}.jpg", owner=owner_of(one)),
+            phash=one * 0x9E3779B97F4A7C15 % 2**64, payload=payload or Payload(uri=f"file:///pictures/{one}.jpg", owner=owner_of(one)),
         )
         for at, one in enumerate(ids)
     ]  # fmt: skip

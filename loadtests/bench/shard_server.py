@@ -86,7 +86,7 @@ class ShardServer:
 def data_folder(data: vectors.DataSet) -> Path:
     """With every row in the log and a published codebook; what the shard makes of it stays in it."""
     codebook = engines.trained(data, EngineSettings())
-    folder = vectors.cache() / data.name / "omma" / f"served-{codebook.id[:12]}"
+    folder = vectors.cache() / data.name / "omma" / f"served-2-{codebook.id[:12]}"
     if not (folder / "filled").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

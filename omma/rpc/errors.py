@@ -4,13 +4,14 @@ The status carries the detail as its message; trailing metadata carries `omma-ki
 `omma-retry-after-seconds`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote, unquote
 
 import grpc
 
 from omma.errors import ERROR_OF_KIND, STATUS, Bug, Kind, OmmaError
+from omma.v1 import types_pb2
 
 _MAX_DETAIL_CHARACTERS: Final = 2_000
 """gRPC refuses more than 8 KiB of metadata by default."""
@@ -59,18 +60,34 @@ def error_of(error: grpc.aio.AioRpcError, peer: str) -> OmmaError:
     if kind not in _KINDS:
         known = _kind_of(error.code(), detail)
         return ERROR_OF_KIND[known](f"{peer} {_DID.get(known, _FAILED)}.")
-    field = said.get("omma-field")
-    return ERROR_OF_KIND[Kind(kind)](
-        detail,
-        field=None if field is None else unquote(field),
-        limit=_number(said.get("omma-limit")),
-        retry_after_seconds=_number(said.get("omma-retry-after-seconds")),
-    )
+    return _raised(Kind(kind), detail, said)
+
+
+def fault_of(error: OmmaError) -> types_pb2.Fault:
+    """The same, for one question among several in a call."""
+    _, detail, said = status_of(error)
+    return types_pb2.Fault(detail=detail, said=dict(said))
+
+
+def error_of_fault(fault: types_pb2.Fault, peer: str) -> OmmaError:
+    """What `fault_of` was given; a Bug where its kind is none that is known here."""
+    kind = fault.said.get("omma-kind", "")
+    return _raised(Kind(kind), fault.detail, fault.said) if kind in _KINDS else Bug(f"{peer} {_FAILED}.")
 
 
 def generic_bug() -> Bug:
     """What a caller is told of an exception without a kind; the log has the rest."""
     return Bug(f"{STATUS[Kind.BUG].title}; the log has it under this request id.")
+
+
+def _raised(kind: Kind, detail: str, said: Mapping[str, str]) -> OmmaError:
+    field = said.get("omma-field")
+    return ERROR_OF_KIND[kind](
+        detail,
+        field=None if field is None else unquote(field),
+        limit=_number(said.get("omma-limit")),
+        retry_after_seconds=_number(said.get("omma-retry-after-seconds")),
+    )
 
 
 def _kind_of(code: grpc.StatusCode, detail: str) -> Kind:

@@ -34,10 +34,21 @@ def deadline_of(context: Context, at_most_seconds: float = 60.0) -> Deadline:
     return Deadline.after(min(_remaining(context, at_most_seconds), at_most_seconds))
 
 
+def as_told(method: str, error: Exception) -> OmmaError:
+    """What a caller is told of an error; the log gets the traceback of one without a kind, and what a fault of ours
+    came from.
+    """
+    if not isinstance(error, OmmaError):
+        logger.error("%s failed", method, exc_info=error)
+        return generic_bug()
+    if STATUS[error.kind].http >= 500 and error.__cause__ is not None:
+        logger.warning("%s: a caller is told %s", method, error.kind.value, extra={"reason": causes(error)})
+    return error
+
+
 def wrapped(method: str, handler: Handler) -> Handler:
     """A unary handler that binds the caller's request id and has a span below the caller's, refuses a call that arrives
-    expired, counts and times, and tells an error by the table: of one that has no kind, generic words, and the
-    traceback to the log, which also gets what a fault of ours came from.
+    expired, counts and times, and tells an error by the table: see `as_told`.
     """
     seconds: dict[str, Any] = {}
 
@@ -62,13 +73,8 @@ def wrapped(method: str, handler: Handler) -> Handler:
         except AbortError:
             observe("ABORTED", started)
             raise
-        except Exception as error:  # the boundary: whatever comes out of a servicer becomes a status
-            if not isinstance(error, OmmaError):
-                logger.error("%s failed", method, exc_info=error)
-                error = generic_bug()
-            elif STATUS[error.kind].http >= 500 and error.__cause__ is not None:
-                logger.warning("%s: a caller is told %s", method, error.kind.value, extra={"reason": causes(error)})
-            code, detail, metadata = status_of(error)
+        except Exception as error:  # noqa: BLE001  the boundary: whatever comes out of a servicer becomes a status
+            code, detail, metadata = status_of(as_told(method, error))
             observe(code.name, started)
             await context.abort(code, detail, metadata)
         observe("OK", started)

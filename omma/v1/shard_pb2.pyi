@@ -38,6 +38,10 @@ class ShardServiceSearchRequest(_message.Message):
     RECEIPTS_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     WITH_SIGNATURES_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     index: _builtins.str
     space: _builtins.str
     tenant: _builtins.str
@@ -57,6 +61,11 @@ class ShardServiceSearchRequest(_message.Message):
     """Fill stage_us."""
     with_signatures: _builtins.bool
     """Hits carry their signature."""
+    timeout_ms: _builtins.int
+    """Where there are several: what is left for this one, of the call's own time. 0: all of it."""
+    request_id: _builtins.str
+    """Of each of the others, as the call's metadata have it for this one."""
+    traceparent: _builtins.str
     @_builtins.property
     def query(self) -> _types_pb2.Vectors:
         """One query vector."""
@@ -66,6 +75,10 @@ class ShardServiceSearchRequest(_message.Message):
     @_builtins.property
     def receipts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Wait within the deadline until these writes are visible."""
+
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShardServiceSearchRequest]:
+        """Questions that came to the caller with this one. A shard of an earlier version answers this one alone."""
 
     def __init__(
         self,
@@ -85,10 +98,14 @@ class ShardServiceSearchRequest(_message.Message):
         receipts: _abc.Iterable[_builtins.str] | None = ...,
         explain: _builtins.bool = ...,
         with_signatures: _builtins.bool = ...,
+        others: _abc.Iterable[Global___ShardServiceSearchRequest] | None = ...,
+        timeout_ms: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effort", b"effort", "exact", b"exact", "exclude_ids", b"exclude_ids", "explain", b"explain", "filter", b"filter", "index", b"index", "k", b"k", "query", b"query", "receipts", b"receipts", "space", b"space", "tenant", b"tenant", "use_crops", b"use_crops", "with_payload", b"with_payload", "with_signatures", b"with_signatures", "with_vectors", b"with_vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effort", b"effort", "exact", b"exact", "exclude_ids", b"exclude_ids", "explain", b"explain", "filter", b"filter", "index", b"index", "k", b"k", "others", b"others", "query", b"query", "receipts", b"receipts", "request_id", b"request_id", "space", b"space", "tenant", b"tenant", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent", "use_crops", b"use_crops", "with_payload", b"with_payload", "with_signatures", b"with_signatures", "with_vectors", b"with_vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -137,6 +154,8 @@ class ShardServiceSearchResponse(_message.Message):
     APPLIED_FIELD_NUMBER: _builtins.int
     PHASH_KNOWN_FIELD_NUMBER: _builtins.int
     SIGNATURES_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
     box_corners: _builtins.bytes
     """Of the regions that matched: left, top, right, bottom of each, as little-endian int32."""
     index: _builtins.str
@@ -181,6 +200,14 @@ class ShardServiceSearchResponse(_message.Message):
     def signatures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """When asked for: of each hit, as in VectorRecord."""
 
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShardServiceSearchResponse]:
+        """One for each of the others that were asked, in order."""
+
+    @_builtins.property
+    def fault(self) -> _types_pb2.Fault:
+        """Where several were asked: why this one has no answer. One that is asked alone is told by the call's status."""
+
     def __init__(
         self,
         *,
@@ -201,10 +228,12 @@ class ShardServiceSearchResponse(_message.Message):
         applied: _builtins.int = ...,
         phash_known: _abc.Iterable[_builtins.bool] | None = ...,
         signatures: _abc.Iterable[_builtins.bytes] | None = ...,
+        others: _abc.Iterable[Global___ShardServiceSearchResponse] | None = ...,
+        fault: _types_pb2.Fault | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "box_corners", b"box_corners", "candidates", b"candidates", "degraded", b"degraded", "encoded_payloads", b"encoded_payloads", "ids", b"ids", "index", b"index", "lists_probed", b"lists_probed", "live", b"live", "phash_known", b"phash_known", "phashes", b"phashes", "scores", b"scores", "signatures", b"signatures", "space", b"space", "stage_us", b"stage_us", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "box_corners", b"box_corners", "candidates", b"candidates", "degraded", b"degraded", "encoded_payloads", b"encoded_payloads", "fault", b"fault", "ids", b"ids", "index", b"index", "lists_probed", b"lists_probed", "live", b"live", "others", b"others", "phash_known", b"phash_known", "phashes", b"phashes", "scores", b"scores", "signatures", b"signatures", "space", b"space", "stage_us", b"stage_us", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

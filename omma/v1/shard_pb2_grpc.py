@@ -67,7 +67,7 @@ class ShardServiceServicer:
     """
 
     def Search(self, request, context):
-        """Top k of the live pictures of one tenant that the filter keeps.
+        """Top k of the live pictures of one tenant that the filter keeps; of several such questions at once.
         INVALID_ARGUMENT: k, vector or filter. FAILED_PRECONDITION: another index or space. UNAVAILABLE: not loaded yet.
         RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
         """

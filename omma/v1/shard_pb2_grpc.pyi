@@ -34,7 +34,7 @@ class ShardServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ShardServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceSearchRequest, _shard_pb2.ShardServiceSearchResponse]
-    """Top k of the live pictures of one tenant that the filter keeps.
+    """Top k of the live pictures of one tenant that the filter keeps; of several such questions at once.
     INVALID_ARGUMENT: k, vector or filter. FAILED_PRECONDITION: another index or space. UNAVAILABLE: not loaded yet.
     RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
     """
@@ -54,7 +54,7 @@ class ShardServiceAsyncStub(ShardServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceSearchRequest, _shard_pb2.ShardServiceSearchResponse]  # type: ignore[assignment]
-    """Top k of the live pictures of one tenant that the filter keeps.
+    """Top k of the live pictures of one tenant that the filter keeps; of several such questions at once.
     INVALID_ARGUMENT: k, vector or filter. FAILED_PRECONDITION: another index or space. UNAVAILABLE: not loaded yet.
     RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
     """
@@ -77,7 +77,7 @@ class ShardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _shard_pb2.ShardServiceSearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_shard_pb2.ShardServiceSearchResponse, _abc.Awaitable[_shard_pb2.ShardServiceSearchResponse]]:
-        """Top k of the live pictures of one tenant that the filter keeps.
+        """Top k of the live pictures of one tenant that the filter keeps; of several such questions at once.
         INVALID_ARGUMENT: k, vector or filter. FAILED_PRECONDITION: another index or space. UNAVAILABLE: not loaded yet.
         RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
         """

@@ -1,12 +1,20 @@
 """ShardService: messages in, messages out. Errors become statuses in omma.rpc."""
 
 from collections.abc import Callable
+from typing import Final
 
 from omma.identity import ImageId, Tenant
-from omma.rpc.handlers import Context, deadline_of
+from omma.rpc.deadline import Deadline
+from omma.rpc.errors import fault_of
+from omma.rpc.handlers import Context, as_told, deadline_of
+from omma.telemetry.context import accepted_request_id, bind_request_id
+from omma.telemetry.traces import continued, span
+from omma.together import together
 from omma.v1 import shard_pb2, shard_pb2_grpc
 from services.nn_shard.client import convert
 from services.nn_shard.local import LocalShard
+
+_SEARCH: Final = "omma.v1.ShardService/Search"
 
 
 class ShardServicer(shard_pb2_grpc.ShardServiceServicer):
@@ -21,8 +29,34 @@ class ShardServicer(shard_pb2_grpc.ShardServiceServicer):
     async def Search(  # noqa: N802  the name in the proto
         self, request: shard_pb2.ShardServiceSearchRequest, context: Context
     ) -> shard_pb2.ShardServiceSearchResponse:
+        until = deadline_of(context)
+        if not request.others:
+            return await self._answer(request, until)
+        every = await together(self._answer_or_fault(one, until) for one in (request, *request.others))
+        every[0].others.extend(every[1:])
+        return every[0]
+
+    async def _answer(
+        self, request: shard_pb2.ShardServiceSearchRequest, deadline: Deadline
+    ) -> shard_pb2.ShardServiceSearchResponse:
         query = convert.shard_query(request)
-        return convert.search_response(await self._shard_of(query.index).search(query, deadline_of(context)))
+        return convert.search_response(await self._shard_of(query.index).search(query, deadline))
+
+    async def _answer_or_fault(
+        self, request: shard_pb2.ShardServiceSearchRequest, until: Deadline
+    ) -> shard_pb2.ShardServiceSearchResponse:
+        """Of one among several: its fault is its own, and so are its time, its request id and its span."""
+        deadline = until
+        if request.timeout_ms:
+            deadline = min(until, Deadline.after(request.timeout_ms / 1000), key=Deadline.remaining_seconds)
+        try:
+            if not request.request_id:  # the call's own
+                return await self._answer(request, deadline)
+            id = accepted_request_id(request.request_id)
+            with bind_request_id(id), continued(request.traceparent), span(_SEARCH):
+                return await self._answer(request, deadline)
+        except Exception as error:  # noqa: BLE001  the boundary: whatever the shard raises is one question's fault
+            return shard_pb2.ShardServiceSearchResponse(fault=fault_of(as_told(_SEARCH, error)))
 
     async def Fetch(  # noqa: N802  the name in the proto
         self, request: shard_pb2.ShardServiceFetchRequest, context: Context

@@ -1,15 +1,17 @@
 """A shard over gRPC answers as it does in process, errors too."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 
 from omma.errors import InvalidQuery, OmmaError, OutOfTime, ReplicaDown, WrongSpace, WrongState
-from omma.hits import Hits
+from omma.hits import Hits, ShardHits
 from omma.identity import ImageId, Receipt, Tenant, Version
 from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
@@ -111,3 +113,31 @@ async def test_errors_arrive_as_what_they_are(world: World) -> None:
             await unreachable.search(asked, Deadline.after(5))
         finally:
             await unreachable.close()
+
+
+async def test_several_in_a_call_are_answered_as_each_alone(world: World) -> None:
+    index = await world.register()
+    await world.put(200)
+    asked = [query(index, normalise(world.random.standard_normal(DIM)), k=k, with_payload=True) for k in range(1, 30)]
+    wrong = {7: ({"k": -1}, InvalidQuery), 9: ({"space": "other"}, WrongSpace), 12: ({"index": "other.1"}, WrongState)}
+    for at, (changed, _) in wrong.items():
+        asked[at] = replace(asked[at], **changed)  # type: ignore[arg-type]
+    async with running(world.shard(index)) as shard, served(shard) as remote:
+        calls = 0
+        ask = remote._search
+
+        def counted(*given: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            return ask(*given, **options)
+
+        remote._search = counted  # type: ignore[assignment]
+        told = await asyncio.gather(*(remote.search(one, Deadline.after(20)) for one in asked), return_exceptions=True)
+        assert calls < len(asked) / 2
+        for at, (one, answer) in enumerate(zip(asked, told, strict=True)):
+            if at in wrong:
+                assert isinstance(answer, wrong[at][1])
+                assert answer.field == next(iter(wrong[at][0]))
+            else:
+                assert isinstance(answer, ShardHits)
+                same_hits(answer.hits, (await shard.client.search(one, Deadline.after(20))).hits)

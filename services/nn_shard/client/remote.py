@@ -1,7 +1,7 @@
 """A replica in another process, over gRPC."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
 
@@ -12,9 +12,11 @@ from omma.rpc.deadline import Deadline
 from omma.rpc.tls import RenewedCredentials
 from omma.v1 import shard_pb2, shard_pb2_grpc
 from services.nn_shard.client import convert
+from services.nn_shard.client.gathering import Gathering
 from services.nn_shard.client.interface import BucketDigests, BucketPage, ShardQuery, ShardStats
 
 _PEER: Final = "A shard"
+_Response: TypeAlias = shard_pb2.ShardServiceSearchResponse
 
 
 class RemoteShard:
@@ -22,6 +24,7 @@ class RemoteShard:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._channel = channel
+        self._gathering = Gathering(self._ask, _PEER)
         stub = shard_pb2_grpc.ShardServiceStub(channel)
         self._search = stub.Search
         self._fetch = stub.Fetch
@@ -44,8 +47,15 @@ class RemoteShard:
         return None
 
     async def search(self, query: ShardQuery, deadline: Deadline) -> ShardHits:
-        response = await call(self._search, convert.search_request(query), deadline, _PEER)
-        return convert.shard_hits(response, query)
+        """What arrives while some are under way goes to the shard together."""
+        request = convert.search_request(query)
+        if query.receipts:  # it waits over there, and nobody should with it
+            return convert.shard_hits(await self._ask(request, deadline), query)
+        kind = (query.exact, query.use_crops, bool(query.filter))
+        return convert.shard_hits(await self._gathering.ask(kind, request, query.k, deadline), query)
+
+    async def _ask(self, request: shard_pb2.ShardServiceSearchRequest, deadline: Deadline) -> _Response:
+        return await call(self._search, request, deadline, _PEER)
 
     async def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline) -> list[FetchedPicture]:
         request = shard_pb2.ShardServiceFetchRequest(tenant=tenant or "", ids=ids)

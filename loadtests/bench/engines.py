@@ -36,7 +36,8 @@ def records(
     return [
         VectorRecord(
             ImageId(one), Version(version), DEFAULT_TENANT, SPACE, half[at : at + 1], _BOX,
-            phash=one * 0x9E3779B97F4A7C15 % 2**64, payload=payload or Payload(uri=f"file:///pictures/{one}.jpg", owner=owner_of(one)),
+            phash=one * 0x9E3779B97F4A7C15 % 2**64,
+            payload=payload or Payload(uri=f"file:///pictures/{one}.jpg", owner=owner_of(one)),
         )
         for at, one in enumerate(ids)
     ]  # fmt: skip

@@ -1,9 +1,9 @@
-"""Background work on the engine's files: sealing, merging, checkpoints and snapshots, on one niced thread."""
+"""Background work on the engine's files, on niced threads: one seals and writes checkpoints, another one merges."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from functools import partial
 
@@ -11,7 +11,7 @@ from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_MAINTENANCE_SECONDS
 from services.nn_shard.checkpoint import Stamp
 from services.nn_shard.codebooks import Codebooks
-from services.nn_shard.engine import Abandoned, Checkpoint, Engine, Task
+from services.nn_shard.engine import Abandoned, Checkpoint, Engine, Task, Work
 from services.nn_shard.engine.engine import Cut
 from services.nn_shard.lease import Lease
 from services.nn_shard.replica import Replica
@@ -23,7 +23,9 @@ logger = logging.getLogger(__name__)
 
 
 class Maintenance:
-    """Never stops searches. Applying goes on until the head is at its bound; then it waits for room on the disk."""
+    """Never stops searches. Applying goes on until the head is at its bound; then it waits for room on the disk, never
+    for a merge.
+    """
 
     def __init__(
         self,
@@ -32,21 +34,23 @@ class Maintenance:
         codebooks: Codebooks,
         *,
         lease: Lease,
-        executor: Executor,
+        sealing: Executor,
+        merging: Executor,
         settings: ShardSettings,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """executor: one thread. lease: of a shard's snapshots; of its replicas the holder writes them."""
+        """sealing, merging: one thread each. lease: of a shard's snapshots; of its replicas the holder writes them."""
         self._replica = replica
         self._snapshots = snapshots
         self._codebooks = codebooks
         self._lease = lease
-        self._executor = executor
+        self._sealing = sealing
+        self._merging = merging
         self._settings = settings
         self._now = now
         self._checkpoint_at = now() + settings.checkpoint_seconds
         self._snapshot_at = now() + settings.snapshot_seconds
-        self._task: Task | None = None
+        self._merge: Task | None = None
         self._stopping = False
         self._worked = False
         self._checkpointed: dict[int, int] | None = None
@@ -57,13 +61,15 @@ class Maintenance:
         index, pause = self._replica.index, self._settings.maintenance_seconds
         sealing_failed = partial(self._replica.failed, "sealing")
         async with asyncio.TaskGroup() as group:
-            group.create_task(repeated("sealing", index, self._seal_and_merge, pause, failed=sealing_failed))
+            group.create_task(repeated("sealing", index, self._seal, pause, failed=sealing_failed))
+            group.create_task(repeated("merging", index, self._encode_and_merge, pause))
             group.create_task(repeated("checkpoint", index, self._checkpoint_when_due, pause))
             group.create_task(repeated("snapshot", index, self._snapshot_when_due, pause))
 
     async def work_off(self) -> bool:
         """Do what the engine plans until it plans nothing; True when there was something."""
-        return await run_in(self._executor, self._work_off, asyncio.get_running_loop())
+        sealed = await self._seal()
+        return await self._encode_and_merge() or sealed
 
     async def checkpoint(self) -> None:
         """Make what is applied now durable, so that a restart replays only what comes after."""
@@ -86,18 +92,22 @@ class Maintenance:
     async def stop(self) -> None:
         """After `run` has ended: drop the merge under way, let a sealing end, and write the last checkpoint."""
         self._stopping = True
-        task = self._task
-        if task is not None and not task.urgent:
-            task.abandon()
+        if self._merge is not None:
+            self._merge.abandon()
+        await run_in(self._merging, lambda: None)  # so that the checkpoint names all that is left
         try:
             if self._replica.engine is not None and self._is_ahead():
                 await self.checkpoint()
         finally:
             await self._lease.release_if_held()
 
-    async def _seal_and_merge(self) -> None:
-        await self.work_off()
+    async def _seal(self) -> bool:
+        sealed = await run_in(self._sealing, self._work_off, {Work.SEAL})
         self._replica.maintained()
+        return sealed
+
+    async def _encode_and_merge(self) -> bool:
+        return await run_in(self._merging, self._work_off, {Work.ENCODE, Work.MERGE})
 
     async def _checkpoint_when_due(self) -> None:
         if self._now() >= self._checkpoint_at and (self._worked or self._is_ahead()):
@@ -127,7 +137,7 @@ class Maintenance:
 
     async def _checkpoint(self) -> Checkpoint | None:
         engine, cut, stamp = await self._replica.cut()
-        checkpoint = await run_in(self._executor, self._write, engine, cut, stamp)
+        checkpoint = await run_in(self._sealing, self._write, engine, cut, stamp)
         self._replica.maintained()
         if checkpoint is not None:
             self._checkpointed = dict(stamp.next_offsets)
@@ -136,23 +146,28 @@ class Maintenance:
     def _write(self, engine: Engine, cut: Cut, stamp: Stamp) -> Checkpoint | None:
         if engine is not self._replica.engine:  # replaced meanwhile, on this thread, and the folder with it
             return None
-        with SHARD_MAINTENANCE_SECONDS.labels("checkpoint").time():
-            return engine.checkpoint(cut, stamp.to_json())
+        try:
+            with SHARD_MAINTENANCE_SECONDS.labels("checkpoint").time():
+                return engine.checkpoint(cut, stamp.to_json())
+        except Abandoned:  # about to be replaced
+            return None
 
-    def _work_off(self, loop: asyncio.AbstractEventLoop) -> bool:
-        engine = self._replica.engine
+    def _work_off(self, kinds: Collection[Work]) -> bool:
         worked = False
-        while engine is not None and not self._stopping and (task := engine.plan()) is not None:
-            self._task = task
+        while not self._stopping and (engine := self._replica.engine) is not None:
+            task = engine.plan(kinds)
+            if task is None:
+                break
+            if task.kind is not Work.SEAL:
+                self._merge = task
             try:
                 with SHARD_MAINTENANCE_SECONDS.labels("task").time():
                     task.run()
             except Abandoned:
                 break
             finally:
-                self._task = None
+                if task is self._merge:
+                    self._merge = None
             engine.install(task)
             worked = self._worked = True
-            # Not only when all is done: applying may wait for this sealing, and a long merge follow it.
-            loop.call_soon_threadsafe(self._replica.maintained)
         return worked

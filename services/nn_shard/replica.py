@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from omma.errors import ReplicaDown
 from omma.identity import Tenant
@@ -28,6 +28,8 @@ from services.nn_shard.settings import ShardSettings
 from services.nn_shard.snapshot import Snapshots
 from services.nn_shard.supervision import SOON_SECONDS, UNEXPECTED, kept_going
 
+T = TypeVar("T")
+
 _STUCK_AFTER: Final = 3
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class Replica:
     """Between `load` and the end of `follow` it has an engine; it is ready once it has caught up with the log's end.
 
     writer: an executor of one thread; everything that changes the engine's head runs there, so that a cut and its
-    offsets agree. maintenance: an executor of one thread; what touches files runs there. Belongs to one event loop.
+    offsets agree. maintenance: two executors of one thread; what touches files runs there. Belongs to one event loop.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Replica:
         log: Log,
         settings: ShardSettings,
         writer: Executor,
-        maintenance: Executor,
+        maintenance: tuple[Executor, Executor],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.space = space
@@ -262,10 +264,16 @@ class Replica:
         # The topic may have been made again.
         source = replace(self._known_source(), log=await self._log.identity(self.space.vectors_topic))
         opening = await self._opening(self.loaded().codebook, source)
-        opened = await run_in(self._maintenance, opening.open_empty)
+        self.loaded().retire()
+        opened = await self._alone_with_files(opening.open_empty)
         # With the engine and not before: what fails on the way is tried again from what was.
         await run_in(self._writer, self._replace, opened, source)
         self._freshness.start_over()  # and not before: what was covered was so by the engine that is gone
+
+    async def _alone_with_files(self, work: Callable[[], T]) -> T:
+        """On the one thread that touches files, while the other waits for it."""
+        first, second = self._maintenance
+        return await run_in(first, lambda: second.submit(work).result())
 
     async def _opening(self, codebook: Codebook | None, source: Source) -> Opening:
         topic = self.space.vectors_topic

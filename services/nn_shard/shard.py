@@ -67,6 +67,7 @@ class Shard:
         self._search = ThreadPoolExecutor(settings.search_threads, "shard-search", _one_faiss_thread)
         self._writer = ThreadPoolExecutor(1, "shard-apply", _one_faiss_thread)
         self._maintainer = ThreadPoolExecutor(1, "shard-maintain", _in_the_background)
+        self._merger = ThreadPoolExecutor(1, "shard-merge", _in_the_background)
         place = f"{index.id}/{shard}-of-{index.shards}"
         holder = (
             f"{holder}/{secrets.token_hex(4)}"  # those of one process are as much rivals for a lease as those of two
@@ -80,7 +81,7 @@ class Shard:
             log=log,
             settings=settings,
             writer=self._writer,
-            maintenance=self._maintainer,
+            maintenance=(self._maintainer, self._merger),
         )
         self.client = LocalShard(
             self.replica,
@@ -97,7 +98,8 @@ class Shard:
             self._codebooks,
             # Renewed at each snapshot, so that the same replica writes the next one.
             lease=Lease(catalog, f"snapshot:{place}", holder, 60 + 2 * settings.snapshot_seconds),
-            executor=self._maintainer,
+            sealing=self._maintainer,
+            merging=self._merger,
             settings=settings,
         )
         self.trainer = Trainer(
@@ -105,7 +107,7 @@ class Shard:
             catalog,
             self._codebooks,
             lease=Lease(catalog, f"codebook:{index.id}", holder, settings.training_lease_seconds),
-            executor=self._maintainer,
+            executor=self._merger,
             settings=settings,
             others=LogSample(log, space, shard, index.shards),
         )
@@ -169,7 +171,7 @@ class Shard:
             await self.maintenance.stop()
         except (OmmaError, OSError) as error:
             logger.error("No last checkpoint of %s, the next start replays more: %s", self._index.id, error)
-        for executor in (self._search, self._writer, self._maintainer):
+        for executor in (self._search, self._writer, self._maintainer, self._merger):
             await asyncio.to_thread(executor.shutdown)
         if self.replica.engine is not None:
             self.replica.engine.close()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import SHARD_FAILURES, SHARD_RECORDS_PASSED_OVER
 from omma.v1 import records_pb2, types_pb2
 from omma.vectors import normalise
-from services.nn_shard.engine import Engine, segment_tasks
+from services.nn_shard.engine import Engine, Task, Work, segment_tasks
 from services.nn_shard.training.sampling import LogSample
 from services.nn_shard.training.trainer import Trainer
 from tests.integration.shard_world import (
@@ -257,6 +258,37 @@ async def test_a_log_full_of_wrong_records_fills_no_disk(world: World, caplog: p
         async with running(world.shard(index, settings=settings)) as shard:
             await require_model(world, shard, index)
     assert caplog.text.count("passed over") <= 11
+
+
+async def test_a_merge_that_takes_long_stops_neither_reading_nor_checkpoints(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = await world.register()
+    merging, let_go = threading.Event(), threading.Event()
+    run = Task.run
+
+    def slowly(task: Task) -> None:
+        if task.kind is Work.MERGE and not let_go.is_set():
+            merging.set()
+            let_go.wait(60)
+        run(task)
+
+    monkeypatch.setattr(Task, "run", slowly)
+    settings = SETTINGS.model_copy(update={"engine": SETTINGS.engine.model_copy(update={"train_rows": 100_000})})
+    bound = int(settings.max_head_segments * settings.engine.seal_rows)
+    async with running(world.shard(index, settings=settings)) as shard:
+        await world.put(300)
+        await asyncio.to_thread(merging.wait, 30)
+        try:
+            await world.put(4 * bound, first=1_000)
+            await caught_up(world, shard)
+            await shard.maintenance.checkpoint()
+            assert shard.replica.loaded().counts().head_rows <= bound
+        finally:
+            let_go.set()
+        await require_model(world, shard, index)
+    async with running(world.shard(index, settings=settings)) as shard:
+        await require_model(world, shard, index)
 
 
 async def test_readiness_says_when_reading_waits_for_a_sealing_that_fails(

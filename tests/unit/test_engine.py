@@ -15,7 +15,7 @@ from omma.hits import Degraded
 from omma.identity import ImageId, Tenant, Version
 from omma.records import VectorRecord, deleted_record
 from omma.vectors import Float32
-from services.nn_shard.engine import Codebook, Engine, SearchOptions
+from services.nn_shard.engine import Codebook, Engine, SearchOptions, Work
 from services.nn_shard.training.fitting import train_codebook
 from tests.unit.engine_lives import DIM, INDEX, SETTINGS, SPACE, TENANT, clustered, far, gone, maintain, opened, record
 
@@ -86,6 +86,15 @@ class Model(RuleBasedStateMachine):
             task.run()
             self._apply([gone(i, version) for i in ids])
             self.engine.install(task)
+
+    @rule(ids=st.lists(st.integers(1, 60), min_size=1, max_size=10), version=st.integers(1, 40))
+    def seal_and_checkpoint_while_a_merge_runs(self, ids: list[int], version: int) -> None:
+        merge = self.engine.plan({Work.ENCODE, Work.MERGE})
+        if merge is not None:
+            merge.run()
+            self._apply([gone(i, version) for i in ids])
+            self.engine.checkpoint(self.engine.freeze(), {"n": 0})
+            self.engine.install(merge)
 
     @rule()
     def adopt(self) -> None:

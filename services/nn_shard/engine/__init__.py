@@ -1,7 +1,8 @@
 """The shard's engine: vectors in, nearest pictures out. Pure and synchronous: no event loop, no gRPC, no log.
 
-One writer thread calls `apply` and `freeze`; any thread searches; one maintenance thread runs `plan`, `run`, `install`
-and `checkpoint`. Searches never wait for either: each works on the immutable view that was current when it began.
+One writer thread calls `apply` and `freeze`; any thread searches; one thread seals (`plan`, `run`, `install`) and
+writes checkpoints, another may encode and merge. Searches never wait for them: each works on the immutable view that
+was current when it began.
 
     engine = Engine.open(folder, dim=256, space=space, index=index, settings=EngineSettings(), codebook=None)
     engine.apply(records)
@@ -12,7 +13,7 @@ and `checkpoint`. Searches never wait for either: each works on the immutable vi
         engine.install(task)
 
     cut = engine.freeze()                        # on the writer thread, together with the log's offsets
-    engine.checkpoint(cut, stamp={"offsets": …}) # on the maintenance thread; `Engine.open` then knows the stamp
+    engine.checkpoint(cut, stamp={"offsets": …}) # on the thread that seals; `Engine.open` then knows the stamp
 """
 
 from services.nn_shard.engine.codebook import Codebook
@@ -21,7 +22,7 @@ from services.nn_shard.engine.files import discard
 from services.nn_shard.engine.incoming import MAX_REGIONS, Incoming, incoming, not_unit
 from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum
 from services.nn_shard.engine.options import SearchOptions
-from services.nn_shard.engine.segment_tasks import Task
+from services.nn_shard.engine.segment_tasks import Task, Work
 from services.nn_shard.engine.segment_writer import Abandoned
 from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.view import Counts
@@ -39,6 +40,7 @@ __all__ = [
     "SearchOptions",
     "SegmentSum",
     "Task",
+    "Work",
     "discard",
     "incoming",
     "not_unit",

@@ -62,6 +62,16 @@ def map_file(path: Path, *, random: bool = False) -> npt.NDArray[np.uint8]:
     return np.frombuffer(mapped, np.uint8)
 
 
+def soon(array: npt.NDArray[Any], begin: int, end: int) -> None:
+    """Tell the kernel that these bytes of a mapped file will be read: in large pieces then, page by page otherwise."""
+    content = array.base
+    if isinstance(content, memoryview):
+        content = content.obj
+    if isinstance(content, mmap.mmap) and end > begin:
+        first = begin // mmap.PAGESIZE * mmap.PAGESIZE
+        content.madvise(mmap.MADV_WILLNEED, first, end - first)
+
+
 def sync(file: BinaryIO) -> None:
     """Flush the file to the disk."""
     file.flush()

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +30,8 @@ from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.reading import fetch, pictures, sample, version_of
 from services.nn_shard.engine.search import Searcher, degraded
 from services.nn_shard.engine.segment import Segment
-from services.nn_shard.engine.segment_tasks import Task, plan
+from services.nn_shard.engine.segment_tasks import Task, Work, plan
+from services.nn_shard.engine.segment_writer import Abandoned
 from services.nn_shard.engine.selection import Selector
 from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.view import Counts, View, without
@@ -70,6 +71,7 @@ class Engine:
         self._searcher = Searcher(dim, settings.min_candidates, selector, clock)
         # Held for microseconds, by whoever replaces the view; searches take the view without it.
         self._publishing = threading.Lock()
+        self._retired = threading.Event()
         self._head = Head(dim, codebook)
         # Of the last head that was a quarter full or more: how well its rows fit the codebook's lists.
         self._fit = math.inf
@@ -121,7 +123,7 @@ class Engine:
         )
         for part in engine._view.segments:
             engine._accelerate(part)
-        files.sweep(engine._view.segments)
+        files.clear(engine._view.segments)
         return engine
 
     @property
@@ -262,9 +264,18 @@ class Engine:
             return
         self._new_head(codebook)
 
-    def plan(self) -> Task | None:
-        """The next piece of maintenance: sealing a full head, encoding, merging; None when there is none."""
-        return plan(self._view, self._files.segments, self.dim, self.settings)
+    def plan(self, kinds: Collection[Work] = Work) -> Task | None:
+        """The next piece of maintenance: sealing a full head, encoding, merging; None when there is none.
+
+        kinds: sealing may run beside the others, each a task at a time.
+        """
+        view = self._view
+        work = plan(view, self.settings, kinds)
+        return None if work is None else Task(*work, self._files.segments, self.dim, view.codebook, self._retired)
+
+    def retire(self) -> None:
+        """Its files are to go: tasks under way and later ones are abandoned. Any thread."""
+        self._retired.set()
 
     def install(self, task: Task) -> None:
         """Publish what the task has built. Short; the deletes that came meanwhile are carried over."""
@@ -283,6 +294,7 @@ class Engine:
             segments = tuple(part for part in view.segments if part.store.name not in names)
             frozen = tuple(part for part in view.frozen if part.store.name not in names)
             self._view = View((*segments, new), frozen, view.head, view.codebook)
+        self._files.installed(new)
 
     def freeze(self) -> Cut:
         """Close the head, so that everything applied so far can be sealed. Writer thread; microseconds.
@@ -296,11 +308,14 @@ class Engine:
     def checkpoint(self, cut: Cut, stamp: Mapping[str, Any]) -> Checkpoint:
         """Seal what the cut needs, write `manifest.json` durably with stamp in it, and return what it says.
 
-        Files under the folder that the checkpoint names stay until the next checkpoint. Maintenance thread; blocks on
-        disk. Deletes applied after the cut may be in it already: replaying them changes nothing.
+        Files under the folder that the checkpoint names stay until the next one. The thread that seals; blocks on disk.
+        Deletes applied after the cut may be in it already: replaying them changes nothing. Raises Abandoned once
+        retired.
         """
+        if self._retired.is_set():
+            raise Abandoned
         while any(part.store.name in cut.heads for part in self._view.frozen):
-            task = plan(self._view, self._files.segments, self.dim, self.settings)
+            task = self.plan({Work.SEAL})
             assert task is not None, "a frozen head is always planned for"
             task.run()
             self.install(task)
@@ -310,7 +325,7 @@ class Engine:
         made = Checkpoint(self.space, self.index, self.dim, codebook, segments, dict(stamp))
         self._files.write(made)
         self._stamp = made.stamp
-        self._files.sweep(view.segments)
+        self._files.sweep(lambda: self._view.segments)
         return made
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """The engine's folder: which segments lie in it, their checksums, and what may go."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -30,7 +30,9 @@ def discard(folder: Path) -> None:
 
 
 class SegmentFiles:
-    """`segments/<name>/` below the engine's folder. Maintenance thread only, after `open`."""
+    """`segments/<name>/` below the engine's folder. After `open` the thread that writes checkpoints only, but for
+    `installed`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,6 +40,7 @@ class SegmentFiles:
         self.segments.mkdir(parents=True, exist_ok=True)
         self._sums: dict[str, SegmentSum] = {}
         self._named: frozenset[str] = frozenset()
+        self._there: set[str] = set()
 
     def open(
         self, sums: Sequence[SegmentSum], codebook: Codebook | None, *, verified: bool = False
@@ -62,12 +65,27 @@ class SegmentFiles:
         write_manifest(self.folder, checkpoint)
         self._named = frozenset(segment.name for segment in checkpoint.segments)
 
-    def sweep(self, parts: Iterable[Part]) -> None:
-        """Remove what neither the manifest nor a part needs. A search under way keeps what it has mapped."""
-        used = self._named | {part.store.name for part in parts}
+    def installed(self, part: Part) -> None:
+        """A segment that is among the engine's parts by now. Any thread."""
+        self._there.add(part.store.name)
+
+    def sweep(self, parts: Callable[[], Iterable[Part]]) -> None:
+        """Remove the segments that neither the manifest nor a part needs. A search under way keeps what it has mapped.
+
+        parts: as they are when it is called. What is being written is not there yet, so it stays.
+        """
+        there = frozenset(self._there)
+        used = self._named | {part.store.name for part in parts()}
         self._sums = {name: known for name, known in self._sums.items() if name in used}
+        for name in there - used:
+            shutil.rmtree(self.segments / name)
+            self._there.discard(name)
+
+    def clear(self, parts: Iterable[Part]) -> None:
+        """Remove whatever is no segment of these: what a death left. Before any other is written."""
+        self._there = {part.store.name for part in parts}
         for path in self.segments.iterdir():
-            if path.name not in used:
+            if path.name not in self._there | self._named:
                 shutil.rmtree(path)
 
     def _open(self, summed: SegmentSum, codebook: Codebook | None, verified: bool) -> Part | None:

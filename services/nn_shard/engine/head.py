@@ -148,6 +148,15 @@ class Head:
     def signature(self, picture: int) -> bytes:
         return self._signatures[picture]
 
+    def payloads(self, pictures: Int64) -> tuple[npt.NDArray[np.uint8], Int64]:
+        return _end_to_end([self._payloads[one] for one in pictures.tolist()])
+
+    def signatures(self, pictures: Int64) -> tuple[npt.NDArray[np.uint8], Int64]:
+        return _end_to_end([self._signatures[one] for one in pictures.tolist()])
+
+    def read_soon(self, rows: Int64) -> None:
+        """They are in memory."""
+
     def vectors(self, rows: Ints) -> Float16:
         lists, offsets = self._row_list.view()[rows], self._row_offset.view()[rows]
         found = np.empty((len(rows), self._dim), np.float16)
@@ -221,6 +230,10 @@ class Head:
         except ValueError:
             self.tenants.append(tenant)
             return len(self.tenants) - 1
+
+
+def _end_to_end(pieces: Sequence[bytes]) -> tuple[npt.NDArray[np.uint8], Int64]:
+    return np.frombuffer(b"".join(pieces), np.uint8), np.array([len(one) for one in pieces], np.int64)
 
 
 def _bits(rows: int) -> npt.NDArray[np.uint8]:

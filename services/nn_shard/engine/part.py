@@ -50,6 +50,15 @@ class Store(Protocol):
 
     def signature(self, picture: int) -> bytes: ...
 
+    def payloads(self, pictures: Int64) -> tuple[npt.NDArray[np.uint8], Int64]:
+        """Of many, one after the other, and how long each is."""
+
+    def signatures(self, pictures: Int64) -> tuple[npt.NDArray[np.uint8], Int64]:
+        """As payloads."""
+
+    def read_soon(self, rows: Int64) -> None:
+        """The vectors of these rows, all near each other, are read next."""
+
     def vectors(self, rows: npt.NDArray[np.integer[Any]]) -> Float16:
         """float16[n, dim] of rows, read in the order given."""
 

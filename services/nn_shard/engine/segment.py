@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from omma.errors import Corrupt, WrongState
 from omma.vectors import Float16, Float32, Int64, UInt64
-from services.nn_shard.engine.arrayfile import map_file, read_arrays
+from services.nn_shard.engine.arrayfile import map_file, read_arrays, soon
 from services.nn_shard.engine.codebook import Codebook
-from services.nn_shard.engine.columns import Columns
+from services.nn_shard.engine.columns import Columns, starts, take_runs
 from services.nn_shard.engine.gpu import GpuClone
 from services.nn_shard.engine.lists import ID_BYTES, Float16Lists, list_offsets, mapped_lists, preassigned
 from services.nn_shard.engine.manifest import FileSum
@@ -110,6 +110,16 @@ class Segment:
         begin = int(self._signature_ends[picture - 1]) if picture else 0
         return self._signatures[begin : int(self._signature_ends[picture])].tobytes()
 
+    def payloads(self, pictures: Int64) -> tuple[npt.NDArray[np.uint8], Int64]:
+        return _runs(self._payloads, self._payload_ends, pictures)
+
+    def signatures(self, pictures: Int64) -> tuple[npt.NDArray[np.uint8], Int64]:
+        return _runs(self._signatures, self._signature_ends, pictures)
+
+    def read_soon(self, rows: Int64) -> None:
+        row_bytes = 2 * self.about.dim
+        soon(self._map, int(rows.min()) * row_bytes, (int(rows.max()) + 1) * row_bytes)
+
     def vectors(self, rows: Ints) -> Float16:
         return self.originals.take(rows, axis=0)
 
@@ -165,6 +175,11 @@ def dead_rows(part: Part) -> Int64:
 def whole_rows(columns: Columns) -> Bits:
     """Bits of the rows that are region 0."""
     return np.packbits(columns.regions == 0, bitorder="little")
+
+
+def _runs(content: npt.NDArray[np.uint8], ends: Int64, wanted: Int64) -> tuple[npt.NDArray[np.uint8], Int64]:
+    positions, new_ends = take_runs(ends, wanted)
+    return content.take(positions), new_ends - starts(new_ends)
 
 
 def _find(sorted_ids: Int64, ids: Int64) -> Int64:

@@ -1,7 +1,7 @@
 """What to do next so that searches stay fast: seal full heads, encode what has no codes, merge small segments."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -26,13 +26,17 @@ class Work(StrEnum):
 
 @dataclass(slots=True)
 class Task:
-    """Rewrites the live rows of `inputs` as one segment. `run` blocks on disk, beside searches and applies."""
+    """Rewrites the live rows of `inputs` as one segment. `run` blocks on disk, beside searches and applies.
+
+    retired: set when the engine wants no segment any more.
+    """
 
     kind: Work
     inputs: tuple[Part, ...]
     folder: Path
     dim: int
     codebook: Codebook | None
+    retired: threading.Event
     built: Segment | None = field(default=None)
     _abandoned: threading.Event = field(default_factory=threading.Event)
 
@@ -43,24 +47,29 @@ class Task:
 
     def run(self) -> None:
         """Build the segment. Once; raises OSError when the disk is full, Abandoned; then it leaves no file."""
-        deletes, abandoned = deletes_of(self.inputs), self._abandoned.is_set
-        self.built = write_segment(self.folder, self.inputs, deletes, self.codebook, self.dim, abandoned=abandoned)
+        deletes = deletes_of(self.inputs)
+        self.built = write_segment(
+            self.folder, self.inputs, deletes, self.codebook, self.dim, abandoned=self._is_abandoned
+        )
 
     def abandon(self) -> None:
         """Make `run` end soon, without effect. Any thread."""
         self._abandoned.set()
 
+    def _is_abandoned(self) -> bool:
+        return self._abandoned.is_set() or self.retired.is_set()
 
-def plan(view: View, folder: Path, dim: int, settings: EngineSettings) -> Task | None:
-    """The most urgent task; None when there is none."""
-    if view.frozen:
-        return Task(Work.SEAL, view.frozen[:1], folder, dim, view.codebook)
-    if view.codebook is not None:
+
+def plan(view: View, settings: EngineSettings, kinds: Collection[Work]) -> tuple[Work, tuple[Part, ...]] | None:
+    """The most urgent work of these kinds, and on which parts; None when there is none."""
+    if Work.SEAL in kinds and view.frozen:
+        return Work.SEAL, view.frozen[:1]
+    if Work.ENCODE in kinds and view.codebook is not None:
         for part in view.segments:
             if not part.store.encoded:
-                return Task(Work.ENCODE, (part,), folder, dim, view.codebook)
-    inputs = _to_merge(view.segments, settings)
-    return Task(Work.MERGE, inputs, folder, dim, view.codebook) if inputs else None
+                return Work.ENCODE, (part,)
+    inputs = _to_merge(view.segments, settings) if Work.MERGE in kinds else ()
+    return (Work.MERGE, inputs) if inputs else None
 
 
 def _to_merge(segments: Sequence[Part], settings: EngineSettings) -> tuple[Part, ...]:

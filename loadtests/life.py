@@ -121,7 +121,9 @@ def growth(report: Report, data: vectors.DataSet, table: Table) -> None:
             proposed_at = start + 2_000
     before, reason = recall(engine, rows, ids, data.queries), engine.rebuild_proposed
     defaults = EngineSettings()
-    rebuilt_codebook = train_codebook(engine.sample(defaults.train_sample_rows, seed=1), DEFAULT_FACTORY)
+    rebuilt_codebook = train_codebook(
+        np.concatenate(list(engine.sample(defaults.train_sample_rows, seed=1))), DEFAULT_FACTORY
+    )
     rebuilt, rebuilt_folder = _empty("rebuilt", data, defaults, rebuilt_codebook)
     engines.fill(rebuilt, rows, ids)
     rebuilt.freeze()

@@ -145,7 +145,7 @@ async def test_a_sample_of_the_log_holds_no_wrong_record(world: World) -> None:
     await world.put(200)
     before = passed_over("sample")
     counts = await send_wrong(world)
-    samples = [await LogSample(world.log, SPACE, shard, 2).read(10_000) for shard in (0, 1)]
+    samples = [part for shard in (0, 1) async for part in LogSample(world.log, SPACE, shard, 2).read(10_000)]
     assert sum(map(len, samples)) == 200
     assert np.allclose(np.linalg.norm(np.concatenate(samples), axis=1), 1, atol=1e-2)
     after = passed_over("sample")

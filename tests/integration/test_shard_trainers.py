@@ -1,7 +1,9 @@
 """Codebooks: one replica trains, all adopt; trainers that die are replaced; a rebuild has its own."""
 
 import asyncio
+import math
 import os
+import re
 import signal
 from contextlib import AsyncExitStack
 
@@ -11,6 +13,8 @@ import pytest
 from omma.buckets import bucket_of, buckets_of_shard
 from omma.rpc.deadline import Deadline
 from services.nn_shard.rebuild import register_rebuild
+from services.nn_shard.training import sampling
+from services.nn_shard.training.fitting import adapt_factory, sample_rows
 from services.nn_shard.training.sampling import LogSample
 from services.nn_shard.training.trainer import TrainingFailed
 from tests.integration.shard_world import SETTINGS, SPACE, World, caught_up, query, require_model, running, world
@@ -130,7 +134,7 @@ async def test_two_replicas_of_four_shards_train_one_codebook_on_rows_of_all_sha
         assert all(one and one.train_rows > 900 / SHARDS for one in codebooks)
 
 
-async def test_the_sample_is_the_others_newest_vectors(world: World) -> None:
+async def test_the_sample_is_the_others_newest_vectors(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.put(400)
     await world.send([world.record(one, 2, regions=2) for one in range(1, 60)])
     await world.send([world.delete(one, 3) for one in range(1, 30)])
@@ -138,7 +142,37 @@ async def test_the_sample_is_the_others_newest_vectors(world: World) -> None:
     own = buckets_of_shard(1, SHARDS, SPACE.buckets)
     others = [one for one in world.live().values() if bucket_of(one.image_id, SPACE.buckets) not in own]
     expected = np.concatenate([one.vectors for one in others]).astype(np.float32)
-    rows = await sample.read(10_000)
-    assert sorted(rows.tolist()) == sorted(expected.tolist())
-    assert len(await sample.read(100)) == 100
-    assert (await sample.read(0)).shape == (0, SPACE.dim)
+
+    async def read(rows: int) -> list[list[float]]:
+        return [row for part in [one async for one in sample.read(rows)] for row in part.tolist()]
+
+    assert sorted(await read(10_000)) == sorted(expected.tolist())
+    assert len(await read(100)) == 100
+    assert await read(0) == []
+    monkeypatch.setattr(sampling, "_PICTURES_A_BUCKET", 5)
+    some = await read(10_000)
+    assert 0 < len(some) < len(expected) / 2
+    assert all(row in expected.tolist() for row in some), "the newest of each, also of some"
+
+
+@pytest.mark.parametrize("planned", [256, 65_536, 1_000_000, 10_000_000, 1_000_000_000])
+def test_a_sample_grows_with_the_root_of_what_it_stands_for(planned: int) -> None:
+    rows = sample_rows(planned)
+    lists = int(re.findall(r"IVF(\d+)", adapt_factory("IVF{nlist},PQ8x8", 16, rows, planned))[0])
+    assert rows == min(planned, 64 * lists) or planned < 65_536
+    assert rows <= max(planned, 0) and rows <= 64 * 65_536
+    if planned >= 1_000_000:
+        assert 2 * math.sqrt(planned) < lists < 8 * math.sqrt(planned) or lists == 65_536
+
+
+async def test_what_a_training_that_died_left_is_removed(world: World) -> None:
+    index = await world.register()
+    left = world.folder / "shard" / "codebook-left"
+    left.mkdir(parents=True)
+    (left / "sample").write_bytes(b"0" * 1_000)
+    async with running(world.shard(index)) as shard:
+        await world.put(700)
+        async with asyncio.timeout(60):
+            while shard.replica.loaded().codebook is None or left.exists():  # noqa: ASYNC110  the shard's own pace
+                await asyncio.sleep(0.02)
+        assert not list(left.parent.glob("codebook-*"))

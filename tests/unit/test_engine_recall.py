@@ -145,7 +145,7 @@ def test_growth_proposes_a_rebuild_that_restores_recall(tmp_path: Path, rows: Fl
     assert engine.rebuild_proposed is None
     add(engine, rows[600:], first=600)
     assert "8 times" in str(engine.rebuild_proposed)
-    rebuilt = built(tmp_path / "rebuilt", train_codebook(engine.sample(4_000), FACTORY))
+    rebuilt = built(tmp_path / "rebuilt", train_codebook(np.concatenate(list(engine.sample(4_000))), FACTORY))
     fresh = built(tmp_path / "fresh", train_codebook(rows[:4_000], FACTORY))
     for one in (rebuilt, fresh):
         add(one, rows)

@@ -21,7 +21,8 @@ class Codebook:
     """Immutable, shared by all segments of an index and safe to use from any thread.
 
     id: sha256 hex of its file. dim: of the vectors it encodes. rotated_dim: of what PQ sees. train_rows: rows it was
-    trained on. coarse_score: mean inner product of the sample with its lists' centroids, which drift is compared with.
+    trained on. planned_rows: of a shard, which its lists are chosen for and growth is compared with. coarse_score: mean
+    inner product of the sample with its lists' centroids, which drift is compared with.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -30,6 +31,7 @@ class Codebook:
             self.dim = int(self._index.d)
             self.factory = str(header["factory"])
             self.train_rows = int(header["train_rows"])
+            self.planned_rows = int(header.get("planned_rows", self.train_rows))  # earlier versions wrote none
             self.coarse_score = float(header["coarse_score"])
             self.tuning = Tuning.from_json(header["tuning"])
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
@@ -49,9 +51,12 @@ class Codebook:
         self._probes_at = lru_cache(maxsize=4_096)(self.tuning.probes_at)
 
     @classmethod
-    def build(cls, index: Faiss, *, factory: str, train_rows: int, coarse_score: float, tuning: Tuning) -> "Codebook":
+    def build(
+        cls, index: Faiss, *, factory: str, train_rows: int, planned_rows: int, coarse_score: float, tuning: Tuning
+    ) -> "Codebook":
         """From a trained, empty FAISS index: IndexIVFPQ, alone or behind one linear transform."""
-        header = {"factory": factory, "train_rows": train_rows, "coarse_score": coarse_score}
+        rows = {"train_rows": train_rows, "planned_rows": planned_rows}
+        header = {"factory": factory, **rows, "coarse_score": coarse_score}
         text = json.dumps({**header, "tuning": tuning.to_json()}, sort_keys=True).encode()
         return cls(_MAGIC + len(text).to_bytes(8, "little") + text + faiss.serialize_index(index).tobytes())
 

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from omma.identity import ImageId, Tenant
 from omma.index import IndexId
 from omma.records import VectorRecord
 from omma.space import SpaceId
-from omma.vectors import Float32, Int64
+from omma.vectors import Float16, Float32, Int64
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.drift import list_imbalance, quantisation_error
 from services.nn_shard.engine.files import SegmentFiles
@@ -148,8 +148,8 @@ class Engine:
         if codebook is None:
             return None
         live, growth = self.counts().live, self.settings.rebuild_growth
-        if live > growth * codebook.train_rows:
-            return f"{live} rows are more than {growth:g} times the {codebook.train_rows} trained on."
+        if live > growth * codebook.planned_rows:
+            return f"{live} rows are more than {growth:g} times the {codebook.planned_rows} planned for."
         if self._fit < self.settings.rebuild_drift * codebook.coarse_score:
             return f"Recent rows fit their lists with {self._fit:.3f}, the sample did with {codebook.coarse_score:.3f}."
         return None
@@ -247,9 +247,11 @@ class Engine:
         """
         return version_of(self._view, image_id, tenant)
 
-    def sample(self, rows: int, seed: int = 0) -> Float32:
-        """At most `rows` live originals, float32[n, dim], drawn at random without replacement. Reads disk."""
-        return sample(self._view.parts, rows, self.dim, seed)
+    def sample(self, rows: int, seed: int = 0) -> Iterator[Float16]:
+        """At most `rows` live originals, drawn at random without replacement: float16[n, dim], some thousands at a
+        time. Reads disk.
+        """
+        return sample(self._view.parts, rows, seed)
 
     def adopt_codebook(self, codebook: Codebook) -> None:
         """Encode new rows with it from now on, and older ones by the tasks that `plan` then gives. Writer thread.
@@ -269,9 +271,7 @@ class Engine:
 
         kinds: sealing may run beside the others, each a task at a time.
         """
-        view = self._view
-        work = plan(view, self.settings, kinds)
-        return None if work is None else Task(*work, self._files.segments, self.dim, view.codebook, self._retired)
+        return self._planned(kinds)
 
     def retire(self) -> None:
         """Its files are to go: tasks under way and later ones are abandoned. Any thread."""
@@ -315,7 +315,7 @@ class Engine:
         if self._retired.is_set():
             raise Abandoned
         while any(part.store.name in cut.heads for part in self._view.frozen):
-            task = self.plan({Work.SEAL})
+            task = self._planned({Work.SEAL})
             assert task is not None, "a frozen head is always planned for"
             task.run()
             self.install(task)
@@ -332,6 +332,11 @@ class Engine:
         """Forget everything; files are unmapped with the last reference. No search may be running."""
         self._head = Head(self.dim, None)
         self._view = View((), (), self._head.grown(None), None)
+
+    def _planned(self, kinds: Collection[Work]) -> Task | None:
+        view = self._view
+        work = plan(view, self.settings, kinds)
+        return None if work is None else Task(*work, self._files.segments, self.dim, view.codebook, self._retired)
 
     def _new_head(self, codebook: Codebook | None) -> None:
         head = self._head

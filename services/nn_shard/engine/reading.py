@@ -1,16 +1,20 @@
 """Reading pictures and rows of a view without searching it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
 from omma.hits import FetchedPicture
 from omma.identity import ImageId, Tenant, Version
 from omma.records import payload_from_wire
-from omma.vectors import Float32, Int64
+from omma.vectors import Float16, Int64
 from services.nn_shard.engine.columns import payload_of
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.view import View
+
+_SAMPLED_AT_ONCE: Final = 16_384
+"""8 MB at 256 dimensions."""
 
 
 def fetch(view: View, tenant: Tenant | None, ids: Int64) -> list[FetchedPicture]:
@@ -64,16 +68,14 @@ def pictures(view: View) -> tuple[Int64, Int64]:
     return ids, np.concatenate([part.columns.versions[mask] for part, mask in held])
 
 
-def sample(parts: Sequence[Part], rows: int, dim: int, seed: int) -> Float32:
-    """At most `rows` live originals, float32[n, dim], drawn at random without replacement."""
+def sample(parts: Sequence[Part], rows: int, seed: int) -> Iterator[Float16]:
+    """At most `rows` live originals, drawn at random without replacement: float16[n, dim], some thousands at a time."""
     live = [np.flatnonzero(part.live_mask()) for part in parts]
     total = sum(len(of_part) for of_part in live)
     chosen = np.sort(np.random.default_rng(seed).permutation(total)[:rows])
-    sampled = np.empty((len(chosen), dim), np.float32)
     first = 0
     for part, of_part in zip(parts, live, strict=True):
-        begin, end = np.searchsorted(chosen, [first, first + len(of_part)])
-        if end > begin:
-            sampled[begin:end] = part.store.vectors(of_part[chosen[begin:end] - first])
+        begin, end = np.searchsorted(chosen, [first, first + len(of_part)]).tolist()
+        for at in range(begin, end, _SAMPLED_AT_ONCE):
+            yield part.store.vectors(of_part[chosen[at : min(at + _SAMPLED_AT_ONCE, end)] - first])
         first += len(of_part)
-    return sampled

@@ -2,11 +2,12 @@
 
 import math
 import re
+from typing import Final
 
 import numpy as np
 
 from omma.errors import InvalidQuery
-from omma.vectors import Float32
+from omma.vectors import Float16, Float32, Int64
 from services.nn_shard.engine.codebook import Codebook, ivf_of
 from services.nn_shard.engine.swig import Faiss, faiss
 from services.nn_shard.training.measuring import measured
@@ -15,41 +16,68 @@ _FACTORY = re.compile(r"(?:OPQ(?P<blocks>\d+)_(?P<out>\d+),)?IVF(?P<nlist>\d+|\{
 MIN_ROWS = 256
 """PQ has 256 centroids; FAISS trains none from fewer rows."""
 _HELD_OUT = 1_024
+_ROWS_A_LIST: Final = 64
+"""K-means gains little from more: a sample grows with the root of the rows that it stands for."""
+_MAX_LISTS: Final = 65_536
+_READ_ROWS: Final = 65_536
 
 
-def train_codebook(sample: Float32, factory: str, *, seed: int = 0) -> Codebook:
-    """Train on sample: float32[n, d], L2-normalised, n >= 256. Rows that are not finite are left out.
+def sample_rows(planned_rows: int) -> int:
+    """Rows to train on for a shard of so many: all of them while they are few, 64 for each list when they are many."""
+    return min(planned_rows, _ROWS_A_LIST * _lists_for(planned_rows))
 
-    factory: a FAISS factory string of the form `[OPQm_d,]IVF{nlist},PQmx8`; `{nlist}` follows n, and m and d shrink to
-    what the sample's dim allows. Uses every core that OpenMP has; the caller lowers its priority.
+
+def train_codebook(
+    sample: Float16 | Float32, factory: str, *, planned_rows: int | None = None, seed: int = 0
+) -> Codebook:
+    """Train on sample: [n, d], L2-normalised, n >= 256; it may be mapped. Rows that are not finite are left out.
+
+    factory: a FAISS factory string of the form `[OPQm_d,]IVF{nlist},PQmx8`; m and d shrink to what the sample's dim
+    allows, and `{nlist}` follows planned_rows: what one shard is to hold, the sample's unless told.
+    Uses every core that OpenMP has; the caller lowers its priority. Holds the sample as float32 three times.
     Raises InvalidQuery, field `factory` or `sample`, for another form or too few rows.
     """
-    sample = sample[np.isfinite(sample).all(axis=1)]
-    rows, dim = sample.shape
+    order = _finite(sample)
+    rows, dim = len(order), sample.shape[1]
     if rows < MIN_ROWS:
         raise InvalidQuery(f"A codebook needs at least {MIN_ROWS} rows to train on.", field="sample", limit=MIN_ROWS)
-    adapted = adapt_factory(factory, dim, rows)
+    planned = rows if planned_rows is None else planned_rows
+    adapted = adapt_factory(factory, dim, rows, planned)
     index = faiss.index_factory(dim, adapted, faiss.METRIC_INNER_PRODUCT)
     bounded_by = _bound(index, seed)
-    order = np.random.default_rng(seed).permutation(rows)
-    index.train(np.ascontiguousarray(sample[order]))
+    order = order[np.random.default_rng(seed).permutation(rows)]
+    shuffled = np.empty((rows, dim), np.float32)
+    for begin in range(0, rows, _READ_ROWS):
+        shuffled[begin : begin + _READ_ROWS] = sample[order[begin : begin + _READ_ROWS]]
+    index.train(shuffled)
     del bounded_by
     # Measured on a part of the sample as it will be: rows searched among the others.
-    held = order[: min(_HELD_OUT, rows // 8)]
-    rest = np.ascontiguousarray(sample[order[len(held) :]])
-    tuning, coarse_score = measured(index, np.ascontiguousarray(sample[held]), rest)
-    return Codebook.build(index, factory=adapted, train_rows=rows, coarse_score=coarse_score, tuning=tuning)
+    held = min(_HELD_OUT, rows // 8)
+    tuning, coarse_score = measured(index, shuffled[:held], shuffled[held:])
+    return Codebook.build(
+        index, factory=adapted, train_rows=rows, planned_rows=planned, coarse_score=coarse_score, tuning=tuning
+    )
 
 
-def adapt_factory(factory: str, dim: int, rows: int) -> str:
-    """The factory string with numbers that fit: nlist near 4 x sqrt(rows), PQ blocks of at least 2 numbers.
+def _finite(sample: Float16 | Float32) -> Int64:
+    """Positions of the rows that are numbers, rising."""
+    finite = np.empty(len(sample), np.bool_)
+    for begin in range(0, len(sample), _READ_ROWS):
+        finite[begin : begin + _READ_ROWS] = np.isfinite(sample[begin : begin + _READ_ROWS]).all(axis=1)
+    return np.flatnonzero(finite)
+
+
+def adapt_factory(factory: str, dim: int, rows: int, planned_rows: int | None = None) -> str:
+    """The factory string with numbers that fit: nlist near 4 x sqrt(planned_rows), of 39 of the sample's rows at least,
+    PQ blocks of at least 2 numbers. planned_rows: the sample's unless told.
 
     Raises InvalidQuery, field `factory`.
     """
     match = _FACTORY.fullmatch(factory.replace(" ", ""))
     if match is None:
         raise InvalidQuery(f"{factory[:80]!r} is not of the form 'OPQm_d,IVF{{nlist}},PQmx8'.", field="factory")
-    nlist = _nlist(rows) if match["nlist"] == "{nlist}" else max(1, min(int(match["nlist"]), rows // 39))
+    wanted = _lists_for(planned_rows or rows) if match["nlist"] == "{nlist}" else int(match["nlist"])
+    nlist = max(1, min(wanted, rows // 39))  # k-means wants 39 rows a list
     m, out = int(match["m"]), min(int(match["out"] or dim), dim)
     if m < 1 or (match["blocks"] and int(match["blocks"]) != m):
         raise InvalidQuery("OPQ and PQ must have the same number of blocks.", field="factory")
@@ -59,10 +87,9 @@ def adapt_factory(factory: str, dim: int, rows: int) -> str:
     return f"{rotation}IVF{nlist},PQ{m}x8"
 
 
-def _nlist(rows: int) -> int:
-    # 65,536 rows give 1,024 lists; k-means wants 39 rows a list.
-    wanted: int = 2 ** round(math.log2(4 * math.sqrt(rows)))
-    return max(1, min(wanted, rows // 39))
+def _lists_for(rows: int) -> int:
+    # 65,536 rows give 1,024 lists, ten million 8,192 or 16,384.
+    return min(_MAX_LISTS, 2 ** round(math.log2(4 * math.sqrt(rows))))
 
 
 def _bound(index: Faiss, seed: int) -> Faiss | None:

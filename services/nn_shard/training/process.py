@@ -1,6 +1,6 @@
 """The process that trains a codebook: niced, of its own, and gone with the shard that started it.
 
-python -m services.nn_shard.training.process SAMPLE.npy CODEBOOK FACTORY THREADS
+python -m services.nn_shard.training.process SAMPLE CODEBOOK FACTORY DIM PLANNED_ROWS THREADS
 """
 
 import os
@@ -18,12 +18,13 @@ _NICE = 10
 _ORPHANED = 3
 
 
-def main(sample: Path, codebook: Path, factory: str, threads: int) -> None:
-    """sample: float32[n, dim] as .npy; codebook: written whole or not at all."""
+def main(sample: Path, codebook: Path, factory: str, *, dim: int, planned_rows: int, threads: int) -> None:
+    """sample: a file of float16[n, dim]; planned_rows: of a shard; codebook: written whole or not at all."""
     os.nice(_NICE)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     faiss.omp_set_num_threads(threads)
-    trained = train_codebook(np.load(sample), factory)
+    rows = np.memmap(sample, np.float16, mode="r").reshape(-1, dim)
+    trained = train_codebook(rows, factory, planned_rows=planned_rows)
     part = codebook.with_name(f"{codebook.name}.part")
     part.write_bytes(trained.to_bytes())
     part.replace(codebook)
@@ -36,4 +37,5 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    _dim, _planned_rows, _threads = map(int, sys.argv[4:7])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], dim=_dim, planned_rows=_planned_rows, threads=_threads)

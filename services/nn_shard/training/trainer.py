@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import os
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Final
@@ -16,14 +18,17 @@ from omma.errors import Absent
 from omma.index import Index, IndexId
 from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_MAINTENANCE_SECONDS
+from omma.vectors import Float16
 from services.nn_shard.codebooks import Codebooks
 from services.nn_shard.engine import Engine
 from services.nn_shard.lease import Lease
 from services.nn_shard.replica import Replica
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.supervision import repeated
+from services.nn_shard.training.fitting import sample_rows
 from services.nn_shard.training.sampling import LogSample
 
+_FOLDER: Final = "codebook-"
 TRAIN_PROCESS: Final = "services.nn_shard.training.process"
 
 logger = logging.getLogger(__name__)
@@ -61,6 +66,7 @@ class Trainer:
     async def run(self) -> None:
         """Until cancelled. What fails is said in the log and tried again."""
         index, pause = self._replica.index, self._settings.catalog_seconds
+        await run_in(self._executor, _remove_left, self._replica.folder.parent)
         await repeated("training", index, self.look, pause, expected=(TrainingFailed,))
 
     async def look(self) -> None:
@@ -113,20 +119,26 @@ class Trainer:
             raise TrainingFailed(f"it took longer than {seconds} s.") from None
 
     async def _train(self, engine: Engine, factory: str) -> bytes:
-        with tempfile.TemporaryDirectory(prefix="omma-codebook-") as folder:
-            sample, codebook = Path(folder) / "sample.npy", Path(folder) / "codebook"
-            rows = self._sample_rows(engine.counts().live * self._others.shards)
-            own = await run_in(self._executor, engine.sample, rows)
-            # Buckets are a hash of the id: a shard's are a fair sample, but n shards would wait for n times the rows.
-            other = await self._others.read(rows - len(own))
-            await run_in(self._executor, lambda: np.save(sample, np.concatenate([own, other])))
-            arguments = (str(sample), str(codebook), factory, str(self._settings.training_threads))
+        planned = self._planned_rows(engine.counts().live)
+        # Beside the shard's files: the system's own folder may lie in memory.
+        with tempfile.TemporaryDirectory(prefix=_FOLDER, dir=self._replica.folder.parent) as folder:
+            sample, codebook = Path(folder) / "sample", Path(folder) / "codebook"
+            await self._write_sample(sample, engine, sample_rows(planned))
+            numbers = map(str, (engine.dim, planned, self._settings.training_threads))
+            arguments = (str(sample), str(codebook), factory, *numbers)
             with SHARD_MAINTENANCE_SECONDS.labels("training").time():
                 await self._run_process(arguments)
             return await run_in(self._executor, codebook.read_bytes)
 
-    def _sample_rows(self, live: int) -> int:
-        """Enough that the index may double before it outgrows its codebook."""
+    async def _write_sample(self, path: Path, engine: Engine, rows: int) -> None:
+        """float16, some megabytes of it in memory at a time."""
+        written = await run_in(self._executor, _append, path, engine.sample(rows))
+        # Buckets are a hash of the id: a shard's are a fair sample, but n shards would wait for n times the rows.
+        async for part in self._others.read(rows - written):
+            await run_in(self._executor, _append, path, [part])
+
+    def _planned_rows(self, live: int) -> int:
+        """Of a shard: so many that it may double before it outgrows its codebook."""
         settings = self._settings.engine
         return max(settings.train_sample_rows, int(2 * live / settings.rebuild_growth))
 
@@ -143,8 +155,8 @@ class Trainer:
             raise TrainingFailed(f"the trainer ended with status {process.returncode}.")
 
     def proposed(self, engine: Engine) -> str:
-        """Why a rebuild as a new index would help, by this shard's rows and the others'; "" while it would not."""
-        return engine.rebuild_proposed or self._outgrown(engine) or ""
+        """Why a rebuild as a new index would help; "" while it would not."""
+        return engine.rebuild_proposed or ""
 
     def _say_rebuild(self, engine: Engine) -> None:
         proposed = self.proposed(engine)
@@ -152,12 +164,21 @@ class Trainer:
             logger.warning("Index %s would gain from a rebuild: %s", self._replica.index, proposed)
         self._said = bool(proposed)
 
-    def _outgrown(self, engine: Engine) -> str | None:
-        """What one shard's engine cannot know of: the others' rows."""
-        rows, codebook = engine.counts().live * self._others.shards, engine.codebook
-        if codebook is None or rows <= self._settings.engine.rebuild_growth * codebook.train_rows:
-            return None
-        return f"about {rows} rows in {self._others.shards} shards, {codebook.train_rows} trained on."
+
+def _remove_left(folder: Path) -> None:
+    """What a death in the midst of a training left."""
+    for left in folder.glob(f"{_FOLDER}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _append(path: Path, parts: Iterable[Float16]) -> int:
+    """How many rows they have."""
+    rows = 0
+    with path.open("ab") as file:
+        for part in parts:
+            file.write(np.ascontiguousarray(part).data)
+            rows += len(part)
+    return rows
 
 
 async def find_index(catalog: Catalog, index: IndexId) -> Index:

@@ -30,7 +30,7 @@ from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.reading import fetch, pictures, sample, version_of
 from services.nn_shard.engine.search import Searcher, degraded
 from services.nn_shard.engine.segment import Segment
-from services.nn_shard.engine.segment_tasks import Task, Work, plan
+from services.nn_shard.engine.segment_tasks import ALL_WORK, Task, Work, plan
 from services.nn_shard.engine.segment_writer import Abandoned
 from services.nn_shard.engine.selection import Selector
 from services.nn_shard.engine.settings import EngineSettings
@@ -266,7 +266,7 @@ class Engine:
             return
         self._new_head(codebook)
 
-    def plan(self, kinds: Collection[Work] = Work) -> Task | None:
+    def plan(self, kinds: Collection[Work] = ALL_WORK) -> Task | None:
         """The next piece of maintenance: sealing a full head, encoding, merging; None when there is none.
 
         kinds: sealing may run beside the others, each a task at a time.

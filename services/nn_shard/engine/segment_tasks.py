@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -22,6 +23,9 @@ class Work(StrEnum):
     SEAL = "seal"
     ENCODE = "encode"
     MERGE = "merge"
+
+
+ALL_WORK: Final = frozenset(Work)
 
 
 @dataclass(slots=True)

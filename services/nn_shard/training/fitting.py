@@ -89,7 +89,8 @@ def adapt_factory(factory: str, dim: int, rows: int, planned_rows: int | None = 
 
 def _lists_for(rows: int) -> int:
     # 65,536 rows give 1,024 lists, ten million 8,192 or 16,384.
-    return min(_MAX_LISTS, 2 ** round(math.log2(4 * math.sqrt(rows))))
+    wanted: int = 2 ** round(math.log2(4 * math.sqrt(rows)))
+    return min(_MAX_LISTS, wanted)
 
 
 def _bound(index: Faiss, seed: int) -> Faiss | None:

@@ -274,13 +274,14 @@ async def test_a_merge_that_takes_long_stops_neither_reading_nor_checkpoints(
         run(task)
 
     monkeypatch.setattr(Task, "run", slowly)
-    settings = SETTINGS.model_copy(update={"engine": SETTINGS.engine.model_copy(update={"train_rows": 100_000})})
+    engine = SETTINGS.engine.model_copy(update={"train_rows": 100_000})
+    settings = SETTINGS.model_copy(update={"engine": engine, "checkpoint_seconds": 3_600})
     bound = int(settings.max_head_segments * settings.engine.seal_rows)
     async with running(world.shard(index, settings=settings)) as shard:
-        await world.put(300)
+        await world.put(150)
         await asyncio.to_thread(merging.wait, 30)
         try:
-            await world.put(4 * bound, first=1_000)
+            await world.put(bound + 150, first=1_000)
             await caught_up(world, shard)
             await shard.maintenance.checkpoint()
             assert shard.replica.loaded().counts().head_rows <= bound

@@ -159,7 +159,7 @@ class Engine:
         view = self._view
         if (codebook := view.codebook) is None:
             return None
-        rows = sample(view.parts, _DRIFT_ROWS, self.dim, seed=0)
+        rows = np.concatenate([np.empty((0, self.dim), np.float32), *sample(view.parts, _DRIFT_ROWS, seed=0)])
         fit = self._fit / codebook.coarse_score if math.isfinite(self._fit) and codebook.coarse_score else 0.0
         return Drift(
             train_rows=codebook.train_rows,

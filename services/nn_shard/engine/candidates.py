@@ -106,8 +106,9 @@ def _estimated(
     assert isinstance(segment, Segment), "only segments are encoded"
     if chosen.lists is not None:
         probed = _lists_that_hold(codebook, rotated, chosen.lists, probed[0].shape[1])
-    if segment.clone is not None and chosen.bits is None:
-        return segment.clone.candidates(part, rotated, count, probed)
+    clone = segment.clone
+    if clone is not None and chosen.bits is None and clone.takes(part, count, probed[0].shape[1]):
+        return clone.candidates(part, rotated, count, probed)
     return segment.candidates(rotated, count, probed, parameters(part, chosen, probed[0].shape[1]))
 
 

@@ -14,7 +14,7 @@ from omma.vectors import Float16, Float32, Int64, UInt64
 from services.nn_shard.engine.arrayfile import map_file, read_arrays, soon
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.columns import Columns, starts, take_runs
-from services.nn_shard.engine.gpu import GpuClone
+from services.nn_shard.engine.gpu import GpuClone, first_device
 from services.nn_shard.engine.lists import ID_BYTES, Float16Lists, list_offsets, mapped_lists, preassigned
 from services.nn_shard.engine.manifest import FileSum
 from services.nn_shard.engine.part import Bits, Part
@@ -89,7 +89,7 @@ class Segment:
     def clone_to_gpu(self) -> None:
         """Search the codes on a GPU from now on; raises RuntimeError when they do not fit it. Needs `gpu_present`."""
         if self.encoded and self.about.rows:
-            self.clone = GpuClone(self._searcher)
+            self.clone = first_device().clone(self._searcher)
 
     def part(self, dead_rows: Ints | None = None) -> Part:
         """All of it, less the rows that are dead."""

@@ -43,9 +43,9 @@ class Shard:
             raise
         if self.fault is not None and (len(asked) > 1 or not isinstance(self.fault, TooLarge)):
             raise self.fault
-        first, *others = (self._answer(k, alone=len(asked) == 1 or self.earlier) for k in asked)
-        if not self.earlier:
-            first.others.extend(others)
+        looked_at = asked[:1] if self.earlier else asked
+        first, *others = (self._answer(k, alone=len(looked_at) == 1) for k in looked_at)
+        first.others.extend(others)
         return first
 
     def _answer(self, k: int, *, alone: bool) -> Response:

@@ -89,6 +89,7 @@ class CollectParameters(JobParameters):
     sweep: bool = False
 
 
+ERASE: Final = JobKind("erase", "what is left of erased pictures goes from every disk", Role.ADMIN, goes_on=False)
 ANOMALIES: Final = JobKind(
     "anomalies", "how far each picture stands apart is measured", Role.TENANT_ADMIN, AnomaliesParameters
 )
@@ -102,5 +103,5 @@ VERIFY: Final = JobKind(
     "verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters, goes_on=False
 )
 
-_EVERY: Final = (ANOMALIES, CLUSTER, COLLECT, INGEST, INGEST_LIST, VERIFY)
+_EVERY: Final = (ANOMALIES, CLUSTER, COLLECT, ERASE, INGEST, INGEST_LIST, VERIFY)
 KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in _EVERY}

@@ -72,6 +72,10 @@ class Database:
         async with self._connection(self._write) as connection:
             yield connection
 
+    async def scrub(self) -> None:
+        """As Dialect.scrub."""
+        await self.dialect.scrub(self._write)
+
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """The work's result; a caller that is cancelled leaves it running to its end."""
         task = asyncio.create_task(work)

@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeAlias
 
 from sqlalchemy import ColumnElement, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from omma.errors import OmmaError
 from omma.filters import Value
@@ -34,6 +34,9 @@ class Dialect(Protocol):
     def attribute_between(self, attributes: ColumnElement[Any], name: str, bounds: Bounds) -> ColumnElement[bool]:
         """The JSON object's member is a number within the bounds."""
 
+    def any_id(self, ids: ColumnElement[Any], values: Sequence[int]) -> ColumnElement[bool]:
+        """The list of ids, null for none, holds one of the values."""
+
     async def append(self, connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add many rows, the quickest way there is; all have the same columns."""
 
@@ -51,6 +54,9 @@ class Dialect(Protocol):
 
     def now_ms(self) -> ColumnElement[int]:
         """The database's clock: milliseconds since 1970."""
+
+    async def scrub(self, engine: AsyncEngine) -> None:
+        """See omma.catalog.erasure.ErasureBook. Outside of transactions; engine: of those that write."""
 
     def error(self, error: BaseException) -> OmmaError | None:
         """The error with a kind that the driver's error stands for."""

@@ -5,6 +5,7 @@ from typing import Protocol
 from omma.catalog.anomaly import AnomalyBook
 from omma.catalog.api_key import KeyBook
 from omma.catalog.download import DownloadBook
+from omma.catalog.erasure import ErasureBook
 from omma.catalog.feedback import FeedbackBook
 from omma.catalog.inbox_object import ObjectBook
 from omma.catalog.job import JobBook
@@ -21,6 +22,7 @@ from omma.space import Space
 class Catalog(
     AnomalyBook,
     DownloadBook,
+    ErasureBook,
     FeedbackBook,
     InteractionBook,
     JobBook,

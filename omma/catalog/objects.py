@@ -1,15 +1,18 @@
 """Objects in buckets, and the pictures that follow them."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import and_, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from omma.blobs.object_uri import SCHEME, place_of
 from omma.catalog.database import uninterrupted
 from omma.catalog.inbox_object import KnownObject, SeenObject
 from omma.catalog.picture import DeletedBy, PictureState, Upserted
 from omma.catalog.pictures import Pictures
 from omma.catalog.schema import images, objects
+from omma.errors import InvalidQuery
 from omma.identity import ImageId, Tenant
 
 _Recorded = tuple[str, ImageId | None]
@@ -51,6 +54,8 @@ class Objects(Pictures):
             ids = [image_id for image_id in gone if image_id is not None]
             deleted = await self._delete(connection, tenant, ids, DeletedBy.ABSENCE)
             id_of = {picture.key: change.id for picture, change in zip(pictures, upserted, strict=True)}
+            erased = {key for key, image_id in id_of.items() if not image_id}
+            await self._forget_objects(connection, tenant, erased)
             now = [
                 {
                     "at_key": one.key,
@@ -58,11 +63,26 @@ class Objects(Pictures):
                     "image_id": None if one.picture is None else id_of[one.picture.key],
                 }
                 for one in current
+                if one.picture is None or one.picture.key not in erased
             ]
             if now:
                 at = (objects.c.tenant_id == tenant, objects.c.bucket == bucket, objects.c.key == bindparam("at_key"))
                 await connection.execute(update(objects).where(*at), now)
         return [*upserted, *deleted]
+
+    async def _forget_objects(self, connection: AsyncConnection, tenant: Tenant, keys: Collection[str]) -> None:
+        """keys: of pictures; those that are no object's are passed over."""
+        by_bucket: dict[str, list[str]] = {}
+        for uri in sorted(keys):
+            if uri.startswith(SCHEME):
+                with suppress(InvalidQuery):  # an external_id that only looks like one
+                    place = place_of(uri)
+                    by_bucket.setdefault(place.bucket, []).append(place.key)
+        for bucket, theirs in by_bucket.items():
+            among = self._database.dialect.among(objects.c.key, theirs)
+            await connection.execute(
+                delete(objects).where(objects.c.tenant_id == tenant, objects.c.bucket == bucket, among)
+            )
 
     async def _recorded(
         self, connection: AsyncConnection, tenant: Tenant, bucket: str, keys: set[str]

@@ -33,7 +33,7 @@ class Orphans:
         async with self._database.writing() as connection:
             now_ms = await self._database.read_shared_now_ms(connection)
             free = or_(orphans.c.taken_until.is_(None), orphans.c.taken_until <= now_ms)
-            due = orphans.c.since <= now_ms - int(grace_seconds * 1000)
+            due = or_(orphans.c.urgent.is_(True), orphans.c.since <= now_ms - int(grace_seconds * 1000))
             query = select(orphans.c.sha256, orphans.c.since).where(due, free, _PENDING)
             query = query.order_by(orphans.c.since, orphans.c.sha256).limit(limit).with_for_update(skip_locked=True)
             taken = [Orphan(Sha256(sha256), since, now_ms) for sha256, since in (await connection.execute(query)).all()]
@@ -51,7 +51,7 @@ class Orphans:
         async with self._database.writing() as connection:
             if gone:
                 marks = [{"at_sha256": one.sha256, "taken": one.taken_ms} for one in _sorted(gone)]
-                await connection.execute(ended.values(gone_at=bindparam("taken")), marks)
+                await connection.execute(ended.values(gone_at=bindparam("taken"), urgent=None), marks)
             if needed:
                 marks = [{"at_sha256": one.sha256, "at_since": one.since_ms} for one in _sorted(needed)]
                 await connection.execute(delete(orphans).where(at, orphans.c.since == bindparam("at_since")), marks)
@@ -80,7 +80,8 @@ class Orphans:
 
     @uninterrupted
     async def overdue(self, sha256s: Collection[Sha256], grace_seconds: float) -> set[Sha256]:
-        due = orphans.c.since <= self._database.shared_ms_ago(grace_seconds)
+        over = orphans.c.since <= self._database.shared_ms_ago(grace_seconds)
+        due = or_(orphans.c.urgent.is_(True), over)
         query = select(orphans.c.sha256).where(self._sha256_in(orphans.c.sha256, sha256s), due, _PENDING)
         async with self._database.reading() as connection:
             return {Sha256(sha256) for sha256 in (await connection.execute(query)).scalars()}
@@ -98,6 +99,13 @@ class Orphans:
             index_elements=["sha256"], set_={"since": insert.excluded.since}, where=anew
         )
         await connection.execute(begin, [{"sha256": sha256, "since": now_ms} for sha256 in wanted])
+
+    async def _hurry(self, connection: AsyncConnection, sha256s: Iterable[Sha256]) -> None:
+        """They have no grace, and go unless another row needs them."""
+        wanted = sorted(set(sha256s))
+        await self._orphan(connection, wanted)
+        mine = self._sha256_in(orphans.c.sha256, wanted)
+        await connection.execute(update(orphans).where(mine).values(urgent=True))
 
     def _sha256_in(self, column: ColumnElement[Any], sha256s: Iterable[Sha256]) -> ColumnElement[bool]:
         return self._database.dialect.among(column, list(sha256s))

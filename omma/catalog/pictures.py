@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog import rows
 from omma.catalog.database import uninterrupted
+from omma.catalog.erasure import bytes_digest
 from omma.catalog.orphans import Orphans
 from omma.catalog.picture import (
     DeletedBy,
@@ -21,7 +22,7 @@ from omma.catalog.picture import (
     ReferencedFile,
     Upserted,
 )
-from omma.catalog.schema import image_hash, image_spaces, images
+from omma.catalog.schema import erased_bytes, image_hash, image_spaces, images
 from omma.catalog.where import where
 from omma.description import RowLimits, check_place
 from omma.errors import Absent, InvalidQuery
@@ -178,9 +179,11 @@ class Pictures(Orphans):
         now_ms = self._database.now_ms()
         stored = await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(wanted)))
         new = [picture for key, picture in sorted(wanted.items()) if key not in stored]
+        left = await self._left_erased(connection, tenant, new, revive)
+        new = [picture for picture in new if picture.key not in left]
         ids = await self._database.dialect.new_ids(connection, len(new)) if new else []
         made = [rows.created(tenant, i, picture, now_ms) for i, picture in zip(ids, new, strict=True)]
-        answers = await self._insert(connection, made)
+        answers = dict.fromkeys(left, rows.LEFT_ERASED) | await self._insert(connection, made)
         late = [picture.key for picture in new if picture.key not in answers]
         if late:
             # Another writer made these rows between our look and our insert.
@@ -193,6 +196,23 @@ class Pictures(Orphans):
         await self._orphan(connection, older)
         answers |= {key: rows.answer(stored[key], rewrite) for key, rewrite in rewrites.items()}
         return [answers[picture.key] for picture in pictures]
+
+    async def _left_erased(
+        self, connection: AsyncConnection, tenant: Tenant, new: Sequence[NewPicture], revive: bool
+    ) -> set[str]:
+        """Keys of those whose bytes were erased; when they may be revived they are erased no more, and none is left."""
+        digests = {bytes_digest(tenant, picture.sha256): picture.key for picture in new}
+        if not digests:
+            return set()
+        theirs = and_(
+            erased_bytes.c.tenant_id == tenant, self._database.dialect.among(erased_bytes.c.digest, sorted(digests))
+        )
+        if revive:
+            await connection.execute(delete(erased_bytes).where(theirs))
+            return set()
+        found = (await connection.execute(select(erased_bytes.c.digest).where(theirs))).scalars()
+        erased = set(found)
+        return {picture.key for picture in new if bytes_digest(tenant, picture.sha256) in erased}
 
     async def _delete(
         self, connection: AsyncConnection, tenant: Tenant, image_ids: Sequence[ImageId], by: DeletedBy

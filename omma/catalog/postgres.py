@@ -97,6 +97,9 @@ class PostgresDialect(Dialect):
         within = func.coalesce(bounds(_float64(member)), false())
         return case((func.jsonb_typeof(member) == "number", within), else_=false())
 
+    def any_id(self, ids: ColumnElement[Any], values: Sequence[int]) -> ColumnElement[bool]:
+        return func.coalesce(ids.bool_op("&&")(literal(list(values), ARRAY(BigInteger))), false())
+
     async def append(self, connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         # COPY: 5,000 interactions in 30 ms, where inserting them takes 110.
         columns = list(rows[0])
@@ -125,6 +128,9 @@ class PostgresDialect(Dialect):
 
     def now_ms(self) -> ColumnElement[int]:
         return func.floor(func.extract("epoch", func.clock_timestamp()) * 1000).cast(BigInteger)
+
+    async def scrub(self, engine: AsyncEngine) -> None:
+        """Nothing: its own vacuum overwrites what is free, and whoever runs it keeps or drops its log."""
 
     def error(self, error: BaseException) -> OmmaError | None:
         """error: the driver's, or what SQLAlchemy made of it with the driver's as its cause."""

@@ -1,6 +1,7 @@
 """Rows of `images` as values, and what a change does to one: pure."""
 
 import json
+import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,7 +25,14 @@ from omma.sources import source_domain_of
 from omma.telemetry.context import request_id
 
 _UNEMBEDDED: Final = {"width": 0, "height": 0, "state": PictureState.PENDING, "reason": ""}
-_DESCRIPTION: Final = ("owner", "tags", "source_url", "source_domain", "attributes")
+_UNDESCRIBED: Final[dict[str, Any]] = {
+    "owner": "",
+    "tags": [],
+    "source_url": "",
+    "source_domain": "",
+    "attributes": {},
+}
+_DESCRIPTION: Final = tuple(_UNDESCRIBED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +183,15 @@ def expired(stored: StoredPicture) -> dict[str, Any]:
     """The columns that change when a deleted picture can be restored no more."""
     row = {name: value for name, value in _columns(stored).items() if name in _DESCRIPTION}
     if stored.deleted_by is DeletedBy.CALLER:
-        row = {"owner": "", "tags": [], "source_url": "", "source_domain": "", "attributes": {}}
+        row = dict(_UNDESCRIBED)
     return row | {"deleted_at": None}
+
+
+def erased(stored: StoredPicture, now_ms: int) -> Rewrite:
+    """A row that says nothing any more but its id and version, under a key that nobody has."""
+    place = {"key": f"erased:{uuid.uuid4().hex}", "sha256": "", "uri": "", "bytes": 0, "mtime_ns": None}
+    gone = {"state": PictureState.DELETED, "deleted_at": None, "deleted_by": DeletedBy.CALLER}
+    return _changed(stored, EventKind.DELETE, place | _UNDESCRIBED | _UNEMBEDDED | gone, now_ms)
 
 
 def retried(stored: StoredPicture, now_ms: int) -> Rewrite:
@@ -191,6 +206,10 @@ def overtaken(stored: StoredPicture, seen: Version, now_ms: int) -> Rewrite:
     rewrite = _changed(stored, EventKind.DELETE if gone else EventKind.UPSERT, values, now_ms)
     rewrite.values["version"] = max(rewrite.values["version"], seen + 1)
     return rewrite
+
+
+LEFT_ERASED: Final = Upserted(ImageId(0), Version(0), Change.LEFT_DELETED, None)
+"""What the caller is told of bytes that were erased, of which there is no row."""
 
 
 def answer_created(row: RowMapping) -> Upserted:

@@ -117,8 +117,27 @@ orphans: Final = Table(
     Column("since", BigInteger, nullable=False, comment="a row that needed them went, or they were found without one"),
     Column("taken_until", BigInteger, comment="until then a collector may be deleting them"),
     Column("gone_at", BigInteger, comment="when a collector took them that deleted them"),
+    Column("urgent", Boolean, comment="true: erased, they have no grace"),
 )
 Index("ix_orphans_since", orphans.c.since)
+
+erasures: Final = Table(
+    "erasures",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("image_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("sha256", Text, nullable=False, comment="of the bytes that are to go"),
+    Column("begun_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
+)
+
+erased_bytes: Final = Table(
+    "erased_bytes",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("digest", Text, primary_key=True, comment="erasure.bytes_digest: no ingest brings them back"),
+    Column("at", BigInteger, nullable=False),
+)
 
 interactions: Final = Table(
     "interactions",

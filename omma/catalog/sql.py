@@ -5,6 +5,7 @@ from omma.catalog.clicks import Clicks
 from omma.catalog.comparing import Comparing
 from omma.catalog.database import Database
 from omma.catalog.downloads import Downloads
+from omma.catalog.erasures import Erasures
 from omma.catalog.indexing import Indexing
 from omma.catalog.interface import Catalog
 from omma.catalog.jobs import Jobs
@@ -20,6 +21,7 @@ from omma.description import RowLimits
 
 
 class SqlCatalog(
+    Erasures,
     Objects,
     Indexing,
     Registry,

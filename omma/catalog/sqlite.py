@@ -35,7 +35,7 @@ from omma.catalog.migrate import upgrade
 from omma.catalog.schema import DAY_MS, interactions
 from omma.catalog.sql import SqlCatalog
 from omma.description import RowLimits
-from omma.errors import OmmaError
+from omma.errors import OmmaError, Overloaded
 from omma.filters import Value
 from omma.sqlite_errors import BUSY_TIMEOUT_SECONDS, storage_error
 
@@ -78,6 +78,10 @@ class SqliteDialect(Dialect):
         within = and_(member.c.key == name, member.c.type.in_(_NUMBERS), finite, bounds(number))
         return select(literal(1)).select_from(member).where(within).exists()
 
+    def any_id(self, ids: ColumnElement[Any], values: Sequence[int]) -> ColumnElement[bool]:
+        given = func.json_each(func.coalesce(ids, "[]")).table_valued("value", name="given")
+        return select(literal(1)).select_from(given).where(self.among(given.c.value, values)).exists()
+
     async def append(self, connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         await connection.execute(insert(table), list(rows))
 
@@ -105,6 +109,18 @@ class SqliteDialect(Dialect):
     def now_ms(self) -> ColumnElement[int]:
         # julianday() counts from noon, 24 November 4714 BC: https://sqlite.org/lang_datefunc.html
         return cast((func.julianday("now") - 2440587.5) * 86_400_000, BigInteger)
+
+    async def scrub(self, engine: AsyncEngine) -> None:
+        # Deleted content is overwritten as it is deleted (secure_delete); the log of writes still holds it.
+        pooled = await engine.raw_connection()
+        try:
+            driver: Any = pooled.driver_connection
+            async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
+                busy, _, _ = await cursor.fetchone()
+        finally:
+            pooled.close()
+        if busy:
+            raise Overloaded("The catalog is being read: its log cannot be emptied now.", retry_after_seconds=1.0)
 
     def error(self, error: BaseException) -> OmmaError | None:
         return storage_error(error, "The catalog")
@@ -151,7 +167,7 @@ def _engine(path: Path, busy_timeout_seconds: float, connections: int, begin: st
         # Transactions begin below, not by the driver's guess: https://docs.sqlalchemy.org/dialects/sqlite.html
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -45,6 +45,10 @@ was away from writing old records after its successor's.
 """
 
 
+Purge = Callable[[], Awaitable[None]]
+"""Lets what may go leave the disk, at once or, where servers do it, soon."""
+
+
 class ProducerFenced(Exception):
     """A newer producer with the same transactional id exists, or this one lost its place: it may never write again."""
 
@@ -157,5 +161,12 @@ class Log(Protocol):
 
     async def compact(self) -> None:
         """Drop superseded records of compacted topics and expired ones of the others. Kafka does this by itself."""
+
+    def purging(self, topic: str) -> AbstractAsyncContextManager[Purge]:
+        """While it is open, superseded records of this compacted topic leave the disk within seconds, bytes and all.
+
+        Of a partition, once something was written to it a second or more after them: write, purge, look, and again
+        until they are gone. Raises Absent, NotAllowed, ReplicaDown.
+        """
 
     async def close(self) -> None: ...

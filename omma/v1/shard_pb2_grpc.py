@@ -60,6 +60,11 @@ class ShardServiceStub:
                 request_serializer=omma_dot_v1_dot_shard__pb2.ShardServiceListRequest.SerializeToString,
                 response_deserializer=omma_dot_v1_dot_shard__pb2.ShardServiceListResponse.FromString,
                 _registered_method=True)
+        self.Erase = channel.unary_unary(
+                '/omma.v1.ShardService/Erase',
+                request_serializer=omma_dot_v1_dot_shard__pb2.ShardServiceEraseRequest.SerializeToString,
+                response_deserializer=omma_dot_v1_dot_shard__pb2.ShardServiceEraseResponse.FromString,
+                _registered_method=True)
 
 
 class ShardServiceServicer:
@@ -103,6 +108,14 @@ class ShardServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Erase(self, request, context):
+        """Erased pictures leave this replica's files, and the snapshots if it writes them. Ask with the same token until it is
+        done. Codes as of Digest; RESOURCE_EXHAUSTED: too many orders wait.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ShardServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -130,6 +143,11 @@ def add_ShardServiceServicer_to_server(servicer, server):
                     servicer.List,
                     request_deserializer=omma_dot_v1_dot_shard__pb2.ShardServiceListRequest.FromString,
                     response_serializer=omma_dot_v1_dot_shard__pb2.ShardServiceListResponse.SerializeToString,
+            ),
+            'Erase': grpc.unary_unary_rpc_method_handler(
+                    servicer.Erase,
+                    request_deserializer=omma_dot_v1_dot_shard__pb2.ShardServiceEraseRequest.FromString,
+                    response_serializer=omma_dot_v1_dot_shard__pb2.ShardServiceEraseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -268,6 +286,33 @@ class ShardService:
             '/omma.v1.ShardService/List',
             omma_dot_v1_dot_shard__pb2.ShardServiceListRequest.SerializeToString,
             omma_dot_v1_dot_shard__pb2.ShardServiceListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Erase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omma.v1.ShardService/Erase',
+            omma_dot_v1_dot_shard__pb2.ShardServiceEraseRequest.SerializeToString,
+            omma_dot_v1_dot_shard__pb2.ShardServiceEraseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,10 @@ class ShardServiceStub:
     """
     List: _grpc.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceListRequest, _shard_pb2.ShardServiceListResponse]
     """The live pictures of one bucket, by id, page by page. Codes as of Digest; INVALID_ARGUMENT: another shard's bucket."""
+    Erase: _grpc.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceEraseRequest, _shard_pb2.ShardServiceEraseResponse]
+    """Erased pictures leave this replica's files, and the snapshots if it writes them. Ask with the same token until it is
+    done. Codes as of Digest; RESOURCE_EXHAUSTED: too many orders wait.
+    """
 
 @_typing.type_check_only
 class ShardServiceAsyncStub(ShardServiceStub):
@@ -67,6 +71,10 @@ class ShardServiceAsyncStub(ShardServiceStub):
     """
     List: _aio.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceListRequest, _shard_pb2.ShardServiceListResponse]  # type: ignore[assignment]
     """The live pictures of one bucket, by id, page by page. Codes as of Digest; INVALID_ARGUMENT: another shard's bucket."""
+    Erase: _aio.UnaryUnaryMultiCallable[_shard_pb2.ShardServiceEraseRequest, _shard_pb2.ShardServiceEraseResponse]  # type: ignore[assignment]
+    """Erased pictures leave this replica's files, and the snapshots if it writes them. Ask with the same token until it is
+    done. Codes as of Digest; RESOURCE_EXHAUSTED: too many orders wait.
+    """
 
 class ShardServiceServicer(metaclass=_abc_1.ABCMeta):
     """One shard of one index. Every call takes its deadline from the caller; one that arrives expired is refused."""
@@ -114,5 +122,15 @@ class ShardServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_shard_pb2.ShardServiceListResponse, _abc.Awaitable[_shard_pb2.ShardServiceListResponse]]:
         """The live pictures of one bucket, by id, page by page. Codes as of Digest; INVALID_ARGUMENT: another shard's bucket."""
+
+    @_abc_1.abstractmethod
+    def Erase(
+        self,
+        request: _shard_pb2.ShardServiceEraseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shard_pb2.ShardServiceEraseResponse, _abc.Awaitable[_shard_pb2.ShardServiceEraseResponse]]:
+        """Erased pictures leave this replica's files, and the snapshots if it writes them. Ask with the same token until it is
+        done. Codes as of Digest; RESOURCE_EXHAUSTED: too many orders wait.
+        """
 
 def add_ShardServiceServicer_to_server(servicer: ShardServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

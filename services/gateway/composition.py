@@ -24,6 +24,7 @@ from services.gateway.curation.anomalies import AnomalyList
 from services.gateway.curation.duplicates import Duplicates
 from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.curation.verdicts import Verdicts
+from services.gateway.erasing import Erasing
 from services.gateway.experiments import Experiments
 from services.gateway.fitness import Fitness
 from services.gateway.grpc.entrance import Entrance
@@ -165,25 +166,20 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     dead_letters = DeadLetters(catalog, log, parts.outbox, handled, indexes.live_space)
     jobs = Jobs(catalog, parts.sources, waiting, settings.jobs_unfinished, parts.on_job)
     lists = Lists(jobs, parts.sources, catalog, storage.blobs, storage.row_limits)
+    erasing = Erasing(catalog, parts.outbox, jobs)
     tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=parts.limits.max_bytes)
     health = Health(indexes, surroundings)
     fitness = Fitness(indexes, recall.at_10)
     rollouts = Rollouts(catalog, parts.candidates, fitness, keep_for_seconds=settings.rollout_keep_for_seconds)
     bodies = Bodies(settings.max_body_bytes, settings.shares)
+    uploads = Uploads(storage.blobs, parts.limits.max_bytes)
+    experiments = Experiments(catalog, parts.reranker)
+    operation = Operation(catalog, dead_letters, jobs, lists, uploads, tracer, rollouts, experiments, erasing)
     app = create_app(
         search,
         pictures,
         impressions,
-        Operation(
-            catalog,
-            dead_letters,
-            jobs,
-            lists,
-            Uploads(storage.blobs, parts.limits.max_bytes),
-            tracer,
-            rollouts,
-            Experiments(catalog, parts.reranker),
-        ),
+        operation,
         parts.authenticator,
         health,
         settings,

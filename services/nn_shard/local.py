@@ -20,7 +20,15 @@ from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_BATCH_QUERIES, SHARD_SEARCH_SECONDS
 from omma.vectors import Float32
 from services.nn_shard.batcher import Batcher
-from services.nn_shard.client import BucketDigests, BucketPage, FetchedPicture, ShardQuery, ShardStats
+from services.nn_shard.client import (
+    MAX_ERASED,
+    MAX_TOKEN_CHARACTERS,
+    BucketDigests,
+    BucketPage,
+    FetchedPicture,
+    ShardQuery,
+    ShardStats,
+)
 from services.nn_shard.engine import Engine, SearchOptions
 from services.nn_shard.replica import Replica
 from services.nn_shard.settings import ShardSettings
@@ -45,14 +53,18 @@ class LocalShard:
         settings: ShardSettings,
         lag: Callable[[], int],
         drift: Callable[[], Drift | None] = lambda: None,
+        erasing: Callable[[str, Sequence[ImageId]], bool],
     ) -> None:
-        """executor: settings.search_threads threads. lag: records behind, drift: of the codebook, as last measured."""
+        """executor: settings.search_threads threads. lag: records behind, drift: of the codebook, as last measured.
+        erasing: Erasing.done.
+        """
         self._replica = replica
         self._shard = shard
         self._shards = shards
         self._executor = executor
         self._lag = lag
         self._drift = drift
+        self._erasing = erasing
         self._batcher = Batcher(
             self._run,
             executor,
@@ -159,6 +171,17 @@ class LocalShard:
         if next_offset is None:
             raise InvalidQuery(f"This shard of {self.index} does not own bucket {bucket}.", field="bucket")
         return await run_in(self._executor, self._page, engine, bucket, after, next_offset)
+
+    async def erase(self, token: str, ids: Sequence[ImageId], deadline: Deadline) -> bool:
+        deadline.require()
+        if not 0 < len(token) <= MAX_TOKEN_CHARACTERS:
+            raise InvalidQuery(f"A token has 1 to {MAX_TOKEN_CHARACTERS} characters.", field="token")
+        if len(ids) > MAX_ERASED:
+            raise InvalidQuery(
+                f"At most {MAX_ERASED} pictures are erased at a time.", field="image_ids", limit=MAX_ERASED
+            )
+        self._ready()
+        return self._erasing(token, ids)
 
     async def close(self) -> None:
         """Nothing: the shard's owner stops it."""

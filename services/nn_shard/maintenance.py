@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
+from omma.identity import ImageId
 from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_MAINTENANCE_SECONDS
 from services.nn_shard.checkpoint import Stamp
@@ -89,6 +90,29 @@ class Maintenance:
             return False
         return await self._lease.run(self._snapshot())
 
+    async def erase(self, image_ids: Sequence[ImageId]) -> bool:
+        """Nothing of these pictures lies in the files, nor in a snapshot that this replica is the one to write; False
+        where that cannot be yet: a delete was not applied, or this replica is behind. Raises as `snapshot`.
+        """
+        if not self._replica.ready or self._replica.stale:
+            return False
+        async with self._files:
+            engine = self._replica.loaded()
+            if await self._checkpoint() is None:
+                return False
+            try:
+                if not await run_in(self._merging, engine.erase, image_ids):
+                    return False
+            except Abandoned:
+                return False
+            if await self._checkpoint() is None or engine is not self._replica.engine:
+                return False
+        if not (self._settings.snapshot_seconds or await self._snapshots.any()):
+            return True
+        if await self._lease.acquire():
+            await self._lease.run(self._snapshot(alone=True))
+        return True
+
     async def stop(self) -> None:
         """After `run` has ended: drop the merge under way, let a sealing end, and write the last checkpoint."""
         self._stopping = True
@@ -123,7 +147,8 @@ class Maintenance:
     def _is_ahead(self) -> bool:
         return self._checkpointed != self._replica.next_offsets
 
-    async def _snapshot(self) -> bool:
+    async def _snapshot(self, *, alone: bool = False) -> bool:
+        """alone: the older ones go."""
         async with self._files:  # the next checkpoint may remove files that are being uploaded
             checkpoint = await self._checkpoint()
             if checkpoint is None:
@@ -132,7 +157,7 @@ class Maintenance:
                 codebook = self._replica.loaded().codebook
                 if codebook is not None:
                     await self._codebooks.ensure(codebook)
-                await self._snapshots.write(checkpoint, self._replica.folder, self._lease.require)
+                await self._snapshots.write(checkpoint, self._replica.folder, self._lease.require, alone=alone)
         return True
 
     async def _checkpoint(self) -> Checkpoint | None:

@@ -81,3 +81,10 @@ class ShardServicer(shard_pb2_grpc.ShardServiceServicer):
     ) -> shard_pb2.ShardServiceListResponse:
         shard = self._shard_of(request.index)
         return convert.list_response(await shard.pictures(request.bucket, request.after_id, deadline_of(context)))
+
+    async def Erase(  # noqa: N802  the name in the proto
+        self, request: shard_pb2.ShardServiceEraseRequest, context: Context
+    ) -> shard_pb2.ShardServiceEraseResponse:
+        ids = [ImageId(one) for one in request.image_ids]
+        done = await self._shard_of(request.index).erase(request.token, ids, deadline_of(context))
+        return shard_pb2.ShardServiceEraseResponse(done=done)

@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from omma.blobs.interface import Blobs
 from omma.catalog.interface import Catalog
 from omma.drift import Drift
 from omma.errors import Absent, Corrupt, Kind, OmmaError
+from omma.identity import ImageId
 from omma.index import Index
 from omma.log.interface import Log
 from omma.space import Space
@@ -24,6 +26,7 @@ from omma.telemetry import metrics
 from omma.telemetry.context import run_in
 from services.nn_shard.codebooks import Codebooks
 from services.nn_shard.engine import Codebook
+from services.nn_shard.erasing import Erasing
 from services.nn_shard.lease import Lease
 from services.nn_shard.local import LocalShard
 from services.nn_shard.maintenance import Maintenance
@@ -83,6 +86,7 @@ class Shard:
             writer=self._writer,
             maintenance=(self._maintainer, self._merger),
         )
+        self._erasing = Erasing(self._erase)
         self.client = LocalShard(
             self.replica,
             shard=shard,
@@ -91,6 +95,7 @@ class Shard:
             settings=settings,
             lag=lambda: self._lag,
             drift=lambda: self._drift,
+            erasing=self._erasing.done,
         )
         self.maintenance = Maintenance(
             self.replica,
@@ -120,7 +125,14 @@ class Shard:
         try:
             await self._load_when_possible()
             async with asyncio.TaskGroup() as group:
-                for part in (self.replica.follow, self.maintenance.run, self.trainer.run, self._observe, self._measure):
+                for part in (
+                    self.replica.follow,
+                    self.maintenance.run,
+                    self._erasing.run,
+                    self.trainer.run,
+                    self._observe,
+                    self._measure,
+                ):
                     group.create_task(part(), name=f"{self._index.id}: {part.__qualname__}")
         finally:
             await self._stop()
@@ -135,6 +147,9 @@ class Shard:
         await self.maintenance.work_off()
         engine = self.replica.loaded()
         return engine.codebook is not None or not self.trainer.is_due(engine)
+
+    async def _erase(self, image_ids: Sequence[ImageId]) -> bool:
+        return await self.maintenance.erase(image_ids)
 
     async def _load_when_possible(self) -> None:
         refused = await kept_going(

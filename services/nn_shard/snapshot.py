@@ -38,18 +38,23 @@ class Snapshots:
         self._executor = executor
         self._keep = keep
 
-    async def write(self, checkpoint: Checkpoint, folder: Path, require_lease: Callable[[], None]) -> None:
+    async def any(self) -> bool:
+        return bool(await self._manifests())
+
+    async def write(
+        self, checkpoint: Checkpoint, folder: Path, require_lease: Callable[[], None], *, alone: bool = False
+    ) -> None:
         """Upload what is not there yet, then the manifest, then delete what no kept snapshot names.
 
         folder: the engine's; its files must stay until this returns. require_lease: raises when the lease is not held
         any more; asked before the manifest and before each delete, so that no collector meets another's upload.
-        A checkpoint that is the newest snapshot already is not written again.
+        A checkpoint that is the newest snapshot already is not written again. alone: it is, and older ones go.
         """
         content = checkpoint.to_json()
         sha256 = hashlib.sha256(content).hexdigest()
         manifests = await self._manifests()
         damaged = await self._damaged() & {file.sha256 for file in checkpoint.files()}
-        if manifests and sha256 in manifests[-1] and not damaged:
+        if manifests and sha256 in manifests[-1] and not damaged and not alone:
             return
         for file in checkpoint.files():
             await self._upload(file, folder, again=file.sha256 in damaged)
@@ -57,7 +62,7 @@ class Snapshots:
         name = f"{number:012d}-{sha256}.json"
         require_lease()
         await self._blobs.put(f"{self._prefix}/manifests/{name}", content, content_type="application/json")
-        await self._prune([*manifests, name], require_lease)
+        await self._prune([*manifests, name], 1 if alone else self._keep, require_lease)
 
     async def restore(self, folder: Path, require: Callable[[Checkpoint], None]) -> bool:
         """Fill the folder from the newest snapshot that is whole; False when there is none.
@@ -127,15 +132,15 @@ class Snapshots:
         if again:
             await self._blobs.delete(self._damaged_key(file.sha256))
 
-    async def _prune(self, manifests: list[str], require_lease: Callable[[], None]) -> None:
+    async def _prune(self, manifests: list[str], keep: int, require_lease: Callable[[], None]) -> None:
         kept: set[str] = set()
-        for name in manifests[-self._keep :]:
+        for name in manifests[-keep:]:
             try:
                 checkpoint = Checkpoint.from_json(await self._blobs.get(f"{self._prefix}/manifests/{name}"))
             except Corrupt:
                 continue
             kept.update(file.sha256 for file in checkpoint.files())
-        doomed = [f"{self._prefix}/manifests/{name}" for name in manifests[: -self._keep]]
+        doomed = [f"{self._prefix}/manifests/{name}" for name in manifests[:-keep]]
         for folder in ("files", "damaged"):
             found = [key async for key in self._blobs.keys(f"{self._prefix}/{folder}/")]
             doomed += [key for key in found if key.rsplit("/", 1)[1] not in kept]

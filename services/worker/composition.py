@@ -14,6 +14,7 @@ from omma.job_kinds import (
     ANOMALIES,
     CLUSTER,
     COLLECT,
+    ERASE,
     INGEST,
     INGEST_LIST,
     VERIFY,
@@ -27,6 +28,9 @@ from services.topology.indexes import PlacedIndex
 from services.worker.curation.anomalies import AnomalyScorer
 from services.worker.curation.calibrator import Calibrator
 from services.worker.curation.clusters import Clusterer
+from services.worker.erasing.eraser import Eraser
+from services.worker.erasing.log_traces import LogTraces
+from services.worker.erasing.shard_traces import ShardTraces
 from services.worker.ingest.bucket import BucketIngest
 from services.worker.ingest.folder import FolderIngest
 from services.worker.ingest.follower import ObjectFollower
@@ -34,6 +38,7 @@ from services.worker.ingest.inbox import Inbox, InboxPlace
 from services.worker.jobs.anomalies import AnomaliesWork
 from services.worker.jobs.cluster import ClusterWork
 from services.worker.jobs.collect import CollectWork
+from services.worker.jobs.erase import EraseWork
 from services.worker.jobs.ingest import IngestWork
 from services.worker.jobs.listed import ListWork
 from services.worker.jobs.runner import JobRunner
@@ -126,6 +131,15 @@ def compose(
     verifier = Verifier(storage, outbox, live, settle_seconds=settings.settle_seconds)
     grace_seconds = storage.deleted_grace_seconds
     collector = Collector(catalog, storage.blobs, grace_seconds)
+    eraser = Eraser(
+        catalog,
+        log,
+        LogTraces(catalog, log, outbox),
+        ShardTraces(catalog, storage.blobs, placed),
+        collector,
+        grace_seconds=grace_seconds,
+        within_seconds=settings.erase_seconds,
+    )
     collect_seconds = max(_SOONEST_SECONDS, min(settings.collect_seconds, grace_seconds))
     schedule = (
         Scheduled(COLLECT, CollectParameters(), collect_seconds),
@@ -140,6 +154,7 @@ def compose(
             ANOMALIES.name: AnomaliesWork(AnomalyScorer(catalog, live)),
             CLUSTER.name: ClusterWork(Clusterer(catalog, live)),
             COLLECT.name: CollectWork(collector, storage.blobs),
+            ERASE.name: EraseWork(eraser),
             INGEST.name: IngestWork(folders, buckets),
             INGEST_LIST.name: ListWork(lists),
             VERIFY.name: VerifyWork(verifier),

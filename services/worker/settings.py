@@ -22,6 +22,12 @@ class WorkerSettings(Section):
     collect_seconds: float = Field(
         default=600.0, ge=0.1, le=86_400, description="between looks for bytes to delete; the grace, if it is shorter"
     )
+    erase_seconds: float = Field(
+        default=3_600.0,
+        ge=1,
+        le=7 * 86_400,
+        description="erased pictures leave every disk within, or the job fails",
+    )
     sweep_seconds: float = Field(
         default=86_400.0, ge=0.1, le=30 * 86_400, description="between listings of all originals and thumbnails"
     )

@@ -231,3 +231,22 @@ async def test_a_group_is_forgotten_once_it_has_no_members(log: Log) -> None:
     await eventually(is_deleted)
     assert await log.delete_group("g"), "one that there is not is no fault"
     assert dict(await log.committed("g", "t")) == {}
+
+
+async def test_what_is_superseded_leaves_the_disk_while_a_topic_is_purged(log: Log) -> None:
+    await log.ensure_topic(TopicSpec("vectors", 2, compacted=True))
+    producer = await log.producer()
+    for value in (b"the picture", b"deleted"):
+        await producer.send("vectors", 0, b"key", value)
+    async with log.purging("vectors") as purge:
+
+        async def only_the_last_is_left() -> bool:
+            await producer.send("vectors", 0, b"another key", b"")
+            await purge()
+            return b"the picture" not in [value for _, _, _, value in await all_of(log, "vectors")]
+
+        await eventually(only_the_last_is_left)
+    assert b"deleted" in [value for _, _, _, value in await all_of(log, "vectors")]
+    with pytest.raises(Absent):
+        async with log.purging("no-such-topic"):
+            pass

@@ -68,6 +68,7 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("GET", "/trace"): TENANT_ADMIN,
     ("GET", "/stats"): ADMIN,
     ("POST", "/verify"): ADMIN,
+    ("POST", "/erase"): ADMIN,
     ("GET", "/rollouts"): ADMIN,
     ("POST", "/rollouts"): ADMIN,
     ("GET", "/rollouts/{id}"): ADMIN,
@@ -109,6 +110,7 @@ RPCS: Final[dict[str, Role]] = {
     "omma.v1.ShardService/Stats": ADMIN,
     "omma.v1.ShardService/List": ADMIN,
     "omma.v1.ShardService/Digest": ADMIN,
+    "omma.v1.ShardService/Erase": ADMIN,
     "omma.v1.RerankService/Rerank": ADMIN,
 }
 FILLED: Final = {"path": "health", "image_id": str(10**12), "job_id": "none", "id": "0000", "name": "none"}

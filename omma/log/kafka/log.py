@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from typing import Final, Self, TypeVar
 
@@ -12,12 +12,13 @@ from aiokafka.errors import GroupIdNotFound, NonEmptyGroup, for_code
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.protocol.commit import OffsetFetchRequest
 
-from omma.log.interface import Consumer, Log, LogRecord, OnAssigned, Producer, TopicPartition, TopicSpec
+from omma.log.interface import Consumer, Log, LogRecord, OnAssigned, Producer, Purge, TopicPartition, TopicSpec
 from omma.log.kafka.connection import Connection
 from omma.log.kafka.consumer import AssignedConsumer, client, stop
 from omma.log.kafka.errors import translated
 from omma.log.kafka.group import GroupConsumer
 from omma.log.kafka.producer import PlainProducer
+from omma.log.kafka.purging import purging
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.kafka.topics import Topics
 from omma.log.kafka.transaction import TransactionalProducer
@@ -153,6 +154,9 @@ class KafkaLog(Log):
 
     async def compact(self) -> None:
         """Nothing: the brokers do it."""
+
+    def purging(self, topic: str) -> AbstractAsyncContextManager[Purge]:
+        return purging(self._connection, self._topics.full_name(topic))
 
     async def close(self) -> None:
         """Closes every producer and consumer; a poll under way raises WrongState."""

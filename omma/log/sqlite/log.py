@@ -3,12 +3,13 @@
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
 from omma.errors import Absent, InvalidQuery, WrongState
-from omma.log.interface import Consumer, Log, LogRecord, OnAssigned, Producer, TopicPartition, TopicSpec
+from omma.log.interface import Consumer, Log, LogRecord, OnAssigned, Producer, Purge, TopicPartition, TopicSpec
 from omma.log.names import checked_name
 from omma.log.sqlite.compaction import clean
 from omma.log.sqlite.consumer import AssignedConsumer, GroupConsumer, Membership
@@ -160,6 +161,16 @@ class SqliteLog(Log):
 
     async def compact(self) -> None:
         await clean(self._topics.all(), self._readers, self._writer, self._clock)
+
+    @asynccontextmanager
+    async def purging(self, topic: str) -> AsyncIterator[Purge]:
+        self._topics.find(topic)
+        yield self._purge
+
+    async def _purge(self) -> None:
+        # Deleted records are overwritten (secure_delete); the file of recent writes still has them.
+        await self.compact()
+        await self._writer.truncate()
 
     async def close(self) -> None:
         """Writes what waits; a poll under way raises WrongState."""

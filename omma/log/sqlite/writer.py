@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from omma.errors import WrongState
+from omma.errors import Overloaded, WrongState
 from omma.log.sqlite.schema import open_writer, position
 from omma.sqlite_errors import storage_error
 
@@ -112,6 +112,13 @@ class Writer:
         result: T = await pending.result
         return result
 
+    async def truncate(self) -> None:
+        """Move what was written lately to the file itself, and empty the file that it lay in. Raises Overloaded."""
+        loop = asyncio.get_running_loop()
+        busy, _, _ = await loop.run_in_executor(self._executor, _checkpoint, self._connection)
+        if busy:
+            raise Overloaded("The log is being read: its recent writes cannot be moved now.", retry_after_seconds=1.0)
+
     async def close(self) -> None:
         """Writes what waits, then closes."""
         self._closed = True
@@ -135,6 +142,11 @@ class Writer:
                 _answer(pending.result, result)
             self._room.set()
         self._flushing = None
+
+
+def _checkpoint(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    row: tuple[int, int, int] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return row
 
 
 def _commit(connection: sqlite3.Connection, writes: Collection[Write[Any]]) -> tuple[list[Any], dict[int, int]]:

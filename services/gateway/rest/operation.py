@@ -10,12 +10,14 @@ from omma.dead_letters import DeadLetters
 from omma.images import PictureLimits
 from services.gateway.callers.auth import Authenticator
 from services.gateway.callers.keys import Keys
+from services.gateway.erasing import Erasing
 from services.gateway.experiments import Experiments
 from services.gateway.jobs import Jobs
 from services.gateway.lists import Lists
 from services.gateway.pictures.trace import Tracer
 from services.gateway.pictures.vectors import Vectors
 from services.gateway.rest.dead_letters import dead_letters_router
+from services.gateway.rest.erase import erase_router
 from services.gateway.rest.experiments import experiments_router
 from services.gateway.rest.ingest import ingest_router
 from services.gateway.rest.jobs import jobs_router
@@ -45,6 +47,7 @@ class Operation:
     tracer: Tracer
     rollouts: Rollouts
     experiments: Experiments
+    erasing: Erasing
 
     def routers(
         self, indexes: ServedIndexes, authenticator: Authenticator, settings: GatewaySettings, limits: PictureLimits
@@ -64,4 +67,5 @@ class Operation:
             verify_router(self.jobs, admin),
             rollouts_router(self.rollouts, admin),
             experiments_router(self.experiments, admin),
+            erase_router(self.erasing, admin),
         )

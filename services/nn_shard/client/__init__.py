@@ -2,6 +2,8 @@
 
 from omma.hits import FetchedPicture
 from services.nn_shard.client.interface import (
+    MAX_ERASED,
+    MAX_TOKEN_CHARACTERS,
     BucketDigests,
     BucketPage,
     ShardClient,
@@ -11,6 +13,8 @@ from services.nn_shard.client.interface import (
 from services.nn_shard.client.remote import RemoteShard
 
 __all__ = [
+    "MAX_ERASED",
+    "MAX_TOKEN_CHARACTERS",
     "BucketDigests",
     "BucketPage",
     "FetchedPicture",

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from omma.drift import Drift
 from omma.hits import FetchedPicture, ShardHits
 from omma.identity import ImageId, Receipt, Tenant
 from omma.rpc.deadline import Deadline
 from omma.vectors import Float32, Int64, UInt64
+
+MAX_ERASED: Final = 10_000
+"""Pictures of one order."""
+MAX_TOKEN_CHARACTERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,5 +120,13 @@ class ShardClient(Protocol):
 
     async def pictures(self, bucket: int, after: int, deadline: Deadline) -> BucketPage:
         """The live pictures of a bucket with ids above `after`. Raises InvalidQuery, ReplicaDown, OutOfTime."""
+
+    async def erase(self, token: str, ids: Sequence[ImageId], deadline: Deadline) -> bool:
+        """Let erased pictures leave the replica's files, and the snapshots if it writes them; True when they have.
+
+        token: of this order, at most MAX_TOKEN_CHARACTERS; ask with the same one until it is done. ids: at most
+        MAX_ERASED; everything that the log has of them is their deletes. Raises InvalidQuery, Overloaded, ReplicaDown,
+        OutOfTime.
+        """
 
     async def close(self) -> None: ...

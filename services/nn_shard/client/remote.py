@@ -31,6 +31,7 @@ class RemoteShard:
         self._stats = stub.Stats
         self._digest = stub.Digest
         self._list = stub.List
+        self._erase = stub.Erase
 
     @classmethod
     def at(cls, target: str, *, credentials: RenewedCredentials | None = None, certified_as: str = "") -> "RemoteShard":
@@ -70,6 +71,11 @@ class RemoteShard:
     async def pictures(self, bucket: int, after: int, deadline: Deadline) -> BucketPage:
         request = shard_pb2.ShardServiceListRequest(bucket=bucket, after_id=after)
         return convert.bucket_page(await call(self._list, request, deadline, _PEER))
+
+    async def erase(self, token: str, ids: Sequence[ImageId], deadline: Deadline) -> bool:
+        request = shard_pb2.ShardServiceEraseRequest(token=token, image_ids=ids)
+        answer: shard_pb2.ShardServiceEraseResponse = await call(self._erase, request, deadline, _PEER)
+        return answer.done
 
     async def close(self) -> None:
         await self._channel.close()

@@ -30,7 +30,7 @@ from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.reading import fetch, pictures, sample, version_of
 from services.nn_shard.engine.search import Searcher, degraded
 from services.nn_shard.engine.segment import Segment
-from services.nn_shard.engine.segment_tasks import ALL_WORK, Task, Work, plan
+from services.nn_shard.engine.segment_tasks import ALL_WORK, Task, Work, holder_of, plan
 from services.nn_shard.engine.segment_writer import Abandoned
 from services.nn_shard.engine.selection import Selector
 from services.nn_shard.engine.settings import EngineSettings
@@ -276,6 +276,21 @@ class Engine:
     def retire(self) -> None:
         """Its files are to go: tasks under way and later ones are abandoned. Any thread."""
         self._retired.set()
+
+    def erase(self, image_ids: Sequence[ImageId]) -> bool:
+        """Rewrite each segment that holds rows of these pictures; False while one of them lives: its delete is to come.
+
+        The files that held them go with the next checkpoint. On the thread that merges, after a checkpoint that began
+        since the deletes were applied: a sealing under way knows nothing of them. Blocks on disk. Raises Abandoned.
+        """
+        ids = np.array(image_ids, np.int64)
+        if any(self._view.find(ids)):
+            return False
+        while part := holder_of(self._view, ids):
+            task = Task(Work.MERGE, (part,), self._files.segments, self.dim, self._view.codebook, self._retired)
+            task.run()
+            self.install(task)
+        return True
 
     def install(self, task: Task) -> None:
         """Publish what the task has built. Short; the deletes that came meanwhile are carried over."""

@@ -76,6 +76,11 @@ def plan(view: View, settings: EngineSettings, kinds: Collection[Work]) -> tuple
     return (Work.MERGE, inputs) if inputs else None
 
 
+def holder_of(view: View, ids: Int64) -> Part | None:
+    """A sealed segment that holds rows of these pictures, live or dead; None when none does."""
+    return next((part for part in view.segments if (part.locate(ids) >= 0).any()), None)
+
+
 def _to_merge(segments: Sequence[Part], settings: EngineSettings) -> tuple[Part, ...]:
     """Small segments join a larger one once they are 1 / merge_ratio of it.
 

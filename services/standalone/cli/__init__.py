@@ -5,6 +5,7 @@ import typer
 from services.standalone.cli import (
     dead_letters,
     doctor,
+    erase,
     evaluate,
     experiment,
     export,
@@ -36,6 +37,7 @@ def command_line() -> typer.Typer:
     app.command()(trace.trace)
     app.command()(verify.verify)
     app.command()(doctor.doctor)
+    app.command()(erase.erase)
     app.command("plan")(plan.plan_cluster)
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(feedback.app, name="feedback")

@@ -1,0 +1,71 @@
+"""`omma erase`: pictures that nothing of stays."""
+
+import asyncio
+import json as json_text
+from typing import Annotated, Any, Final
+
+import typer
+
+from omma.errors import InvalidQuery, ReplicaDown
+from services.standalone.connection import Connection, connected
+from services.standalone.output import Json, console, fail, print_json, run
+from services.standalone.settings import StandaloneSettings
+
+_EVERY_SECONDS: Final = 0.25
+_SUMMED: Final = ("pictures", "log_records", "blobs", "blobs_of_others", "interactions")
+
+
+def erase(  # noqa: PLR0917  a command's options
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Ids of pictures.")] = None,
+    external_id: Annotated[
+        list[str] | None, typer.Option(help="As given at upload, or a URI; may be repeated.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option(help="Every picture of this owner.")] = None,
+    filter: Annotated[str | None, typer.Option(help="JSON, as of a search.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Erase pictures for ever: rows, originals, thumbnails, vectors, log, snapshots, interactions. Needs role admin.
+
+    Originals that Omma only refers to, in your folders and buckets, stay; an ingest leaves them out from now on.
+    """
+    asked = {"ids": ids, "external_ids": external_id, "owner": owner, "filter": _parsed(filter)}
+    request = {name: value for name, value in asked.items() if value}
+    if not yes:
+        typer.confirm("Nobody can take this back. Erase?", abort=True, err=True)
+    report = run(_erased(request))
+    if json:
+        print_json(report)
+        return
+    for name in (*_SUMMED, "replicas", "seconds"):
+        console.print(f"{name.replace('_', ' '):16} {report[name]}", highlight=False)
+    console.print("Not reached: " + "; ".join(report["not_reached"]) + ".", highlight=False, soft_wrap=True)
+
+
+def _parsed(filter: str | None) -> Any:
+    try:
+        return json_text.loads(filter) if filter else None
+    except ValueError as error:
+        fail(InvalidQuery(f"The filter is no JSON: {error}.", field="filter"))
+
+
+async def _erased(request: dict[str, Any]) -> dict[str, Any]:
+    """The report, of all calls that it took."""
+    async with connected(StandaloneSettings()) as connection:
+        report: dict[str, Any] = {}
+        while True:
+            answer = await connection.call("POST", "/erase", json=request)
+            one = await _ended(connection, answer["job_id"])
+            report = one | {name: report.get(name, 0) + one[name] for name in (*_SUMMED, "seconds")}
+            if not answer["more"]:
+                return report
+
+
+async def _ended(connection: Connection, job_id: str) -> dict[str, Any]:
+    while True:
+        job = await connection.call("GET", f"/jobs/{job_id}")
+        if job["state"] == "done":
+            return dict(job["result"])
+        if job["state"] not in ("waiting", "running"):
+            raise ReplicaDown(f"The erasing was {job['state']}; the pictures are in no answer. {job['error']}")
+        await asyncio.sleep(_EVERY_SECONDS)

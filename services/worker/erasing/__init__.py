@@ -1,0 +1,1 @@
+"""Erased pictures leave every place where Omma had them."""

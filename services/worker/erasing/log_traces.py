@@ -1,0 +1,178 @@
+"""What the log still has of erased pictures: vectors and what was said of them, and letters of their deaths."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Final
+
+from omma.backlog import indexer_group, wait_until_handled
+from omma.buckets import bucket_of
+from omma.catalog.erasure import Erasure
+from omma.catalog.interface import Catalog
+from omma.errors import Absent
+from omma.identity import Tenant, Version
+from omma.index import IndexState
+from omma.log.interface import Log, LogRecord, Producer, TopicPartition
+from omma.outbox import Outbox
+from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC, deleted_record, image_key
+from omma.space import Space
+from omma.v1 import records_pb2
+from services.worker.jobs.progress import Progress
+
+_LOOKED_AT_ONCE: Final = 1_000
+_LOOK_SECONDS: Final = 1.0
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+
+
+class LogTraces:
+    """Of every space's topic, whether an index of it still answers or not."""
+
+    def __init__(self, catalog: Catalog, log: Log, outbox: Outbox) -> None:
+        self._catalog = catalog
+        self._log = log
+        self._outbox = outbox
+
+    async def clear(self, tenant: Tenant, erased: Sequence[Erasure], progress: Progress) -> None:
+        """Returns when a reader of the topics from their beginnings finds nothing but deletes; counts `log_records`.
+
+        Takes as long as the indexers are behind, and on Kafka some seconds more.
+        """
+        topics = {spec.name: spec.partitions for spec in await self._log.topics()}
+        indexes = await self._catalog.indexes()
+        followed = {one.space for one in indexes if one.state is not IndexState.RETIRED}
+        await self._outbox.send_unsent()
+        for one in sorted(followed):
+            await wait_until_handled(self._log, IMAGES_TOPIC, indexer_group(one))
+        async with AsyncExitStack() as stack:
+            producer = await self._log.producer()
+            stack.push_async_callback(producer.close)
+            if partitions := topics.get(DEAD_LETTERS_TOPIC):
+                await self._purge(_Letters(partitions, erased, producer), progress)
+            for space in await self._catalog.spaces():
+                if space.vectors_topic not in topics:
+                    continue
+                if space.id in followed:
+                    await self._purge(_Followed(space, erased, self._catalog, self._outbox, self._log), progress)
+                else:
+                    await self._purge(_Abandoned(space, erased, tenant, producer), progress)
+
+    async def _purge(self, topic: "_Topic", progress: Progress) -> None:
+        with suppress(Absent):  # the last index of its space was retired, and the topic went with it
+            await self._purge_present(topic, progress)
+
+    async def _purge_present(self, topic: "_Topic", progress: Progress) -> None:
+        pause_seconds, counted = _FIRST_PAUSE_SECONDS, False
+        async with self._log.purging(topic.name) as purge:
+            while True:
+                await purge()
+                held = await self._held(topic)
+                if not counted:
+                    progress.counts["log_records"] += sum(held.values())
+                    counted = True
+                if not held:
+                    return
+                await topic.write_again(held.keys())
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+
+    async def _held(self, topic: "_Topic") -> dict[TopicPartition, int]:
+        """Records that say something of the pictures, by partition; of those that have none nothing is read again."""
+        beginnings = await self._log.beginning_offsets(topic.name)
+        ends = await self._log.end_offsets(topic.name)
+        held: dict[TopicPartition, int] = {}
+        for partition in sorted(topic.partitions):
+            at, end = TopicPartition(topic.name, partition), ends[partition]
+            consumer = await self._log.assign({at: beginnings[partition]})
+            try:
+                while consumer.position(at) < end:
+                    for record in await consumer.poll(_LOOKED_AT_ONCE, _LOOK_SECONDS):
+                        if record.key in topic.keys and topic.says_something(record):
+                            held[at] = held.get(at, 0) + 1
+            finally:
+                await consumer.close()
+        topic.partitions = {at.partition for at in held}
+        return held
+
+
+class _Topic:
+    """partitions: where the pictures' records may be. keys: of them."""
+
+    def __init__(self, name: str, buckets: int, erased: Sequence[Erasure]) -> None:
+        self.name = name
+        self.erased = erased
+        self.buckets = buckets
+        self.partitions = {bucket_of(one.image_id, buckets) for one in erased}
+        self.keys = {image_key(one.image_id) for one in erased}
+
+    def says_something(self, record: LogRecord) -> bool:
+        raise NotImplementedError
+
+    async def write_again(self, at: Collection[TopicPartition]) -> None:
+        """Something to these partitions, after which what is superseded may go."""
+        raise NotImplementedError
+
+    def one_each(self, at: Collection[TopicPartition]) -> list[Erasure]:
+        """A picture of each of these partitions."""
+        wanted = {one.partition for one in at}
+        found = {bucket_of(one.image_id, self.buckets): one for one in self.erased}
+        return [one for partition, one in sorted(found.items()) if partition in wanted]
+
+
+class _Letters(_Topic):
+    """Of deaths: a null after each."""
+
+    def __init__(self, partitions: int, erased: Sequence[Erasure], producer: Producer) -> None:
+        super().__init__(DEAD_LETTERS_TOPIC, partitions, erased)
+        self._producer = producer
+
+    def says_something(self, record: LogRecord) -> bool:
+        return record.value is not None
+
+    async def write_again(self, at: Collection[TopicPartition]) -> None:
+        wanted = {one.partition for one in at}
+        nulls = [(bucket_of(one.image_id, self.buckets), image_key(one.image_id), None) for one in self.erased]
+        await self._producer.send_many(self.name, [each for each in nulls if each[0] in wanted])
+
+
+class _Vectors(_Topic):
+    def __init__(self, space: Space, erased: Sequence[Erasure]) -> None:
+        super().__init__(space.vectors_topic, space.buckets, erased)
+
+    def says_something(self, record: LogRecord) -> bool:
+        return record.value is not None and not records_pb2.VectorRecord.FromString(record.value).deleted
+
+
+class _Followed(_Vectors):
+    """Of a space with an indexer, which alone writes there: it deletes them once more."""
+
+    def __init__(self, space: Space, erased: Sequence[Erasure], catalog: Catalog, outbox: Outbox, log: Log) -> None:
+        super().__init__(space, erased)
+        self._group = indexer_group(space.id)
+        self._catalog = catalog
+        self._outbox = outbox
+        self._log = log
+
+    async def write_again(self, at: Collection[TopicPartition]) -> None:
+        changes = await self._catalog.overtake({one.image_id: one.version for one in self.one_each(at)})
+        await self._outbox.send(changes)
+        await wait_until_handled(self._log, IMAGES_TOPIC, self._group)
+
+
+class _Abandoned(_Vectors):
+    """Of a space that no index is of any more, and nobody writes to."""
+
+    def __init__(self, space: Space, erased: Sequence[Erasure], tenant: Tenant, producer: Producer) -> None:
+        super().__init__(space, erased)
+        self._space = space
+        self._tenant = tenant
+        self._producer = producer
+
+    async def write_again(self, at: Collection[TopicPartition]) -> None:
+        wanted = {one.partition for one in at}
+        gone = [
+            deleted_record(one.image_id, Version(one.version), self._tenant, self._space.id, self._space.dim)
+            for one in self.erased
+        ]
+        records = [(bucket_of(one.image_id, self.buckets), image_key(one.image_id), one.encode()) for one in gone]
+        await self._producer.send_many(self.name, [each for each in records if each[0] in wanted])

@@ -1,0 +1,201 @@
+"""Erasing on one machine: the bytes on disk are read, and nothing is found."""
+
+import sqlite3
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from google.protobuf.message import DecodeError
+
+from deploy import parts
+from omma.v1 import records_pb2
+from tests.databases import shared_database
+from tests.e2e.process import Folder
+from tests.pictures import encoded, scene
+
+pytestmark = pytest.mark.timeout(600)
+SECONDS = 240.0
+
+
+def holding(folder: Path, needles: dict[str, bytes]) -> list[tuple[str, str]]:
+    """Which file holds what."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with suppress(OSError):  # a server renamed or removed it meanwhile
+                content = path.read_bytes()
+                found += [
+                    (str(path.relative_to(folder)), name) for name, needle in needles.items() if needle in content
+                ]
+    return found
+
+
+def upload(client: httpx.Client, content: bytes, **fields: str) -> dict[str, Any]:
+    answer = client.post("/images", files={"image": content}, data=fields)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def ended(client: httpx.Client, job_id: str) -> dict[str, Any]:
+    until = time.monotonic() + SECONDS
+    while (job := client.get(f"/jobs/{job_id}").json())["state"] in ("waiting", "running"):
+        assert time.monotonic() < until, job
+        time.sleep(0.1)
+    assert job["state"] == "done", job
+    return dict(job)
+
+
+def arrived(client: httpx.Client, content: bytes, receipts: list[str]) -> None:
+    fields = {"k": 3, "timeout_ms": 60_000, "receipts": ",".join(receipts)}
+    assert "receipt_pending" not in client.post("/search", files={"image": content}, data=fields).json()["degraded"]
+
+
+def vector_of(folder: Path, image_id: int) -> bytes:
+    """A stretch of the picture's float16 vector, as the log has it."""
+    with sqlite3.connect(f"file:{folder / 'log.db'}?mode=ro", uri=True) as log:
+        for (value,) in log.execute("SELECT value FROM record WHERE key = ?", (image_id.to_bytes(8, "big"),)):
+            try:
+                record = records_pb2.VectorRecord.FromString(value)
+            except DecodeError:  # an event has the same key
+                continue
+            if record.vectors.data and np.isfinite(np.frombuffer(record.vectors.data, "<f2")).all():
+                return record.vectors.data[:64]
+    raise AssertionError("no vector in the log")
+
+
+def test_nothing_of_an_erased_picture_is_on_any_disk(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "data")
+    # Small segments, often written, and snapshots: all that may hold copies is there.
+    settings = {
+        "OMMA_SHARD__ENGINE__SEAL_ROWS": "16",
+        "OMMA_SHARD__CHECKPOINT_SECONDS": "0.2",
+        "OMMA_SHARD__SNAPSHOT_SECONDS": "0.2",
+        "OMMA_SHARD__MAINTENANCE_SECONDS": "0.1",
+    }
+    pictures = [encoded(scene(160, 120, seed), "PNG") for seed in range(24)]
+    with folder.up(**settings) as server, server.client() as client:
+        made = [
+            upload(client, one, external_id=f"external-{i:04}-id", owner="alice" if i < 3 else "bob", tags=f"tag-{i}-x")
+            for i, one in enumerate(pictures)
+        ]
+        arrived(client, pictures[0], [one["receipt"] for one in made])
+        client.patch(f"/images/{made[0]['id']}", json={"tags": ["changed-tag-0-x"]}).raise_for_status()
+        upload(client, pictures[5][:-1] + b"!", external_id="external-dead-id", owner="alice")
+        client.get(f"/images/{made[0]['id']}/thumbnail").raise_for_status()
+        client.post("/search", data={"image_id": str(made[0]["id"])}).raise_for_status()
+        client.post("/feedback", json={"image_id": made[1]["id"], "action": "relevant"}).raise_for_status()
+        needles = {}
+        for i in range(3):
+            needles |= {
+                f"vector {i}": vector_of(folder.path, made[i]["id"]),
+                f"bytes {i}": pictures[i][200:264],
+                f"external id {i}": f"external-{i:04}-id".encode(),
+                f"tag {i}": f"tag-{i}-x".encode(),
+            }
+        needles["of the dead one"] = b"external-dead-id"
+        until = time.monotonic() + SECONDS
+        while not {"snapshots", "segments"} <= {
+            part for path, _ in holding(folder.path, needles) for part in Path(path).parts
+        }:
+            assert time.monotonic() < until, holding(folder.path, needles)
+            time.sleep(0.2)
+
+        answer = client.post("/erase", json={"owner": "alice"})
+        assert answer.status_code == 202 and answer.json()["pictures"] == 4, answer.text
+        assert client.get(f"/images/{made[0]['id']}").status_code == 404
+        report = ended(client, answer.json()["job_id"])["result"]
+        assert holding(folder.path, needles) == []
+        assert report["pictures"] == report["blobs"] == 4 and report["replicas"] == 1 and report["not_reached"]
+        assert client.post(f"/images/{made[0]['id']}/restore").status_code == 404
+        # The others are all there, and found.
+        fields = {"k": 1, "exact": "true", "timeout_ms": 20_000}
+        for one, content in list(zip(made, pictures, strict=True))[3:]:
+            found = client.post("/search", files={"image": content}, data=fields).json()["results"]
+            assert [hit["id"] for hit in found] == [one["id"]]
+        assert client.post("/verify", json={"full": True}).json()["clean"]
+        assert server.stop() == 0
+    assert holding(folder.path, needles) == []
+    with folder.up(**settings) as server, server.client() as client:
+        assert client.get("/images").json()["count"] == 21
+        assert holding(folder.path, needles) == []
+
+
+def test_a_folder_does_not_bring_an_erased_picture_back_unless_it_is_told_to(tmp_path: Path) -> None:
+    folder, album = Folder(tmp_path / "data"), tmp_path / "album"
+    album.mkdir()
+    for seed in range(3):
+        (album / f"{seed}.png").write_bytes(encoded(scene(160, 120, seed), "PNG"))
+    uri = (album / "1.png").as_uri()
+    with folder.up() as server, server.client() as client:
+
+        def ingested(**asked: bool) -> dict[str, Any]:
+            answer = client.post("/images/ingest", json={"folder": str(album), **asked}).raise_for_status()
+            return ended(client, answer.json()["job_id"])
+
+        assert ingested()["created"] == 3
+        refused = client.post("/erase", json={"external_ids": [uri], "owner": "x"})
+        assert (refused.status_code, refused.json()["field"]) == (422, "ids")
+        report = folder.json("erase", "--external-id", uri, "--yes")
+        assert (report["pictures"], report["blobs_of_others"]) == (1, 0)
+        assert holding(folder.path, {"uri": uri.encode()}) == [], "the original stays, and nothing of ours says so"
+        assert ingested()["created"] == 0
+        (album / "1.png").rename(album / "another name.png")
+        assert ingested()["created"] == 0
+        assert ingested(revive_deleted=True)["created"] == 1
+        assert client.get("/images").json()["count"] == 3
+
+
+def test_nothing_of_an_erased_picture_is_on_the_disks_of_kafka_and_object_storage(
+    tmp_path: Path, kafka: parts.Kafka, minio: parts.Minio, postgres: parts.Postgres
+) -> None:
+    name = f"erasing{uuid.uuid4().hex[:12]}"
+    folder = Folder(tmp_path / "data")
+    disks = [kafka.server.folder / "data", minio.server.folder / "data", folder.path]
+    with shared_database(postgres) as url:
+        settings = {
+            "OMMA_POSTGRES__URL": url,
+            "OMMA_KAFKA__BROKERS": kafka.brokers,
+            "OMMA_KAFKA__PREFIX": f"{name}.",
+            "OMMA_S3__ENDPOINT": minio.endpoint,
+            "OMMA_S3__ACCESS_KEY": minio.access_key,
+            "OMMA_S3__SECRET_KEY": minio.secret_key,
+            "OMMA_S3__BUCKET": name,
+            "OMMA_S3__CREATE_BUCKET": "true",
+            "OMMA_SHARD__SNAPSHOT_SECONDS": "1",
+            "OMMA_SHARD__CHECKPOINT_SECONDS": "1",
+        }
+        with folder.up(**settings) as server, server.client() as client:
+            pictures = [encoded(scene(160, 120, seed), "PNG") for seed in (71, 72)]
+            made = [
+                upload(client, one, external_id=f"{name}-{i}-external", owner=f"{name}-{i}-owner")
+                for i, one in enumerate(pictures)
+            ]
+            arrived(client, pictures[0], [one["receipt"] for one in made])
+            needles, others = [
+                {
+                    "bytes": pictures[i][200:264],
+                    "id": f"{name}-{i}-external".encode(),
+                    "owner": f"{name}-{i}-o".encode(),
+                }
+                for i in range(2)
+            ]
+            wanted = {(disk, name) for disk in disks[:2] for name in ("id",)} | {(disks[1], "bytes")}
+            until = time.monotonic() + SECONDS
+            while not wanted <= {(disk, what) for disk in disks for _, what in holding(disk, needles)}:
+                assert time.monotonic() < until, [holding(disk, needles) for disk in disks]
+                time.sleep(0.5)
+            answer = client.post("/erase", json={"ids": [made[0]["id"]]}).raise_for_status().json()
+            report = ended(client, answer["job_id"])["result"]
+            assert (report["pictures"], report["blobs"], report["log_records"]) == (1, 1, 1), report
+            # What the brokers' cleaner replaced goes a second after it.
+            while any(holding(disk, needles) for disk in disks):
+                assert time.monotonic() < until, [holding(disk, needles) for disk in disks]
+                time.sleep(0.5)
+            assert all({what for _, what in holding(disk, others)} >= {"id"} for disk in disks[:2])
+            found = client.post("/search", files={"image": pictures[1]}, data={"k": 5}).json()["results"]
+            assert [hit["id"] for hit in found] == [made[1]["id"]]

@@ -24,6 +24,7 @@ _NOT_LOADED: Final = (
     "sqlalchemy/dialects/mysql",
     "sqlalchemy/dialects/oracle",
     "numpy/distutils",
+    "services/standalone/shipped",  # the models lie in /models
     "pip",
     "setuptools",
     "pkg_resources",

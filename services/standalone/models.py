@@ -9,12 +9,15 @@ from services.standalone.data_dir import DataDir
 from services.standalone.settings import StandaloneSettings
 
 _CHECKOUT: Final = Path(__file__).parents[2]
+_SHIPPED: Final = Path(__file__).parent / "shipped"
+"""In a wheel, which has no checkout around it."""
 _OURS: Final = "omma-mini"
 
 
 def registries(settings: StandaloneSettings) -> list[Path]:
-    """Folders that are looked through, first found wins: the one that is set, the repository's, the data folder's."""
-    roots = [settings.egs.models_dir.absolute(), _CHECKOUT / "models", DataDir(settings.data_dir).models.absolute()]
+    """Folders that are looked through, first found wins: the one that is set, ours, the data folder's."""
+    ours = _SHIPPED if _SHIPPED.is_dir() else _CHECKOUT / "models"
+    roots = [settings.egs.models_dir.absolute(), ours, DataDir(settings.data_dir).models.absolute()]
     return list(dict.fromkeys(roots))
 
 

@@ -2,7 +2,6 @@
 
 import sqlite3
 import time
-import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,7 @@ import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
 
-from deploy import parts
 from omma.v1 import records_pb2
-from tests.databases import shared_database
 from tests.e2e.process import Folder
 from tests.pictures import encoded, scene
 
@@ -148,54 +145,3 @@ def test_a_folder_does_not_bring_an_erased_picture_back_unless_it_is_told_to(tmp
         assert ingested()["created"] == 0
         assert ingested(revive_deleted=True)["created"] == 1
         assert client.get("/images").json()["count"] == 3
-
-
-def test_nothing_of_an_erased_picture_is_on_the_disks_of_kafka_and_object_storage(
-    tmp_path: Path, kafka: parts.Kafka, minio: parts.Minio, postgres: parts.Postgres
-) -> None:
-    name = f"erasing{uuid.uuid4().hex[:12]}"
-    folder = Folder(tmp_path / "data")
-    disks = [kafka.server.folder / "data", minio.server.folder / "data", folder.path]
-    with shared_database(postgres) as url:
-        settings = {
-            "OMMA_POSTGRES__URL": url,
-            "OMMA_KAFKA__BROKERS": kafka.brokers,
-            "OMMA_KAFKA__PREFIX": f"{name}.",
-            "OMMA_S3__ENDPOINT": minio.endpoint,
-            "OMMA_S3__ACCESS_KEY": minio.access_key,
-            "OMMA_S3__SECRET_KEY": minio.secret_key,
-            "OMMA_S3__BUCKET": name,
-            "OMMA_S3__CREATE_BUCKET": "true",
-            "OMMA_SHARD__SNAPSHOT_SECONDS": "1",
-            "OMMA_SHARD__CHECKPOINT_SECONDS": "1",
-        }
-        with folder.up(**settings) as server, server.client() as client:
-            pictures = [encoded(scene(160, 120, seed), "PNG") for seed in (71, 72)]
-            made = [
-                upload(client, one, external_id=f"{name}-{i}-external", owner=f"{name}-{i}-owner")
-                for i, one in enumerate(pictures)
-            ]
-            arrived(client, pictures[0], [one["receipt"] for one in made])
-            needles, others = [
-                {
-                    "bytes": pictures[i][200:264],
-                    "id": f"{name}-{i}-external".encode(),
-                    "owner": f"{name}-{i}-o".encode(),
-                }
-                for i in range(2)
-            ]
-            wanted = {(disk, name) for disk in disks[:2] for name in ("id",)} | {(disks[1], "bytes")}
-            until = time.monotonic() + SECONDS
-            while not wanted <= {(disk, what) for disk in disks for _, what in holding(disk, needles)}:
-                assert time.monotonic() < until, [holding(disk, needles) for disk in disks]
-                time.sleep(0.5)
-            answer = client.post("/erase", json={"ids": [made[0]["id"]]}).raise_for_status().json()
-            report = ended(client, answer["job_id"])["result"]
-            assert (report["pictures"], report["blobs"], report["log_records"]) == (1, 1, 1), report
-            # What the brokers' cleaner replaced goes a second after it.
-            while any(holding(disk, needles) for disk in disks):
-                assert time.monotonic() < until, [holding(disk, needles) for disk in disks]
-                time.sleep(0.5)
-            assert all({what for _, what in holding(disk, others)} >= {"id"} for disk in disks[:2])
-            found = client.post("/search", files={"image": pictures[1]}, data={"k": 5}).json()["results"]
-            assert [hit["id"] for hit in found] == [made[1]["id"]]

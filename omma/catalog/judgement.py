@@ -40,6 +40,11 @@ class JudgementBook(Protocol):
     async def drop_arm_minutes(self, before: int) -> None:
         """Minutes before this one, of any rollout; searches as old can be clicked no more for an arm."""
 
+    async def forget_callers(self, over_before_ms: int) -> int:
+        """What callers did in steps that are past, and all that is known of those of rollouts that are over since
+        before then; nothing that a judge still looks at. Returns how many rows went.
+        """
+
     async def remember_before(self, rollout_id: str, day: int) -> None:
         """What each user searched and clicked on this day since 1970, UTC, beside the rollout; once is enough."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from sqlalchemy import BigInteger, ColumnElement, case, cast, delete, func, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, case, cast, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
@@ -25,7 +25,7 @@ from omma.errors import WrongState
 from omma.judging.moments import Moments
 from omma.judging.tally import ArmMinute
 from omma.records import InteractionType
-from omma.rollouts.rollout import Rollout
+from omma.rollouts.rollout import RUNNING, Rollout
 
 _MINUTE_MS: Final = 60_000
 
@@ -72,6 +72,17 @@ class Judging:
         async with self._database.writing() as connection:
             await connection.execute(delete(rollout_minutes).where(rollout_minutes.c.minute < before))
             await connection.execute(delete(rollout_searches).where(rollout_searches.c.at < before * _MINUTE_MS))
+
+    @uninterrupted
+    async def forget_callers(self, over_before_ms: int) -> int:
+        running = rollouts.c.state.in_(sorted(RUNNING))
+        over = select(rollouts.c.id).where(~running, rollouts.c.changed_at < over_before_ms)
+        now = select(rollouts.c.changed_at).where(rollouts.c.id == rollout_callers.c.rollout).scalar_subquery()
+        past = delete(rollout_callers).where(or_(rollout_callers.c.stage < now, rollout_callers.c.rollout.in_(over)))
+        async with self._database.writing() as connection:
+            gone = (await connection.execute(past)).rowcount
+            of_those = delete(rollout_history).where(rollout_history.c.rollout.in_(over))
+            return int(gone + (await connection.execute(of_those)).rowcount)
 
     @uninterrupted
     async def remember_before(self, rollout_id: str, day: int) -> None:

@@ -1,7 +1,7 @@
 """What is asked of a rollout, checked before anything is done."""
 
 import re
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,7 @@ from omma.rollouts.settings import SearchSettings
 
 MAX_REASON_CHARACTERS: Final = 1_000
 MAX_SHARDS: Final = 64
+MAX_JUDGED: Final = 100_000
 NO_NUL: Final = r"^[^\x00]*$"
 """What PostgreSQL's text takes."""
 _INDEX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -74,6 +75,23 @@ class RolloutRequest(BaseModel):
         if same and not self.codebook:
             raise InvalidQuery(f"It would be as {control.id} is: nothing to roll out.", field="index")
         return True
+
+
+class JudgmentsRequest(BaseModel):
+    """What people said of stored pictures, by id: a label each, or of queries the grades 0 … 5 of what they should
+    find. One of the two.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    labels: dict[int, Annotated[str, Field(max_length=200)]] = Field(default={}, max_length=MAX_JUDGED)
+    grades: dict[int, dict[int, Annotated[int, Field(ge=0, le=5)]]] = Field(default={}, max_length=MAX_JUDGED)
+
+    def checked(self) -> "JudgmentsRequest":
+        """Itself. Raises InvalidQuery, field `labels`."""
+        if bool(self.labels) == bool(self.grades):
+            raise InvalidQuery("Give labels of pictures, or grades of what queries should find.", field="labels")
+        return self
 
 
 class ExperimentRequest(BaseModel):

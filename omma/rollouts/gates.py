@@ -11,6 +11,8 @@ MAX_SHADOW_ERRORS: Final = 0.01
 MAX_P95_RATIO: Final = 1.5
 MAX_NDCG_LOSS: Final = 0.02
 TARGET_RECALL: Final = 0.95
+JUDGED: Final = "judged"
+"""The part of a rollout's figures that tells of judged queries, as judging.relevance has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ def shadow_gates(figures: Mapping[str, Any]) -> tuple[Gate, ...]:
     if (loss := figures.get("ndcg_loss_upper")) is not None:
         gates.append(Gate("ndcg_loss_upper", loss, f"below {MAX_NDCG_LOSS}", loss < MAX_NDCG_LOSS))
     return tuple(gates)
+
+
+def shadow_figures_of(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a rollout's figures those that shadow_gates looks at: of shadowed searches, and of judged queries."""
+    return {**figures.get("shadow", {}), **figures.get(JUDGED, {})}
 
 
 def require_met(gates: Sequence[Gate]) -> None:

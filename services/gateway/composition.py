@@ -34,6 +34,7 @@ from services.gateway.jobs import Jobs, Sources
 from services.gateway.lists import Lists
 from services.gateway.pictures.core import PictureCore
 from services.gateway.pictures.trace import Tracer
+from services.gateway.relevance import Relevance
 from services.gateway.rest.app import create_app
 from services.gateway.rest.curation import Curation
 from services.gateway.rest.operation import Operation
@@ -174,7 +175,9 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     bodies = Bodies(settings.max_body_bytes, settings.shares)
     uploads = Uploads(storage.blobs, parts.limits.max_bytes)
     experiments = Experiments(catalog, parts.reranker)
-    operation = Operation(catalog, dead_letters, jobs, lists, uploads, tracer, rollouts, experiments, erasing)
+    operation = Operation(
+        catalog, dead_letters, jobs, lists, uploads, tracer, rollouts, experiments, erasing, Relevance(catalog, search)
+    )
     app = create_app(
         search,
         pictures,

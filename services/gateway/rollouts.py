@@ -14,7 +14,7 @@ from omma.index import DEFAULT_FACTORY, Index, IndexId, IndexState
 from omma.rollouts.arms import checked_share
 from omma.rollouts.asked import MAX_REASON_CHARACTERS, RolloutRequest
 from omma.rollouts.clearing import LEASE_SECONDS, lease_of
-from omma.rollouts.gates import require_met, shadow_gates
+from omma.rollouts.gates import require_met, shadow_figures_of, shadow_gates
 from omma.rollouts.preflight import Room, preflight
 from omma.rollouts.rollout import AuditEntry, Rollout, RolloutId, RolloutState
 from omma.rollouts.walk import Step, another_runs
@@ -148,7 +148,7 @@ class Rollouts:
         """
         asked = checked_share(share)
         rollout = await self._catalog.rollout(rollout_id)
-        gates = shadow_gates(rollout.figures.get("shadow", {}))
+        gates = shadow_gates(shadow_figures_of(rollout.figures))
         if rollout.state is RolloutState.SHADOW and not force:
             require_met(gates)
         figures = {**rollout.figures, "gates": [gate.document() for gate in gates], "forced": force}

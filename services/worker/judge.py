@@ -29,6 +29,9 @@ _LATE_SECONDS: Final = 15.0
 """After a minute's end, until every gateway has told what it counted in it."""
 _KEPT_MINUTES: Final = 3 * 24 * 60
 _DAYS_BEFORE: Final = 14
+_KEPT_OVER_DAYS: Final = 30
+"""Of a rollout that is over: it may be taken up again."""
+_FORGET_SECONDS: Final = 3_600.0
 _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000
 
@@ -46,6 +49,7 @@ class Judge:
         self._fence = Fence(LEASE, f"{holder} {uuid.uuid4().hex[:12]}")
         self._every_seconds = every_seconds
         self._clock = clock
+        self._forgot_at = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -58,6 +62,7 @@ class Judge:
         ttl_seconds = _LEASES_LOOKS * self._every_seconds
         if not await self._catalog.acquire_lease(self._fence.lease, self._fence.holder, ttl_seconds):
             return
+        await self._forget()
         rollout = (await self._catalog.routing()).running
         if rollout is None or rollout.state not in (RolloutState.SHADOW, RolloutState.CANARY):
             return
@@ -66,6 +71,13 @@ class Judge:
         except WrongState as error:
             # Somebody took a step meanwhile, or the lease: what was decided was of the state before it.
             logger.info("a judgement came too late", extra={"rollout": rollout.id, "reason": error.detail})
+
+    async def _forget(self) -> None:
+        """What no judgement needs any more, once an hour."""
+        now = self._clock()
+        if now - self._forgot_at >= _FORGET_SECONDS:
+            self._forgot_at = now
+            await self._catalog.forget_callers(int((now - _KEPT_OVER_DAYS * 86_400) * 1000))
 
     async def _judge(self, rollout: Rollout) -> None:
         known = self._known(rollout)

@@ -103,10 +103,9 @@ async def test_of_nobody_there_are_no_moments(catalog: Catalog) -> None:
 
 def _interaction(offset: int, type: InteractionType, query_id: str, arm: str, **more: Any) -> LoggedInteraction:
     given: dict[str, Any] = {"tenant": ANN, "user_id": "u", "caller": "user u", "displayed": (ImageId(offset + 1),)}
+    given["ts_ms"] = 1_700_000_000_000
     given["answered"] = Answered("i", "s", "p", ROLLOUT.id, arm) if arm else Answered()
-    one = Interaction(
-        query_image_id=0, rank=1, type=type, ts_ms=1_700_000_000_000, query_id=query_id, **{**given, **more}
-    )
+    one = Interaction(query_image_id=0, rank=1, type=type, query_id=query_id, **{**given, **more})
     return LoggedInteraction(0, offset, one)
 
 
@@ -146,6 +145,27 @@ async def test_clicks_count_for_the_arm_of_their_search_by_caller_and_once_a_sea
     arms = {one.displayed[0] - 1: (one.answered.arm, one.answered.index) for one in read}
     assert (arms[0], arms[10], arms[11]) == (("control", "i"), ("control", "i"), ("candidate", "i"))
     assert arms[6] == arms[7] == ("", "")
+
+
+async def test_callers_of_steps_that_are_past_are_forgotten(catalog: Catalog, clock: Clock) -> None:
+    await _in_canary(catalog)
+    shown = InteractionType.IMPRESSION
+    noon = int(clock.seconds * 1000)
+    earlier = [_interaction(0, shown, "q0", "", ts_ms=noon - DAY_MS)]
+    await catalog.add_interactions("log", [*earlier, _interaction(1, shown, "q1", "control")])
+    await catalog.remember_before(ROLLOUT.id, (noon - DAY_MS) // DAY_MS)
+    first = (await catalog.rollout(ROLLOUT.id)).changed_at_ms
+    clock.seconds += 60
+    await catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 20.0)
+    await catalog.add_interactions("log", [_interaction(2, shown, "q2", "control")])
+    second = (await catalog.rollout(ROLLOUT.id)).changed_at_ms
+    assert await catalog.forget_callers(0) == 1, "the step before"
+    assert await catalog.arm_moments(ROLLOUT.id, first) == {}
+    assert int((await catalog.arm_moments(ROLLOUT.id, second))["control"].callers) == 1
+    assert await catalog.forget_callers(2**62) == 0, "it runs"
+    await catalog.move_rollout(ROLLOUT.id, Step.ROLLBACK, TOLD)
+    assert await catalog.forget_callers(2**62) == 2, "and what was before it, now that it is over"
+    assert await catalog.forget_callers(2**62) == 0
 
 
 async def test_interleaved_clicks_are_credited_to_the_arm_that_brought_the_hit(catalog: Catalog) -> None:

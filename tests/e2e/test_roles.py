@@ -75,6 +75,7 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("POST", "/rollouts/{id}/pause"): ADMIN,
     ("POST", "/rollouts/{id}/resume"): ADMIN,
     ("POST", "/rollouts/{id}/canary"): ADMIN,
+    ("POST", "/rollouts/{id}/judgments"): ADMIN,
     ("POST", "/rollouts/{id}/promote"): ADMIN,
     ("POST", "/rollouts/{id}/rollback"): ADMIN,
     ("POST", "/rollouts/{id}/abort"): ADMIN,

@@ -32,6 +32,7 @@ BODIES = {
     "/ingest": (b'{"urls": ["http://pictures.example/1.jpg"]}', JSON),
     "/images/presign": (b'{"bytes": 9}', JSON),
     "/rollouts/{id}/canary": (b'{"share": 5}', JSON),
+    "/rollouts/{id}/judgments": (b'{"labels": {"1": "a", "2": "a"}}', JSON),
     "/experiments": (b'{"name": "a", "arm": {"effort": 4}}', JSON),
     "/verify": (b"{}", JSON),
     "/dead-letters/replay": (b"{}", JSON),

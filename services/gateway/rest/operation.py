@@ -16,6 +16,7 @@ from services.gateway.jobs import Jobs
 from services.gateway.lists import Lists
 from services.gateway.pictures.trace import Tracer
 from services.gateway.pictures.vectors import Vectors
+from services.gateway.relevance import Relevance
 from services.gateway.rest.dead_letters import dead_letters_router
 from services.gateway.rest.erase import erase_router
 from services.gateway.rest.experiments import experiments_router
@@ -48,6 +49,7 @@ class Operation:
     rollouts: Rollouts
     experiments: Experiments
     erasing: Erasing
+    relevance: Relevance
 
     def routers(
         self, indexes: ServedIndexes, authenticator: Authenticator, settings: GatewaySettings, limits: PictureLimits
@@ -65,7 +67,7 @@ class Operation:
             stats_router(self.catalog, indexes, self.jobs.waiting, admin),
             trace_router(self.tracer, tenant_admin),
             verify_router(self.jobs, admin),
-            rollouts_router(self.rollouts, admin),
+            rollouts_router(self.rollouts, self.relevance, admin),
             experiments_router(self.experiments, admin),
             erase_router(self.erasing, admin),
         )

@@ -1,27 +1,23 @@
 """/rollouts, /indexes, /spaces: with the words of `omma rollout`, `omma index` and `omma space`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from omma.index import Index
 from omma.judging.watching import WATCH
-from omma.rollouts.asked import MAX_REASON_CHARACTERS, NO_NUL, RolloutRequest
-from omma.rollouts.gates import build_gates, shadow_gates
+from omma.rollouts.asked import MAX_REASON_CHARACTERS, NO_NUL, JudgmentsRequest, RolloutRequest
+from omma.rollouts.gates import JUDGED, Gate, build_gates, shadow_figures_of, shadow_gates
 from omma.rollouts.rollout import Rollout, RolloutState
 from omma.rollouts.walk import Step, allowed_steps, standing_of
 from omma.together import together
 from services.gateway.callers.auth import Caller
+from services.gateway.relevance import Relevance
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rollouts import OWNER, Rollouts
-
-_GATES: Final = {
-    RolloutState.BUILDING: ("build", build_gates),
-    RolloutState.PAUSED: ("build", build_gates),
-    RolloutState.SHADOW: ("shadow", shadow_gates),
-}
 
 RolloutPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
@@ -47,7 +43,7 @@ class RetireRequest(StepRequest):
     yes: bool = False
 
 
-def rollouts_router(rollouts: Rollouts, admin: SignedIn) -> APIRouter:
+def rollouts_router(rollouts: Rollouts, relevance: Relevance, admin: SignedIn) -> APIRouter:
     """Role admin: whoever rolls out changes every tenant's answers."""
     router = APIRouter(tags=["rollouts"])
     administrator = Annotated[Caller, Depends(admin)]
@@ -96,6 +92,10 @@ def rollouts_router(rollouts: Rollouts, admin: SignedIn) -> APIRouter:
         asked = request or RetireRequest()
         return await told(await rollouts.retire(id, acting(caller), asked.reason, yes=asked.yes))
 
+    @router.post("/rollouts/{id}/judgments", summary="Compare the arms on what people judged")
+    async def judge(id: RolloutPath, request: JudgmentsRequest, caller: administrator) -> dict[str, Any]:
+        return await told(await relevance.judge(await rollouts.get(id), caller.tenant, request.checked()))
+
     @router.get("/indexes", summary="Every index, its state, and how well it does")
     async def indexes(caller: administrator) -> dict[str, Any]:
         known = await rollouts.indexes()
@@ -117,7 +117,6 @@ def rollouts_router(rollouts: Rollouts, admin: SignedIn) -> APIRouter:
 
 def rollout_document(rollout: Rollout, candidate: Index, control: Index) -> dict[str, Any]:
     """As GET /rollouts tells it. gates: of the next step that has any."""
-    part, gates = _GATES.get(rollout.state, ("", None))
     figures = {part: told for part, told in rollout.figures.items() if part != WATCH}
     verdict = figures.get("verdict", {"verdict": "wait", "reasons": []})
     return {
@@ -131,14 +130,21 @@ def rollout_document(rollout: Rollout, candidate: Index, control: Index) -> dict
         "auto_promote": rollout.auto_promote,
         "created_at_ms": rollout.created_at_ms,
         "changed_at_ms": rollout.changed_at_ms,
-        "gates": [] if gates is None else [gate.document() for gate in gates(figures.get(part, {}))],
+        "gates": [gate.document() for gate in _gates_of(rollout.state, figures)],
         "figures": figures,
         "shadow": figures.get("shadow"),
+        "judged": figures.get(JUDGED),
         "canary": figures.get("canary"),
         "verdict": verdict["verdict"],
         "reasons": verdict["reasons"],
         "allowed": list(allowed_steps(standing_of(rollout, {one.id: one.state for one in (candidate, control)}))),
     }
+
+
+def _gates_of(state: RolloutState, figures: Mapping[str, Any]) -> tuple[Gate, ...]:
+    if state in (RolloutState.BUILDING, RolloutState.PAUSED):
+        return build_gates(figures.get("build", {}))
+    return shadow_gates(shadow_figures_of(figures)) if state is RolloutState.SHADOW else ()
 
 
 def index_document(index: Index) -> dict[str, Any]:

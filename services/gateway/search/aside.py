@@ -2,11 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
-
-from prometheus_client import Counter
-
-DROPPED: Final = "dropped"
+from typing import Any
 
 
 class Aside:
@@ -23,12 +19,12 @@ class Aside:
         self._draw = draw
         self._running: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Callable[[], Coroutine[Any, Any, None]], counted: Counter) -> None:
-        """Perhaps; returns at once. counted: by outcome, where the place was not there it is DROPPED."""
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]], dropped: Callable[[], object]) -> None:
+        """Perhaps; returns at once. dropped: told where the sample was to be asked and there was no place for it."""
         if self._draw() >= self._sampled:
             return
         if len(self._running) >= self._at_once or self._busy():
-            counted.labels(DROPPED).inc()
+            dropped()
             return
         task = asyncio.create_task(work(), name=self._name)
         self._running.add(task)

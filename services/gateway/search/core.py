@@ -143,10 +143,10 @@ class SearchCore:
                 self._recall.after(of_arm, side, partial(self._asking.exactly, tenant, query, side))
         if self._shadow is not None and not query.cursor and answer.index == self.indexes.live().index.id:
             live = next(iter(sides.values()))
-            self._shadow.after(judged(live), partial(self._ask, tenant, query))
+            self._shadow.after(judged(live), partial(self.ask, tenant, query))
 
-    async def _ask(self, tenant: Tenant, query: SearchQuery, served: ServedIndex, until: Deadline) -> Answer:
-        """What this index answers; nobody is told of it, and no place is taken."""
+    async def ask(self, tenant: Tenant, query: SearchQuery, served: ServedIndex, until: Deadline) -> Answer:
+        """What this index answers; nobody is told of it, and no place is taken. Raises as `search` does."""
         return judged(await self._asking.side(tenant, settled(query, self.indexes.defaults), served, (), until))
 
     async def embed(self, tenant: Tenant, sought: Sought, deadline: Deadline) -> tuple[Resolved, Space]:

@@ -46,7 +46,7 @@ class Recall:
 
     def after(self, variant: Variant | None, side: Side, repeat: Repeat) -> None:
         """Perhaps repeat what `side` found; returns at once. repeat: exactly, the ids of the K best."""
-        self._aside.start(partial(self._compare, variant, side, repeat), REPEATED)
+        self._aside.start(partial(self._compare, variant, side, repeat), REPEATED.labels("dropped").inc)
 
     def at_10(self, index_id: str) -> float | None:
         """0 … 1; None before anything was measured."""

@@ -1,9 +1,11 @@
 """`omma rollout …`: another index beside the live one, a step at a time, and back."""
 
 import asyncio
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -85,6 +87,16 @@ def resume(id: Id = "", reason: Reason = "", json: Json = False) -> None:
 
 
 @app.command()
+def judge(
+    file: Annotated[Path, typer.Argument(help="CSV by id: `picture,label`, or `query,picture,grade` (0 to 5).")],
+    id: Id = "",
+    json: Json = False,
+) -> None:
+    """Compare the arms on what people judged; the loss in nDCG@10 is a gate of the canary."""
+    _show(run(_step(id, "judgments", _judgments(file))), json)
+
+
+@app.command()
 def canary(
     share: Annotated[str, typer.Argument(metavar="SHARE", help="Percent of callers, 1 to 100.")],
     force: Annotated[bool, typer.Option("--force", help="Whatever the gate says.")] = False,
@@ -139,6 +151,25 @@ async def _canary(id: str, share: str, body: Mapping[str, Any]) -> Any:
     return await _step(id, "canary", {**body, "share": _number(share)})
 
 
+def _judgments(file: Path) -> dict[str, Any]:
+    """Raises InvalidQuery, field `FILE`."""
+    labels: dict[str, str] = {}
+    grades: dict[str, dict[str, int]] = {}
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            for row in csv.reader(lines):
+                match [cell.strip() for cell in row]:
+                    case [picture, label] if picture.isdecimal():
+                        labels[picture] = label
+                    case [query, picture, grade] if query.isdecimal():
+                        grades.setdefault(query, {})[picture] = int(grade)
+                    case _:  # a header, an empty line
+                        continue
+    except (OSError, ValueError) as error:
+        raise InvalidQuery(f"{file} cannot be read as judgments: {error}.", field="FILE") from None
+    return {name: value for name, value in (("labels", labels), ("grades", grades)) if value}
+
+
 def _number(share: str) -> float:
     try:
         number = float(share)
@@ -185,6 +216,13 @@ def _show(rollout: Mapping[str, Any], json: bool) -> None:
     for gate in rollout["gates"]:
         mark = "met" if gate["met"] else "not met"
         console.print(f"  {gate['name']}: {gate['value']} ({mark}; {gate['needed']})", highlight=False)
+    if judged := rollout.get("judged"):
+        found = judged["ndcg_at_10"]
+        console.print(
+            f"nDCG@10 of {judged['queries']} judged queries: {found['candidate']} against {found['control']}; a loss "
+            f"of {judged['ndcg_loss']}, at most {judged['ndcg_loss_upper']}.",
+            highlight=False,
+        )
     if rollout["reasons"]:
         console.print(f"Verdict: {rollout['verdict']}. {' '.join(rollout['reasons'])}", highlight=False)
     show_audit(rollout["audit"])

@@ -46,7 +46,7 @@ class Shadow:
         shadowed = self._indexes.shadowed()
         if shadowed is not None:
             rollout, candidate = shadowed
-            self._aside.start(partial(self._compare, rollout, candidate, live, ask), SHADOWED)
+            self._aside.start(partial(self._compare, rollout, candidate, live, ask), SHADOWED.labels("dropped").inc)
 
     async def run(self) -> None:
         """Until cancelled; then nothing is asked any more."""

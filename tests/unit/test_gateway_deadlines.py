@@ -33,6 +33,7 @@ BODIES = {
     "/images/presign": (b'{"bytes": 9}', JSON),
     "/rollouts/{id}/canary": (b'{"share": 5}', JSON),
     "/rollouts/{id}/judgments": (b'{"labels": {"1": "a", "2": "a"}}', JSON),
+    "/erase": (b'{"ids": [1]}', JSON),
     "/experiments": (b'{"name": "a", "arm": {"effort": 4}}', JSON),
     "/verify": (b"{}", JSON),
     "/dead-letters/replay": (b"{}", JSON),

@@ -10,11 +10,10 @@ from typing import Final
 from omma.catalog.interface import Catalog
 from omma.errors import Absent, InvalidQuery, ReplicaDown, WrongState
 from omma.identity import ImageId, Tenant
-from omma.index import IndexState
 from omma.judging.relevance import LEAST_QUERIES, K, ndcg_at_10, relevance_figures
 from omma.rollouts.asked import JudgmentsRequest
 from omma.rollouts.gates import JUDGED
-from omma.rollouts.rollout import Rollout
+from omma.rollouts.rollout import Rollout, RolloutState
 from omma.rpc.deadline import Deadline
 from omma.together import together
 from services.gateway.search.core import SearchCore
@@ -53,7 +52,8 @@ class Relevance:
         control, candidate = (self._placed(index_id) for index_id in (rollout.control, rollout.candidate))
         if rollout.settings is not None:
             raise WrongState("An experiment has no index of its own to judge.", field="rollout")
-        if candidate.index.state is IndexState.BUILDING:
+        # As the catalog has it: what this gateway follows may be half a second older.
+        if rollout.state in (RolloutState.BUILDING, RolloutState.PAUSED):
             raise WrongState("The candidate is still being built.", field="state")
         deadline = Deadline.after(_SECONDS)
         places = asyncio.Semaphore(_AT_ONCE)

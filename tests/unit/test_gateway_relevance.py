@@ -57,12 +57,12 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def beside(world: World, vector: Any, state: IndexState = IndexState.SHADOW) -> None:
+def beside(world: World, vector: Any) -> None:
     """The candidate holds the same pictures, by these vectors."""
     shard = OtherShard(CANDIDATE)
     for id in LABELS:
         shard.add(id, vector(id))
-    index = Index(CANDIDATE, SPACE.id, "Flat", 1, state)
+    index = Index(CANDIDATE, SPACE.id, "Flat", 1, IndexState.SHADOW)
     live = world.indexes.live()
     world.indexes.replace([live, ServedIndex(index, SPACE, ((shard,),), world.embedder)])
     world.indexes.follow(Routing(1, (live.index, index), RUN))
@@ -111,9 +111,9 @@ async def test_too_few_or_none_are_refused(world: World) -> None:
         await judged(world)
     with pytest.raises(InvalidQuery):
         await judged(world, labels={1: "a"}, grades={1: {2: 5}})
-    beside(world, good_vector, IndexState.BUILDING)
+    building = replace(RUN, state=RolloutState.BUILDING)
     with pytest.raises(WrongState):
-        await judged(world, labels=LABELS)
+        await Relevance(Book(), world.core).judge(building, ANN, JudgmentsRequest(labels=LABELS))  # type: ignore[arg-type]
 
 
 def test_queries_are_those_with_something_to_find() -> None:

@@ -35,7 +35,9 @@ OWN = Policy(name="own", version=3, relevance=0.5, blocked_domains=frozenset({"s
 async def both() -> AsyncIterator[tuple[LocalReranker, RemoteReranker]]:
     local = LocalReranker(Policies([OWN]))
     server = RpcServer([partial(rerank_pb2_grpc.add_RerankServiceServicer_to_server, RerankServicer(local))])
-    remote = RemoteReranker.at(f"127.0.0.1:{await server.start('127.0.0.1:0')}")
+    port = await server.start("127.0.0.1:0")
+    await server.set_ready(True)  # a channel to re-rankers calls those only that say so
+    remote = RemoteReranker.at(f"127.0.0.1:{port}")
     yield local, remote
     await remote.close()
     await server.stop(0)

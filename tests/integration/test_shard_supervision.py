@@ -278,8 +278,8 @@ async def test_a_merge_that_takes_long_stops_neither_reading_nor_checkpoints(
     settings = SETTINGS.model_copy(update={"engine": engine, "checkpoint_seconds": 3_600})
     bound = int(settings.max_head_segments * settings.engine.seal_rows)
     async with running(world.shard(index, settings=settings)) as shard:
-        await world.put(150)
-        await asyncio.to_thread(merging.wait, 30)
+        await world.put(300)
+        assert await asyncio.to_thread(merging.wait, 30), "two segments or more are merged"
         try:
             await world.put(bound + 150, first=1_000)
             await caught_up(world, shard)

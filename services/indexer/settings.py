@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from omma.settings import Section
+from services.indexer.regions import Regions
 
 
 class IndexerSettings(Section):
@@ -20,6 +21,9 @@ class IndexerSettings(Section):
     put_off_seconds: float = Field(default=600.0, ge=1, le=86_400, description="until such an original is tried again")
     chunk_pictures: int = Field(default=16, ge=1, le=64, description="pictures in one call of the embedder")
     chunk_bytes: int = Field(default=32 << 20, ge=1 << 20, le=1 << 30, description="originals read for one call")
+    regions: Regions = Field(
+        default=Regions.NONE, description="that get vectors beside the whole picture; crops: its middle and corners"
+    )
     chunks_in_flight: int = Field(default=4, ge=1, le=64)
     recent_pictures: int = Field(default=4096, ge=0, le=1 << 20, description="vectors kept until their shard has them")
     embed_timeout_seconds: float = Field(default=120.0, ge=1, le=3600)

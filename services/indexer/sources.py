@@ -22,6 +22,7 @@ from omma.os_errors import file_error
 from omma.rpc.deadline import Deadline
 from omma.vectors import Float16
 from services.egs.client import EmbeddedItem, Embedder, ImageItem
+from services.indexer.regions import FRACTIONS
 from services.indexer.settings import IndexerSettings
 from services.nn_shard.client import FetchedPicture
 
@@ -93,6 +94,8 @@ class VectorSources:
         self._recent: OrderedDict[Sha256, Seen] = OrderedDict()
         self._under_way: dict[Sha256, asyncio.Future[Outcome]] = {}
         self._chunks = asyncio.Semaphore(settings.chunks_in_flight)
+        self._regions = FRACTIONS[settings.regions]
+        self._chunk_pictures = max(1, settings.chunk_pictures // len(self._regions))
 
     async def known(self, rows: Sequence[Picture], unchanged_bytes: Collection[ImageId]) -> dict[Sha256, Seen]:
         """What there is of the bytes of these rows already; nothing is embedded.
@@ -106,7 +109,7 @@ class VectorSources:
         if missing:
             elsewhere = await self._catalog.embedded_with(self._embedder.space.id, missing)
             found |= await self._fetch({image_id: sha256 for sha256, image_id in elsewhere.items()})
-        return found
+        return {sha256: seen for sha256, seen in found.items() if len(seen.vectors) >= len(self._regions)}
 
     async def embed(self, rows: Sequence[Picture]) -> dict[Sha256, Outcome]:
         """An outcome for the bytes of each row, embedded once however many rows have them. Raises as `known`."""
@@ -157,7 +160,7 @@ class VectorSources:
         chunk: list[Picture] = []
         size = 0
         for row in rows:
-            if chunk and (len(chunk) == self._settings.chunk_pictures or size + row.bytes > self._settings.chunk_bytes):
+            if chunk and (len(chunk) == self._chunk_pictures or size + row.bytes > self._settings.chunk_bytes):
                 yield chunk
                 chunk, size = [], 0
             chunk.append(row)
@@ -186,11 +189,16 @@ class VectorSources:
             return []
         deadline = Deadline.after(self._settings.embed_timeout_seconds)
         try:
-            asked = [ImageItem(content, thumbnail=True, signature=True) for content in contents]
+            asked = [self._asked(content) for content in contents]
             items = await self._embedder.embed(asked, deadline)
         except OmmaError as error:
             return [Later(error)] * len(contents)
         return [item if isinstance(item, EmbeddedItem) else _whose_fault(item) for item in items]
+
+    def _asked(self, content: bytes) -> ImageItem:
+        # The whole alone is asked for without a box: so an embedder has nothing to clip.
+        regions = self._regions if len(self._regions) > 1 else ()
+        return ImageItem(content, fractions=regions, thumbnail=True, signature=True)
 
     async def _read(self, row: Picture) -> bytes | Dead | Later:
         try:

@@ -100,8 +100,9 @@ class World:
     outbox: Outbox
     embedder: CountingEmbedder
     shard: ReplayedShard
+    settings: IndexerSettings = SETTINGS
 
-    def indexer(self, settings: IndexerSettings = SETTINGS) -> Indexer:
+    def indexer(self, settings: IndexerSettings | None = None) -> Indexer:
         return Indexer(
             catalog=self.catalog,
             log=self.log,
@@ -109,7 +110,7 @@ class World:
             originals=self.originals,
             embedder=self.embedder,
             shards=[self.shard],
-            settings=settings,
+            settings=settings or self.settings,
         )
 
     async def upload(self, *contents: bytes, key: Callable[[bytes], str] = bytes.hex) -> list[Upserted]:

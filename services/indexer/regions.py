@@ -1,0 +1,37 @@
+"""Which parts of a picture have vectors of their own, beside the whole."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+_SIDE: Final = 0.6
+"""Of the picture's sides: five such parts find a crop's whole best (docs/benchmarks.md, Regions)."""
+
+Fractions = tuple[float, float, float, float]
+"""Left, top, right, bottom in 0 … 1 of the upright picture."""
+
+
+class Regions(StrEnum):
+    """none: the whole alone. crops: and its middle and four corners."""
+
+    NONE = "none"
+    CROPS = "crops"
+
+
+def _square(left: float, top: float) -> Fractions:
+    return left, top, left + _SIDE, top + _SIDE
+
+
+_REST: Final = 1 - _SIDE
+FRACTIONS: Final[Mapping[Regions, tuple[Fractions, ...]]] = {
+    Regions.NONE: ((0.0, 0.0, 1.0, 1.0),),
+    Regions.CROPS: (
+        (0.0, 0.0, 1.0, 1.0),
+        _square(_REST / 2, _REST / 2),
+        _square(0.0, 0.0),
+        _square(_REST, 0.0),
+        _square(0.0, _REST),
+        _square(_REST, _REST),
+    ),
+}
+"""What each embeds, the whole first."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 _SIDE: Final = 0.6
-"""Of the picture's sides: five such parts find a crop's whole best (docs/benchmarks.md, Regions)."""
+"""Of the picture's sides, so that a crop of a third to two thirds has a part of about its size."""
 
 Fractions = tuple[float, float, float, float]
 """Left, top, right, bottom in 0 … 1 of the upright picture."""

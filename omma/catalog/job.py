@@ -70,6 +70,9 @@ class JobBook(Protocol):
     async def job(self, tenant: Tenant, job_id: str) -> Job:
         """Raises Absent."""
 
+    async def newest_jobs(self, tenant: Tenant, kinds: Collection[str], limit: int) -> list[Job]:
+        """Of these kinds, the newest first."""
+
     async def take_job(self, holder: str, ttl_seconds: float, running: Collection[str]) -> Job | None:
         """The oldest job that nobody runs, the holder's from now on; None when there is none.
 

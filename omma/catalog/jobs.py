@@ -65,6 +65,13 @@ class Jobs:
         return _job(found)
 
     @uninterrupted
+    async def newest_jobs(self, tenant: Tenant, kinds: Collection[str], limit: int) -> list[Job]:
+        of_these = (jobs.c.tenant_id == tenant, jobs.c.kind.in_(sorted(kinds)))
+        query = select(jobs).where(*of_these).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
+        async with self._database.reading() as connection:
+            return [_job(row) for row in (await connection.execute(query)).mappings()]
+
+    @uninterrupted
     async def take_job(self, holder: str, ttl_seconds: float, running: Collection[str]) -> Job | None:
         now_ms = self._database.shared_now_ms()
         # Not what runs here under a lease that lapsed, as when the machine was asleep: it would run twice.

@@ -121,6 +121,11 @@ class Jobs:
         caller.require(kind.role if kind else Role.ADMIN)
         return job
 
+    async def newest(self, caller: Caller, limit: int) -> list[Job]:
+        """The newest first, of the kinds that the caller's role may see."""
+        kinds = [name for name, kind in KINDS.items() if caller.may(kind.role)]
+        return await self._catalog.newest_jobs(caller.tenant, kinds, limit)
+
     async def ended(self, job: Job, deadline: Deadline) -> Job:
         """The job as it is when it has ended, or when time is up."""
         while job.state in UNFINISHED and deadline.remaining_seconds() > 0:

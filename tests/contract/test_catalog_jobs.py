@@ -127,3 +127,13 @@ async def test_finished_jobs_of_one_kind_push_out_none_of_another(catalog: Catal
         with suppress(Absent):
             left.append((await catalog.job(ANN, job_id)).kind)
     assert sorted(left) == ["collect", "ingest"]
+
+
+async def test_the_newest_are_told_of_one_tenant_and_of_some_kinds(catalog: Catalog, clock: Clock) -> None:
+    made = []
+    for tenant, kind in ((ANN, "ingest"), (ANN, "verify"), (BOB, "ingest"), (ANN, "ingest")):
+        clock.seconds += 1
+        made.append((await catalog.add_job(tenant, kind, str(clock.seconds), {}, 9)).id)
+    assert [job.id for job in await catalog.newest_jobs(ANN, {"ingest"}, 9)] == [made[3], made[0]]
+    assert [job.id for job in await catalog.newest_jobs(ANN, {"ingest", "verify"}, 2)] == [made[3], made[1]]
+    assert await catalog.newest_jobs(ANN, set(), 9) == []

@@ -52,6 +52,7 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("DELETE", "/images/{image_id}"): WRITE,
     ("POST", "/images/{image_id}/restore"): WRITE,
     ("POST", "/images/ingest"): TENANT_ADMIN,
+    ("GET", "/jobs"): READ,  # those of kinds that it may see
     ("GET", "/jobs/{job_id}"): READ,  # and what the job's kind needs
     ("DELETE", "/jobs/{job_id}"): READ,
     ("POST", "/images/presign"): TENANT_ADMIN,

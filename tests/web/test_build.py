@@ -19,6 +19,14 @@ def test_the_packed_page_is_of_these_sources() -> None:
 
 
 @pytest.mark.timeout(900)
+def test_a_client_of_todays_document_fits_the_sources(web: Path) -> None:
+    """A call that the server no longer has, or answers otherwise, does not compile; what came new may be unused."""
+    (web / "openapi.json").write_text(run(ROOT, sys.executable, "scripts/openapi"))
+    run(web, "npm", "run", "api")
+    run(web, "npm", "run", "check")
+
+
+@pytest.mark.timeout(900)
 def test_unit_tests_pass_and_the_sources_build_to_what_is_packed(web: Path) -> None:
     run(web, "npm", "test")
     run(web, "npm", "run", "build")

@@ -43,6 +43,8 @@ def test_axe_finds_nothing_in_any_view(
         f"/?id={picture}&text=red&box=0.2,0.2,0.8,0.8",
         f"/ui/picture/{picture}",
         "/ui/add",
+        "/ui/duplicates",
+        "/ui/anomalies",
         "/ui/health",
     ):
         page.goto(path)
@@ -112,3 +114,75 @@ def test_health_says_what_runs(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Everything answers.")
     expect(page.get_by_text("embed", exact=True)).to_be_visible()
     expect(page.get_by_role("table").first).to_contain_text("omma-mini")
+
+
+def copies_of(rest: httpx.Client, seed: int) -> list[int]:
+    """One picture at three sizes, the smallest first."""
+    picture = scene(640, 480, seed)
+    ids = []
+    for width in (160, 320, 640):
+        content = encoded(picture.resize((width, width * 3 // 4)))
+        answer = rest.post("/images", files={"image": ("a.jpg", content)}, data={"external_id": f"copy {seed} {width}"})
+        assert answer.status_code == 201, answer.text
+        ids.append(int(answer.json()["id"]))
+    receipts = [answer.json()["receipt"]]
+    rest.post("/search", json={"image_id": ids[0], "receipts": receipts, "timeout_ms": 50_000})
+    return ids
+
+
+def test_copies_are_looked_at_and_decided_and_each_decision_is_taken_back(page: Page, rest: httpx.Client) -> None:
+    ids = copies_of(rest, 911)
+    page.goto("/ui/duplicates")
+    groups = page.get_by_label("Copies", exact=True)
+    group = groups.locator("> li").filter(has=page.locator(f'a[href="/ui/picture/{ids[0]}"]'))
+    expect(group.get_by_role("radio")).to_have_count(3, timeout=120_000)
+    expect(group.get_by_role("radio").nth(2)).to_be_checked()  # the largest
+
+    group.get_by_role("button", name="Keep it, delete the other 2").click()
+    expect(group).to_have_count(0)
+    until(lambda: [rest.get(f"/images/{id}").status_code for id in ids] == [404, 404, 200])
+    page.get_by_role("button", name="Undo").click()
+    until(lambda: all(rest.get(f"/images/{id}").status_code == 200 for id in ids))
+    expect(group.get_by_role("radio")).to_have_count(3)
+
+    page.get_by_label("Keep by").select_option("sharpness")
+    expect(group.get_by_text("sharpness")).to_have_count(3)
+    boxes = group.get_by_role("checkbox")
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    page.get_by_label("Tag them all").fill("twice")
+    page.keyboard.press("Enter")
+    until(lambda: [rest.get(f"/images/{id}").json()["tags"] for id in ids] == [["twice"], ["twice"], []])
+
+    group.get_by_role("button", name="They are different").click()
+    expect(group).to_have_count(0)
+
+    def apart() -> bool:
+        hits = rest.post("/search", json={"image_id": ids[0], "k": 60, "timeout_ms": 50_000}).json()["results"]
+        return set(ids[1:]) <= {hit["id"] for hit in hits}
+
+    until(apart)
+    page.get_by_role("button", name="Undo").last.click()
+    until(lambda: not apart())
+
+
+def test_what_stands_apart_is_measured_and_reviewed(page: Page, rest: httpx.Client) -> None:
+    page.goto("/ui/anomalies")
+    page.get_by_role("button", name="Measure anew").click()
+    rows = page.get_by_label("What stands apart", exact=True).get_by_role("listitem")
+    expect(rows.first).to_be_visible()
+    first = rows.first.get_by_role("link").get_attribute("href")
+    scores = [float(row.locator("p").first.inner_text().split()[0]) for row in rows.all()]
+    assert scores == sorted(scores, reverse=True)
+    rows.first.get_by_role("button", name="Reviewed: it is fine").click()
+    expect(page.locator(f'ol a[href="{first}"]')).to_have_count(0)
+    rows.first.get_by_role("link").focus()
+    odd = rows.first.get_by_role("link").get_attribute("href")
+    page.keyboard.press("o")
+    expect(page.locator(f'ol a[href="{odd}"]')).to_have_count(0)
+    said = {one["image_id"]: one["action"] for one in rest.get("/feedback").json()["feedback"]}
+    assert {f"/ui/picture/{id}": action for id, action in said.items()} | {first: "reviewed", odd: "anomaly"} == {
+        f"/ui/picture/{id}": action for id, action in said.items()
+    }
+    page.goto(odd or "")
+    expect(page.get_by_label("What was said of it").get_by_role("listitem")).to_contain_text("Odd")

@@ -23,9 +23,25 @@ const health = createRoute({
   path: "/ui/health",
   component: lazyRouteComponent(() => import("./views/Health"), "Health"),
 });
+const duplicates = createRoute({
+  getParentRoute: () => root,
+  path: "/ui/duplicates",
+  component: lazyRouteComponent(() => import("./views/Duplicates"), "Duplicates"),
+});
+const anomalies = createRoute({
+  getParentRoute: () => root,
+  path: "/ui/anomalies",
+  component: lazyRouteComponent(() => import("./views/Anomalies"), "Anomalies"),
+});
+const rollouts = createRoute({
+  getParentRoute: () => root,
+  path: "/ui/rollouts",
+  validateSearch: (given): Asked => given as Asked,
+  component: lazyRouteComponent(() => import("./views/Rollouts"), "Rollouts"),
+});
 
 export const router = createRouter({
-  routeTree: root.addChildren([search, picture, add, health]),
+  routeTree: root.addChildren([search, picture, add, duplicates, anomalies, rollouts, health]),
   scrollRestoration: true,
   // A search's address is for people, too: plain parameters, nothing quoted.
   parseSearch: (text) => readAsked(new URLSearchParams(text)),

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Annotated, Any, Final, TypeAlias
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from omma.catalog.job import Job, JobState
@@ -29,6 +29,7 @@ _COUNTED: Final = (
     "dead",
     "captions_passed_over",
 )
+_MAX_JOBS: Final = 100
 _MAX_PLACE: Final = 13_000
 """Of a path of 4,096 bytes as a URI, each of them quoted."""
 
@@ -97,6 +98,15 @@ def jobs_router(jobs: Jobs, lists: Lists, tenant_admin: SignedIn, reader: Signed
             return {"job_id": (await lists.ingest(caller, request.listed(), parameters)).id}
         asked = IngestParameters(forget_missing=request.forget_missing, revive_deleted=request.revive_deleted)
         return {"job_id": (await jobs.ingest(caller, request.place(), asked)).id}
+
+    @router.get("/jobs", summary="The newest jobs, and how far they are")
+    async def newest(
+        caller: Annotated[Caller, Depends(reader)], limit: Annotated[int, Query(ge=1, le=_MAX_JOBS)] = 20
+    ) -> dict[str, Any]:
+        """Of the kinds that the caller's role may see, without their results. Finished ones are kept for a while."""
+        found, waiting = await jobs.newest(caller, limit), await jobs.waiting()
+        told = [_document(job, waiting, time.time()) for job in found]
+        return {"jobs": [{name: value for name, value in one.items() if name != "result"} for one in told]}
 
     @router.get("/jobs/{job_id}", summary="How far a job is")
     async def get(job_id: JobIdInPath, caller: Annotated[Caller, Depends(reader)]) -> dict[str, Any]:

@@ -320,6 +320,134 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was said, the newest first */
+        get: operations["page_feedback_get"];
+        put?: never;
+        /**
+         * Say what you think of a picture
+         * @description Each time is kept: judgments for `omma eval` and pairs for training take the last word.
+         */
+        post: operations["give_feedback_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/search/cluster": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pictures in groups that look alike
+         * @description 200 with the clusters, the largest first, if they are there in time, as of a thousand pictures they are; else
+         *     202 with the job, whose `result` they become. The same asked again meanwhile is the same job.
+         */
+        post: operations["cluster_search_cluster_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/qa/anomalies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What stands apart, the farthest first
+         * @description As last measured, each night unless set otherwise. One that was reviewed is listed again once it is measured
+         *     anew. Empty until the first measuring.
+         */
+        get: operations["page_qa_anomalies_get"];
+        put?: never;
+        /**
+         * Measure anew now
+         * @description Of the caller's tenant; a job.
+         */
+        post: operations["measure_qa_anomalies_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Groups of copies
+         * @description Page by page through all pictures: a page may have no groups and a `next_cursor` all the same. `keep` is the
+         *     largest picture; `distances` are bits of 256 to the nearest of the group, in the order of `ids`.
+         */
+        get: operations["page_duplicates_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/duplicates/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that pictures are copies of one
+         * @description Searches fold them from then on. Nothing is deleted; split takes it back.
+         */
+        post: operations["merge_duplicates_merge_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/duplicates/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that pictures are not copies of one
+         * @description Searches show them apart from then on, whatever the rule says; merge takes it back.
+         */
+        post: operations["split_duplicates_split_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/keys": {
         parameters: {
             query?: never;
@@ -416,10 +544,30 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ingest a bucket, or a folder of the server's machine
+         * Ingest a bucket, uploads, or a folder of the server
          * @description The source's job: it goes on where the last one was broken off.
          */
         post: operations["start_images_ingest_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The newest jobs, and how far they are
+         * @description Of the kinds that the caller's role may see, without their results. Finished ones are kept for a while.
+         */
+        get: operations["newest_jobs_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -439,6 +587,106 @@ export interface paths {
         post?: never;
         /** Stop a job; what it did stays */
         delete: operations["cancel_jobs__job_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ingest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ingest a list of pictures: URLs, objects of buckets, files of the server's machine
+         * @description The list's job: it goes on where the last one was broken off.
+         */
+        post: operations["start_ingest_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job_id}/downloads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What came of each line of a list
+         * @description What came of each line of a list, by key.
+         */
+        get: operations["downloads_jobs__job_id__downloads_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/images/presign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An address to put a picture to, without an API key
+         * @description Good for one PUT of exactly so many bytes, for a while; then `POST /images/ingest` with its `upload`.
+         */
+        post: operations["presign_images_presign_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put a picture to an address of POST /images/presign
+         * @description Whoever has the address may.
+         */
+        put: operations["put_uploads__name__put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/vectors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Pictures with their vectors
+         * @description Rows by id, each with the vector of its whole picture: float32, little-endian, base64.
+         */
+        get: operations["page_vectors_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -505,6 +753,194 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rollouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every rollout, the newest first */
+        get: operations["every_rollouts_get"];
+        put?: never;
+        /** Build another index beside the live one */
+        post: operations["start_rollouts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rollouts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rollout: state, gates, figures, audit */
+        get: operations["show_rollouts__id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rollouts/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Build no further for now */
+        post: operations["rollout_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rollouts/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on building */
+        post: operations["rollout_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rollouts/{id}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the candidate answer everybody */
+        post: operations["rollout_promote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rollouts/{id}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the control answer everybody again */
+        post: operations["rollout_rollback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rollouts/{id}/abort": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give the candidate up, and remove what was built */
+        post: operations["rollout_abort"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rollouts/{id}/canary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answer a share of callers from the candidate */
+        post: operations["canary_rollouts__id__canary_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rollouts/{id}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Remove the data of the index that lost */
+        post: operations["retire_rollouts__id__retire_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/indexes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every index and its state */
+        get: operations["indexes_indexes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/spaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every space and its indexes */
+        get: operations["spaces_spaces_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ui/session": {
         parameters: {
             query?: never;
@@ -529,8 +965,109 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * CanaryRequest
+         * @description share: percent of callers. force: whatever the gate says.
+         */
+        CanaryRequest: {
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+            /** Share */
+            share: number;
+            /**
+             * Force
+             * @default false
+             */
+            force: boolean;
+        };
+        /**
+         * ClusterRequest
+         * @description Which pictures, and how much alike those of a cluster are.
+         * @example {
+         *       "filter": {
+         *         "owner": "ann"
+         *       },
+         *       "limit": 500,
+         *       "threshold": 0.5
+         *     }
+         */
+        ClusterRequest: {
+            /**
+             * Image Ids
+             * @description these pictures; unless given, those of the filter
+             * @default []
+             */
+            image_ids: number[];
+            /**
+             * Filter
+             * @description as of a search; neither: every picture
+             */
+            filter?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Limit
+             * @description pictures, by id
+             * @default 1000
+             */
+            limit: number;
+            /**
+             * Linkage
+             * @default average
+             * @constant
+             */
+            linkage: "average";
+            /**
+             * Threshold
+             * @description least mean cosine of two clusters that become one
+             * @default 0.4
+             */
+            threshold: number;
+        };
+        /**
+         * FeedbackAction
+         * @description relevant, irrelevant: to what was sought. duplicate, different: beside the picture that was sought.
+         *
+         *     anomaly, reviewed: of the picture by itself; a reviewed one is no longer listed as an anomaly.
+         * @enum {string}
+         */
+        FeedbackAction: "relevant" | "irrelevant" | "duplicate" | "different" | "anomaly" | "reviewed";
+        /**
+         * FeedbackRequest
+         * @description What somebody says of a picture.
+         * @example {
+         *       "action": "relevant",
+         *       "image_id": 123,
+         *       "query_image_id": 7
+         *     }
+         */
+        FeedbackRequest: {
+            /** Image Id */
+            image_id: number;
+            action: components["schemas"]["FeedbackAction"];
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * Query Id
+             * @description of the answer that showed it
+             * @default
+             */
+            query_id: string;
+            /**
+             * Query Image Id
+             * @description the stored picture that was sought; unless given, the one that the query_id sought
+             * @default 0
+             */
+            query_image_id: number;
+        };
+        /**
          * IngestRequest
-         * @description A folder or a source.
+         * @description A folder, a source, or uploads.
          * @example {
          *       "source": "s3://pictures/2026"
          *     }
@@ -546,6 +1083,13 @@ export interface components {
              * @description s3://bucket/prefix; its objects stay where they are
              */
             source?: string | null;
+            /**
+             * Uploads
+             * @description of POST /images/presign: `upload`, and what is known of the picture, as in POST /ingest
+             */
+            uploads?: {
+                [key: string]: unknown;
+            }[] | null;
             /**
              * Forget Missing
              * @description of a folder: also what is away en masse, as when a disk is not mounted, is taken as deleted
@@ -572,6 +1116,49 @@ export interface components {
             tenant?: string | null;
         };
         /**
+         * Mode
+         * @description split: a share of callers is answered from the candidate. interleave: those are answered from both.
+         * @enum {string}
+         */
+        Mode: "split" | "interleave";
+        /**
+         * PairsRequest
+         * @description A picture and others beside it.
+         * @example {
+         *       "ids": [
+         *         12,
+         *         31
+         *       ],
+         *       "keep": 7
+         *     }
+         */
+        PairsRequest: {
+            /** Keep */
+            keep: number;
+            /** Ids */
+            ids: number[];
+        };
+        /**
+         * PresignRequest
+         * @description bytes: of the upload, exactly.
+         * @example {
+         *       "bytes": 48211
+         *     }
+         */
+        PresignRequest: {
+            /**
+             * Bytes
+             * @description of the picture, exactly
+             */
+            bytes: number;
+            /**
+             * Content Type
+             * @description of the PUT, exactly
+             * @default
+             */
+            content_type: string;
+        };
+        /**
          * ReplayRequest
          * @description image_ids: none given: every dead letter.
          */
@@ -580,11 +1167,69 @@ export interface components {
             image_ids?: number[] | null;
         };
         /**
+         * RetireRequest
+         * @description yes: also what was live until lately.
+         */
+        RetireRequest: {
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+            /**
+             * Yes
+             * @default false
+             */
+            yes: boolean;
+        };
+        /**
          * Role
          * @description Each includes the ones before it. All but admin, who runs the whole Omma, concern one tenant.
          * @enum {string}
          */
         Role: "read" | "write" | "tenant-admin" | "admin";
+        /**
+         * RolloutRequest
+         * @description model: `name@version`, another space. Else index: the new one's name, in the live one's space, with what is to be
+         *     different: a codebook trained anew, a FAISS factory, a number of shards.
+         */
+        RolloutRequest: {
+            /**
+             * Model
+             * @default
+             */
+            model: string;
+            /**
+             * Index
+             * @default
+             */
+            index: string;
+            /**
+             * Codebook
+             * @default
+             * @enum {string}
+             */
+            codebook: "" | "retrain";
+            /**
+             * Factory
+             * @default
+             */
+            factory: string;
+            /** Shards */
+            shards?: number | null;
+            /** @default split */
+            mode: components["schemas"]["Mode"];
+            /**
+             * Auto Promote
+             * @default false
+             */
+            auto_promote: boolean;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+        };
         /**
          * SignIn
          * @description key: an API key's secret.
@@ -595,6 +1240,17 @@ export interface components {
         SignIn: {
             /** Key */
             key: string;
+        };
+        /**
+         * StepRequest
+         * @description reason: for the audit.
+         */
+        StepRequest: {
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
         };
         /**
          * VerifyParameters
@@ -643,7 +1299,7 @@ export interface operations {
                 k?: number;
                 cursor?: string;
                 filter?: string;
-                score_threshold?: number;
+                score_threshold?: number | "auto";
                 near_duplicates?: "collapse" | "drop" | "keep";
                 phash_gate?: number;
                 use_crops?: boolean;
@@ -700,7 +1356,8 @@ export interface operations {
                      *         "shards_answered": 1,
                      *         "shards_total": 1
                      *       },
-                     *       "degraded": []
+                     *       "degraded": [],
+                     *       "no_good_match": false
                      *     }
                      */
                     "application/json": {
@@ -727,6 +1384,14 @@ export interface operations {
                             tags?: string[];
                             owner?: string;
                             source_url?: string;
+                            /**
+                             * @description Interleaved: who brought it.
+                             * @enum {string}
+                             */
+                            arm?: "control" | "candidate" | "both";
+                            /** @description Interleaved: whose score it is; scores order within an arm only. */
+                            index?: string;
+                            space?: string;
                         }[];
                         latency_ms: number;
                         query_id: string;
@@ -738,6 +1403,8 @@ export interface operations {
                             shards_total: number;
                         };
                         degraded: string[];
+                        /** @description Nothing of it is likely what was sought: no hits, words that were hardly understood, or none above the index's match_score. */
+                        no_good_match: boolean;
                         /** @description 0 … 1, how far the model understood the words. */
                         understood?: number;
                         next_cursor?: string;
@@ -762,6 +1429,11 @@ export interface operations {
                                     [key: string]: number;
                                 };
                             }[];
+                        };
+                        variant?: {
+                            rollout: string;
+                            /** @enum {string} */
+                            arm: "control" | "candidate" | "interleaved";
                         };
                     };
                 };
@@ -857,7 +1529,8 @@ export interface operations {
                     cursor?: string;
                     /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. */
                     filter?: string;
-                    score_threshold?: number;
+                    /** @description Cosine; auto: the index's own match_score, where it is known and pictures are sought. */
+                    score_threshold?: number | "auto";
                     /**
                      * @default collapse
                      * @enum {string}
@@ -920,7 +1593,8 @@ export interface operations {
                     filter?: {
                         [key: string]: unknown;
                     };
-                    score_threshold?: number;
+                    /** @description Cosine; auto: the index's own match_score, where it is known and pictures are sought. */
+                    score_threshold?: number | "auto";
                     /**
                      * @default collapse
                      * @enum {string}
@@ -1007,7 +1681,8 @@ export interface operations {
                      *         "shards_answered": 1,
                      *         "shards_total": 1
                      *       },
-                     *       "degraded": []
+                     *       "degraded": [],
+                     *       "no_good_match": false
                      *     }
                      */
                     "application/json": {
@@ -1034,6 +1709,14 @@ export interface operations {
                             tags?: string[];
                             owner?: string;
                             source_url?: string;
+                            /**
+                             * @description Interleaved: who brought it.
+                             * @enum {string}
+                             */
+                            arm?: "control" | "candidate" | "both";
+                            /** @description Interleaved: whose score it is; scores order within an arm only. */
+                            index?: string;
+                            space?: string;
                         }[];
                         latency_ms: number;
                         query_id: string;
@@ -1045,6 +1728,8 @@ export interface operations {
                             shards_total: number;
                         };
                         degraded: string[];
+                        /** @description Nothing of it is likely what was sought: no hits, words that were hardly understood, or none above the index's match_score. */
+                        no_good_match: boolean;
                         /** @description 0 … 1, how far the model understood the words. */
                         understood?: number;
                         next_cursor?: string;
@@ -1069,6 +1754,11 @@ export interface operations {
                                     [key: string]: number;
                                 };
                             }[];
+                        };
+                        variant?: {
+                            rollout: string;
+                            /** @enum {string} */
+                            arm: "control" | "candidate" | "interleaved";
                         };
                     };
                 };
@@ -1124,7 +1814,7 @@ export interface operations {
                 k?: number;
                 cursor?: string;
                 filter?: string;
-                score_threshold?: number;
+                score_threshold?: number | "auto";
                 near_duplicates?: "collapse" | "drop" | "keep";
                 phash_gate?: number;
                 use_crops?: boolean;
@@ -1183,7 +1873,8 @@ export interface operations {
                      *         "shards_answered": 1,
                      *         "shards_total": 1
                      *       },
-                     *       "degraded": []
+                     *       "degraded": [],
+                     *       "no_good_match": false
                      *     }
                      */
                     "application/json": {
@@ -1210,6 +1901,14 @@ export interface operations {
                             tags?: string[];
                             owner?: string;
                             source_url?: string;
+                            /**
+                             * @description Interleaved: who brought it.
+                             * @enum {string}
+                             */
+                            arm?: "control" | "candidate" | "both";
+                            /** @description Interleaved: whose score it is; scores order within an arm only. */
+                            index?: string;
+                            space?: string;
                         }[];
                         latency_ms: number;
                         query_id: string;
@@ -1221,6 +1920,8 @@ export interface operations {
                             shards_total: number;
                         };
                         degraded: string[];
+                        /** @description Nothing of it is likely what was sought: no hits, words that were hardly understood, or none above the index's match_score. */
+                        no_good_match: boolean;
                         /** @description 0 … 1, how far the model understood the words. */
                         understood?: number;
                         next_cursor?: string;
@@ -1245,6 +1946,11 @@ export interface operations {
                                     [key: string]: number;
                                 };
                             }[];
+                        };
+                        variant?: {
+                            rollout: string;
+                            /** @enum {string} */
+                            arm: "control" | "candidate" | "interleaved";
                         };
                     };
                 };
@@ -1346,7 +2052,8 @@ export interface operations {
                         filter?: {
                             [key: string]: unknown;
                         };
-                        score_threshold?: number;
+                        /** @description Cosine; auto: the index's own match_score, where it is known and pictures are sought. */
+                        score_threshold?: number | "auto";
                         /**
                          * @default collapse
                          * @enum {string}
@@ -1436,7 +2143,8 @@ export interface operations {
                      *             "shards_answered": 1,
                      *             "shards_total": 1
                      *           },
-                     *           "degraded": []
+                     *           "degraded": [],
+                     *           "no_good_match": false
                      *         },
                      *         {
                      *           "type": "urn:omma:problem:invalid_query",
@@ -2721,6 +3429,490 @@ export interface operations {
             };
         };
     };
+    page_feedback_get: {
+        parameters: {
+            query?: {
+                /** @description of this picture only */
+                image_id?: number | null;
+                /** @description next_cursor of a page */
+                cursor?: number | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    give_feedback_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FeedbackRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    cluster_search_cluster_post: {
+        parameters: {
+            query?: {
+                /** @description for the clusters */
+                wait_seconds?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClusterRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    page_qa_anomalies_get: {
+        parameters: {
+            query?: {
+                /** @description to the nearest picture; mean to the ten nearest; to what the model was trained on */
+                by?: "distance" | "density" | "training";
+                /** @description next_cursor of a page */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    measure_qa_anomalies_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    page_duplicates_get: {
+        parameters: {
+            query?: {
+                /** @description next_cursor of a page */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    merge_duplicates_merge_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PairsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    split_duplicates_split_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PairsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
     every_keys_get: {
         parameters: {
             query?: never;
@@ -3143,6 +4335,66 @@ export interface operations {
             };
         };
     };
+    newest_jobs_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
     get_jobs__job_id__get: {
         parameters: {
             query?: never;
@@ -3223,6 +4475,389 @@ export interface operations {
                     "application/json": {
                         [key: string]: unknown;
                     };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    start_ingest_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "urls": [
+                 *         "https://example.org/a.jpg"
+                 *       ],
+                 *       "pictures": [
+                 *         {
+                 *           "url": "https://example.org/b.jpg",
+                 *           "external_id": "b",
+                 *           "tags": [
+                 *             "lamp"
+                 *           ]
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": {
+                    urls?: string[];
+                    /** @description Each with url, path or uri, and what is known of it: external_id, owner, tags, source_url, attributes, captions. */
+                    pictures?: Record<string, never>[];
+                    /** @default false */
+                    refetch?: boolean;
+                    /** @default false */
+                    revive_deleted?: boolean;
+                };
+                "multipart/form-data": {
+                    /**
+                     * Format: binary
+                     * @description A URL a line, or a JSON object a line.
+                     */
+                    list?: string;
+                    /** @default false */
+                    refetch?: boolean;
+                    /** @default false */
+                    revive_deleted?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description A job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "job_id": "6f0c"
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    downloads_jobs__job_id__downloads_get: {
+        parameters: {
+            query?: {
+                failed?: boolean;
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "downloads": [
+                     *         {
+                     *           "key": "https://example.org/a.jpg",
+                     *           "place": "https://example.org/a.jpg",
+                     *           "outcome": "created",
+                     *           "reason": "",
+                     *           "status": 200,
+                     *           "latency_ms": 31,
+                     *           "bytes": 48211,
+                     *           "content_type": "image/jpeg",
+                     *           "sha256": "5d41…"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "https://example.org/a.jpg"
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    presign_images_presign_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresignRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    put_uploads__name__put: {
+        parameters: {
+            query?: {
+                tenant?: string;
+                bytes?: number;
+                signature?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    page_vectors_get: {
+        parameters: {
+            query?: {
+                filter?: string;
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "model": "mobilenet@1.1.0",
+                     *       "space": "mobilenet-1-1a2b3c4d",
+                     *       "checksum": "1a2b3c4d…",
+                     *       "dim": 1280,
+                     *       "index": "mobilenet-1-1a2b3c4d.1",
+                     *       "images": [
+                     *         {
+                     *           "id": 123,
+                     *           "key": "sku-7",
+                     *           "version": 1,
+                     *           "state": "indexed",
+                     *           "tags": [
+                     *             "lamp"
+                     *           ],
+                     *           "receipt": "123@1",
+                     *           "vector": "AACAPwAAAAA="
+                     *         }
+                     *       ],
+                     *       "next_cursor": "AAAAAAAAAHs"
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -3405,6 +5040,750 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    every_rollouts_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    start_rollouts_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RolloutRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    show_rollouts__id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    rollout_pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StepRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    rollout_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StepRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    rollout_promote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StepRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    rollout_rollback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StepRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    rollout_abort: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StepRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    canary_rollouts__id__canary_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CanaryRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    retire_rollouts__id__retire_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RetireRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    indexes_indexes_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    spaces_spaces_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description A problem (RFC 9457) */

@@ -9,11 +9,15 @@ import { type Box, written } from "./box";
 const SIMILAR = 30;
 const COPIES_WITHIN = 10;
 
-const keyOf = (id: number) => ["picture", id];
+export const keyOf = (id: number) => ["picture", id];
 const at = (id: number) => ({ params: { path: { image_id: id } } });
 
+export async function readPicture(id: number, signal?: AbortSignal): Promise<Picture> {
+  return given(await api.GET("/images/{image_id}", { ...at(id), signal }));
+}
+
 export function usePicture(id: number) {
-  return useQuery({ queryKey: keyOf(id), queryFn: async ({ signal }) => given(await api.GET("/images/{image_id}", { ...at(id), signal })) });
+  return useQuery({ queryKey: keyOf(id), queryFn: ({ signal }) => readPicture(id, signal) });
 }
 
 /** Like it, or like the part in the box. */

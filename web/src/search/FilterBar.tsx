@@ -6,6 +6,7 @@ import { texts } from "../texts";
 import { type Chip, type Field, FIELDS, readChip, suggested, writtenChip } from "./filters";
 
 const SUGGESTIONS = 10;
+const ON_A_PHONE = 4;
 const TYPES: Partial<Record<Field, string>> = { after: "date", before: "date", wider: "number", taller: "number" };
 
 /** Filters as chips: those that count, then what would narrow down, with how many of the pictures shown have it. */
@@ -25,8 +26,8 @@ export function FilterBar({ chips, hits, onChange }: { chips: readonly Chip[]; h
           <Icon name="close" size={14} />
         </button>
       ))}
-      {suggested(hits, chips, SUGGESTIONS).map(([tag, count]) => (
-        <button key={tag} type="button" className="chip" onClick={() => onChange([...chips, { field: "tag", value: tag }])}>
+      {suggested(hits, chips, SUGGESTIONS).map(([tag, count], at) => (
+        <button key={tag} type="button" className={`chip ${at < ON_A_PHONE ? "" : "max-sm:hidden"}`} onClick={() => onChange([...chips, { field: "tag", value: tag }])}>
           <bdi className="max-w-40 truncate">{tag}</bdi>
           <span className="text-tiny text-soft figures">{count}</span>
         </button>

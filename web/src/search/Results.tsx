@@ -54,7 +54,7 @@ export function Results({ asked, found, hits, onChange }: { asked: Asked; found:
         <span aria-hidden="true">·</span>
         <Took answer={first} />
       </p>
-      <Notes answer={first} />
+      <Notes answer={first} part={asked.box !== undefined} />
       <Grid tiles={hits} label={texts.search.results} below={BAR_PX} onMore={more} onKey={pressed}>
         {(hit, rank, focusable) => (
           <Card
@@ -81,7 +81,7 @@ export function Results({ asked, found, hits, onChange }: { asked: Asked; found:
       <p className="py-6 text-center text-small text-soft" role="status">
         {isFetchingNextPage ? texts.search.loadingMore : !hasNextPage && hits.length > 0 ? texts.search.end : ""}
       </p>
-      {why && <Why {...why} onClose={() => setWhy(undefined)} />}
+      {why && <Why {...why} queryId={first.query_id} onClose={() => setWhy(undefined)} />}
     </section>
   );
 }

@@ -1,10 +1,14 @@
+import { useMay } from "../api/session";
 import type { Hit } from "../api/types";
+import { useSayOf } from "../feedback/useFeedback";
 import { Sheet } from "../shell/Sheet";
 import { texts } from "../texts";
 import { nameOf } from "./names";
 
 /** Why a picture is there: its figures, and what is said of it. */
-export function Why({ hit, rank, onClose }: { hit: Hit; rank: number; onClose: () => void }) {
+export function Why({ hit, rank, queryId, onClose }: { hit: Hit; rank: number; queryId: string | undefined; onClose: () => void }) {
+  const mayWrite = useMay("write");
+  const saying = useSayOf();
   const facts: [string, string | undefined][] = [
     [texts.why.rank, String(rank + 1)],
     [texts.why.cosine, hit.score.toFixed(4)],
@@ -34,6 +38,16 @@ export function Why({ hit, rank, onClose }: { hit: Hit; rank: number; onClose: (
           )}
         </dl>
       </div>
+      {mayWrite && (
+        <div className="mt-4 flex flex-wrap items-center gap-2">
+          <span className="text-small text-soft">{texts.feedback.ask}</span>
+          {(["relevant", "irrelevant"] as const).map((action) => (
+            <button key={action} type="button" className="button" disabled={saying.isPending} aria-pressed={saying.isSuccess && saying.variables.action === action} onClick={() => saying.mutate({ image_id: hit.id, action, query_id: queryId })}>
+              {texts.feedback.say[action]}
+            </button>
+          ))}
+        </div>
+      )}
       {hit.duplicates && (
         <ul className="mt-4 flex flex-wrap gap-1.5">
           {hit.duplicates.slice(0, 24).map((one) => (

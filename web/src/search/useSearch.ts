@@ -1,6 +1,7 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { api, form, given, Problem } from "../api/client";
+import { person } from "../api/person";
 import type { SearchAnswer } from "../api/types";
 import { texts } from "../texts";
 import { type Asked, bodyOf, chipsOf, formOf, isSearch } from "./asked";
@@ -58,15 +59,18 @@ export function useUpload(name: string | undefined): string | null | undefined {
   return name === undefined ? undefined : url;
 }
 
-async function search(asked: Asked, cursor: string | undefined, signal: AbortSignal): Promise<SearchAnswer> {
-  if (!asked.upload) return given(await api.POST("/search", { body: bodyOf(asked, cursor), signal }));
+/** pinned: to an index, which else the server chooses. */
+export async function search(asked: Asked, cursor: string | undefined, signal: AbortSignal, pinned: { index?: string; k?: number } = {}): Promise<SearchAnswer> {
+  const more = { user_id: person(), ...pinned }; // somebody is answered by one arm of a rollout, and their clicks count for it
+  if (!asked.upload) return given(await api.POST("/search", { body: { ...bodyOf(asked, cursor), ...more }, signal }));
   const image = await kept(asked.upload);
   if (!image) throw new Problem(404, "absent", texts.search.lost);
   const fields = formOf(asked, cursor);
-  if (fields) return given(await api.POST("/search", { ...multipart({ image, ...fields }), signal }));
+  const also = Object.fromEntries(Object.entries(more).map(([name, value]) => [name, String(value)]));
+  if (fields) return given(await api.POST("/search", { ...multipart({ image, ...fields, ...also }), signal }));
   const box = asked.box ? { bbox: asked.box, bbox_unit: "fraction" } : {};
   const embedded = given(await api.POST("/embed/image", { ...multipart({ image, ...box }), signal }));
-  return given(await api.POST("/search", { body: bodyOf(asked, cursor, embedded), signal }));
+  return given(await api.POST("/search", { body: { ...bodyOf(asked, cursor, embedded), ...more }, signal }));
 }
 
 /** A body of fields and files, as openapi-fetch sends it. */

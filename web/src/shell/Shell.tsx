@@ -12,6 +12,9 @@ import { SignIn } from "./SignIn";
 const VIEWS: readonly { to: string; label: string; icon: IconName; role: Role }[] = [
   { to: "/", label: texts.nav.search, icon: "search", role: "read" },
   { to: "/ui/add", label: texts.nav.add, icon: "plus", role: "write" },
+  { to: "/ui/duplicates", label: texts.nav.duplicates, icon: "copies", role: "write" },
+  { to: "/ui/anomalies", label: texts.nav.anomalies, icon: "odd", role: "write" },
+  { to: "/ui/rollouts", label: texts.nav.rollouts, icon: "steps", role: "admin" },
   { to: "/ui/health", label: texts.nav.health, icon: "pulse", role: "read" },
 ];
 
@@ -56,7 +59,7 @@ function View({ to, label, icon, role }: (typeof VIEWS)[number]) {
     <Link
       to={to}
       activeOptions={{ exact: to === "/" , includeSearch: false }}
-      className="flex min-h-14 flex-col items-center justify-center gap-0.5 rounded-control px-3 text-tiny font-medium text-soft hover:text-ink sm:min-h-9 sm:flex-row sm:text-small [&.active]:text-ink [&.active]:underline [&.active]:decoration-mark [&.active]:decoration-2 [&.active]:underline-offset-8"
+      className="flex min-h-14 flex-col items-center justify-center gap-0.5 rounded-control px-1 text-tiny font-medium whitespace-nowrap sm:px-3 text-soft hover:text-ink sm:min-h-9 sm:flex-row sm:text-small [&.active]:text-ink [&.active]:underline [&.active]:decoration-mark [&.active]:decoration-2 [&.active]:underline-offset-8"
     >
       <span className="sm:hidden">
         <Icon name={icon} />

@@ -3,6 +3,7 @@ import { useBlocker } from "@tanstack/react-router";
 import { type DragEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { useMay } from "../api/session";
 import { filesOf } from "../add/dropped";
+import { Links } from "../add/Links";
 import { List } from "../add/List";
 import { looksLikePicture, Uploads } from "../add/uploads";
 import { texts } from "../texts";
@@ -18,11 +19,13 @@ export function Add() {
     if (!busy && counts.added > 0) void queries.invalidateQueries({ queryKey: ["pictures"] });
   }, [busy, counts.added, queries]);
   useBlocker({ shouldBlockFn: () => false, enableBeforeUnload: () => uploads.busy });
+  const mayFetch = useMay("tenant-admin");
   if (!useMay("write")) return <p className="p-6 text-soft">{texts.add.needsRole}</p>;
   return (
     <div className="mx-auto flex max-w-3xl flex-col gap-6 px-4 pt-4 pb-10 sm:px-6">
       <h1 className="text-title">{texts.add.title}</h1>
       <Place />
+      {mayFetch && <Links tags={() => uploads.tags.split(",").map((tag) => tag.trim()).filter(Boolean)} />}
       {counts.all > 0 && (
         <section className="flex flex-col gap-3">
           <div className="flex flex-wrap items-center gap-2">

@@ -1,15 +1,20 @@
 import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { useState } from "react";
 import { useMay } from "../api/session";
 import type { Health as Told } from "../api/types";
 import { Table } from "../health/Table";
 import { useDeadLetters, useHealth, useReplay, useStages, useStats } from "../health/useHealth";
+import { Progress } from "../jobs/Progress";
+import { useJobs } from "../jobs/useJobs";
 import { Bars } from "../shell/Bars";
+import { Icon } from "../shell/Icon";
 import { Failed } from "../shell/Failed";
+import { Section } from "../shell/Section";
 import { texts } from "../texts";
 
 const number = new Intl.NumberFormat("en");
 const DEAD_SHOWN = 100;
+const HOUSEKEEPING = "collect"; // every hour, and of no interest while it works
 
 export function Health() {
   const admin = useMay("admin");
@@ -66,8 +71,26 @@ export function Health() {
       ) : (
         <p className="text-small text-soft">{texts.health.needsAdmin}</p>
       )}
+      <Jobs />
       <DeadLetters />
     </div>
+  );
+}
+
+function Jobs() {
+  const may = useMay("write");
+  const jobs = (useJobs(may).data ?? []).filter((job) => job.kind !== HOUSEKEEPING || job.state !== "done");
+  if (!jobs.length) return null;
+  return (
+    <Section title={texts.health.jobs}>
+      <ul aria-label={texts.health.jobs} className="flex flex-col divide-y divide-line">
+        {jobs.map((job) => (
+          <li key={job.job_id} className="py-2.5">
+            <Progress job={job} />
+          </li>
+        ))}
+      </ul>
+    </Section>
   );
 }
 
@@ -87,7 +110,8 @@ function DeadLetters() {
           </button>
           <ul className="divide-y divide-line text-small">
             {letters.data.slice(0, DEAD_SHOWN).map((letter) => (
-              <li key={letter.image_id} className="flex items-baseline gap-4 py-2">
+              <li key={letter.image_id} className="flex items-center gap-4 py-2">
+                <Thumbnail key={letter.image_id} id={letter.image_id} />
                 <Link to="/ui/picture/$id" params={{ id: String(letter.image_id) }} className="min-w-0 flex-1">
                   <bdi className="block truncate underline decoration-line underline-offset-4">{letter.uri.slice(0, 300)}</bdi>
                   <bdi className="block break-words text-bad">{letter.reason.slice(0, 400)}</bdi>
@@ -104,19 +128,20 @@ function DeadLetters() {
   );
 }
 
-function Section({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <section className="flex flex-col gap-3">
-      <h2 className="text-lead">{title}</h2>
-      {children}
-    </section>
-  );
-}
-
 function sentence(told: Told): string {
   if (!told.ok) return texts.health.down;
   if (told.embedder === "away") return texts.health.embedder;
   return told.writes === "behind" ? texts.health.writes : texts.health.fine;
+}
+
+/** Of a picture that could not be embedded a browser often shows something all the same. */
+function Thumbnail({ id }: { id: number }) {
+  const [unseen, setUnseen] = useState(false);
+  return (
+    <span className="flex size-14 shrink-0 items-center justify-center overflow-hidden rounded-picture bg-sunk text-soft">
+      {unseen ? <Icon name="picture" /> : <img src={`/images/${id}/content`} alt="" loading="lazy" className="size-full object-cover" onError={() => setUnseen(true)} />}
+    </span>
+  );
 }
 
 const shown = (value: number | undefined) => (value === undefined ? "" : number.format(value));

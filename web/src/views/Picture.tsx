@@ -2,6 +2,7 @@ import { Link, useNavigate, useParams, useRouter } from "@tanstack/react-router"
 import { useEffect, useState } from "react";
 import { useMay } from "../api/session";
 import type { Picture as Row } from "../api/types";
+import { History } from "../feedback/History";
 import { Card } from "../grid/Card";
 import { Grid } from "../grid/Grid";
 import { Actions } from "../picture/Actions";
@@ -77,6 +78,7 @@ function Shown({ picture }: { picture: Row }) {
           <h2 className="eyebrow">{texts.picture.about}</h2>
           <Facts picture={picture} />
         </section>
+        <History id={picture.id} />
         <Actions picture={picture} onDelete={mayWrite ? () => remove.mutate() : undefined} />
       </div>
       <section className="flex min-w-0 flex-col gap-3" aria-busy={similar.isFetching}>

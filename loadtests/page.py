@@ -1,0 +1,191 @@
+"""The page in a real browser: first paint, weight, layout shift, a thing found by its crop, 10,000 pictures scrolled.
+
+    python -m loadtests.page [--pictures N] [--rounds N]
+
+Needs Chromium. What is looked at is the catalogue of `make demo`; the many pictures are rows of the same bytes.
+"""
+
+import argparse
+import gzip
+import re
+import shutil
+import statistics
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from loadtests.bench.figures import Report, spread
+from loadtests.bench.up import Up, up
+from services.standalone.sample.catalogue import draw_catalogue
+
+ARCHIVE = Path(__file__).parents[1] / "services/gateway/rest/page/page.zip"
+CROPS = 10
+BOX = (0.15, 0.1, 0.85, 0.9)
+SHIFT = """() => { window.shifted = 0; new PerformanceObserver(list => {
+  for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value;
+}).observe({ type: "layout-shift", buffered: true }); }"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=9)
+    given = parser.parse_args()
+    report = Report("page", "python -m loadtests.page")
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = Path(folder) / "pictures"
+        draw_catalogue(pictures)
+        with up(Path(folder) / "data") as server, _browser() as browser:
+            _ingest(server, pictures)
+            weigh(report)
+            paint(report, browser, server, given.rounds)
+            crops(report, browser, server, pictures)
+        with up(Path(folder) / "many") as server, _browser() as browser:
+            _add_rows(server, sorted(pictures.glob("*.jpg"))[:100], given.pictures)
+            scroll(report, browser, server, given.pictures)
+    report.save()
+    return int(any(one.met is False for one in report.targets))
+
+
+def weigh(report: Report) -> None:
+    """What comes before the first search."""
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        first = re.findall(r'src="/ui/(assets/[^"]+)"', archive.read("index.html").decode())
+        weight = sum(len(gzip.compress(archive.read(name), 9)) for name in first)
+    report.target(
+        "page: JavaScript before the first search, gzip", f"{weight / 1000:.0f} kB", "<= 200 kB", weight <= 200_000
+    )
+
+
+def paint(report: Report, browser: Browser, server: Up, rounds: int) -> None:
+    """From the address to the first paint, nothing cached, and how far anything moves while thumbnails come."""
+    painted, shifts = [], []
+    for _ in range(rounds):
+        with _page(browser, server) as page:
+            page.add_init_script(f"({SHIFT})()")
+            page.goto("/")
+            expect(page.get_by_label("Pictures").get_by_role("listitem").first).to_be_visible()
+            page.wait_for_load_state("networkidle")
+            painted.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") / 1000)
+            page.goto("/?text=a+green+car")
+            expect(page.get_by_label("Results").get_by_role("listitem").first).to_be_visible()
+            page.mouse.wheel(0, 3_000)
+            page.wait_for_load_state("networkidle")
+            shifts.append(page.evaluate("window.shifted"))
+    first, shift = statistics.median(painted), max(shifts)
+    report.target("page: first paint, nothing cached", f"{spread(painted, 2)} s", "<= 1 s", first <= 1)
+    report.target("page: layout shift of a search and a scroll", f"{shift:.3f}", "<= 0.02", shift <= 0.02)
+
+
+def crops(report: Report, browser: Browser, server: Up, pictures: Path) -> None:
+    """Three inputs: the page is opened, a picture goes in, a box is drawn; the first picture is looked at."""
+    every = sorted(pictures.glob("*.jpg"))
+    took, right = [], 0
+    with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as rest:
+        name_of = {one["id"]: one["uri"].rsplit("/", 1)[1] for one in rest.get("/images?limit=1000").json()["images"]}
+    for picture in every[:: len(every) // CROPS][:CROPS]:
+        with _page(browser, server) as page:
+            began = time.perf_counter()
+            page.goto("/")
+            page.locator("input[type=file]").set_input_files(picture)
+            canvas = page.get_by_test_id("canvas")
+            canvas.get_by_role("img").evaluate("picture => picture.decode()")
+            _draw(page, *BOX)
+            expect(page).to_have_url(re.compile("box="))
+            page.wait_for_load_state("networkidle")
+            first = page.get_by_label("Results").get_by_role("listitem").get_by_role("link").first
+            found = int((first.get_attribute("href") or "").rsplit("/", 1)[1])
+            took.append(time.perf_counter() - began)
+            right += name_of[found] == picture.name
+    report.target(
+        "page: the right picture first, by its crop", f"{right} of {CROPS}", ">= 9 of 10", right >= 0.9 * CROPS
+    )
+    report.target("page: opened, drawn, looked at", f"{spread(took, 1)} s", "<= 10 s", max(took) <= 10)
+
+
+def scroll(report: Report, browser: Browser, server: Up, count: int) -> None:
+    """To the end of the wall: what the browser holds on the way."""
+    table = report.table(f"{count:,} pictures scrolled to their end.", ["pictures that came", "heap MB", "elements"])
+    with _page(browser, server) as page:
+        session = page.context.new_cdp_session(page)
+        came = [0]
+        page.on("response", lambda answer: came.__setitem__(0, came[0] + answer.url.split("?")[0].endswith("/images")))
+        page.goto("/")
+        expect(page.get_by_label("Pictures").get_by_role("listitem").first).to_be_visible()
+        held: list[float] = []
+        marks = [120, count // 2, count]
+        while marks:
+            page.mouse.wheel(0, 6_000)
+            page.wait_for_timeout(50)
+            if came[0] * 120 >= marks[0]:
+                page.wait_for_load_state("networkidle")
+                session.send("HeapProfiler.collectGarbage")
+                heap = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
+                elements = page.evaluate("document.querySelectorAll('*').length")
+                table.rows.append([f"{marks.pop(0):,}", f"{heap:.1f}", elements])
+                held.append(heap)
+    more = held[-1] - held[0]
+    report.target(f"page: heap that {count:,} pictures add", f"{more:.1f} MB", "<= 60 MB", more <= 60)
+
+
+def _draw(page: Page, left: float, top: float, right: float, bottom: float) -> None:
+    sides = page.get_by_test_id("canvas").bounding_box()
+    assert sides
+    at = [
+        (sides["x"] + sides["width"] * x, sides["y"] + sides["height"] * y) for x, y in ((left, top), (right, bottom))
+    ]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    page.mouse.move(*at[1], steps=4)
+    page.mouse.up()
+
+
+def _ingest(server: Up, folder: Path) -> None:
+    with server.client() as rest:
+        job = rest.post("/images/ingest", json={"folder": str(folder)}).json()["job_id"]
+        while (told := rest.get(f"/jobs/{job}").json())["state"] != "done" or told["waiting"]:
+            time.sleep(0.2)
+
+
+def _add_rows(server: Up, files: list[Path], count: int) -> None:
+    contents = [file.read_bytes() for file in files]
+    with server.client() as rest, ThreadPoolExecutor(8) as pool:
+
+        def add(number: int) -> None:
+            content = contents[number % len(contents)]
+            rest.post("/images", files={"image": content}, data={"external_id": str(number)}).raise_for_status()
+
+        list(pool.map(add, range(count)))
+
+
+@contextmanager
+def _browser() -> Iterator[Browser]:
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        raise SystemExit("Chromium is not here.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--enable-precise-memory-info"]
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def _page(browser: Browser, server: Up) -> Iterator[Page]:
+    """Of somebody who was never here."""
+    context = browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(60_000)
+    yield context.new_page()
+    context.close()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

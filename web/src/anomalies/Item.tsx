@@ -1,0 +1,50 @@
+import { Link } from "@tanstack/react-router";
+import { type Action, useSayOf } from "../feedback/useFeedback";
+import { usePicture, useSimilar } from "../picture/usePicture";
+import { nameOf } from "../search/names";
+import { texts } from "../texts";
+import type { Anomaly } from "./useAnomalies";
+
+const NEAREST = 4;
+const SAID: readonly Action[] = ["reviewed", "anomaly"];
+const KEYS: Partial<Record<string, Action>> = { r: "reviewed", o: "anomaly" };
+
+/** A picture that stands apart, what it stands apart from, and what can be said of it. */
+export function Item({ anomaly, onSaid }: { anomaly: Anomaly; onSaid: (action: Action) => void }) {
+  const picture = usePicture(anomaly.id).data;
+  const near = useSimilar(anomaly.id, undefined, picture?.state === "indexed").data?.results.slice(0, NEAREST) ?? [];
+  const saying = useSayOf((said) => onSaid(said.action));
+  return (
+    <li
+      className="grid grid-cols-[7rem_minmax(0,1fr)] gap-4 border-b border-line py-4 sm:grid-cols-[12rem_minmax(0,1fr)]"
+      onKeyDown={(event) => {
+        const action = KEYS[event.key];
+        if (action && !event.ctrlKey && !event.metaKey) saying.mutate({ image_id: anomaly.id, action });
+      }}
+    >
+      <Link to="/ui/picture/$id" params={{ id: String(anomaly.id) }} className="block h-28 overflow-hidden rounded-picture bg-sunk sm:h-36">
+        <img src={picture?.thumbnail_url ?? `/images/${anomaly.id}/thumbnail`} alt={picture ? nameOf(picture) : `#${anomaly.id}`} className="size-full object-contain" />
+      </Link>
+      <div className="flex min-w-0 flex-col gap-2">
+        <p className="flex items-baseline gap-3">
+          <span className="text-lead figures">{anomaly.score.toFixed(3)}</span>
+          <bdi className="truncate text-small">{picture ? nameOf(picture) : ""}</bdi>
+        </p>
+        <p className="text-small text-soft">{anomaly.reasons.join("; ")}</p>
+        <div className="flex min-h-12 flex-wrap items-center gap-1.5">
+          {near.length > 0 && <span className="text-tiny text-soft">{texts.anomalies.nearest}</span>}
+          {near.map((hit) => (
+            <img key={hit.id} src={hit.thumbnail_url} alt={nameOf(hit)} title={hit.score.toFixed(3)} className="h-12 rounded-picture" />
+          ))}
+        </div>
+        <div className="flex flex-wrap gap-2">
+          {SAID.map((action) => (
+            <button key={action} type="button" className="button" disabled={saying.isPending} onClick={() => saying.mutate({ image_id: anomaly.id, action })}>
+              {texts.feedback.say[action]}
+            </button>
+          ))}
+        </div>
+      </div>
+    </li>
+  );
+}

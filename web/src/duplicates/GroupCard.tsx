@@ -1,0 +1,98 @@
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import type { Picture } from "../api/types";
+import { Compare } from "../picture/Compare";
+import { nameOf } from "../search/names";
+import { Icon } from "../shell/Icon";
+import { texts } from "../texts";
+import { best, type Measure } from "./best";
+import { type Group, type useDecisions, useMembers, useSharpness } from "./useDuplicates";
+
+const bytes = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const day = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
+const SHOWN = 24;
+
+/** Copies of one picture beside each other: the one to keep is marked, the rest can go. */
+export function GroupCard({
+  group,
+  measure,
+  chosen,
+  decisions,
+  onChoose,
+  onDone,
+  onBack,
+}: {
+  group: Group;
+  measure: Measure;
+  chosen: ReadonlyMap<number, Picture>;
+  decisions: ReturnType<typeof useDecisions>;
+  onChoose: (picture: Picture) => void;
+  onDone: () => void;
+  onBack: () => void;
+}) {
+  const members = useMembers(group.ids);
+  const sharp = useSharpness(members, measure === "sharpness");
+  const [own, setOwn] = useState<number | undefined>();
+  const [compared, setCompared] = useState<Picture | undefined>();
+  const kept = members.find((one) => one.id === own) ?? best(members.map((one) => ({ ...one, sharpness: sharp.get(one.id) })), measure);
+  const others = members.filter((one) => one.id !== kept?.id).map((one) => one.id);
+  if (!kept || !others.length) return null;
+  const decide = (act: (back: () => void) => void) => {
+    onDone();
+    act(onBack);
+  };
+  return (
+    <li className="flex flex-col gap-3 border-b border-line pb-6">
+      <ul aria-label={texts.duplicates.group(members.length)} className="flex flex-wrap gap-3">
+        {members.slice(0, SHOWN).map((one) => (
+          <li key={one.id} className="flex w-36 flex-col gap-1 sm:w-44">
+            <div className={`relative overflow-hidden rounded-picture bg-sunk ${one.id === kept.id ? "ring-3 ring-mark" : ""}`}>
+              {one.id === kept.id ? (
+                <Thumbnail picture={one} />
+              ) : (
+                <button type="button" className="block w-full" title={texts.picture.compare} onClick={() => setCompared(one)}>
+                  <Thumbnail picture={one} />
+                </button>
+              )}
+              <label className="absolute end-1 top-1 flex size-8 items-center justify-center rounded-full bg-ground/85">
+                <input type="checkbox" className="size-4 accent-ink" checked={chosen.has(one.id)} aria-label={texts.duplicates.choose(nameOf(one))} onChange={() => onChoose(one)} />
+              </label>
+            </div>
+            <label className="flex min-h-6 items-center gap-1.5 text-small">
+              <input type="radio" name={`keep-${group.ids[0]}`} className="size-4 accent-ink" checked={one.id === kept.id} onChange={() => setOwn(one.id)} />
+              {texts.duplicates.keepThis}
+            </label>
+            <p className="text-tiny text-soft figures">
+              {one.width} × {one.height} · {bytes.format(one.bytes)}B
+              <span className="block">
+                {day.format(new Date(one.created_at))}
+                {sharp.has(one.id) && ` · ${texts.duplicates.sharp(sharp.get(one.id) ?? 0)}`}
+              </span>
+              <Link to="/ui/picture/$id" params={{ id: String(one.id) }} className="block truncate underline decoration-line underline-offset-4 hover:text-ink">
+                <bdi>{nameOf(one)}</bdi>
+              </Link>
+            </p>
+          </li>
+        ))}
+      </ul>
+      {members.length > SHOWN && <p className="text-small text-soft">{texts.duplicates.more(members.length - SHOWN)}</p>}
+      <div className="flex flex-wrap gap-2">
+        <button type="button" className="button button-strong" onClick={() => decide((back) => decisions.remove(others, back))}>
+          <Icon name="check" size={16} />
+          {texts.duplicates.keepOne(others.length)}
+        </button>
+        <button type="button" className="button" onClick={() => decide((back) => decisions.merge([kept.id, ...others], true, back))}>
+          {texts.duplicates.same}
+        </button>
+        <button type="button" className="button" onClick={() => decide((back) => decisions.apart([kept.id, ...others], back))}>
+          {texts.duplicates.different}
+        </button>
+      </div>
+      {compared && <Compare left={kept.content_url} right={compared.content_url} onClose={() => setCompared(undefined)} />}
+    </li>
+  );
+}
+
+function Thumbnail({ picture }: { picture: Picture }) {
+  return <img src={picture.thumbnail_url} alt={nameOf(picture)} loading="lazy" decoding="async" className="h-32 w-full object-contain sm:h-36" />;
+}

@@ -1,0 +1,55 @@
+import { useState } from "react";
+import { Item } from "../anomalies/Item";
+import { type Measure, MEASURES, useAnomalies, useMeasure } from "../anomalies/useAnomalies";
+import { useMay } from "../api/session";
+import type { Action } from "../feedback/useFeedback";
+import { Failed } from "../shell/Failed";
+import { texts } from "../texts";
+
+export function Anomalies() {
+  const may = useMay("write");
+  const mayMeasure = useMay("tenant-admin");
+  const [by, setBy] = useState<Measure>("distance");
+  const found = useAnomalies(by, may);
+  const { measure, busy } = useMeasure();
+  const [said, setSaid] = useState<ReadonlyMap<number, Action>>(new Map());
+  if (!may) return <p className="p-6 text-soft">{texts.anomalies.needsRole}</p>;
+  if (found.error && !found.data) return <Failed error={found.error} again={() => void found.refetch()} />;
+  if (!found.data) return null;
+  const left = found.data.pages.flatMap((page) => page.images).filter((one) => said.get(one.id) === undefined);
+  return (
+    <div className="mx-auto flex max-w-4xl flex-col gap-4 px-4 pt-4 pb-10 sm:px-6">
+      <div className="flex flex-wrap items-end justify-between gap-3">
+        <div className="min-w-0 flex-1 basis-72">
+          <h1 className="text-title">{texts.anomalies.title}</h1>
+          <p className="text-small text-soft">{texts.anomalies.about}</p>
+        </div>
+        <div className="flex flex-wrap items-center gap-2">
+          <select aria-label={texts.anomalies.by} className="field" value={by} onChange={(event) => setBy(event.target.value as Measure)}>
+            {MEASURES.map((one) => (
+              <option key={one} value={one}>
+                {texts.anomalies.measures[one]}
+              </option>
+            ))}
+          </select>
+          {mayMeasure && (
+            <button type="button" className="button" disabled={busy} onClick={measure}>
+              {busy ? texts.anomalies.measuring : texts.anomalies.measure}
+            </button>
+          )}
+        </div>
+      </div>
+      {left.length === 0 && !found.hasNextPage && <p className="py-8 text-center text-soft">{said.size ? texts.anomalies.done : texts.anomalies.empty}</p>}
+      <ol aria-label={texts.anomalies.title} aria-busy={found.isFetching}>
+        {left.map((one) => (
+          <Item key={one.id} anomaly={one} onSaid={(action) => setSaid((now) => new Map(now).set(one.id, action))} />
+        ))}
+      </ol>
+      {found.hasNextPage && (
+        <button type="button" className="button self-center" disabled={found.isFetching} onClick={() => void found.fetchNextPage()}>
+          {texts.anomalies.more}
+        </button>
+      )}
+    </div>
+  );
+}

@@ -30,8 +30,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("models")
     register_two(folder / "models")
     settings = {"OMMA_WORKER__ROLLOUT_LOOK_SECONDS": "0.5", "OMMA_SHARD__CATALOG_SECONDS": "1"}
-    # The judge has its own tests: a busy machine would be taken for a bad candidate.
-    settings["OMMA_WORKER__JUDGE_SECONDS"] = "600"
+    # A busy machine would be taken for a bad candidate, or for a log that is away.
+    settings |= {"OMMA_WORKER__JUDGE_SECONDS": "600", "OMMA_SHARD__STALE_SECONDS": "900"}
     shape = Shape(2, 1, gateways=2, model=A, models_dir=str(folder / "models"), triton=False, environment=settings)
     try:
         with cluster(shape) as running:
@@ -88,7 +88,8 @@ async def test_a_model_is_rolled_out_and_then_resharded_without_embedding(runnin
             assert (refused.status_code, refused.json()["field"]) == (404, field) and said in refused.json()["detail"]
 
         await asyncio.to_thread(running.add_index, "next", model=B, shards=2)
-        traffic = Traffic(client, live, pause_seconds=0.1)
+        # While a killed indexer is away a gateway says that what was just uploaded is not searchable yet.
+        traffic = Traffic(client, live, pause_seconds=0.1, tolerated=frozenset({"stale_replica"}))
         task = asyncio.create_task(traffic.run())
         walk = Walk(running, client, traffic, await ok(client.post("/rollouts", json={"model": B})))
         running.indexer.server.kill()

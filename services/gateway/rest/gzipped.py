@@ -6,7 +6,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LEVEL: Final = 1
-"""0.3 ms for the 12 kB of fifty hits, seven times less to send; level 6 takes twice as long for 5 % less."""
+"""The fastest: it runs on the loop."""
 
 
 class Gzipped:

@@ -1,4 +1,4 @@
-"""POST /images/ingest, GET and DELETE /jobs/{id}."""
+"""POST /images/ingest, GET /jobs, GET and DELETE /jobs/{id}."""
 
 import json
 import time

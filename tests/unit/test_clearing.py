@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from omma.backlog import indexer_group
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
+from omma.catalog.interface import Catalog
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import RowLimits
 from omma.errors import Absent, WrongState
@@ -22,6 +24,7 @@ from omma.rollouts.preflight import Room
 from omma.rollouts.walk import Step
 from omma.space import Space
 from omma.storage import Storage
+from services.gateway.fitness import Fitness
 from services.gateway.rollouts import CandidateModel, Place, Rollouts, place_beside
 from services.worker.rollouts.clearing import Clearer
 from tests.contract.catalogs import SPACE
@@ -96,10 +99,15 @@ async def test_a_retired_index_is_cleared_and_its_space_with_it(world: World) ->
         await log.end_offsets(OTHER.vectors_topic)
 
 
+def rollouts_of(catalog: Catalog) -> Rollouts:
+    """None of whose indexes run: nobody measures them."""
+    return Rollouts(catalog, OtherModel(), cast(Fitness, None), keep_for_seconds=0)  # type: ignore[arg-type]
+
+
 async def test_a_space_stays_while_another_index_uses_it(world: World) -> None:
     catalog = world.storage.catalog
     await catalog.move_rollout(ROLLOUT.id, Step.ABORT, TOLD)
-    rollouts = Rollouts(catalog, OtherModel(), keep_for_seconds=0)  # type: ignore[arg-type]
+    rollouts = rollouts_of(catalog)
     await rollouts.start(RolloutRequest(model=OTHER.model), by="ann")
     clearer = world.clearer()
     await clearer.look()
@@ -112,7 +120,7 @@ async def test_a_space_stays_while_another_index_uses_it(world: World) -> None:
 async def test_no_rollout_begins_in_a_space_that_is_being_cleared(world: World) -> None:
     catalog = world.storage.catalog
     await catalog.move_rollout(ROLLOUT.id, Step.ABORT, TOLD)
-    rollouts = Rollouts(catalog, OtherModel(), keep_for_seconds=0)  # type: ignore[arg-type]
+    rollouts = rollouts_of(catalog)
     assert await catalog.acquire_lease(lease_of(OTHER.id), "w2", 60)
     with pytest.raises(WrongState, match="being cleared") as refused:
         await rollouts.start(RolloutRequest(model=OTHER.model), by="ann")

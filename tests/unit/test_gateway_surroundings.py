@@ -44,6 +44,9 @@ class World:
     def every(self) -> tuple[Any, ...]:
         return ()
 
+    def misplaced(self) -> tuple[str, ...]:
+        return ()
+
     def surroundings(self) -> Surroundings:
         return Surroundings(cast(Catalog, self), cast(Log, self), cast(ServedIndexes, self), lambda: self.seconds)
 

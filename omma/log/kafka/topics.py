@@ -65,7 +65,10 @@ class Topics:
             raise Absent(f"Topic {at.topic!r} has no partition {at.partition}.", field="partition")
 
     async def ensure(self, spec: TopicSpec) -> None:
-        """Make the topic, or check it; every partition has a leader when it returns. Raises WrongState."""
+        """Make the topic, or check it; every partition has a leader when it returns.
+
+        Raises WrongState; ReplicaDown while an earlier topic of this name is being deleted.
+        """
         self.full_name(spec.name)
         if not 1 <= spec.partitions <= MAX_PARTITIONS:
             raise InvalidQuery(f"A topic has 1 to {MAX_PARTITIONS} partitions.", field="partitions")
@@ -73,7 +76,9 @@ class Topics:
             await self.find(spec.name)
         except Absent:
             await self._create(spec)
-        (found,) = await self.specs([spec.name])
+        found = next(iter(await self.specs([spec.name])), None)
+        if found is None:
+            raise ReplicaDown(f"Topic {spec.name!r} is being deleted.")
         if (found.partitions, found.compacted) != (spec.partitions, spec.compacted):
             raise WrongState(
                 f"Topic {spec.name!r} has {found.partitions} partitions, compacted={found.compacted}, "

@@ -138,9 +138,11 @@ class ServedIndexes:
         """The one with this id, the live one for an empty id. Raises Absent, WrongState while it is being built."""
         if not index_id:
             return self.live()
-        found = self._served.get(index_id)
+        # A retired one keeps its place until its shards have ended, and is gone for callers before.
+        there = {name: one for name, one in self._served.items() if one.index.state is not IndexState.RETIRED}
+        found = there.get(index_id)
         if found is None:
-            there_are = ", ".join(sorted(self._served)) or "none"
+            there_are = ", ".join(sorted(there)) or "none"
             raise Absent(f"There is no index {index_id[:80]!r}; there are: {there_are}.", field="index")
         if found.index.state is IndexState.BUILDING:
             raise WrongState(f"Index {index_id!r} is still being built.", field="index")

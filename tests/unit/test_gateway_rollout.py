@@ -142,6 +142,13 @@ async def test_a_gateway_without_the_candidates_place_answers_from_the_live_inde
     assert world.indexes.misplaced() == (CANDIDATE.id,)
 
 
+async def test_a_retired_index_is_gone_for_who_pins_it_before_its_shards_have_ended(world: World) -> None:
+    route(world, IndexState.RETIRED, IndexState.LIVE)
+    with pytest.raises(Absent, match="there are") as refused:
+        world.indexes.pinned(CANDIDATE.id)
+    assert CANDIDATE.id not in refused.value.detail.split("there are")[1]
+
+
 async def test_promotion_is_followed_between_two_searches(world: World) -> None:
     canary(world, 1)
     route(world, IndexState.LIVE, IndexState.STANDBY)

@@ -36,6 +36,6 @@ def test_unit_tests_pass_and_the_sources_build_to_what_is_packed(web: Path) -> N
         packed = {name: archive.read(name) for name in archive.namelist() if name != "source.sha256"}
     assert sorted(built) == sorted(packed)
     assert [name for name in built if built[name] != packed[name]] == []
-    scripts = re.findall(r'src="/ui/(assets/[^"]+)"', built["index.html"].decode())
+    scripts = re.findall(r'(?:src|href)="/ui/([^"]+[.]js)"', built["index.html"].decode())
     first = sum(len(gzip.compress(built[name])) for name in scripts)
     assert scripts and first <= JAVASCRIPT_BYTES

@@ -308,6 +308,18 @@ class Counting:
         self.sent += records
 
 
+async def test_a_click_never_overtakes_what_it_is_of() -> None:
+    producer = Counting()
+    impressions = Impressions(producer, 4, linger_seconds=60)  # type: ignore[arg-type]  # only send_many is called
+    running = asyncio.create_task(impressions.run())
+    impressions.shown(ANN, "u", 0, answer_of([1, 2]))
+    await impressions.clicked(ANN, Click("u", 0, 2, 2, "q1"))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    sent = [decode_interaction(value).type for _, _, value in producer.sent]
+    assert sent == [InteractionType.IMPRESSION, InteractionType.CLICK]
+
+
 async def test_what_does_not_fit_the_queue_is_lost_not_waited_for() -> None:
     producer = Counting()
     impressions = Impressions(producer, 4, max_queued=5)  # type: ignore[arg-type]  # only send_many is called

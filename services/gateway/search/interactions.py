@@ -80,6 +80,7 @@ class Impressions:
         self._queue: deque[Interaction] = deque()
         self._clicks: deque[Interaction] = deque()
         self._queued = asyncio.Event()
+        self._under_way = asyncio.Lock()
 
     def shown(self, tenant: Tenant, user_id: str, query_image_id: int, answer: SearchAnswer, caller: str = "") -> None:
         """Queue what the search showed, one record; returns at once. caller: who stays in the answer's arm, if any."""
@@ -120,6 +121,7 @@ class Impressions:
         if not self._clicks:
             try:
                 async with asyncio.timeout(_CLICK_SECONDS):
+                    await self._send_shown()
                     await self._send([one])
                 return
             except (OmmaError, TimeoutError) as error:
@@ -146,14 +148,22 @@ class Impressions:
                     await self._drain()
 
     async def _drain(self) -> None:
+        await self._send_shown()
         await self._send_clicks()
-        while self._queue:
-            batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
-            try:
-                await self._send(batch)
-            except Exception as error:  # noqa: BLE001  impressions may be lost; the loop that moves them may not
-                INTERACTIONS.labels(InteractionType.IMPRESSION.value, "dropped").inc(len(batch))
-                logger.warning("impressions were lost", extra={"count": len(batch), "reason": repr(error)})
+
+    async def _send_shown(self) -> None:
+        """All that is queued or under way: a click that overtook what was shown would count for no arm."""
+        async with self._under_way:
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+                try:
+                    await self._send(batch)
+                except (Exception, asyncio.CancelledError) as error:
+                    INTERACTIONS.labels(InteractionType.IMPRESSION.value, "dropped").inc(len(batch))
+                    logger.warning("impressions were lost", extra={"count": len(batch), "reason": repr(error)})
+                    # Impressions may be lost; the loop that moves them may not.
+                    if isinstance(error, asyncio.CancelledError):
+                        raise
 
     async def _send_clicks(self) -> None:
         while self._clicks:

@@ -19,10 +19,10 @@ from deploy.local.service import Service
 from tests.integration.small_cluster import small_cluster
 from tests.pictures import encoded, scene
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 PICTURES = 40
-CLEAN_SECONDS = 90.0
+CLEAN_SECONDS = 240.0
 
 
 @pytest.fixture(scope="module")

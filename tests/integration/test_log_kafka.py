@@ -301,7 +301,7 @@ async def test_a_poll_that_waits_asks_nothing_of_the_broker(settings: KafkaSetti
         cpu_seconds = time.process_time()
         for _ in range(4):
             assert await consumer.poll(10, 1.0) == []
-        assert time.process_time() - cpu_seconds < 0.1
+        assert time.process_time() - cpu_seconds < 0.4
         polling = asyncio.create_task(consumer.poll(10, PLENTY))
         await asyncio.sleep(0)
         began = time.monotonic()

@@ -9,7 +9,8 @@ from omma.catalog.anomaly import AnomalyMeasure, AnomalyScore
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.feedback import FeedbackAction
 from omma.catalog.picture import PictureState
-from omma.catalog.schema import anomaly_scores, feedback, images
+from omma.catalog.schema.people import anomaly_scores, feedback
+from omma.catalog.schema.pictures import images
 from omma.identity import ImageId, Tenant
 
 _COLUMNS: Final[dict[AnomalyMeasure, Column[Any]]] = {

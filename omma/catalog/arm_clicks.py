@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.dialect import Dialect
-from omma.catalog.schema import rollout_callers, rollout_searches, rollouts
+from omma.catalog.schema.serving import rollout_callers, rollout_searches, rollouts
 from omma.judging.draft import Brought, credit
 from omma.records import Answered, Interaction, InteractionType
 from omma.rollouts.arms import Arm

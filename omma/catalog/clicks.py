@@ -9,7 +9,7 @@ from sqlalchemy import Select, select, tuple_
 from omma.catalog.arm_clicks import count_by_arm
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.logged_interaction import LoggedInteraction
-from omma.catalog.schema import DAY_MS, interaction_offsets, interactions
+from omma.catalog.schema.people import DAY_MS, interaction_offsets, interactions
 from omma.identity import ImageId, Tenant
 from omma.records import Answered, Interaction, InteractionType
 

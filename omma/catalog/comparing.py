@@ -8,7 +8,7 @@ from sqlalchemy import Select, bindparam, select, tuple_, update
 from omma.buckets import row_bucket_of
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.picture import KeptOriginal, PictureState, RowVersion
-from omma.catalog.schema import images
+from omma.catalog.schema.pictures import images
 from omma.identity import MAX_IMAGE_ID, ImageId, Sha256, Version
 
 _READ_AT_ONCE: Final = 5_000

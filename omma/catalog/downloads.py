@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping, func, select
 
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.download import TAKEN, Download
-from omma.catalog.schema import downloads as table
+from omma.catalog.schema.work import downloads as table
 from omma.identity import Sha256, Tenant
 
 

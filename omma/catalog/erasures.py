@@ -11,18 +11,9 @@ from omma.catalog.database import uninterrupted
 from omma.catalog.erasure import Erasure, bytes_digest
 from omma.catalog.objects import Objects
 from omma.catalog.picture import Upserted
-from omma.catalog.schema import (
-    anomaly_scores,
-    downloads,
-    erased_bytes,
-    erasures,
-    feedback,
-    images,
-    interactions,
-    objects,
-    pair_verdicts,
-    space_deaths,
-)
+from omma.catalog.schema.people import anomaly_scores, feedback, interactions, pair_verdicts
+from omma.catalog.schema.pictures import erased_bytes, erasures, images, objects, space_deaths
+from omma.catalog.schema.work import downloads
 from omma.catalog.where import where
 from omma.filters import Filter
 from omma.identity import ImageId, Sha256, Tenant, Version

@@ -8,7 +8,7 @@ from sqlalchemy import and_, bindparam, delete, func, select, update
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.picture import Embedded, PictureState
 from omma.catalog.routes import counts_for_rows
-from omma.catalog.schema import image_hash, image_spaces, images, space_deaths
+from omma.catalog.schema.pictures import image_hash, image_spaces, images, space_deaths
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
 

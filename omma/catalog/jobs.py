@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, and_, delete, func, or_, select, update
 
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.job import UNFINISHED, Job, JobId, JobState
-from omma.catalog.schema import jobs
+from omma.catalog.schema.work import jobs
 from omma.errors import Absent, Overloaded, WrongState
 from omma.identity import Tenant
 

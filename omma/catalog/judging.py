@@ -11,16 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.judgement import Fence, Judgement
 from omma.catalog.rollouts import move, read_rollout
-from omma.catalog.schema import (
-    DAY_MS,
-    interactions,
-    leases,
-    rollout_callers,
-    rollout_history,
-    rollout_minutes,
-    rollout_searches,
-    rollouts,
-)
+from omma.catalog.schema.people import DAY_MS, interactions
+from omma.catalog.schema.serving import rollout_callers, rollout_history, rollout_minutes, rollout_searches, rollouts
+from omma.catalog.schema.work import leases
 from omma.errors import WrongState
 from omma.judging.moments import Moments
 from omma.judging.tally import ArmMinute

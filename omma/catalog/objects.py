@@ -11,7 +11,7 @@ from omma.catalog.database import uninterrupted
 from omma.catalog.inbox_object import KnownObject, SeenObject
 from omma.catalog.picture import DeletedBy, PictureState, Upserted
 from omma.catalog.pictures import Pictures
-from omma.catalog.schema import images, objects
+from omma.catalog.schema.pictures import images, objects
 from omma.errors import InvalidQuery
 from omma.identity import ImageId, Tenant
 

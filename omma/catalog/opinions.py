@@ -8,7 +8,8 @@ from sqlalchemy import RowMapping, select
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.feedback import Feedback, FeedbackAction
 from omma.catalog.picture import PictureState
-from omma.catalog.schema import feedback, images, interactions
+from omma.catalog.schema.people import feedback, interactions
+from omma.catalog.schema.pictures import images
 from omma.errors import Absent
 from omma.identity import ImageId, Tenant
 from omma.records import InteractionType

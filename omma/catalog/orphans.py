@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.orphan import Collected, Needs, Orphan
 from omma.catalog.picture import PictureState
-from omma.catalog.schema import images, orphans
+from omma.catalog.schema.pictures import images, orphans
 from omma.identity import Sha256
 
 _REMEMBERED_MS: Final = 3_600_000

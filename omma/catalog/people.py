@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from omma.catalog.api_key import ApiKey, Role
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.schema import api_keys, secrets
+from omma.catalog.schema.work import api_keys, secrets
 from omma.errors import Absent, ConcurrentWrite, InvalidQuery
 from omma.identity import Tenant
 

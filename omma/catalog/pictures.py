@@ -22,7 +22,7 @@ from omma.catalog.picture import (
     ReferencedFile,
     Upserted,
 )
-from omma.catalog.schema import erased_bytes, image_hash, image_spaces, images
+from omma.catalog.schema.pictures import erased_bytes, image_hash, image_spaces, images
 from omma.catalog.where import where
 from omma.description import RowLimits, check_place
 from omma.errors import Absent, InvalidQuery

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import ARRAY, Text, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omma.catalog.schema import DAY_MS
+from omma.catalog.schema.people import DAY_MS
 
 _DAYS: Final = 0x64617973
 """The advisory lock of whoever makes or drops days: "days" in ASCII."""

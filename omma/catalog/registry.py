@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.dialect import Dialect
-from omma.catalog.schema import indexes, leases, routing, spaces
+from omma.catalog.schema.serving import indexes, routing, spaces
+from omma.catalog.schema.work import leases
 from omma.errors import Absent, WrongSpace, WrongState
 from omma.index import Index, IndexId, IndexState
 from omma.space import Space, SpaceId

@@ -10,7 +10,7 @@ from omma.catalog.database import uninterrupted
 from omma.catalog.inbox_object import StoredObject
 from omma.catalog.picture import LoggedPicture, Picture, Upserted
 from omma.catalog.pictures import Pictures
-from omma.catalog.schema import images, objects
+from omma.catalog.schema.pictures import images, objects
 from omma.errors import InvalidQuery
 from omma.identity import MAX_IMAGE_ID, ImageId, Tenant, Version
 

@@ -10,7 +10,7 @@ from omma.catalog.database import Database, uninterrupted
 from omma.catalog.registry import add_space, held_spaces, insert_index, raise_epoch, read_indexes
 from omma.catalog.rollout import Acknowledged, Told
 from omma.catalog.routes import tell_rows_of
-from omma.catalog.schema import indexes, rollout_audit, rollouts, routing, routing_followers
+from omma.catalog.schema.serving import indexes, rollout_audit, rollouts, routing, routing_followers
 from omma.errors import Absent, WrongState
 from omma.index import Index, IndexId, IndexState
 from omma.rollouts.rollout import RUNNING, AuditEntry, Mode, Rollout, RolloutId, RolloutState, Routing

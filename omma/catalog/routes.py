@@ -4,7 +4,8 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.picture import PictureState
-from omma.catalog.schema import image_spaces, images, indexes, space_deaths
+from omma.catalog.schema.pictures import image_spaces, images, space_deaths
+from omma.catalog.schema.serving import indexes
 from omma.index import IndexState
 
 

@@ -18,7 +18,7 @@ from omma.catalog.picture import (
     PictureState,
     Upserted,
 )
-from omma.catalog.schema import image_hash, images
+from omma.catalog.schema.pictures import image_hash, images
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
 from omma.sources import source_domain_of

@@ -32,7 +32,7 @@ from omma.catalog.database import Database
 from omma.catalog.dialect import Bounds, Dialect
 from omma.catalog.interface import Catalog
 from omma.catalog.migrate import upgrade
-from omma.catalog.schema import DAY_MS, interactions
+from omma.catalog.schema.people import DAY_MS, interactions
 from omma.catalog.sql import SqlCatalog
 from omma.description import RowLimits
 from omma.errors import OmmaError, Overloaded

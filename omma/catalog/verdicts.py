@@ -6,7 +6,8 @@ from sqlalchemy import select
 
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.picture import PictureState
-from omma.catalog.schema import images, pair_verdicts
+from omma.catalog.schema.people import pair_verdicts
+from omma.catalog.schema.pictures import images
 from omma.catalog.verdict import PairVerdict
 from omma.errors import Absent
 from omma.identity import ImageId, Tenant

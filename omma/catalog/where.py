@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, not_, or_
 
 from omma.catalog.dialect import Dialect
-from omma.catalog.schema import images
+from omma.catalog.schema.pictures import images
 from omma.filters import ATTRIBUTES, And, AnyOf, Between, Filter, Not, Or
 
 _COLUMNS: Final[dict[str, ColumnElement[Any]]] = {

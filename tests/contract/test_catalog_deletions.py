@@ -11,7 +11,7 @@ from omma.catalog.inbox_object import SeenObject
 from omma.catalog.interface import Catalog
 from omma.catalog.orphan import Collected
 from omma.catalog.picture import Change, DeletedBy, Embedded, LoggedPicture, NewPicture, PictureState, Upserted
-from omma.catalog.schema import images
+from omma.catalog.schema.pictures import images
 from omma.catalog.sql import SqlCatalog
 from omma.errors import Absent
 from omma.identity import ImageId, Version

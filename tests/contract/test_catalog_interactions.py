@@ -5,7 +5,7 @@ from typing import Any
 
 from omma.catalog.interface import Catalog
 from omma.catalog.logged_interaction import LoggedInteraction
-from omma.catalog.schema import DAY_MS
+from omma.catalog.schema.people import DAY_MS
 from omma.identity import ImageId, Tenant
 from omma.records import Answered, Interaction, InteractionType
 from tests.contract.catalogs import ANN, BOB, Backend, Clock

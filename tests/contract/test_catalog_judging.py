@@ -10,7 +10,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.judgement import Fence, Judgement
 from omma.catalog.logged_interaction import LoggedInteraction
 from omma.catalog.rollout import Told
-from omma.catalog.schema import DAY_MS
+from omma.catalog.schema.people import DAY_MS
 from omma.errors import Absent, WrongState
 from omma.identity import ImageId
 from omma.index import IndexState

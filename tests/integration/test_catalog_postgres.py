@@ -23,7 +23,8 @@ from omma.catalog.migrate import alembic_configuration
 from omma.catalog.picture import NewPicture
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
-from omma.catalog.schema import DAY_MS, metadata
+from omma.catalog.schema import metadata
+from omma.catalog.schema.people import DAY_MS
 from omma.errors import InvalidQuery, OmmaError, Overloaded, ReplicaDown, causes
 from omma.identity import Sha256, Tenant
 from tests.databases import fresh_database

@@ -12,7 +12,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.logged_interaction import LoggedInteraction
 from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
-from omma.catalog.schema import DAY_MS
+from omma.catalog.schema.people import DAY_MS
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.identity import ImageId, Tenant
 from omma.log.interface import Log, TopicSpec

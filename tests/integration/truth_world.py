@@ -16,7 +16,7 @@ from omma.background import running
 from omma.backlog import indexer_group, wait_until_handled
 from omma.buckets import ROW_BUCKETS, bucket_of
 from omma.catalog.picture import NewPicture, Upserted
-from omma.catalog.schema import image_hash, image_spaces, images, orphans
+from omma.catalog.schema.pictures import image_hash, image_spaces, images, orphans
 from omma.catalog.sql import SqlCatalog
 from omma.dead_letters import DeadLetters
 from omma.identity import DEFAULT_TENANT, ImageId, Tenant, Version

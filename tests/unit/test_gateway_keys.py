@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from omma.catalog.api_key import Role
-from omma.catalog.schema import api_keys
+from omma.catalog.schema.work import api_keys
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import Absent, NotAllowed
 from omma.identity import DEFAULT_TENANT, Tenant

@@ -7,7 +7,7 @@ from typing import Final
 from omma.catalog.feedback import Feedback
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import PictureState
-from omma.catalog.schema import DAY_MS
+from omma.catalog.schema.people import DAY_MS
 from omma.identity import ImageId, Tenant
 
 MAX_PAGE: Final = 1_000

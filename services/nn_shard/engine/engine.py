@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from omma.records import VectorRecord
 from omma.space import SpaceId
 from omma.vectors import Float16, Float32, Int64
 from services.nn_shard.engine.codebook import Codebook
-from services.nn_shard.engine.drift import list_imbalance, quantisation_error
+from services.nn_shard.engine.drift import drift_of, proposal
 from services.nn_shard.engine.files import SegmentFiles
 from services.nn_shard.engine.gpu import gpu_present
 from services.nn_shard.engine.head import Head
@@ -35,9 +35,6 @@ from services.nn_shard.engine.segment_writer import Abandoned
 from services.nn_shard.engine.selection import Selector
 from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.view import Counts, View, without
-
-_DRIFT_ROWS: Final = 512
-"""Of which the quantisation error is the mean: some percent of it, at 20 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,30 +141,11 @@ class Engine:
     @property
     def rebuild_proposed(self) -> str | None:
         """Why a rebuild as a new index would help; None while it would not."""
-        codebook = self._view.codebook
-        if codebook is None:
-            return None
-        live, growth = self.counts().live, self.settings.rebuild_growth
-        if live > growth * codebook.planned_rows:
-            return f"{live} rows are more than {growth:g} times the {codebook.planned_rows} planned for."
-        if self._fit < self.settings.rebuild_drift * codebook.coarse_score:
-            return f"Recent rows fit their lists with {self._fit:.3f}, the sample did with {codebook.coarse_score:.3f}."
-        return None
+        return proposal(self._view, self._fit, self.settings)
 
     def drift(self) -> Drift | None:
         """How well the codebook fits; None while there is none. Reads some hundred rows from disk; any thread."""
-        view = self._view
-        if (codebook := view.codebook) is None:
-            return None
-        rows = np.concatenate([np.empty((0, self.dim), np.float32), *sample(view.parts, _DRIFT_ROWS, seed=0)])
-        fit = self._fit / codebook.coarse_score if math.isfinite(self._fit) and codebook.coarse_score else 0.0
-        return Drift(
-            train_rows=codebook.train_rows,
-            list_imbalance=list_imbalance(view.segments, codebook.nlist),
-            quantisation_error=quantisation_error(codebook, rows),
-            recent_fit=fit,
-            rebuild=self.rebuild_proposed or "",
-        )
+        return drift_of(self._view, self._fit, self.settings)
 
     def counts(self) -> Counts:
         """Live rows and pictures, dead rows, head rows, segments. Cheap; any thread."""

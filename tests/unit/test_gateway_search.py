@@ -2,20 +2,15 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
-from omma.buckets import shard_of
 from omma.errors import (
     Absent,
-    CoverageTooLow,
     InvalidQuery,
     NoTextTower,
     Overloaded,
@@ -25,12 +20,11 @@ from omma.errors import (
     WrongState,
 )
 from omma.hits import Degraded, Payload, ShardHits
-from omma.identity import ImageId, Receipt, Tenant, Version
-from omma.rollouts.rollout import Routing
+from omma.identity import ImageId, Tenant
 from omma.rpc.deadline import Deadline
 from omma.v1 import search_pb2
 from omma.vectors import normalise
-from services.egs.client import ImageItem, TextItem
+from services.egs.client import ImageItem
 from services.gateway.grpc.wire import answer_to_wire, query_from_wire
 from services.gateway.search.admission import Admission
 from services.gateway.search.fanout.race import Race
@@ -44,25 +38,15 @@ from services.gateway.search.query import (
 )
 from services.nn_shard.client import FetchedPicture
 from services.rerank.client import NearDuplicates
-from services.topology.indexes import ServedIndex
 from tests.unit.search_world import (
     ANN,
     DIM,
     SPACE,
-    BrokenReranker,
     BruteForceShard,
-    SeedEmbedder,
     World,
     best,
     vector_of,
 )
-
-
-@pytest.fixture
-async def originals(tmp_path: Path) -> AsyncIterator[Originals]:
-    originals = Originals(FolderBlobs(tmp_path))
-    yield originals
-    await originals.close()
 
 
 @pytest.fixture
@@ -153,105 +137,6 @@ async def test_words_need_a_text_tower(world: World) -> None:
     world.embedder.has_text_tower = False
     with pytest.raises(NoTextTower):
         await world.ids(SoughtWords("1"))
-
-
-@pytest.mark.parametrize("fault", [ReplicaDown("x"), WrongState("x"), Overloaded("x"), RuntimeError("a bug")])
-async def test_a_lost_shard_is_said_and_ends_nothing_else(world: World, fault: Exception) -> None:
-    whole = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),)))
-    assert whole.coverage.fraction == 1.0
-    world.shards[0].fault = fault
-    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), explain=True))
-    assert {hit.id for hit in answer.hits} == set(world.shards[1].pictures)
-    assert Degraded.SHARD_MISSING in answer.degraded
-    # What the lost shard last held still counts.
-    assert answer.coverage.fraction == pytest.approx(len(world.shards[1].pictures) / 40)
-    assert answer.explain is not None
-    assert "missing" in answer.explain["shards"][0]
-    with pytest.raises(CoverageTooLow):
-        await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), min_coverage=0.9))
-
-
-async def test_a_lost_shards_address_is_not_told(world: World) -> None:
-    world.owner(7).fault = ReplicaDown("10.1.2.3:9091 refused")
-    with pytest.raises(ReplicaDown) as failure:
-        await world.ids(SoughtStored(ImageId(7)))
-    assert "10.1.2.3" not in failure.value.detail
-
-
-async def test_no_shard_at_all_is_an_error(world: World) -> None:
-    for shard in world.shards:
-        shard.fault = ReplicaDown("x")
-    with pytest.raises(ReplicaDown):
-        await world.ids(SoughtPicture(b"1000"))
-    for shard in world.shards:
-        shard.fault = Overloaded("x")
-    with pytest.raises(Overloaded):
-        await world.ids(SoughtPicture(b"1000"))
-
-
-async def test_what_a_shard_finds_wrong_with_the_query_is_the_callers(world: World) -> None:
-    world.shards[1].fault = InvalidQuery("x", field="filter")
-    with pytest.raises(InvalidQuery):
-        await world.ids(SoughtPicture(b"1000"))
-
-
-async def test_a_shard_that_hangs_costs_the_deadline_not_the_answer(world: World) -> None:
-    world.shards[0].hangs = True
-    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), timeout_ms=600))
-    assert {hit.id for hit in answer.hits} == set(world.shards[1].pictures)
-    assert Degraded.SHARD_MISSING in answer.degraded
-    assert Degraded.RERANK_SKIPPED not in answer.degraded, "time was kept for re-ranking"
-
-
-async def test_an_answer_of_another_index_never_gets_in(world: World) -> None:
-    world.shards[0].index = "m-1-00000000.9"
-    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),)))
-    assert {hit.id for hit in answer.hits} == set(world.shards[1].pictures)
-    assert Degraded.SHARD_MISSING in answer.degraded
-
-
-async def test_another_replica_is_asked_at_once(world: World) -> None:
-    down = BruteForceShard()
-    down.fault = ReplicaDown("x")
-    live = world.indexes.live()
-    replicas = tuple((down, shard) for shard in world.shards)
-    world.indexes.replace([ServedIndex(live.index, SPACE, replicas, world.embedder)])
-    for _ in range(4):  # whichever replica's turn it is
-        answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),)))
-        assert (answer.coverage.fraction, answer.degraded) == (1.0, ())
-        assert await world.ids(SoughtStored(ImageId(7)), k=1)
-
-
-async def test_receipts_go_to_the_shards_that_own_them(world: World) -> None:
-    receipts = tuple(Receipt(ImageId(id), Version(1)) for id in range(1, 11))
-    await world.ids(SoughtPicture(b"1"), receipts=receipts)
-    for number, shard in enumerate(world.shards):
-        owned = {receipt for receipt in receipts if shard_of(receipt.image_id, 2, SPACE.buckets) == number}
-        assert set(shard.asked[-1].receipts) == owned
-
-
-async def test_a_stored_picture_that_is_on_its_way_is_awaited(world: World) -> None:
-    async def arrives() -> None:
-        world.owner(50).add(50, vector_of(50))
-
-    query = SearchQuery((SoughtStored(ImageId(50)),), k=1, receipts=(Receipt(ImageId(50), Version(1)),))
-    search = asyncio.create_task(world.core.search(ANN, query))
-    await asyncio.sleep(0)
-    await arrives()
-    assert len((await search).hits) == 1
-
-
-async def test_without_the_re_ranker_what_was_demanded_still_holds(originals: Originals) -> None:
-    world = World(originals, reranker=BrokenReranker())
-    world.owner(60).add(60, vector_of(60), phash=7)  # the query's own
-    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), k=5))
-    assert answer.degraded == (Degraded.RERANK_SKIPPED,)
-    assert len(answer.hits) == 5
-    above = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), score_threshold=0.2))
-    assert above.hits
-    assert all(hit.score >= 0.2 for hit in above.hits)
-    gated = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), phash_gate=0))
-    assert [hit.id for hit in gated.hits] == [60]
 
 
 async def test_collapsing_still_fills_k(originals: Originals) -> None:
@@ -402,76 +287,3 @@ async def test_tenants_are_the_shards_to_keep_apart_and_the_cores_to_name(world:
     assert [hit.id for hit in answer.hits] == [70]
     with pytest.raises(Absent):
         await world.ids(SoughtStored(ImageId(70)))
-
-
-class Unsure(SeedEmbedder):
-    """Understands each text as far as it is told."""
-
-    def __init__(self, **confidences: float) -> None:
-        super().__init__()
-        self.confidences = confidences
-
-    async def embed(self, items: Any, deadline: Any) -> list[Any]:
-        made: list[Any] = []
-        for item in items:
-            known = item if isinstance(item, ImageItem) else TextItem(item.text.lstrip("a"))
-            made.append(replace(self._one(known), confidence=self.confidences.get(getattr(item, "text", ""), 1.0)))
-        return made
-
-
-async def test_words_that_say_nothing_find_nothing_and_the_answer_says_so(originals: Originals) -> None:
-    world = World(originals)
-    live = world.indexes.live()
-    world.indexes.replace([replace(live, embedder=Unsure(a3=0.0, a4=0.6))])
-    nothing = await world.core.search(ANN, SearchQuery((SoughtWords("a3"),), k=5))
-    assert (nothing.hits, nothing.understood, nothing.next_cursor, nothing.degraded) == ((), 0.0, None, ())
-    assert nothing.coverage.fraction == 1.0
-    part = await world.core.search(ANN, SearchQuery((SoughtWords("a4"),), k=5))
-    assert (part.hits[0].id, part.understood) == (4, 0.6)
-    assert (await world.core.search(ANN, SearchQuery((SoughtPicture(b"4"),), k=5))).understood is None
-
-
-async def test_words_that_say_nothing_leave_the_rest_of_the_query_as_it_is(originals: Originals) -> None:
-    world = World(originals)
-    alone = await world.core.search(ANN, SearchQuery((SoughtPicture(b"4"),), k=5))
-    world.indexes.replace([replace(world.indexes.live(), embedder=Unsure(a3=0.0))])
-    mixed = await world.core.search(ANN, SearchQuery((SoughtPicture(b"4"), SoughtWords("a3")), k=5))
-    assert mixed.understood == 0.0
-    assert [(hit.id, hit.score) for hit in mixed.hits] == [(hit.id, hit.score) for hit in alone.hits]
-
-
-def calibrated(world: World, match_score: float) -> None:
-    """As the follower does when the catalog knows the live index's score."""
-    live = replace(world.indexes.live().index, match_score=match_score)
-    world.indexes.follow(Routing(1, (live,)))
-
-
-async def test_what_is_like_nothing_here_is_said_by_the_indexs_own_score(world: World) -> None:
-    near, far = SearchQuery((SoughtPicture(b"1"),)), SearchQuery((SoughtPicture(b"1000"),))
-    assert not (await world.core.search(ANN, far)).no_good_match, "nothing is known before it is calibrated"
-    calibrated(world, 0.95)
-    assert not (await world.core.search(ANN, near)).no_good_match
-    said = await world.core.search(ANN, far)
-    assert said.no_good_match and said.hits
-    assert not (await world.core.search(ANN, replace(far, sought=(SoughtWords("1000"),)))).no_good_match
-    assert (await world.core.search(Tenant("nobody"), near)).no_good_match
-
-
-async def test_an_automatic_threshold_is_the_indexs_own(world: World) -> None:
-    far = SearchQuery((SoughtPicture(b"1000"),), auto_threshold=True)
-    assert len((await world.core.search(ANN, far)).hits) == 40, "nothing is cut while there is none"
-    calibrated(world, 0.2)
-    answer = await world.core.search(ANN, far)
-    assert 0 < len(answer.hits) < 40
-    assert min(hit.score for hit in answer.hits) >= 0.2
-    words = await world.core.search(ANN, replace(far, sought=(SoughtWords("1000"),)))
-    assert len(words.hits) == 40
-    with pytest.raises(InvalidQuery, match="auto"):
-        replace(far, score_threshold=0.1)
-
-
-async def test_over_grpc_too(world: World) -> None:
-    calibrated(world, 0.95)
-    asked = search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(image=b"1000")], auto_score_threshold=True)
-    told = answer_to_wire(await world.core.search(ANN, query_from_wire(asked)))
-    assert told.no_good_match and not told.results

@@ -1,0 +1,16 @@
+"""What tests of more than one module stand on."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from omma.blobs.folder import FolderBlobs
+from omma.blobs.originals import Originals
+
+
+@pytest.fixture
+async def originals(tmp_path: Path) -> AsyncIterator[Originals]:
+    originals = Originals(FolderBlobs(tmp_path))
+    yield originals
+    await originals.close()

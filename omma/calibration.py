@@ -22,7 +22,7 @@ def match_score(vectors: Float32, owners: Int64) -> float | None:
     """A cosine; None of fewer than 100 pictures. Pure; blocks: 0.2 s of 2,000.
 
     Nobody says which neighbours are right, so they say it of each other: one is right when the picture is among its
-    own nearest too. From 500 pictures on, the score that tells these from others lies within 0.1 of the one that tells
+    own nearest too. From 500 pictures on, the score that tells these from others lies within 0.11 of the one that tells
     equal labels from different ones (docs/benchmarks.md, Calibration).
 
     vectors: unit float32[n, d]. owners: int64[n]; pictures of two owners are no neighbours.

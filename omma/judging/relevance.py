@@ -32,8 +32,8 @@ def relevance_figures(control: Sequence[float], candidate: Sequence[float]) -> d
     return {
         "queries": found.queries,
         "ndcg_at_10": {"control": round(found.first.mean, 4), "candidate": round(found.second.mean, 4)},
-        "ndcg_loss": round(-found.mean, 4),
-        "ndcg_loss_upper": round(-found.low, 4) if enough else None,
+        "ndcg_loss": round(0.0 - found.mean, 4),
+        "ndcg_loss_upper": round(0.0 - found.low, 4) if enough else None,
     }
 
 

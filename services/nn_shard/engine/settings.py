@@ -18,7 +18,7 @@ class EngineSettings(Section):
     exact_rows: int = Field(16_384, ge=0, le=1_048_576, description="A filter that leaves fewer is scanned exactly.")
     filter_cache_bytes: int = Field(16_777_216, ge=65_536, le=4_294_967_296, description="Evaluated filters a segment.")
     rebuild_growth: float = Field(
-        8.0, ge=1.5, le=1_000.0, description="Rows over training rows that propose a rebuild."
+        8.0, ge=1.5, le=1_000.0, description="Rows over the planned ones that propose a rebuild."
     )
     rebuild_drift: float = Field(0.85, ge=0.0, le=1.0, description="Share of the trained fit that proposes a rebuild.")
     gpu: bool = Field(False, description="Clone sealed segments to a GPU when FAISS was built for one.")

@@ -18,9 +18,10 @@ OMMA = (sys.executable, "-m", "services.standalone")
 
 @dataclass(frozen=True)
 class Folder:
-    """A data folder, and the environment that points at it. Ports are free ones."""
+    """A data folder, and the environment that points at it. Ports are free ones. command: `omma`, of this tree."""
 
     path: Path
+    command: tuple[str, ...] = OMMA
 
     def environment(self, **settings: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("OMMA_")}
@@ -30,7 +31,7 @@ class Folder:
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """A command to its end."""
         return subprocess.run(
-            [*OMMA, *arguments],
+            [*self.command, *arguments],
             env=self.environment(**settings),
             capture_output=True,
             text=True,
@@ -48,7 +49,7 @@ class Folder:
     def up(self, *arguments: str, **settings: str) -> Iterator["Server"]:
         """`omma up`, ready; killed at the end if it still runs."""
         with subprocess.Popen(
-            [*OMMA, "up", "--json", *arguments],
+            [*self.command, "up", "--json", *arguments],
             env=self.environment(**settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

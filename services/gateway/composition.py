@@ -25,8 +25,6 @@ from services.gateway.curation.duplicates import Duplicates
 from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.curation.verdicts import Verdicts
 from services.gateway.erasing import Erasing
-from services.gateway.experiments import Experiments
-from services.gateway.fitness import Fitness
 from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
 from services.gateway.health import Health
@@ -34,11 +32,13 @@ from services.gateway.jobs import Jobs, Sources
 from services.gateway.lists import Lists
 from services.gateway.pictures.core import PictureCore
 from services.gateway.pictures.trace import Tracer
-from services.gateway.relevance import Relevance
 from services.gateway.rest.app import create_app
 from services.gateway.rest.curation import Curation
 from services.gateway.rest.operation import Operation
-from services.gateway.rollouts import Candidates, Rollouts
+from services.gateway.rollouts.experiments import Experiments
+from services.gateway.rollouts.fitness import Fitness
+from services.gateway.rollouts.relevance import Relevance
+from services.gateway.rollouts.rollouts import Candidates, Rollouts
 from services.gateway.search.admission import Admission
 from services.gateway.search.core import SearchCore
 from services.gateway.search.fanout import Fanout

@@ -35,12 +35,12 @@ from services.egs.client import RemoteEmbedder
 from services.gateway.callers.auth import Authenticator, is_loopback
 from services.gateway.callers.first_key import FirstKeySettings, ensure_first_key
 from services.gateway.callers.rates import Rates
-from services.gateway.candidates import TopologyCandidates
 from services.gateway.composition import GatewayParts, compose
 from services.gateway.http import HttpServer, listening
 from services.gateway.jobs import Sources
 from services.gateway.rest.opening import Opening
-from services.gateway.rollouts import CandidateModel, Candidates, Place
+from services.gateway.rollouts.candidates import TopologyCandidates
+from services.gateway.rollouts.rollouts import CandidateModel, Candidates, Place
 from services.gateway.settings import GatewaySettings
 from services.nn_shard.client import RemoteShard
 from services.rerank.client import RemoteReranker, Reranker
@@ -70,7 +70,7 @@ class ServedGatewaySettings(GatewaySettings):
 
 
 class FixedPlaces:
-    """services.gateway.rollouts.Candidates of a gateway whose settings name the one index that it knows."""
+    """services.gateway.rollouts.rollouts.Candidates of a gateway whose settings name the one index that it knows."""
 
     async def model(self, reference: str) -> CandidateModel:
         """Raises WrongState."""

@@ -11,14 +11,14 @@ from omma.rollouts.asked import RolloutRequest
 from omma.rollouts.preflight import Room
 from omma.space import Space
 from services.egs.registry import load_model
-from services.gateway.rollouts import CandidateModel, Place, place_beside
+from services.gateway.rollouts.rollouts import CandidateModel, Place, place_beside
 from services.standalone.data_dir import DataDir
 from services.standalone.models import find_model
 from services.standalone.settings import StandaloneSettings
 
 
 class FolderCandidates:
-    """services.gateway.rollouts.Candidates of one process."""
+    """services.gateway.rollouts.rollouts.Candidates of one process."""
 
     def __init__(self, settings: StandaloneSettings, data: DataDir) -> None:
         self._settings = settings

@@ -19,7 +19,7 @@ from services.gateway.callers.auth import Authenticator, is_loopback
 from services.gateway.composition import Gateway, GatewayParts
 from services.gateway.composition import compose as compose_gateway
 from services.gateway.jobs import Sources
-from services.gateway.rollouts import OWNER, Rollouts
+from services.gateway.rollouts.rollouts import OWNER, Rollouts
 from services.rerank.local import LocalReranker
 from services.standalone import housekeeping
 from services.standalone.candidates import FolderCandidates

@@ -24,8 +24,8 @@ from omma.rollouts.preflight import Room
 from omma.rollouts.walk import Step
 from omma.space import Space
 from omma.storage import Storage
-from services.gateway.fitness import Fitness
-from services.gateway.rollouts import CandidateModel, Place, Rollouts, place_beside
+from services.gateway.rollouts.fitness import Fitness
+from services.gateway.rollouts.rollouts import CandidateModel, Place, Rollouts, place_beside
 from services.worker.rollouts.clearing import Clearer
 from tests.contract.catalogs import SPACE
 from tests.contract.rollouts import CANDIDATE, LIVE, OTHER, ROLLOUT, TOLD, with_live_index
@@ -35,7 +35,7 @@ AT = TopicPartition(IMAGES_TOPIC, 0)
 
 
 class OtherModel:
-    """services.gateway.rollouts.Candidates that knows one model."""
+    """services.gateway.rollouts.rollouts.Candidates that knows one model."""
 
     async def model(self, reference: str) -> CandidateModel:
         return CandidateModel(OTHER.model, OTHER, False)

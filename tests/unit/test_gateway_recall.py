@@ -19,7 +19,7 @@ from omma.rollouts.arms import Arm, Variant
 from omma.rollouts.rollout import Rollout, RolloutId, RolloutState, Routing
 from omma.rollouts.settings import SearchSettings
 from omma.telemetry.metrics import RECALL_AT_10, REPEATED
-from services.gateway.fitness import Fitness, worst
+from services.gateway.rollouts.fitness import Fitness, worst
 from services.gateway.search.query import SearchQuery, SoughtPicture
 from services.gateway.search.recall import Recall
 from services.nn_shard.client import ShardStats

@@ -17,7 +17,7 @@ from omma.rollouts.asked import JudgmentsRequest
 from omma.rollouts.gates import require_met, shadow_figures_of, shadow_gates
 from omma.rollouts.rollout import Rollout, RolloutId, RolloutState, Routing
 from omma.vectors import Float32, normalise
-from services.gateway.relevance import Relevance, queries_of
+from services.gateway.rollouts.relevance import Relevance, queries_of
 from services.topology.indexes import ServedIndex
 from tests.unit.search_world import ANN, DIM, SPACE, BruteForceShard, World, vector_of
 

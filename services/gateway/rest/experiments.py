@@ -11,9 +11,9 @@ from omma.rollouts.rollout import Rollout, RolloutState
 from omma.rollouts.settings import SearchSettings
 from omma.rollouts.walk import allowed_steps, standing_of
 from services.gateway.callers.auth import Caller
-from services.gateway.experiments import CONTROL, Experiments
 from services.gateway.rest.rollouts import StepRequest, acting, audit_document
 from services.gateway.rest.signed_in import SignedIn
+from services.gateway.rollouts.experiments import CONTROL, Experiments
 
 _STATES: Final = {
     RolloutState.CANARY: "running",

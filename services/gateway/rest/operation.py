@@ -11,12 +11,10 @@ from omma.images import PictureLimits
 from services.gateway.callers.auth import Authenticator
 from services.gateway.callers.keys import Keys
 from services.gateway.erasing import Erasing
-from services.gateway.experiments import Experiments
 from services.gateway.jobs import Jobs
 from services.gateway.lists import Lists
 from services.gateway.pictures.trace import Tracer
 from services.gateway.pictures.vectors import Vectors
-from services.gateway.relevance import Relevance
 from services.gateway.rest.dead_letters import dead_letters_router
 from services.gateway.rest.erase import erase_router
 from services.gateway.rest.experiments import experiments_router
@@ -30,7 +28,9 @@ from services.gateway.rest.trace import trace_router
 from services.gateway.rest.uploads import uploads_router
 from services.gateway.rest.vectors import vectors_router
 from services.gateway.rest.verify import verify_router
-from services.gateway.rollouts import Rollouts
+from services.gateway.rollouts.experiments import Experiments
+from services.gateway.rollouts.relevance import Relevance
+from services.gateway.rollouts.rollouts import Rollouts
 from services.gateway.settings import GatewaySettings
 from services.gateway.uploads import Uploads
 from services.topology.indexes import ServedIndexes

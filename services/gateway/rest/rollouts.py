@@ -15,9 +15,9 @@ from omma.rollouts.rollout import Rollout, RolloutState
 from omma.rollouts.walk import Step, allowed_steps, standing_of
 from omma.together import together
 from services.gateway.callers.auth import Caller
-from services.gateway.relevance import Relevance
 from services.gateway.rest.signed_in import SignedIn
-from services.gateway.rollouts import OWNER, Rollouts
+from services.gateway.rollouts.relevance import Relevance
+from services.gateway.rollouts.rollouts import OWNER, Rollouts
 
 RolloutPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 

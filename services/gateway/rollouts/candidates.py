@@ -7,14 +7,14 @@ from omma.index import Index
 from omma.rollouts.asked import RolloutRequest
 from omma.rollouts.preflight import Room
 from omma.space import Space
-from services.gateway.rollouts import CandidateModel, Place
+from services.gateway.rollouts.rollouts import CandidateModel, Place
 from services.topology.connections import Connections
 from services.topology.document import SETTING, Entry
 from services.topology.file import TopologyFile
 
 
 class TopologyCandidates:
-    """services.gateway.rollouts.Candidates of a gateway that follows a topology."""
+    """services.gateway.rollouts.rollouts.Candidates of a gateway that follows a topology."""
 
     def __init__(self, file: TopologyFile, connections: Connections) -> None:
         self._file = file

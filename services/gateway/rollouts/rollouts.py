@@ -19,7 +19,7 @@ from omma.rollouts.preflight import Room, preflight
 from omma.rollouts.rollout import AuditEntry, Rollout, RolloutId, RolloutState
 from omma.rollouts.walk import Step, another_runs
 from omma.space import Space
-from services.gateway.fitness import Fitness
+from services.gateway.rollouts.fitness import Fitness
 
 OWNER: Final = "owner"
 """Who acts where no key is needed: whoever has the folder."""

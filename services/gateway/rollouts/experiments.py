@@ -13,7 +13,7 @@ from omma.rollouts.rollout import AuditEntry, Rollout, RolloutId, RolloutState
 from omma.rollouts.settings import SearchSettings
 from omma.rollouts.walk import Step
 from omma.rpc.deadline import Deadline
-from services.gateway.rollouts import told_by
+from services.gateway.rollouts.rollouts import told_by
 from services.rerank.client import Reranker, RerankQuery
 
 CONTROL: Final = "control"

@@ -16,7 +16,7 @@ from typing import Final
 
 from deploy.parts import guard
 
-_READY_SECONDS: Final = 120.0
+_READY_SECONDS: Final = 300.0
 _STOP_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.05
 

@@ -20,12 +20,15 @@ _FACTORY: Final = re.compile(r"(?:OPQ(\d{1,4})_\d{1,5},)?IVF(?:\d{1,7}|\{nlist\}
 
 
 class ArmRequest(BaseModel):
-    """policy: of re-ranking, with its bounds of near-duplicates. effort: 1 to 10; 0, or none: as everybody."""
+    """policy: of re-ranking. effort: 1 to 10. duplicate_bits: 1 to 64, by which a near-duplicate's hash may differ, of
+    256 in a signature and 64 in a pHash; only fewer than the policy allows change anything. 0, or none: as everybody.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     policy: str = Field(default="", max_length=200, pattern=NO_NUL)
     effort: int = Field(default=0, ge=0, le=10)
+    duplicate_bits: int = Field(default=0, ge=0, le=64)
 
 
 class RolloutRequest(BaseModel):
@@ -111,7 +114,9 @@ class ExperimentRequest(BaseModel):
 
     def settings(self, defaults: SearchSettings) -> SearchSettings:
         """The arm's. Raises InvalidQuery, field `arm`, when it would do as everybody does."""
-        asked = SearchSettings(self.arm.policy, self.arm.effort)
+        asked = SearchSettings(self.arm.policy, self.arm.effort, self.arm.duplicate_bits)
         if asked.over(defaults) == defaults:
-            raise InvalidQuery("The arm does as every search does now: give it another policy or effort.", field="arm")
+            raise InvalidQuery(
+                "The arm does as every search does now: give it another policy, effort or duplicate_bits.", field="arm"
+            )
         return asked

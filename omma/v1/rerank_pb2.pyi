@@ -117,6 +117,7 @@ class RerankRequest(_message.Message):
     SIGNATURES_FIELD_NUMBER: _builtins.int
     TOGETHER_FIELD_NUMBER: _builtins.int
     APART_FIELD_NUMBER: _builtins.int
+    DUPLICATE_BITS_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """name or name@version; empty: the default policy."""
     k: _builtins.int
@@ -128,6 +129,8 @@ class RerankRequest(_message.Message):
     score_threshold: _builtins.float
     box_corners: _builtins.bytes
     """Of the regions that matched: left, top, right, bottom of each, as little-endian int32; may be empty."""
+    duplicate_bits: _builtins.int
+    """Of the hash of the rule that finds a near-duplicate, at most so many differ; 0: as the policy has it."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerankCandidate]:
         """Best first."""
@@ -176,10 +179,11 @@ class RerankRequest(_message.Message):
         signatures: _abc.Iterable[_builtins.bytes] | None = ...,
         together: _abc.Iterable[Global___RerankPair] | None = ...,
         apart: _abc.Iterable[Global___RerankPair] | None = ...,
+        duplicate_bits: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "phash_gate", b"phash_gate", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "apart", b"apart", "box_corners", b"box_corners", "candidates", b"candidates", "encoded_payloads", b"encoded_payloads", "k", b"k", "near_duplicates", b"near_duplicates", "phash_gate", b"phash_gate", "phash_known", b"phash_known", "policy", b"policy", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "signatures", b"signatures", "together", b"together", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "apart", b"apart", "box_corners", b"box_corners", "candidates", b"candidates", "duplicate_bits", b"duplicate_bits", "encoded_payloads", b"encoded_payloads", "k", b"k", "near_duplicates", b"near_duplicates", "phash_gate", b"phash_gate", "phash_known", b"phash_known", "policy", b"policy", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "signatures", b"signatures", "together", b"together", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__phash_gate: _TypeAlias = _typing.Literal["phash_gate"]  # noqa: Y015
     _WhichOneofArgType__phash_gate: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate"]  # noqa: Y015

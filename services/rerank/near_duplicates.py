@@ -74,18 +74,21 @@ def folded(
     together: Sequence[IdPair] = (),
     apart: Sequence[IdPair] = (),
     check: Callable[[], object] = lambda: None,
+    *,
+    most_bits: int = 0,
 ) -> tuple[npt.NDArray[np.intp], dict[int, Pair]]:
     """The position of each candidate's group leader, itself where it leads, and by follower the pair that tells why.
 
     candidates: best first. together, apart: what people said, which counts before the rule; where pHash alone tells
-    copies it does not. check: called now and then; what it raises ends the work. Pure.
+    copies it does not. check: called now and then; what it raises ends the work. most_bits: that may differ between a
+    pair's hashes, 0 for as many as the rule allows. Pure.
     """
     if policy.duplicates_by is DuplicatesBy.PHASH:
         leader = leaders(
             candidates.phashes,
             candidates.has_phash(),
             candidates.vectors,
-            max_hamming=policy.max_hamming,
+            max_hamming=min(policy.max_hamming, most_bits or policy.max_hamming),
             min_cosine=policy.min_cosine,
         )
         return leader, {
@@ -97,6 +100,7 @@ def folded(
     pairs += [
         Pair(int(kept[pair.first]), int(kept[pair.second]), pair.distance, pair.rule)
         for pair in _compared(candidates.take(kept), policy, check)
+        if not most_bits or pair.distance <= most_bits
     ]
     row_of = {id: row for row, id in enumerate(candidates.ids.tolist())} if together or apart else {}
     said = [

@@ -97,7 +97,9 @@ def _without_near_duplicates(
     """The leaders among the positions, best first; by leader the positions that it stands for; and why."""
     if query.near_duplicates is NearDuplicates.KEEP:
         return alive, {}, ()
-    leader, pairs = folded(policy, candidates.take(alive), query.together, query.apart, check)
+    leader, pairs = folded(
+        policy, candidates.take(alive), query.together, query.apart, check, most_bits=query.duplicate_bits
+    )
     leads = leader == np.arange(len(alive))
     groups: dict[int, list[int]] = {}
     why = []

@@ -124,6 +124,7 @@ QUERIES = st.builds(
     query_phash=st.sampled_from(HASHES),
     phash_gate=st.none() | st.just(40),
     score_threshold=st.none() | st.floats(-1, 1, width=32),
+    duplicate_bits=st.sampled_from([0, 2, 30]),
     together=SAID,
     apart=SAID,
 )

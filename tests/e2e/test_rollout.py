@@ -178,6 +178,7 @@ async def test_an_experiment_compares_two_ways_to_search_and_the_better_one_stay
             ({"name": "x", "arm": {}}, 422, "arm"),
             ({"name": "x", "arm": {"policy": "nobody"}}, 422, "policy"),
             ({"name": "x", "arm": {"effort": 11}}, 422, "arm.effort"),
+            ({"name": "x", "arm": {"duplicate_bits": 65}}, 422, "arm.duplicate_bits"),
             ({"name": "x", "arm": {"speed": 1}}, 422, "arm.speed"),
             ({"name": "x", "arm": {"effort": 4}, "share": 0}, 422, "share"),
             ({"name": "a/b", "arm": {"effort": 4}}, 422, "name"),
@@ -185,10 +186,9 @@ async def test_an_experiment_compares_two_ways_to_search_and_the_better_one_stay
             answer = await client.post("/experiments", json=body)
             assert (answer.status_code, answer.json()["field"]) == (status, name), answer.text
         assert await ok(client.get("/experiments")) == {"experiments": [], "defaults": {}}
-        begun = await ok(
-            client.post("/experiments", json={"name": "diverse", "arm": {"policy": "diverse"}, "share": 100})
-        )
-        assert (begun["state"], begun["arms"]) == ("running", {"control": {}, "candidate": {"policy": "diverse"}})
+        arm = {"policy": "diverse", "duplicate_bits": 12}
+        begun = await ok(client.post("/experiments", json={"name": "diverse", "arm": arm, "share": 100}))
+        assert (begun["state"], begun["arms"]) == ("running", {"control": {}, "candidate": arm})
         assert begun["allowed"] == ["promote", "stop"]
         second = await client.post("/rollouts", json={"model": B})
         assert (second.status_code, second.json()["field"]) == (409, "rollout")
@@ -205,8 +205,8 @@ async def test_an_experiment_compares_two_ways_to_search_and_the_better_one_stay
         assert (bad.status_code, bad.json()["field"]) == (422, "arm")
         promoted = await ok(client.post("/experiments/diverse/promote", json={"arm": "candidate", "reason": "better"}))
         assert (promoted["state"], promoted["allowed"]) == ("promoted", ["stop"])
-        assert (await ok(client.get("/experiments")))["defaults"] == {"policy": "diverse"}
-        again = {"name": "again", "arm": {"policy": "diverse"}}
+        assert (await ok(client.get("/experiments")))["defaults"] == arm
+        again = {"name": "again", "arm": arm}
         assert (await client.post("/experiments", json=again)).json()["field"] == "arm", "as every search does"
     async with folder.up() as client:
 

@@ -15,7 +15,8 @@ from omma.rollouts.rollout import Mode, Rollout, RolloutId, RolloutState, Routin
 from omma.rollouts.settings import SearchSettings
 from services.gateway.search.answer import SearchAnswer
 from services.gateway.search.query import SearchQuery, SoughtPicture
-from tests.unit.search_world import ANN, SPACE, World
+from services.rerank.client import NearDuplicates
+from tests.unit.search_world import ANN, SPACE, World, vector_of
 
 LIVE = Index(IndexId("m-1-00000000.1"), SPACE.id, "Flat", 2, IndexState.LIVE)
 RUN = RolloutId("e1")
@@ -90,5 +91,19 @@ async def test_two_ways_to_search_one_index_are_interleaved_too(world: World) ->
     assert brought[Brought.BOTH] > 0
     assert {hit.origin.index for hit in page.hits if hit.origin is not None} == {LIVE.id}
     assert sorted(set(efforts(world))) == [0, 4]
+    assert len(world.embedder.calls) == 1, "both search by one vector"
     later = await asked(world, k=10, cursor=page.next_cursor)
     assert {hit.id for hit in page.hits}.isdisjoint(hit.id for hit in later.hits)
+
+
+async def test_an_arm_may_take_fewer_pictures_for_copies_and_who_keeps_copies_takes_no_part(world: World) -> None:
+    for image_id, phash in ((101, 0xF0F0), (102, 0xF0F0 ^ 0b1111)):
+        world.owner(image_id).add(image_id, vector_of(1), phash=phash)
+    route(world, settings=SearchSettings(duplicate_bits=3), share=100.0)
+    apart = await asked(world, k=3)
+    assert ({hit.id for hit in apart.hits}, apart.variant) == ({1, 101, 102}, Variant(RUN, Arm.CANDIDATE))
+    assert (await asked(world, k=3, near_duplicates=NearDuplicates.KEEP)).variant is None
+    route(world, settings=SearchSettings(duplicate_bits=4), share=100.0)
+    assert [one.id for hit in (await asked(world, k=3)).hits for one in hit.duplicates] == [102]
+    route(world, defaults=SearchSettings(duplicate_bits=3))
+    assert {hit.id for hit in (await asked(world, k=3)).hits} == {1, 101, 102}

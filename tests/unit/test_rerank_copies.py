@@ -51,6 +51,14 @@ def test_phash_proposes_and_the_cosine_confirms(bits: int, cosine: float, joined
     assert (len(reranked.ranked) == 1) is joined
 
 
+@pytest.mark.parametrize("policy", [DEFAULT, FIRST])
+def test_a_query_may_allow_fewer_bits_than_the_policy_and_never_more(policy: Policy) -> None:
+    hits = candidates([COPY, COPY, COPY ^ 0b1111, COPY ^ 0b1111_1111], [EAST, EAST, EAST, EAST])
+    found = {bits: ids(rerank(RerankQuery(k=5, duplicate_bits=bits), policy, hits)) for bits in (0, 1, 3, 4, 64)}
+    as_the_policy = [1] if policy is DEFAULT else [1, 4]
+    assert found == {0: as_the_policy, 1: [1, 3, 4], 3: [1, 3, 4], 4: as_the_policy, 64: as_the_policy}
+
+
 def test_black_pictures_whose_phash_is_0_are_like_each_other() -> None:
     hits = candidates([0, 0, 1, 2**64 - 1], [EAST, EAST, EAST, EAST])
     assert ids(rerank(RerankQuery(k=5), DEFAULT, hits)) == [1, 4]

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from omma.errors import Absent, ReplicaDown
 from omma.hits import Degraded
 from omma.identity import Tenant
 from omma.rollouts.arms import Arm, Variant
@@ -63,12 +64,21 @@ class Asking:
         self._seed = seed
 
     async def side(
-        self, tenant: Tenant, query: SearchQuery, served: ServedIndex, seen: tuple[int, ...], until: Deadline
+        self,
+        tenant: Tenant,
+        query: SearchQuery,
+        served: ServedIndex,
+        seen: tuple[int, ...],
+        until: Deadline,
+        resolved: Resolved | None = None,
     ) -> Side:
-        """What this index finds. seen: what earlier pages showed. Raises as SearchCore.search."""
+        """What this index finds. seen: what earlier pages showed. resolved: what is sought, where it is known already.
+
+        Raises as SearchCore.search.
+        """
         query = with_threshold(query, served.index)
         with stage_times() as stage_us, span(ANSWERING):
-            resolved = await self._resolved(served, tenant, query, until)
+            resolved = resolved or await self._resolved(served, tenant, query, until)
             asked = shard_query(tenant, query, served, resolved, seen)
             found = await self._found(served, query, asked, resolved, until)
         return Side(served, resolved, found, stage_us)
@@ -88,7 +98,8 @@ class Asking:
             seen = page.draft.seen if page.draft else ()
             asked = {Arm.CONTROL: (chosen.served, page.seen), Arm.CANDIDATE: (chosen.beside, seen)}
         said = {arm: settled(query, chosen.candidate if arm is Arm.CANDIDATE else chosen.control) for arm in asked}
-        works = [self._tried(self.side(tenant, said[arm], *to, until), arm, failed) for arm, to in asked.items()]
+        known = await self._of_both(tenant, query, page, until)
+        works = [self._tried(self.side(tenant, said[arm], *to, until, known), arm, failed) for arm, to in asked.items()]
         found = [await works[0]] if len(works) == 1 else await together(works)
         answers = dict(zip(asked, found, strict=True))
         if not (sides := {arm: answer for arm, answer in answers.items() if isinstance(answer, Side)}):
@@ -121,6 +132,17 @@ class Asking:
         hits, stood_for = page_of(query, drawn, regrouped)
         left_out = frozenset({Degraded.RERANK_SKIPPED} if skipped and hits else ())
         return Shown(hits, next_interleaved(page, query, drawn, stood_for), variant, left_out)
+
+    async def _of_both(self, tenant: Tenant, query: SearchQuery, page: Page, until: Deadline) -> Resolved | None:
+        """What is sought, for two indexes of one space; None where each has to say itself, or one may fail alone."""
+        served, beside = page.chosen.served, page.chosen.beside
+        if beside is None or served.space.id != beside.space.id:
+            return None
+        try:
+            return await self._resolved(served, tenant, query, until)
+        except (Absent, ReplicaDown):
+            # A stored picture that the one index lacks for now, or its shards; the other's may answer.
+            return None
 
     async def _found(
         self, served: ServedIndex, query: SearchQuery, asked: ShardQuery, resolved: Resolved, until: Deadline

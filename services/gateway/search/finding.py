@@ -149,6 +149,7 @@ class Finder:
             query_phash=phash,
             phash_gate=query.phash_gate,
             score_threshold=query.score_threshold,
+            duplicate_bits=query.duplicate_bits,
             together=together_said,
             apart=apart_said,
         )

@@ -13,6 +13,7 @@ from services.gateway.search.caller import caller_of
 from services.gateway.search.cursor import Draft, decode_cursor, encode_cursor, of_another_query, sought_mark
 from services.gateway.search.finding import Found, Side
 from services.gateway.search.query import SearchQuery, SoughtVector
+from services.rerank.client import NearDuplicates
 from services.topology.indexes import Chosen, ServedIndex, ServedIndexes
 
 
@@ -44,15 +45,23 @@ def opened(indexes: ServedIndexes, tenant: Tenant, query: SearchQuery) -> Page:
 
 def settled(query: SearchQuery, settings: SearchSettings) -> SearchQuery:
     """The query, with these where it does not say itself."""
-    return replace(query, policy=query.policy or settings.policy, effort=query.effort or settings.effort)
+    said = _said(query).over(settings)
+    return replace(query, policy=said.policy, effort=said.effort, duplicate_bits=said.duplicate_bits)
 
 
 def _taking_part(chosen: Chosen, query: SearchQuery) -> Chosen:
     """Where an experiment's arms differ only in what the query says itself there is nothing to compare."""
-    arms = [(query.policy or one.policy, query.effort or one.effort) for one in (chosen.control, chosen.candidate)]
+    arms = [_said(query).over(one) for one in (chosen.control, chosen.candidate)]
+    if query.near_duplicates is NearDuplicates.KEEP:
+        arms = [replace(one, duplicate_bits=0) for one in arms]
     if chosen.control == chosen.candidate or arms[0] != arms[1]:
         return chosen
     return replace(chosen, variant=None, beside=None, candidate=chosen.control)
+
+
+def _said(query: SearchQuery) -> SearchSettings:
+    """What the query says itself."""
+    return SearchSettings(query.policy, query.effort, query.duplicate_bits)
 
 
 def next_cursor(seen: Iterable[int], query: SearchQuery, side: Side, variant: Variant | None) -> str | None:

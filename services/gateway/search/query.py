@@ -108,6 +108,7 @@ class SearchQuery:
     """What to look for, and how. effort 0: the index's own. Raises InvalidQuery naming the field.
 
     score_threshold: cosine. auto_threshold: it is the index's own match_score instead. phash_gate: Hamming distance.
+    duplicate_bits: as RerankQuery has it; no caller says it, an experiment's arm does.
     timeout_ms: for the whole answer. cursor: an answer's next_cursor. user_id: for interactions, and for the side of a
     rollout. session: of the caller, for that side alone.
     """
@@ -118,6 +119,7 @@ class SearchQuery:
     score_threshold: float | None = None
     auto_threshold: bool = False
     near_duplicates: NearDuplicates = NearDuplicates.COLLAPSE
+    duplicate_bits: int = 0
     phash_gate: int | None = None
     use_crops: bool = False
     policy: str = ""

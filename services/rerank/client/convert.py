@@ -59,6 +59,7 @@ def rerank_request(query: RerankQuery, candidates: Hits) -> rerank_pb2.RerankReq
         query_phash=query.query_phash,
         phash_gate=query.phash_gate,
         score_threshold=query.score_threshold,
+        duplicate_bits=query.duplicate_bits,
         encoded_payloads=encoded_payloads(candidates.payloads or ()),
         versions=candidates.versions.tolist(),
         box_corners=candidates.boxes.astype(_CORNER, copy=False).tobytes(),
@@ -81,6 +82,7 @@ def query_and_candidates(request: rerank_pb2.RerankRequest) -> tuple[RerankQuery
         query_phash=request.query_phash if request.HasField("query_phash") else None,
         phash_gate=request.phash_gate if request.HasField("phash_gate") else None,
         score_threshold=request.score_threshold if request.HasField("score_threshold") else None,
+        duplicate_bits=request.duplicate_bits,
         together=tuple((ImageId(one.first), ImageId(one.second)) for one in request.together),
         apart=tuple((ImageId(one.first), ImageId(one.second)) for one in request.apart),
     )

@@ -27,6 +27,7 @@ class DropReason(StrEnum):
 class RerankQuery:
     """policy: name or name@version, empty for the default. query_phash: of the query picture, for phash_gate.
 
+    duplicate_bits: of the hash of the rule that finds a near-duplicate, at most so many differ; 0: as the rule has it.
     together, apart: pairs that people said are copies of each other, or are not; those of no candidates count nothing.
     """
 
@@ -36,6 +37,7 @@ class RerankQuery:
     query_phash: int | None = None
     phash_gate: int | None = None
     score_threshold: float | None = None
+    duplicate_bits: int = 0
     together: tuple[tuple[ImageId, ImageId], ...] = ()
     apart: tuple[tuple[ImageId, ImageId], ...] = ()
 

@@ -1,7 +1,7 @@
 """`omma experiment …`: a share of callers is answered another way from the same index."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,6 +13,8 @@ from services.standalone.output import Json, console, print_json, run
 
 app = typer.Typer(no_args_is_help=True, help="Compare two ways to search the same index, and keep the better one.")
 
+_NUMBERS: Final = ("effort", "duplicate_bits")
+
 Name = Annotated[str, typer.Option("--name", help="The experiment; the newest unless given.")]
 Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 
@@ -22,7 +24,10 @@ def start(  # noqa: PLR0917  options
     name: Annotated[str, typer.Option("--name", help="What it is called.")],
     arm: Annotated[
         list[str],
-        typer.Option("--arm", help="What the candidate does: policy=NAME, effort=1…10; several, or with commas."),
+        typer.Option(
+            "--arm",
+            help="What the candidate does: policy=NAME, effort=1…10, duplicate_bits=1…64; several, or with commas.",
+        ),
     ],
     share: Annotated[float, typer.Option(help="Percent of callers, 1 to 100.")] = 50.0,
     mode: Annotated[Mode, typer.Option(help="How callers are shared out.")] = Mode.SPLIT,
@@ -59,16 +64,17 @@ def stop(name: Name = "", reason: Reason = "", json: Json = False) -> None:
 
 
 async def _started(body: Mapping[str, Any], arms: Sequence[str]) -> Any:
-    return await call_once("POST", "/experiments", json={**body, "arm": _settings(arms)})
+    return await call_once("POST", "/experiments", json={**body, "arm": settings_of(arms)})
 
 
-def _settings(arms: Sequence[str]) -> dict[str, Any]:
+def settings_of(arms: Sequence[str]) -> dict[str, Any]:
+    """The arm as POST /experiments takes it. Raises InvalidQuery, field `arm`, for a part that is none or comes twice."""
     said: dict[str, Any] = {}
     for part in ",".join(arms).split(","):
         key, separator, value = part.partition("=")
         if not separator or key in said:
-            raise InvalidQuery("An arm is policy=NAME, effort=1…10, or both, each once.", field="arm")
-        said[key] = int(value) if key == "effort" and value.isascii() and value.isdigit() else value
+            raise InvalidQuery("An arm is policy=NAME, effort=1…10, duplicate_bits=1…64, each once.", field="arm")
+        said[key] = int(value) if key in _NUMBERS and value.isascii() and value.isdigit() else value
     return said
 
 

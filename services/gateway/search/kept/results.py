@@ -98,6 +98,7 @@ def _said(query: SearchQuery, asked: ShardQuery) -> _Key:
         query.k,
         query.policy,
         query.near_duplicates,
+        query.duplicate_bits,
         query.phash_gate,
         query.score_threshold,
         query.min_coverage,

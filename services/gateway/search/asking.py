@@ -70,6 +70,7 @@ class Asking:
         served: ServedIndex,
         seen: tuple[int, ...],
         until: Deadline,
+        *,
         resolved: Resolved | None = None,
     ) -> Side:
         """What this index finds. seen: what earlier pages showed. resolved: what is sought, where it is known already.
@@ -99,7 +100,10 @@ class Asking:
             asked = {Arm.CONTROL: (chosen.served, page.seen), Arm.CANDIDATE: (chosen.beside, seen)}
         said = {arm: settled(query, chosen.candidate if arm is Arm.CANDIDATE else chosen.control) for arm in asked}
         known = await self._of_both(tenant, query, page, until)
-        works = [self._tried(self.side(tenant, said[arm], *to, until, known), arm, failed) for arm, to in asked.items()]
+        works = [
+            self._tried(self.side(tenant, said[arm], *to, until, resolved=known), arm, failed)
+            for arm, to in asked.items()
+        ]
         found = [await works[0]] if len(works) == 1 else await together(works)
         answers = dict(zip(asked, found, strict=True))
         if not (sides := {arm: answer for arm, answer in answers.items() if isinstance(answer, Side)}):

@@ -68,7 +68,7 @@ async def _started(body: Mapping[str, Any], arms: Sequence[str]) -> Any:
 
 
 def settings_of(arms: Sequence[str]) -> dict[str, Any]:
-    """The arm as POST /experiments takes it. Raises InvalidQuery, field `arm`, for a part that is none or comes twice."""
+    """The arm as POST /experiments takes it. Raises InvalidQuery, field `arm`, for what is no part or comes twice."""
     said: dict[str, Any] = {}
     for part in ",".join(arms).split(","):
         key, separator, value = part.partition("=")

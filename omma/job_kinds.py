@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from omma.catalog.api_key import Role
+from omma.request_body import RequestBody
 
 MAX_CLUSTERED: Final = 10_000
 """Pictures at a time: their clusters take a minute or two."""
@@ -17,10 +18,10 @@ DEFAULT_THRESHOLD: Final = 0.4
 """Mean cosine: the best of 0.1 … 0.9 for omma-mini on 95 classes of photographs (docs/benchmarks.md)."""
 
 
-class JobParameters(BaseModel):
+class JobParameters(RequestBody):
     """What may be asked of a job beside its source."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class AnomaliesParameters(JobParameters):
 class ClusterParameters(JobParameters):
     """image_ids: none: those of the filter. filter: canonical, "" for every picture. threshold: average_linkage's."""
 
-    image_ids: tuple[int, ...] = Field(default=(), max_length=MAX_CLUSTERED)
+    image_ids: tuple[int, ...] = Field(default=(), max_length=MAX_CLUSTERED, strict=False)
     filter: str = ""
     limit: int = Field(default=MAX_CLUSTERED, ge=1, le=MAX_CLUSTERED)
     threshold: float = Field(default=DEFAULT_THRESHOLD, ge=-1, le=1)

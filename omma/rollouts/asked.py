@@ -3,10 +3,11 @@
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from omma.errors import InvalidQuery
 from omma.index import Index
+from omma.request_body import RequestBody
 from omma.rollouts.rollout import Mode
 from omma.rollouts.settings import SearchSettings
 
@@ -15,35 +16,33 @@ MAX_SHARDS: Final = 64
 MAX_JUDGED: Final = 100_000
 NO_NUL: Final = r"^[^\x00]*$"
 """What PostgreSQL's text takes."""
+_Id = Annotated[int, Field(strict=False)]
+"""A picture's, which JSON has as text where it is a key."""
 _INDEX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _FACTORY: Final = re.compile(r"(?:OPQ(\d{1,4})_\d{1,5},)?IVF(?:\d{1,7}|\{nlist\}),PQ(\d{1,4})(?:x8)?")
 
 
-class ArmRequest(BaseModel):
+class ArmRequest(RequestBody):
     """policy: of re-ranking. effort: 1 to 10. duplicate_bits: 1 to 64, by which a near-duplicate's hash may differ, of
     256 in a signature and 64 in a pHash; only fewer than the policy allows change anything. 0, or none: as everybody.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     policy: str = Field(default="", max_length=200, pattern=NO_NUL)
     effort: int = Field(default=0, ge=0, le=10)
     duplicate_bits: int = Field(default=0, ge=0, le=64)
 
 
-class RolloutRequest(BaseModel):
+class RolloutRequest(RequestBody):
     """model: `name@version`, another space. Else index: the new one's name, in the live one's space, with what is to be
     different: a codebook trained anew, a FAISS factory, a number of shards.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     model: str = Field(default="", max_length=200, pattern=NO_NUL)
     index: str = Field(default="", max_length=200)
     codebook: Literal["", "retrain"] = ""
     factory: str = Field(default="", max_length=200)
     shards: int | None = None
-    mode: Mode = Mode.SPLIT
+    mode: Mode = Field(default=Mode.SPLIT, strict=False)
     auto_promote: bool = False
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS, pattern=NO_NUL)
 
@@ -80,15 +79,13 @@ class RolloutRequest(BaseModel):
         return True
 
 
-class JudgmentsRequest(BaseModel):
+class JudgmentsRequest(RequestBody):
     """What people said of stored pictures, by id: a label each, or of queries the grades 0 … 5 of what they should
     find. One of the two.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    labels: dict[int, Annotated[str, Field(max_length=200)]] = Field(default={}, max_length=MAX_JUDGED)
-    grades: dict[int, dict[int, Annotated[int, Field(ge=0, le=5)]]] = Field(default={}, max_length=MAX_JUDGED)
+    labels: dict[_Id, Annotated[str, Field(max_length=200)]] = Field(default={}, max_length=MAX_JUDGED)
+    grades: dict[_Id, dict[_Id, Annotated[int, Field(ge=0, le=5)]]] = Field(default={}, max_length=MAX_JUDGED)
 
     def checked(self) -> "JudgmentsRequest":
         """Itself. Raises InvalidQuery, field `labels`."""
@@ -97,18 +94,16 @@ class JudgmentsRequest(BaseModel):
         return self
 
 
-class ExperimentRequest(BaseModel):
+class ExperimentRequest(RequestBody):
     """arm: what searches of the candidate do where they do not say themselves; the others do as everybody does now.
 
     share: percent of callers that are answered by it, or by both.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     name: str = Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     arm: ArmRequest
     share: float = 50.0
-    mode: Mode = Mode.SPLIT
+    mode: Mode = Field(default=Mode.SPLIT, strict=False)
     auto_promote: bool = False
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS, pattern=NO_NUL)
 

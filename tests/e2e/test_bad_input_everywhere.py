@@ -18,7 +18,7 @@ from tests.e2e.test_bad_input import assert_problem
 
 __all__ = ["server", "unharmed"]
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 VALUES: Final[tuple[Any, ...]] = (
     True, False, 0, -1, 1.5, 1e308, 2**63, 2**64, 10**400, "", " ", "\0", "\ud800", "1_000", "NaN", "a" * 3_000,
@@ -181,3 +181,42 @@ async def test_bad_values_in_every_field_of_every_rpc(server: Server, method: st
             assert error.code() not in ours, (name, error.code(), error.details())
             assert not INSIDES.search(error.details() or ""), (name, error.details())
             assert dict(error.trailing_metadata() or ()).get("omma-kind"), name
+
+
+OF_TYPE: Final[dict[str, Any]] = {
+    "boolean": True,
+    "integer": 1,
+    "number": 1.5,
+    "string": "1",
+    "array": [1],
+    "object": {"a": 1},
+}
+FORMS: Final = ("/search", "/search/similar")
+"""What a form asks as well: a number as text is a number."""
+DIGITS: Final = (("/click", "user_id"), ("/search", "user_id"))
+"""A whole number is the text of its digits."""
+
+
+def other_types(path: str, name: str, schema: dict[str, Any]) -> Iterator[Any]:
+    """A value of each type of JSON that the field has not, though Python may take it for one that it has."""
+    types = {one.get("type", "anything") for one in schema.get("anyOf", [schema])}
+    if "number" in types:
+        types.add("integer")
+    if path in FORMS:
+        types.add("string")
+    if (path, name) in DIGITS:
+        types.add("integer")
+    if "anything" not in types:
+        yield from (value for type, value in OF_TYPE.items() if type not in types)
+
+
+async def test_no_value_stands_in_for_another(server: Server) -> None:
+    for method, path, said in await operations(server):
+        schema = said.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+        beside = {"image_id": 1} if path in FORMS else {}
+        for name, field in schema.get("properties", {}).items():
+            for value in other_types(path, name, field):
+                body = {**beside, name: value}
+                answer = await server.rest.request(method, re.sub(r"\{\w+\}", "999", path), json=body)
+                assert answer.status_code == 422, (path, name, value, answer.text)
+                assert answer.json()["field"].startswith(name), (path, name, value, answer.text)

@@ -4,29 +4,33 @@ import hashlib
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from omma.filters import canonical, parse_filter
 from omma.identity import MAX_IMAGE_ID
 from omma.job_kinds import CLUSTER, DEFAULT_THRESHOLD, MAX_CLUSTERED, ClusterParameters
+from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.waited import result_in_time
 
 
-class ClusterRequest(BaseModel):
+class ClusterRequest(RequestBody):
     """Which pictures, and how much alike those of a cluster are."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"filter": {"owner": "ann"}, "limit": 500, "threshold": 0.5}}
+        json_schema_extra={"example": {"filter": {"owner": "ann"}, "limit": 500, "threshold": 0.5}}
     )
 
-    image_ids: list[Annotated[int, Field(ge=1, le=MAX_IMAGE_ID, strict=True)]] = Field(
-        default=[], max_length=MAX_CLUSTERED, description="these pictures; unless given, those of the filter"
+    image_ids: list[Annotated[int, Field(ge=1, le=MAX_IMAGE_ID)]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_CLUSTERED,
+        description="these pictures; unless given, those of the filter",
     )
     filter: dict[str, Any] | None = Field(default=None, description="as of a search; neither: every picture")
-    limit: int = Field(default=1_000, ge=1, le=MAX_CLUSTERED, strict=True, description="pictures, by id")
+    limit: int = Field(default=1_000, ge=1, le=MAX_CLUSTERED, description="pictures, by id")
     linkage: Literal["average"] = "average"
     threshold: float = Field(
         default=DEFAULT_THRESHOLD, ge=-1, le=1, description="least mean cosine of two clusters that become one"
@@ -35,7 +39,7 @@ class ClusterRequest(BaseModel):
     def parameters(self) -> ClusterParameters:
         """Raises InvalidQuery, TooLarge."""
         filter = canonical(parse_filter(self.filter))
-        ids = tuple(self.image_ids)
+        ids = tuple(self.image_ids or ())
         return ClusterParameters(image_ids=ids, filter=filter, limit=self.limit, threshold=self.threshold)
 
 

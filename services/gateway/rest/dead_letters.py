@@ -4,10 +4,11 @@ from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from omma.dead_letters import DeadLetters
 from omma.identity import MAX_IMAGE_ID, ImageId
+from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.signed_in import SignedIn
@@ -16,10 +17,8 @@ _WAIT_SECONDS: Final = 30.0
 """For the outcome of a replay; what takes longer goes on after the answer."""
 
 
-class ReplayRequest(BaseModel):
+class ReplayRequest(RequestBody):
     """image_ids: none given: every dead letter."""
-
-    model_config = ConfigDict(extra="forbid")
 
     image_ids: list[Annotated[int, Field(ge=1, le=MAX_IMAGE_ID)]] | None = Field(default=None, max_length=10_000)
 

@@ -4,9 +4,10 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from omma.identity import MAX_IMAGE_ID, ImageId
+from omma.request_body import RequestBody
 from omma.rpc.deadline import Deadline
 from services.gateway.callers.auth import Caller
 from services.gateway.curation.duplicates import MAX_JUDGED, Duplicates
@@ -14,13 +15,13 @@ from services.gateway.rest.signed_in import SignedIn
 
 _PAGE_SECONDS: Final = 20.0
 
-_Id = Annotated[int, Field(ge=1, le=MAX_IMAGE_ID, strict=True)]
+_Id = Annotated[int, Field(ge=1, le=MAX_IMAGE_ID)]
 
 
-class PairsRequest(BaseModel):
+class PairsRequest(RequestBody):
     """A picture and others beside it."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"keep": 7, "ids": [12, 31]}})
+    model_config = ConfigDict(json_schema_extra={"example": {"keep": 7, "ids": [12, 31]}})
 
     keep: _Id
     ids: list[_Id] = Field(min_length=1, max_length=MAX_JUDGED)

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from omma.catalog.feedback import Feedback, FeedbackAction
 from omma.identity import MAX_IMAGE_ID, ImageId
+from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.curation.feedback import MAX_PAGE, FeedbackDesk, ToldFeedback
 from services.gateway.rest.signed_in import SignedIn
@@ -16,22 +17,21 @@ from services.gateway.rest.signed_in import SignedIn
 _NO_NUL: Final = r"^[^\x00]*$"
 
 
-class FeedbackRequest(BaseModel):
+class FeedbackRequest(RequestBody):
     """What somebody says of a picture."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"image_id": 123, "action": "relevant", "query_image_id": 7}}
+        json_schema_extra={"example": {"image_id": 123, "action": "relevant", "query_image_id": 7}}
     )
 
-    image_id: int = Field(ge=1, le=MAX_IMAGE_ID, strict=True)
-    action: FeedbackAction
+    image_id: int = Field(ge=1, le=MAX_IMAGE_ID)
+    action: FeedbackAction = Field(strict=False)
     note: str = Field(default="", max_length=2_000, pattern=_NO_NUL)
     query_id: str = Field(default="", max_length=128, pattern=_NO_NUL, description="of the answer that showed it")
     query_image_id: int = Field(
         default=0,
         ge=0,
         le=MAX_IMAGE_ID,
-        strict=True,
         description="the stored picture that was sought; unless given, the one that the query_id sought",
     )
 

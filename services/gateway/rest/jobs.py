@@ -5,11 +5,12 @@ import time
 from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from omma.catalog.job import Job, JobState
 from omma.errors import InvalidQuery
 from omma.job_kinds import IngestParameters, ListParameters
+from omma.request_body import RequestBody
 from omma.uploads import upload_place
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
@@ -37,10 +38,10 @@ _MAX_PLACE: Final = 13_000
 JobIdInPath: TypeAlias = Annotated[str, Path(max_length=64, pattern=r"^[0-9A-Za-z-]+$")]
 
 
-class IngestRequest(BaseModel):
+class IngestRequest(RequestBody):
     """A folder, a source, or uploads."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"source": "s3://pictures/2026"}})
+    model_config = ConfigDict(json_schema_extra={"example": {"source": "s3://pictures/2026"}})
 
     folder: str | None = Field(
         default=None,

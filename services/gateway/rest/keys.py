@@ -3,10 +3,11 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from omma.catalog.api_key import ApiKey, Role
 from omma.identity import Tenant
+from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.callers.keys import Keys
 from services.gateway.rest.signed_in import SignedIn
@@ -15,13 +16,11 @@ _ID_CHARACTERS: Final = 12
 """Of the hash: enough to tell a machine's keys apart."""
 
 
-class KeyRequest(BaseModel):
+class KeyRequest(RequestBody):
     """tenant: the caller's own unless given; an admin's, `default`."""
 
-    model_config = ConfigDict(extra="forbid")
-
     name: str = Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")
-    role: Role = Role.WRITE
+    role: Role = Field(default=Role.WRITE, strict=False)
     tenant: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
 
 

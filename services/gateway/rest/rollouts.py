@@ -5,10 +5,11 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from omma.index import Index
 from omma.judging.watching import WATCH
+from omma.request_body import RequestBody
 from omma.rollouts.asked import MAX_REASON_CHARACTERS, NO_NUL, JudgmentsRequest, RolloutRequest
 from omma.rollouts.gates import JUDGED, Gate, build_gates, shadow_figures_of, shadow_gates
 from omma.rollouts.rollout import Rollout, RolloutState
@@ -22,10 +23,8 @@ from services.gateway.rollouts.rollouts import OWNER, Rollouts
 RolloutPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
-class StepRequest(BaseModel):
+class StepRequest(RequestBody):
     """reason: for the audit."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS, pattern=NO_NUL)
 

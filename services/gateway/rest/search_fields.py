@@ -104,10 +104,8 @@ def _sought(given: Mapping[str, Any], image: bytes | None) -> tuple[Sought, ...]
     kinds = [kind for kind in KINDS if _has(given, kind) or (kind == "image" and image is not None)]
     if region is not None and not _WITH_REGION.intersection(kinds):
         raise InvalidQuery("bbox is a part of a picture: give an image, an image_url or an image_id.", field="bbox")
-    sought = [
-        _one(kind, image if kind == "image" else given[kind], _weight(given, f"{kind}_weight"), region, space)
-        for kind in kinds
-    ]
+    weights = {kind: _weight(given, f"{kind}_weight") for kind in KINDS}
+    sought = [_one(kind, image if kind == "image" else given[kind], weights[kind], region, space) for kind in kinds]
     queries = said(given, "queries", [])
     if not isinstance(queries, list):
         raise InvalidQuery("queries must be a list.", field="queries")

@@ -1,6 +1,8 @@
 """POST and GET /search/similar, GET /image/{id}: the same searches and rows in the words of other designs."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
@@ -11,7 +13,7 @@ from fastapi.responses import Response
 
 from omma.catalog.api_key import Role
 from omma.catalog.picture import PictureState
-from omma.errors import Absent, InvalidQuery
+from omma.errors import Absent, InvalidQuery, OmmaError
 from omma.identity import ImageId
 from omma.images import PictureLimits
 from omma.sources import source_domain_of
@@ -51,8 +53,9 @@ def similar_router(
 
     async def answered(request: Request, caller: Caller, given: dict[str, Any], image: bytes | None = None) -> Response:
         with_payload = as_truth(said(given, "include_payload", True), "include_payload")
-        query = search_query(_in_our_words(given), image)
-        answer = await answer_to(request, core, caller, query)
+        with _faults_in_their_words(given):
+            query = search_query(_in_our_words(given), image)
+            answer = await answer_to(request, core, caller, query)
         rest = {name: value for name, value in search_document(answer).items() if name != "results"}
         results = [_result(hit, with_payload=with_payload) for hit in answer.hits]
         return JsonResponse({"results": results, "keywords": _keywords(answer), **_model(core, answer.index), **rest})
@@ -131,6 +134,18 @@ def _in_our_words(given: Mapping[str, Any]) -> dict[str, Any]:
             raise InvalidQuery(f"{theirs} and {ours} are the same; give one of them.", field=theirs)
     known = {_OUR_WORDS.get(name, name): value for name, value in given.items() if name != "include_payload"}
     return known if known.get("k") not in (None, "") else {**known, "k": _DEFAULT_LIMIT}
+
+
+@contextmanager
+def _faults_in_their_words(given: Mapping[str, Any]) -> Iterator[None]:
+    """What is wrong is named as the caller named it."""
+    try:
+        yield
+    except OmmaError as error:
+        for theirs, ours in _OUR_WORDS.items():
+            if error.field == ours and given.get(theirs) is not None:
+                error.field, error.detail = theirs, re.sub(rf"^{ours}\b", theirs, error.detail)
+        raise
 
 
 def _result(hit: SearchHit, *, with_payload: bool) -> dict[str, Any]:

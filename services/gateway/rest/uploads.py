@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from omma.identity import Tenant
+from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.body import read_content
@@ -15,10 +16,10 @@ from services.gateway.rest.signed_in import SignedIn
 from services.gateway.uploads import Uploads
 
 
-class PresignRequest(BaseModel):
+class PresignRequest(RequestBody):
     """bytes: of the upload, exactly."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"bytes": 48211}})
+    model_config = ConfigDict(json_schema_extra={"example": {"bytes": 48211}})
 
     bytes: int = Field(description="of the picture, exactly")
     content_type: str = Field(default="", max_length=100, pattern=r"^[\x21-\x7e]*$", description="of the PUT, exactly")

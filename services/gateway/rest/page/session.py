@@ -4,10 +4,11 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from omma.catalog.api_key import Role
 from omma.errors import NotAllowed, NotSignedIn
+from omma.request_body import RequestBody
 from services.gateway.callers.auth import Authenticator, Caller
 from services.gateway.callers.sessions import Session
 from services.gateway.rest.answers import JsonResponse
@@ -16,10 +17,10 @@ from services.gateway.rest.signed_in import SESSION_COOKIE, signed_in
 _NEVER_KEPT: Final = {"Cache-Control": "no-store"}
 
 
-class SignIn(BaseModel):
+class SignIn(RequestBody):
     """key: an API key's secret."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"key": "om_…"}})
+    model_config = ConfigDict(json_schema_extra={"example": {"key": "om_…"}})
 
     key: str = Field(min_length=1, max_length=512)
 

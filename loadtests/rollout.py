@@ -1,216 +1,65 @@
-"""A model rolled out, back and in again on a cluster of real parts, beside searches, uploads, deletes; then resharded.
+"""A model rolled out, back and in again on a cluster of real parts, beside searches, uploads, deletes; then resharded,
+and given another codebook.
 
     python -m loadtests.rollout [--pictures N] [--seconds S] [--kills]
 
 The ledger: searches that failed, hits whose index and space do not belong together, pictures that either index lacks or
-has twice. What it costs: the p95 of live searches beside the backfill against before. How soon two gateways follow. The
-models are two small ones that say nothing of pictures: what is measured is the walk.
+has twice. What it costs: the p95 of live searches beside the backfill against before, and the backfill's rate beside
+them. How soon two gateways follow. The models are two small ones that say nothing of pictures: what is measured is the
+walk. --kills: at each state every kind of process is killed with -9, and the ledger is all that is measured.
 """
 
 import argparse
 import asyncio
-import socket
+import os
+import random
 import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
 from deploy.local import Cluster, Shape, cluster
-from deploy.local.service import Service
+from deploy.parts import Server
 from loadtests.bench.figures import Report, percentile
+from loadtests.bench.rolling import Ledger, Traffic, Walk, filled, lacking, ok, traffic_beside, until
 from loadtests.bench.up import photographs
 from tests.e2e.two_models import A, B, register_two
 
-PATIENCE_SECONDS: Final = 900.0
-USERS: Final = 200
+_SETTINGS: Final = {
+    "OMMA_WORKER__ROLLOUT_LOOK_SECONDS": "1",
+    # A busy machine would be taken for a bad candidate: this is about the walk, loadtests.rollout_models about judging.
+    "OMMA_WORKER__JUDGE_SECONDS": "600",
+    "OMMA_SHARD__ENGINE__TRAIN_ROWS": "256",
+    "OMMA_SHARD__ENGINE__SEAL_ROWS": "256",
+}
+_MORE: Final = 400
+"""Photographs that are uploaded beside."""
+_STATES: Final = (
+    ("shadow", ()),
+    ("canary 5 %", (("canary", {"share": 5, "force": True}),)),
+    ("canary 50 %", (("canary", {"share": 50}),)),
+    ("live", (("promote", {}),)),
+    ("back", (("rollback", {}),)),
+    ("live again", (("promote", {}),)),
+)
+_STEPS: Final = ["start", "shadow", "canary", "canary", "promote", "rollback", "promote"]
 
 
 @dataclass
-class Ledger:
-    """What callers saw. took: ms of searches, by phase."""
+class Found:
+    """rates: pictures a second that the candidate took in beside searches and without. built: seconds."""
 
-    spaces: dict[str, str]
-    failed: list[str] = field(default_factory=list)
-    mixed: int = 0
-    searches: int = 0
-    took: dict[str, list[float]] = field(default_factory=dict)
-    arms: Counter[str] = field(default_factory=Counter)
-    phase: str = "before"
-    live: set[int] = field(default_factory=set)
-    deleted: set[int] = field(default_factory=set)
-
-
-class Traffic:
-    """Searches at a rate of their own, whatever they take; uploads and deletes beside them."""
-
-    def __init__(self, client: httpx.AsyncClient, ledger: Ledger, extra: list[Path]) -> None:
-        self._client = client
-        self._ledger = ledger
-        self._extra = extra
-        self._under_way: set[asyncio.Task[None]] = set()
-        self.per_second = 0.0
-
-    async def run(self) -> None:
-        turn = 0
-        while True:
-            if not self.per_second:
-                await asyncio.sleep(0.05)
-                continue
-            turn += 1
-            self._begin(self._search(turn))
-            if turn % 20 == 0 and self._extra:
-                self._begin(self._upload(self._extra.pop()))
-            if turn % 100 == 0:
-                self._begin(self._delete())
-            await asyncio.sleep(1 / self.per_second)
-
-    async def settled(self) -> None:
-        """Until what is under way has ended."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
-
-    def _begin(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-
-    async def _search(self, turn: int) -> None:
-        ledger, began = self._ledger, time.perf_counter()
-        body = {"image_id": 1 + turn % 50, "k": 10, "user_id": f"user {turn % USERS}", "timeout_ms": 20_000}
-        phase = ledger.phase
-        try:
-            answer = await self._client.post("/search", json=body)
-        except httpx.HTTPError as error:
-            ledger.failed.append(f"{phase}: {error!r}")
-            return
-        ledger.searches += 1
-        if answer.is_error or answer.json()["degraded"]:
-            ledger.failed.append(f"{phase}: {answer.text[:300]}")
-            return
-        found = answer.json()
-        ledger.took.setdefault(phase, []).append((time.perf_counter() - began) * 1e3)
-        ledger.mixed += ledger.spaces.get(found["index"], found["space"]) != found["space"]
-        ledger.arms[found["index"]] += 1
-
-    async def _upload(self, path: Path) -> None:
-        answer = await _uploaded(self._client, path)
-        if answer.is_success:
-            self._ledger.live.add(answer.json()["id"])
-
-    async def _delete(self) -> None:
-        newest = max(self._ledger.live)
-        if newest > 100 and (await self._client.delete(f"/images/{newest}")).is_success:
-            self._ledger.live.discard(newest)
-            self._ledger.deleted.add(newest)
-
-
-class Walk:
-    """One rollout over REST. followed: seconds until every gateway had acknowledged, by step."""
-
-    def __init__(self, client: httpx.AsyncClient, gateways: Sequence[Service]) -> None:
-        self._client = client
-        self._gateways = gateways
-        self.followed: dict[str, float] = {}
-        self.id = ""
-
-    async def start(self, **body: Any) -> None:
-        self.id = (await _ok(self._client.post("/rollouts", json=body)))["id"]
-
-    async def reaches(self, state: str) -> float:
-        """Seconds until it is there."""
-        began = time.perf_counter()
-
-        async def there() -> bool:
-            return bool((await _ok(self._client.get(f"/rollouts/{self.id}")))["state"] == state)
-
-        await _until(there, 0.5)
-        return time.perf_counter() - began
-
-    async def step(self, name: str, **body: Any) -> None:
-        began = time.perf_counter()
-        epoch = (await _ok(self._client.post(f"/rollouts/{self.id}/{name}", json=body)))["routing"]["epoch"]
-
-        async def followed() -> bool:
-            said = (await _ok(self._client.get(f"/rollouts/{self.id}")))["routing"]["followers"]
-            # One that was killed is still among the followers for a minute.
-            names = [f"{socket.gethostname()}:{one.server.pid}" for one in self._gateways]
-            return all(said.get(name, 0) >= epoch for name in names)
-
-        await _until(followed, 0.05)
-        self.followed[name] = max(self.followed.get(name, 0.0), time.perf_counter() - began)
-
-
-async def _ok(answer: Awaitable[httpx.Response]) -> Any:
-    return (await answer).raise_for_status().json()
-
-
-async def _uploaded(client: httpx.AsyncClient, path: Path) -> httpx.Response:
-    content = await asyncio.to_thread(path.read_bytes)
-    return await client.post("/images", files={"image": content}, data={"external_id": "/".join(path.parts[-2:])})
-
-
-async def _until(look: Callable[[], Awaitable[bool]], every_seconds: float) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await look():  # noqa: ASYNC110  it is asked over HTTP
-            await asyncio.sleep(every_seconds)
-
-
-async def _fill(client: httpx.AsyncClient, pictures: list[Path], ledger: Ledger) -> None:
-    """Upload them and wait until each is found."""
-    at_once = asyncio.Semaphore(8)
-
-    async def upload(path: Path) -> None:
-        async with at_once:
-            answer = await _uploaded(client, path)
-            ledger.live.add(answer.raise_for_status().json()["id"])
-
-    await asyncio.gather(*map(upload, pictures))
-
-    async def whole() -> bool:
-        return (await _ok(client.get("/stats")))["catalog"]["indexed"] >= len(ledger.live)
-
-    await _until(whole, 1.0)
-
-
-@asynccontextmanager
-async def _traffic(client: httpx.AsyncClient, ledger: Ledger, extra: list[Path]) -> AsyncIterator[Traffic]:
-    traffic = Traffic(client, ledger, extra)
-    running = asyncio.create_task(traffic.run())
-    try:
-        yield traffic
-    finally:
-        running.cancel()
-        await traffic.settled()
-
-
-async def _remember_spaces(client: httpx.AsyncClient, ledger: Ledger) -> None:
-    ledger.spaces.update({one["id"]: one["space"] for one in (await _ok(client.get("/indexes")))["indexes"]})
-
-
-async def _killed(service: Service, given: argparse.Namespace) -> None:
-    if given.kills:
-        await asyncio.to_thread(service.server.kill)
-
-
-async def _lacking(client: httpx.AsyncClient, index: str, ledger: Ledger) -> tuple[int, int]:
-    """How many acknowledged pictures the index lacks, and how many it has twice or should not have."""
-    found: Counter[int] = Counter()
-    body: dict[str, Any] = {"image_id": 1, "index": index, "k": 1000, "near_duplicates": "keep", "exact": True}
-    while True:
-        answer = await _ok(client.post("/search", json={**body, "timeout_ms": 60_000}))
-        found.update(hit["id"] for hit in answer["results"])
-        if not answer.get("next_cursor"):
-            break
-        body["cursor"] = answer["next_cursor"]
-    expected = ledger.live - {1}
-    return len(expected - found.keys()), sum(found.values()) - len(found) + len(found.keys() - expected)
+    ledger: Ledger = field(default_factory=Ledger)
+    lacking: dict[str, tuple[int, int]] = field(default_factory=dict)
+    followed: dict[str, float] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+    built: dict[str, float] = field(default_factory=dict)
+    steps: list[str] = field(default_factory=list)
+    killed: int = 0
 
 
 def main() -> int:
@@ -218,104 +67,215 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=2_000)
     parser.add_argument("--seconds", type=float, default=30.0, help="of traffic in each state")
     parser.add_argument("--rate", type=float, default=5.0, help="searches a second: half of what is steady here")
-    parser.add_argument("--kills", action="store_true", help="kill -9 of a process in each state as well")
+    parser.add_argument("--shards", type=int, default=2, help="of the candidate; resharded to half as many again")
+    parser.add_argument("--kills", action="store_true", help="kill -9 of every kind of process in each state")
     given = parser.parse_args()
-    report = Report("rollout", f"python -m loadtests.rollout --pictures {given.pictures}")
+    report = Report(
+        "rollout_kills" if given.kills else "rollout",
+        f"python -m loadtests.rollout --pictures {given.pictures}{' --kills' if given.kills else ''}",
+    )
     with tempfile.TemporaryDirectory() as folder:
         models = Path(folder) / "models"
         register_two(models)
-        shape = Shape(2, 1, gateways=2, model=A, models_dir=str(models), triton=False)
+        shape = Shape(2, 1, gateways=2, model=A, models_dir=str(models), triton=False, environment=_SETTINGS)
         with cluster(shape) as running:
-            return asyncio.run(_measured(running, given, report))
+            found = asyncio.run(_measured(running, given))
+    _ledger_told(report, found, given.pictures)
+    if not given.kills:
+        _costs_told(report, found)
+    report.notes.append(f"Load of the machine over the last 15 minutes: {os.getloadavg()[2]:.0f}, on 2 cores.")
+    report.save()
+    return int(any(one.met is False for one in report.targets))
 
 
-def _tell(
-    report: Report,
-    ledger: Ledger,
-    walk: Walk,
-    reshard: Walk,
-    lacking: dict[str, tuple[int, int]],
-    built: float,
-    resharded: float,
-    pictures: int,
+async def _measured(running: Cluster, given: argparse.Namespace) -> Found:
+    pictures = photographs(given.pictures + _MORE)
+    found = Found()
+    ledger = found.ledger
+    async with AsyncExitStack() as stack:
+        gateways = [
+            await stack.enter_async_context(
+                httpx.AsyncClient(base_url=f"http://127.0.0.1:{one.http_port}", timeout=120)
+            )
+            for one in running.gateways
+        ]
+        client = gateways[0]
+        _say(f"filled in {await filled(client, pictures[: given.pictures], ledger):.0f} s")
+        extra = list(pictures[given.pictures :])
+        traffic = await stack.enter_async_context(
+            traffic_beside(gateways, ledger, extra, tries=2 if given.kills else 1)
+        )
+        walk = Walk(client, running.gateways)
+        traffic.per_second = given.rate
+        await asyncio.sleep(given.seconds)
+        ledger.phase = "building"
+        running.add_index("next", model=B, shards=given.shards, replicas=2 if given.kills else 1)
+        await walk.start(model=B)
+        for one in (await ok(client.get("/indexes")))["indexes"]:
+            ledger.spaces[one["id"]] = one["space"]
+        if given.kills:
+            found.killed += await _killed(running, gateways, ["main"])
+            found.built["next"] = await walk.reaches("shadow")
+        else:
+            found.built["next"] = await _built(walk, traffic, given, found)
+        for phase, steps in _STATES:
+            for name, body in steps:
+                await walk.step(name, **body)
+            ledger.phase = phase
+            if given.kills:
+                found.killed += await _killed(running, gateways, ["main", "next"])
+            await asyncio.sleep(given.seconds)
+            _say(f"{phase}: {len(ledger.took.get(phase, ()))} searches, {len(ledger.failed)} failed")
+        await traffic.settled()
+        for name in ("main", "next"):
+            found.lacking[name] = await lacking(client, name, ledger)
+        found.steps, found.followed = await walk.steps(), dict(walk.followed)
+        if not given.kills:
+            await walk.step("retire", yes=True)
+            await _of_the_same_vectors(running, client, traffic, given, found)
+    return found
+
+
+async def _built(walk: Walk, traffic: Traffic, given: argparse.Namespace, found: Found) -> float:
+    """Half of it beside searches, the rest without; seconds."""
+    seconds = await _until_held(walk, 0.05 * given.pictures)
+    for beside, share in (("searches", 0.5), ("nothing", 0.95)):
+        before = await _held(walk)
+        seconds += await _until_held(walk, share * given.pictures)
+        after = await _held(walk)
+        found.rates[beside] = (after[0] - before[0]) / max(1e-3, after[1] - before[1])
+        await traffic.settled()
+    seconds += await walk.reaches("shadow")
+    traffic.per_second = given.rate
+    return seconds
+
+
+async def _until_held(walk: Walk, pictures: float) -> float:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def there() -> bool:
+        return (await _held(walk))[0] >= pictures
+
+    await until(there, 0.3)
+    return loop.time() - began
+
+
+async def _held(walk: Walk) -> tuple[int, float]:
+    """Pictures that the candidate has, and when that was looked at, in seconds."""
+    shown = await walk.shown()
+    if shown["state"] != "building":
+        return sys.maxsize, 0.0
+    build = shown["figures"].get("build", {"held": 0, "at_ms": 0})
+    return build["held"], build["at_ms"] / 1000
+
+
+async def _of_the_same_vectors(
+    running: Cluster, client: httpx.AsyncClient, traffic: Traffic, given: argparse.Namespace, found: Found
 ) -> None:
+    """More shards, then a codebook of its own, with the embedder away: not one embedding call can be answered."""
+    more = given.shards * 3 // 2
+    egs = running.indexes["next"].egs
+    with running.supervisor.left_alone(egs):
+        egs.server.stop()
+        for index, asked in (("wide", {"shards": more}), ("finer", {"codebook": "retrain"})):
+            running.add_index(index, model=B, shards=more)
+            walk = Walk(client, running.gateways)
+            await walk.start(index=index, **asked)
+            found.ledger.phase = f"building {index}"
+            # What were uploaded meanwhile would wait for the embedder.
+            traffic.uploads, traffic.per_second = False, given.rate
+            found.built[index] = await walk.reaches("shadow")
+            await walk.step("canary", share=100, force=True)
+            await walk.step("promote")
+            found.ledger.phase = f"{index} live"
+            await asyncio.sleep(given.seconds)
+            await traffic.settled()
+            found.lacking[index] = await lacking(client, index, found.ledger)
+            found.followed |= {f"{name}, {index}": took for name, took in walk.followed.items()}
+            _say(f"{index} is live")
+
+
+async def _killed(running: Cluster, gateways: list[httpx.AsyncClient], indexes: list[str]) -> int:
+    """kill -9 of one of each kind, a moment apart in any order; whole again when it returns. How many were killed."""
+    candidate = running.indexes["next"]
+    parts: list[Server] = [running.postgres.server, running.kafka.server]
+    services = [running.gateways[1], running.indexer, candidate.shards[1][0], candidate.egs, running.egs]
+    servers = [*parts, *(one.server for one in services)]
+    random.Random(len(gateways)).shuffle(servers)
+    for server in servers:
+        await asyncio.to_thread(server.kill)
+        if server in parts:
+            await asyncio.to_thread(server.restart)
+
+    async def whole() -> bool:
+        if not all(one.server.running() and await asyncio.to_thread(one.ready) for one in services):
+            return False
+        for gateway in gateways:
+            await ok(gateway.get("/rollouts"))
+            for index in indexes:
+                body = {"image_id": 1, "k": 1, "index": index, "timeout_ms": 20_000}
+                if (await ok(gateway.post("/search", json=body)))["degraded"]:
+                    return False
+        return True
+
+    await until(whole, 0.5)
+    return len(servers)
+
+
+def _ledger_told(report: Report, found: Found, pictures: int) -> None:
+    ledger = found.ledger
+    name = report.measure
     table = report.table("Searches by state, ms.", ["state", "searches", "p50", "p95", "max"])
     for phase, took in ledger.took.items():
         table.rows.append([phase, len(took), *(f"{percentile(took, at):.0f}" for at in (50, 95, 100))])
-    steps = report.table("Until both gateways followed, s.", ["step", "seconds"])
-    steps.rows += [[name, f"{took:.2f}"] for name, took in walk.followed.items()]
-    steps.rows += [[f"{name}, resharded", f"{took:.2f}"] for name, took in reshard.followed.items()]
+    missing = sum(one for one, _ in found.lacking.values())
+    twice = sum(two for _, two in found.lacking.values())
+    failed = f"{len(ledger.failed)} of {ledger.searches:,}"
+    report.target(f"{name}: searches that failed", failed, "0", not ledger.failed)
+    report.target(f"{name}: answers of one index with another's space", str(ledger.mixed), "0", ledger.mixed == 0)
+    report.target(f"{name}: pictures that an index lacks", str(missing), "0", missing == 0)
+    report.target(f"{name}: pictures twice in an index, or deleted", str(twice), "0", twice == 0)
+    said = "each once, in order" if found.steps == _STEPS else ", ".join(found.steps)
+    report.target(f"{name}: states of the walk", said, "none skipped", found.steps == _STEPS)
     report.notes.append(
-        f"{pictures:,} photographs were built into the candidate in {built:.0f} s beside the traffic, and into another "
-        f"number of shards in {resharded:.0f} s with the embedder stopped."
+        f"{pictures:,} photographs, {len(ledger.live) + len(ledger.deleted) - pictures} more uploaded and "
+        f"{len(ledger.deleted)} deleted beside the walk; looked at in {', '.join(found.lacking)}."
     )
-    missing = sum(one for one, _ in lacking.values())
-    twice = sum(two for _, two in lacking.values())
-    slowest = max(walk.followed.get("promote", 0.0), walk.followed.get("rollback", 0.0))
-    before, beside = (percentile(ledger.took[phase], 95) for phase in ("before", "building"))
-    report.target(
-        "rollout: searches that failed", f"{len(ledger.failed)} of {ledger.searches:,}", "0", not ledger.failed
-    )
-    report.target("rollout: answers of one index with another's space", str(ledger.mixed), "0", ledger.mixed == 0)
-    report.target("rollout: pictures that an index lacks", str(missing), "0", missing == 0)
-    report.target("rollout: pictures twice in an index, or deleted", str(twice), "0", twice == 0)
+    if found.killed:
+        report.notes.append(
+            f"{found.killed} processes were killed with -9: in each state a gateway, the indexer, a shard of the "
+            f"candidate, both embedders, PostgreSQL and Kafka. {ledger.again} searches were answered by the other "
+            "gateway only."
+        )
+    if ledger.left_out:
+        told = ", ".join(f"{reason} {count}" for reason, count in sorted(ledger.left_out.items()))
+        report.notes.append(f"Of {ledger.searches:,} answers these said that they lack something: {told}.")
+    report.notes += [f"Failed: {one}" for one in ledger.failed[:5]]
+
+
+def _costs_told(report: Report, found: Found) -> None:
+    steps = report.table("Until both gateways followed, s.", ["step", "seconds"])
+    steps.rows += [[name, f"{took:.2f}"] for name, took in found.followed.items()]
+    built = report.table("Until it was built, s.", ["index", "seconds"])
+    whats = {"next": "another model", "wide": "more shards", "finer": "a codebook of its own"}
+    built.rows += [[f"{whats[name]} ({name})", f"{took:.0f}"] for name, took in found.built.items()]
+    slowest = max(found.followed[name] for name in ("promote", "rollback"))
     report.target("rollout: promotion and rollback, slowest gateway", f"{slowest:.2f} s", "<= 2 s", slowest <= 2)
-    report.target(
-        "rollout: p95 of searches beside the backfill", f"{beside / before:.2f} x", "<= 1.25 x", beside <= 1.25 * before
+    before, beside = (percentile(found.ledger.took[phase], 95) for phase in ("before", "building"))
+    ratio = f"{beside / before:.2f}x"
+    report.target("rollout: p95 of searches beside the backfill", ratio, "<= 1.25x", beside <= 1.25 * before)
+    rate = found.rates["searches"] / found.rates["nothing"]
+    report.target("rollout: rate of the backfill beside searches", f"{rate:.2f}x", ">= 0.4x", rate >= 0.4)
+    report.notes.append(
+        f"The backfill took in {found.rates['searches']:.1f} pictures a second beside searches, and "
+        f"{found.rates['nothing']:.1f} without."
     )
-    for one in ledger.failed[:5]:
-        report.notes.append(f"Failed: {one}")
-    report.save()
+    report.target("rollout: embedding calls for shards and a codebook", "0 (the embedder was stopped)", "0", True)
 
 
-async def _measured(running: Cluster, given: argparse.Namespace, report: Report) -> int:
-    pictures = photographs(given.pictures + 300)
-    async with httpx.AsyncClient(base_url=running.rest, timeout=120) as client:
-        ledger = Ledger({})
-        await _fill(client, pictures[: given.pictures], ledger)
-        async with _traffic(client, ledger, list(pictures[given.pictures :])) as traffic:
-            walk = Walk(client, running.gateways)
-            traffic.per_second = given.rate
-            await asyncio.sleep(given.seconds)
-            ledger.phase = "building"
-            running.add_index("next", model=B, shards=2)
-            await walk.start(model=B)
-            await _remember_spaces(client, ledger)
-            await _killed(running.indexer, given)
-            built = await walk.reaches("shadow")
-            for phase, steps in (
-                ("shadow", []),
-                ("canary 5 %", [("canary", {"share": 5, "force": True})]),
-                ("canary 50 %", [("canary", {"share": 50})]),
-                ("live", [("promote", {})]),
-                ("back", [("rollback", {})]),
-                ("live again", [("promote", {})]),
-            ):
-                for name, body in steps:
-                    await walk.step(name, **body)
-                ledger.phase = phase
-                await _killed(running.worker if phase == "shadow" else running.gateways[1], given)
-                await asyncio.sleep(given.seconds)
-                print(phase, len(ledger.took.get(phase, ())), "searches;", len(ledger.failed), "failed", flush=True)
-            traffic.per_second = 0.0
-            await traffic.settled()
-            lacking = {name: await _lacking(client, name, ledger) for name in ("main", "next")}
-            await walk.step("retire", yes=True)
-            running.add_index("wide", model=B, shards=3)
-            reshard, egs = Walk(client, running.gateways), running.indexes["next"].egs
-            await reshard.start(index="wide", shards=3)
-            ledger.phase = "resharding"
-            traffic.per_second = given.rate
-            with running.supervisor.left_alone(egs):
-                egs.server.stop()
-                resharded = await reshard.reaches("shadow")
-                await reshard.step("canary", share=100, force=True)
-                await reshard.step("promote")
-                await asyncio.sleep(given.seconds)
-            traffic.per_second = 0.0
-            await traffic.settled()
-    _tell(report, ledger, walk, reshard, lacking, built, resharded, given.pictures)
-    return int(any(one.met is False for one in report.targets))
+def _say(what: str) -> None:
+    print(what, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Callers that search and click for simulated weeks: what a rollout's judge sees of them, minute by minute."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,11 @@ DAY = 1_440
 PAGE = 10
 _LOOKS = 1 / np.arange(1, PAGE + 1)
 """How often a rank is looked at, by the position-based model of omma.evaluation.clicks."""
+_POOL = 40
+"""Pictures that either arm may rank among the first."""
+_WORTH, _SPREAD = 0.018, 1.2
+"""Of a picture of mean relevance, looked at at likes 0.5, a click; and by how much more or less others are. The control
+then has three clicked searches in ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,48 @@ def _ctr(base: float, likes: Array) -> Array:
     return np.minimum(2 * base * likes, 1.0)
 
 
-def worth_of(ctr: float) -> float:
-    """How often a picture that is looked at has to be worth a click for pages to be clicked so often, at likes 0.5."""
-    tried = np.linspace(1e-4, 0.99, 20_000)
-    return float(tried[np.searchsorted(1 - np.prod(1 - tried[:, None] * _LOOKS, axis=1), ctr)])
+@dataclass(frozen=True, slots=True)
+class Rankers:
+    """Two arms that rank the same pictures by how relevant they are, each seen through a blur.
+
+    agreement: 0 … 1, what of the blur both have in common. better: by which the candidate's CTR is higher. Found for a
+    control of blur 1: blur of the candidate; shared, of PAGE pictures those that both show; ctr of both, at likes 0.5.
+    """
+
+    agreement: float
+    better: float = 0.0
+    blur: float = 1.0
+    shared: float = 0.0
+    ctr: tuple[float, float] = (0.0, 0.0)
+
+    def found(self, searches: int = 4_000) -> "Rankers":
+        """With the blur that makes the candidate so much better. The same each time."""
+        low, high = 0.0, 1.0
+        for _ in range(12 if self.better else 0):
+            tried = replace(self, blur=(low + high) / 2)
+            low, high = (tried.blur, high) if tried._gain(searches) > self.better else (low, tried.blur)
+        settled = replace(self, blur=(low + high) / 2 if self.better else 1.0)
+        worth, control, candidate = settled.pages(np.random.default_rng(0), searches)
+        both = (control[:, :, None] == candidate[:, None, :]).sum() / searches
+        return replace(settled, shared=float(both), ctr=(_clicked(worth, control), _clicked(worth, candidate)))
+
+    def pages(self, rng: np.random.Generator, searches: int) -> tuple[Array, Array, Array]:
+        """worth float64[n, _POOL], how often a picture that is looked at is clicked; each arm's page int[n, PAGE]."""
+        relevant, common, one, other = rng.normal(size=(4, searches, _POOL))
+        blurs = [np.sqrt(self.agreement) * common + np.sqrt(1 - self.agreement) * own for own in (one, other)]
+        scores = relevant + blurs[0], relevant + self.blur * blurs[1]
+        control, candidate = (np.argsort(-score, axis=1)[:, :PAGE] for score in scores)
+        return np.minimum(_WORTH * np.exp(_SPREAD * relevant), 0.9), control, candidate
+
+    def _gain(self, searches: int) -> float:
+        worth, control, candidate = self.pages(np.random.default_rng(0), searches)
+        return _clicked(worth, candidate) / _clicked(worth, control) - 1
+
+
+def _clicked(worth: Array, page: Array) -> float:
+    """Share of the searches that have a click."""
+    shown = np.take_along_axis(worth, page, axis=1)
+    return float(np.mean(1 - np.prod(1 - shown * _LOOKS, axis=1)))
 
 
 def moments_by_look(look: Array, caller: Array, steps: Array, before: Array, looks: int) -> Moments:
@@ -108,36 +151,23 @@ def split(
     return Split(*arms)
 
 
-def interleaved(
-    rng: np.random.Generator, callers: Callers, days: int, worth: float, candidate_worth: float, shared: int = 5
-) -> tuple[Moments, Array]:
-    """Run an interleaved rollout with omma.judging's draft and credit; moments and searches at each look of Split.
-
-    Both arms' pages share so many pictures, at ranks of their own; worth: of every picture of an arm's page, when
-    looked at by a caller who likes everything half; an arm that is better has better pictures of its own.
-    """
+def interleaved(rng: np.random.Generator, callers: Callers, days: float, rankers: Rankers) -> tuple[Moments, Array]:
+    """Run an interleaved rollout with omma.judging's draft and credit; moments and searches at each look of Split."""
     minute, caller = callers.searches(rng, days)
     rows = np.zeros((len(minute), 2))
-    pages = np.arange(PAGE), np.r_[np.arange(shared), np.arange(PAGE, 2 * PAGE - shared)]
-    own = _own_worth(worth, candidate_worth, shared)
-    ranked = [rng.permuted(np.tile(page, (len(minute), 1)), axis=1) for page in pages]
+    worth, control, candidate = rankers.pages(rng, len(minute))
     seeds = rng.integers(0, 2**63, len(minute))
     looked, liked = rng.random((2, len(minute), PAGE))
     seen, eager = looked < _LOOKS, liked / (2 * callers.likes[caller][:, None])
-    for at in np.flatnonzero((seen & (eager < max(own, worth))).any(axis=1)):
-        page = team_draft(ranked[0][at].tolist(), ranked[1][at].tolist(), int(seeds[at]))[:PAGE]
-        worths = np.array([own if one.picture >= PAGE else worth for one in page])
-        clicked = [page[rank].picture for rank in np.flatnonzero(seen[at] & (eager[at] < worths))]
-        won = credit({one.picture: one.arm for one in page}, clicked)
+    for at in np.flatnonzero((seen & (eager < worth.max(axis=1, keepdims=True))).any(axis=1)):
+        page = team_draft(control[at].tolist(), candidate[at].tolist(), int(seeds[at]))[:PAGE]
+        of_page = worth[at, [one.picture for one in page]]
+        clicked = [page[rank].picture for rank in np.flatnonzero(seen[at] & (eager[at] < of_page))]
+        won = credit({one.picture: one.credited for one in page}, clicked)
         rows[at] = won[Brought.CANDIDATE] - won[Brought.CONTROL], won[Brought.CANDIDATE] + won[Brought.CONTROL]
     nothing = np.zeros((len(callers.busy), 2))
     minutes, look = np.unique(minute, return_inverse=True)
     return moments_by_look(look, caller, rows, nothing, len(minutes)), np.cumsum(np.bincount(look))
-
-
-def _own_worth(worth: float, candidate_worth: float, shared: int) -> float:
-    """Of what only the candidate has, where what both have is worth the control's."""
-    return min(0.99, worth + (candidate_worth - worth) * PAGE / (PAGE - shared))
 
 
 def harmless_minutes(rng: np.random.Generator, minutes: int) -> bool:

@@ -52,9 +52,13 @@ class Report:
         self.tables.append(Table(title, header))
         return self.tables[-1]
 
+    def path(self) -> Path:
+        """Where it is kept, under the cache."""
+        return cache() / "results" / f"{self.measure}.json"
+
     def save(self) -> Path:
-        """Print it, and keep it under the cache as results/<measure>.json."""
-        path = cache() / "results" / f"{self.measure}.json"
+        """Print it, and keep it."""
+        path = self.path()
         path.parent.mkdir(exist_ok=True)
         kept = {
             **asdict(self),

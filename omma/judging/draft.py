@@ -2,16 +2,20 @@
 
 Team draft: Radlinski, Kurup and Joachims, How Does Clickthrough Data Reflect Retrieval Quality? (2008); what it saves
 over splitting callers: Chapelle et al., Large-Scale Validation and Analysis of Interleaved Search Evaluation (2012).
+A click is credited by the ranks that the arms gave the picture, not by which team happened to pick it: a coin that says
+nothing of the arms is noise (Radlinski and Craswell, Optimized Interleaving for Online Retrieval Evaluation, 2013).
 """
 
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
 class Brought(StrEnum):
-    """Who brought a hit. both: its picture, or a near-duplicate folded into it, is in both answers."""
+    """Who brought a hit, or whose a click on it is. both: its picture, or a near-duplicate folded into it, is in both
+    answers; of clicks, at equal ranks: they are nobody's.
+    """
 
     CONTROL = "control"
     CANDIDATE = "candidate"
@@ -20,11 +24,30 @@ class Brought(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """picture: its id. arm: who brought it. picked_by: whose hit it is, score and all; never BOTH."""
+    """picture: its id. picked_by: whose hit it is, score and all; never BOTH. control, candidate: its rank in each
+    answer, the best one of its group of near-duplicates, from 0; None where it is not.
+    """
 
     picture: int
-    arm: Brought
     picked_by: Brought
+    control: int | None
+    candidate: int | None
+
+    @property
+    def arm(self) -> Brought:
+        """Who brought it."""
+        if self.control is not None and self.candidate is not None:
+            return Brought.BOTH
+        return Brought.CANDIDATE if self.control is None else Brought.CONTROL
+
+    @property
+    def credited(self) -> Brought:
+        """Whose a click on it is: of the arm that ranks it higher, or alone has it."""
+        if self.control is None or self.candidate is None:
+            return self.arm
+        if self.control == self.candidate:
+            return Brought.BOTH
+        return Brought.CONTROL if self.control < self.candidate else Brought.CANDIDATE
 
 
 def team_draft(control: Sequence[int], candidate: Sequence[int], seed: int) -> list[Drafted]:
@@ -35,11 +58,12 @@ def team_draft(control: Sequence[int], candidate: Sequence[int], seed: int) -> l
     """
     coin = random.Random(seed)
     answers = {Brought.CONTROL: control, Brought.CANDIDATE: candidate}
-    shared = set(control) & set(candidate)
+    ranks = [{picture: rank for rank, picture in enumerate(answer)} for answer in answers.values()]
+    every = len({*control, *candidate})
     places = dict.fromkeys(answers, 0)
     picks = dict.fromkeys(answers, 0)
     drafted: dict[int, Drafted] = {}
-    while len(drafted) < len(control) + len(candidate) - len(shared):
+    while len(drafted) < every:
         if picks[Brought.CONTROL] == picks[Brought.CANDIDATE]:
             team = (Brought.CONTROL, Brought.CANDIDATE)[coin.getrandbits(1)]
         else:
@@ -50,12 +74,12 @@ def team_draft(control: Sequence[int], candidate: Sequence[int], seed: int) -> l
             places[team] += 1
         if places[team] < len(answer):
             picture = answer[places[team]]
-            drafted[picture] = Drafted(picture, Brought.BOTH if picture in shared else team, team)
+            drafted[picture] = Drafted(picture, team, *(of.get(picture) for of in ranks))
     return list(drafted.values())
 
 
 def collapsed(drafted: Sequence[Drafted], group_of: Mapping[int, int]) -> list[Drafted]:
-    """One hit a group of near-duplicates: the first stays, with every arm that brought one of the group.
+    """One hit a group of near-duplicates: the first stays, with the best rank that each arm gave one of the group.
 
     group_of: picture to any name of its group; a picture that is not in it stands alone.
     """
@@ -63,15 +87,19 @@ def collapsed(drafted: Sequence[Drafted], group_of: Mapping[int, int]) -> list[D
     for one in drafted:
         group = (True, group_of[one.picture]) if one.picture in group_of else (False, one.picture)
         kept = first.setdefault(group, one)
-        if kept.arm is not one.arm:
-            first[group] = Drafted(kept.picture, Brought.BOTH, kept.picked_by)
+        control, candidate = _better(kept.control, one.control), _better(kept.candidate, one.candidate)
+        first[group] = replace(kept, control=control, candidate=candidate)
     return list(first.values())
 
 
-def credit(arm_of: Mapping[int, Brought], clicked: Collection[int]) -> dict[Brought, int]:
-    """Clicks of one search by the arm that brought the hit: each picture once, nobody's for BOTH or what was not shown.
+def _better(one: int | None, other: int | None) -> int | None:
+    return min((rank for rank in (one, other) if rank is not None), default=None)
 
-    arm_of: shown picture to its arm. Returns the counts of CONTROL and CANDIDATE.
+
+def credit(arm_of: Mapping[int, Brought], clicked: Collection[int]) -> dict[Brought, int]:
+    """Clicks of one search by arm: each picture once, nobody's for BOTH or what was not shown.
+
+    arm_of: shown picture to whose a click on it is. Returns the counts of CONTROL and CANDIDATE.
     """
     counts = {Brought.CONTROL: 0, Brought.CANDIDATE: 0}
     for picture in set(clicked):

@@ -73,7 +73,7 @@ def interleaved_verdict(clicks: Moments, harm: Sequence[str] = ()) -> Verdict:
         "credited": int(clicks.asked),
         "win_rate": {name: _rate(value) for name, value in _named(margin).items()},
     }
-    words = "the candidate brought {value} of the clicks that one arm brought, surely between {low} and {high}"
+    words = "{value} of the clicks are on what the candidate ranks higher, surely between {low} and {high}"
     told = words.format_map(_said(figures["win_rate"]))
     hurts = told if margin.high < (LEAST_RATIO - 1) / (LEAST_RATIO + 1) else ""
     return _verdict(_Evidence(margin, told, hurts), figures, harm)

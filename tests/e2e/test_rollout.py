@@ -155,13 +155,17 @@ async def test_two_models_answer_one_page_and_a_click_counts_for_who_brought_the
         assert all(spaces[hit["index"]] == hit["space"] for hit in found["results"])
         later = await ok(client.post("/search", json={**body, "k": 100, "cursor": found["next_cursor"]}))
         assert sorted(hit["id"] for hit in [*found["results"], *later["results"]]) == [1, *range(3, 13)]
-        hits = [*found["results"], *later["results"]]
-        for page in (found, later):
-            for hit in page["results"]:
-                click = {"user_id": "ann", "query_image_id": 2, "displayed_image_id": hit["id"], "rank": 1}
-                clicked = await client.post("/click", json={**click, "query_id": page["query_id"]})
-                assert clicked.status_code == 204
-        of_one = sum(hit["arm"] != "both" for hit in hits)
+        ranked = []
+        for index in spaces:
+            alone = await ok(client.post("/search", json={**body, "index": index}))
+            ranked.append([hit["id"] for hit in alone["results"]])
+        for hit in found["results"]:
+            click = {"user_id": "ann", "query_image_id": 2, "displayed_image_id": hit["id"], "rank": 1}
+            clicked = await client.post("/click", json={**click, "query_id": found["query_id"]})
+            assert clicked.status_code == 204
+            assert (hit["arm"] == "both") == all(hit["id"] in of for of in ranked)
+        alike = {one for one, other in zip(*ranked, strict=True) if one == other}
+        of_one = sum(hit["id"] not in alike for hit in found["results"])
 
         async def credited() -> bool:
             canary = (await ok(client.get(f"/rollouts/{begun['id']}")))["canary"]

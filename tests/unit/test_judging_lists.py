@@ -84,7 +84,7 @@ def test_whoever_clicks_blindly_favours_nobody(control: list[int], candidate: li
     """Arms whose names are exchanged have their credit exchanged: clicks that know of no arm are fair over seeds."""
 
     def gained(first: list[int], second: list[int], seed: int) -> dict[Brought, int]:
-        return credit({one.picture: one.arm for one in team_draft(first, second, seed)}, clicked)
+        return credit({one.picture: one.credited for one in team_draft(first, second, seed)}, clicked)
 
     for seed in range(8):
         one, other = gained(control, candidate, seed), gained(candidate, control, seed)
@@ -102,8 +102,16 @@ def test_of_the_page_that_is_shown_each_team_has_as_good_places() -> None:
 
 
 def test_the_same_page_twice_credits_nobody() -> None:
-    drafted = team_draft([1, 2, 3], [3, 1, 2], 5)
-    assert credit({one.picture: one.arm for one in drafted}, [1, 2, 3]) == {Brought.CONTROL: 0, Brought.CANDIDATE: 0}
+    drafted = team_draft([1, 2, 3], [1, 2, 3], 5)
+    credited = {one.picture: one.credited for one in drafted}
+    assert credit(credited, [1, 2, 3]) == {Brought.CONTROL: 0, Brought.CANDIDATE: 0}
+
+
+def test_what_both_have_is_credited_to_the_arm_that_ranks_it_higher_whoever_picked_it() -> None:
+    for seed in range(8):
+        credited = {one.picture: one.credited for one in team_draft([1, 2, 3], [1, 3, 2, 4], seed)}
+        expected = {1: Brought.BOTH, 2: Brought.CONTROL, 3: Brought.CANDIDATE, 4: Brought.CANDIDATE}
+        assert credited == expected
 
 
 def test_near_duplicates_are_folded_after_the_draft_and_belong_to_all_who_brought_one() -> None:
@@ -111,6 +119,9 @@ def test_near_duplicates_are_folded_after_the_draft_and_belong_to_all_who_brough
     kept = collapsed(drafted, {2: 7, 4: 7})
     assert len(kept) == 3
     assert {one.picture: one.arm for one in kept}[kept[2].picture] is Brought.BOTH
+    assert kept[2].credited is Brought.BOTH, "both are second"
+    first = collapsed(team_draft([1, 2], [3, 4], 0), {1: 7, 4: 7})
+    assert {one.credited for one in first if one.arm is Brought.BOTH} == {Brought.CONTROL}
     alone = collapsed(team_draft([1, 2], [3], 0), {1: 7, 2: 7})
     assert {one.picture: one.arm for one in alone} == {1: Brought.CONTROL, 3: Brought.CANDIDATE}
     # A group's name may be the id of a picture that is in no group.

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from loadtests.bench.callers import DAY, Callers, harmless_minutes, interleaved, split, worth_of
+from loadtests.bench.callers import DAY, Callers, Rankers, harmless_minutes, interleaved, split
 from omma.judging.estimate import LEVEL as CLICKS_LEVEL
 from omma.judging.estimate import beyond, log_ratio, win_margin
 from omma.judging.guardrails import LEVEL as GUARDRAILS_LEVEL
@@ -30,7 +30,7 @@ def test_interleaving_equal_arms_comes_to_nothing() -> None:
     runs, outcomes = 20, 0
     for seed in range(runs):
         rng = np.random.default_rng([2, seed])
-        moments, _ = interleaved(rng, Callers.drawn(rng, 100), 4, worth_of(CTR), worth_of(CTR))
+        moments, _ = interleaved(rng, Callers.drawn(rng, 100), 4, Rankers(0.5))
         found = win_margin(moments)
         outcomes += bool(((found.low > 0) | (found.high < 0)).any())
     assert outcomes <= stats.binom.ppf(0.999, runs, 0.05)
@@ -43,5 +43,5 @@ def test_a_better_arm_is_told_and_a_bad_one_is_harm() -> None:
     bad = split(rng, Callers.drawn(rng, 10_000), 5, 0.05, CTR, 0.5 * CTR)
     harm = beyond(bad.control, bad.candidate, 0.8).high < 0
     assert harm.any() and bad.candidate.gained[harm.argmax()] < 200
-    moments, _ = interleaved(rng, Callers.drawn(rng, 400), 5, worth_of(CTR), worth_of(1.5 * CTR))
+    moments, _ = interleaved(rng, Callers.drawn(rng, 300), 3, Rankers(0.5, blur=0.4))
     assert (win_margin(moments).low > 0).any()

@@ -23,9 +23,12 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Of an interleaved hit. arm: that brought it, BOTH for a picture of both. index, space: whose hit and score."""
+    """Of an interleaved hit. arm: that brought it, BOTH for a picture of both. credited: whose a click on it is. index,
+    space: whose hit and score.
+    """
 
     arm: Brought
+    credited: Brought
     index: str
     space: str
 

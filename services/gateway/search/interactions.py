@@ -101,7 +101,7 @@ class Impressions:
                 answer.query_id,
                 _answered(answer),
                 caller,
-                tuple(hit.origin.arm for hit in answer.hits if hit.origin is not None),
+                tuple(hit.origin.credited for hit in answer.hits if hit.origin is not None),
             )
         )
         self._queued.set()

@@ -79,7 +79,7 @@ def page_of(
             replace(
                 own[one.picked_by][one.picture],
                 duplicates=tuple(_duplicate(drawn.candidates, row_of[id]) for id in shown),
-                origin=Origin(one.arm, index.id, index.space),
+                origin=Origin(one.arm, one.credited, index.id, index.space),
             )
         )
     return tuple(page), frozenset(stood_for)

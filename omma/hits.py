@@ -29,9 +29,11 @@ class Degraded(StrEnum):
     STALE_REPLICA = "stale_replica"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Payload:
     """What is known of a picture beside its vectors; travels with hits so that a search reads no database.
+
+    Nobody changes one; frozen, it would take five times as long to make, fifty times a search.
 
     key, bytes, mtime_ns: of the row, so that a catalog that lost it can make it again. key: "" where it is the one that
     a picture has without a key of its own (blobs.originals.plain_key), as most.

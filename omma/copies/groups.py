@@ -32,6 +32,8 @@ def grouped(ids: Int64, pairs: Sequence[Pair], apart: Iterable[tuple[int, int]] 
     the order of the rows changes nothing. apart: rows that never share a group, whatever connects them. Pure.
     """
     leader = np.arange(len(ids))
+    if not pairs:
+        return leader, {}
     members = {row: {row} for row in range(len(ids))}
     enemies: dict[int, set[int]] = {}
     for one, other in apart:

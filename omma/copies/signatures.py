@@ -28,6 +28,19 @@ _PARITIES: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
 """Rows and columns of a pHash's coefficients, even or odd. A picture mirrored left to right has the odd columns'
 coefficients with the other sign, so with the other bit; upside down the odd rows'."""
 
+_Steps = tuple[tuple[np.uint64, np.uint64], ...]
+"""Bits so far apart change places, of those that the mask has: the lower one of each two."""
+
+
+def _steps(*steps: tuple[int, int]) -> _Steps:
+    return tuple((np.uint64(shift), np.uint64(mask)) for shift, mask in steps)
+
+
+_PARTING: Final = _steps((1, 0x2222222222222222), (2, 0x0C0C0C0C0C0C0C0C), (4, 0x00F000F000F000F0))
+"""Of each 16 bits the even columns come first, then the odd ones."""
+_MIRRORING: Final = _steps((9, 0x0055005500550055), (18, 0x0000333300003333), (36, 0x000000000F0F0F0F))
+"""Eight rows of eight bits are mirrored at their diagonal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signatures:
@@ -59,14 +72,13 @@ class Signatures:
         of_inner = np.searchsorted(rows, bordered)
         of_middle = np.repeat(np.arange(len(rows)), len(CROPS))
         count = len(rows)
-        bits = np.concatenate([views[:, :HASH_BYTES], inners[:, :HASH_BYTES], middles])
-        coefficients = np.unpackbits(bits, axis=1).reshape(-1, HASH_SIDE, HASH_SIDE)
+        hashes = _words(np.concatenate([views[:, :HASH_BYTES], inners[:, :HASH_BYTES], middles]))
         of = np.concatenate([np.arange(count), of_inner, of_middle])
         return cls(
             pictures=rows[of],
             full=np.arange(len(of)) < count + len(bordered),
-            hashes=_words(coefficients),
-            turned=_words(coefficients.transpose(0, 2, 1)),
+            hashes=hashes,
+            turned=_turned(hashes),
             variation=heads[of, 1].astype(np.float32) / 2,
             plain=heads[of, 2].astype(np.float32) / 255,
             fields=np.concatenate([views, inners])[:, HASH_BYTES:],
@@ -105,11 +117,25 @@ def _table(rows: Sequence[bytes], width: int) -> Bytes:
     return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, width)
 
 
-def _words(bits: Bytes) -> UInt64:
-    """uint64[v, 4] of bits uint8[v, 16, 16]: a word a parity."""
-    words = [bits[:, row::2, column::2].reshape(len(bits), HASH_SIDE**2 // 4) for row, column in _PARITIES]
-    ordered = np.concatenate(words, axis=1)
-    return np.packbits(ordered, axis=1).view(np.uint64)
+def _words(hashes: Bytes) -> UInt64:
+    """uint64[v, 4] of pHashes uint8[v, 32], two bytes a row of coefficients: a word a parity, as in _PARITIES, of eight
+    rows of eight bits.
+    """
+    parted = _swapped(np.ascontiguousarray(hashes).view(np.uint64).byteswap(), _PARTING).byteswap()
+    words = parted.view(np.uint8).reshape(-1, HASH_SIDE // 2, 2, 2).transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(words).reshape(len(hashes), HASH_BYTES).view(np.uint64)
+
+
+def _turned(words: UInt64) -> UInt64:
+    """The same of the views mirrored at their diagonals: rows of a word are its columns, and odd rows odd columns."""
+    return _swapped(words[:, [_PARITIES.index((column, row)) for row, column in _PARITIES]], _MIRRORING)
+
+
+def _swapped(words: UInt64, steps: _Steps) -> UInt64:
+    for shift, mask in steps:
+        differ = (words ^ words >> shift) & mask
+        words = words ^ differ ^ differ << shift
+    return words
 
 
 def _zoom(side: int, share: float) -> Float32:

@@ -47,10 +47,10 @@ class LocalReranker:
         policy = self._policies.get(query.policy)
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(deadline.require()):
-                if len(candidates) <= _FEW and policy.relevance == 1:
-                    reranked = rerank(query, policy, candidates, deadline.require)
-                else:
+            if len(candidates) <= _FEW and policy.relevance == 1:
+                reranked = rerank(query, policy, candidates, deadline.require)
+            else:
+                async with asyncio.timeout(deadline.require()):
                     reranked = await run_in(self._executor, rerank, query, policy, candidates, deadline.require)
         except TimeoutError:
             raise OutOfTime("Re-ranking did not end within the deadline.") from None

@@ -60,7 +60,7 @@ def in_doubt(policy: Policy, candidates: Hits) -> list[int]:
     doubtful: Bools = np.zeros(len(candidates), bool)
     by_phash = np.ones(len(candidates), bool)
     if policy.duplicates_by is DuplicatesBy.SIGNATURE:
-        by_phash = ~np.array([readable(one) for one in candidates.signatures or (b"",) * len(candidates)], bool)
+        by_phash = ~_signed(candidates)
     if by_phash.any():
         for start, near, _ in _near_by_phash(candidates, by_phash, policy):
             doubtful[start : start + len(near)] |= near.any(axis=1)
@@ -99,7 +99,7 @@ def folded(
     kept, pairs = _twins(candidates, {id for pair in (*together, *apart) for id in pair}, policy)
     pairs += [
         Pair(int(kept[pair.first]), int(kept[pair.second]), pair.distance, pair.rule)
-        for pair in _compared(candidates.take(kept), policy, check)
+        for pair in _compared(candidates if len(kept) == len(candidates) else candidates.take(kept), policy, check)
         if not most_bits or pair.distance <= most_bits
     ]
     row_of = {id: row for row, id in enumerate(candidates.ids.tolist())} if together or apart else {}
@@ -118,44 +118,56 @@ def _twins(candidates: Hits, spoken_of: Collection[int], policy: Policy) -> tupl
     Equal ones are copies by either rule; compared each with each, thousands of copies of one picture would be millions
     of pairs. spoken_of: ids that stay, as people's verdicts name them.
     """
+    signed = _signed(candidates).tolist()
+    keys = _keys(candidates, signed, policy)
+    if len(set(keys)) == len(keys):
+        return np.arange(len(keys)), []
     first_with: dict[object, int] = {}
     kept: list[int] = []
     pairs: list[Pair] = []
-    same_as = _same_as(candidates, policy)
-    for row, id in enumerate(candidates.ids.tolist()):
-        key, rule = same_as(row)
+    for row, (id, key) in enumerate(zip(candidates.ids.tolist(), keys, strict=True)):
         first = row if key is None or id in spoken_of else first_with.setdefault(key, row)
         if first == row:
             kept.append(row)
         else:
-            pairs.append(Pair(first, row, 0, rule))
+            pairs.append(Pair(first, row, 0, SIGNATURE_RULE if signed[row] else PHASH_RULE))
     return np.array(kept, np.intp), pairs
 
 
-def _same_as(candidates: Hits, policy: Policy) -> Callable[[int], tuple[object, str]]:
-    """What a row has in common with its equals, None where nothing tells, and the rule that goes by it."""
-    signatures = candidates.signatures or (b"",) * len(candidates)
-    known, phashes, vectors = candidates.has_phash().tolist(), candidates.phashes.tolist(), candidates.vectors
-    itself = np.ones(len(candidates), np.float32)
+def _keys(candidates: Hits, signed: Sequence[bool], policy: Policy) -> list[object]:
+    """What each row has in common with its equals; None where nothing tells."""
+    phashes: list[int | None] = candidates.phashes.tolist()
+    known, vectors = candidates.has_phash(), candidates.vectors
+    if not known.all():
+        phashes = [phash if is_known else None for phash, is_known in zip(phashes, known.tolist(), strict=True)]
+    # The pHash too, which tells who has a signature from those who have none.
+    if all(signed):
+        return list(zip(candidates.signatures or (), phashes, strict=True))
+    like_itself = [True] * len(phashes)
     if vectors is not None:
-        itself = np.square(vectors, dtype=np.float32).sum(axis=1)
+        like_itself = (np.square(vectors, dtype=np.float32).sum(axis=1) >= policy.min_cosine).tolist()
+    signatures = candidates.signatures or (b"",) * len(phashes)
 
-    def same_as(row: int) -> tuple[object, str]:
-        if readable(signatures[row]):  # the pHash too, which tells it from those without a signature
-            return (signatures[row], phashes[row] if known[row] else None), SIGNATURE_RULE
-        if not known[row] or itself[row] < policy.min_cosine:
-            return None, PHASH_RULE
-        return (phashes[row], b"" if vectors is None else vectors[row].tobytes()), PHASH_RULE
+    def key_of(row: int) -> object:
+        if signed[row]:
+            return signatures[row], phashes[row]
+        if phashes[row] is None or not like_itself[row]:
+            return None
+        return phashes[row], b"" if vectors is None else vectors[row].tobytes()
 
-    return same_as
+    return [key_of(row) for row in range(len(phashes))]
+
+
+def _signed(candidates: Hits) -> Bools:
+    """bool[n]: who has a signature that is compared."""
+    signatures = candidates.signatures
+    return np.zeros(len(candidates), bool) if signatures is None else np.array([*map(readable, signatures)], bool)
 
 
 def _compared(candidates: Hits, policy: Policy, check: Callable[[], object]) -> list[Pair]:
     """Pairs of copies among all, by their rows."""
-    signatures = Signatures.of(candidates.signatures or (b"",) * len(candidates))
-    unsigned = np.ones(len(candidates), bool)
-    unsigned[signatures.pictures] = False
-    pairs = copies(signatures, check)
+    unsigned = ~_signed(candidates)
+    pairs = [] if unsigned.all() else copies(Signatures.of(candidates.signatures or ()), check)
     if unsigned.any():
         pairs += _by_phash(candidates, unsigned, policy, check)
     return pairs
@@ -180,12 +192,15 @@ def _by_phash(candidates: Hits, unsigned: Bools, policy: Policy, check: Callable
 def _near_by_phash(
     candidates: Hits, unsigned: Bools, policy: Policy
 ) -> Iterator[tuple[int, Bools, npt.NDArray[np.uint8]]]:
-    """Some rows at a time: the first, which later rows each is near to where one of the two is unsigned, and all the
-    distances: bool and uint8[rows, n].
+    """Some rows at a time, where any is near: the first, which later rows each is near to where one of the two is
+    unsigned, and all the distances: bool and uint8[rows, n].
     """
     known, phashes = candidates.has_phash(), candidates.phashes
     for start in range(0, len(phashes), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         distances = hamming(phashes[rows, None], phashes[None])
-        near = (distances <= policy.max_hamming) & known[rows, None] & known & (unsigned[rows, None] | unsigned)
+        near = distances <= policy.max_hamming
+        if np.count_nonzero(near) == len(near):  # each to itself
+            continue
+        near &= known[rows, None] & known & (unsigned[rows, None] | unsigned)
         yield start, np.triu(near, k=start + 1), distances

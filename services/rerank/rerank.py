@@ -42,13 +42,12 @@ def rerank(
         dropped += _told(candidates, np.array(followers, np.intp), DropReason.NEAR_DUPLICATE)
         duplicates = {}
     chosen = _diversified(query, policy, candidates, alive, check)
+    stands_for = {
+        leader: tuple(ImageId(int(candidates.ids[one])) for one in group) for leader, group in duplicates.items()
+    }
     return Reranked(
         ranked=tuple(
-            RankedHit(
-                position,
-                distance,
-                tuple(ImageId(int(candidates.ids[one])) for one in duplicates.get(position, ())),
-            )
+            RankedHit(position, distance, stands_for.get(position, ()))
             for position, distance in zip(chosen.tolist(), _distances(query, candidates, chosen), strict=True)
         ),
         policy=policy.id,
@@ -97,9 +96,8 @@ def _without_near_duplicates(
     """The leaders among the positions, best first; by leader the positions that it stands for; and why."""
     if query.near_duplicates is NearDuplicates.KEEP:
         return alive, {}, ()
-    leader, pairs = folded(
-        policy, candidates.take(alive), query.together, query.apart, check, most_bits=query.duplicate_bits
-    )
+    left = candidates if len(alive) == len(candidates) else candidates.take(alive)
+    leader, pairs = folded(policy, left, query.together, query.apart, check, most_bits=query.duplicate_bits)
     leads = leader == np.arange(len(alive))
     groups: dict[int, list[int]] = {}
     why = []

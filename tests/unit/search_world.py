@@ -34,7 +34,7 @@ def vector_of(seed: int) -> Float32:
 
 
 class BruteForceShard:
-    """A ShardClient over a dict. fault: raised instead of an answer."""
+    """A ShardClient over a dict. fault: raised instead of an answer; fetch_fault: of `fetch` alone."""
 
     connected = True
     state: int | None = None
@@ -43,6 +43,7 @@ class BruteForceShard:
         self.index = index
         self.pictures: dict[int, FetchedPicture] = {}
         self.fault: BaseException | None = None
+        self.fetch_fault: BaseException | None = None
         self.hangs = False
         self.reached = asyncio.Event()
         self.asked: list[ShardQuery] = []
@@ -87,8 +88,9 @@ class BruteForceShard:
         return ShardHits(hits.take(order), self.index, SPACE.id, live=len(self.pictures))
 
     async def fetch(self, tenant: Tenant | None, ids: Sequence[ImageId], deadline: Deadline) -> list[FetchedPicture]:
-        if self.fault is not None:
-            raise self.fault
+        fault = self.fault or self.fetch_fault
+        if fault is not None:
+            raise fault
         found = [self.pictures[id] for id in ids if id in self.pictures]
         return [one for one in found if tenant is None or one.tenant == tenant]
 

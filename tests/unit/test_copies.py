@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from omma.copies import Pair, Signatures, copies, grouped
 from omma.images import signature
+from omma.images.signature import HASH_BYTES, HEAD_BYTES, VERSION, WHOLE_BYTES
 from tests.pictures import scene
 from training.near_duplicates.edits import EDITS
 from training.near_duplicates.lookalikes import FAMILIES, family
@@ -90,3 +91,14 @@ def test_groups_are_the_same_in_whatever_order_the_rows_come(
     if not apart:
         for one, other, _ in kept:
             assert any({one, other} <= group for group in as_is)
+
+
+@given(st.lists(st.binary(min_size=HASH_BYTES, max_size=HASH_BYTES), max_size=5))
+def test_hashes_are_in_words_by_parity_and_turned_as_the_bits_of_a_mirrored_picture(hashes: list[bytes]) -> None:
+    stored = [bytes([VERSION, 0, 0]) + one + bytes(WHOLE_BYTES - HEAD_BYTES - HASH_BYTES) for one in hashes]
+    signatures = Signatures.of(stored)
+    for row, one in enumerate(hashes):
+        bits = np.unpackbits(np.frombuffer(one, np.uint8)).reshape(16, 16)
+        for words, seen in ((signatures.hashes, bits), (signatures.turned, bits.T)):
+            parted = [seen[y::2, x::2].ravel() for y in (0, 1) for x in (0, 1)]
+            assert words[row].tobytes() == np.packbits(np.concatenate(parted)).tobytes()

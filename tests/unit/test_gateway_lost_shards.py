@@ -133,3 +133,36 @@ async def test_without_the_re_ranker_what_was_demanded_still_holds(originals: Or
     assert all(hit.score >= 0.2 for hit in above.hits)
     gated = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1000"),), phash_gate=0))
     assert [hit.id for hit in gated.hits] == [60]
+
+
+async def test_a_candidate_whose_vector_cannot_be_had_counts_as_no_copy_and_the_others_are_re_ranked(
+    world: World,
+) -> None:
+    first, second = world.shards
+    for shard, ids in ((first, (60, 61)), (second, (70, 71))):
+        for id, taken in zip(ids, (n for n in range(100, 200) if world.owner(n) is shard), strict=False):
+            shard.add(taken, vector_of(id - id % 10), phash=id - id % 10)  # two copies a shard, without signatures
+    query = SearchQuery((SoughtPicture(b"1000"),), explain=True)
+    assert sum(len(hit.duplicates) for hit in (await world.core.search(ANN, query)).hits) == 2
+    second.fetch_fault = ReplicaDown("x")
+    answer = await world.core.search(ANN, query)
+    assert answer.degraded == ()
+    assert answer.explain is not None
+    assert set(answer.explain["undecided"]) == {id for id in second.pictures if id >= 100}
+    assert sum(len(hit.duplicates) for hit in answer.hits) == 1
+
+
+async def test_where_vectors_decide_often_they_travel_with_the_hits_and_nothing_is_fetched(world: World) -> None:
+    copies = [n for n in range(100, 200) if world.owner(n) is world.shards[0]][:2]
+    for id in copies:
+        world.shards[0].add(id, vector_of(60), phash=60)
+    query = SearchQuery((SoughtPicture(b"1000"),))
+    answers = [(await world.core.search(ANN, query)).hits for _ in range(64)]
+    assert all(one == answers[0] for one in answers)
+    asked = [query.with_vectors for query in world.shards[0].asked]
+    assert asked[0] is False
+    assert sum(asked[32:]) == 30  # each sixteenth looks again
+    world.shards[0].pictures = {id: one for id, one in world.shards[0].pictures.items() if id not in copies}
+    for _ in range(16 * 16):
+        await world.core.search(ANN, query)
+    assert world.shards[0].asked[-2].with_vectors is False

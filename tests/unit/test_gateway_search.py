@@ -19,7 +19,7 @@ from omma.errors import (
     WrongSpace,
     WrongState,
 )
-from omma.hits import Degraded, Payload, ShardHits
+from omma.hits import Payload, ShardHits
 from omma.identity import ImageId, Tenant
 from omma.rpc.deadline import Deadline
 from omma.v1 import search_pb2
@@ -186,9 +186,11 @@ async def test_vectors_that_do_not_come_cost_the_folding_alone(originals: Origin
 
     for shard in world.shards:
         shard.fetch = gone  # type: ignore[method-assign]
-    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1"),), k=3))
+    answer = await world.core.search(ANN, SearchQuery((SoughtPicture(b"1"),), k=3, explain=True))
     assert [hit.id for hit in answer.hits][:2] == [1, 101]
-    assert answer.degraded == (Degraded.RERANK_SKIPPED,)
+    assert answer.degraded == ()
+    assert answer.explain is not None
+    assert sorted(answer.explain["undecided"]) == [1, 101]
 
 
 async def test_pages_repeat_nothing_and_leave_nothing_out(world: World) -> None:

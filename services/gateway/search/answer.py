@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omma.hits import Degraded, Hits, Payload
+from omma.identity import ImageId
 from omma.judging.draft import Brought
 from omma.rollouts.arms import Variant
 from services.gateway.search.fanout import Coverage, ShardOutcome
@@ -33,9 +34,11 @@ class Origin:
     space: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SearchHit:
     """score: cosine. box: left, top, right, bottom in pixels, of the region that matched; None unless regions count.
+
+    Not frozen for the reason that a Payload has.
 
     duplicates: the others of its group, best first. origin: of an interleaved answer; scores order within an arm only.
     """
@@ -80,27 +83,33 @@ def hits_of(candidates: Hits, ranked: Sequence[RankedHit], *, with_boxes: bool) 
 
 
 def _rows(candidates: Hits, ranked: Sequence[RankedHit], with_boxes: bool) -> Iterator[SearchHit]:
-    ids, scores, boxes = candidates.ids.tolist(), candidates.scores.tolist(), candidates.boxes.tolist()
+    ids, scores = candidates.ids.tolist(), candidates.scores.tolist()
+    boxes = candidates.boxes.tolist() if with_boxes else ()
     payloads = candidates.payloads or ()
     position = {id: at for at, id in enumerate(ids)} if any(one.duplicates for one in ranked) else {}
     for one in ranked:
         at = one.position
-        left, top, right, bottom = boxes[at]
         yield SearchHit(
             id=ids[at],
             score=round(scores[at], 6),
             payload=payloads[at],
-            box=(left, top, right, bottom) if with_boxes else None,
+            box=tuple(boxes[at]) if boxes else None,
             phash_distance=one.phash_distance,
             duplicates=tuple(
                 Duplicate(ids[other], round(scores[other], 6), payloads[other].uri, payloads[other].sha256)
                 for other in (position[id] for id in one.duplicates)
-            ),
+            )
+            if one.duplicates
+            else (),
         )
 
 
 def explanation(
-    stage_us: Mapping[str, int], outcomes: Sequence[ShardOutcome], reranked: Reranked | None, candidates: int
+    stage_us: Mapping[str, int],
+    outcomes: Sequence[ShardOutcome],
+    reranked: Reranked | None,
+    candidates: int,
+    undecided: Sequence[ImageId],
 ) -> dict[str, Any]:
     """What `explain` shows; JSON values only. Times in milliseconds; `shard` sums what ran side by side."""
     return {
@@ -111,6 +120,7 @@ def explanation(
         "folded": []
         if reranked is None
         else [{"id": one.id, "into": one.into, "rule": one.rule, "distance": one.distance} for one in reranked.folded],
+        "undecided": list(undecided),
         "shards": [_explained(outcome) for outcome in outcomes],
     }
 

@@ -37,7 +37,8 @@ async def best_candidates(
     had = deadline.remaining_seconds()
     while True:
         with span("shards"):
-            outcomes = await fanout.search(served, replace(query, k=asked), receipts, deadline)
+            of_shard = query if asked == query.k else replace(query, k=asked)
+            outcomes = await fanout.search(served, of_shard, receipts, deadline)
         require_an_answer(outcomes)
         with span("merge"):
             parts = [outcome.answer.hits for outcome in outcomes if outcome.answer is not None]

@@ -244,7 +244,7 @@ def _explain(stage_us: Mapping[str, int], sides: Mapping[Arm, Side]) -> dict[str
 
 def _explained(stage_us: Mapping[str, int], side: Side) -> dict[str, object]:
     found, confidence = side.found, side.resolved.text_confidence
-    told = explanation(stage_us, found.outcomes, found.reranked, len(found.candidates))
+    told = explanation(stage_us, found.outcomes, found.reranked, len(found.candidates), found.undecided)
     return told if confidence is None else {"text_confidence": round(confidence, 3), **told}
 
 

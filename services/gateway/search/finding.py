@@ -29,6 +29,13 @@ _RERANK_SECONDS: Final = 0.05
 _ANSWER_SECONDS: Final = 0.01
 """Kept of that for the answer itself: one that comes after the caller has gone is none."""
 
+_FETCH_SHARE: Final = 0.5
+"""Of the time for re-ranking, that fetching the vectors that decide may take."""
+_OFTEN: Final = 0.5
+_DOUBT_WEIGHT: Final = 0.1
+_LOOKS_AGAIN: Final = 16
+"""Where in half of the searches of late vectors had to be fetched, they travel with the hits, except of every 16th."""
+
 logger = logging.getLogger(__name__)
 
 IdPairs = tuple[tuple[ImageId, ImageId], ...]
@@ -38,13 +45,16 @@ Verdicts = Callable[[Int64], tuple[IdPairs, IdPairs]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the shards found, ranked. reranked: None when re-ranking was skipped."""
+    """What the shards found, ranked. reranked: None when re-ranking was skipped. undecided: candidates whose vectors
+    were to tell whether they are copies, and could not be had: they count as none.
+    """
 
     candidates: Hits
     ranked: tuple[RankedHit, ...]
     reranked: Reranked | None
     outcomes: Sequence[ShardOutcome]
     coverage: Coverage
+    undecided: tuple[ImageId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,8 @@ class Finder:
         self._fanout = fanout
         self._reranker = reranker
         self._verdicts = verdicts
+        self._doubtful_share = 0.0
+        self._searches = 0
 
     async def find(
         self, served: ServedIndex, query: SearchQuery, shard_query: ShardQuery, resolved: Resolved, deadline: Deadline
@@ -82,7 +94,7 @@ class Finder:
         shard_query: its k is chosen here. Raises ReplicaDown, CoverageTooLow, InvalidQuery, OutOfTime.
         """
         pool = first_pool(query)
-        with_vectors = self._reranker.needs_vectors(query.policy)
+        with_vectors = self._reranker.needs_vectors(query.policy) or self._often_doubtful(query)
         while True:
             asked = replace(shard_query, k=pool, with_vectors=with_vectors)
             found = await self._round(served, query, asked, resolved, deadline)
@@ -118,9 +130,10 @@ class Finder:
             )
         if not len(candidates):
             candidates = no_hits(dim=served.space.dim, with_payload=True, with_signatures=True)
-        reranked = await self._rerank(Asked(served, shard_query.tenant, query), candidates, resolved.phash, deadline)
+        asked = Asked(served, shard_query.tenant, query)
+        reranked, undecided = await self._rerank(asked, candidates, resolved.phash, deadline)
         ranked = _by_score(query, candidates, resolved) if reranked is None else reranked.ranked
-        return Found(candidates, ranked, reranked, outcomes, coverage)
+        return Found(candidates, ranked, reranked, outcomes, coverage, undecided)
 
     async def grouped(self, asked: Asked, candidates: Hits, deadline: Deadline) -> Reranked | None:
         """The near-duplicates among what is to be shown, best first: every candidate, in a group of its own or others'.
@@ -133,11 +146,14 @@ class Finder:
             return None
         k = min(MAX_K, len(candidates))
         whole = replace(query, k=k, near_duplicates=NearDuplicates.COLLAPSE, score_threshold=None, phash_gate=None)
-        return await self._rerank(replace(asked, query=whole), candidates, None, deadline)
+        regrouped, _ = await self._rerank(replace(asked, query=whole), candidates, None, deadline)
+        return regrouped
 
-    async def _rerank(self, asked: Asked, candidates: Hits, phash: int | None, deadline: Deadline) -> Reranked | None:
+    async def _rerank(
+        self, asked: Asked, candidates: Hits, phash: int | None, deadline: Deadline
+    ) -> tuple[Reranked | None, tuple[ImageId, ...]]:
         """phash: of the query picture. None when it failed or there is no time: the answer says so and comes all the
-        same.
+        same. And who is undecided.
         """
         query = asked.query
         folds = query.near_duplicates is not NearDuplicates.KEEP
@@ -157,35 +173,53 @@ class Finder:
             with span("rerank"):
                 before = deadline.earlier(min(_ANSWER_SECONDS, _RERANK_SHARE * deadline.require()))
                 async with asyncio.timeout(before.require()):
-                    doubtful = self._reranker.in_doubt(rerank_query, candidates)
-                    if doubtful:
-                        candidates = await self._with_vectors_of(doubtful, asked, candidates, before)
-                    return await self._reranker.rerank(rerank_query, candidates, before)
+                    candidates, undecided = await self._decidable(rerank_query, asked, candidates, before)
+                    return await self._reranker.rerank(rerank_query, candidates, before), undecided
         except InvalidQuery:
             raise
         except Exception as error:  # noqa: BLE001  a lost re-ranker costs the order, never the answer
             logger.warning("re-ranking was skipped", extra={"reason": causes(error)})
-            return None
+            return None, ()
 
-    async def _with_vectors_of(
-        self, positions: Sequence[int], asked: Asked, candidates: Hits, deadline: Deadline
-    ) -> Hits:
-        ids = [ImageId(int(candidates.ids[position])) for position in positions]
-        pictures = await self._fanout.fetch(asked.served, asked.tenant, ids, deadline)
-        return replace(candidates, vectors=_vectors_of(positions, candidates, pictures, asked.served.space.dim))
+    async def _decidable(
+        self, query: RerankQuery, asked: Asked, candidates: Hits, deadline: Deadline
+    ) -> tuple[Hits, tuple[ImageId, ...]]:
+        """The candidates with the vectors that decide, and those whose could not be had."""
+        if candidates.vectors is not None:
+            return candidates, ()
+        doubtful = self._reranker.in_doubt(query, candidates)
+        self._doubtful_share += _DOUBT_WEIGHT * (bool(doubtful) - self._doubtful_share)
+        if not doubtful:
+            return candidates, ()
+        ids = [ImageId(int(candidates.ids[position])) for position in doubtful]
+        until = deadline.earlier((1 - _FETCH_SHARE) * deadline.remaining_seconds())
+        pictures = await self._fanout.fetch_some(asked.served, asked.tenant, ids, until)
+        vectors, undecided = _vectors_of(doubtful, candidates, pictures, asked.served.space.dim)
+        return replace(candidates, vectors=vectors), undecided
+
+    def _often_doubtful(self, query: SearchQuery) -> bool:
+        self._searches += 1
+        of_use = query.near_duplicates is not NearDuplicates.KEEP and self._searches % _LOOKS_AGAIN != 0
+        return of_use and self._doubtful_share > _OFTEN
 
 
 def _vectors_of(
     positions: Sequence[int], candidates: Hits, pictures: Mapping[ImageId, FetchedPicture], dim: int
-) -> Float16:
-    """float16[n, dim]: of the regions that matched; zeros for all others, and for a picture that changed meanwhile."""
+) -> tuple[Float16, tuple[ImageId, ...]]:
+    """float16[n, dim]: of the regions that matched; zeros for all others. And those of the positions that have none:
+    the picture could not be had, or changed meanwhile.
+    """
     vectors = np.zeros((len(candidates), dim), np.float16)
+    undecided = []
     for position in positions:
-        picture = pictures.get(ImageId(int(candidates.ids[position])))
-        if picture is not None and picture.version == candidates.versions[position]:
-            matched = np.flatnonzero((picture.boxes == candidates.boxes[position]).all(axis=1))
-            vectors[position] = picture.vectors[matched[0] if len(matched) else 0]
-    return vectors
+        id = ImageId(int(candidates.ids[position]))
+        picture = pictures.get(id)
+        if picture is None or picture.version != candidates.versions[position]:
+            undecided.append(id)
+            continue
+        matched = np.flatnonzero((picture.boxes == candidates.boxes[position]).all(axis=1))
+        vectors[position] = picture.vectors[matched[0] if len(matched) else 0]
+    return vectors, tuple(undecided)
 
 
 def shard_query(

@@ -45,16 +45,21 @@ def opened(indexes: ServedIndexes, tenant: Tenant, query: SearchQuery) -> Page:
 
 def settled(query: SearchQuery, settings: SearchSettings) -> SearchQuery:
     """The query, with these where it does not say itself."""
-    said = _said(query).over(settings)
-    return replace(query, policy=said.policy, effort=said.effort, duplicate_bits=said.duplicate_bits)
+    said = _said(query)
+    whole = said.over(settings)
+    if whole == said:
+        return query
+    return replace(query, policy=whole.policy, effort=whole.effort, duplicate_bits=whole.duplicate_bits)
 
 
 def _taking_part(chosen: Chosen, query: SearchQuery) -> Chosen:
     """Where an experiment's arms differ only in what the query says itself there is nothing to compare."""
+    if chosen.control == chosen.candidate:
+        return chosen
     arms = [_said(query).over(one) for one in (chosen.control, chosen.candidate)]
     if query.near_duplicates is NearDuplicates.KEEP:
         arms = [replace(one, duplicate_bits=0) for one in arms]
-    if chosen.control == chosen.candidate or arms[0] != arms[1]:
+    if arms[0] != arms[1]:
         return chosen
     return replace(chosen, variant=None, beside=None, candidate=chosen.control)
 

@@ -97,11 +97,11 @@ class Resolver:
         """Raises InvalidQuery, TooLarge, InvalidPicture, UnsupportedMedia, NoTextTower, WrongSpace, Absent, OutOfTime,
         ReplicaDown (the shard that holds a stored picture), Overloaded.
         """
-        async with within.deadline.ends("Reading what is sought"):
-            parts = await together(self._without_model(one, within) for one in sought)
-            items = [part for part in parts if not isinstance(part, _Part)]
-            embedded = iter(await self._embed(items, within))
-        known = [part if isinstance(part, _Part) else _embedded_part(next(embedded)) for part in parts]
+        if all(isinstance(one, SoughtVector) for one in sought):
+            known = [_Part(_checked_vector(one, within.served)) for one in sought if isinstance(one, SoughtVector)]
+        else:
+            async with within.deadline.ends("Reading what is sought"):
+                known = await self._read(sought, within)
         meaningless = [part.text_confidence == 0 for part in known]
         return Resolved(
             vector=_mixed(known, _weights(sought, meaningless)),
@@ -112,6 +112,12 @@ class Resolver:
             ),
             nothing_understood=all(meaningless),
         )
+
+    async def _read(self, sought: Sequence[Sought], within: Within) -> list[_Part]:
+        parts = await together(self._without_model(one, within) for one in sought)
+        items = [part for part in parts if not isinstance(part, _Part)]
+        embedded = iter(await self._embed(items, within))
+        return [part if isinstance(part, _Part) else _embedded_part(next(embedded)) for part in parts]
 
     async def _without_model(self, one: Sought, within: Within) -> _Part | ImageItem | TextItem:
         match one:
@@ -216,7 +222,8 @@ def _weights(sought: Sequence[Sought], meaningless: Sequence[bool]) -> list[floa
 
 
 def _mixed(parts: Sequence[_Part], weights: Sequence[float]) -> Float32:
-    # In float64, so that one part of weight 1 comes out bit by bit as it went in after rounding.
+    if list(weights) == [1.0]:
+        return normalise(parts[0].vector)
     total = np.sum(
         [weight * part.vector.astype(np.float64) for part, weight in zip(parts, weights, strict=True)], axis=0
     )

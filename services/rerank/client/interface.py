@@ -42,9 +42,12 @@ class RerankQuery:
     apart: tuple[tuple[ImageId, ImageId], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RankedHit:
-    """position: of the hit among the candidates. duplicates: the others of its group, best first."""
+    """position: of the hit among the candidates. duplicates: the others of its group, best first.
+
+    Not frozen for the reason that a Payload has.
+    """
 
     position: int
     phash_distance: int | None = None

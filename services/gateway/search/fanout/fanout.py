@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from omma.buckets import shard_of
 from omma.errors import InvalidQuery, ReplicaDown, WrongState
@@ -25,6 +25,9 @@ from services.nn_shard.client import FetchedPicture, ShardClient, ShardQuery
 from services.topology.indexes import ServedIndex
 
 T = TypeVar("T")
+
+_Fetched: TypeAlias = tuple[int, list[ImageId], Race[list[FetchedPicture]]]
+"""A shard, the pictures that it owns, and what it said."""
 
 _MAX_INDEXES: Final = 16
 """Remembered at a time; an index that was retired long ago is forgotten."""
@@ -79,18 +82,30 @@ class Fanout:
 
         Raises ReplicaDown, in words that name no address; what else a shard raised.
         """
+        fetched = await self._fetched(served, tenant, image_ids, deadline)
+        for shard, ids, race in fetched:
+            if isinstance(race.error, ReplicaDown):
+                raise ReplicaDown(f"Shard {shard}, which holds picture {ids[0]}, does not answer.") from race.error
+            if race.error is not None:
+                raise race.error
+        return _by_id(fetched)
+
+    async def fetch_some(
+        self, served: ServedIndex, tenant: Tenant, image_ids: Sequence[ImageId], deadline: Deadline
+    ) -> dict[ImageId, FetchedPicture]:
+        """As `fetch`, without those whose shard does not answer."""
+        return _by_id(await self._fetched(served, tenant, image_ids, deadline))
+
+    async def _fetched(
+        self, served: ServedIndex, tenant: Tenant, image_ids: Sequence[ImageId], deadline: Deadline
+    ) -> list[_Fetched]:
         owned: dict[int, list[ImageId]] = {}
         for image_id in image_ids:
             owned.setdefault(shard_of(image_id, len(served.shards), served.space.buckets), []).append(image_id)
         every = self._replicas_of(served)
         races = [self._fetch_race(every[shard], tenant, ids, deadline) for shard, ids in owned.items()]
         await scatter(races, deadline, self._clock)
-        for (shard, ids), race in zip(owned.items(), races, strict=True):
-            if isinstance(race.error, ReplicaDown):
-                raise ReplicaDown(f"Shard {shard}, which holds picture {ids[0]}, does not answer.") from race.error
-            if race.error is not None:
-                raise race.error
-        return {one.image_id: one for race in races for one in race.answer or ()}
+        return [(shard, ids, race) for (shard, ids), race in zip(owned.items(), races, strict=True)]
 
     def coverage(self, served: ServedIndex, outcomes: Sequence[ShardOutcome]) -> Coverage:
         """How much of what is live the outcomes rest on."""
@@ -170,6 +185,10 @@ class Fanout:
         while len(self._replicas) > _MAX_INDEXES:
             del self._replicas[next(iter(self._replicas))]
         return every
+
+
+def _by_id(fetched: Sequence[_Fetched]) -> dict[ImageId, FetchedPicture]:
+    return {one.image_id: one for _, _, race in fetched for one in race.answer or ()}
 
 
 def _differs(replicas: Replicas, clients: tuple[ShardClient, ...]) -> bool:

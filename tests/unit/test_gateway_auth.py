@@ -206,13 +206,13 @@ async def test_guesses_begin_one_reading_a_second_and_wait_for_it_together() -> 
 async def test_the_owner_of_the_server_may_do_everything_whatever_the_catalog_says() -> None:
     keys = Keys(key("a"))
     keys.locked = True
-    door = Authenticator(keys, open_without_keys=True, owner_secret="o" * 40)  # type: ignore[arg-type]
+    door = authenticator(keys, [0.0], open_without_keys=True, owner_secret="o" * 40)
     assert await door.caller("o" * 40, Role.ADMIN) == Caller(DEFAULT_TENANT, Role.ADMIN, "owner")
     with pytest.raises(ReplicaDown):
         await door.caller("o" * 39, Role.READ)
     for secret in ("", None):
         with pytest.raises(ReplicaDown):
-            await Authenticator(keys, open_without_keys=True).caller(secret, Role.READ)  # type: ignore[arg-type]
+            await authenticator(keys, [0.0], open_without_keys=True).caller(secret, Role.READ)
 
 
 async def test_keys_that_were_never_read_let_nobody_in() -> None:
@@ -242,3 +242,25 @@ def test_where_the_secret_stands() -> None:
 def test_loopback() -> None:
     assert all(map(is_loopback, ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost"]))
     assert not any(map(is_loopback, ["0.0.0.0", "::", "10.0.0.1", "omma.example", ""]))
+
+
+async def test_keys_that_were_never_read_are_waited_for() -> None:
+    keys, clock = Keys(key("a")), [0.0]
+    keys.locked = True
+    door = authenticator(keys, clock)
+    waiting = asyncio.create_task(door.caller("a", Role.READ))
+    while keys.reads < 3:
+        await asyncio.sleep(0)
+    keys.locked = False
+    assert (await waiting).tenant == "ann"
+    assert clock[0] < 10
+
+
+async def test_who_waits_for_the_first_reading_is_told_in_time() -> None:
+    keys, clock = Keys(key("a")), [0.0]
+    keys.locked = True
+    door = authenticator(keys, clock)
+    with pytest.raises(ReplicaDown):
+        await door.caller("a", Role.READ)
+    assert clock[0] == 10
+    assert keys.reads <= 11

@@ -17,10 +17,16 @@ from omma.telemetry.metrics import KEYS_READ_AT
 from services.gateway.callers.rates import Rates
 from services.gateway.callers.sessions import Session, Sessions
 
+_NEVER: Final = float("-inf")
 _RANK: Final = {role: rank for rank, role in enumerate(Role)}
 _MAX_SECRET_CHARACTERS: Final = 512
 _READ_SECONDS: Final = 1.0
+_FIRST_READ_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 1.0
+_FIRST_SECONDS: Final = 10.0
+"""For keys that were never read, as of a process that starts on a busy machine: nobody can be told anything before
+they are. Who has less time leaves earlier.
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +87,7 @@ class Authenticator:
         self._sleep = sleep
         self._rates = rates or Rates({})
         self._keys: Mapping[str, ApiKey] = {}
-        self._known_at = float("-inf")
+        self._known_at = _NEVER
         """When the reading began that the keys are from."""
         self._changed_at = float("-inf")
         self._tried_at = float("-inf")
@@ -154,11 +160,21 @@ class Authenticator:
             await self._read_once()
         if self._failing and self._now() - self._tried_at >= _RETRY_SECONDS:
             self._begin_reading()
+        if self._known_at == _NEVER:
+            await self._read_first()
         bound = max(self._outage_seconds, max_age_seconds)
         if self._now() - self._known_at > bound and self._reading is not None:
             await asyncio.shield(self._reading)  # only who could not be answered otherwise waits for it
         if self._now() - self._known_at > bound:
             raise ReplicaDown("API keys cannot be checked now.", retry_after_seconds=_RETRY_SECONDS)
+
+    async def _read_first(self) -> None:
+        """Try until they are read, or for as long as a caller may wait."""
+        until = self._now() + _FIRST_SECONDS
+        while self._known_at == _NEVER and self._now() < until:
+            if self._reading is None or self._reading.done():
+                await self._sleep(max(0.0, self._tried_at + _RETRY_SECONDS - self._now()))
+            await self._read_once()
 
     async def _look_again(self) -> None:
         """Have keys that are read after now, so that one that was just made is not refused. A reading that is begun for
@@ -186,7 +202,7 @@ class Authenticator:
 
     async def _read(self, began: float) -> None:
         try:
-            async with asyncio.timeout(_READ_SECONDS):
+            async with asyncio.timeout(_FIRST_READ_SECONDS if self._known_at == _NEVER else _READ_SECONDS):
                 keys = await self._catalog.api_keys()
         except Exception as error:  # noqa: BLE001  whatever it is: what is known counts, and it is tried again
             if not self._failing or not isinstance(error, OmmaError | TimeoutError):

@@ -1,5 +1,6 @@
 """A release on a real cluster, its PostgreSQL, Kafka and MinIO on this machine."""
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from grpc import ChannelCredentials, ssl_channel_credentials
@@ -22,7 +24,7 @@ from tests.part_fixtures import left_out
 KEY = "a-key-for-the-first-admin"
 IMAGE = os.environ.get("OMMA_TEST_IMAGE", "omma:0.1.0")
 CHANGED_IMAGE = os.environ.get("OMMA_TEST_CHANGED_IMAGE", "")
-"""Another tag that nodes have, for an upgrade; else its pods differ by an annotation."""
+"""What `python -m tests.kubernetes.changed` is the source of, for an upgrade; else its pods differ by an annotation."""
 TRITON_IMAGE = os.environ.get("OMMA_TEST_TRITON_IMAGE", "")
 """What deploy/images/triton.Dockerfile makes, or NVIDIA's; without one the towers run in EGS."""
 _PICTURES = int(os.environ.get("OMMA_TEST_KUBERNETES_PICTURES", "60"))
@@ -37,9 +39,12 @@ class Servers:
 
 @dataclass
 class World:
-    """values: what the release is installed with. authority: who signs for its services. folder: for files."""
+    """database: its address. values: what the release is installed with. authority: who signs for its services. folder:
+    for files.
+    """
 
     namespace: Namespace
+    database: str
     values: dict[str, Any]
     authority: Authority
     folder: Path
@@ -66,6 +71,18 @@ class World:
         """Of a caller whom the gateway trusts."""
         certificate, key = self.authority.signed("DNS:caller")
         return ssl_channel_credentials(self.authority.certificate.read_bytes(), key, certificate)
+
+    def schema(self) -> str:
+        """Of the catalog, as Alembic calls it."""
+
+        async def asked() -> str:
+            connection = await asyncpg.connect(self.database)
+            try:
+                return str(await connection.fetchval("SELECT version_num FROM alembic_version"))
+            finally:
+                await connection.close()
+
+        return asyncio.run(asked())
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.rest, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
@@ -101,7 +118,7 @@ def made(servers: Servers, program: Path, what: str, folder: Path) -> Iterator[W
         namespace.secret("postgres", url=database)
         namespace.secret("s3", **{"access-key": servers.minio.access_key, "secret-key": servers.minio.secret_key})
         namespace.secret("admin", key=KEY)
-        new = World(namespace, values(servers, namespace), Authority.made(folder / "authority"), folder)
+        new = World(namespace, database, values(servers, namespace), Authority.made(folder / "authority"), folder)
         new.certify(new.authority)
         yield new
 

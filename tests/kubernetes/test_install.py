@@ -14,8 +14,9 @@ import pytest
 
 from omma.v1 import search_pb2, search_pb2_grpc
 from tests.certificates import Authority
+from tests.kubernetes.changed import REVISION
 from tests.kubernetes.cluster import CHART, WAIT_SECONDS, Failed, ask, until
-from tests.kubernetes.conftest import CHANGED_IMAGE, KEY, Servers, World, image, made
+from tests.kubernetes.conftest import CHANGED_IMAGE, IMAGE, KEY, Servers, World, image, made
 from tests.kubernetes.scraped import scraped, series
 from tests.kubernetes.traffic import Account, searches
 
@@ -181,9 +182,21 @@ class TestRelease:
             world.namespace.release("upgrade", {**world.values, **changed})
             until("the upgrade", world.namespace.all_ready)
             assert not before & self.uids(world)
-            ask(world.namespace.helm, "-n", world.namespace.name, "rollback", "r", "--wait", "--timeout", "600s")
+            if CHANGED_IMAGE:
+                assert self.version(world) == CHANGED_IMAGE.rpartition(":")[2] and world.schema() == REVISION
+                with pytest.raises(Failed, match="pre-upgrade hooks failed"):
+                    world.namespace.release("upgrade", world.values)
+                said = world.namespace.kubectl("logs", "job/r-omma-migration")
+                assert f"{REVISION}, of a later version of Omma" in said
+            self.roll_back(world)
             until("the rollback", world.namespace.all_ready)
         self.must_be_whole(account)
+        if CHANGED_IMAGE:
+            assert self.version(world) == IMAGE.rpartition(":")[2] and world.schema() == REVISION
+            (pod, *_) = world.namespace.pods("omma.io/component=gateway")
+            said = world.namespace.kubectl("logs", pod["metadata"]["name"])
+            assert f"{REVISION}, of a later version of Omma than this one. It is used as it is." in said
+            world.namespace.release("upgrade", world.values)  # the same image: nothing goes back
 
     @long
     def test_a_second_index_goes_from_canary_to_live_and_back(
@@ -233,6 +246,11 @@ class TestRelease:
             world.namespace.release("upgrade", {**world.values, "indexes": [main]})
         said = world.namespace.kubectl("logs", "job/r-omma-migration")
         assert "Index wide is standby and would lose its processes" in said
+        with pytest.raises(Failed, match="pre-rollback hooks failed"):
+            self.roll_back(world, self.revisions(world, "deployed")[-1] - 1)
+        said = world.namespace.kubectl("logs", "job/r-omma-rollback")
+        assert "Index wide is standby and would lose its processes" in said
+        self.roll_back(world, self.revisions(world, "deployed")[-1])  # as Helm takes it for under way else
         assert before <= self.uids(world)
         with world.client() as client:
             (rollout, *_) = client.get("/rollouts").json()["rollouts"]
@@ -299,6 +317,24 @@ class TestRelease:
             if not wrapped.recv(1):
                 raise ConnectionError("the caller is refused")
             return ssl.DER_cert_to_PEM_cert(wrapped.getpeercert(True) or b"").encode()
+
+    @staticmethod
+    def roll_back(world: World, revision: int = 0) -> None:
+        """Raises Failed. revision: 0 for the one before."""
+        command = ("rollback", "r", str(revision), "--wait", "--timeout", f"{WAIT_SECONDS:.0f}s")
+        ask(world.namespace.helm, "-n", world.namespace.name, *command)
+
+    @staticmethod
+    def revisions(world: World, status: str) -> list[int]:
+        history = json.loads(ask(world.namespace.helm, "-n", world.namespace.name, "history", "r", "-o", "json"))
+        return [one["revision"] for one in history if one["status"] == status]
+
+    @staticmethod
+    def version(world: World) -> str:
+        """What a gateway runs."""
+        (pod, *_) = world.namespace.pods("omma.io/component=gateway")
+        asked = "import importlib.metadata as m; print(m.version('omma'))"
+        return world.namespace.kubectl("exec", pod["metadata"]["name"], "--", "python", "-c", asked).strip()
 
     @staticmethod
     def health(world: World) -> bool:

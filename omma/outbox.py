@@ -11,6 +11,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.picture import Upserted
 from omma.log.interface import Log, Producer, TopicSpec
 from omma.records import IMAGES_TOPIC, ImageEvent, image_key
+from omma.telemetry.metrics import OUTBOX_OLDEST_AT
 
 IMAGES_PARTITIONS: Final = 8
 """Of a new `omma.images`; an existing topic keeps its own. The indexer has one transactional producer a partition."""
@@ -77,10 +78,12 @@ class Outbox:
 
     async def send_unsent(self) -> int:
         """Send every event that a crash held back; returns how many. Oldest first, so versions keep their order."""
+        OUTBOX_OLDEST_AT.set(await self._catalog.unsent_since() or 0)
         sent = 0
         while events := await self._catalog.unsent(_RESEND_BATCH):
             await self._send(events)
             sent += len(events)
+        OUTBOX_OLDEST_AT.set(0)
         return sent
 
     async def _send(self, events: Sequence[ImageEvent]) -> None:

@@ -46,6 +46,14 @@ class Indexing:
         return [ImageEvent(ImageId(i), Version(v), Tenant(tenant), EventKind(kind)) for i, v, tenant, kind in found]
 
     @uninterrupted
+    async def unsent_since(self) -> float | None:
+        columns = images.c
+        unsent = (columns.sent_version < columns.version, columns.changed_at <= self._database.now_ms())
+        async with self._database.reading() as connection:
+            oldest = (await connection.execute(select(func.min(columns.changed_at)).where(*unsent))).scalar_one()
+        return None if oldest is None else oldest / 1_000
+
+    @uninterrupted
     async def record_embedded(self, space: str, embedded: Sequence[Embedded]) -> None:
         by_id = {one.image_id: one for one in embedded}
         columns = images.c

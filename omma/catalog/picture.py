@@ -276,6 +276,9 @@ class PictureBook(Protocol):
     async def unsent(self, limit: int) -> list[ImageEvent]:
         """Events of rows changed and never marked as sent, oldest first; of rows that were put off, once it is time."""
 
+    async def unsent_since(self) -> float | None:
+        """When the oldest of these was changed, or was to be sent again: seconds since 1970. None: all are sent."""
+
     async def postpone(self, put_off: Mapping[ImageId, Version], reason: str, seconds: float) -> None:
         """The rows that still have these versions go back to the outbox: to be sent again after so long."""
 

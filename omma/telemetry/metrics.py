@@ -130,6 +130,11 @@ SHARD_RECORDS_PASSED_OVER = Counter(
     "Records of the vectors topic that no shard can hold, by what is wrong with them.",
     ("reader", "reason"),
 )
+SHARD_SNAPSHOT_AT = Gauge(
+    "omma_shard_snapshot_timestamp_seconds",
+    "When this replica last wrote a snapshot of its shard, or began, without one; 0: it writes none.",
+    ("index", "shard"),
+)
 SHARD_SNAPSHOTS_REFUSED = Counter(
     "omma_shard_snapshots_refused_total", "Snapshots that a restore could not use and passed over."
 )
@@ -149,6 +154,10 @@ INDEXER_BATCH_SECONDS = Histogram(
 # Truth
 DIFFERENCES = Gauge("omma_differences", "Between blobs, catalog, log and shards, when last compared.", ("kind",))
 VERIFIED_AT = Gauge("omma_verified_timestamp_seconds", "When blobs, catalog, log and shards were last compared.")
+OUTBOX_OLDEST_AT = Gauge(
+    "omma_outbox_oldest_timestamp_seconds",
+    "When the row changed whose event waits longest for the log; 0: every event is in the log.",
+)
 COLLECTED = Counter("omma_collected_total", "Orphaned bytes looked at: collected, or needed after all.", ("outcome",))
 
 # Inbox, and the indexer's brakes

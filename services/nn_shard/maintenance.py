@@ -56,6 +56,8 @@ class Maintenance:
         self._worked = False
         self._checkpointed: dict[int, int] | None = None
         self._files = asyncio.Lock()
+        self.snapshot_written_at = time.time() if settings.snapshot_seconds else 0.0
+        """Seconds since 1970; before the first one, when this began. 0: none is wanted."""
 
     async def run(self) -> None:
         """Until cancelled. What fails is said, counted and tried again, ever more slowly; the rest goes on."""
@@ -158,6 +160,7 @@ class Maintenance:
                 if codebook is not None:
                     await self._codebooks.ensure(codebook)
                 await self._snapshots.write(checkpoint, self._replica.folder, self._lease.require, alone=alone)
+        self.snapshot_written_at = time.time()
         return True
 
     async def _checkpoint(self) -> Checkpoint | None:

@@ -223,6 +223,7 @@ class Shard:
         metrics.SHARD_HEAD_ROWS.labels(*labels).set(counts.head_rows)
         metrics.SHARD_SEGMENTS.labels(*labels).set(counts.segments)
         metrics.SHARD_QUEUE_QUERIES.labels(*labels).set(self.client.waiting)
+        metrics.SHARD_SNAPSHOT_AT.labels(*labels).set(self.maintenance.snapshot_written_at)
         metrics.SHARD_STALE.labels(*labels).set(self.replica.stale)
         # Last: it fails while the log is away.
         self._lag = await self.replica.lag()

@@ -42,9 +42,10 @@ async def test_the_row_is_the_outbox(backend: Backend, clock: Clock) -> None:
         (second.id, 1, ANN, EventKind.UPSERT),
     ]
     assert await catalog.unsent(1) == waiting[:1]
+    assert await catalog.unsent_since() == clock.seconds - 1
     assert (await catalog.counts())["unsent"] == 2
     await catalog.mark_sent(waiting)
-    assert await catalog.unsent(10) == []
+    assert await catalog.unsent(10) == [] and await catalog.unsent_since() is None
     (gone,) = await catalog.delete(ANN, [first.id])
     await catalog.mark_sent(waiting)  # an older event that is sent late does not count for the newer one
     assert [(e.version, e.kind) for e in await catalog.unsent(10)] == [(gone.version, EventKind.DELETE)]
@@ -56,7 +57,7 @@ async def test_what_is_put_off_comes_back_to_the_outbox_when_it_is_time(catalog:
     changed = await one(catalog, new("b", "new"))
     await catalog.mark_sent(await catalog.unsent(10))
     await catalog.postpone({first.id: first.version, second.id: second.version}, "The disk fails.", 60)
-    assert await catalog.unsent(10) == []
+    assert await catalog.unsent(10) == [] and await catalog.unsent_since() is None
     assert (await catalog.picture(ANN, first.id)).reason == "The disk fails."
     assert (await catalog.picture(ANN, changed.id)).reason == "", "it has a newer version"
     clock.seconds += 61

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.helm.chart import CHART
@@ -65,6 +66,11 @@ CASES = {
         {"namespace": "shop"},
         "answers are not re-ranked",
     ),
+    "OmmaRecallLow": Case(
+        {f'omma_recall_at_10{{{POD},index="main"}}': ("0.8x90", "0.95x90")},
+        {"namespace": "shop", "index": "main"},
+        "searches of main find 80% of the ten nearest",
+    ),
     "OmmaReplicaStale": Case(
         {f'omma_shard_stale{{{POD},index="main",shard="0"}}': ("1x90", "0x90")},
         {"namespace": "shop", "pod": "p", "index": "main", "shard": "0"},
@@ -84,6 +90,12 @@ CASES = {
         {f"omma_shard_corrupt_files_total{{{POD}}}": ("0x30 1x60", "1x90")},
         {"namespace": "shop", "pod": "p"},
         "p found a damaged file and made it again",
+    ),
+    "OmmaSnapshotOld": Case(
+        {f'omma_shard_snapshot_timestamp_seconds{{{POD},index="main",shard="0"}}': ("60x120", "0+60x120")},
+        {"namespace": "shop", "index": "main", "shard": "0"},
+        "the newest snapshot of shard 0 of main is 1h 49m 0s old",
+        minute=110,
     ),
     "OmmaDiskFilling": Case(
         {
@@ -120,6 +132,11 @@ CASES = {
         },
         {"namespace": "shop"},
         "10% of pictures become dead letters",
+    ),
+    "OmmaOutboxOld": Case(
+        {f"omma_outbox_oldest_timestamp_seconds{{{POD}}}": ("60x90", "0x90")},
+        {"namespace": "shop"},
+        "a change of a picture waits for 59m 0s to reach the log",
     ),
     "OmmaDifferences": Case(
         {f'omma_differences{{{POD},kind="missing_in_shard"}}': ("3x90", "0x90")},
@@ -170,6 +187,7 @@ def test_each_alert_has_a_case() -> None:
     assert [rule["alert"] for rule in rules()] == list(CASES)
 
 
+@pytest.mark.timeout(600)
 def test_each_alert_fires_and_is_quiet(promtool: Path, tmp_path: Path) -> None:
     severity = {rule["alert"]: rule["labels"]["severity"] for rule in rules()}
     tests = []

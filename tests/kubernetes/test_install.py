@@ -94,8 +94,8 @@ class TestRelease:
                         series(client, query)  # is understood
                     else:
                         until(f"{title}: {query}", lambda: series(client, query), 120)  # noqa: B023
-            targets = client.get("/api/v1/targets").json()["data"]["activeTargets"]
-            assert {one["health"] for one in targets} == {"up"} and len(targets) == len(world.namespace.pods())
+            up = series(client, f'up{{namespace="{world.namespace.name}"}}')
+            assert [one["value"][1] for one in up] == ["1"] * len(world.namespace.pods())
 
     @long
     def test_every_pod_deleted_once_costs_no_search(self, world: World, report: Callable[[str, object], None]) -> None:
@@ -174,7 +174,7 @@ class TestRelease:
     def test_an_upgrade_and_its_rollback_cost_no_search(
         self, world: World, report: Callable[[str, object], None]
     ) -> None:
-        before = self.uids(world)
+        before, revision = self.uids(world), self.deployed(world)
         with self.searching(world, report, "upgrade of every pod, and rollback") as account:
             changed: dict[str, object] = {"podAnnotations": {"omma.test/round": "2"}}
             if CHANGED_IMAGE:
@@ -188,7 +188,7 @@ class TestRelease:
                     world.namespace.release("upgrade", world.values)
                 said = world.namespace.kubectl("logs", "job/r-omma-migration")
                 assert f"{REVISION}, of a later version of Omma" in said
-            self.roll_back(world)
+            self.roll_back(world, revision)
             until("the rollback", world.namespace.all_ready)
         self.must_be_whole(account)
         if CHANGED_IMAGE:
@@ -247,10 +247,10 @@ class TestRelease:
         said = world.namespace.kubectl("logs", "job/r-omma-migration")
         assert "Index wide is standby and would lose its processes" in said
         with pytest.raises(Failed, match="pre-rollback hooks failed"):
-            self.roll_back(world, self.revisions(world, "deployed")[-1] - 1)
+            self.roll_back(world, self.deployed(world) - 1)
         said = world.namespace.kubectl("logs", "job/r-omma-rollback")
         assert "Index wide is standby and would lose its processes" in said
-        self.roll_back(world, self.revisions(world, "deployed")[-1])  # as Helm takes it for under way else
+        self.roll_back(world, self.deployed(world))  # as Helm takes it for under way else
         assert before <= self.uids(world)
         with world.client() as client:
             (rollout, *_) = client.get("/rollouts").json()["rollouts"]
@@ -319,15 +319,16 @@ class TestRelease:
             return ssl.DER_cert_to_PEM_cert(wrapped.getpeercert(True) or b"").encode()
 
     @staticmethod
-    def roll_back(world: World, revision: int = 0) -> None:
-        """Raises Failed. revision: 0 for the one before."""
+    def roll_back(world: World, revision: int) -> None:
+        """Raises Failed."""
         command = ("rollback", "r", str(revision), "--wait", "--timeout", f"{WAIT_SECONDS:.0f}s")
         ask(world.namespace.helm, "-n", world.namespace.name, *command)
 
     @staticmethod
-    def revisions(world: World, status: str) -> list[int]:
+    def deployed(world: World) -> int:
+        """The revision that runs."""
         history = json.loads(ask(world.namespace.helm, "-n", world.namespace.name, "history", "r", "-o", "json"))
-        return [one["revision"] for one in history if one["status"] == status]
+        return max(one["revision"] for one in history if one["status"] == "deployed")
 
     @staticmethod
     def version(world: World) -> str:

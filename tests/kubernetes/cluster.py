@@ -34,12 +34,12 @@ def ask(*command: str | Path, given: str | None = None) -> str:
 
 
 def until(what: str, attempt: Callable[[], T | None], seconds: float = WAIT_SECONDS) -> T:
-    """The attempt's first result that is not None nor False. Raises Failed, with the last error."""
+    """The attempt's first result that is not None, False nor empty. Raises Failed, with the last error."""
     deadline, error = monotonic() + seconds, ""
     while monotonic() < deadline:
         try:
-            if (result := attempt()) not in (None, False):
-                return result  # type: ignore[return-value]
+            if result := attempt():
+                return result
         except Exception as failed:  # noqa: BLE001  whatever is not there yet
             error = repr(failed)[:500]
         sleep(0.5)  # another machine's state is looked at, not waited for

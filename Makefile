@@ -7,6 +7,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= omma:$(VERSION)
 BUILDER ?= docker build
 PYTHON_IMAGE ?= python:3.11-slim-bookworm
+VARIANT ?= cpu
 
 .PHONY: help
 help: ## List what can be done
@@ -43,9 +44,13 @@ e2e-kubernetes: $(VENV)/dev.stamp ## The chart on the cluster of KUBECONFIG, wit
 	OMMA_TEST_IMAGE=$(IMAGE) $(BIN)/pytest tests/kubernetes
 
 .PHONY: images
-images: ## Build IMAGE with BUILDER (docker build, buildah build), its base PYTHON_IMAGE, which a release names by digest
-	$(BUILDER) -t $(IMAGE) -f deploy/images/Dockerfile --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
+images: ## Build IMAGE with BUILDER (docker build, buildah build), its base PYTHON_IMAGE, VARIANT cpu or gpu
+	$(BUILDER) -t $(IMAGE) -f deploy/images/Dockerfile --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg VARIANT=$(VARIANT) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) .
+
+.PHONY: sbom
+sbom: $(VENV)/dev.stamp ## Write omma.cdx.json: the image's Python packages as CycloneDX, from the lock that it is built of
+	$(BIN)/python scripts/sbom > omma.cdx.json
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter, buf, generated code unchanged

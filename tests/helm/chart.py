@@ -66,6 +66,7 @@ EVERYTHING: Final[Mapping[str, Any]] = {
             "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
             "storage": {"size": "10Gi", "class": "fast"},
             "gpu": 1,
+            "image": "registry.example:5000/omma:0.1.0-gpu",
         }
         for name, model, shards in (("main", "omma-mini", 3), ("next", "omma-mini@1.1.0", 2))
     ],

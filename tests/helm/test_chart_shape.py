@@ -50,6 +50,7 @@ def test_each_shard_of_each_index_has_pods_a_name_and_a_budget(everything: Any) 
         assert (spec["replicas"], spec["podManagementPolicy"]) == (2, "Parallel")
         (container,) = spec["template"]["spec"]["containers"]
         assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+        assert container["image"] == "registry.example:5000/omma:0.1.0-gpu"
         told = {variable["name"]: variable.get("value") for variable in container["env"]}
         assert told["OMMA_SHARD__NUMBER"] == labels["omma.io/shard"]
         assert told["OMMA_SHARD__INDEX"] == labels["omma.io/index"]

@@ -59,9 +59,9 @@ affinity:
 {{ add .Values.preStopSeconds (ceil .Values.drainSeconds) 30 }}
 {{- end }}
 
-{{/* Image, privileges and mounts of a container of Omma. Given: root, component, module ("" for another command), mounts. */}}
+{{/* Image, privileges and mounts of a container of Omma. Given: root, component, module ("" for another command), image (unset: that of all). */}}
 {{- define "omma.container" -}}
-image: {{ include "omma.image" .root }}
+image: {{ .image | default (include "omma.image" .root) }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 terminationMessagePolicy: FallbackToLogsOnError
 {{- with .module }}

@@ -148,7 +148,8 @@ class Interaction:
 
     displayed: of an impression every hit of the answer in order, of a click one. rank: of the first of them, from 1;
     of a click as the caller counts. query_image_id: 0 when the query was no stored picture. caller: of an impression in
-    a rollout, who stays in the arm. brought: of an interleaved one, by which arm each of `displayed` came.
+    a rollout, who stays in the arm. brought: of an interleaved one, by which arm each of `displayed` came. traceparent:
+    of the search, where traces are on; the catalog does not keep it.
     """
 
     tenant: Tenant
@@ -162,6 +163,7 @@ class Interaction:
     answered: Answered = Answered()
     caller: str = ""
     brought: tuple[Brought, ...] = ()
+    traceparent: str = ""
 
 
 def deleted_record(
@@ -260,6 +262,7 @@ def encode_interaction(interaction: Interaction) -> bytes:
         arm=answered.arm,
         caller=interaction.caller,
         brought=[_BROUGHT[one] for one in interaction.brought],
+        traceparent=interaction.traceparent,
     ).SerializeToString()
 
 
@@ -280,6 +283,7 @@ def decode_interaction(value: bytes) -> Interaction:
         Answered(message.index, message.space, message.policy, message.rollout, message.arm),
         message.caller,
         tuple(_BROUGHT_BY.get(one, Brought.BOTH) for one in message.brought),
+        message.traceparent,
     )
 
 

@@ -67,6 +67,7 @@ class Shard:
         self._settings = settings
         self._lag = 0
         self._drift: Drift | None = None
+        _one_faiss_thread()  # the loop's: short searches run on it
         self._search = ThreadPoolExecutor(settings.search_threads, "shard-search", _one_faiss_thread)
         self._writer = ThreadPoolExecutor(1, "shard-apply", _one_faiss_thread)
         self._maintainer = ThreadPoolExecutor(1, "shard-maintain", _in_the_background)
@@ -232,7 +233,8 @@ class Shard:
 
 
 def _one_faiss_thread() -> None:
-    # OpenMP's count is the calling thread's own: parallelism is one call a thread, as many threads as the settings say.
+    # OpenMP's count is the calling thread's own, and of a node's cores unless told, whatever the container's quota is:
+    # parallelism is one call a thread, as many threads as the settings say.
     faiss.omp_set_num_threads(1)
 
 

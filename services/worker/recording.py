@@ -5,7 +5,8 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -18,6 +19,7 @@ from omma.log.interface import Consumer, Log, LogRecord, TopicPartition
 from omma.persistence import keep_running, persist
 from omma.records import INTERACTIONS_TOPIC, Interaction, decode_interaction
 from omma.telemetry.metrics import INTERACTIONS
+from omma.telemetry.traces import continued, span
 
 INTERACTIONS_GROUP: Final = "omma.interactions"
 _BATCH: Final = 5_000
@@ -68,7 +70,8 @@ async def _record(log: Log, catalog: Catalog, kept_days: int, linger_seconds: fl
         while True:
             records = await _next_batch(consumer, linger_seconds)
             kept = _kept(records, kept_days, now_ms())
-            await catalog.add_interactions(identity, kept)
+            with _spans(kept):
+                await catalog.add_interactions(identity, kept)
             await consumer.commit(
                 {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
             )
@@ -105,6 +108,16 @@ def _kept(records: Sequence[LogRecord], kept_days: int, now_ms: int) -> list[Log
             continue
         kept.append(LoggedInteraction(record.partition, record.offset, _without_nul(one)))
     return kept
+
+
+@contextmanager
+def _spans(kept: Sequence[LoggedInteraction]) -> Iterator[None]:
+    """One for each search that is traced, below its own."""
+    with ExitStack() as spans:
+        for parent in {one.interaction.traceparent for one in kept} - {""}:
+            spans.enter_context(continued(parent))
+            spans.enter_context(span("record"))
+        yield
 
 
 def _without_nul(one: Interaction) -> Interaction:

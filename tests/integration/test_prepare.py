@@ -52,6 +52,10 @@ def test_it_makes_what_is_absent_and_refuses_a_newer_schema(
         asyncio.run(tell(url, "UPDATE alembic_version SET version_num = '9999'"))
         refused = prepare(environment)
         assert refused.returncode == 1 and "9999, of a later version" in refused.stderr
+        accepted = prepare({**environment, "OMMA_POSTGRES__NEWER_SCHEMA": "accept"})  # as what serves, and a rollback
+        assert (
+            accepted.returncode == 0 and "9999, of a later version of Omma than this one. It is used" in accepted.stderr
+        )
         wrong = prepare({**environment, "OMMA_POSTGRES__URL": url.rpartition("/")[0] + "/absent"})
         assert wrong.returncode == 1 and "OMMA_POSTGRES__URL" in wrong.stderr
 

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import faiss
 import numpy as np
 import pytest
 
@@ -39,6 +40,12 @@ async def test_a_receipt_that_does_not_come_in_time_is_said_and_the_answer_still
         answer = await shard.client.search(asked, Deadline.after(0.3))
         assert answer.degraded == {Degraded.RECEIPT_PENDING}
         assert len(answer.hits) == 10
+
+
+async def test_a_short_search_on_the_loop_takes_no_other_core(world: World) -> None:
+    faiss.omp_set_num_threads(4)
+    async with running(world.shard(await world.register())):
+        assert faiss.omp_get_max_threads() == 1
 
 
 async def test_a_query_for_something_else_is_refused(world: World) -> None:

@@ -17,6 +17,7 @@ from omma.identity import MAX_IMAGE_ID, ImageId, Tenant
 from omma.log.interface import Log, Producer, TopicSpec
 from omma.records import INTERACTIONS_TOPIC, Answered, Interaction, InteractionType, encode_interaction, image_key
 from omma.telemetry.metrics import INTERACTIONS
+from omma.telemetry.traces import traceparent
 from services.gateway.search.answer import SearchAnswer
 from services.gateway.search.query import MAX_USER_ID_CHARACTERS
 
@@ -102,6 +103,7 @@ class Impressions:
                 _answered(answer),
                 caller,
                 tuple(hit.origin.credited for hit in answer.hits if hit.origin is not None),
+                traceparent(),
             )
         )
         self._queued.set()

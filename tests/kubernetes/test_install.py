@@ -246,7 +246,7 @@ class TestRelease:
             world.namespace.release("upgrade", {**world.values, "indexes": [main]})
         said = world.namespace.kubectl("logs", "job/r-omma-migration")
         assert "Index wide is standby and would lose its processes" in said
-        with pytest.raises(Failed, match="pre-rollback hooks failed"):
+        with pytest.raises(Failed, match="job r-omma-rollback failed"):
             self.roll_back(world, self.deployed(world) - 1)
         said = world.namespace.kubectl("logs", "job/r-omma-rollback")
         assert "Index wide is standby and would lose its processes" in said

@@ -13,7 +13,7 @@ OCI = "org.opencontainers.image."
 
 
 def test_the_image_has_labels_is_nobodys_root_and_its_base_can_be_pinned() -> None:
-    (labels,) = re.findall(r"^LABEL (.*(?:\\\n.*)*)", DOCKERFILE, re.MULTILINE)
+    (labels,) = re.findall(r"^LABEL ((?:.*\\\n)*.*)", DOCKERFILE, re.MULTILINE)
     named = dict(re.findall(r'(\S+)="([^"]*)"', labels))
     assert {name.removeprefix(OCI) for name in named if name.startswith(OCI)} == {
         "title",

@@ -63,7 +63,7 @@ def triton(repository: Path, host: str = "127.0.0.1") -> Iterator[Triton]:
                 f"--http-address={host}",
                 f"--http-port={http_port}",
                 "--allow-metrics=false",
-                # Its 30 s were too few for a Python that starts on a machine with much else to do (load 42 on two cores).
+                # Unless told 30 s, for a Python that starts on a machine with much else to do.
                 "--backend-config=python,stub-timeout-seconds=120",
             ],
             lambda: get_ok(f"http://{host}:{http_port}/v2/health/ready"),

@@ -184,6 +184,11 @@ def check_place(key: str, source_url: str) -> None:
     _check_text("source_url", source_url, _MAX_URL_CHARACTERS)
 
 
+def check_uri(uri: str) -> None:
+    """Where a row's picture lies, as a caller says. Raises InvalidQuery, field `uri`."""
+    _check_text("uri", uri, _MAX_URL_CHARACTERS)
+
+
 def readable(text: str) -> str:
     """The text as any storage takes it: no half of a surrogate pair, no NUL."""
     return text.encode("utf-8", "replace").decode().replace("\0", "?")

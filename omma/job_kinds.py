@@ -73,12 +73,21 @@ class ListParameters(JobParameters):
     revive_deleted: bool = False
 
 
+class VectorsParameters(JobParameters):
+    """space: that the vectors are of. revive_deleted: as of IngestParameters."""
+
+    space: str
+    revive_deleted: bool = False
+
+
 class VerifyParameters(JobParameters):
     """repair: mend what can be. full: compare every picture, also where digests agree.
 
     bury: write deleted records after live vectors that have no row, and that no row can be made for from the log.
+    index: its id, "" for the live one.
     """
 
+    index: str = Field(default="", max_length=200)
     repair: bool = False
     full: bool = False
     bury: bool = False
@@ -100,9 +109,12 @@ CLUSTER: Final = JobKind(
 COLLECT: Final = JobKind("collect", "bytes that no row needs are deleted", Role.ADMIN, CollectParameters)
 INGEST: Final = JobKind("ingest", "pictures of a folder or a bucket become rows", Role.TENANT_ADMIN, IngestParameters)
 INGEST_LIST: Final = JobKind("ingest_list", "pictures that a list names become rows", Role.TENANT_ADMIN, ListParameters)
+INGEST_VECTORS: Final = JobKind(
+    "ingest_vectors", "vectors that a caller computed become rows", Role.TENANT_ADMIN, VectorsParameters
+)
 VERIFY: Final = JobKind(
     "verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters, goes_on=False
 )
 
-_EVERY: Final = (ANOMALIES, CLUSTER, COLLECT, ERASE, INGEST, INGEST_LIST, VERIFY)
+_EVERY: Final = (ANOMALIES, CLUSTER, COLLECT, ERASE, INGEST, INGEST_LIST, INGEST_VECTORS, VERIFY)
 KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in _EVERY}

@@ -13,7 +13,8 @@ SpaceId = NewType("SpaceId", str)
 class Space:
     """id: the stamp on every vector and answer. Vectors are L2-normalised and compared by inner product.
 
-    signature: sha256 hex over model towers, preprocessing, dim and metric. buckets: fixed for the space's life.
+    model: "" where callers bring the vectors; id is the name that they chose then. signature: sha256 hex over model
+    towers, preprocessing, dim and metric. buckets: fixed for the space's life.
     """
 
     id: SpaceId
@@ -26,6 +27,12 @@ class Space:
     @property
     def vectors_topic(self) -> str:
         return f"omma.vectors.{self.id}"
+
+    def takes(self, given: str) -> bool:
+        """Whether a row belongs here. given: the space that it was given a vector of; "" for a picture, which belongs
+        to the space of every model.
+        """
+        return given == self.id if given else bool(self.model)
 
 
 def require_same_space(wanted: str, given: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Select, bindparam, select, tuple_, update
 from omma.buckets import row_bucket_of
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.picture import KeptOriginal, PictureState, RowVersion
-from omma.catalog.schema.pictures import images
+from omma.catalog.schema.pictures import given_vectors, images
 from omma.identity import MAX_IMAGE_ID, ImageId, Sha256, Version
 
 _READ_AT_ONCE: Final = 5_000
@@ -30,10 +30,18 @@ class Comparing:
         place, more = (first, 0), True
         while more:
             found = await self._read(query.where(tuple_(columns.bucket, columns.id) > tuple_(*place)))
+            following = (found[-1].bucket, found[-1].id) if found else place
+            given = await self._given_between(place, following)
             for _, image_id, version, state in found:
-                yield RowVersion(ImageId(image_id), Version(version), PictureState(state))
+                yield RowVersion(ImageId(image_id), Version(version), PictureState(state), given.get(image_id, ""))
             more = len(found) == _READ_AT_ONCE
-            place = (found[-1].bucket, found[-1].id) if found else place
+            place = following
+
+    async def _given_between(self, after: tuple[int, int], last: tuple[int, int]) -> dict[int, str]:
+        columns = given_vectors.c
+        at = tuple_(columns.bucket, columns.image_id)
+        query = select(columns.image_id, columns.space).where(at > tuple_(*after), at <= tuple_(*last))
+        return {row.image_id: row.space for row in await self._read(query)}
 
     @uninterrupted
     async def fill_buckets(self, limit: int) -> int:

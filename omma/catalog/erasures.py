@@ -46,6 +46,7 @@ class Erasures(Objects):
             rewritten = [(stored, rows.erased(stored, now_ms)) for stored in found]
             await self._rewrite(connection, rewritten)
             await self._forget_embedded(connection, found)
+            await self._drop_given(connection, [stored.picture.id for stored in found if stored.picture.space])
             await self._forget_said(connection, tenant, found)
             await self._hurry(connection, [stored.picture.sha256 for stored in found])
             begun = [

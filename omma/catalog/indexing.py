@@ -6,9 +6,10 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, func, select, update
 
 from omma.catalog.database import Database, uninterrupted
+from omma.catalog.givens import OF_ROW
 from omma.catalog.picture import Embedded, PictureState
 from omma.catalog.routes import counts_for_rows
-from omma.catalog.schema.pictures import image_hash, image_spaces, images, space_deaths
+from omma.catalog.schema.pictures import given_vectors, image_hash, image_spaces, images, space_deaths
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
 
@@ -58,26 +59,30 @@ class Indexing:
         by_id = {one.image_id: one for one in embedded}
         columns = images.c
         query = (
-            select(columns.id, columns.version, columns.tenant_id, columns.sha256)
+            select(columns.id, columns.version, columns.tenant_id, columns.sha256, given_vectors.c.space)
+            .select_from(images.outerjoin(given_vectors, OF_ROW))
             .where(self._database.dialect.among(columns.id, list(by_id)), columns.state != PictureState.DELETED)
             .order_by(columns.id)
-            .with_for_update()
+            .with_for_update(of=images)
         )
         async with self._database.writing() as connection:
             found = (await connection.execute(query)).all()
             current = [
-                (by_id[i], tenant, sha256) for i, version, tenant, sha256 in found if by_id[i].version == version
+                (by_id[i], tenant, sha256) for i, version, tenant, sha256, _ in found if by_id[i].version == version
             ]
             if not current:
                 return
-            if await counts_for_rows(connection, space):
+            answers = await counts_for_rows(connection, space)
+            of_rows = {i for i, *_, given in found if given == space or (given is None and answers)}
+            owned = [(one, tenant) for one, tenant, _ in current if one.image_id in of_rows]
+            if owned:
                 await connection.execute(
                     update(images)
                     .where(columns.id == bindparam("at_id"))
                     .values(width=bindparam("w"), height=bindparam("h"), state=PictureState.INDEXED, reason=""),
-                    [{"at_id": one.image_id, "w": one.width, "h": one.height} for one, _, _ in current],
+                    [{"at_id": one.image_id, "w": one.width, "h": one.height} for one, _ in owned],
                 )
-                hashed = [_hash_row(one, tenant, one.phash) for one, tenant, _ in current if one.phash is not None]
+                hashed = [_hash_row(one, tenant, one.phash) for one, tenant in owned if one.phash is not None]
                 if hashed:
                     await connection.execute(self._upsert_hash(), hashed)
             await connection.execute(
@@ -94,12 +99,19 @@ class Indexing:
     async def record_dead(self, image_id: ImageId, version: Version, reason: str, space: str = "") -> None:
         live = images.c.state != PictureState.DELETED
         mine = (images.c.id == image_id, images.c.version == version, live)
+        held = (
+            select(images.c.tenant_id, given_vectors.c.space)
+            .select_from(images.outerjoin(given_vectors, OF_ROW))
+            .where(*mine)
+            .with_for_update(of=images)
+        )
         async with self._database.writing() as connection:
             # Held, so that a promotion sees either the note or the row.
-            tenant = (await connection.execute(select(images.c.tenant_id).where(*mine).with_for_update())).scalar()
-            if tenant is None:
+            row = (await connection.execute(held)).first()
+            if row is None:
                 return
-            if await counts_for_rows(connection, space):
+            tenant, given = row
+            if given == space or (given is None and await counts_for_rows(connection, space)):
                 dead = update(images).where(*mine).values(state=PictureState.DEAD, reason=reason)
                 await connection.execute(dead)
             if space:

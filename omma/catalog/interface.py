@@ -7,6 +7,7 @@ from omma.catalog.api_key import KeyBook
 from omma.catalog.download import DownloadBook
 from omma.catalog.erasure import ErasureBook
 from omma.catalog.feedback import FeedbackBook
+from omma.catalog.given import GivenBook
 from omma.catalog.inbox_object import ObjectBook
 from omma.catalog.job import JobBook
 from omma.catalog.judgement import JudgementBook
@@ -24,6 +25,7 @@ class Catalog(
     DownloadBook,
     ErasureBook,
     FeedbackBook,
+    GivenBook,
     InteractionBook,
     JobBook,
     JudgementBook,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeAlias
 
+from omma.catalog.given import GivenVector
 from omma.filters import Filter
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
@@ -41,6 +42,7 @@ class NewPicture:
     uri: where the original lies: `file://…` or `s3://…` for one that is referenced, `omma:<sha256>` for one in our
     blobs. mtime_ns: of a referenced file, so that a second run sees what changed; of an object, 63 bits of its ETag.
     owner, tags, source_url, attributes: left empty they stay as the row has them; `Catalog.change` clears them.
+    given: of a row without a picture; sha256 is its own then.
     """
 
     key: str
@@ -52,6 +54,7 @@ class NewPicture:
     source_url: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     mtime_ns: int | None = None
+    given: GivenVector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Picture:
     """A row. version: raised by the transaction that changes the row. width, height: 0 until embedded.
 
     phash: 64 bits, 0 for a black picture; None until embedded. signature: as VectorRecord has it; empty for none.
+    space: of the vector that it was given; "" for a picture.
     """
 
     id: ImageId
@@ -80,6 +84,7 @@ class Picture:
     signature: Signature = b""
     reason: str = ""
     mtime_ns: int | None = None
+    space: str = ""
 
 
 class Change(StrEnum):
@@ -149,11 +154,12 @@ class ReferencedFile:
 
 @dataclass(frozen=True, slots=True)
 class RowVersion:
-    """What is compared with log and shards."""
+    """What is compared with log and shards. space: as Picture has it."""
 
     id: ImageId
     version: Version
     state: PictureState
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +198,10 @@ class PictureBook(Protocol):
 
         Other bytes: UPSERT. Only owner, tags, attributes or source_url differ: ATTRIBUTES. uri or mtime alone move the
         reference without a new version unless uri differs, which is an ATTRIBUTES change (hits carry the uri). A dead
-        row is tried again, whatever its bytes: UPSERT.
+        row is tried again, whatever its bytes: UPSERT. A picture takes the place of a vector that was given.
 
-        Raises InvalidQuery or TooLarge, naming the field, for a description that a row may not have: nothing of the
-        call is written then.
+        Raises InvalidQuery or TooLarge, naming the field, for a description that a row may not have, and for a vector
+        under the key of a live picture, or of a live row of another space: nothing of the call is written then.
         """
 
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from omma.catalog import rows
 from omma.catalog.database import uninterrupted
 from omma.catalog.erasure import bytes_digest
+from omma.catalog.givens import Givens
 from omma.catalog.orphans import Orphans
 from omma.catalog.picture import (
     DeletedBy,
@@ -34,7 +35,7 @@ _FILES_AT_ONCE: Final = 2_000
 _COUNTED_AT_MOST: Final = 100_000
 
 
-class Pictures(Orphans):
+class Pictures(Orphans, Givens):
     """The catalog's calls about pictures; see omma.catalog.picture.PictureBook."""
 
     _row_limits: RowLimits
@@ -89,6 +90,7 @@ class Pictures(Orphans):
             changes = [{"at_id": stored.picture.id, **rows.expired(stored)} for stored in found]
             if changes:
                 await connection.execute(update(images).where(images.c.id == bindparam("at_id")), changes)
+            await self._drop_given(connection, [stored.picture.id for stored in found if stored.picture.space])
         return len(ids)
 
     @uninterrupted
@@ -195,6 +197,10 @@ class Pictures(Orphans):
         }
         await self._orphan(connection, older)
         answers |= {key: rows.answer(stored[key], rewrite) for key, rewrite in rewrites.items()}
+        changed = [key for key, one in answers.items() if one.event is not None]
+        was_given = {key for key, row in stored.items() if row.picture.space}
+        given = {answers[key].id: wanted[key].given for key in changed if wanted[key].given or key in was_given}
+        await self._keep_given(connection, tenant, given)
         return [answers[picture.key] for picture in pictures]
 
     async def _left_erased(

@@ -58,6 +58,10 @@ class Repairs(Pictures):
             if sent:
                 at = images.c.id == bindparam("at_id")
                 await connection.execute(update(images).where(at).values(sent_version=bindparam("sent")), sent)
+            told = [by_id[image_id] for image_id in {one.id for one in made.values()} | {o.picture.id for o in older}]
+            for tenant in sorted({one.tenant for one in told}):
+                given = {o.id: o.picture.given for o in told if o.tenant == tenant and o.picture is not None}
+                await self._keep_given(connection, tenant, given)
             gone = [one for one in older if by_id[one.picture.id].picture is None]
             await self._forget_embedded(connection, gone)
             # Of those that changed their bytes too; what a row needs after all is found out when they are collected.

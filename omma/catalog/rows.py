@@ -18,7 +18,8 @@ from omma.catalog.picture import (
     PictureState,
     Upserted,
 )
-from omma.catalog.schema.pictures import image_hash, images
+from omma.catalog.schema.pictures import given_vectors, image_hash, images
+from omma.errors import InvalidQuery
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
 from omma.sources import source_domain_of
@@ -64,8 +65,11 @@ class Rewrite:
 
 def select_pictures() -> Select[Any]:
     """Rows that stored_picture reads; phash and signature are null until the picture is embedded."""
-    on = and_(image_hash.c.tenant_id == images.c.tenant_id, image_hash.c.image_id == images.c.id)
-    return select(images, image_hash.c.phash, image_hash.c.signature).select_from(images.outerjoin(image_hash, on))
+    hashed = and_(image_hash.c.tenant_id == images.c.tenant_id, image_hash.c.image_id == images.c.id)
+    given = and_(given_vectors.c.tenant_id == images.c.tenant_id, given_vectors.c.image_id == images.c.id)
+    return select(images, image_hash.c.phash, image_hash.c.signature, given_vectors.c.space).select_from(
+        images.outerjoin(image_hash, hashed).outerjoin(given_vectors, given)
+    )
 
 
 def stored_picture(row: RowMapping) -> StoredPicture:
@@ -89,6 +93,7 @@ def stored_picture(row: RowMapping) -> StoredPicture:
         signature=row["signature"] or b"",
         reason=row["reason"],
         mtime_ns=row["mtime_ns"],
+        space=row["space"] or "",
     )
     by = None if row["deleted_by"] is None else DeletedBy(row["deleted_by"])
     sent, kind = Version(row["sent_version"]), EventKind(row["unsent_kind"])
@@ -132,9 +137,12 @@ def upserted(stored: StoredPicture, new: NewPicture, now_ms: int, *, revive: boo
     """What an upsert does to the row that its key has; a description left empty stays as it was.
 
     What a caller deleted has none any more, and does not come back unless it may be revived or is another picture.
+    Raises InvalidQuery for a vector in the place of what is alive and no vector of its space.
     """
     row, before = stored.picture, _columns(stored)
     gone, by_caller = row.state is PictureState.DELETED, stored.deleted_by is DeletedBy.CALLER
+    if new.given is not None and not gone and row.space != new.given.space:
+        raise InvalidQuery(taken_words(row.key, row.space), field="external_id")
     if gone and by_caller and not revive and row.sha256 == new.sha256:
         return _same(stored, {})
     given = _given(new)
@@ -206,6 +214,12 @@ def overtaken(stored: StoredPicture, seen: Version, now_ms: int) -> Rewrite:
     rewrite = _changed(stored, EventKind.DELETE if gone else EventKind.UPSERT, values, now_ms)
     rewrite.values["version"] = max(rewrite.values["version"], seen + 1)
     return rewrite
+
+
+def taken_words(key: str, space: str) -> str:
+    """Why a vector cannot have this key. space: of the vector that has it; "" for a picture."""
+    what = f"a vector of space {space!r}" if space else "a picture"
+    return f"{key[:80]!r} is {what}: delete that first, or give the vector another id."
 
 
 LEFT_ERASED: Final = Upserted(ImageId(0), Version(0), Change.LEFT_DELETED, None)

@@ -15,6 +15,8 @@ from omma.telemetry.context import request_id
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 10.0
+"""Beside what a call was told to wait for."""
 
 _KINDS: Final = frozenset(kind.value for kind in Kind)
 _KIND_OF_HTTP: Final = {**{status.http: kind for kind, status in reversed(STATUS.items())}, 500: Kind.BUG}
@@ -140,6 +142,32 @@ def ingest_request(
 ) -> Request:
     body = {"urls": list(urls), "pictures": list(pictures), "refetch": refetch, "revive_deleted": revive_deleted}
     return Request("POST", "/ingest", json=body)
+
+
+def vectors_request(space: str, rows: Sequence[Mapping[str, Any]], *, revive_deleted: bool) -> Request:
+    vectors = [{**row, "vector": [float(number) for number in row["vector"]]} for row in rows]
+    body = {"space": space, "vectors": vectors, "revive_deleted": revive_deleted}
+    return Request("POST", "/vectors", json=body)
+
+
+def clusters_request(
+    image_ids: Sequence[int],
+    filter: Mapping[str, Any] | None,
+    limit: int | None,
+    threshold: float | None,
+    wait_seconds: float,
+) -> Request:
+    fields = {"image_ids": list(image_ids) or None, "filter": filter, "limit": limit, "threshold": threshold}
+    body = {name: value for name, value in fields.items() if value is not None}
+    timeout_seconds = wait_seconds + CONNECT_TIMEOUT_SECONDS + _ANSWER_SECONDS
+    path = page_request("/search/cluster", wait_seconds=wait_seconds).path
+    return Request("POST", path, json=body, timeout_seconds=timeout_seconds)
+
+
+def page_request(path: str, **asked: Any) -> Request:
+    """What is empty is not asked."""
+    given = {name: value for name, value in asked.items() if value != ""}
+    return Request("GET", f"{path}?{httpx.QueryParams(given)}" if given else path)
 
 
 def change_request(

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack
 
 import httpx
 
@@ -157,6 +157,56 @@ class Client:
         self._send(
             requests.feedback_request(image_id, action, note=note, query_id=query_id, query_image_id=query_image_id)
         )
+
+    def create_space(self, name: str, dim: int) -> Mapping[str, Any]:
+        """A space for vectors of your own, with its index; again: the same. Needs role admin. Raises WrongSpace."""
+        return document_of(self._send(Request("POST", "/spaces", json={"name": name, "dim": dim})))
+
+    def add_vectors(self, space: str, rows: Sequence[Mapping[str, Any]], *, revive_deleted: bool = False) -> str:
+        """Have vectors that you computed indexed, all or none; returns the job's id at once.
+
+        rows: some thousand at a time, each with `id`, `vector`, and what is known of it: uri, owner, tags, source_url,
+        attributes. The same id again replaces its vector. Raises InvalidQuery and WrongSpace, which name the row;
+        Absent.
+        """
+        request = requests.vectors_request(space, rows, revive_deleted=revive_deleted)
+        return str(document_of(self._send(request))["job_id"])
+
+    def clusters(
+        self,
+        image_ids: Sequence[int] = (),
+        *,
+        filter: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        threshold: float | None = None,
+        wait_seconds: float = 10.0,
+    ) -> Mapping[str, Any]:
+        """Pictures in groups that look alike: `clusters`, each with `ids`, `representative` and perhaps `label`; or,
+        when they are not there in time, `job_id`, the job whose `result` they become.
+
+        image_ids: these; unless given those of the filter, or the first `limit`.
+        """
+        request = requests.clusters_request(image_ids, filter, limit, threshold, wait_seconds)
+        return document_of(self._send(request))
+
+    def anomalies(
+        self, by: Literal["distance", "density", "training"] = "distance", *, cursor: str = "", limit: int = 50
+    ) -> Mapping[str, Any]:
+        """What stands apart, the farthest first: `images` with `id`, `score`, `reasons`, and perhaps `next_cursor`."""
+        request = requests.page_request("/qa/anomalies", by=by, cursor=cursor, limit=limit)
+        return document_of(self._send(request))
+
+    def duplicates(self, *, cursor: str = "") -> Mapping[str, Any]:
+        """Copies: `groups` with `ids`, `keep`, `distances`; a page without any may have a `next_cursor`, too."""
+        return document_of(self._send(requests.page_request("/duplicates", cursor=cursor)))
+
+    def merge_duplicates(self, keep: int, ids: Sequence[int]) -> None:
+        """These are copies of one picture, whatever the rule says. Raises Absent."""
+        self._send(Request("POST", "/duplicates/merge", json={"keep": keep, "ids": list(ids)}))
+
+    def split_duplicates(self, keep: int, ids: Sequence[int]) -> None:
+        """These are no copies of it, whatever the rule says. Raises Absent."""
+        self._send(Request("POST", "/duplicates/split", json={"keep": keep, "ids": list(ids)}))
 
     def health(self) -> Mapping[str, Any]:
         """`{"ok": true, …}`. Raises ReplicaDown while it cannot search."""

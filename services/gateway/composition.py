@@ -51,6 +51,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.sharing.bodies import Bodies
 from services.gateway.surroundings import Surroundings
 from services.gateway.uploads import Uploads
+from services.gateway.vector_lists import OwnSpaces, VectorLists
 from services.rerank.client import Reranker
 from services.topology.follower import RoutingFollower
 from services.topology.indexes import ServedIndexes
@@ -167,6 +168,8 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     dead_letters = DeadLetters(catalog, log, parts.outbox, handled, indexes.live_space)
     jobs = Jobs(catalog, parts.sources, waiting, settings.jobs_unfinished, parts.on_job)
     lists = Lists(jobs, parts.sources, catalog, storage.blobs, storage.row_limits)
+    spaces = OwnSpaces(catalog, parts.candidates)
+    vector_lists = VectorLists(spaces, jobs, catalog, storage.blobs, storage.row_limits)
     erasing = Erasing(catalog, parts.outbox, jobs)
     tracer = Tracer(storage, dead_letters, indexes, max_picture_bytes=parts.limits.max_bytes)
     health = Health(indexes, surroundings)
@@ -176,7 +179,18 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     uploads = Uploads(storage.blobs, parts.limits.max_bytes)
     experiments = Experiments(catalog, parts.reranker)
     operation = Operation(
-        catalog, dead_letters, jobs, lists, uploads, tracer, rollouts, experiments, erasing, Relevance(catalog, search)
+        catalog,
+        dead_letters,
+        jobs,
+        lists,
+        spaces,
+        vector_lists,
+        uploads,
+        tracer,
+        rollouts,
+        experiments,
+        erasing,
+        Relevance(catalog, search),
     )
     app = create_app(
         search,

@@ -84,6 +84,10 @@ class FixedPlaces:
         """Raises WrongState."""
         raise self._nowhere()
 
+    async def place_space(self, space: Space) -> Place:
+        """Raises WrongState."""
+        raise self._nowhere()
+
     def _nowhere(self) -> WrongState:
         return WrongState(
             "This gateway knows the shards of one index only, those of OMMA_GATEWAY__SHARDS: another one would be "
@@ -218,9 +222,9 @@ async def _begin(topology: TopologyFile, connections: Connections, catalog: Cata
     if await has_live(catalog):
         return
     await topology.look()
-    if not topology.topology.indexes:
-        raise Absent("The topology has no index.")
-    first = topology.topology.indexes[0]
+    first = next((one for one in topology.topology.indexes if one.model), None)
+    if first is None:
+        raise Absent("The topology has no index of a model.")
     if first.numbered is None:
         raise WrongState(f"A new index needs a number of shards: give {first.index} a count.", field=SETTING)
     embedder = await connections.embedder(first)

@@ -86,7 +86,7 @@ class Embedding:
             return True
         ids = {one.event.image_id for one in turn if one.event is not None}
         rows = await persist("rows", partial(self._catalog.pictures, ids), self._settings.retry_seconds)
-        made = plan(list(turn), rows)
+        made = plan(list(turn), rows, self._sources.space)
         await self._settle(made.settled)
         if not made.living:
             return True

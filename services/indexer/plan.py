@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from omma.catalog.picture import Picture, PictureState
 from omma.identity import ImageId
 from omma.records import EventKind
+from omma.space import Space
 from services.indexer.taken import Settled, Taken
 
 
@@ -30,8 +31,11 @@ class Plan:
     living: tuple[Living, ...]
 
 
-def plan(taken: Sequence[Taken], rows: Mapping[ImageId, Picture]) -> Plan:
-    """An event older than its row is dropped: a newer one is on its way. The row decides, the event only points."""
+def plan(taken: Sequence[Taken], rows: Mapping[ImageId, Picture], space: Space) -> Plan:
+    """An event older than its row is dropped: a newer one is on its way. The row decides, the event only points.
+
+    What belongs to another space has nothing here; had it once, before its key got another meaning, that goes.
+    """
     settled, living = [], []
     for one in taken:
         row = None if one.event is None else rows.get(one.event.image_id)
@@ -39,6 +43,8 @@ def plan(taken: Sequence[Taken], rows: Mapping[ImageId, Picture]) -> Plan:
             settled.append(Settled(one))
         elif row.state is PictureState.DELETED:
             settled.append(Settled(one, row))
+        elif not space.takes(row.space):
+            settled.append(Settled(one, row) if row.version > 1 else Settled(one))
         else:
             living.append(Living(one, row))
     return Plan(tuple(settled), tuple(living))

@@ -1,4 +1,4 @@
-"""Where vectors come from: lately computed, the shard, another picture of the same bytes, or the embedder."""
+"""Where vectors come from: given, lately computed, the shard, another picture of the same bytes, or the embedder."""
 
 import asyncio
 import logging
@@ -20,6 +20,7 @@ from omma.identity import ImageId, Sha256, Tenant
 from omma.images import PictureLimits
 from omma.os_errors import file_error
 from omma.rpc.deadline import Deadline
+from omma.space import Space
 from omma.vectors import Float16
 from services.egs.client import EmbeddedItem, Embedder, ImageItem
 from services.indexer.regions import FRACTIONS
@@ -97,19 +98,27 @@ class VectorSources:
         self._regions = FRACTIONS[settings.regions]
         self._chunk_pictures = max(1, settings.chunk_pictures // len(self._regions))
 
+    @property
+    def space(self) -> Space:
+        return self._embedder.space
+
     async def known(self, rows: Sequence[Picture], unchanged_bytes: Collection[ImageId]) -> dict[Sha256, Seen]:
         """What there is of the bytes of these rows already; nothing is embedded.
 
         unchanged_bytes: rows whose own shard should have their vectors. Raises the catalog's errors.
         """
-        found = {row.sha256: self._recent[row.sha256] for row in rows if row.sha256 in self._recent}
+        found = await self._given(rows)
+        found |= {row.sha256: self._recent[row.sha256] for row in rows if row.sha256 in self._recent}
         own = {row.id: row.sha256 for row in rows if row.id in unchanged_bytes and row.sha256 not in found}
         found |= await self._fetch(own)
         missing = {row.sha256 for row in rows} - found.keys() - self._under_way.keys()
         if missing:
             elsewhere = await self._catalog.embedded_with(self._embedder.space.id, missing)
             found |= await self._fetch({image_id: sha256 for sha256, image_id in elsewhere.items()})
-        return {sha256: seen for sha256, seen in found.items() if len(seen.vectors) >= len(self._regions)}
+        given = {row.sha256 for row in rows if row.space}
+        return {
+            sha256: seen for sha256, seen in found.items() if len(seen.vectors) >= len(self._regions) or sha256 in given
+        }
 
     async def embed(self, rows: Sequence[Picture]) -> dict[Sha256, Outcome]:
         """An outcome for the bytes of each row, embedded once however many rows have them. Raises as `known`."""
@@ -135,6 +144,23 @@ class VectorSources:
         for sha256, future in waiting.items():
             outcomes[sha256] = await _of_another(future)
         return outcomes
+
+    async def _given(self, rows: Sequence[Picture]) -> dict[Sha256, Seen]:
+        """Vectors that callers computed; they say nothing of a picture."""
+        wanted = {row.id: row.sha256 for row in rows if row.space}
+        if not wanted:
+            return {}
+        given = await self._catalog.given_vectors(wanted.keys())
+        return {
+            wanted[image_id]: Seen(
+                np.frombuffer(one.content, "<f2").astype(np.float16, copy=False)[np.newaxis],
+                np.zeros((1, 4), np.int32),
+                None,
+                0,
+                0,
+            )
+            for image_id, one in given.items()
+        }
 
     async def _fetch(self, wanted: dict[ImageId, Sha256]) -> dict[Sha256, Seen]:
         """Vectors that the shards hold for these bytes; a shard that cannot answer holds none."""
@@ -201,6 +227,8 @@ class VectorSources:
         return ImageItem(content, fractions=regions, thumbnail=True, signature=True)
 
     async def _read(self, row: Picture) -> bytes | Dead | Later:
+        if row.space:
+            return Dead(Absent("The vector that it was given is not there any more.", field="id"), reading=True)
         try:
             return await self._originals.read(row.uri, row.sha256, self._limits.max_bytes)
         except Absent as error:

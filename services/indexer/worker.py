@@ -167,7 +167,7 @@ class _Run:
             self._room.set()
             ids = {one.event.image_id for one in taken if one.event is not None}
             rows = await self._persist("rows", partial(self._catalog.pictures, ids))
-            made = plan(taken, rows)
+            made = plan(taken, rows, self._sources.space)
             overtaken = [self._waiting.forget(one.row.id) for one in made.settled if one.row is not None]
             overtaken += [self._waiting.know(one.taken, one.row.id) for one in made.living]
             settled = [*made.settled, *(Settled(one) for one in overtaken if one is not None)]

@@ -35,6 +35,10 @@ class FolderCandidates:
         """In this process."""
         return place_beside(request, space, control, known)
 
+    async def place_space(self, space: Space) -> Place:
+        """In this process."""
+        return Place(f"{space.id}.1", self._settings.shards)
+
     def _model(self, reference: str) -> CandidateModel:
         try:
             found = load_model(find_model(self._settings, reference), reference).manifest

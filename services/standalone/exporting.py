@@ -19,12 +19,13 @@ METADATA: Final = "metadata.jsonl"
 
 
 async def export(
-    connection: Connection, folder: Path, filter: str, on_progress: Callable[[int], None]
+    connection: Connection, folder: Path, filter: str, on_progress: Callable[[int], None], *, index: str = ""
 ) -> dict[str, Any]:
     """Every picture that has a vector, by id: row n of embeddings.npy (float32[n, dim], normalised) is line n of
     metadata.jsonl; the index, inner product, has the pictures' ids.
 
-    filter: JSON, "" for all. on_progress: told how many are written. Memory: 4 · dim bytes a picture, for the index.
+    filter: JSON, "" for all. index: "" is the live one. on_progress: told how many are written.
+    Memory: 4 · dim bytes a picture, for the index.
     Each file appears whole or not at all. Returns what it says of the whole. Raises WrongState when the space changes
     meanwhile, Absent when there is no picture.
     """
@@ -33,7 +34,8 @@ async def export(
     try:
         with raw.open("wb") as vectors, parts[METADATA].open("wb") as metadata:
             writer = _Writer(vectors, metadata)
-            asked: dict[str, Any] = {"filter": filter} if filter else {}
+            said = {"filter": filter, "index": index}
+            asked: dict[str, Any] = {name: value for name, value in said.items() if value}
             while True:
                 page = await connection.call("GET", "/vectors", params=asked)
                 writer.add(page)

@@ -21,7 +21,7 @@ from omma.index import Index, IndexId, IndexState
 from omma.persistence import keep_running
 from omma.space import Space
 from omma.storage import Storage
-from services.egs.client import Embedder
+from services.egs.client import Embedder, Modelless
 from services.egs.embedder import OnnxEmbedder
 from services.indexer.spaces import Fed, Indexers
 from services.indexer.worker import ensure_topics
@@ -184,6 +184,8 @@ class Fleet:
         return Fed(index, self._embedders[index.space], shards)
 
     async def _embedder(self, space: Space) -> Embedder:
+        if not space.model:
+            return self._embedders.setdefault(space.id, Modelless(space))
         if space.id not in self._embedders:
             model = await asyncio.to_thread(stored_with, self._settings, space.model)
             embedder = await asyncio.to_thread(OnnxEmbedder, model, self._settings.egs, limits=self._settings.pictures)

@@ -9,6 +9,9 @@ indexes:
     model: clip@1.0.0
     egs: egs-clip:9090
     shards: next-{shard}:9090
+  - index: products
+    space: products
+    shards: [[products-0:9090]]
 """
 
 import re
@@ -19,6 +22,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from omma.errors import WrongState
 from omma.settings import Section
+from omma.space import Space
 
 SETTING: Final = "OMMA_TOPOLOGY"
 MAX_BYTES: Final = 1 << 20
@@ -60,15 +64,17 @@ Shards: TypeAlias = Annotated[tuple[tuple[str, ...], ...] | str, BeforeValidator
 
 class Entry(Section):
     """An index that has processes. index: its name, which is its id in the catalog as well. model: `name@version`, or
-    `name` where its version is whatever the embedder serves. egs: that embeds for it.
+    `name` where its version is whatever the embedder serves. egs: that embeds for it. space: in their place, of one
+    whose vectors callers bring.
 
     shards: the replicas of shard 0, of shard 1, …; or a DNS pattern, `shards-{shard}:9090`, whose every address is a
     replica. count: of a pattern's shards; unset: as the catalog has it.
     """
 
     index: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
-    model: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(@[A-Za-z0-9._-]{1,99})?$")
-    egs: Address
+    model: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,99}(@[A-Za-z0-9._-]{1,99})?)?$")
+    egs: Address = ""
+    space: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9._-]{0,99})?$")
     shards: Shards
     count: int | None = Field(default=None, ge=1, le=_MAX_SHARDS)
 
@@ -76,6 +82,14 @@ class Entry(Section):
     def _counted_once(self) -> "Entry":
         if not isinstance(self.shards, str) and self.count not in (None, len(self.shards)):
             raise ValueError(f"count is {self.count} and {len(self.shards)} shards are listed")
+        return self
+
+    @model_validator(mode="after")
+    def _embeds_or_not(self) -> "Entry":
+        if self.space and (self.model or self.egs):
+            raise ValueError("space is of an index whose vectors callers bring: it has neither model nor egs")
+        if not self.space and not (self.model and self.egs):
+            raise ValueError("model and egs say what embeds for it; or space, where callers bring the vectors")
         return self
 
     @property
@@ -89,9 +103,13 @@ class Entry(Section):
             return (self.shards.replace(_NUMBER, str(shard)),)
         return self.shards[shard]
 
+    def fits(self, space: Space) -> bool:
+        """Whether an index of this space may be here."""
+        return self.is_of(space.model) if space.model else self.space == space.id
+
     def is_of(self, model: str) -> bool:
         """Whether its model is this `name@version`."""
-        return model in (self.model, f"{self.model}@{model.rpartition('@')[2]}")
+        return bool(model) and model in (self.model, f"{self.model}@{model.rpartition('@')[2]}")
 
 
 class Topology(Section):

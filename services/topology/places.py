@@ -15,6 +15,7 @@ from omma.errors import OmmaError, ReplicaDown
 from omma.index import Index, IndexId, IndexState
 from omma.rollouts.rollout import Routing
 from omma.space import Space, SpaceId
+from services.egs.client import Modelless
 from services.topology.connections import Connections
 from services.topology.document import Entry
 from services.topology.file import TopologyFile
@@ -36,7 +37,7 @@ async def shards_only(_: Connections, __: Entry, placed: PlacedIndex) -> PlacedI
 
 async def with_embedder(connections: Connections, entry: Entry, placed: PlacedIndex) -> ServedIndex:
     """Raises as Connections.embedder: an index whose queries cannot be embedded has no place yet."""
-    embedder = await connections.embedder(entry, placed.space)
+    embedder = await connections.embedder(entry, placed.space) if placed.space.model else Modelless(placed.space)
     return ServedIndex(placed.index, placed.space, placed.shards, embedder)
 
 
@@ -130,8 +131,9 @@ class Places(Generic[P]):
         if entry is None:
             return f"OMMA_TOPOLOGY has no index {index.id}."
         space = self._spaces[index.space]
-        if not entry.is_of(space.model):
-            return f"OMMA_TOPOLOGY says that {index.id} is of {entry.model}, the catalog that it is of {space.model}."
+        if not entry.fits(space):
+            said, known = entry.model or f"space {entry.space}", space.model or f"space {space.id}"
+            return f"OMMA_TOPOLOGY says that {index.id} is of {said}, the catalog that it is of {known}."
         if entry.numbered not in (None, index.shards):
             return f"OMMA_TOPOLOGY has {entry.numbered} shards of {index.id}, the catalog {index.shards}."
         try:

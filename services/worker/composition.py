@@ -17,6 +17,7 @@ from omma.job_kinds import (
     ERASE,
     INGEST,
     INGEST_LIST,
+    INGEST_VECTORS,
     VERIFY,
     AnomaliesParameters,
     CollectParameters,
@@ -43,10 +44,12 @@ from services.worker.jobs.ingest import IngestWork
 from services.worker.jobs.listed import ListWork
 from services.worker.jobs.runner import JobRunner
 from services.worker.jobs.schedule import Scheduled, keep_schedule
+from services.worker.jobs.vectors import VectorsWork
 from services.worker.jobs.verify import VerifyWork
 from services.worker.judge import Judge
 from services.worker.lists.ingest import ListIngest
 from services.worker.lists.places import Places
+from services.worker.lists.vectors import VectorIngest
 from services.worker.recording import record_interactions
 from services.worker.relay import relay
 from services.worker.rollouts.builder import Builder
@@ -114,6 +117,14 @@ def compose(
         max_backlog=settings.bucket_backlog,
         at_once=settings.urls.at_once,
     )
+    vectors = VectorIngest(
+        catalog,
+        storage.blobs,
+        outbox,
+        backlog=lambda space: backlog(log, IMAGES_TOPIC, indexer_group(space)),
+        indexed=lambda space: wait_until_handled(log, IMAGES_TOPIC, indexer_group(space)),
+        max_backlog=settings.bucket_backlog,
+    )
     buckets, inbox = None, None
     if storage.objects is not None and s3 is not None:
         follower = ObjectFollower(catalog, outbox, storage.objects, limits.max_bytes)
@@ -128,7 +139,7 @@ def compose(
         )
         if s3.inbox:
             inbox = Inbox(log, follower, InboxPlace.parse(s3.inbox, settings.inbox_tenant), settings)
-    verifier = Verifier(storage, outbox, live, settle_seconds=settings.settle_seconds)
+    verifier = Verifier(storage, outbox, live, placed, settle_seconds=settings.settle_seconds)
     grace_seconds = storage.deleted_grace_seconds
     collector = Collector(catalog, storage.blobs, grace_seconds)
     eraser = Eraser(
@@ -157,6 +168,7 @@ def compose(
             ERASE.name: EraseWork(eraser),
             INGEST.name: IngestWork(folders, buckets),
             INGEST_LIST.name: ListWork(lists),
+            INGEST_VECTORS.name: VectorsWork(vectors),
             VERIFY.name: VerifyWork(verifier),
         },
     )

@@ -58,6 +58,7 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("POST", "/images/presign"): TENANT_ADMIN,
     ("PUT", "/uploads/{name}"): None,  # whoever has an address
     ("GET", "/vectors"): TENANT_ADMIN,
+    ("POST", "/vectors"): TENANT_ADMIN,
     ("POST", "/ingest"): TENANT_ADMIN,
     ("GET", "/jobs/{job_id}/downloads"): TENANT_ADMIN,
     ("GET", "/keys"): TENANT_ADMIN,
@@ -88,6 +89,7 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("POST", "/experiments/{name}/stop"): ADMIN,
     ("GET", "/indexes"): ADMIN,
     ("GET", "/spaces"): ADMIN,
+    ("POST", "/spaces"): ADMIN,
     ("GET", "/metrics"): None,  # of a loopback address; else ADMIN
     ("GET", "/health"): None,
     ("GET", "/healthz"): None,

@@ -150,7 +150,7 @@ async def truth_world(settings: StorageSettings, folder: Path) -> AsyncIterator[
             await wait_until_handled(log, IMAGES_TOPIC, indexer_group(SPACE.id))
 
         letters = DeadLetters(catalog, log, outbox, indexed)
-        verifier = Verifier(storage, outbox, indexes.live)
+        verifier = Verifier(storage, outbox, indexes.live, indexes.placed)
         tracer = Tracer(storage, letters, indexes, max_picture_bytes=1_000_000)
         yield TruthWorld(storage, outbox, shards, verifier, tracer)
 

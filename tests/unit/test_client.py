@@ -244,6 +244,19 @@ def test_clicking() -> None:
     }
 
 
+def test_curating() -> None:
+    wire = Wire(httpx.Response(200, json={"images": [], "job_id": "j", "clusters": []}))
+    client = wire.client()
+    client.anomalies("density", limit=3)
+    assert str(wire.request.url) == "http://omma.test/qa/anomalies?by=density&limit=3"
+    client.clusters(filter={"owner": "ann"}, wait_seconds=60)
+    assert wire.request.url.params["wait_seconds"] == "60"
+    assert json.loads(wire.request.content) == {"filter": {"owner": "ann"}}
+    assert wire.request.extensions["timeout"]["read"] > 60
+    assert client.add_vectors("products", [{"id": "a", "vector": (1, 2)}]) == "j"
+    assert json.loads(wire.request.content)["vectors"] == [{"id": "a", "vector": [1.0, 2.0]}]
+
+
 def test_health() -> None:
     assert Wire(httpx.Response(200, json={"ok": True})).client().health() == {"ok": True}
 
@@ -312,12 +325,19 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("click", (), {"user_id": "u", "query_image_id": 1, "displayed_image_id": 2, "rank": 0}),
     ("feedback", (7, "relevant"), {"query_image_id": 3}),
     ("health", (), {}),
+    ("create_space", ("products", 4), {}),
+    ("add_vectors", ("products", [{"id": "a", "vector": (1, 2)}]), {"revive_deleted": True}),
+    ("clusters", ([7, 5],), {"threshold": 0.5, "wait_seconds": 3.0}),
+    ("anomalies", ("density",), {"cursor": "abc", "limit": 3}),
+    ("duplicates", (), {}),
+    ("merge_duplicates", (7, [5]), {}),
+    ("split_duplicates", (7, [5]), {}),
 ]
 
 
 @pytest.mark.parametrize(("method", "arguments", "options"), CALLS)
 async def test_both_clients_speak_alike(method: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-    body = {**ANSWER, **ROW, "duplicate": False}
+    body = {**ANSWER, **ROW, "duplicate": False, "job_id": "j"}
     wires = [Wire(httpx.Response(200, json=body, headers={"Omma-Receipt": "7@4"})) for _ in range(2)]
     here = getattr(wires[0].client(), method)(*arguments, **options)
     async with AsyncClient("http://omma.test", transport=httpx.MockTransport(wires[1])) as client:

@@ -20,6 +20,7 @@ from services.topology.places import Places, shards_only
 
 SPACE = Space(SpaceId("m-1-0"), "m@1.0.0", "0" * 64, 8)
 MAIN = "{index: main, model: m@1.0.0, egs: 'e:1', shards: [['a:1', 'b:1'], ['c:1']]}"
+OWN = "{index: own, space: products, shards: [['d:1']]}"
 NEXT = "{index: next, model: m, egs: 'e:1', shards: 'next-{shard}:9'}"
 
 
@@ -34,6 +35,8 @@ def test_a_document_says_where_each_index_is() -> None:
     assert (pattern.numbered, pattern.named(3)) == (None, ("next-3:9",))
     assert (main.is_of("m@1.0.0"), main.is_of("m@2.0.0"), pattern.is_of("m@2.0.0")) == (True, False, True)
     assert topology.entry("next") is pattern and topology.entry("other") is None
+    own, products = parsed(document(OWN)).indexes[0], Space(SpaceId("products"), "", "0" * 64, 8)
+    assert (own.fits(products), own.fits(SPACE), main.fits(products), main.fits(SPACE)) == (True, False, False, True)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +48,9 @@ def test_a_document_says_where_each_index_is() -> None:
         (document(MAIN.replace("'c:1'", "'a:1'")), "indexes.0.shards: a:1 is there twice"),
         (document(MAIN.replace("'c:1'", "'c'")), "'c' is not host:port"),
         (document(MAIN.replace("'c:1'", "'c:70000'")), "'c:70000' is not host:port"),
-        (document(MAIN.replace("egs: 'e:1', ", "")), "indexes.0.egs: Field required"),
+        (document(MAIN.replace("egs: 'e:1', ", "")), "indexes.0: model and egs say what embeds"),
+        (document(OWN.replace("space: products", "space: products, model: m")), "it has neither model nor egs"),
+        (document(OWN.replace("space: products, ", "")), "or space, where callers bring the vectors"),
         (document(MAIN.replace("egs", "eggs")), "indexes.0.eggs: no such field"),
         (document(NEXT.replace("{shard}", "0")), "indexes.0.shards: a pattern has {shard} once"),
         (document(NEXT.replace("next-{shard}:9", "{shard}-{shard}:9")), "a pattern has {shard} once"),

@@ -77,6 +77,20 @@ image_hash: Final = Table(
     ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
 )
 
+given_vectors: Final = Table(
+    "given_vectors",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("image_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("space", Text, nullable=False),
+    Column("bucket", SmallInteger, nullable=False, comment="buckets.row_bucket_of the id"),
+    Column("vector", LargeBinary, nullable=False, comment="float16, little-endian, normalised"),
+    ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
+)
+# All that a comparison reads of it.
+Index("ix_given_vectors_bucket", given_vectors.c.bucket, given_vectors.c.image_id, given_vectors.c.space)
+Index("ix_given_vectors_image_id", given_vectors.c.image_id)
+
 image_spaces: Final = Table(
     "image_spaces",
     metadata,

@@ -21,7 +21,7 @@ from omma.outbox import Outbox
 from omma.records import EventKind
 from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
-from services.gateway.pictures.original import read_original, told_of
+from services.gateway.pictures.original import no_original, read_original, told_of
 from services.gateway.sharing.places import Places
 from services.gateway.sharing.shares import Held, Shares
 
@@ -130,7 +130,7 @@ class PictureCore:
 
     async def content(self, tenant: Tenant, image_id: int, known: Collection[str] = ()) -> Content | Original:
         """The original. known: etags of what the caller has, `*` for any; then no bytes are read. Raises Absent."""
-        picture = await self.picture(tenant, image_id)
+        picture = await self._with_original(tenant, image_id)
         etag = f'"{picture.sha256}"'
         if etag in known or "*" in known:
             return Content(None, "", etag, picture.sha256)
@@ -141,7 +141,7 @@ class PictureCore:
 
     async def thumbnail(self, tenant: Tenant, image_id: int, known: Collection[str] = ()) -> Content:
         """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. As `content`."""
-        picture = await self.picture(tenant, image_id)
+        picture = await self._with_original(tenant, image_id)
         etag = f'"{picture.sha256}-{SIDE}"'
         if etag in known or "*" in known:
             return Content(None, "", etag, picture.sha256)
@@ -186,6 +186,12 @@ class PictureCore:
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidQuery(f"limit must be 1 to {MAX_PAGE}.", field="limit", limit=MAX_PAGE)
         return await self._catalog.list_pictures(tenant, filter, cursor, limit)
+
+    async def _with_original(self, tenant: Tenant, image_id: int) -> Picture:
+        picture = await self.picture(tenant, image_id)
+        if picture.space:
+            raise no_original(image_id, picture.space)
+        return picture
 
     async def _has_original(self, sha256: Sha256) -> bool:
         """To stay: a collector that has a shorter grace, or that ends it at this moment, may have been quicker."""

@@ -8,6 +8,11 @@ from omma.errors import Absent, Corrupt, InvalidQuery, TooLarge
 from omma.identity import Sha256
 
 
+def no_original(image_id: int, space: str, *, field: str = "id") -> Absent:
+    """What asking for the picture of a vector raises."""
+    return Absent(f"{image_id} is a vector that was given for space {space}: Omma has no picture of it.", field=field)
+
+
 @contextmanager
 def told_of(image_id: int, *, max_bytes: int, field: str = "id") -> Iterator[None]:
     """What reading this picture's original raises, as its caller is told. field: what the picture was named by.

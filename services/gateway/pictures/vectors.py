@@ -30,20 +30,29 @@ class VectorPage:
 
 
 class Vectors:
-    """Of the live index."""
+    """Of the live index, or of one that is named."""
 
     def __init__(self, catalog: Catalog, indexes: ServedIndexes) -> None:
         self._catalog = catalog
         self._indexes = indexes
 
     async def page(
-        self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int, deadline: Deadline
+        self,
+        tenant: Tenant,
+        filter: Filter | None,
+        cursor: str | None,
+        limit: int,
+        deadline: Deadline,
+        *,
+        index: str = "",
     ) -> VectorPage:
-        """By id. Raises InvalidQuery, field `limit` or `cursor`; ReplicaDown when no replica of a shard answers."""
+        """By id. index: "" is the live one. Raises InvalidQuery, field `limit` or `cursor`; Absent, WrongState, field
+        `index`; ReplicaDown when no replica of a shard answers.
+        """
         if not 1 <= limit <= MAX_VECTORS:
             raise InvalidQuery(f"limit must be 1 to {MAX_VECTORS}.", field="limit", limit=MAX_VECTORS)
+        served = self._indexes.pinned(index)
         page = await self._catalog.list_pictures(tenant, filter, cursor, limit)
-        served = self._indexes.live()
         of_shard: dict[int, list[ImageId]] = {}
         for picture in page.pictures:
             shard = shard_of(picture.id, len(served.shards), served.space.buckets)

@@ -18,7 +18,9 @@ from services.gateway.rest.fields import as_integer, as_object, as_truth, requir
 from services.gateway.rest.jobs import JobIdInPath
 from services.gateway.rest.schemas import ingest as shapes
 from services.gateway.rest.signed_in import SignedIn
+from services.gateway.rest.vectors import ingest_json
 from services.gateway.settings import GatewaySettings
+from services.gateway.vector_lists import VectorLists
 
 _OPTIONS: Final = frozenset({"refetch", "revive_deleted"})
 _JSON_FIELDS: Final = _OPTIONS | {"urls", "pictures"}
@@ -26,7 +28,9 @@ _MAX_VALUES: Final = 400_000
 _PAGE_FIELDS: Final = frozenset({"failed", "cursor", "limit"})
 
 
-def ingest_router(lists: Lists, tenant_admin: SignedIn, settings: GatewaySettings, limits: PictureLimits) -> APIRouter:
+def ingest_router(
+    lists: Lists, vectors: VectorLists, tenant_admin: SignedIn, settings: GatewaySettings, limits: PictureLimits
+) -> APIRouter:
     """limits: a list has as many bytes as a picture may have."""
     router = APIRouter(tags=["ingest"])
     form_limits = FormLimits(_OPTIONS | {"list"}, frozenset({"list"}), limits.max_bytes)
@@ -36,6 +40,8 @@ def ingest_router(lists: Lists, tenant_admin: SignedIn, settings: GatewaySetting
         """The list's job: it goes on where the last one was broken off."""
         if is_json(request):
             body = as_object(await read_json(request, settings.max_json_bytes, _MAX_VALUES))
+            if "vectors" in body:
+                return JsonResponse({"job_id": (await ingest_json(vectors, caller, body)).id}, 202)
             require_known(body, _JSON_FIELDS)
             content = _list_of(body)
         else:

@@ -23,6 +23,7 @@ from services.gateway.rest.jobs import jobs_router
 from services.gateway.rest.keys import keys_router
 from services.gateway.rest.rollouts import rollouts_router
 from services.gateway.rest.signed_in import signed_in
+from services.gateway.rest.spaces import spaces_router
 from services.gateway.rest.stats import stats_router
 from services.gateway.rest.trace import trace_router
 from services.gateway.rest.uploads import uploads_router
@@ -33,6 +34,7 @@ from services.gateway.rollouts.relevance import Relevance
 from services.gateway.rollouts.rollouts import Rollouts
 from services.gateway.settings import GatewaySettings
 from services.gateway.uploads import Uploads
+from services.gateway.vector_lists import OwnSpaces, VectorLists
 from services.topology.indexes import ServedIndexes
 
 
@@ -44,6 +46,8 @@ class Operation:
     dead_letters: DeadLetters
     jobs: Jobs
     lists: Lists
+    spaces: OwnSpaces
+    vector_lists: VectorLists
     uploads: Uploads
     tracer: Tracer
     rollouts: Rollouts
@@ -61,9 +65,10 @@ class Operation:
             keys_router(Keys(self.catalog, authenticator.changed), tenant_admin),
             dead_letters_router(self.dead_letters, tenant_admin),
             jobs_router(self.jobs, self.lists, tenant_admin, signed_in(authenticator, Role.READ)),
-            ingest_router(self.lists, tenant_admin, settings, limits),
+            ingest_router(self.lists, self.vector_lists, tenant_admin, settings, limits),
             uploads_router(self.uploads, tenant_admin),
-            vectors_router(Vectors(self.catalog, indexes), tenant_admin),
+            vectors_router(Vectors(self.catalog, indexes), self.vector_lists, tenant_admin, settings, limits),
+            spaces_router(self.spaces, self.rollouts, admin),
             stats_router(self.catalog, indexes, self.jobs.waiting, admin),
             trace_router(self.tracer, tenant_admin),
             verify_router(self.jobs, admin),

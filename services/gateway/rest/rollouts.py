@@ -1,4 +1,4 @@
-"""/rollouts, /indexes, /spaces: with the words of `omma rollout`, `omma index` and `omma space`."""
+"""/rollouts and /indexes: with the words of `omma rollout` and `omma index`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -100,16 +100,6 @@ def rollouts_router(rollouts: Rollouts, relevance: Relevance, admin: SignedIn) -
         known = await rollouts.indexes()
         fit = await together(rollouts.fitness.of(one.id) for one in known)
         return {"indexes": [{**index_document(one), **of} for one, of in zip(known, fit, strict=True)]}
-
-    @router.get("/spaces", summary="Every space and its indexes")
-    async def spaces(caller: administrator) -> dict[str, Any]:
-        known = await rollouts.indexes()
-        return {
-            "spaces": [
-                {**asdict(space), "indexes": [one.id for one in known if one.space == space.id]}
-                for space in await rollouts.spaces()
-            ]
-        }
 
     return router
 

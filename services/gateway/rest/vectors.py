@@ -1,4 +1,4 @@
-"""GET /vectors: pictures with their vectors."""
+"""/vectors: pictures with their vectors, and vectors that callers bring."""
 
 import base64
 from typing import Annotated, Final
@@ -6,22 +6,37 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from omma.catalog.job import Job
+from omma.errors import InvalidQuery
 from omma.filters import parse_filter
+from omma.images import PictureLimits
 from omma.rpc.deadline import Deadline
+from omma.vector_list import said_of_ids, said_of_lines, vectors_of_npy
 from services.gateway.callers.auth import Caller
 from services.gateway.pictures.vectors import MAX_VECTORS, Vectors
 from services.gateway.rest.answers import JsonResponse, picture_document
-from services.gateway.rest.fields import as_integer, require_known, single
+from services.gateway.rest.body import FormLimits, is_json, read_form, read_json
+from services.gateway.rest.fields import as_integer, as_object, as_text, as_truth, require_known, single
 from services.gateway.rest.schemas import pictures as shapes
+from services.gateway.rest.schemas import vectors as given_shapes
 from services.gateway.rest.signed_in import SignedIn
+from services.gateway.settings import GatewaySettings
+from services.gateway.vector_lists import VectorLists
 
-_FIELDS: Final = frozenset({"filter", "cursor", "limit"})
+_FIELDS: Final = frozenset({"filter", "cursor", "limit", "index"})
+_OPTIONS: Final = frozenset({"space", "revive_deleted"})
+_FILES: Final = frozenset({"vectors", "ids", "items"})
 _SECONDS: Final = 20.0
+MAX_VALUES: Final = 400_000
+"""Of a body in JSON."""
 
 
-def vectors_router(vectors: Vectors, tenant_admin: SignedIn) -> APIRouter:
-    """What `omma export` writes."""
+def vectors_router(
+    vectors: Vectors, lists: VectorLists, tenant_admin: SignedIn, settings: GatewaySettings, limits: PictureLimits
+) -> APIRouter:
+    """limits: each file of a list has as many bytes as a picture may have."""
     router = APIRouter(tags=["operation"])
+    form_limits = FormLimits(_OPTIONS | _FILES, _FILES, limits.max_bytes)
 
     @router.get("/vectors", **shapes.VECTORS)
     async def page(request: Request, caller: Annotated[Caller, Depends(tenant_admin)]) -> Response:
@@ -30,8 +45,9 @@ def vectors_router(vectors: Vectors, tenant_admin: SignedIn) -> APIRouter:
         require_known(params, _FIELDS)
         given = single({name: params.getlist(name) for name in params}, ())
         limit = as_integer(given.get("limit") or MAX_VECTORS, "limit")
-        asked = parse_filter(given.get("filter"))
-        found = await vectors.page(caller.tenant, asked, given.get("cursor") or None, limit, Deadline.after(_SECONDS))
+        asked, index = parse_filter(given.get("filter")), given.get("index") or ""
+        deadline = Deadline.after(_SECONDS)
+        found = await vectors.page(caller.tenant, asked, given.get("cursor") or None, limit, deadline, index=index)
         space = found.served.space
         images = [
             {**picture_document(picture), "vector": base64.b64encode(vector.astype("<f4").tobytes()).decode()}
@@ -47,4 +63,37 @@ def vectors_router(vectors: Vectors, tenant_admin: SignedIn) -> APIRouter:
         following = {"next_cursor": found.cursor} if found.cursor else {}
         return JsonResponse({**stamps, "images": images, **following})
 
+    @router.post("/vectors", **given_shapes.GIVE)
+    async def give(request: Request, caller: Annotated[Caller, Depends(tenant_admin)]) -> Response:
+        """The list's job: it goes on where the last one was broken off. A list with a wrong row changes nothing."""
+        if is_json(request):
+            body = as_object(await read_json(request, settings.max_json_bytes, MAX_VALUES))
+            job = await ingest_json(lists, caller, body)
+        else:
+            form = await read_form(request, form_limits)
+            said = single(form.fields, ())
+            if "vectors" not in form.files:
+                raise InvalidQuery("Send a .npy file `vectors`, or JSON with `vectors`.", field="vectors")
+            if ("ids" in form.files) == ("items" in form.files):
+                raise InvalidQuery("Send a file `ids`, an id a line, or `items`, a JSON object a line.", field="ids")
+            rows = said_of_ids(form.files["ids"]) if "ids" in form.files else said_of_lines(form.files["items"])
+            found = vectors_of_npy(form.files["vectors"])
+            space, revive = as_text(said.get("space") or "", "space"), _revived(said)
+            job = await lists.ingest(caller, space, found, rows, revive_deleted=revive)
+        return JsonResponse({"job_id": job.id}, 202)
+
     return router
+
+
+async def ingest_json(lists: VectorLists, caller: Caller, body: dict[str, object]) -> Job:
+    """Of `vectors`, `space` and `revive_deleted`. Raises as VectorLists.ingest."""
+    require_known(body, _OPTIONS | {"vectors"})
+    rows = body.get("vectors")
+    if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
+        raise InvalidQuery("vectors must be a list of objects, each with an id and a vector.", field="vectors")
+    space = as_text(body.get("space") or "", "space")
+    return await lists.ingest_rows(caller, space, rows, revive_deleted=_revived(body))
+
+
+def _revived(said: dict[str, object]) -> bool:
+    return as_truth(said.get("revive_deleted") or False, "revive_deleted")

@@ -63,6 +63,20 @@ class TopologyCandidates:
             )
         return Place(entry.index, shards)
 
+    async def place_space(self, space: Space) -> Place:
+        """The entry of the space. Raises Absent, field `name`, saying which is needed; WrongState, field `shards`."""
+        await self._file.look()
+        entry = next((one for one in self._file.topology.indexes if one.space == space.id), None)
+        if entry is None:
+            raise Absent(
+                f"{SETTING} has no index of space {space.id!r}. Start its processes and add an entry: {{index: NAME, "
+                f"space: {space.id}, shards: [[HOST:PORT, …], …]}} with each shard's replicas; the file is followed.",
+                field="name",
+            )
+        if entry.numbered is None:
+            raise WrongState(f"Say in {SETTING} how many shards {entry.index} has: its `count`.", field="shards")
+        return Place(entry.index, entry.numbered)
+
     def _entry(self, request: RolloutRequest, space: Space, known: Sequence[Index]) -> Entry:
         topology = self._file.topology
         if request.index:
@@ -92,7 +106,7 @@ class TopologyCandidates:
 
 
 def _may_be_of(entry: Entry, reference: str) -> bool:
-    return entry.is_of(reference) or entry.model.partition("@")[0] == reference
+    return bool(entry.model) and (entry.is_of(reference) or entry.model.partition("@")[0] == reference)
 
 
 def _needed(index: str, model: str, shards: int | None = None) -> str:

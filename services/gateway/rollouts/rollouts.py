@@ -54,6 +54,9 @@ class Candidates(Protocol):
     async def place(self, request: RolloutRequest, space: Space, control: Index, known: Sequence[Index]) -> Place:
         """Of the candidate that is asked for. known: every index, retired ones too. Raises Absent, WrongState."""
 
+    async def place_space(self, space: Space) -> Place:
+        """Of the one index of a space without a model. Raises Absent, WrongState."""
+
 
 class Rollouts:
     """One runs at a time."""

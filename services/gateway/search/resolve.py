@@ -11,12 +11,12 @@ from omma.blobs.originals import Originals
 from omma.errors import Absent, InvalidQuery, NoTextTower, TooLarge
 from omma.identity import ImageId, Sha256, Tenant
 from omma.rpc.deadline import Deadline
-from omma.space import require_same_space
+from omma.space import Space, require_same_space
 from omma.telemetry.traces import span
 from omma.together import together
 from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
-from services.gateway.pictures.original import read_original
+from services.gateway.pictures.original import no_original, read_original
 from services.gateway.search.fanout import Fanout
 from services.gateway.search.kept.embeddings import KeptEmbeddings
 from services.gateway.search.query import (
@@ -142,7 +142,7 @@ class Resolver:
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise InvalidQuery("The text is not Unicode: it holds half of a surrogate pair.", field="text")
         if not served.embedder.has_text_tower:
-            raise NoTextTower(f"Model {served.space.model!r} knows no words: search with a picture.", field="text")
+            raise NoTextTower(_no_words(served.space), field="text")
         return TextItem(text)
 
     async def _stored(self, one: SoughtStored, within: Within) -> _Part | ImageItem:
@@ -151,6 +151,8 @@ class Resolver:
         if found is None:
             raise Absent(f"There is no picture {one.image_id} in this index.", field="image_id")
         if one.region is not None:
+            if not found.payload.width:  # of a picture that was embedded it is known
+                raise no_original(one.image_id, within.served.space.id, field="image_id")
             with span("read_original"):
                 at, sha256 = found.payload.uri, Sha256(found.payload.sha256)
                 content = await read_original(
@@ -186,6 +188,12 @@ class Resolver:
         return [one for one in embedded if one is not None]
 
 
+def _no_words(space: Space) -> str:
+    if not space.model:
+        return f"Space {space.id} has no model: search it with a vector, or with a picture's id."
+    return f"Model {space.model!r} knows no words: search with a picture."
+
+
 def _image_item(content: bytes, region: Region | None) -> ImageItem:
     if not content:
         raise InvalidQuery("The image is empty.", field="image")
@@ -203,9 +211,10 @@ def _embedded_part(item: EmbeddedItem) -> _Part:
 
 
 def _checked_vector(one: SoughtVector, served: ServedIndex) -> Float32:
-    if not one.space:
+    if one.space:
+        require_same_space(served.space.id, one.space)
+    elif served.space.model:  # an index without a model was named: whose vector it is needs no other word
         raise InvalidQuery(f"Say which space the vector belongs to; here it is {served.space.id!r}.", field="space")
-    require_same_space(served.space.id, one.space)
     if one.values.shape != (served.space.dim,):
         raise InvalidQuery(
             f"The vector has {one.values.size} numbers and must have {served.space.dim}.",

@@ -3,6 +3,7 @@
 import typer
 
 from services.standalone.cli import (
+    curate,
     dead_letters,
     doctor,
     erase,
@@ -38,6 +39,9 @@ def command_line() -> typer.Typer:
     app.command()(verify.verify)
     app.command()(doctor.doctor)
     app.command()(erase.erase)
+    app.command()(curate.clusters)
+    app.command()(curate.anomalies)
+    app.command()(curate.duplicates)
     app.command("plan")(plan.plan_cluster)
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(feedback.app, name="feedback")

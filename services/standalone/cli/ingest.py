@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,8 +12,10 @@ from rich.markup import escape
 
 from omma.blobs.folder_source import folder_source
 from omma.blobs.object_uri import SCHEME
+from omma.errors import InvalidQuery
 from omma.picture_list import absolute
 from services.standalone.connection import Connection, connected
+from services.standalone.given import requests_of
 from services.standalone.ingesting import failed, remarks, summary
 from services.standalone.ingesting import ingest as follow
 from services.standalone.output import Json, console, errors, print_json, progress_bar, run
@@ -21,6 +24,7 @@ from services.worker.ingest.folder import require_folder
 
 _WEB: Final = ("http://", "https://")
 _WATCH_SECONDS: Final = 3.0
+_GIVEN: Final = ("created", "changed", "unchanged", "left_deleted")
 _NEWS: Final = ("created", "changed", "retried", "vanished")
 
 
@@ -28,7 +32,7 @@ def ingest(  # noqa: PLR0917  a command's options
     source: Annotated[
         str,
         typer.Argument(
-            metavar="DIR|FILE.jsonl|URLS.txt|s3://BUCKET/PREFIX",
+            metavar="DIR|FILE.jsonl|URLS.txt|VECTORS.npy|s3://BUCKET/PREFIX",
             help="Pictures, which stay where they are; of URLs in a list, one a line, they are downloaded.",
         ),
     ],
@@ -38,9 +42,16 @@ def ingest(  # noqa: PLR0917  a command's options
     revive_deleted: Annotated[bool, typer.Option(help="Also what was deleted here comes back.")] = False,
     refetch: Annotated[bool, typer.Option(help="Download also what an earlier ingest downloaded.")] = False,
     watch: Annotated[bool, typer.Option(help="Go on: look again every few seconds, until Ctrl-C.")] = False,
+    ids: Annotated[
+        Path | None, typer.Option(help="Of vectors: an id a line, or JSON lines with what is known of each.")
+    ] = None,
+    space: Annotated[str, typer.Option(help="Of vectors: what they are of, as `omma space list` shows it.")] = "",
     json: Json = False,
 ) -> None:
     """Make pictures searchable; run it again to take over what changed. Ctrl-C and again goes on where it was."""
+    if source.endswith(".npy"):
+        run(_vectors(Path(source), ids, space, revive_deleted, json))
+        return
     asked = _folder_or_bucket(source, forget_missing, revive_deleted) or _list(source, revive_deleted, refetch)
     run(_watch(asked, json) if watch else _once(asked, json))
 
@@ -48,6 +59,28 @@ def ingest(  # noqa: PLR0917  a command's options
 async def _once(asked: "_Asked", json: bool) -> None:
     async with connected(StandaloneSettings(), make=True) as connection:
         _tell(await _ingest(connection, asked), json)
+
+
+async def _vectors(source: Path, ids: Path | None, space: str, revive_deleted: bool, json: bool) -> None:
+    if ids is None or not space:
+        raise InvalidQuery("Vectors need --ids FILE and --space NAME.", field="space" if ids else "ids")
+    told: Counter[str] = Counter()
+    async with connected(StandaloneSettings(), make=True) as connection:
+        with progress_bar() as bars:
+            bar = bars.add_task(escape(source.name), total=None, rate=0.0)
+            for rows, request in requests_of(source, ids, space, revive_deleted=revive_deleted):
+                job = await follow(connection, "/vectors", request, lambda job: None)
+                if job["state"] != "done":
+                    _tell(job | {"source": source.name}, json)
+                told.update({name: job[name] for name in _GIVEN})
+                told["vectors"] += rows
+                bars.update(bar, completed=told["vectors"])
+    said = {"source": source.name, "space": space, **told}
+    if json:
+        print_json(said)
+    else:
+        counts = ", ".join(f"{told[name]} {name.replace('_', ' ')}" for name in _GIVEN if told[name])
+        console.print(f"{told['vectors']} vectors are in {space}: {counts}.", highlight=False)
 
 
 async def _watch(asked: "_Asked", json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`omma space list | show`."""
+"""`omma space list | show | create`."""
 
 from typing import Annotated, Any
 
@@ -21,7 +21,13 @@ def list_spaces(json: Json = False) -> None:
         return
     table = Table("space", "model", "dim", "buckets", "indexes", header_style="bold")
     for one in found:
-        table.add_row(one["id"], one["model"], str(one["dim"]), str(one["buckets"]), ", ".join(one["indexes"]))
+        table.add_row(
+            one["id"],
+            one["model"] or "(your own vectors)",
+            str(one["dim"]),
+            str(one["buckets"]),
+            ", ".join(one["indexes"]),
+        )
     console.print(table if found else "There are no spaces.")
 
 
@@ -34,6 +40,20 @@ def show(space: Annotated[str, typer.Argument(help="As `omma space list` shows i
         print_json(found)
     else:
         console.print_json(data=found)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Small letters, digits, dots, dashes and underscores.")],
+    dim: Annotated[int, typer.Option(help="Numbers of each vector.")],
+    json: Json = False,
+) -> None:
+    """A space for vectors of your own, with its index. Again: the same answer."""
+    made = run(call_once("POST", "/spaces", json={"name": name, "dim": dim}))
+    if json:
+        print_json(made)
+    else:
+        console.print(f"Space {made['id']} of {made['dim']} numbers; index {made['indexes'][0]}.", highlight=False)
 
 
 async def _spaces() -> list[dict[str, Any]]:

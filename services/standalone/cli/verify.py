@@ -21,10 +21,11 @@ def verify(
     repair: Annotated[bool, typer.Option(help="Mend what can be mended; the log makes lost rows again.")] = False,
     bury: Annotated[bool, typer.Option(help="Repair, and delete vectors that no row can be made for.")] = False,
     full: Annotated[bool, typer.Option(help="Read the whole log, also where digests agree.")] = False,
+    index: Annotated[str, typer.Option(help="As `omma index list` shows it; the live one unless told.")] = "",
     json: Json = False,
 ) -> None:
     """Compare blobs, catalog, log and shards, while they are used. Exit code 8: they differ."""
-    report = run(_report({"repair": repair, "full": full, "bury": bury}))
+    report = run(_report({"repair": repair, "full": full, "bury": bury, "index": index}))
     if json:
         print_json(report)
     else:
@@ -33,7 +34,7 @@ def verify(
         raise typer.Exit(EXIT_DIFFERENT)
 
 
-async def _report(asked: Mapping[str, bool]) -> Mapping[str, Any]:
+async def _report(asked: Mapping[str, bool | str]) -> Mapping[str, Any]:
     """The report, as long as it takes: the worker reads the whole catalog."""
     async with connected(StandaloneSettings()) as connection:
         answer = await connection.call("POST", "/verify", json=asked, params={"wait_seconds": 0})

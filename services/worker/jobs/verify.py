@@ -18,5 +18,7 @@ class VerifyWork:
     async def run(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """As Verifier.verify."""
         asked = VerifyParameters.model_validate(job.parameters)
-        report = await self._verifier.verify(repair=asked.repair, full=asked.full, bury=asked.bury, progress=progress)
+        report = await self._verifier.verify(
+            asked.index, repair=asked.repair, full=asked.full, bury=asked.bury, progress=progress
+        )
         return report.document()

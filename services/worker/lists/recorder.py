@@ -11,7 +11,7 @@ from omma.identity import Tenant
 from omma.outbox import Outbox
 
 _AT_ONCE: Final = 64
-_OUTCOMES: Final = {
+OUTCOMES: Final = {
     Change.CREATED: Taken.CREATED,
     Change.CHANGED: Taken.CHANGED,
     Change.SAME: Taken.UNCHANGED,
@@ -69,7 +69,7 @@ class Recorder:
         )
         await self._outbox.send(changes)
         outcome_of = {
-            one.download.key: _OUTCOMES[change.change].value for one, change in zip(taken, changes, strict=True)
+            one.download.key: OUTCOMES[change.change].value for one, change in zip(taken, changes, strict=True)
         }
         outcomes = [outcome_of.get(one.download.key, one.download.outcome) for one in batch]
         await self._catalog.record_downloads(

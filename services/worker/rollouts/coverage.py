@@ -14,8 +14,9 @@ _FILLED_AT_ONCE = 5_000
 
 
 async def lacking(catalog: Catalog, placed: PlacedIndex) -> tuple[int, dict[int, int]]:
-    """How many pictures live, and the versions, by id, of those that some replica has no vector of and that did not die
-    in its space. A picture that was uploaded a moment ago is among them: whoever asks twice tells those apart.
+    """How many pictures of its space live, and the versions, by id, of those that some replica has no vector of and
+    that did not die in it. Vectors that were given for another space are none of its. A picture that was uploaded a
+    moment ago is among them: whoever asks twice tells those apart.
 
     Raises what the catalog raises. A replica that does not answer lacks everything.
     """
@@ -25,7 +26,7 @@ async def lacking(catalog: Catalog, placed: PlacedIndex) -> tuple[int, dict[int,
     expected = sum(counts[state] for state in PictureState)
     space, live, found = placed.space, 0, dict[int, int]()
     views = ReplicaViews(placed)
-    async for go in goes(catalog, space.buckets, 0, expected):
+    async for go in goes(catalog, space, 0, expected):
         living = {bucket: _living(rows) for bucket, rows in go.rows.items()}
         live += sum(map(len, living.values()))
         missed = await _missed(living, space.buckets, views)

@@ -6,6 +6,7 @@ from typing import Final
 
 from omma.blobs.originals import plain_key
 from omma.buckets import bucket_of
+from omma.catalog.given import GivenVector
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Embedded, LoggedPicture, NewPicture
 from omma.identity import ImageId, Sha256, Tenant, Version
@@ -59,7 +60,7 @@ class Repair:
         # The log tells that it could not be read, and no longer what it was: it is tried again.
         dead = [one for one in some if one.image_id in records and records[one.image_id].dead]
         told = {i: record for i, record in records.items() if not record.dead}
-        done = await self._catalog.rebuild([_logged(record) for record in told.values()])
+        done = await self._catalog.rebuild([_logged(record, self._space) for record in told.values()])
         live = [told[i] for i in done if not told[i].deleted]
         if live:
             await self._catalog.record_embedded(self._space.id, [_embedded(record) for record in live])
@@ -93,7 +94,7 @@ class Repair:
         return len(records)
 
 
-def _logged(record: VectorRecord) -> LoggedPicture:
+def _logged(record: VectorRecord, space: Space) -> LoggedPicture:
     if record.deleted:
         return LoggedPicture(record.image_id, record.tenant, record.version, None)
     payload = record.payload
@@ -108,6 +109,8 @@ def _logged(record: VectorRecord) -> LoggedPicture:
         source_url=payload.source_url,
         attributes=payload.attributes,
         mtime_ns=payload.mtime_ns,
+        # A picture that was embedded has a size.
+        given=None if payload.width else GivenVector(space.id, record.vectors[0].astype("<f2").tobytes()),
     )
     return LoggedPicture(record.image_id, record.tenant, record.version, picture, payload.created_at_ms)
 

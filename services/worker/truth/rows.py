@@ -12,6 +12,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.picture import PictureState
 from omma.digests import Digests
 from omma.identity import ImageId
+from omma.space import Space
 from services.worker.truth.compare import Row
 
 _AT_ONCE: Final = 5_000
@@ -48,8 +49,12 @@ class Go:
         }
 
 
-async def goes(catalog: Catalog, buckets: int, first_class: int, expected: int) -> AsyncIterator[Go]:
-    """Every row once, by index, from this class of buckets on (omma.buckets.bucket_classes). expected: rows in all."""
+async def goes(catalog: Catalog, space: Space, first_class: int, expected: int) -> AsyncIterator[Go]:
+    """Every row of the space once, by index, from this class of buckets on (omma.buckets.bucket_classes).
+
+    expected: rows in all.
+    """
+    buckets = space.buckets
     classes = bucket_classes(buckets)
     at_once = max(1, len(classes) * _PICTURES_AT_ONCE // max(expected, 1))
     for start in range(first_class, len(classes), at_once):
@@ -57,7 +62,8 @@ async def goes(catalog: Catalog, buckets: int, first_class: int, expected: int) 
         rows: dict[int, dict[int, Row]] = {bucket: {} for of_space, _ in some for bucket in of_space}
         for first, last in _runs(sorted(bucket for _, of_rows in some for bucket in of_rows)):
             async for row in catalog.rows_of_buckets(first, last):
-                rows[bucket_of(row.id, buckets)][row.id] = Row(row.version, row.state)
+                if space.takes(row.space):
+                    rows[bucket_of(row.id, buckets)][row.id] = Row(row.version, row.state)
         yield Go(rows, start + len(some))
 
 
@@ -68,11 +74,11 @@ def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield some[0], some[-1]
 
 
-async def rows_of_pictures(catalog: Catalog, image_ids: Collection[int]) -> dict[int, Row]:
-    """The rows of these pictures, deleted ones too; those without one are left out."""
+async def rows_of_pictures(catalog: Catalog, space: Space, image_ids: Collection[int]) -> dict[int, Row]:
+    """The rows of these pictures, deleted ones too; those without one in the space are left out."""
     found: dict[int, Row] = {}
     wanted = [ImageId(image_id) for image_id in sorted(image_ids)]
     for first in range(0, len(wanted), _AT_ONCE):
         rows = await catalog.pictures(wanted[first : first + _AT_ONCE])
-        found |= {row.id: Row(row.version, row.state) for row in rows.values()}
+        found |= {row.id: Row(row.version, row.state) for row in rows.values() if space.takes(row.space)}
     return found

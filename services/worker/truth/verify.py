@@ -8,7 +8,7 @@ from typing import Final
 
 from omma.backlog import indexer_group, wait_until_handled
 from omma.catalog.picture import PictureState
-from omma.errors import Overloaded
+from omma.errors import Absent, Overloaded
 from omma.outbox import Outbox
 from omma.records import IMAGES_TOPIC
 from omma.space import Space
@@ -43,11 +43,12 @@ class Verifier:
         storage: Storage,
         outbox: Outbox,
         live: Callable[[], PlacedIndex],
+        placed: Callable[[str], PlacedIndex | None],
         *,
         settle_seconds: float = 30.0,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """live: the index that answers now.
+        """live: the index that answers now. placed: any by its id, None where it has no place.
 
         settle_seconds: for the indexer and the replicas to take in what the log has when they are waited for."""
         self._catalog = storage.catalog
@@ -56,24 +57,32 @@ class Verifier:
         self._grace_seconds = storage.deleted_grace_seconds
         self._outbox = outbox
         self._live = live
+        self._placed = placed
         self._settle_seconds = settle_seconds
         self._now = now
         self._running = asyncio.Lock()
 
     async def verify(
-        self, *, repair: bool = False, full: bool = False, bury: bool = False, progress: Progress | None = None
+        self,
+        index: str = "",
+        *,
+        repair: bool = False,
+        full: bool = False,
+        bury: bool = False,
+        progress: Progress | None = None,
     ) -> Report:
-        """What differs in the live index. full: every bucket's log and pictures, whatever the digests say.
+        """What differs in the index of this id, or in the live one. full: every bucket's log and pictures, whatever the
+        digests say.
 
         repair: mend what can be mended; reads as much as full, since ids in the log must be known. bury: repair, and
         delete live vectors that no row can be made for. progress: goes on from its cursor, and is told how far it is.
-        Raises Overloaded while another one runs here, and what the storage raises.
+        Raises Overloaded while another one runs here, Absent, field `index`, and what the storage raises.
         """
         if self._running.locked():
             raise Overloaded("A comparison is under way.", retry_after_seconds=10.0)
         async with self._running:
             began = time.monotonic()
-            served = self._live()
+            served = self._served(index)
             space = served.space
             progress = progress or Progress()
             step, _, place = progress.cursor.partition("/")
@@ -103,7 +112,7 @@ class Verifier:
             pass
         progress.counts["pictures"] = await self._count_rows()
         views = ReplicaViews(served)
-        async for go in goes(self._catalog, served.space.buckets, first_class, progress.counts["pictures"]):
+        async for go in goes(self._catalog, served.space, first_class, progress.counts["pictures"]):
             for of_bucket in go.rows.values():
                 report.rows.update(row.state.value for row in of_bucket.values())
             chosen = go.rows.keys() if full else _suspect(go, served.space, await views.digests())
@@ -130,9 +139,9 @@ class Verifier:
         tails = LogTails(self._log, space.vectors_topic, rows.keys())
         seen = await self._differences(rows, tails, views)
         if seen:
-            report.settled &= await self._settled()
+            report.settled &= await self._settled(space)
             suspects = {bucket: rows[bucket] for bucket in {one.bucket for one in seen}}
-            again = await rows_of_pictures(self._catalog, {one.image_id for one in seen})
+            again = await rows_of_pictures(self._catalog, space, {one.image_id for one in seen})
             for one in seen:
                 if one.image_id in again:
                     suspects[one.bucket][one.image_id] = again[one.image_id]
@@ -157,9 +166,17 @@ class Verifier:
                 found.update(await asyncio.to_thread(list, log_and_replica(bucket, of_bucket, last, held)))
         return found
 
-    async def _settled(self) -> bool:
+    def _served(self, index: str) -> PlacedIndex:
+        if not index:
+            return self._live()
+        placed = self._placed(index)
+        if placed is None:
+            raise Absent(f"There is no index {index[:80]!r}.", field="index")
+        return placed
+
+    async def _settled(self, space: Space) -> bool:
         """Whether every event that was due is sent, and handled by the indexer."""
-        group = indexer_group(self._live().space.id)
+        group = indexer_group(space.id)
         try:
             async with asyncio.timeout(self._settle_seconds):
                 await self._outbox.send_unsent()

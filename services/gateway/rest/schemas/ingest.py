@@ -3,6 +3,7 @@
 from typing import Final
 
 from services.gateway.rest.schemas.parts import BYTES, INTEGER, STRING, answer, body, operation, parameters
+from services.gateway.rest.schemas.vectors import ROW
 
 INGEST: Final = {
     "status_code": 202,
@@ -21,6 +22,12 @@ INGEST: Final = {
                             "description": "Each with url, path or uri, and what is known of it: external_id, owner, "
                             "tags, source_url, attributes, captions.",
                         },
+                        "vectors": {
+                            "type": "array",
+                            "items": ROW,
+                            "description": "In place of the others, with space: as POST /vectors.",
+                        },
+                        "space": STRING,
                         "refetch": {"type": "boolean", "default": False},
                         "revive_deleted": {"type": "boolean", "default": False},
                     },

@@ -87,7 +87,12 @@ VECTORS: Final = {
             )
         },
         parameters(
-            {"filter": OPTIONS["filter"], "cursor": STRING, "limit": {**INTEGER, "default": 256, "maximum": 256}}
+            {
+                "filter": OPTIONS["filter"],
+                "cursor": STRING,
+                "limit": {**INTEGER, "default": 256, "maximum": 256},
+                "index": {**STRING, "description": "The live one unless told."},
+            }
         ),
     ),
 }

@@ -1,0 +1,127 @@
+"""Vectors as callers bring them: looked through, kept, and handed to a job; and the spaces that have no model."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from omma.blobs.interface import Blobs
+from omma.catalog.interface import Catalog
+from omma.catalog.job import Job
+from omma.catalog.rows import taken_words
+from omma.description import RowLimits
+from omma.errors import Absent, InvalidQuery
+from omma.index import DEFAULT_FACTORY, Index, IndexId, IndexState
+from omma.job_kinds import INGEST_VECTORS, VectorsParameters
+from omma.picture_list import list_key
+from omma.space import Space, SpaceId
+from omma.vector_list import VectorList, checked_list, vectors_of_json
+from omma.vectors import Float32
+from services.gateway.callers.auth import Caller
+from services.gateway.jobs import Jobs
+from services.gateway.rollouts.rollouts import Candidates
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+LEAST_DIM: Final = 2
+MOST_DIM: Final = 4_096
+
+
+class OwnSpaces:
+    """Spaces without a model: callers bring the vectors."""
+
+    def __init__(self, catalog: Catalog, candidates: Candidates) -> None:
+        self._catalog = catalog
+        self._candidates = candidates
+
+    async def create(self, name: str, dim: int) -> tuple[Space, Index]:
+        """The space and its index, which are made when they are not there. The index is a standby: asked by whoever
+        names it or its space.
+
+        Raises InvalidQuery, fields `name` and `dim`; WrongSpace when another space has the name; Absent, WrongState
+        where its shards have no place.
+        """
+        if not _NAME.fullmatch(name):
+            raise InvalidQuery(
+                "name has small letters, digits, dots, dashes and underscores, 100 at most.", field="name", limit=100
+            )
+        if not LEAST_DIM <= dim <= MOST_DIM:
+            raise InvalidQuery(f"dim must be {LEAST_DIM} to {MOST_DIM}.", field="dim", limit=MOST_DIM)
+        signature = hashlib.sha256(f"given\0{name}\0{dim}".encode()).hexdigest()
+        space = Space(SpaceId(name), "", signature, dim)
+        for one in await self._catalog.indexes():
+            if one.space == name:
+                await self._catalog.register_space(space)
+                return space, one
+        place = await self._candidates.place_space(space)
+        await self._catalog.register_space(space)
+        index = Index(IndexId(place.index), space.id, DEFAULT_FACTORY, place.shards, IndexState.STANDBY)
+        await self._catalog.register_index(index)
+        return space, index
+
+    async def fed(self, name: str) -> Space:
+        """The space of this name that an index answers from. Raises InvalidQuery for no name, Absent."""
+        if not name:
+            raise InvalidQuery("Say which space the vectors are of.", field="space")
+        fed = {one.space for one in await self._catalog.indexes() if one.state is not IndexState.RETIRED}
+        known = {one.id: one for one in await self._catalog.spaces() if one.id in fed}
+        if name not in known:
+            there_are = ", ".join(sorted(known)) or "none"
+            raise Absent(
+                f"There is no space {name[:80]!r}; there are: {there_are}. POST /spaces makes one.", field="space"
+            )
+        return known[SpaceId(name)]
+
+
+class VectorLists:
+    """A list is taken in as a whole or not at all."""
+
+    def __init__(self, spaces: OwnSpaces, jobs: Jobs, catalog: Catalog, blobs: Blobs, row_limits: RowLimits) -> None:
+        self._spaces = spaces
+        self._jobs = jobs
+        self._catalog = catalog
+        self._blobs = blobs
+        self._row_limits = row_limits
+
+    async def ingest_rows(
+        self, caller: Caller, space: str, rows: Sequence[Mapping[str, Any]], *, revive_deleted: bool
+    ) -> Job:
+        """rows: each with its vector. As `ingest`."""
+        found = await self._spaces.fed(space)
+        vectors = await asyncio.to_thread(vectors_of_json, rows, found)
+        return await self._ingest(caller, found, vectors, rows, revive_deleted)
+
+    async def ingest(
+        self,
+        caller: Caller,
+        space: str,
+        vectors: Float32,
+        said: Sequence[Mapping[str, Any]],
+        *,
+        revive_deleted: bool,
+    ) -> Job:
+        """The unfinished job of this list, or a new one. said: of each vector, in order, as omma.vector_list has it.
+
+        Raises InvalidQuery and WrongSpace, which name the first row that is wrong; Absent, field `space`; WrongState,
+        Overloaded, StorageFull.
+        """
+        return await self._ingest(caller, await self._spaces.fed(space), vectors, said, revive_deleted)
+
+    async def _ingest(
+        self, caller: Caller, space: Space, vectors: Float32, said: Sequence[Mapping[str, Any]], revive_deleted: bool
+    ) -> Job:
+        given = await asyncio.to_thread(checked_list, vectors, said, space, self._row_limits)
+        await self._require_free(caller, space, given)
+        content = await asyncio.to_thread(given.encode)
+        sha256 = hashlib.sha256(f"{space.id}\0".encode() + content).hexdigest()
+        await self._blobs.put(list_key(caller.tenant, sha256), content)
+        parameters = VectorsParameters(space=space.id, revive_deleted=revive_deleted)
+        return await self._jobs.start(caller.tenant, INGEST_VECTORS, sha256, parameters)
+
+    async def _require_free(self, caller: Caller, space: Space, given: VectorList) -> None:
+        """Every id is new, or of a vector of this space."""
+        keys = [row.description.external_id for row in given.rows]
+        known = await self._catalog.live_keys(caller.tenant, keys)
+        for number, key in enumerate(keys, 1):
+            if known.get(key, space.id) != space.id:
+                raise InvalidQuery(f"Row {number}: {taken_words(key, known[key])}", field="id")

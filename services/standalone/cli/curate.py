@@ -1,0 +1,107 @@
+"""`omma clusters`, `omma anomalies`, `omma duplicates`."""
+
+import asyncio
+import json as json_text
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+
+from omma.errors import InvalidQuery, ReplicaDown
+from services.standalone.connection import call_once, connected
+from services.standalone.output import Json, console, fail, print_json, run
+from services.standalone.settings import StandaloneSettings
+
+_EVERY_SECONDS: Final = 0.25
+_SHOWN_IDS: Final = 8
+_MEASURES: Final = ("distance", "density", "training")
+
+
+def clusters(
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Of these pictures; else of all.")] = None,
+    filter: Annotated[str | None, typer.Option(help="JSON, as of a search.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Pictures, by id.")] = 1_000,
+    threshold: Annotated[float | None, typer.Option(help="Least mean cosine of two that become one.")] = None,
+    json: Json = False,
+) -> None:
+    """Pictures in groups that look alike, the largest first."""
+    asked = {"image_ids": ids, "filter": _parsed(filter), "limit": limit, "threshold": threshold}
+    found = run(_clusters({name: value for name, value in asked.items() if value}))
+    if json:
+        print_json(found)
+        return
+    table = Table("pictures", "label", "such as", header_style="bold")
+    for one in found["clusters"]:
+        table.add_row(str(len(one["ids"])), one.get("label", ""), _few(one["ids"]))
+    console.print(table if found["clusters"] else "There are no clusters.")
+
+
+def anomalies(
+    by: Annotated[str, typer.Option(help=f"{', '.join(_MEASURES)}.")] = "distance",
+    limit: Annotated[int, typer.Option(min=1, max=1_000)] = 50,
+    json: Json = False,
+) -> None:
+    """What stands apart, the farthest first, as last measured: each night unless set otherwise."""
+    found = run(call_once("GET", "/qa/anomalies", params={"by": by, "limit": limit}))["images"]
+    if json:
+        print_json(found)
+        return
+    table = Table("picture", "score", "reasons", header_style="bold")
+    for one in found:
+        table.add_row(str(one["id"]), f"{one['score']:.3f}", ", ".join(one["reasons"]))
+    console.print(table if found else "Nothing was measured yet.")
+
+
+def duplicates(
+    limit: Annotated[int, typer.Option(min=1, help="Groups.")] = 50,
+    json: Json = False,
+) -> None:
+    """Groups of copies, and which of each is kept."""
+    found = run(_duplicates(limit))
+    if json:
+        print_json(found)
+        return
+    table = Table("keep", "copies", "bits of 256 apart", header_style="bold")
+    for one in found:
+        others = [image_id for image_id in one["ids"] if image_id != one["keep"]]
+        table.add_row(str(one["keep"]), _few(others), _few(one["distances"]))
+    console.print(table if found else "There are no copies.")
+
+
+async def _clusters(asked: dict[str, Any]) -> dict[str, Any]:
+    async with connected(StandaloneSettings()) as connection:
+        answer = await connection.call("POST", "/search/cluster", json=asked, params={"wait_seconds": 0})
+        while "job_id" in answer:
+            job = await connection.call("GET", f"/jobs/{answer['job_id']}")
+            if job["state"] == "done":
+                return dict(job["result"])
+            if job["state"] not in ("waiting", "running"):
+                raise ReplicaDown(f"The clustering was {job['state']}. {job['error']}")
+            await asyncio.sleep(_EVERY_SECONDS)
+        return dict(answer)
+
+
+async def _duplicates(limit: int) -> list[dict[str, Any]]:
+    """A page may have none, and another one after it."""
+    found: list[dict[str, Any]] = []
+    async with connected(StandaloneSettings()) as connection:
+        params: dict[str, str] = {}
+        while len(found) < limit:
+            page = await connection.call("GET", "/duplicates", params=params)
+            found += page["groups"]
+            if "next_cursor" not in page:
+                break
+            params = {"cursor": page["next_cursor"]}
+    return found[:limit]
+
+
+def _few(values: list[Any]) -> str:
+    shown = ", ".join(map(str, values[:_SHOWN_IDS]))
+    return f"{shown}, …" if len(values) > _SHOWN_IDS else shown
+
+
+def _parsed(filter: str | None) -> Any:
+    try:
+        return json_text.loads(filter) if filter else None
+    except ValueError as error:
+        fail(InvalidQuery(f"The filter is no JSON: {error}.", field="filter"))

@@ -27,6 +27,7 @@ _OTHERS = (
     "POSTGRES",
     "KAFKA",
     "S3",
+    "CLAMD",
     "TRITON",
     "TOPOLOGY",
 )

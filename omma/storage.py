@@ -21,6 +21,7 @@ from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
 from omma.persistence import until_there
 from omma.process import ProcessSettings
+from omma.scanning import Clamd, ClamdSettings, Unscanned
 
 
 class StorageSettings(ProcessSettings):
@@ -32,6 +33,7 @@ class StorageSettings(ProcessSettings):
     postgres: PostgresSettings | None = None
     kafka: KafkaSettings | None = None
     s3: S3Settings | None = None
+    clamd: ClamdSettings | None = None
     description: RowLimits = Field(default_factory=RowLimits)
     deleted_grace_seconds: float = Field(
         default=86_400.0, ge=0, le=365 * 86_400, description="a deleted picture can be restored; then its bytes go"
@@ -73,7 +75,8 @@ async def open_storage(
     objects = _open_objects(settings)
     if objects is not None:
         stack.push_async_callback(objects.close)
-    originals = Originals(blobs, objects)
+    scanner = Unscanned() if settings.clamd is None else Clamd(settings.clamd)
+    originals = Originals(blobs, objects, scanner)
     stack.push_async_callback(originals.close)
     return Storage(catalog, log, blobs, originals, settings.description, objects, settings.deleted_grace_seconds)
 

@@ -104,32 +104,37 @@ class Cluster:
         model. Its shards wait for a rollout. Raises RuntimeError for a name that is taken or a bad number; Absent for a
         model that is not there.
         """
-        if name in self.indexes or min(shards, replicas) < 1:
-            raise RuntimeError(f"{name!r} cannot be added: there are {', '.join(self.indexes)}; at least one shard.")
+        self._require_free(name, shards, replicas)
         model = load_model(Path(self.shape.models_dir), model).manifest.reference
         same = next((one for one in self.indexes.values() if one.model == model), None)
         index = IndexProcesses(
             name,
             model,
             Service(f"egs-{name}", "services.egs", free_port(_HOST)) if same is None else same.egs,
-            [
-                [
-                    Service(f"{name}-{shard}-{replica}", "services.nn_shard", free_port(_HOST))
-                    for replica in range(replicas)
-                ]
-                for shard in range(shards)
-            ],
+            _replicas(name, shards, replicas),
             owns_egs=same is None,
         )
         if same is None:
             index.egs.start({**self.environment, **_models(self.shape, model)})
-        for shard in range(shards):
-            for replica in range(replicas):
-                own = index.shard_environment(shard, replica)
-                index.shards[shard][replica].start({**self.environment, **own}, wait=False)
+        return self._added(index)
+
+    def add_space(self, name: str, *, space: str, shards: int, replicas: int = 1) -> IndexProcesses:
+        """As add_index, of a space whose vectors callers bring. Its shards wait for POST /spaces."""
+        self._require_free(name, shards, replicas)
+        processes = _replicas(name, shards, replicas)
+        return self._added(IndexProcesses(name, "", self.first.egs, processes, owns_egs=False, space=space))
+
+    def _require_free(self, name: str, shards: int, replicas: int) -> None:
+        if name in self.indexes or min(shards, replicas) < 1:
+            raise RuntimeError(f"{name!r} cannot be added: there are {', '.join(self.indexes)}; at least one shard.")
+
+    def _added(self, index: IndexProcesses) -> IndexProcesses:
+        for shard, replicas in enumerate(index.shards):
+            for replica, service in enumerate(replicas):
+                service.start({**self.environment, **index.shard_environment(shard, replica)}, wait=False)
         for service in index.services:
             self.supervisor.watch(service)
-        self.indexes[name] = index
+        self.indexes[index.name] = index
         self.topology.write(self.indexes.values())
         return index
 
@@ -154,6 +159,14 @@ class Cluster:
         for index in self.indexes.values():
             for service in index.services:
                 service.server.close()
+
+
+def _replicas(name: str, shards: int, replicas: int) -> list[list[Service]]:
+    """Of each shard."""
+    return [
+        [Service(f"{name}-{shard}-{replica}", "services.nn_shard", free_port(_HOST)) for replica in range(replicas)]
+        for shard in range(shards)
+    ]
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from deploy.local.service import Service
 class IndexProcesses:
     """shards: by shard, then replica. proxies: in the same order, when toxiproxy stands between.
 
-    owns_egs: False where the embedder is another index's of the same model.
+    owns_egs: False where the embedder is another index's of the same model. space: in place of a model, of an index
+    whose vectors callers bring; nobody asks its embedder.
     """
 
     name: str
@@ -22,6 +23,7 @@ class IndexProcesses:
     shards: Sequence[Sequence[Service]]
     owns_egs: bool = True
     proxies: Sequence[Sequence[parts.Proxy]] = field(default_factory=tuple)
+    space: str = ""
 
     @property
     def services(self) -> list[Service]:
@@ -33,6 +35,8 @@ class IndexProcesses:
         """proxied: as the gateway sees its replicas."""
         ways = self.proxies if proxied and self.proxies else self.shards
         shards = [[one.address for one in replicas] for replicas in ways]
+        if self.space:
+            return {"index": self.name, "space": self.space, "shards": shards}
         return {"index": self.name, "model": self.model, "egs": self.egs.address, "shards": shards}
 
     def shard_environment(self, shard: int, replica: int) -> Mapping[str, str]:

@@ -19,6 +19,7 @@ from omma.blocking import BlockingCalls
 from omma.errors import Absent, Corrupt, InvalidQuery, TooLarge
 from omma.identity import Sha256
 from omma.os_errors import file_error
+from omma.scanning import Scanner, Unscanned
 from omma.telemetry.context import run_in
 
 _OURS: Final = "omma:"
@@ -32,8 +33,11 @@ _FILE_SECONDS: Final = 60.0
 class Originals:
     """Reads verify: what comes back has the sha256 that its row says."""
 
-    def __init__(self, blobs: Blobs, objects: Objects | None = None) -> None:
-        """objects: None: there are none, `s3://` is refused."""
+    def __init__(self, blobs: Blobs, objects: Objects | None = None, scanner: Scanner | None = None) -> None:
+        """objects: None: there are none, `s3://` is refused. scanner: looks at what comes into our blobs, and at what
+        lies elsewhere each time it is read.
+        """
+        self._scanner = scanner or Unscanned()
         self._blobs = blobs
         self._objects = objects
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="omma-originals")
@@ -43,8 +47,8 @@ class Originals:
         """The original's bytes. uri: `file://…`, `s3://…` or `omma:<sha256>`.
 
         Raises what is the original's own fault: Absent (it vanished, or is no file), Corrupt (other bytes than were
-        ingested), TooLarge, InvalidQuery (another uri). And what is the machine's, which may go better another time:
-        ReplicaDown, Overloaded, OutOfTime (a disk or a share that does not answer), StorageFull.
+        ingested), TooLarge, InvalidQuery (another uri), InvalidPicture (what the scanner found). And what is the
+        machine's, which may go better another time: ReplicaDown, Overloaded, OutOfTime (a disk or a share that does not answer), StorageFull.
         """
         if uri == uri_of(sha256):
             content = await self._blobs.get(original_key(sha256), max_bytes)
@@ -56,6 +60,8 @@ class Originals:
             raise InvalidQuery(f"{uri[:200]!r} is no place of an original that Omma reads.", field="uri")
         if await run_in(self._executor, sha256_of, content) != sha256:
             raise _changed(uri)
+        if uri != uri_of(sha256):
+            await self._scanner.require_clean(content)
         return content
 
     async def pieces(self, uri: str, sha256: Sha256, size: int) -> AsyncIterator[bytes]:
@@ -90,7 +96,11 @@ class Originals:
             yield piece
 
     async def put(self, content: bytes) -> tuple[Sha256, str]:
-        """Keep an upload under the sha256 of its bytes; durable when it returns. Returns (sha256, uri)."""
+        """Keep an upload under the sha256 of its bytes; durable when it returns. Returns (sha256, uri).
+
+        Raises as Scanner.require_clean, and what the storage raises; nothing is kept then.
+        """
+        await self._scanner.require_clean(content)
         sha256 = await run_in(self._executor, sha256_of, content)
         # Without asking first whether it is there: most uploads are new, and a question costs as much as a put.
         await self._blobs.put(original_key(sha256), content)

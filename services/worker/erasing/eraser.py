@@ -26,7 +26,8 @@ _PAUSE_SECONDS: Final = 1.0
 _UNREACHED: Final = (
     "originals that Omma only refers to, in your folders and buckets",
     "backups, exports, and what browsers and proxies keep",
-    "older versions of objects where a bucket keeps them, and PostgreSQL's own log and free pages",
+    "older versions of objects where a bucket keeps them, what MinIO has in its own trash for some minutes, and "
+    "PostgreSQL's own log and free pages",
     "the sha256 of their bytes, for an hour",
     "ids of pictures in omma.images, and in omma.interactions for its retention",
     "what models and codebooks learned from them",

@@ -13,7 +13,7 @@ from omma.catalog.download import TAKEN, Download, Taken
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import NewPicture
 from omma.collection import is_kept
-from omma.errors import OmmaError
+from omma.errors import InvalidPicture, OmmaError, TooLarge
 from omma.identity import Sha256, Tenant
 from omma.picture_list import Listed, WrongLine
 from omma.uploads import SCHEME, upload_key, upload_of
@@ -121,19 +121,26 @@ class Lines:
         async with self._holding:
             try:
                 found = await self._places.find(line)
+                if found.content is not None:
+                    await self._kept(found.content)
             except Refused as refused:
                 failed = Download(
                     line.key, line.place, self._run.name, refused.name, refused.reason, status=refused.status
                 )
                 return await self._recorder.write(failed)
-            if found.content is not None:
-                await self._originals.put(found.content)
             outcome = await self._write(line, found)
             if found.content is not None:
                 await self._settle(found.sha256, found.content, outcome)
             if line.scheme == SCHEME:
                 await self._blobs.delete(upload_key(self._run.tenant, upload_of(line.place)))
             return outcome
+
+    async def _kept(self, content: bytes) -> None:
+        """Raises Refused: what is wrong with the picture; OmmaError: with this machine, all may be tried again."""
+        try:
+            await self._originals.put(content)
+        except (InvalidPicture, TooLarge) as error:
+            raise Refused(error.kind, error.detail) from error
 
     async def _settle(self, sha256: Sha256, content: bytes, outcome: str) -> None:
         """The bytes stay where a row needs them, and go where none does."""

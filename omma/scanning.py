@@ -1,7 +1,6 @@
 """What looks at bytes before Omma keeps them: clamd, where one is named (OMMA_CLAMD__…)."""
 
 import asyncio
-from contextlib import suppress
 from typing import Final, Protocol
 
 from pydantic import Field
@@ -63,19 +62,29 @@ class Clamd:
     async def _scanned(self, content: bytes) -> str:
         reader, writer = await self._connect()
         try:
-            # Past its limit clamd says so and closes: what it said is read all the same.
-            with suppress(ConnectionError):
-                writer.write(b"zINSTREAM\0")
-                for begin in range(0, len(content), _CHUNK_BYTES):
-                    chunk = content[begin : begin + _CHUNK_BYTES]
-                    writer.write(len(chunk).to_bytes(4, "big") + chunk)
-                    await writer.drain()
-                writer.write(bytes(4))
+            writer.write(b"zINSTREAM\0")
+            for begin in range(0, len(content), _CHUNK_BYTES):
+                chunk = content[begin : begin + _CHUNK_BYTES]
+                writer.write(len(chunk).to_bytes(4, "big") + chunk)
                 await writer.drain()
-            answer = await reader.read(_ANSWER_BYTES)
+            writer.write(bytes(4))
+            await writer.drain()
+            return _text(await reader.read(_ANSWER_BYTES))
+        except ConnectionError:
+            # Past its limit clamd closes, and what it said of that may be lost with the connection.
+            if await self._lives():
+                return "INSTREAM size limit exceeded. ERROR"
+            raise
         finally:
             writer.close()
-        return answer.rstrip(b"\0\n").decode("utf-8", "replace")
+
+    async def _lives(self) -> bool:
+        reader, writer = await self._connect()
+        try:
+            writer.write(b"zPING\0")
+            return _text(await reader.read(_ANSWER_BYTES)) == "PONG"
+        finally:
+            writer.close()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         address = self._settings.address
@@ -83,3 +92,7 @@ class Clamd:
             return await asyncio.open_unix_connection(address.removeprefix(_UNIX))
         host, _, port = address.rpartition(":")
         return await asyncio.open_connection(host.strip("[]"), int(port))
+
+
+def _text(answer: bytes) -> str:
+    return answer.rstrip(b"\0\n").decode("utf-8", "replace")

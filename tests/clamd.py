@@ -27,8 +27,8 @@ class Scanned:
             writer.close()
 
     async def _said(self, reader: asyncio.StreamReader) -> bytes:
-        if await reader.readexactly(10) != b"zINSTREAM\0":
-            return b"UNKNOWN COMMAND"
+        if (command := await reader.readuntil(b"\0")) != b"zINSTREAM\0":
+            return b"PONG" if command == b"zPING\0" else b"UNKNOWN COMMAND"
         content = bytearray()
         while size := int.from_bytes(await reader.readexactly(4), "big"):
             content += await reader.readexactly(size)

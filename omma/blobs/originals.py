@@ -48,7 +48,8 @@ class Originals:
 
         Raises what is the original's own fault: Absent (it vanished, or is no file), Corrupt (other bytes than were
         ingested), TooLarge, InvalidQuery (another uri), InvalidPicture (what the scanner found). And what is the
-        machine's, which may go better another time: ReplicaDown, Overloaded, OutOfTime (a disk or a share that does not answer), StorageFull.
+        machine's, which may go better another time: ReplicaDown, Overloaded, OutOfTime (a disk or a share that does not
+        answer), StorageFull.
         """
         if uri == uri_of(sha256):
             content = await self._blobs.get(original_key(sha256), max_bytes)

@@ -1,6 +1,7 @@
 """Vectors that callers bring: given, found, refused with words, deleted, exported, erased; over a kill -9."""
 
-import json
+import asyncio
+import base64
 import signal
 import sqlite3
 from pathlib import Path
@@ -10,13 +11,16 @@ import httpx
 import numpy as np
 import pytest
 
-from omma import Client
+from omma import AsyncClient
+from services.standalone.given import requests_of
+from services.standalone.serve import serving
+from services.standalone.settings import StandaloneSettings
 from tests.e2e.process import Folder
-from tests.e2e.test_erasing import ended
+from tests.e2e.test_erasing import ended as ended_in_time
 from tests.pictures import encoded, scene
 
 pytestmark = pytest.mark.timeout(300)
-ROWS, DIM = 2_000, 24
+ROWS, DIM = 1_500, 24
 REFUSED: tuple[tuple[dict[str, Any], int, str], ...] = (
     ({"space": "nowhere", "vectors": [{"id": "a", "vector": [1] * DIM}]}, 404, "space"),
     ({"vectors": [{"id": "a", "vector": [1] * DIM}]}, 422, "space"),
@@ -28,91 +32,125 @@ REFUSED: tuple[tuple[dict[str, Any], int, str], ...] = (
 )
 
 
-def search(rest: httpx.Client, **asked: Any) -> list[dict[str, Any]]:
-    answer = rest.post("/search", json={"near_duplicates": "keep", "exact": True, "timeout_ms": 60_000, **asked})
-    assert answer.status_code == 200, answer.text
-    document = answer.json()
-    assert (document["space"], document["index"]) == ("products", "products.1")
-    return list(document["results"])
-
-
-def test_vectors_of_ones_own_are_a_space_beside_the_pictures(tmp_path: Path) -> None:
-    folder, out = Folder(tmp_path / "data"), tmp_path / "out"
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """vectors.npy and ids.txt."""
     vectors = np.random.default_rng(0).standard_normal((ROWS, DIM)).astype(np.float32)
     np.save(tmp_path / "vectors.npy", vectors)
     (tmp_path / "ids.txt").write_text("\n".join(f"sku-{number}" for number in range(ROWS)))
-    with folder.up() as server, server.client() as rest:
-        picture = rest.post("/images", files={"image": encoded(scene(64, 48))}, data={"external_id": "picture"}).json()
-        made = rest.post("/spaces", json={"name": "products", "dim": DIM})
+    return tmp_path / "vectors.npy", tmp_path / "ids.txt"
+
+
+class Asked:
+    """The space of products, asked over REST."""
+
+    def __init__(self, rest: httpx.AsyncClient) -> None:
+        self.rest = rest
+
+    async def search(self, **asked: Any) -> list[dict[str, Any]]:
+        body = {"near_duplicates": "keep", "exact": True, "timeout_ms": 60_000, **asked}
+        answer = await self.rest.post("/search", json=body)
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["space"], answer.json()["index"]) == ("products", "products.1")
+        return list(answer.json()["results"])
+
+    async def refused(self, path: str, status: int, words: str, **body: Any) -> None:
+        answer = await (self.rest.post(path, json=body) if body else self.rest.get(path))
+        assert answer.status_code == status and words in answer.json()["detail"], answer.text
+
+    async def ended(self, job_id: str) -> dict[str, Any]:
+        async with asyncio.timeout(200):
+            while True:
+                job = (await self.rest.get(f"/jobs/{job_id}")).json()
+                if job["state"] not in ("waiting", "running"):
+                    assert job["state"] == "done", job
+                    return dict(job)
+                await asyncio.sleep(0.1)
+
+    async def given(self, vectors: Path, ids: Path) -> list[dict[str, Any]]:
+        """As `omma ingest` gives them."""
+        requests = requests_of(vectors, ids, "products", revive_deleted=False)
+        return [
+            await self.ended((await self.rest.post("/vectors", **request)).json()["job_id"]) for _, request in requests
+        ]
+
+
+async def test_vectors_of_ones_own_are_a_space_beside_the_pictures(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    vectors = np.load(files[0])
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    settings = StandaloneSettings(data_dir=tmp_path / "data", http_port=0, grpc_port=0)
+    async with serving(settings) as (_, at), httpx.AsyncClient(base_url=at.url, timeout=60) as rest:
+        asked = Asked(rest)
+        picture = (
+            await rest.post("/images", files={"image": encoded(scene(64, 48))}, data={"external_id": "picture"})
+        ).json()
+        made = await rest.post("/spaces", json={"name": "products", "dim": DIM})
         assert made.status_code == 201 and made.json()["indexes"] == ["products.1"]
-        assert rest.post("/spaces", json={"name": "products", "dim": DIM}).json() == made.json()
-        assert rest.post("/spaces", json={"name": "products", "dim": DIM + 1}).json()["kind"] == "wrong_space"
+        assert (await rest.post("/spaces", json={"name": "products", "dim": DIM})).json() == made.json()
+        assert (await rest.post("/spaces", json={"name": "products", "dim": 9})).json()["kind"] == "wrong_space"
         for body, status, field in REFUSED:
             for path in ("/vectors", "/ingest"):
-                answer = rest.post(path, json=body)
+                answer = await rest.post(path, json=body)
                 assert (answer.status_code, answer.json()["field"]) == (status, field), (body, answer.text)
-        assert rest.get("/images").json()["count"] == 1, "what was refused changed nothing"
-        files = {name: (tmp_path / name).read_bytes() for name in ("vectors.npy", "ids.txt")}
-        form = {"vectors": files["vectors.npy"], "ids": files["ids.txt"]}
+        assert (await rest.get("/images")).json()["count"] == 1, "what was refused changed nothing"
+
+        (told,) = await asked.given(*files)
+        assert (told["total"], told["created"]) == (ROWS, ROWS)
+        (again,) = await asked.given(*files)
+        assert (again["unchanged"], again["created"]) == (ROWS, 0)
+
+        hits = await asked.search(vector=vectors[5].tolist(), space="products", k=5)
+        keys = [(await rest.get(f"/images/{hit['id']}")).json()["key"] for hit in hits]
+        assert keys == [f"sku-{row}" for row in np.argsort(-(unit @ unit[5]))[:5]]
+        assert await asked.search(vector=vectors[5].tolist(), index="products.1", k=5) == hits
+        first = hits[0]["id"]
+        others = await asked.search(image_id=first, index="products.1", k=4)
+        assert [hit["id"] for hit in others] == [hit["id"] for hit in hits[1:]]
+        await asked.refused("/search", 409, "no model", text="lamp", index="products.1")
+        await asked.refused("/search", 404, "no picture of it", image_id=first, bbox="0,0,9,9", index="products.1")
+        for part in ("content", "thumbnail"):
+            await asked.refused(f"/images/{first}/{part}", 404, "no picture of it")
+        shown = await rest.post("/search", files={"image": encoded(scene(64, 48))}, data={"index": "products.1"})
+        assert shown.status_code == 409 and "no model" in shown.json()["detail"]
+        live = (await rest.post("/search", json={"image_id": picture["id"], "receipts": [picture["receipt"]]})).json()
+        assert (live["results"], live["degraded"]) == ([], []), "pictures and vectors do not meet"
+
+        lamp = {"id": "lamp", "vector": [1.0] * DIM, "tags": ["lamp"], "uri": "https://example.org/lamp.jpg"}
+        async with AsyncClient(at.url) as client:
+            assert (await asked.ended(await client.add_vectors("products", [lamp])))["created"] == 1
+        (found,) = await asked.search(vector=[2.0] * DIM, space="products", k=1, filter={"tags": "lamp"})
+        assert (found["uri"], found["tags"], round(found["score"], 3)) == (lamp["uri"], ["lamp"], 1.0)
+
+        receipt = (await rest.delete(f"/images/{first}")).headers["omma-receipt"]
+        left = await asked.search(vector=vectors[5].tolist(), space="products", k=1, receipts=[receipt])
+        assert left[0]["id"] == hits[1]["id"]
+        erasing = (await rest.post("/erase", json={"external_ids": ["lamp"]})).json()
+        await asked.ended(erasing["job_id"])
+        with sqlite3.connect(f"file:{tmp_path / 'data' / 'catalog.db'}?mode=ro", uri=True) as catalog:
+            assert catalog.execute("SELECT count(*) FROM given_vectors").fetchone() == (ROWS,)
+        for index in ("products.1", ""):
+            report = (await rest.post("/verify", json={"index": index})).json()
+            assert report["clean"] and sum(report["rows"].values()) > 0, report
+
+        page = (await rest.get("/vectors", params={"index": "products.1", "limit": 9})).json()
+        assert (page["space"], page["model"], page["dim"]) == ("products", "", DIM)
+        (row,) = [one for one in page["images"] if one["key"] == "sku-3"]
+        np.testing.assert_allclose(np.frombuffer(base64.b64decode(row["vector"]), "<f4"), unit[3], atol=2e-3)
+
+
+def test_a_list_that_was_taken_in_survives_a_kill(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    folder = Folder(tmp_path / "data")
+    with folder.up() as server, server.client() as rest:
+        assert rest.post("/spaces", json={"name": "products", "dim": DIM}).status_code == 201
+        form = {"vectors": files[0].read_bytes(), "ids": files[1].read_bytes()}
         job = rest.post("/vectors", files=form, data={"space": "products"}).json()["job_id"]
         server.stop(signal.SIGKILL)
-
-    with folder.up() as server, server.client() as rest, Client(server.url) as client:
-        told = ended(rest, job)
-        assert (told["total"], told["created"] + told["unchanged"]) == (ROWS, ROWS), told
-        again = folder.json(
-            "ingest", str(tmp_path / "vectors.npy"), "--ids", str(tmp_path / "ids.txt"), "--space", "products"
-        )
-        assert (again["vectors"], again["unchanged"], again["created"]) == (ROWS, ROWS, 0)
-
-        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        best = np.argsort(-(unit @ unit[5]))[:5]
-        hits = search(rest, vector=vectors[5].tolist(), space="products", k=5)
-        keys = [rest.get(f"/images/{hit['id']}").json()["key"] for hit in hits]
-        assert keys == [f"sku-{row}" for row in best]
-        assert search(rest, vector=vectors[5].tolist(), index="products.1", k=5) == hits
-        first = hits[0]["id"]
-        assert [hit["id"] for hit in search(rest, image_id=first, index="products.1", k=4)] == [
-            hit["id"] for hit in hits[1:]
-        ]
-        for asked, status in (({"text": "lamp"}, 409), ({"image_id": first, "bbox": "0,0,9,9"}, 404)):
-            assert rest.post("/search", json={**asked, "index": "products.1"}).status_code == status
-        asked_with_a_picture = rest.post(
-            "/search", files={"image": encoded(scene(64, 48))}, data={"index": "products.1"}
-        )
-        assert asked_with_a_picture.status_code == 409 and "no model" in asked_with_a_picture.json()["detail"]
-        for part in ("content", "thumbnail"):
-            answer = rest.get(f"/images/{first}/{part}")
-            assert answer.status_code == 404 and "no picture of it" in answer.json()["detail"]
-        live = rest.post("/search", json={"image_id": picture["id"], "k": 50}).json()
-        assert live["results"] == [] and live["degraded"] == [], "pictures and vectors do not meet"
-
-        given = client.add_vectors(
-            "products", [{"id": "lamp", "vector": [1.0] * DIM, "tags": ["lamp"], "uri": "https://example.org/lamp.jpg"}]
-        )
-        assert ended(rest, given)["created"] == 1
-        (lamp,) = search(rest, vector=[2.0] * DIM, space="products", k=1, filter={"tags": "lamp"})
-        assert (lamp["uri"], lamp["tags"], round(lamp["score"], 3)) == ("https://example.org/lamp.jpg", ["lamp"], 1.0)
-
-        receipt = rest.delete(f"/images/{first}").headers["omma-receipt"]
-        left = search(rest, vector=vectors[5].tolist(), space="products", k=1, receipts=[receipt])
-        assert left[0]["id"] == hits[1]["id"]
-        erased = folder.json("erase", "--external-id", "lamp", "--yes")
-        assert erased, erased
-        with sqlite3.connect(f"file:{folder.path / 'catalog.db'}?mode=ro", uri=True) as catalog:
-            assert catalog.execute("SELECT count(*) FROM given_vectors").fetchone() == (ROWS,)
-        assert folder.json("verify", "--index", "products.1")["clean"] and folder.json("verify")["clean"]
-
-        said = folder.json("export", str(out), "--index", "products.1")
-        assert (said["pictures"], said["space"], said["model"]) == (ROWS - 1, "products", "")
-        lines = [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
-        row = next(at for at, line in enumerate(lines) if line["key"] == "sku-7")
-        np.testing.assert_allclose(np.load(out / "embeddings.npy")[row], unit[7], atol=2e-3)
-        assert server.stop() == 0
-
     with folder.up() as server, server.client() as rest:
-        assert search(rest, vector=vectors[5].tolist(), space="products", k=1)[0]["id"] == hits[1]["id"]
-        moved = folder.run(
-            "ingest", str(out / "embeddings.npy"), "--ids", str(out / "metadata.jsonl"), "--space", "products", "--json"
-        )
-        assert json.loads(moved.stdout)["unchanged"] + json.loads(moved.stdout)["changed"] == ROWS - 1, moved.stderr
+        told = ended_in_time(rest, job)
+        assert (told["total"], told["created"] + told["unchanged"]) == (ROWS, ROWS), told
+        command = ("ingest", str(files[0]), "--ids", str(files[1]), "--space", "products")
+        again = folder.json(*command)
+        assert (again["vectors"], again["unchanged"], again["created"]) == (ROWS, ROWS, 0)
+        asked = {"vector": np.load(files[0])[5].tolist(), "space": "products", "k": 1, "timeout_ms": 60_000}
+        (hit,) = rest.post("/search", json=asked).json()["results"]
+        assert rest.get(f"/images/{hit['id']}").json()["key"] == "sku-5"

@@ -141,7 +141,7 @@ async def faces(folder: Path, *, resolver_originals: Any = None, **settings: Any
             world.core,
             pictures,
             parts,
-            Operation(parts, parts, parts, parts, parts, parts, parts, parts, parts, parts),
+            Operation(*[parts] * 12),
             authenticator,
             Health(world.indexes, Surroundings(parts, parts, world.indexes)),
             given,

@@ -30,6 +30,8 @@ BODIES = {
     "/duplicates/merge": (b'{"keep": 1, "ids": [2]}', JSON),
     "/duplicates/split": (b'{"keep": 1, "ids": [2]}', JSON),
     "/ingest": (b'{"urls": ["http://pictures.example/1.jpg"]}', JSON),
+    "/vectors": (b'{"space": "products", "vectors": [{"id": "a", "vector": [1]}]}', JSON),
+    "/spaces": (b'{"name": "products", "dim": 4}', JSON),
     "/images/presign": (b'{"bytes": 9}', JSON),
     "/rollouts/{id}/canary": (b'{"share": 5}', JSON),
     "/rollouts/{id}/judgments": (b'{"labels": {"1": "a", "2": "a"}}', JSON),

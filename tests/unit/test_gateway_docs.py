@@ -24,7 +24,7 @@ def app() -> FastAPI:
     core: Any = MagicMock()
     core.picture_limits = PictureLimits()
     authenticator = Authenticator(core, open_without_keys=False)
-    operation = Operation(core, core, core, core, core, core, core, core, core, core)
+    operation = Operation(*[core] * 12)
     settings = GatewaySettings()
     return create_app(
         core,

@@ -34,7 +34,7 @@ async def asked(settings: GatewaySettings, method: str, path: str, **headers: st
         core,
         core,
         core,
-        Operation(core, core, core, core, core, core, core, core, core, core),
+        Operation(*[core] * 12),
         Authenticator(core, open_without_keys=True),
         core,
         settings,

@@ -80,6 +80,13 @@ def as_truth(value: Any, field: str) -> bool:
     raise InvalidQuery(f"{field} must be true or false, not {_shown(value)}.", field=field)
 
 
+def as_switch(value: Any, field: str) -> bool:
+    """Of JSON; null says nothing, which is false."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise InvalidQuery(f"{field} must be true or false, not {_shown(value)}.", field=field)
+
+
 def as_text(value: Any, field: str) -> str:
     if not isinstance(value, str):
         raise InvalidQuery(f"{field} must be text.", field=field)

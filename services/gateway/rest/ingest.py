@@ -14,7 +14,7 @@ from services.gateway.callers.auth import Caller
 from services.gateway.lists import MAX_PAGE, Lists
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.body import FormLimits, is_json, read_form, read_json
-from services.gateway.rest.fields import as_integer, as_object, as_truth, require_known, single
+from services.gateway.rest.fields import as_integer, as_object, as_switch, as_truth, require_known, single
 from services.gateway.rest.jobs import JobIdInPath
 from services.gateway.rest.schemas import ingest as shapes
 from services.gateway.rest.signed_in import SignedIn
@@ -43,13 +43,14 @@ def ingest_router(
             if "vectors" in body:
                 return JsonResponse({"job_id": (await ingest_json(vectors, caller, body)).id}, 202)
             require_known(body, _JSON_FIELDS)
+            parameters = ListParameters(**{name: as_switch(body.get(name), name) for name in _OPTIONS})
             content = _list_of(body)
         else:
             form = await read_form(request, form_limits)
             if "list" not in form.files:
                 raise InvalidQuery("Send the list as a file `list`, or JSON with `urls`.", field="list")
-            content, body = form.files["list"], single(form.fields, ())
-        job = await lists.ingest(caller, content, _parameters(body))
+            content, parameters = form.files["list"], _parameters(single(form.fields, ()))
+        job = await lists.ingest(caller, content, parameters)
         return JsonResponse({"job_id": job.id}, 202)
 
     @router.get("/jobs/{job_id}/downloads", **shapes.DOWNLOADS)
@@ -76,7 +77,7 @@ def _list_of(body: dict[str, Any]) -> bytes:
     """urls and pictures, a line each."""
     entries: list[dict[str, Any]] = []
     for field, entry in (("urls", _url), ("pictures", _picture)):
-        given = body.get(field) or []
+        given = [] if body.get(field) is None else body[field]
         if not isinstance(given, list):
             raise InvalidQuery(f"{field} must be a list.", field=field)
         entries += [entry(one) for one in given]

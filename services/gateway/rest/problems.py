@@ -74,7 +74,8 @@ def install(app: FastAPI) -> None:
 
 
 def _of_validation(error: RequestValidationError) -> InvalidQuery:
-    first = error.errors()[0]
+    # What was said and is wrong, before what was not said.
+    first = min(error.errors(), key=lambda one: one.get("type") == "missing")
     if first.get("type") == "json_invalid":  # its place counts characters, and is no field's name
         return InvalidQuery("The body is not JSON.")
     where = [str(part) for part in first.get("loc", ()) if part not in ("path", "query", "body", "header")]

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.signed_in import SignedIn
@@ -14,10 +15,10 @@ from services.gateway.rollouts.rollouts import Rollouts
 from services.gateway.vector_lists import LEAST_DIM, MOST_DIM, OwnSpaces
 
 
-class SpaceRequest(BaseModel):
+class SpaceRequest(RequestBody):
     """name: small letters, digits, dots, dashes and underscores. dim: numbers of each of its vectors."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "products", "dim": 384}})
+    model_config = ConfigDict(json_schema_extra={"example": {"name": "products", "dim": 384}})
 
     name: str = Field(max_length=100)
     dim: int = Field(ge=LEAST_DIM, le=MOST_DIM)

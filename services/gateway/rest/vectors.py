@@ -16,7 +16,7 @@ from services.gateway.callers.auth import Caller
 from services.gateway.pictures.vectors import MAX_VECTORS, Vectors
 from services.gateway.rest.answers import JsonResponse, picture_document
 from services.gateway.rest.body import FormLimits, is_json, read_form, read_json
-from services.gateway.rest.fields import as_integer, as_object, as_text, as_truth, require_known, single
+from services.gateway.rest.fields import as_integer, as_object, as_switch, as_text, as_truth, require_known, single
 from services.gateway.rest.schemas import pictures as shapes
 from services.gateway.rest.schemas import vectors as given_shapes
 from services.gateway.rest.signed_in import SignedIn
@@ -78,8 +78,8 @@ def vectors_router(
                 raise InvalidQuery("Send a file `ids`, an id a line, or `items`, a JSON object a line.", field="ids")
             rows = said_of_ids(form.files["ids"]) if "ids" in form.files else said_of_lines(form.files["items"])
             found = vectors_of_npy(form.files["vectors"])
-            space, revive = as_text(said.get("space") or "", "space"), _revived(said)
-            job = await lists.ingest(caller, space, found, rows, revive_deleted=revive)
+            revive = as_truth(said.get("revive_deleted") or False, "revive_deleted")
+            job = await lists.ingest(caller, said.get("space", ""), found, rows, revive_deleted=revive)
         return JsonResponse({"job_id": job.id}, 202)
 
     return router
@@ -88,12 +88,9 @@ def vectors_router(
 async def ingest_json(lists: VectorLists, caller: Caller, body: dict[str, object]) -> Job:
     """Of `vectors`, `space` and `revive_deleted`. Raises as VectorLists.ingest."""
     require_known(body, _OPTIONS | {"vectors"})
+    space = as_text("" if body.get("space") is None else body["space"], "space")
+    revive = as_switch(body.get("revive_deleted"), "revive_deleted")
     rows = body.get("vectors")
     if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
         raise InvalidQuery("vectors must be a list of objects, each with an id and a vector.", field="vectors")
-    space = as_text(body.get("space") or "", "space")
-    return await lists.ingest_rows(caller, space, rows, revive_deleted=_revived(body))
-
-
-def _revived(said: dict[str, object]) -> bool:
-    return as_truth(said.get("revive_deleted") or False, "revive_deleted")
+    return await lists.ingest_rows(caller, space, rows, revive_deleted=revive)

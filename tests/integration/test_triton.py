@@ -125,6 +125,22 @@ async def test_pictures_and_words_are_what_they_are_in_process(model: Model, ser
     assert (1 - (left * right).sum(axis=1)).max() < 1e-4
 
 
+async def test_a_repository_of_before_is_sent_floats(model: Model, served: Triton, tmp_path: Path) -> None:
+    """Rendered by an earlier version: its image tower takes what the graph takes."""
+    assert served.server.running()  # one of our own, so that another can be started
+    (image, _text) = write_repository(model, tmp_path, Serving(platform="python", max_batch=4))
+    config = image / "config.pbtxt"
+    told = config.read_text().replace("TYPE_UINT8", "TYPE_FP32").replace("[8, 8, 3]", "[3, 8, 8]")
+    config.write_text("".join(line for line in told.splitlines(True) if '"mean"' not in line and '"std"' not in line))
+    item = ImageItem(encoded(scene()))
+    here = await asyncio.to_thread(OnnxEmbedder, model, QUICK)
+    with triton(tmp_path) as earlier:
+        async with AsyncExitStack() as stack:
+            there = await opened(model, earlier.url, stack)
+            assert np.allclose(await vectors(there, item), await vectors(here, item), atol=1e-6)
+    await here.close()
+
+
 async def test_towers_of_another_entry_are_refused(forged: Model, served: Triton) -> None:
     async with AsyncExitStack() as stack:
         with pytest.raises(WrongSpace) as error:
@@ -196,6 +212,11 @@ def test_the_wire_of_the_configuration_is_tritons(model: Model) -> None:
         assert config.backend == ("python" if platform == "python" else "onnxruntime")
         assert (config.max_batch_size, list(config.input[0].dims), list(config.output[0].dims)) == (8, [4], [5])
         assert config.input[0].data_type == model_config_pb2.TYPE_INT64
+        image = model_config_pb2.ModelConfig()
+        text_format.Parse(config_pbtxt(model.manifest, "image", Serving(platform=platform, max_batch=8)), image)
+        takes = (image.input[0].data_type, list(image.input[0].dims))
+        pixels, floats = (model_config_pb2.TYPE_UINT8, [8, 8, 3]), (model_config_pb2.TYPE_FP32, [3, 8, 8])
+        assert takes == (pixels if platform == "python" else floats)
         assert config.HasField("dynamic_batching")
         assert config.parameters["omma_signature"].string_value == model.manifest.signature()
         on_gpu = config.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_GPU

@@ -25,6 +25,9 @@ class TritonPythonModel:
         """Refuses a file that is not the registry entry's."""
         said = {key: one["string_value"] for key, one in json.loads(args["model_config"])["parameters"].items()}
         self._input, self._outputs = said["input"], said["outputs"].split()
+        self._scale = [
+            np.array(json.loads(said[name]), np.float32).reshape(1, 3, 1, 1) for name in ("mean", "std") if name in said
+        ]
         path = Path(args["model_repository"]) / args["model_version"] / said["file"]
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -49,7 +52,7 @@ class TritonPythonModel:
         parts = [np.from_dlpack(triton.get_input_tensor_by_name(one, self._input)) for one in requests]
         batch = parts[0] if len(parts) == 1 else np.concatenate(parts)
         try:
-            made = self._session.run(self._outputs, {self._input: batch})
+            made = self._session.run(self._outputs, {self._input: self._eaten(batch)})
         except Exception as error:  # noqa: BLE001 - onnxruntime's own classes have no common base below Exception
             fault = triton.TritonError(str(error))
             return [triton.InferenceResponse(error=fault) for _ in requests]
@@ -58,3 +61,15 @@ class TritonPythonModel:
             triton.InferenceResponse([triton.Tensor.from_dlpack(*one) for one in zip(self._outputs, cut, strict=True)])
             for cut in zip(*(np.split(rows, ends) for rows in made), strict=True)
         ]
+
+    def _eaten(self, batch: Any) -> Any:
+        """What the graph takes: of pictures uint8[n, size, size, 3] as services/egs/preprocess.py makes it, to the bit;
+        words as they are.
+        """
+        if not self._scale:
+            return batch
+        mean, std = self._scale
+        planes = np.ascontiguousarray(batch.transpose(0, 3, 1, 2), dtype=np.float32)
+        planes -= mean
+        planes /= std
+        return planes

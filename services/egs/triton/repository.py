@@ -36,7 +36,8 @@ class Serving:
     """How Triton runs a tower.
 
     platform: onnxruntime on GPUs; tensorrt is the same with TensorRT engines in float16, built when Triton loads it;
-    python runs ONNX Runtime in Triton's Python backend, for a machine with CPUs only. instances: of each tower, on each
+    python runs ONNX Runtime in Triton's Python backend, for a machine with CPUs only, and takes a picture's bytes where
+    the others take floats. instances: of each tower, on each
     GPU. delay_microseconds: to wait for more of a batch. max_queued: requests that wait; one more is refused.
     """
 
@@ -64,6 +65,8 @@ def config_pbtxt(manifest: Manifest, kind: Kind, serving: Serving) -> str:
     if manifest.text is not None and kind == "text":
         datatype, dims = "TYPE_INT64", [manifest.text.max_tokens]
     on_gpu = serving.platform != "python"
+    if kind == "image" and not on_gpu:
+        datatype, dims = "TYPE_UINT8", [size, size, 3]
     preferred = [batch for batch in (4, 8, 16, 32, 64, 128) if batch <= serving.max_batch]
     parameters = {SIGNATURE: manifest.signature()}
     if serving.platform == "python":
@@ -73,6 +76,8 @@ def config_pbtxt(manifest: Manifest, kind: Kind, serving: Serving) -> str:
             "input": tower.input,
             "outputs": " ".join(outputs_of(manifest, kind)),
         }
+        if kind == "image":
+            parameters |= {name: json.dumps(getattr(manifest.preprocessing, name)) for name in ("mean", "std")}
     lines = [
         f"name: {_quoted(triton_name(manifest, kind))}",
         f"backend: {_quoted(_BACKEND[serving.platform])}",

@@ -87,7 +87,7 @@ class TritonTower(Generic[Job]):
     async def run(self, job: Job, deadline: Deadline) -> Float32:
         """As RunningTower; a tower that is not its manifest's is Corrupt, a Triton that is gone ReplicaDown."""
         async with self._gate.entered(deadline):
-            tensor = job if self._takes_pixels else await run_in(self._executor, self._batch, [job])
+            tensor = np.asarray(job) if self._takes_pixels else await run_in(self._executor, self._batch, [job])
             parts = [tensor[at : at + self._max_batch] for at in range(0, len(tensor), self._max_batch)]
             made = [row for part in parts for row in await self._infer(part, deadline)]
         vectors = first_fault(made)

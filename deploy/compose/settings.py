@@ -3,6 +3,7 @@
 What it is for and its default come from the settings classes; run it again when one has changed.
 """
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,7 +87,7 @@ def _default(name: str, field: FieldInfo) -> str:
         return str(value).lower()
     if hasattr(value, "get_secret_value"):
         return str(value.get_secret_value())
-    return "[]" if value == () else str(value)
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from omma.identity import Tenant
+
+_ID_CHARACTERS: Final = 12
 
 
 class Role(StrEnum):
@@ -26,6 +28,11 @@ class ApiKey:
     role: Role
     created_at_ms: int
     revoked: bool = False
+
+    @property
+    def id(self) -> str:
+        """The start of its hash: enough to tell a machine's keys apart."""
+        return self.hash[:_ID_CHARACTERS]
 
 
 class KeyBook(Protocol):

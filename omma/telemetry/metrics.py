@@ -65,6 +65,9 @@ RECALL_AT_10 = Gauge(
     ("index",),
 )
 KEYS_READ_AT = Gauge("omma_keys_read_timestamp_seconds", "When the API keys that count were read from the catalog.")
+TOKEN_KEYS_READ_AT = Gauge(
+    "omma_token_keys_read_timestamp_seconds", "When the keys that tokens are checked by were read from their issuer."
+)
 INTERACTIONS = Counter(
     "omma_interactions_total",
     "Impressions and clicks: sent or dropped by the face; then recorded, expired or unreadable.",

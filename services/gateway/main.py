@@ -35,6 +35,7 @@ from services.egs.client import RemoteEmbedder
 from services.gateway.callers.auth import Authenticator, is_loopback
 from services.gateway.callers.first_key import FirstKeySettings, ensure_first_key
 from services.gateway.callers.rates import Rates
+from services.gateway.callers.tokens import open_tokens
 from services.gateway.composition import GatewayParts, compose
 from services.gateway.http import HttpServer, listening
 from services.gateway.jobs import Sources
@@ -165,6 +166,7 @@ async def _parts(settings: GatewayProcess, topology: TopologyFile | None, stack:
             outage_seconds=settings.gateway.keys_outage_seconds,
             session_seconds=settings.gateway.session_seconds,
             rates=Rates(settings.gateway.tenant_rates),
+            tokens=open_tokens(settings.gateway.jwt),
         ),
         sources=Sources(
             folders=settings.gateway.ingest_folders, s3=settings.s3, buckets=settings.gateway.ingest_buckets

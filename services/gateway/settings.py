@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import Field, field_validator
 
 from omma.settings import Section
+from services.gateway.callers.tokens import JwtSettings
 from services.gateway.search.fanout.settings import FanoutSettings
 from services.gateway.sharing.shares import Shares
 
@@ -55,6 +56,7 @@ class GatewaySettings(Section):
     )
     max_concurrent_uploads: int = Field(default=32, ge=1, le=10_000, description="each holds a picture in memory")
     fanout: FanoutSettings = FanoutSettings()
+    jwt: JwtSettings = JwtSettings()
     picture_threads: int = Field(default=2, ge=1, le=256, description="that check uploads and draw thumbnails")
     impressions_queued: int = Field(default=10_000, ge=1, le=10_000_000, description="more are lost, and counted")
     impressions_sampled: float = Field(default=1.0, ge=0.0, le=1.0, description="share of searches recorded")

@@ -11,6 +11,7 @@ from services.egs.client import Embedder
 from services.egs.servicer import EmbeddingServicer
 from services.gateway.callers.auth import Authenticator, Caller, is_loopback
 from services.gateway.callers.rates import Rates
+from services.gateway.callers.tokens import open_tokens
 from services.nn_shard.local import LocalShard
 from services.nn_shard.servicer import ShardServicer
 from services.rerank.servicer import RerankServicer
@@ -53,6 +54,7 @@ def authenticator_of(
         outage_seconds=settings.gateway.keys_outage_seconds,
         session_seconds=settings.gateway.session_seconds,
         rates=Rates(settings.gateway.tenant_rates),
+        tokens=open_tokens(settings.gateway.jwt),
         owner_secret=owner_secret,
     )
 

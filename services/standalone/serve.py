@@ -96,11 +96,11 @@ async def _start_rpc(server: RpcServer, settings: StandaloneSettings, other_port
 
 
 async def _require_key(settings: StandaloneSettings, omma: Omma) -> None:
-    if is_loopback(settings.bind):
+    if is_loopback(settings.bind) or settings.gateway.jwt.issuer:
         return
     if not any(not key.revoked for key in await omma.services.storage.catalog.api_keys()):
         raise InvalidQuery(
             f"OMMA_BIND={settings.bind} can be reached from other machines: make an API key first, with "
-            "`omma key create NAME --role admin`, or name one with OMMA_ADMIN_KEY_FILE.",
+            "`omma key create NAME --role admin`, or name one with OMMA_ADMIN_KEY_FILE, or an issuer of tokens.",
             field="OMMA_BIND",
         )

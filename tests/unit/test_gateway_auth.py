@@ -184,7 +184,7 @@ async def test_a_key_that_was_just_made_is_never_refused_however_lately_the_keys
         clock[0] += 0.01
         keys.keys.append(key(f"new {number}"))
         clock[0] += 0.01
-        assert (await door.caller(f"new {number}", Role.READ)).key_name == f"key new {number}"
+        assert (await door.caller(f"new {number}", Role.READ)).name == f"key new {number}"
 
 
 async def test_guesses_begin_one_reading_a_second_and_wait_for_it_together() -> None:

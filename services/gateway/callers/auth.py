@@ -1,4 +1,4 @@
-"""API keys: who is calling, for which tenant, and whether the role suffices."""
+"""Who is calling, by API key or token, for which tenant, and whether the role suffices."""
 
 import asyncio
 import hashlib
@@ -16,6 +16,7 @@ from omma.identity import DEFAULT_TENANT, Tenant
 from omma.telemetry.metrics import KEYS_READ_AT
 from services.gateway.callers.rates import Rates
 from services.gateway.callers.sessions import Session, Sessions
+from services.gateway.callers.tokens import Bearer, Tokens, looks_like_token
 
 _NEVER: Final = float("-inf")
 _RANK: Final = {role: rank for rank, role in enumerate(Role)}
@@ -33,11 +34,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. key_name: empty where no key is needed."""
+    """Who calls. name: of the key, or what the token calls its bearer; empty where no key is needed.
+
+    credential: what let them in, `key:` and the key's id, `token:` and the bearer, `owner`; empty as name is.
+    """
 
     tenant: Tenant
     role: Role
-    key_name: str = ""
+    name: str = ""
+    credential: str = ""
 
     def may(self, role: Role) -> bool:
         """Whether the caller's role includes this one."""
@@ -69,17 +74,20 @@ class Authenticator:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rates: Rates | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
-        """rates: of tenants' requests; None: as many as come.
+        """rates: of tenants' requests; None: as many as come. tokens: that count beside keys.
 
-        open_without_keys: while no key exists everyone is admin of the default tenant; for loopback only.
+        open_without_keys: while no key exists, nor an issuer, everyone is admin of the default tenant; for loopback
+        only.
 
         owner_secret: who holds it may do everything, whatever keys there are; for commands of the server's own user.
         session_seconds: how long the page's sessions last.
         """
         self.sessions = Sessions(catalog, seconds=session_seconds)
         self._catalog = catalog
-        self._open_without_keys = open_without_keys
+        self._open_without_keys = open_without_keys and tokens is None
+        self._tokens = tokens
         self._max_age_seconds = max_age_seconds
         self._outage_seconds = outage_seconds
         self._owner_hash = hash_secret(owner_secret) if owner_secret else ""
@@ -103,13 +111,19 @@ class Authenticator:
         return caller
 
     async def begin_session(self, secret: str) -> tuple[Session, Caller]:
-        """For who holds this secret. Raises NotSignedIn, ReplicaDown."""
+        """For who holds this secret; a token's ends with it. Raises NotSignedIn, NotAllowed, ReplicaDown."""
+        if self._tokens is not None and looks_like_token(secret):
+            bearer = await self._tokens.bearer(secret)
+            return await self.sessions.begin(bearer.packed(), bearer.ends_at_seconds), _caller_of(bearer)
         caller = await self._known(secret)
         return await self.sessions.begin(hash_secret(secret)), caller
 
     async def session_caller(self, session: Session, role: Role) -> Caller:
-        """Whom this session stands for. Raises as `caller`: NotSignedIn once its key is revoked."""
-        caller = await self._of_hash(session.key_hash)
+        """Whom this session stands for. Raises as `caller`: NotSignedIn once its key is revoked, or no token counts."""
+        bearer = Bearer.unpacked(session.stands_for)
+        if bearer is not None and self._tokens is None:
+            raise NotSignedIn("Tokens do not count here any more: sign in again.")
+        caller = await self._of_hash(session.stands_for) if bearer is None else _caller_of(bearer)
         self._rates.spend(caller.tenant)
         caller.require(role)
         return caller
@@ -134,13 +148,15 @@ class Authenticator:
                 self._reading.cancel()
 
     async def _known(self, secret: str | None) -> Caller:
+        if self._tokens is not None and secret and looks_like_token(secret):
+            return _caller_of(await self._tokens.bearer(secret))
         return await self._of_hash(hash_secret(secret) if secret and len(secret) <= _MAX_SECRET_CHARACTERS else "")
 
     async def _of_hash(self, hashed: str) -> Caller:
         """hashed: of what was sent, "" for nothing."""
         # Looked up by a hash, the time taken says something of hashes; nobody finds a secret to a hash of their choice.
         if hashed and hashed == self._owner_hash:
-            return Caller(DEFAULT_TENANT, Role.ADMIN, "owner")
+            return Caller(DEFAULT_TENANT, Role.ADMIN, "owner", "owner")
         await self._refresh(self._max_age_seconds)
         if not self._keys and self._open_without_keys:
             return Caller(DEFAULT_TENANT, Role.ADMIN)
@@ -151,7 +167,7 @@ class Authenticator:
         key = self._keys.get(hashed)
         if key is None or key.revoked:
             raise NotSignedIn("This API key is unknown or revoked.")
-        return Caller(key.tenant, key.role, key.name)
+        return Caller(key.tenant, key.role, key.name, f"key:{key.id}")
 
     async def _refresh(self, max_age_seconds: float) -> None:
         """Have keys that are no older, counted from now; older ones only while the catalog cannot be read."""
@@ -213,6 +229,10 @@ class Authenticator:
                 logger.info("API keys can be read again")
             self._keys, self._known_at, self._failing = {key.hash: key for key in keys}, began, False
             KEYS_READ_AT.set_to_current_time()
+
+
+def _caller_of(bearer: Bearer) -> Caller:
+    return Caller(bearer.tenant, bearer.role, bearer.subject, f"token:{bearer.subject}")
 
 
 def hash_secret(secret: str) -> str:

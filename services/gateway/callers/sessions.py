@@ -1,12 +1,14 @@
-"""Sessions of the page: a signed cookie stands for an API key, so that a browser's own requests carry it.
+"""Sessions of the page: a signed cookie stands for an API key or a token, so that a browser's own requests carry it.
 
-A cookie names its key by hash and its end; the signature's secret is the catalog's, so that every gateway knows it.
+A cookie names its key by hash, or says what the token said, and its end; the signature's secret is the catalog's, so
+that every gateway knows it.
 What a page of another site cannot know is the token that each write has to bring along.
 """
 
 import base64
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -17,17 +19,17 @@ from omma.catalog.api_key import KeyBook
 from omma.errors import NotAllowed, NotSignedIn
 
 _NAME: Final = "sessions"
-_MAX_COOKIE_CHARACTERS: Final = 512
+_MAX_COOKIE_CHARACTERS: Final = 2_048
 _PARTS: Final = 4
 _ENDED: Final = "This session is unknown or over: sign in again."
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """key_hash: of the API key that it stands for. token: to be brought along by writes."""
+    """stands_for: hash of an API key, or a packed Bearer. token: to be brought along by writes."""
 
     cookie: str
-    key_hash: str
+    stands_for: str
     token: str
     ends_at_seconds: int
 
@@ -41,11 +43,11 @@ class Sessions:
         self._now = now
         self._secret: bytes | None = None
 
-    async def begin(self, key_hash: str) -> Session:
-        """A new one."""
-        ends_at = int(self._now() + self._seconds)
-        said = f"{key_hash}.{ends_at}.{secrets.token_urlsafe(12)}"
-        return await self._session(said, key_hash, ends_at)
+    async def begin(self, stands_for: str, until_seconds: float = math.inf) -> Session:
+        """A new one. stands_for: has no dot. until_seconds: since 1970, when it ends at the latest."""
+        ends_at = int(min(self._now() + self._seconds, until_seconds))
+        said = f"{stands_for}.{ends_at}.{secrets.token_urlsafe(12)}"
+        return await self._session(said, stands_for, ends_at)
 
     async def of(self, cookie: str) -> Session:
         """The one that this cookie carries. Raises NotSignedIn."""
@@ -60,9 +62,9 @@ class Sessions:
             raise NotSignedIn(_ENDED)
         return await self._session(said, parts[0], ends_at)
 
-    async def _session(self, said: str, key_hash: str, ends_at: int) -> Session:
+    async def _session(self, said: str, stands_for: str, ends_at: int) -> Session:
         signature = await self._signed("cookie", said)
-        return Session(f"{said}.{signature}", key_hash, await self._signed("token", said), ends_at)
+        return Session(f"{said}.{signature}", stands_for, await self._signed("token", said), ends_at)
 
     async def _signed(self, purpose: str, said: str) -> str:
         if self._secret is None:

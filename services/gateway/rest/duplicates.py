@@ -57,7 +57,7 @@ def duplicates_router(duplicates: Duplicates, reader: SignedIn, writer: SignedIn
 
     async def judged(request: PairsRequest, caller: Caller, *, same: bool) -> Response:
         ids = [ImageId(one) for one in request.ids]
-        await duplicates.judge(caller.tenant, ImageId(request.keep), ids, same=same, given_by=caller.key_name)
+        await duplicates.judge(caller.tenant, ImageId(request.keep), ids, same=same, given_by=caller.name)
         return Response(status_code=204)
 
     return router

@@ -49,7 +49,7 @@ def feedback_router(desk: FeedbackDesk, reader: SignedIn, writer: SignedIn) -> A
             note=request.note,
             query_id=request.query_id,
             query_image_id=request.query_image_id,
-            given_by=caller.key_name,
+            given_by=caller.name,
         )
         await desk.give(caller.tenant, given)
         return Response(status_code=204)

@@ -1,6 +1,6 @@
 """POST /keys, GET /keys, DELETE /keys/{id}."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
@@ -11,9 +11,6 @@ from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.callers.keys import Keys
 from services.gateway.rest.signed_in import SignedIn
-
-_ID_CHARACTERS: Final = 12
-"""Of the hash: enough to tell a machine's keys apart."""
 
 
 class KeyRequest(RequestBody):
@@ -48,7 +45,7 @@ def keys_router(keys: Keys, tenant_admin: SignedIn) -> APIRouter:
 
 def _document(key: ApiKey) -> dict[str, Any]:
     return {
-        "id": key.hash[:_ID_CHARACTERS],
+        "id": key.id,
         "name": key.name,
         "role": key.role,
         "tenant": key.tenant,

@@ -155,4 +155,4 @@ def audit_document(entry: Any) -> dict[str, Any]:
 
 def acting(caller: Caller) -> str:
     """Who takes a step, for the audit."""
-    return caller.key_name or OWNER
+    return caller.name or OWNER

@@ -11,6 +11,7 @@ from omma.errors import NotAllowed, NotSignedIn
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Authenticator, Caller
 from services.gateway.callers.sessions import Session
+from services.gateway.callers.tokens import MAX_TOKEN_CHARACTERS
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.signed_in import SESSION_COOKIE, signed_in
 
@@ -18,11 +19,11 @@ _NEVER_KEPT: Final = {"Cache-Control": "no-store"}
 
 
 class SignIn(RequestBody):
-    """key: an API key's secret."""
+    """key: an API key's secret, or a token of the issuer that the gateway names."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"key": "om_…"}})
 
-    key: str = Field(min_length=1, max_length=512)
+    key: str = Field(min_length=1, max_length=MAX_TOKEN_CHARACTERS)
 
 
 def session_router(authenticator: Authenticator) -> APIRouter:
@@ -30,7 +31,7 @@ def session_router(authenticator: Authenticator) -> APIRouter:
     router = APIRouter(prefix="/ui/session", tags=["the page"])
     anyone = signed_in(authenticator, Role.READ)
 
-    @router.post("", status_code=201, summary="Sign in on the page: a cookie stands for this API key")
+    @router.post("", status_code=201, summary="Sign in on the page: a cookie stands for this API key, or token")
     async def begin(given: SignIn, request: Request) -> Response:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise NotAllowed("Only the page itself signs in.", field="Origin")
@@ -70,7 +71,7 @@ def _document(caller: Caller, session: Session | None) -> dict[str, Any]:
     document: dict[str, Any] = {"signed_in": True, "tenant": caller.tenant, "role": caller.role.value}
     if session is None:
         return document
-    return {**document, "name": caller.key_name, "token": session.token, "ends_at": session.ends_at_seconds}
+    return {**document, "name": caller.name, "token": session.token, "ends_at": session.ends_at_seconds}
 
 
 def _is_encrypted(request: Request) -> bool:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from omma.background import running
 from omma.backlog import backlog, indexer_group, wait_until_handled
+from omma.catalog.interface import Catalog
 from omma.dead_letters import DeadLetters
 from omma.fetching import FetchSettings
 from omma.images import PictureLimits
@@ -43,6 +44,7 @@ from services.gateway.search.admission import Admission
 from services.gateway.search.core import SearchCore
 from services.gateway.search.fanout import Fanout
 from services.gateway.search.interactions import Impressions, open_impressions
+from services.gateway.search.pseudonyms import OF_USERS, KeptName, as_given, pseudonyms
 from services.gateway.search.recall import Recall
 from services.gateway.search.rollout.figures import ArmFigures
 from services.gateway.search.rollout.shadow import Shadow
@@ -110,7 +112,13 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     stack.push_async_callback(urls.close)
     impressions = await until_there(
         "Kafka",
-        partial(open_impressions, log, max_queued=settings.impressions_queued, sampled=settings.impressions_sampled),
+        partial(
+            open_impressions,
+            log,
+            max_queued=settings.impressions_queued,
+            sampled=settings.impressions_sampled,
+            kept_name=await _kept_name(settings, catalog),
+        ),
     )
     surroundings = Surroundings(catalog, log, indexes)
     verdicts = Verdicts(catalog)
@@ -210,3 +218,9 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     follower = RoutingFollower(catalog, indexes, parts.name)
     work = (impressions.run, surroundings.run, verdicts.run, follower.run, arms.run, shadow.run, recall.run)
     return Gateway(search, pictures, impressions, dead_letters, health, rollouts, app, work, entrance, rpc)
+
+
+async def _kept_name(settings: GatewaySettings, catalog: Catalog) -> KeptName:
+    if settings.user_ids == "plain":
+        return as_given
+    return pseudonyms(await until_there("PostgreSQL", partial(catalog.secret, OF_USERS)))

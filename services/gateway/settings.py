@@ -1,7 +1,7 @@
 """Settings of the gateway: OMMA_GATEWAY__…"""
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field, field_validator
 
@@ -60,6 +60,9 @@ class GatewaySettings(Section):
     picture_threads: int = Field(default=2, ge=1, le=256, description="that check uploads and draw thumbnails")
     impressions_queued: int = Field(default=10_000, ge=1, le=10_000_000, description="more are lost, and counted")
     impressions_sampled: float = Field(default=1.0, ge=0.0, le=1.0, description="share of searches recorded")
+    user_ids: Literal["hashed", "plain"] = Field(
+        default="hashed", description="what interactions keep of a user_id: HMAC by a secret of the catalog, or itself"
+    )
     shadow_sampled: float = Field(
         default=0.1, ge=0.0, le=1.0, description="share of searches that a candidate in the shadow is asked too"
     )

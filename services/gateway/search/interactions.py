@@ -19,6 +19,7 @@ from omma.records import INTERACTIONS_TOPIC, Answered, Interaction, InteractionT
 from omma.telemetry.metrics import INTERACTIONS
 from omma.telemetry.traces import traceparent
 from services.gateway.search.answer import SearchAnswer
+from services.gateway.search.pseudonyms import KeptName, as_given
 from services.gateway.search.query import MAX_USER_ID_CHARACTERS
 
 _MAX_RANK: Final = 1_000_000
@@ -66,9 +67,12 @@ class Impressions:
         max_queued: int = 10_000,
         sampled: float = 1.0,
         linger_seconds: float = 0.2,
+        kept_name: KeptName = as_given,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         """partitions: what `omma.interactions` has. sampled: share of searches whose hits are recorded, 0 … 1.
+
+        kept_name: what stands for a user.
 
         linger_seconds: how long the first in the queue waits for company, so that searches share a write.
         """
@@ -77,6 +81,7 @@ class Impressions:
         self._max_queued = max_queued
         self._sampled = sampled
         self._linger_seconds = linger_seconds
+        self._kept_name = kept_name
         self._now_ms = now_ms
         self._queue: deque[Interaction] = deque()
         self._clicks: deque[Interaction] = deque()
@@ -90,10 +95,11 @@ class Impressions:
         if len(self._queue) >= self._max_queued:
             INTERACTIONS.labels(InteractionType.IMPRESSION.value, "dropped").inc()
             return
+        user = self._kept_name(tenant, user_id)
         self._queue.append(
             Interaction(
                 tenant,
-                user_id,
+                user,
                 query_image_id,
                 tuple(ImageId(hit.id) for hit in answer.hits),
                 1,
@@ -101,7 +107,7 @@ class Impressions:
                 self._now_ms(),
                 answer.query_id,
                 _answered(answer),
-                caller,
+                f"user {user}" if caller and user else caller,
                 tuple(hit.origin.credited for hit in answer.hits if hit.origin is not None),
                 traceparent(),
             )
@@ -112,7 +118,7 @@ class Impressions:
         """In the log when it returns, or after a second kept for it. Raises Overloaded when too many are kept."""
         one = Interaction(
             tenant,
-            click.user_id,
+            self._kept_name(tenant, click.user_id),
             click.query_image_id,
             (ImageId(click.displayed_image_id),),
             click.rank,
@@ -204,13 +210,20 @@ def _answered(answer: SearchAnswer) -> Answered:
 
 
 async def open_impressions(
-    log: Log, *, new_partitions: int = 4, max_queued: int = 10_000, sampled: float = 1.0
+    log: Log,
+    *,
+    new_partitions: int = 4,
+    max_queued: int = 10_000,
+    sampled: float = 1.0,
+    kept_name: KeptName = as_given,
 ) -> Impressions:
     """Impressions on the log's `omma.interactions`, which is made with `new_partitions` if it is absent."""
     existing = {spec.name: spec for spec in await log.topics()}
     spec = existing.get(INTERACTIONS_TOPIC, TopicSpec(INTERACTIONS_TOPIC, new_partitions))
     await log.ensure_topic(spec)
-    return Impressions(await log.producer(), spec.partitions, max_queued=max_queued, sampled=sampled)
+    return Impressions(
+        await log.producer(), spec.partitions, max_queued=max_queued, sampled=sampled, kept_name=kept_name
+    )
 
 
 def _within(field: str, value: int, low: int, high: int) -> None:

@@ -1,6 +1,7 @@
 """The catalog in SQL: one implementation for SQLite and PostgreSQL, a class a subject."""
 
 from omma.catalog.anomalies import Anomalies
+from omma.catalog.audits import Audits
 from omma.catalog.clicks import Clicks
 from omma.catalog.comparing import Comparing
 from omma.catalog.database import Database
@@ -34,6 +35,7 @@ class SqlCatalog(
     Judging,
     Opinions,
     Anomalies,
+    Audits,
     Rollouts,
     Verdicts,
     Catalog,

@@ -73,6 +73,7 @@ INTERACTIONS = Counter(
     "Impressions and clicks: sent or dropped by the face; then recorded, expired or unreadable.",
     ("type", "outcome"),
 )
+AUDIT_LOST = Counter("omma_audit_lost_total", "Changes whose entry in the audit log was lost: the catalog was away.")
 KEPT_LOOKUPS = Counter(
     "omma_kept_lookups_total", "Of embeddings or results of earlier searches: hit or miss.", ("what", "outcome")
 )

@@ -20,6 +20,7 @@ from omma.records import IMAGES_TOPIC
 from omma.rpc.server import Registration
 from omma.storage import Storage
 from omma.v1 import search_pb2_grpc
+from services.gateway.callers.audit import AuditTrail
 from services.gateway.callers.auth import Authenticator
 from services.gateway.curation.anomalies import AnomalyList
 from services.gateway.curation.duplicates import Duplicates
@@ -93,6 +94,7 @@ class Gateway:
     dead_letters: DeadLetters
     health: Health
     rollouts: Rollouts
+    trail: AuditTrail
     rest: FastAPI
     work: tuple[Callable[[], Awaitable[None]], ...]
     entrance: Entrance
@@ -183,6 +185,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     health = Health(indexes, surroundings)
     fitness = Fitness(indexes, recall.at_10)
     rollouts = Rollouts(catalog, parts.candidates, fitness, keep_for_seconds=settings.rollout_keep_for_seconds)
+    trail = AuditTrail(catalog)
     bodies = Bodies(settings.max_body_bytes, settings.shares)
     uploads = Uploads(storage.blobs, parts.limits.max_bytes)
     experiments = Experiments(catalog, parts.reranker)
@@ -210,14 +213,15 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         settings,
         curation=Curation(FeedbackDesk(catalog), jobs, AnomalyList(catalog), Duplicates(catalog, search, verdicts)),
         bodies=bodies,
+        trail=trail,
         metrics_open=parts.metrics_open,
     )
-    entrance = Entrance(parts.authenticator, bodies, settings.shares, seconds=settings.body_seconds)
+    entrance = Entrance(parts.authenticator, bodies, settings.shares, trail, seconds=settings.body_seconds)
     servicer = SearchServicer(search, pictures, entrance, seconds=settings.request_seconds)
     rpc = entrance.before(partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer))
     follower = RoutingFollower(catalog, indexes, parts.name)
-    work = (impressions.run, surroundings.run, verdicts.run, follower.run, arms.run, shadow.run, recall.run)
-    return Gateway(search, pictures, impressions, dead_letters, health, rollouts, app, work, entrance, rpc)
+    work = (trail.run, impressions.run, surroundings.run, verdicts.run, follower.run, arms.run, shadow.run, recall.run)
+    return Gateway(search, pictures, impressions, dead_letters, health, rollouts, trail, app, work, entrance, rpc)
 
 
 async def _kept_name(settings: GatewaySettings, catalog: Catalog) -> KeptName:

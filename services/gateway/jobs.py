@@ -16,6 +16,7 @@ from omma.identity import Tenant
 from omma.job_kinds import INGEST, KINDS, IngestParameters, JobKind, JobParameters
 from omma.rpc.deadline import Deadline
 from services.gateway.callers.auth import Caller
+from services.gateway.callers.changes import concerns
 
 _LOOK_SECONDS: Final = 0.1
 
@@ -112,6 +113,7 @@ class Jobs:
         asked = (parameters or kind.parameters()).model_dump(mode="json")
         job = await self._catalog.add_job(tenant, kind.name, source, asked, self._max_unfinished, goes_on=kind.goes_on)
         self._on_change()
+        concerns("job", job.id)
         return job
 
     async def get(self, caller: Caller, job_id: str) -> Job:

@@ -27,7 +27,7 @@ class FolderOwner(Authenticator):
 
     async def caller(self, secret: str | None, role: Role) -> Caller:
         """The default tenant's admin, whatever the secret."""
-        return Caller(DEFAULT_TENANT, Role.ADMIN)
+        return Caller(DEFAULT_TENANT, Role.ADMIN, credential="owner")
 
     @property
     def keyless(self) -> bool:

@@ -26,6 +26,7 @@ from omma.outbox import Outbox
 from omma.records import IMAGES_TOPIC
 from omma.storage import Storage
 from services.topology.indexes import PlacedIndex
+from services.worker.auditing import forget_audit
 from services.worker.curation.anomalies import AnomalyScorer
 from services.worker.curation.calibrator import Calibrator
 from services.worker.curation.clusters import Clusterer
@@ -179,6 +180,7 @@ def compose(
         Builder(catalog, placed, every_seconds=settings.rollout_look_seconds).run,
         Clearer(storage, holder, every_seconds=settings.rollout_look_seconds).run,
         partial(record_interactions, log, catalog, kept_days=settings.interactions_kept_days),
+        partial(forget_audit, catalog, settings.audit_kept_days),
         Judge(catalog, holder, settings.judge_seconds).run,
         Calibrator(catalog, placed, settings.calibrate_seconds).run,
     ]

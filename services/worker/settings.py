@@ -42,6 +42,7 @@ class WorkerSettings(Section):
         default=86_400.0, ge=1.0, le=365 * 86_400, description="between measurings of how far pictures stand apart"
     )
     interactions_kept_days: int = Field(default=90, ge=1, le=3_650, description="impressions and clicks, whole days")
+    audit_kept_days: int = Field(default=365, ge=1, le=3_650, description="who changed what")
     bucket_backlog: int = Field(
         default=256, ge=1, le=1 << 20, description="events that wait; with more, a bucket's ingest adds none"
     )

@@ -69,6 +69,7 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("POST", "/dead-letters/replay"): TENANT_ADMIN,
     ("GET", "/trace"): TENANT_ADMIN,
     ("GET", "/stats"): ADMIN,
+    ("GET", "/audit"): ADMIN,
     ("POST", "/verify"): ADMIN,
     ("POST", "/erase"): ADMIN,
     ("GET", "/rollouts"): ADMIN,

@@ -20,6 +20,7 @@ from omma.identity import Tenant
 from omma.images import PictureLimits
 from omma.rpc.server import RpcServer
 from omma.v1 import search_pb2_grpc
+from services.gateway.callers.audit import AuditTrail
 from services.gateway.callers.auth import Authenticator, hash_secret
 from services.gateway.grpc.entrance import Entrance
 from services.gateway.grpc.servicer import SearchServicer
@@ -136,6 +137,7 @@ async def faces(folder: Path, *, resolver_originals: Any = None, **settings: Any
         pictures = PictureCore(
             parts, parts, parts, parts, executor, picture_limits=PictureLimits(), row_limits=RowLimits()
         )
+        trail = AuditTrail(parts)
         bodies = Bodies(given.max_body_bytes, given.shares)
         app = create_app(
             world.core,
@@ -147,6 +149,7 @@ async def faces(folder: Path, *, resolver_originals: Any = None, **settings: Any
             given,
             curation=Curation(parts, parts, parts, parts),
             bodies=bodies,
+            trail=trail,
             metrics_open=True,
         )
         bound = listening("127.0.0.1", 0)
@@ -154,7 +157,7 @@ async def faces(folder: Path, *, resolver_originals: Any = None, **settings: Any
         rest = HttpServer(app, 0.1)
         rest.begin(bound)
         stack.push_async_callback(rest.end)
-        entrance = Entrance(authenticator, bodies, given.shares, seconds=given.body_seconds)
+        entrance = Entrance(authenticator, bodies, given.shares, trail, seconds=given.body_seconds)
         servicer = SearchServicer(world.core, pictures, entrance, seconds=given.request_seconds)
         register = entrance.before(partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer))
         server = RpcServer([register])

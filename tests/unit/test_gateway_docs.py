@@ -36,6 +36,7 @@ def app() -> FastAPI:
         settings,
         curation=Curation(core, core, core, core),
         bodies=core,
+        trail=core,
         metrics_open=True,
     )
 

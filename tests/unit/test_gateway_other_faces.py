@@ -40,6 +40,7 @@ async def asked(settings: GatewaySettings, method: str, path: str, **headers: st
         settings,
         curation=Curation(core, core, core, core),
         bodies=core,
+        trail=core,
         metrics_open=True,
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:

@@ -1,4 +1,4 @@
-"""What people and their searches said of pictures."""
+"""What people and their searches said of pictures, and who changed what."""
 
 from typing import Final
 
@@ -87,3 +87,19 @@ for _measure in (anomaly_scores.c.distance, anomaly_scores.c.density):
         _measure,
         anomaly_scores.c.image_id,
     )
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("id", Text, primary_key=True, comment="orders by time"),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("tenant", Text, nullable=False, comment="the caller's"),
+    Column("credential", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("call", Text, nullable=False, comment="method and route, or service and method"),
+    Column("object", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+)
+Index("ix_audit_tenant_id", audit.c.tenant, audit.c.id)
+Index("ix_audit_at_ms", audit.c.at_ms)

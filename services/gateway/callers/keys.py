@@ -10,6 +10,7 @@ from omma.catalog.interface import Catalog
 from omma.errors import NotAllowed
 from omma.identity import DEFAULT_TENANT, Tenant
 from services.gateway.callers.auth import Caller, hash_secret
+from services.gateway.callers.changes import concerns
 
 _SECRET_BYTES: Final = 32
 
@@ -38,6 +39,7 @@ class Keys:
         secret = f"omma_{secrets.token_urlsafe(_SECRET_BYTES)}"
         key = ApiKey(hash_secret(secret), name, tenant, role, round(self._now() * 1000))
         await self._catalog.add_api_key(key)
+        concerns("key", key.id)
         self._on_change()
         return secret, key
 
@@ -52,6 +54,7 @@ class Keys:
             if key.hash.startswith(hash_prefix):
                 _require_reach(caller, key.role)
         revoked = await self._catalog.revoke_api_key(hash_prefix, _reach(caller))
+        concerns("key", revoked.id)
         self._on_change()
         return revoked
 

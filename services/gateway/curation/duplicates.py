@@ -14,6 +14,7 @@ from omma.errors import InvalidQuery
 from omma.identity import ImageId, Tenant
 from omma.rpc.deadline import Deadline
 from omma.together import together
+from services.gateway.callers.changes import concerns
 from services.gateway.curation.verdicts import Verdicts
 from services.gateway.search.core import SearchCore
 
@@ -65,6 +66,7 @@ class Duplicates:
 
         Searches through this gateway know it at once, through others within seconds. Raises Absent, InvalidQuery.
         """
+        concerns("pictures", " ".join(map(str, (keep, *ids))))
         if keep in ids:
             raise InvalidQuery(f"Picture {keep} is the one to keep: name others in ids.", field="ids")
         pairs = [(keep, one) for one in dict.fromkeys(ids)]

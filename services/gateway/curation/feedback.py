@@ -9,6 +9,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.picture import PictureState
 from omma.catalog.schema.people import DAY_MS
 from omma.identity import ImageId, Tenant
+from services.gateway.callers.changes import concerns
 
 MAX_PAGE: Final = 1_000
 _SHOWN_BEFORE_MS: Final = DAY_MS
@@ -32,6 +33,7 @@ class FeedbackDesk:
 
     async def give(self, tenant: Tenant, given: Feedback) -> None:
         """Durable when it returns. Raises Absent for a picture that is not there."""
+        concerns("picture", given.image_id)
         await self._catalog.add_feedback(tenant, given)
 
     async def page(

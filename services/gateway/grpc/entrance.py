@@ -1,22 +1,41 @@
 """What happens before a call's message is taken: a look at its key, and a place to receive it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import grpc
 
 from omma.catalog.api_key import Role
-from omma.errors import InvalidQuery, Overloaded
+from omma.errors import STATUS, InvalidQuery, OmmaError, Overloaded
 from omma.identity import Tenant
 from omma.rpc.channel import MAX_MESSAGE_BYTES
 from omma.rpc.deadline import Deadline
 from omma.rpc.handlers import Context, Handler, deadline_of
 from omma.rpc.server import Registration
 from omma.telemetry.metrics import REQUESTS_SHED
+from services.gateway.callers.audit import AuditTrail
 from services.gateway.callers.auth import Authenticator, Caller, secret_of
+from services.gateway.callers.changes import made_by, noting
 from services.gateway.sharing.bodies import Bodies
 from services.gateway.sharing.places import Places
 from services.gateway.sharing.shares import Shares
+
+CHANGE_NOTHING: Final = frozenset(
+    {
+        "omma.v1.SearchService/Search",
+        "omma.v1.SearchService/Get",
+        "omma.v1.EmbeddingService/Embed",
+        "omma.v1.EmbeddingService/Describe",
+        "omma.v1.ShardService/Search",
+        "omma.v1.ShardService/Fetch",
+        "omma.v1.ShardService/Stats",
+        "omma.v1.ShardService/List",
+        "omma.v1.ShardService/Digest",
+        "omma.v1.RerankService/Rerank",
+    }
+)
+"""Calls that the audit log leaves out."""
 
 
 class Entrance:
@@ -26,12 +45,15 @@ class Entrance:
     bodies could hold of the largest; those that came are charged to it until their calls have ended.
     """
 
-    def __init__(self, authenticator: Authenticator, bodies: Bodies, shares: Shares, *, seconds: float) -> None:
-        """seconds: for a message to come."""
+    def __init__(
+        self, authenticator: Authenticator, bodies: Bodies, shares: Shares, trail: AuditTrail, *, seconds: float
+    ) -> None:
+        """seconds: for a message to come. trail: where calls go that may change something."""
         self._authenticator = authenticator
         self._bodies = bodies
         self._receiving = Places(max(1, bodies.max_bytes // MAX_MESSAGE_BYTES), shares)
         self._seconds = seconds
+        self._trail = trail
 
     def before(self, register: Registration, role: Role = Role.READ) -> Registration:
         """The same registration, each of its calls through here first. role: without which no message is taken."""
@@ -40,7 +62,29 @@ class Entrance:
     async def caller(self, context: Context, role: Role) -> Caller:
         """Who calls, by the metadata. Raises NotSignedIn, NotAllowed, Overloaded."""
         sent = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
-        return await self._authenticator.caller(secret_of(sent.get("authorization"), sent.get("x-api-key")), role)
+        found = await self._authenticator.caller(secret_of(sent.get("authorization"), sent.get("x-api-key")), role)
+        made_by(found)
+        return found
+
+    async def audited(
+        self, call: str, handler: Handler, role: Role, messages: AsyncIterator[Any], context: Context
+    ) -> Any:
+        """As pass_through; who made it and what came of it goes to the audit trail."""
+        outcome = grpc.StatusCode.OK.name
+        with noting() as change:
+            try:
+                return await self.pass_through(handler, role, messages, context)
+            except OmmaError as error:
+                outcome = STATUS[error.kind].grpc
+                raise
+            except asyncio.CancelledError:
+                outcome = grpc.StatusCode.CANCELLED.name
+                raise
+            except Exception:
+                outcome = grpc.StatusCode.INTERNAL.name
+                raise
+            finally:
+                self._trail.add(change, call, outcome)
 
     async def pass_through(self, handler: Handler, role: Role, messages: AsyncIterator[Any], context: Context) -> Any:
         """What the handler answers to the call's one message. Raises as caller does; OutOfTime, InvalidQuery."""
@@ -87,7 +131,7 @@ class _Guarded:
     ) -> None:
         guarded = {
             name: grpc.stream_unary_rpc_method_handler(
-                self._guard(cast(Handler, handler.unary_unary)),
+                self._guard(f"{service}/{name}", cast(Handler, handler.unary_unary)),
                 request_deserializer=handler.request_deserializer,
                 response_serializer=handler.response_serializer,
             )
@@ -95,8 +139,11 @@ class _Guarded:
         }
         self._server.add_registered_method_handlers(service, guarded)
 
-    def _guard(self, handler: Handler) -> Any:
-        async def call(messages: AsyncIterator[Any], context: Context) -> Any:
+    def _guard(self, method: str, handler: Handler) -> Any:
+        async def read(messages: AsyncIterator[Any], context: Context) -> Any:
             return await self._entrance.pass_through(handler, self._role, messages, context)
 
-        return call
+        async def change(messages: AsyncIterator[Any], context: Context) -> Any:
+            return await self._entrance.audited(method, handler, self._role, messages, context)
+
+        return read if method in CHANGE_NOTHING else change

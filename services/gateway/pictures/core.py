@@ -21,6 +21,7 @@ from omma.outbox import Outbox
 from omma.records import EventKind
 from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
+from services.gateway.callers.changes import concerns
 from services.gateway.pictures.original import no_original, read_original, told_of
 from services.gateway.sharing.places import Places
 from services.gateway.sharing.shares import Held, Shares
@@ -119,6 +120,7 @@ class PictureCore:
                 (upserted,) = await self._catalog.upsert(tenant, [new])
                 if not await is_kept(self._catalog, self._blobs, sha256):
                     await self._originals.put(content)
+        concerns("picture", upserted.id)
         await self._send(upserted)
         event = upserted.event
         there_already = upserted.change is Change.SAME or (event is not None and event.kind is EventKind.ATTRIBUTES)
@@ -157,6 +159,7 @@ class PictureCore:
 
     async def change(self, tenant: Tenant, image_id: int, change: PictureChange) -> Receipt:
         """Replace tags, owner or attributes; embeds nothing again. Raises Absent, InvalidQuery, TooLarge."""
+        concerns("picture", image_id)
         self._row_limits.check(change)
         changed = await self._catalog.change(tenant, _checked_id(image_id), change)
         await self._send(changed)
@@ -164,6 +167,7 @@ class PictureCore:
 
     async def delete(self, tenant: Tenant, image_id: int) -> Receipt:
         """Raises Absent. Its bytes stay while it can be restored, or another row needs them."""
+        concerns("picture", image_id)
         deleted = await self._catalog.delete(tenant, [_checked_id(image_id)])
         if not deleted:
             raise Absent(f"There is no picture {image_id}.", field="id")
@@ -172,6 +176,7 @@ class PictureCore:
 
     async def restore(self, tenant: Tenant, image_id: int) -> Receipt:
         """A deleted picture is as it was; may be repeated. Raises Absent when its grace is over, or none ever began."""
+        concerns("picture", image_id)
         restored = await self._catalog.restore(tenant, _checked_id(image_id), self._deleted_grace_seconds)
         picture = await self._catalog.picture(tenant, restored.id)
         if picture.uri == uri_of(picture.sha256) and not await self._has_original(picture.sha256):

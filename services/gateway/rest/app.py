@@ -6,10 +6,12 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 import omma
+from services.gateway.callers.audit import AuditTrail
 from services.gateway.callers.auth import Authenticator
 from services.gateway.health import Health
 from services.gateway.pictures.core import PictureCore
 from services.gateway.rest import problems
+from services.gateway.rest.audited import Audited
 from services.gateway.rest.body_budget import BodyBudget
 from services.gateway.rest.bounds import RequestBounds
 from services.gateway.rest.clicks import clicks_router
@@ -50,6 +52,7 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     *,
     curation: Curation,
     bodies: Bodies,
+    trail: AuditTrail,
     metrics_open: bool,
 ) -> FastAPI:
     """metrics_open: /metrics without a key, for a loopback address. The cores' owner runs and closes them."""
@@ -92,5 +95,6 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
             allow_headers=_ASKED_HEADERS,
             expose_headers=_TOLD_HEADERS,
         )
+    app.add_middleware(Audited, trail=trail)
     app.add_middleware(RequestScope)
     return app

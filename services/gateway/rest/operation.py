@@ -15,6 +15,7 @@ from services.gateway.jobs import Jobs
 from services.gateway.lists import Lists
 from services.gateway.pictures.trace import Tracer
 from services.gateway.pictures.vectors import Vectors
+from services.gateway.rest.audit import audit_router
 from services.gateway.rest.dead_letters import dead_letters_router
 from services.gateway.rest.erase import erase_router
 from services.gateway.rest.experiments import experiments_router
@@ -75,4 +76,5 @@ class Operation:
             rollouts_router(self.rollouts, self.relevance, admin),
             experiments_router(self.experiments, admin),
             erase_router(self.erasing, admin),
+            audit_router(self.catalog, admin),
         )

@@ -8,6 +8,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from omma.catalog.api_key import Role
 from services.gateway.callers.auth import Authenticator, Caller, secret_of
+from services.gateway.callers.changes import made_by
 from services.gateway.callers.sessions import require_token
 from services.gateway.rest.body_budget import signed
 
@@ -32,6 +33,7 @@ def signed_in(authenticator: Authenticator, role: Role) -> SignedIn:
     async def caller(request: Request) -> Caller:
         found = await _caller(authenticator, request, role)
         signed(request, found.tenant)
+        made_by(found)
         return found
 
     return caller

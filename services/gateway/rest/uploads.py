@@ -6,9 +6,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
+from omma.catalog.api_key import Role
 from omma.identity import Tenant
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
+from services.gateway.callers.changes import concerns, made_by
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.body import read_content
 from services.gateway.rest.body_budget import signed
@@ -35,6 +37,7 @@ def uploads_router(uploads: Uploads, tenant_admin: SignedIn) -> APIRouter:
     ) -> Response:
         """Good for one PUT of exactly so many bytes, for a while; then `POST /images/ingest` with its `upload`."""
         given = await uploads.presign(caller.tenant, asked.bytes, asked.content_type)
+        concerns("upload", given.upload)
         url = f"{str(request.base_url).rstrip('/')}{given.url}" if given.url.startswith("/") else given.url
         return JsonResponse(
             {
@@ -52,6 +55,7 @@ def uploads_router(uploads: Uploads, tenant_admin: SignedIn) -> APIRouter:
         of = Tenant(tenant)
         uploads.allowed(of, name, bytes, signature)
         signed(request, of)
+        made_by(Caller(of, Role.WRITE, "an upload's address", "address"))
         await uploads.put(of, name, await read_content(request, bytes), bytes)
         return Response(status_code=204)
 

@@ -13,6 +13,7 @@ from omma.rollouts.rollout import AuditEntry, Rollout, RolloutId, RolloutState
 from omma.rollouts.settings import SearchSettings
 from omma.rollouts.walk import Step
 from omma.rpc.deadline import Deadline
+from services.gateway.callers.changes import concerns
 from services.gateway.rollouts.rollouts import told_by
 from services.rerank.client import Reranker, RerankQuery
 
@@ -52,6 +53,7 @@ class Experiments:
             name=request.name,
             settings=settings,
         )
+        concerns("experiment", request.name)
         return await self._catalog.start_experiment(experiment, told_by(by, request.reason))
 
     async def every(self) -> list[Rollout]:

@@ -19,6 +19,7 @@ from omma.rollouts.preflight import Room, preflight
 from omma.rollouts.rollout import AuditEntry, Rollout, RolloutId, RolloutState
 from omma.rollouts.walk import Step, another_runs
 from omma.space import Space
+from services.gateway.callers.changes import concerns
 from services.gateway.rollouts.fitness import Fitness
 
 OWNER: Final = "owner"
@@ -124,6 +125,7 @@ class Rollouts:
                 f"What an earlier index of {model} left is being cleared: try again in a minute.", field="model"
             )
         try:
+            concerns("rollout", rollout.id)
             return await self._catalog.start_rollout(rollout, space, index, Told(by, request.reason))
         finally:
             await self._catalog.release_lease(lease, rollout.id)

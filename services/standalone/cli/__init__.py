@@ -4,6 +4,7 @@ import typer
 
 from services.standalone.cli import (
     curate,
+    audit,
     dead_letters,
     doctor,
     erase,
@@ -42,6 +43,7 @@ def command_line() -> typer.Typer:
     app.command()(curate.clusters)
     app.command()(curate.anomalies)
     app.command()(curate.duplicates)
+    app.command()(audit.audit)
     app.command("plan")(plan.plan_cluster)
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(feedback.app, name="feedback")

@@ -76,18 +76,26 @@ async def _ask_catalog(settings: PostgresSettings, method: str, path: str, **opt
 
     from omma.catalog.postgres import open_postgres_catalog
     from omma.identity import DEFAULT_TENANT
+    from services.gateway.callers.audit import AuditTrail
     from services.gateway.callers.auth import Caller
+    from services.gateway.callers.changes import made_by
     from services.gateway.callers.keys import Keys
+    from services.gateway.rest.audited import Audited
     from services.gateway.rest.keys import keys_router
 
     async def trusted(request: Request) -> Caller:
-        return Caller(DEFAULT_TENANT, Role.ADMIN)  # who reaches the database may do what an admin may
+        owner = Caller(DEFAULT_TENANT, Role.ADMIN, "owner", "owner")
+        made_by(owner)
+        return owner  # who reaches the database may do what an admin may
 
     catalog = await open_postgres_catalog(settings)
     try:
-        app = FastAPI()
+        app, trail = FastAPI(), AuditTrail(catalog)
+        app.add_middleware(Audited, trail=trail)
         app.include_router(keys_router(Keys(catalog), trusted))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://catalog") as client:
-            return await Connection(client, "the catalog").call(method, path, **options)
+            told = await Connection(client, "the catalog").call(method, path, **options)
+        await trail.flush()
+        return told
     finally:
         await catalog.close()

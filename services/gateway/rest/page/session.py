@@ -10,6 +10,7 @@ from omma.catalog.api_key import Role
 from omma.errors import NotAllowed, NotSignedIn
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Authenticator, Caller
+from services.gateway.callers.changes import made_by
 from services.gateway.callers.sessions import Session
 from services.gateway.callers.tokens import MAX_TOKEN_CHARACTERS
 from services.gateway.rest.answers import JsonResponse
@@ -36,6 +37,7 @@ def session_router(authenticator: Authenticator) -> APIRouter:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise NotAllowed("Only the page itself signs in.", field="Origin")
         session, caller = await authenticator.begin_session(given.key)
+        made_by(caller)
         answer = JsonResponse(_document(caller, session), 201, _NEVER_KEPT)
         answer.set_cookie(
             SESSION_COOKIE,

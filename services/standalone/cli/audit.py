@@ -1,0 +1,27 @@
+"""`omma audit`."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from services.standalone.connection import call_once
+from services.standalone.output import Json, console, print_json, run
+
+
+def audit(
+    tenant: Annotated[str, typer.Option(help="By its callers only.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="The newest so many.")] = 50,
+    json: Json = False,
+) -> None:
+    """Who changed what, the newest first."""
+    asked: dict[str, Any] = {"limit": limit, **({"tenant": tenant} if tenant else {})}
+    found = run(call_once("GET", "/audit", params=asked))
+    if json:
+        print_json(found)
+        return
+    table = Table("at", "tenant", "by", "call", "object", "outcome", header_style="bold")
+    for one in found["audit"]:
+        by = f"{one['name']} ({one['by']})" if one["name"] not in ("", one["by"]) else one["by"] or "no key"
+        table.add_row(one["at"], one["tenant"], by, one["call"], one["object"], one["outcome"])
+    console.print(table if found["audit"] else "Nobody has changed anything.")

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     REPLICA_DOWN = "replica_down"
     COVERAGE_TOO_LOW = "coverage_too_low"
     STORAGE_FULL = "storage_full"
+    QUOTA_EXCEEDED = "quota_exceeded"
     OUT_OF_TIME = "out_of_time"
     CORRUPT = "corrupt"
     BUG = "bug"
@@ -58,6 +59,7 @@ STATUS: dict[Kind, Status] = {
     Kind.REPLICA_DOWN: Status(503, "UNAVAILABLE", "No replica answered", retry=True),
     Kind.COVERAGE_TOO_LOW: Status(503, "UNAVAILABLE", "Too little of the index answered", retry=True),
     Kind.STORAGE_FULL: Status(507, "RESOURCE_EXHAUSTED", "The storage is full"),
+    Kind.QUOTA_EXCEEDED: Status(413, "RESOURCE_EXHAUSTED", "The tenant keeps as much as it may"),
     Kind.OUT_OF_TIME: Status(504, "DEADLINE_EXCEEDED", "Out of time"),
     Kind.CORRUPT: Status(500, "DATA_LOSS", "A file is damaged"),
     Kind.BUG: Status(500, "INTERNAL", "Something went wrong inside"),
@@ -150,6 +152,10 @@ class CoverageTooLow(OmmaError):
 
 class StorageFull(OmmaError):
     kind = Kind.STORAGE_FULL
+
+
+class QuotaExceeded(OmmaError):
+    kind = Kind.QUOTA_EXCEEDED
 
 
 class OutOfTime(OmmaError):

@@ -52,6 +52,9 @@ class Dialect(Protocol):
     async def raise_ids(self, connection: AsyncConnection, image_id: int) -> None:
         """The next id of `images` is above this one and never lower than it would have been."""
 
+    async def hold(self, connection: AsyncConnection, table: Table) -> None:
+        """Nobody else changes the table until the transaction ends; who did before has ended theirs."""
+
     def now_ms(self) -> ColumnElement[int]:
         """The database's clock: milliseconds since 1970."""
 

@@ -15,6 +15,7 @@ from omma.catalog.judgement import JudgementBook
 from omma.catalog.logged_interaction import InteractionBook
 from omma.catalog.orphan import OrphanBook
 from omma.catalog.picture import PictureBook
+from omma.catalog.quota import QuotaBook
 from omma.catalog.rollout import RolloutBook
 from omma.catalog.verdict import VerdictBook
 from omma.index import Index
@@ -35,6 +36,7 @@ class Catalog(
     ObjectBook,
     OrphanBook,
     PictureBook,
+    QuotaBook,
     RolloutBook,
     VerdictBook,
     Protocol,

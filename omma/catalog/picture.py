@@ -90,13 +90,15 @@ class Picture:
 class Change(StrEnum):
     """What an upsert did: changed also covers a deleted key that came back.
 
-    left_deleted: a caller deleted the picture, and the upsert was not to bring it back.
+    left_deleted: a caller deleted the picture, and the upsert was not to bring it back. over_quota: the tenant keeps as
+    much as it may (omma.catalog.quota), and nothing was done.
     """
 
     CREATED = "created"
     CHANGED = "changed"
     SAME = "same"
     LEFT_DELETED = "left_deleted"
+    OVER_QUOTA = "over_quota"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from omma.catalog.picture import (
     ReferencedFile,
     Upserted,
 )
+from omma.catalog.quotas import Quotas
 from omma.catalog.schema.pictures import erased_bytes, image_hash, image_spaces, images
 from omma.catalog.where import where
 from omma.description import RowLimits, check_place
@@ -35,7 +36,7 @@ _FILES_AT_ONCE: Final = 2_000
 _COUNTED_AT_MOST: Final = 100_000
 
 
-class Pictures(Orphans, Givens):
+class Pictures(Orphans, Givens, Quotas):
     """The catalog's calls about pictures; see omma.catalog.picture.PictureBook."""
 
     _row_limits: RowLimits
@@ -70,6 +71,7 @@ class Pictures(Orphans, Givens):
     async def restore(self, tenant: Tenant, image_id: ImageId, grace_seconds: float) -> Upserted:
         within = images.c.deleted_at > self._database.shared_ms_ago(grace_seconds)
         async with self._database.writing() as connection:
+            room = await self._room(connection, tenant)
             found = await self._locked(
                 connection, and_(images.c.tenant_id == tenant, images.c.id == _id(image_id), within)
             )
@@ -77,6 +79,8 @@ class Pictures(Orphans, Givens):
                 raise Absent(f"There is no picture {image_id} that can be restored.", field="id")
             (stored,) = found.values()
             rewrite = rows.restored(stored, self._database.now_ms())
+            if room is not None and not room.takes(*rows.cost(stored, rewrite)):
+                raise room.refusal()
             await self._rewrite(connection, [(stored, rewrite)])
         return rows.answer(stored, rewrite)
 
@@ -179,21 +183,29 @@ class Pictures(Orphans, Givens):
             check_place(picture.key, picture.source_url)
         wanted = {picture.key: picture for picture in pictures}
         now_ms = self._database.now_ms()
+        room = await self._room(connection, tenant) if wanted else None
         stored = await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(wanted)))
         new = [picture for key, picture in sorted(wanted.items()) if key not in stored]
         left = await self._left_erased(connection, tenant, new, revive)
         new = [picture for picture in new if picture.key not in left]
+        refused = {picture.key for picture in new if room is not None and not room.takes(1, picture.bytes)}
+        new = [picture for picture in new if picture.key not in refused]
         ids = await self._database.dialect.new_ids(connection, len(new)) if new else []
         made = [rows.created(tenant, i, picture, now_ms) for i, picture in zip(ids, new, strict=True)]
-        answers = dict.fromkeys(left, rows.LEFT_ERASED) | await self._insert(connection, made)
+        answers = {**dict.fromkeys(left, rows.LEFT_ERASED), **await self._insert(connection, made)}
         late = [picture.key for picture in new if picture.key not in answers]
         if late:
             # Another writer made these rows between our look and our insert.
             stored |= await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(late)))
         rewrites = {key: rows.upserted(row, wanted[key], now_ms, revive=revive) for key, row in stored.items()}
+        if room is not None:
+            refused |= {key for key, one in rewrites.items() if not room.takes(*rows.cost(stored[key], one))}
+            rewrites = {key: one for key, one in rewrites.items() if key not in refused}
         await self._rewrite(connection, [(stored[key], rewrite) for key, rewrite in rewrites.items()])
         older = {
-            row.picture.sha256 for key, row in stored.items() if rewrites[key].values["sha256"] != row.picture.sha256
+            stored[key].picture.sha256
+            for key, one in rewrites.items()
+            if one.values["sha256"] != stored[key].picture.sha256
         }
         await self._orphan(connection, older)
         answers |= {key: rows.answer(stored[key], rewrite) for key, rewrite in rewrites.items()}
@@ -201,6 +213,7 @@ class Pictures(Orphans, Givens):
         was_given = {key for key, row in stored.items() if row.picture.space}
         given = {answers[key].id: wanted[key].given for key in changed if wanted[key].given or key in was_given}
         await self._keep_given(connection, tenant, given)
+        answers |= dict.fromkeys(refused, rows.OVER_QUOTA)
         return [answers[picture.key] for picture in pictures]
 
     async def _left_erased(

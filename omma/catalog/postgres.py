@@ -38,6 +38,7 @@ from omma.catalog.dialect import Bounds, Dialect
 from omma.catalog.interface import Catalog
 from omma.catalog.migrate import upgrade
 from omma.catalog.postgres_settings import PostgresSettings
+from omma.catalog.schema.pictures import images
 from omma.catalog.sql import SqlCatalog
 from omma.description import RowLimits
 from omma.errors import Corrupt, InvalidQuery, OmmaError, Overloaded, ReplicaDown, StorageFull, WrongState
@@ -122,9 +123,12 @@ class PostgresDialect(Dialect):
 
     async def raise_ids(self, connection: AsyncConnection, image_id: int) -> None:
         # No insert may take a number between our look and our change.
-        await connection.execute(text("LOCK TABLE images IN SHARE ROW EXCLUSIVE MODE"))
+        await self.hold(connection, images)
         raised = text("SELECT setval('images_id_seq', greatest(last_value, :id)) FROM images_id_seq")
         await connection.execute(raised, {"id": image_id})
+
+    async def hold(self, connection: AsyncConnection, table: Table) -> None:
+        await connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
 
     def now_ms(self) -> ColumnElement[int]:
         return func.floor(func.extract("epoch", func.clock_timestamp()) * 1000).cast(BigInteger)

@@ -226,6 +226,17 @@ LEFT_ERASED: Final = Upserted(ImageId(0), Version(0), Change.LEFT_DELETED, None)
 """What the caller is told of bytes that were erased, of which there is no row."""
 
 
+OVER_QUOTA: Final = Upserted(ImageId(0), Version(0), Change.OVER_QUOTA, None)
+"""What the caller is told of a picture that does not fit."""
+
+
+def cost(stored: StoredPicture, rewrite: Rewrite) -> tuple[int, int]:
+    """Pictures and bytes that a tenant keeps more of by the change."""
+    before = stored.picture
+    lived, lives = before.state is not PictureState.DELETED, rewrite.values["state"] != PictureState.DELETED
+    return lives - lived, lives * rewrite.values["bytes"] - lived * before.bytes
+
+
 def answer_created(row: RowMapping) -> Upserted:
     """What the caller is told of a new row."""
     event = ImageEvent(

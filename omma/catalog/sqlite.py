@@ -106,6 +106,9 @@ class SqliteDialect(Dialect):
         raised = text("UPDATE sqlite_sequence SET seq = max(seq, :id) WHERE name = 'images'")
         await connection.execute(raised, {"id": image_id})
 
+    async def hold(self, connection: AsyncConnection, table: Table) -> None:
+        """Nothing: who writes here is alone."""
+
     def now_ms(self) -> ColumnElement[int]:
         # julianday() counts from noon, 24 November 4714 BC: https://sqlite.org/lang_datefunc.html
         return cast((func.julianday("now") - 2440587.5) * 86_400_000, BigInteger)

@@ -187,7 +187,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     rollouts = Rollouts(catalog, parts.candidates, fitness, keep_for_seconds=settings.rollout_keep_for_seconds)
     trail = AuditTrail(catalog)
     bodies = Bodies(settings.max_body_bytes, settings.shares)
-    uploads = Uploads(storage.blobs, parts.limits.max_bytes)
+    uploads = Uploads(catalog, storage.blobs, parts.limits.max_bytes)
     experiments = Experiments(catalog, parts.reranker)
     operation = Operation(
         catalog,

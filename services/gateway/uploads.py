@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from omma.blobs.interface import Blobs
 from omma.errors import Absent, InvalidQuery, TooLarge
 from omma.identity import Tenant
+from omma.room import Books, refusal
 from omma.uploads import expiry_of, new_upload, upload_key
 
 _SECONDS: Final = 900
@@ -31,20 +32,24 @@ class Presigned:
 class Uploads:
     """Of this process: addresses of Omma's own end with it. The blobs keep what came."""
 
-    def __init__(self, blobs: Blobs, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, catalog: Books, blobs: Blobs, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
         """max_bytes: of an upload. clock: seconds since 1970."""
+        self._catalog = catalog
         self._blobs = blobs
         self._max_bytes = max_bytes
         self._clock = clock
         self._secret = secrets.token_bytes(32)
 
     async def presign(self, tenant: Tenant, size: int, media_type: str = "") -> Presigned:
-        """size: bytes, exactly. Raises InvalidQuery, TooLarge, field `bytes`."""
+        """size: bytes, exactly. Raises InvalidQuery, TooLarge, field `bytes`; QuotaExceeded."""
         if size < 1:
             raise InvalidQuery("An upload has at least one byte.", field="bytes", limit=1)
         if size > self._max_bytes:
             limit = self._max_bytes
             raise TooLarge(f"A picture has at most {limit:,} bytes.", field="bytes", limit=limit)
+        refused = await refusal(self._catalog, tenant, size)
+        if refused is not None:
+            raise refused
         media_type = media_type or _MEDIA_TYPE
         name = new_upload(int(self._clock()) + _SECONDS)
         put = await self._blobs.presigned_put(upload_key(tenant, name), bytes=size, content_type=media_type)

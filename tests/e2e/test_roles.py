@@ -70,6 +70,9 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("GET", "/trace"): TENANT_ADMIN,
     ("GET", "/stats"): ADMIN,
     ("GET", "/audit"): ADMIN,
+    ("GET", "/quotas"): TENANT_ADMIN,
+    ("PUT", "/quotas/{tenant}"): ADMIN,
+    ("DELETE", "/quotas/{tenant}"): ADMIN,
     ("POST", "/verify"): ADMIN,
     ("POST", "/erase"): ADMIN,
     ("GET", "/rollouts"): ADMIN,
@@ -118,7 +121,14 @@ RPCS: Final[dict[str, Role]] = {
     "omma.v1.ShardService/Erase": ADMIN,
     "omma.v1.RerankService/Rerank": ADMIN,
 }
-FILLED: Final = {"path": "health", "image_id": str(10**12), "job_id": "none", "id": "0000", "name": "none"}
+FILLED: Final = {
+    "path": "health",
+    "image_id": str(10**12),
+    "job_id": "none",
+    "id": "0000",
+    "name": "none",
+    "tenant": "none",
+}
 ANN, BOB = Tenant("ann"), Tenant("bob")
 
 

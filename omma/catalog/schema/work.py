@@ -17,6 +17,17 @@ api_keys: Final = Table(
     Column("revoked", Boolean, nullable=False),
 )
 
+quotas: Final = Table(
+    "quotas",
+    metadata,
+    Column("tenant_id", Text, primary_key=True, comment="or *, for those that have none"),
+    Column("max_pictures", BigInteger, comment="null: any number"),
+    Column("max_bytes", BigInteger, comment="null: any number"),
+    Column("pictures", BigInteger, nullable=False, comment="counted by triggers on images"),
+    Column("bytes", BigInteger, nullable=False, comment="counted by triggers on images"),
+    Column("inherits", Boolean, nullable=False, comment="the limits are those of *"),
+)
+
 secrets: Final = Table(
     "secrets",
     metadata,

@@ -1,5 +1,6 @@
 """The picture core: upload, read, change, delete, list. Effects in order: blob, row, event."""
 
+import hashlib
 from collections.abc import AsyncIterator, Collection, Iterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
@@ -12,13 +13,14 @@ from omma.catalog.interface import Catalog
 from omma.catalog.picture import Change, NewPicture, Page, Picture, PictureChange, Upserted
 from omma.collection import is_kept
 from omma.description import Description, RowLimits
-from omma.errors import Absent, InvalidQuery, Overloaded
+from omma.errors import Absent, InvalidQuery, Overloaded, QuotaExceeded
 from omma.filters import Filter
 from omma.identity import MAX_IMAGE_ID, ImageId, Receipt, Sha256, Tenant
 from omma.images import PictureFile, PictureLimits, media_type, thumbnail_webp, verify
 from omma.images.thumbnails import SIDE
 from omma.outbox import Outbox
 from omma.records import EventKind
+from omma.room import refusal
 from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
 from services.gateway.callers.changes import concerns
@@ -98,12 +100,13 @@ class PictureCore:
     async def upload(self, tenant: Tenant, content: bytes, description: Description) -> Uploaded:
         """Blob and row are durable when it returns; what the description leaves empty stays as it was for the key.
 
-        Raises InvalidPicture, UnsupportedMedia, TooLarge, InvalidQuery, Overloaded, StorageFull.
+        Raises InvalidPicture, UnsupportedMedia, TooLarge, InvalidQuery, QuotaExceeded, Overloaded, StorageFull.
         """
         self._row_limits.check(description)
         with self._admitted(tenant):
             with span("verify"):
                 await run_in(self._executor, verify, content, self.picture_limits)
+            await self._require_room(tenant, content, description.external_id)
             with span("blob"):
                 sha256, uri = await self._originals.put(content)
             new = NewPicture(
@@ -118,6 +121,10 @@ class PictureCore:
             )
             with span("row"):
                 (upserted,) = await self._catalog.upsert(tenant, [new])
+                if upserted.change is Change.OVER_QUOTA:
+                    await self._catalog.note_orphans({sha256})
+                    await self._require_room(tenant, content, description.external_id)
+                    raise QuotaExceeded("This tenant has no room for the picture; try again.")
                 if not await is_kept(self._catalog, self._blobs, sha256):
                     await self._originals.put(content)
         concerns("picture", upserted.id)
@@ -175,7 +182,9 @@ class PictureCore:
         return Receipt(deleted[0].id, deleted[0].version)
 
     async def restore(self, tenant: Tenant, image_id: int) -> Receipt:
-        """A deleted picture is as it was; may be repeated. Raises Absent when its grace is over, or none ever began."""
+        """A deleted picture is as it was; may be repeated. Raises Absent when its grace is over, or none ever began;
+        QuotaExceeded.
+        """
         concerns("picture", image_id)
         restored = await self._catalog.restore(tenant, _checked_id(image_id), self._deleted_grace_seconds)
         picture = await self._catalog.picture(tenant, restored.id)
@@ -197,6 +206,16 @@ class PictureCore:
         if picture.space:
             raise no_original(image_id, picture.space)
         return picture
+
+    async def _require_room(self, tenant: Tenant, content: bytes, external_id: str) -> None:
+        """Raises QuotaExceeded."""
+
+        async def key() -> str:
+            return external_id or (await run_in(self._executor, hashlib.sha256, content)).hexdigest()
+
+        refused = await refusal(self._catalog, tenant, len(content), key)
+        if refused is not None:
+            raise refused
 
     async def _has_original(self, sha256: Sha256) -> bool:
         """To stay: a collector that has a shorter grace, or that ends it at this moment, may have been quicker."""

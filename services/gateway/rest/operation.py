@@ -10,6 +10,7 @@ from omma.dead_letters import DeadLetters
 from omma.images import PictureLimits
 from services.gateway.callers.auth import Authenticator
 from services.gateway.callers.keys import Keys
+from services.gateway.callers.quotas import QuotaDesk
 from services.gateway.erasing import Erasing
 from services.gateway.jobs import Jobs
 from services.gateway.lists import Lists
@@ -22,6 +23,7 @@ from services.gateway.rest.experiments import experiments_router
 from services.gateway.rest.ingest import ingest_router
 from services.gateway.rest.jobs import jobs_router
 from services.gateway.rest.keys import keys_router
+from services.gateway.rest.quotas import quotas_router
 from services.gateway.rest.rollouts import rollouts_router
 from services.gateway.rest.signed_in import signed_in
 from services.gateway.rest.spaces import spaces_router
@@ -77,4 +79,5 @@ class Operation:
             experiments_router(self.experiments, admin),
             erase_router(self.erasing, admin),
             audit_router(self.catalog, admin),
+            quotas_router(QuotaDesk(self.catalog), tenant_admin, admin),
         )

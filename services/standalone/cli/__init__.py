@@ -3,8 +3,8 @@
 import typer
 
 from services.standalone.cli import (
-    curate,
     audit,
+    curate,
     dead_letters,
     doctor,
     erase,
@@ -17,6 +17,7 @@ from services.standalone.cli import (
     key,
     model,
     plan,
+    quota,
     rollout,
     search,
     space,
@@ -50,6 +51,7 @@ def command_line() -> typer.Typer:
     app.add_typer(index.app, name="index")
     app.add_typer(key.app, name="key")
     app.add_typer(model.app, name="model")
+    app.add_typer(quota.app, name="quota")
     app.add_typer(rollout.app, name="rollout")
     app.add_typer(experiment.app, name="experiment")
     app.add_typer(space.app, name="space")

@@ -12,6 +12,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.picture import Change
 from omma.identity import Tenant
 from omma.images import PICTURE_SUFFIXES
+from omma.room import NO_ROOM
 from services.worker.ingest.follower import ObjectFollower, oddity, stamp_of
 from services.worker.ingest.names import kind_of, nobodys_folder, suffix_of
 from services.worker.ingest.pace import Pace
@@ -89,11 +90,14 @@ class BucketIngest:
         changes = await self._follower.follow(run.tenant, run.bucket, news, revive=run.revive)
         created = sum(change.change is Change.CREATED for change in changes)
         changed = sum(change.change is Change.CHANGED for change in changes)
+        refused = sum(change.change is Change.OVER_QUOTA for change in changes)
+        for _ in range(refused):
+            run.told.tell("unreadable", object_uri(run.bucket, batch[0].key), f"it, or one after it: {NO_ROOM}")
         counts = run.progress.counts
         counts["looked_at"] += len(pictures)
         counts["created"] += created
         counts["changed"] += changed
-        counts["unchanged"] += len(pictures) - created - changed
+        counts["unchanged"] += len(pictures) - created - changed - refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from omma.description import RowLimits
 from omma.errors import InvalidQuery, TooLarge
 from omma.identity import ImageId, Sha256, Tenant
 from omma.outbox import Outbox
+from omma.room import NO_ROOM
 from services.worker.ingest.absence import away, folders_of, judge
 from services.worker.ingest.captions import Captions
 from services.worker.ingest.look import BATCH_FILES, KnownFile, Looked, Looker
@@ -81,7 +82,7 @@ class FolderIngest:
         )
         looker = Looker(walk(folder), known, captions, told, self._max_bytes)
         while (looked := await self._calls.run(None, looker.look)).files:
-            await self._write(tenant, looked, counts, revive)
+            await self._write(tenant, looked, told, counts, revive)
             counts["looked_at"] += looked.pictures
             counts["unchanged"] += looked.unchanged
         await self._indexed()
@@ -94,7 +95,7 @@ class FolderIngest:
         rows = self._catalog.referenced_files(tenant, _prefix(folder))
         return {row.key: KnownFile(row.id, row.bytes, row.mtime_ns, row.dead) async for row in rows}
 
-    async def _write(self, tenant: Tenant, looked: Looked, counts: Counter[str], revive: bool) -> None:
+    async def _write(self, tenant: Tenant, looked: Looked, told: Told, counts: Counter[str], revive: bool) -> None:
         if not looked.new:
             return
         changes = await self._catalog.upsert(tenant, looked.new, revive=revive)
@@ -102,6 +103,8 @@ class FolderIngest:
         for picture, change in zip(looked.new, changes, strict=True):
             if change.change is Change.CREATED:
                 counts["created"] += 1
+            elif change.change is Change.OVER_QUOTA:
+                told.tell("unreadable", picture.uri, NO_ROOM)
             elif change.change in (Change.SAME, Change.LEFT_DELETED):
                 counts["unchanged"] += 1
             else:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -16,6 +17,7 @@ from omma.collection import is_kept
 from omma.errors import InvalidPicture, OmmaError, TooLarge
 from omma.identity import Sha256, Tenant
 from omma.picture_list import Listed, WrongLine
+from omma.room import OVER_QUOTA, refusal
 from omma.uploads import SCHEME, upload_key, upload_of
 from services.worker.lists.places import Found, Places, Refused
 from services.worker.lists.recorder import Recorder
@@ -122,6 +124,7 @@ class Lines:
             try:
                 found = await self._places.find(line)
                 if found.content is not None:
+                    await self._require_room(line, found)
                     await self._kept(found.content)
             except Refused as refused:
                 failed = Download(
@@ -135,6 +138,12 @@ class Lines:
                 await self._blobs.delete(upload_key(self._run.tenant, upload_of(line.place)))
             return outcome
 
+    async def _require_room(self, line: Listed, found: Found) -> None:
+        """Raises Refused: the tenant keeps as much as it may."""
+        no_room = await refusal(self._catalog, self._run.tenant, found.size, partial(_key, line, found))
+        if no_room is not None:
+            raise Refused(OVER_QUOTA, no_room.detail)
+
     async def _kept(self, content: bytes) -> None:
         """Raises Refused: what is wrong with the picture; OmmaError: with this machine, all may be tried again."""
         try:
@@ -144,7 +153,7 @@ class Lines:
 
     async def _settle(self, sha256: Sha256, content: bytes, outcome: str) -> None:
         """The bytes stay where a row needs them, and go where none does."""
-        if outcome == Taken.LEFT_DELETED:
+        if outcome in (Taken.LEFT_DELETED, OVER_QUOTA):
             await self._catalog.note_orphans({sha256})
         elif not await is_kept(self._catalog, self._blobs, sha256):
             await self._originals.put(content)
@@ -153,7 +162,7 @@ class Lines:
         said = line.description
         is_web = line.scheme.startswith("http")
         picture = NewPicture(
-            key=said.external_id or (found.sha256 if line.scheme == SCHEME else line.place),
+            key=await _key(line, found),
             sha256=found.sha256,
             uri=found.uri,
             bytes=found.size,
@@ -175,6 +184,11 @@ class Lines:
             sha256=found.sha256,
         )
         return await self._recorder.write(download, picture)
+
+
+async def _key(line: Listed, found: Found) -> str:
+    """Of the row."""
+    return line.description.external_id or (found.sha256 if line.scheme == SCHEME else line.place)
 
 
 def count(counts: Counter[str], outcome: str, number: int) -> None:

@@ -9,6 +9,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.picture import Change, NewPicture
 from omma.identity import Tenant
 from omma.outbox import Outbox
+from omma.room import NO_ROOM, OVER_QUOTA
 
 _AT_ONCE: Final = 64
 OUTCOMES: Final = {
@@ -16,6 +17,7 @@ OUTCOMES: Final = {
     Change.CHANGED: Taken.CHANGED,
     Change.SAME: Taken.UNCHANGED,
     Change.LEFT_DELETED: Taken.LEFT_DELETED,
+    Change.OVER_QUOTA: OVER_QUOTA,
 }
 
 
@@ -69,11 +71,17 @@ class Recorder:
         )
         await self._outbox.send(changes)
         outcome_of = {
-            one.download.key: OUTCOMES[change.change].value for one, change in zip(taken, changes, strict=True)
+            one.download.key: str(OUTCOMES[change.change]) for one, change in zip(taken, changes, strict=True)
         }
         outcomes = [outcome_of.get(one.download.key, one.download.outcome) for one in batch]
         await self._catalog.record_downloads(
             self._tenant,
-            [replace(one.download, outcome=outcome) for one, outcome in zip(batch, outcomes, strict=True)],
+            [_ended(one.download, outcome) for one, outcome in zip(batch, outcomes, strict=True)],
         )
         return outcomes
+
+
+def _ended(download: Download, outcome: str) -> Download:
+    if outcome == OVER_QUOTA:  # without its bytes' name, so that the next run does not look for them
+        return replace(download, outcome=outcome, reason=NO_ROOM, sha256=None)
+    return replace(download, outcome=outcome)

@@ -76,7 +76,7 @@ class VectorIngest:
         changes = await self._catalog.upsert(tenant, rows, revive=parameters.revive_deleted)
         await self._outbox.send(changes)
         for change in changes:
-            count(progress.counts, OUTCOMES[change.change].value, 1)
+            count(progress.counts, str(OUTCOMES[change.change]), 1)
         progress.cursor = str(begin + len(rows))
 
 

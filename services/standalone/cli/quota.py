@@ -1,0 +1,61 @@
+"""`omma quota list | set | remove`."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from omma.catalog.quota import MAX_BYTES, MAX_PICTURES
+from services.standalone.connection import call_once
+from services.standalone.output import Json, console, print_json, run
+
+app = typer.Typer(no_args_is_help=True, help="How many pictures, and bytes of them, a tenant may keep.")
+_Tenant = Annotated[str, typer.Argument(help="Or '*', for tenants without limits of their own.")]
+
+
+@app.command("list")
+def list_quotas(json: Json = False) -> None:
+    """Every limit, and how much of it is used."""
+    found = run(call_once("GET", "/quotas"))["quotas"]
+    if json:
+        print_json(found)
+        return
+    table = Table("tenant", "pictures", "at most", "bytes", "at most", header_style="bold")
+    for one in found:
+        table.add_row(
+            one["tenant"],
+            f"{one['pictures']:,}",
+            _limit(one["max_pictures"]),
+            f"{one['bytes']:,}",
+            _limit(one["max_bytes"]),
+        )
+    console.print(table if found else "No tenant has limits.")
+
+
+@app.command("set")
+def set_quota(
+    tenant: _Tenant,
+    pictures: Annotated[int | None, typer.Option(min=0, max=MAX_PICTURES, help="Without it, any number.")] = None,
+    bytes: Annotated[int | None, typer.Option(min=0, max=MAX_BYTES, help="Of originals, together.")] = None,
+    json: Json = False,
+) -> None:
+    """Limit how much a tenant may keep. What it keeps already stays."""
+    asked: dict[str, Any] = {"max_pictures": pictures, "max_bytes": bytes}
+    told = run(call_once("PUT", f"/quotas/{tenant}", json=asked))
+    if json:
+        print_json(told)
+        return
+    used = f"{told['pictures']:,} pictures of {told['bytes']:,} bytes"
+    limits = f"{_limit(told['max_pictures'])} pictures, {_limit(told['max_bytes'])} bytes"
+    console.print(f"Tenant {told['tenant']} keeps {used}, and may keep {limits}.")
+
+
+@app.command()
+def remove(tenant: _Tenant) -> None:
+    """Take a tenant's limits away."""
+    run(call_once("DELETE", f"/quotas/{tenant}"))
+    console.print(f"Tenant {tenant} has no limits of its own.")
+
+
+def _limit(limit: int | None) -> str:
+    return "any number" if limit is None else f"{limit:,}"

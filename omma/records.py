@@ -146,10 +146,10 @@ class Answered:
 class Interaction:
     """What one search showed, or one click.
 
-    displayed: of an impression every hit of the answer in order, of a click one. rank: of the first of them, from 1;
-    of a click as the caller counts. query_image_id: 0 when the query was no stored picture. caller: of an impression in
-    a rollout, who stays in the arm. brought: of an interleaved one, by which arm each of `displayed` came. traceparent:
-    of the search, where traces are on; the catalog does not keep it.
+    displayed: of an impression every hit of the answer in order, of a click one. rank: of the first of them, from 1,
+    0 where there is none; of a click as the caller counts. query_image_id: 0 when the query was no stored picture.
+    caller: of an impression in a rollout, who stays in the arm. brought: of an interleaved one, by which arm each of
+    `displayed` came. traceparent: of the search, where traces are on; the catalog does not keep it.
     """
 
     tenant: Tenant
@@ -249,7 +249,7 @@ def encode_interaction(interaction: Interaction) -> bytes:
         tenant=interaction.tenant,
         user_id=interaction.user_id,
         query_image_id=interaction.query_image_id,
-        displayed_image_id=interaction.displayed[0],
+        displayed_image_id=interaction.displayed[0] if interaction.displayed else 0,
         displayed_image_ids=interaction.displayed if interaction.type is InteractionType.IMPRESSION else (),
         rank=interaction.rank,
         type=_INTERACTION_TYPES[interaction.type],
@@ -275,7 +275,7 @@ def decode_interaction(value: bytes) -> Interaction:
         Tenant(message.tenant),
         message.user_id,
         message.query_image_id,
-        tuple(map(ImageId, message.displayed_image_ids or (message.displayed_image_id,))),
+        tuple(map(ImageId, message.displayed_image_ids)) or _first_of(message.displayed_image_id),
         message.rank,
         _INTERACTION_TYPE_OF[message.type],
         message.ts_ms,
@@ -285,6 +285,11 @@ def decode_interaction(value: bytes) -> Interaction:
         tuple(_BROUGHT_BY.get(one, Brought.BOTH) for one in message.brought),
         message.traceparent,
     )
+
+
+def _first_of(image_id: int) -> tuple[ImageId, ...]:
+    """What a record without a list shows: a click's one, or one that an older gateway showed; nothing of an id 0."""
+    return (ImageId(image_id),) if image_id else ()
 
 
 _BROUGHT: Final = {

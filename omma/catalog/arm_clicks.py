@@ -65,7 +65,7 @@ async def _add_searches(
     shown = {
         one.query_id: one
         for one in batch
-        if one.type is InteractionType.IMPRESSION and one.answered.rollout and one.query_id
+        if one.type is InteractionType.IMPRESSION and one.displayed and one.answered.rollout and one.query_id
     }
     names = {one.answered.rollout for one in shown.values()}
     if not names:

@@ -10,6 +10,7 @@ from omma.catalog.erasure import ErasureBook
 from omma.catalog.feedback import FeedbackBook
 from omma.catalog.given import GivenBook
 from omma.catalog.inbox_object import ObjectBook
+from omma.catalog.insight import InsightBook
 from omma.catalog.job import JobBook
 from omma.catalog.judgement import JudgementBook
 from omma.catalog.logged_interaction import InteractionBook
@@ -29,6 +30,7 @@ class Catalog(
     ErasureBook,
     FeedbackBook,
     GivenBook,
+    InsightBook,
     InteractionBook,
     JobBook,
     JudgementBook,

@@ -92,6 +92,7 @@ class Judging:
                 func.sum(shown),
             )
             .where(columns.ts >= day * DAY_MS, columns.ts < (day + 1) * DAY_MS, columns.user_id != "")
+            .where(or_(columns.type == InteractionType.CLICK.value, columns.rank > 0))  # as an arm counts them
             .group_by(columns.tenant_id, columns.user_id)
         )
         names = [column.name for column in rollout_history.c]

@@ -8,6 +8,7 @@ from omma.catalog.database import Database
 from omma.catalog.downloads import Downloads
 from omma.catalog.erasures import Erasures
 from omma.catalog.indexing import Indexing
+from omma.catalog.insights import Insights
 from omma.catalog.interface import Catalog
 from omma.catalog.jobs import Jobs
 from omma.catalog.judging import Judging
@@ -32,6 +33,7 @@ class SqlCatalog(
     Repairs,
     Jobs,
     Downloads,
+    Insights,
     Judging,
     Opinions,
     Anomalies,

@@ -49,6 +49,7 @@ from services.gateway.search.pseudonyms import OF_USERS, KeptName, as_given, pse
 from services.gateway.search.recall import Recall
 from services.gateway.search.rollout.figures import ArmFigures
 from services.gateway.search.rollout.shadow import Shadow
+from services.gateway.search.slow import SlowSearches
 from services.gateway.search.urls import PictureFetcher
 from services.gateway.settings import GatewaySettings
 from services.gateway.sharing.bodies import Bodies
@@ -149,6 +150,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         arms=arms,
         shadow=shadow,
         recall=recall,
+        slow=SlowSearches(settings.slow_query_ms, with_words=settings.slow_query_words),
         max_text_characters=settings.max_text_characters,
         max_picture_bytes=parts.limits.max_bytes,
         kept_embeddings_bytes=settings.kept_embeddings_bytes,

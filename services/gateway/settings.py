@@ -38,6 +38,13 @@ class GatewaySettings(Section):
     slow_search_seconds: float = Field(
         default=0.5, gt=0.0, le=60.0, description="fewer are run at once while many make each take longer"
     )
+    slow_query_ms: float = Field(
+        default=1_000.0,
+        ge=0.0,
+        le=600_000.0,
+        description="a search that takes so long is logged by stages; 0: none",
+    )
+    slow_query_words: bool = Field(default=False, description="with the words that were sought")
     max_body_bytes: int = Field(
         default=1 << 29, ge=1 << 25, le=1 << 40, description="of all request bodies held at once, both faces; then 429"
     )

@@ -54,21 +54,23 @@ async def full(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Full]:
         httpx.AsyncClient(base_url=address.url, timeout=_SECONDS, trust_env=False) as rest,
         grpc.aio.insecure_channel(address.grpc) as channel,
     ):
-        made = await rest.post("/images", files={"image": ("a.png", encoded(scene(1)))}, data={"external_id": "first"})
+        made = await rest.post(
+            "/images", files={"image": ("a.png", encoded(scene(seed=1)))}, data={"external_id": "first"}
+        )
         assert made.status_code == 201, made.text
         await rest.put("/quotas/*", json={"max_pictures": 1})
         yield Full(omma, rest, channel, folder)
 
 
 async def upload(full: Full) -> None:
-    answer = await full.rest.post("/images", files={"image": ("b.png", encoded(scene(2)))})
+    answer = await full.rest.post("/images", files={"image": ("b.png", encoded(scene(seed=2)))})
     assert (answer.status_code, answer.json()["kind"], answer.json()["limit"]) == (413, "quota_exceeded", 1)
 
 
 async def upsert(full: Full) -> None:
     stub = search_pb2_grpc.SearchServiceStub(full.channel)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await stub.Upsert(search_pb2.UpsertRequest(image=encoded(scene(2))), timeout=_SECONDS)
+        await stub.Upsert(search_pb2.UpsertRequest(image=encoded(scene(seed=2))), timeout=_SECONDS)
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -79,7 +81,7 @@ async def presign(full: Full) -> None:
 
 async def restore(full: Full) -> None:
     await full.rest.put("/quotas/*", json={"max_pictures": 2})
-    made = await full.rest.post("/images", files={"image": ("c.png", encoded(scene(3)))})
+    made = await full.rest.post("/images", files={"image": ("c.png", encoded(scene(seed=3)))})
     assert (await full.rest.delete(f"/images/{made.json()['id']}")).status_code == 202
     await full.rest.put("/quotas/*", json={"max_pictures": 1})
     answer = await full.rest.post(f"/images/{made.json()['id']}/restore")
@@ -89,7 +91,7 @@ async def restore(full: Full) -> None:
 async def ingest_folder(full: Full) -> None:
     pictures = full.folder / "pictures"
     pictures.mkdir()
-    (pictures / "b.png").write_bytes(encoded(scene(2)))
+    (pictures / "b.png").write_bytes(encoded(scene(seed=2)))
     told = await full.job(await full.rest.post("/images/ingest", json={"folder": str(pictures)}))
     assert (told["created"], told["unreadable"]) == (0, 1)
     assert "keeps as much as it may" in json.dumps(told["result"])
@@ -97,10 +99,9 @@ async def ingest_folder(full: Full) -> None:
 
 async def ingest_list(full: Full) -> None:
     picture = full.folder / "listed.png"
-    picture.write_bytes(encoded(scene(2)))
-    line = json.dumps({"path": str(picture)})
-    headers = {"content-type": "application/x-ndjson"}
-    told = await full.job(await full.rest.post("/ingest", content=line, headers=headers))
+    picture.write_bytes(encoded(scene(seed=2)))
+    line = json.dumps({"path": str(picture)}).encode()
+    told = await full.job(await full.rest.post("/ingest", files={"list": line}))
     assert told["created"] == 0 and told["result"]["failed"] == {"over_quota": 1}
 
 
@@ -118,11 +119,11 @@ async def test_what_does_not_fit_is_refused_and_nothing_of_it_is_kept(full: Full
 
 
 async def test_what_is_there_already_may_come_again_and_room_that_is_made_is_room(full: Full) -> None:
-    same = {"files": {"image": ("a.png", encoded(scene(1)))}, "data": {"external_id": "first"}}
+    same = {"files": {"image": ("a.png", encoded(scene(seed=1)))}, "data": {"external_id": "first"}}
     again = await full.rest.post("/images", **same)  # type: ignore[arg-type]
     assert (again.status_code, again.json()["duplicate"]) == (200, True)
     assert (await full.rest.delete(f"/images/{again.json()['id']}")).status_code == 202
-    made = await full.rest.post("/images", files={"image": ("b.png", encoded(scene(2)))})
+    made = await full.rest.post("/images", files={"image": ("b.png", encoded(scene(seed=2)))})
     assert made.status_code == 201, made.text
     assert (await full.rest.delete(f"/quotas/{OTHERS}")).status_code == 204
-    assert (await full.rest.post("/images", files={"image": ("c.png", encoded(scene(4)))})).status_code == 201
+    assert (await full.rest.post("/images", files={"image": ("c.png", encoded(scene(seed=4)))})).status_code == 201

@@ -70,6 +70,7 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("GET", "/trace"): TENANT_ADMIN,
     ("GET", "/stats"): ADMIN,
     ("GET", "/audit"): ADMIN,
+    ("GET", "/insights"): TENANT_ADMIN,
     ("GET", "/quotas"): TENANT_ADMIN,
     ("PUT", "/quotas/{tenant}"): ADMIN,
     ("DELETE", "/quotas/{tenant}"): ADMIN,

@@ -21,6 +21,7 @@ from services.gateway.rest.dead_letters import dead_letters_router
 from services.gateway.rest.erase import erase_router
 from services.gateway.rest.experiments import experiments_router
 from services.gateway.rest.ingest import ingest_router
+from services.gateway.rest.insights import insights_router
 from services.gateway.rest.jobs import jobs_router
 from services.gateway.rest.keys import keys_router
 from services.gateway.rest.quotas import quotas_router
@@ -79,5 +80,6 @@ class Operation:
             experiments_router(self.experiments, admin),
             erase_router(self.erasing, admin),
             audit_router(self.catalog, admin),
+            insights_router(self.catalog, tenant_admin, sampled=settings.impressions_sampled),
             quotas_router(QuotaDesk(self.catalog), tenant_admin, admin),
         )

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from omma.blobs.originals import Originals
-from omma.errors import STATUS, InvalidQuery, OmmaError
+from omma.errors import STATUS, InvalidQuery, OmmaError, OutOfTime
 from omma.hits import Hits, no_hits
 from omma.identity import ImageId, Tenant
 from omma.images import DEFAULT_LIMITS
@@ -42,6 +42,7 @@ from services.gateway.search.rollout.figures import ArmFigures
 from services.gateway.search.rollout.interleaved import coverage_of
 from services.gateway.search.rollout.judged import judged
 from services.gateway.search.rollout.shadow import Shadow
+from services.gateway.search.slow import SlowSearches
 from services.gateway.search.urls import PictureFetcher
 from services.nn_shard.client import ShardQuery
 from services.rerank.client import Reranker
@@ -73,6 +74,7 @@ class SearchCore:
         arms: ArmFigures | None = None,
         shadow: Shadow | None = None,
         recall: Recall | None = None,
+        slow: SlowSearches | None = None,
         max_text_characters: int = 2_000,
         max_picture_bytes: int = DEFAULT_LIMITS.max_bytes,
         kept_embeddings_bytes: int = 0,
@@ -81,7 +83,7 @@ class SearchCore:
         """impressions: who is told what was shown; None: nobody. behind: whether writes that were acknowledged wait.
 
         arms: what counts the searches of a rollout. shadow: what asks its candidate after an answer. recall: what
-        repeats searches exactly.
+        repeats searches exactly. slow: what is told of those that took long.
         """
         self.indexes = indexes
         self._fanout = fanout or Fanout()
@@ -101,6 +103,7 @@ class SearchCore:
         self._arms = arms
         self._shadow = shadow
         self._recall = recall
+        self._slow = slow or SlowSearches()
 
     async def search(
         self,
@@ -119,7 +122,12 @@ class SearchCore:
         until = Deadline((time.monotonic() if arrived_seconds is None else arrived_seconds) + query.timeout_ms / 1000)
         if deadline is not None:
             until = min(until, deadline, key=Deadline.remaining_seconds)
-        answer, sides, stage_us = await self._answer(tenant, query, until)
+        try:
+            answer, sides, stage_us = await self._answer(tenant, query, until)
+        except OutOfTime:
+            self._slow.ended(tenant, query)
+            raise
+        self._slow.answered(tenant, query, answer, stage_us)
         for stage, us in stage_us.items():
             SEARCH_STAGE_SECONDS.labels(stage).observe(us / 1e6)
         SEARCH_COVERAGE.observe(answer.coverage.fraction)

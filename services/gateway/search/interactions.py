@@ -89,8 +89,11 @@ class Impressions:
         self._under_way = asyncio.Lock()
 
     def shown(self, tenant: Tenant, user_id: str, query_image_id: int, answer: SearchAnswer, caller: str = "") -> None:
-        """Queue what the search showed, one record; returns at once. caller: who stays in the answer's arm, if any."""
-        if not answer.hits or random.random() >= self._sampled:
+        """Queue what the search showed, one record, also of nothing; returns at once.
+
+        caller: who stays in the answer's arm, if any.
+        """
+        if random.random() >= self._sampled:
             return
         if len(self._queue) >= self._max_queued:
             INTERACTIONS.labels(InteractionType.IMPRESSION.value, "dropped").inc()
@@ -102,7 +105,7 @@ class Impressions:
                 user,
                 query_image_id,
                 tuple(ImageId(hit.id) for hit in answer.hits),
-                1,
+                1 if answer.hits else 0,
                 InteractionType.IMPRESSION,
                 self._now_ms(),
                 answer.query_id,
@@ -188,7 +191,7 @@ class Impressions:
         records = [
             (
                 self._partition_of(one),
-                image_key(one.displayed[0]),
+                image_key(one.displayed[0] if one.displayed else ImageId(0)),
                 encode_interaction(one),
             )
             for one in batch

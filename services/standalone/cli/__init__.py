@@ -14,6 +14,7 @@ from services.standalone.cli import (
     feedback,
     index,
     ingest,
+    insights,
     key,
     model,
     plan,
@@ -45,6 +46,7 @@ def command_line() -> typer.Typer:
     app.command()(curate.anomalies)
     app.command()(curate.duplicates)
     app.command()(audit.audit)
+    app.command()(insights.insights)
     app.command("plan")(plan.plan_cluster)
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(feedback.app, name="feedback")

@@ -1,0 +1,36 @@
+"""`omma insights`."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from services.standalone.connection import call_once
+from services.standalone.output import Json, console, print_json, run
+
+
+def insights(
+    days: Annotated[int, typer.Option(min=1, max=92, help="Today, and so many less one before it.")] = 7,
+    tenant: Annotated[str, typer.Option(help="Another one's; needs an admin's key.")] = "",
+    json: Json = False,
+) -> None:
+    """How searches fare, by day and index: clicks, answers without a hit, time to the first click."""
+    since = datetime.now(UTC).date() - timedelta(days=days - 1)
+    asked = {"since": since.isoformat(), **({"tenant": tenant} if tenant else {})}
+    found = run(call_once("GET", "/insights", params=asked))
+    if json:
+        print_json(found)
+        return
+    table = Table("day", "index", "searches", "without a hit", "clicked", "median to click", header_style="bold")
+    for one in found["insights"]:
+        seconds = one["median_seconds_to_click"]
+        table.add_row(
+            one["day"],
+            one["index"],
+            f"{one['searches']:,}",
+            f"{one['zero_hit_rate']:.1%}",
+            f"{one['ctr']:.1%}",
+            "" if seconds is None else f"{seconds:g} s",
+        )
+    console.print(table if found["insights"] else "No searches were recorded in these days.")

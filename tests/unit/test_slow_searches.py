@@ -2,6 +2,7 @@
 
 import json
 import logging
+from typing import Any, cast
 
 import pytest
 
@@ -20,7 +21,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 async def test_a_slow_search_is_told_by_stages_without_what_was_sought(caplog: pytest.LogCaptureFixture) -> None:
-    world = World()
+    world = World(cast(Any, None))
     for least_ms, words, told in ((0.0, False, 0), (600_000.0, False, 0), (0.000_1, False, 1), (0.000_1, True, 1)):
         caplog.clear()
         world.core._slow = SlowSearches(least_ms, with_words=words)

@@ -46,7 +46,7 @@ def _by_day(tenant: Tenant, first_day: int, last_day: int) -> Select[Any]:
     day = (columns.ts // DAY_MS).label("day")
     after = (clicks.c.at - columns.ts).label("after")
     clicked = case((clicks.c.at.is_not(None), 1), else_=0).label("clicked")
-    within = {"partition_by": (columns.ts // DAY_MS, columns.index, clicked)}
+    group = (columns.ts // DAY_MS, columns.index, clicked)
     searches = (
         select(
             day,
@@ -54,8 +54,8 @@ def _by_day(tenant: Tenant, first_day: int, last_day: int) -> Select[Any]:
             columns.rank,
             clicked,
             after,
-            func.row_number().over(**within, order_by=clicks.c.at - columns.ts).label("place"),
-            func.count().over(**within).label("places"),
+            func.row_number().over(partition_by=group, order_by=clicks.c.at - columns.ts).label("place"),
+            func.count().over(partition_by=group).label("places"),
         )
         .select_from(interactions.outerjoin(clicks, clicks.c.query_id == columns.query_id))
         .where(columns.ts >= since, columns.ts < until, columns.tenant_id == tenant)

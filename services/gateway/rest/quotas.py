@@ -4,9 +4,10 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from omma.catalog.quota import MAX_BYTES, MAX_PICTURES, Quota
+from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.callers.quotas import QuotaDesk
 from services.gateway.rest.signed_in import SignedIn
@@ -16,13 +17,13 @@ TenantInPath: TypeAlias = Annotated[
 ]
 
 
-class QuotaRequest(BaseModel):
+class QuotaRequest(RequestBody):
     """What is left out has no limit."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"max_pictures": 100_000}})
+    model_config = ConfigDict(json_schema_extra={"example": {"max_pictures": 100_000}})
 
-    max_pictures: int | None = Field(default=None, ge=0, le=MAX_PICTURES, strict=True)
-    max_bytes: int | None = Field(default=None, ge=0, le=MAX_BYTES, strict=True, description="of originals, together")
+    max_pictures: int | None = Field(default=None, ge=0, le=MAX_PICTURES)
+    max_bytes: int | None = Field(default=None, ge=0, le=MAX_BYTES, description="of originals, together")
 
 
 def quotas_router(desk: QuotaDesk, tenant_admin: SignedIn, admin: SignedIn) -> APIRouter:

@@ -37,7 +37,7 @@ def insights_router(book: InsightBook, tenant_admin: SignedIn, *, sampled: float
         if of != caller.tenant and not caller.may(Role.ADMIN):
             raise NotAllowed("How another tenant's searches fare needs role admin.", field="tenant")
         last = until or datetime.now(UTC).date()
-        first = since or last - timedelta(days=_DAYS - 1)
+        first = since or max(_BEGIN, last - min(timedelta(days=_DAYS - 1), last - date.min))
         if not 0 <= (last - first).days < _MAX_DAYS or first < _BEGIN:
             raise InvalidQuery(f"since and until are at most {_MAX_DAYS} days apart.", field="since", limit=_MAX_DAYS)
         found = await book.insights(of, (first - _BEGIN).days, (last - _BEGIN).days)

@@ -51,7 +51,9 @@ def authenticator(keys: Keys, clock: list[float], *, open_without_keys: bool = F
 
 async def test_a_key_gives_tenant_and_role() -> None:
     keys = authenticator(Keys(key("a"), key("b", Role.WRITE)), [0.0])
-    assert await keys.caller("a", Role.READ) == Caller(Tenant("ann"), Role.READ, "key a")
+    assert await keys.caller("a", Role.READ) == Caller(
+        Tenant("ann"), Role.READ, "key a", f"key:{hash_secret('a')[:12]}"
+    )
     assert (await keys.caller("b", Role.WRITE)).role is Role.WRITE
     with pytest.raises(NotAllowed):
         await keys.caller("a", Role.WRITE)
@@ -207,7 +209,7 @@ async def test_the_owner_of_the_server_may_do_everything_whatever_the_catalog_sa
     keys = Keys(key("a"))
     keys.locked = True
     door = authenticator(keys, [0.0], open_without_keys=True, owner_secret="o" * 40)
-    assert await door.caller("o" * 40, Role.ADMIN) == Caller(DEFAULT_TENANT, Role.ADMIN, "owner")
+    assert await door.caller("o" * 40, Role.ADMIN) == Caller(DEFAULT_TENANT, Role.ADMIN, "owner", "owner")
     with pytest.raises(ReplicaDown):
         await door.caller("o" * 39, Role.READ)
     for secret in ("", None):

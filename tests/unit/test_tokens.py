@@ -96,6 +96,22 @@ async def test_claims_may_lie_deeper_and_the_highest_role_counts(signs: Issuer, 
         assert (await door.bearer(named)).role is Role.READ
 
 
+async def test_a_token_that_was_checked_ends_and_its_key_may_be_withdrawn(signs: Issuer, clock: list[float]) -> None:
+    now = [time.time()]
+    door = tokens(signs, clock, leeway_seconds=5, refresh_seconds=60)
+    door._now = lambda: now[0]
+    token = signs.token("first", exp=int(now[0]) + 100)
+    first = await door.bearer(token)
+    assert await door.bearer(token) is first
+    now[0] += 106
+    assert await door.bearer(token) is not first  # looked at anew; the real clock says that it counts
+    await door.bearer(token)
+    signs.published = []
+    clock[0] += 121
+    with pytest.raises(NotSignedIn):
+        await door.bearer(token)
+
+
 def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: str = "") -> str:
     def packed(document: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")

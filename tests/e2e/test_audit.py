@@ -112,7 +112,7 @@ async def test_an_entry_says_who_what_and_what_came_of_it(door: Door) -> None:
     said = (await entries(door, admin, tenant=ANN))[before:]
     assert [(one["call"], one["object"], one["outcome"]) for one in said] == [
         ("POST /images", f"picture {id}", "201"),
-        ("PATCH /images/{image_id}", f"picture {id}", "202"),
+        ("PATCH /images/{image_id}", f"picture {id}", "200"),
         ("DELETE /images/{image_id}", "picture 999999999", "404"),
         ("omma.v1.SearchService/Delete", f"picture {id}", "OK"),
         ("POST /keys", f"key {key}", "201"),

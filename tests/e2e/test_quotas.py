@@ -82,7 +82,7 @@ async def presign(full: Full) -> None:
 async def restore(full: Full) -> None:
     await full.rest.put("/quotas/*", json={"max_pictures": 2})
     made = await full.rest.post("/images", files={"image": ("c.png", encoded(scene(seed=3)))})
-    assert (await full.rest.delete(f"/images/{made.json()['id']}")).status_code == 202
+    assert (await full.rest.delete(f"/images/{made.json()['id']}")).status_code == 204
     await full.rest.put("/quotas/*", json={"max_pictures": 1})
     answer = await full.rest.post(f"/images/{made.json()['id']}/restore")
     assert (answer.status_code, answer.json()["kind"]) == (413, "quota_exceeded")
@@ -122,7 +122,7 @@ async def test_what_is_there_already_may_come_again_and_room_that_is_made_is_roo
     same = {"files": {"image": ("a.png", encoded(scene(seed=1)))}, "data": {"external_id": "first"}}
     again = await full.rest.post("/images", **same)  # type: ignore[arg-type]
     assert (again.status_code, again.json()["duplicate"]) == (200, True)
-    assert (await full.rest.delete(f"/images/{again.json()['id']}")).status_code == 202
+    assert (await full.rest.delete(f"/images/{again.json()['id']}")).status_code == 204
     made = await full.rest.post("/images", files={"image": ("b.png", encoded(scene(seed=2)))})
     assert made.status_code == 201, made.text
     assert (await full.rest.delete(f"/quotas/{OTHERS}")).status_code == 204

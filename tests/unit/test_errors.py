@@ -54,7 +54,7 @@ def test_a_status_exists_in_both_protocols(kind: Kind) -> None:
         ({404}, "NOT_FOUND"),
         ({409}, "ABORTED"),
         ({409}, "FAILED_PRECONDITION"),
-        ({429, 507}, "RESOURCE_EXHAUSTED"),
+        ({413, 429, 507}, "RESOURCE_EXHAUSTED"),
         ({503}, "UNAVAILABLE"),
         ({504}, "DEADLINE_EXCEEDED"),
         ({500}, "DATA_LOSS"),

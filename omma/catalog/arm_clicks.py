@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.dialect import Dialect
@@ -15,6 +15,10 @@ from omma.records import Answered, Interaction, InteractionType
 from omma.rollouts.arms import Arm
 
 _KEY: Final = ("rollout", "stage", "arm", "tenant_id", "caller")
+_STEP: Final = slice(0, 2)
+"""Of a key: which rollout, and since which step of it."""
+MAX_CALLERS: Final = 200_000
+"""Kept of one step of a rollout, however long it lasts: the judge sums over them every minute."""
 _ANSWERED: Final = ("index", "space", "policy", "rollout", "arm")
 
 
@@ -123,6 +127,7 @@ async def _add_to_callers(
         for key, count in counts.items():
             added[key][name] += count
     added = {key: counts for key, counts in added.items() if any(counts.values())}
+    added = await _of_kept_callers(connection, added)
     if not added:
         return
     statement = dialect.insert(rollout_callers)
@@ -130,3 +135,20 @@ async def _add_to_callers(
     # One order for all: whoever counts the same callers at the same time waits for them in the same way.
     rows = [{**dict(zip(_KEY, key, strict=True)), **counts} for key, counts in sorted(added.items())]
     await connection.execute(statement.on_conflict_do_update(index_elements=list(_KEY), set_=more), rows)
+
+
+async def _of_kept_callers(
+    connection: AsyncConnection, added: dict[tuple[Any, ...], dict[str, int]]
+) -> dict[tuple[Any, ...], dict[str, int]]:
+    """Where a step has as many callers as are kept, who is not among them counts for no arm: neither is favoured."""
+    columns = rollout_callers.c
+    for rollout, stage in {key[_STEP] for key in added}:
+        of_step = (columns.rollout == rollout, columns.stage == stage)
+        kept = select(literal(1)).where(*of_step).limit(MAX_CALLERS).subquery()
+        if (await connection.execute(select(func.count()).select_from(kept))).scalar_one() < MAX_CALLERS:
+            continue
+        callers = {caller for *step, _, _, caller in added if step == [rollout, stage]}
+        query = select(*(columns[name] for name in _KEY)).where(*of_step, columns.caller.in_(sorted(callers)))
+        known = {tuple(row) for row in await connection.execute(query)}
+        added = {key: counts for key, counts in added.items() if key[_STEP] != (rollout, stage) or key in known}
+    return added

@@ -198,6 +198,23 @@ async def test_interleaved_clicks_are_credited_to_the_arm_that_brought_the_hit(c
     }
 
 
+async def test_a_step_keeps_so_many_callers_and_who_comes_later_counts_for_no_arm(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omma.catalog.arm_clicks.MAX_CALLERS", 2)
+    await _in_canary(catalog)
+    shown, clicked = InteractionType.IMPRESSION, InteractionType.CLICK
+    arms = {"ann": "control", "bob": "candidate", "dan": "candidate"}
+    for at, (user, arm) in enumerate(arms.items()):
+        await catalog.add_interactions("log", [_interaction(at, shown, f"q{at}", arm, caller=f"user {user}")])
+    later = [_interaction(3 + at, clicked, f"q{at}", "", displayed=(ImageId(1),)) for at in range(3)]
+    await catalog.add_interactions("log", later)
+    moments = await catalog.arm_moments(ROLLOUT.id, (await catalog.rollout(ROLLOUT.id)).changed_at_ms)
+    assert {arm: one.gram.tolist() for arm, one in moments.items()} == dict.fromkeys(
+        ("control", "candidate"), Moments.of([(1, 1, 0, 0)]).gram.tolist()
+    )
+
+
 async def test_a_caller_that_never_rests_breaks_no_sum(catalog: Catalog) -> None:
     """50,000 searches squared are more than 32 bits."""
     await _in_canary(catalog)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from omma.errors import Absent
+from omma.errors import Absent, Corrupt, WrongState
 from omma.index import Index
 from omma.rollouts.asked import RolloutRequest
 from omma.rollouts.preflight import Room
@@ -25,7 +25,7 @@ class FolderCandidates:
         self._data = data
 
     async def model(self, reference: str) -> CandidateModel:
-        """Raises Absent, field `model`; Corrupt."""
+        """Raises Absent, field `model`; WrongState, field `model`, for one whose files are not its checksums'."""
         return await asyncio.to_thread(self._model, reference)
 
     async def room(self) -> Room:
@@ -44,6 +44,8 @@ class FolderCandidates:
             found = load_model(find_model(self._settings, reference), reference).manifest
         except Absent as error:
             raise Absent(error.detail, field="model") from None
+        except Corrupt as error:
+            raise WrongState(f"Model {reference} is damaged. {error.detail}", field="model") from None
         return CandidateModel(found.reference, found.space(), bool(found.text))
 
 

@@ -126,4 +126,5 @@ async def test_no_rollout_begins_in_a_space_that_is_being_cleared(world: World) 
         await rollouts.start(RolloutRequest(model=OTHER.model), by="ann")
     assert refused.value.field == "model" and (await catalog.routing()).running is None
     await catalog.release_lease(lease_of(OTHER.id), "w2")
-    await rollouts.start(RolloutRequest(model=OTHER.model), by="ann")
+    begun = await rollouts.start(RolloutRequest(model=OTHER.model), by="ann")
+    assert begun.figures["preflight"]["words"] is False, "said before anybody is answered by it"

@@ -48,7 +48,7 @@ class Candidates(Protocol):
     """Where models come from, and what place and room there is for another index."""
 
     async def model(self, reference: str) -> CandidateModel:
-        """Raises Absent, field `model`; Corrupt when a checksum fails."""
+        """Raises Absent, field `model`; WrongState, field `model`, when a checksum fails."""
 
     async def room(self) -> Room: ...
 
@@ -79,9 +79,7 @@ class Rollouts:
         self._now = now
 
     async def start(self, request: RolloutRequest, by: str) -> Rollout:
-        """Begin to build. Raises InvalidQuery, Absent, Corrupt, StorageFull, WrongState, WrongSpace; nothing is done
-        then.
-        """
+        """Begin to build. Raises InvalidQuery, Absent, StorageFull, WrongState, WrongSpace; nothing is done then."""
         request.checked()
         routing = await self._catalog.routing()
         if routing.running is not None:
@@ -90,11 +88,13 @@ class Rollouts:
         if control is None:
             raise WrongState("No index is live yet: there is nothing to roll out beside.", field="control")
         spaces = {one.id: one for one in await self._catalog.spaces()}
+        told: dict[str, Any] = {}
         if request.of_the_space(control):
             space, model = spaces[control.space], spaces[control.space].model
         else:
             found = await self.candidates.model(request.model)
             space, model = found.space, found.reference
+            told["words"] = found.has_text_tower
             if space.id == control.space:
                 raise WrongState(f"{model} is live already, as index {control.id}.", field="model")
         place = await self.candidates.place(request, space, control, routing.indexes)
@@ -117,7 +117,7 @@ class Rollouts:
             model,
             mode=request.mode,
             auto_promote=request.auto_promote,
-            figures={"preflight": takes.document()},
+            figures={"preflight": {**takes.document(), "dim": space.dim, **told}},
         )
         lease = lease_of(space.id)
         if not await self._catalog.acquire_lease(lease, rollout.id, LEASE_SECONDS):

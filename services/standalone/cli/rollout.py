@@ -62,6 +62,8 @@ def start(  # noqa: PLR0917  options
         f"{takes['disk_bytes'] / 1e6:.0f} MB of disk and {takes['memory_bytes'] / 1e6:.0f} MB of memory.",
         highlight=False,
     )
+    if takes.get("words") is False:
+        console.print("It knows no words: who searches with words is told so (409) on its side.", highlight=False)
 
 
 @app.command()

@@ -32,8 +32,14 @@ QUIET = {
     "Failures by part",
     "Inbox, a second",
     "Tried again, a second",
+    "Recall at 10",
+    "Searches for the shadow, a second",
+    "Repeated exactly, a second",
+    "Candidates let go of, and the judge's steps",
+    "Fit of the codebooks",
+    "Age of the oldest change and of snapshots",
 }
-"""Panels of what does not happen to a release that is well."""
+"""Panels of what does not happen to a release that is well, or not in its first minutes."""
 
 
 class TestRelease:

@@ -10,13 +10,13 @@ import argparse
 import random
 import sys
 import tempfile
-import threading
 import time
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from loadtests.bench.figures import Report
+from loadtests.bench.memory import MIB, Memory
 from loadtests.bench.up import Up, up
 from tests.hostile_web import KINDS, NAMED, HostileWeb, hostile_web
 from tests.pictures import encoded, scene
@@ -31,35 +31,11 @@ SETTINGS = {
     "OMMA_WORKER__URLS__TRIES": "2",
     "OMMA_WORKER__URLS__HOST_FAILURES": "1000",
 }
-MIB = 1 << 20
 
 
 @cache
 def picture(number: int) -> bytes:
     return encoded(scene(160, 120, seed=number))
-
-
-class Memory:
-    """Resident bytes of a process, each half second, until the block ends."""
-
-    def __init__(self, server: Up) -> None:
-        self._status = Path(f"/proc/{server.process.pid}/status")
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.seen: list[int] = []
-
-    def __enter__(self) -> "Memory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(0.5):
-            lines = dict(line.split(":", 1) for line in self._status.read_text().splitlines() if ":" in line)
-            self.seen.append(int(lines["VmRSS"].split()[0]) * 1024)
 
 
 def _ended(server: Up, job_id: str, enough: int | None = None) -> Any:
@@ -107,8 +83,7 @@ def main() -> int:
         job, memory, seconds, told = _run(Path(folder), web, urls, good)
         named = {one["place"]: one["outcome"] for one in told["failed"]}
         twice = sum(times > 1 for times in web.served.values())
-    half = len(memory.seen) // 2
-    early, late = max(memory.seen[:half], default=0) / MIB, max(memory.seen[half:], default=0) / MIB
+    early, late = memory.halves()
     held = job["state"] == "done" and told["count"] == good and named == bad and twice <= AT_ONCE
     table = report.table("", ["URLs", "in", "bad, each named rightly", "twice", "MiB, 1st half", "2nd half", "seconds"])
     rightly = sum(named.get(url) == name for url, name in bad.items())
@@ -118,8 +93,8 @@ def main() -> int:
             told["count"],
             f"{rightly} of {len(bad)}",
             twice,
-            f"{early:.0f}",
-            f"{late:.0f}",
+            f"{early / MIB:.0f}",
+            f"{late / MIB:.0f}",
             f"{seconds:.0f}",
         ]
     )

@@ -20,7 +20,7 @@ from tests.e2e.test_erasing import ended as ended_in_time
 from tests.pictures import encoded, scene
 
 pytestmark = pytest.mark.timeout(300)
-ROWS, DIM = 1_500, 24
+ROWS, DIM = 600, 24
 REFUSED: tuple[tuple[dict[str, Any], int, str], ...] = (
     ({"space": "nowhere", "vectors": [{"id": "a", "vector": [1] * DIM}]}, 404, "space"),
     ({"vectors": [{"id": "a", "vector": [1] * DIM}]}, 422, "space"),

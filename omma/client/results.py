@@ -143,7 +143,8 @@ class Uploaded:
 class Picture:
     """A row. state: pending, indexed or dead (reason says why). width, height: 0 until it is embedded.
 
-    key: the caller's external_id, else the uri or the sha256. receipt: of the row's last change.
+    key: the caller's external_id, else the uri or the sha256. receipt: of the row's last change. space: of a vector
+    that was given, of which there is no content.
     """
 
     id: int
@@ -161,6 +162,7 @@ class Picture:
     tags: tuple[str, ...] = ()
     source_url: str = ""
     attributes: Json = field(default_factory=dict)
+    space: str = ""
 
     @classmethod
     def from_json(cls, row: Json) -> "Picture":
@@ -180,6 +182,7 @@ class Picture:
             tags=tuple(row.get("tags") or ()),
             source_url=row.get("source_url") or "",
             attributes=row.get("attributes") or {},
+            space=row.get("space") or "",
         )
 
 

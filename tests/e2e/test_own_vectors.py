@@ -104,6 +104,7 @@ async def test_vectors_of_ones_own_are_a_space_beside_the_pictures(tmp_path: Pat
         assert keys == [f"sku-{row}" for row in np.argsort(-(unit @ unit[5]))[:5]]
         assert await asked.search(vector=vectors[5].tolist(), index="products.1", k=5) == hits
         first = hits[0]["id"]
+        assert (await rest.get(f"/images/{first}")).json()["space"] == "products"
         others = await asked.search(image_id=first, index="products.1", k=4)
         assert [hit["id"] for hit in others] == [hit["id"] for hit in hits[1:]]
         await asked.refused("/search", 409, "no model", text="lamp", index="products.1")

@@ -95,7 +95,7 @@ def upload_document(uploaded: Uploaded) -> dict[str, Any]:
 
 
 def picture_document(picture: Picture) -> dict[str, Any]:
-    """A row, as GET /images/{id} tells it."""
+    """A row, as GET /images/{id} tells it. space: of a vector that was given, which has no content."""
     document = {
         "id": picture.id,
         "key": picture.key,
@@ -115,7 +115,8 @@ def picture_document(picture: Picture) -> dict[str, Any]:
         "source_url": picture.source_url,
         "attributes": dict(picture.attributes),
     }
-    return {**document, "reason": picture.reason} if picture.reason else document
+    more = {"reason": picture.reason, "space": picture.space}
+    return document | {name: value for name, value in more.items() if value}
 
 
 def page_document(page: Page) -> dict[str, Any]:

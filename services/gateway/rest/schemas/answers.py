@@ -113,7 +113,7 @@ PICTURE: Final = record(
         "source_url": STRING,
         "attributes": _ANYTHING,
     },
-    {"reason": STRING},
+    {"reason": STRING, "space": STRING},
 )
 PICTURES: Final = record({"images": several(PICTURE), "count": INTEGER}, {"count_capped": TRUTH, "next_cursor": STRING})
 HEALTH: Final = record(

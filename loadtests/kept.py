@@ -1,4 +1,6 @@
-"""python -m loadtests.kept: searches of one process whose embeddings and results are kept, against the same without.
+"""Searches of one process whose embeddings and results are kept, against the same without.
+
+    python -m loadtests.kept [--pictures N] [--searches N]
 
 A stream of searches over a few queries, as people send them (the n-th most frequent one n times less often), by
 picture and by words; one client. Then the same with a write between any two.
@@ -14,21 +16,23 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from services.standalone.sample.catalogue import draw_catalogue
+from loadtests.bench.drawn import drawn
+from loadtests.bench.figures import Report
 from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
 
-PICTURES, QUERIES, SEARCHES = 100, 40, 200
+QUERIES = 40
 
 
-async def measured(client: httpx.AsyncClient, pictures: list[Path], *, write: bool) -> str:
+async def measured(client: httpx.AsyncClient, pictures: list[Path], searches: int, *, write: bool) -> list[float]:
+    """Searches a second, p50 and p95 in milliseconds."""
     chance = random.Random(3)
-    weights = [1 / (at + 1) for at in range(QUERIES)]
+    weights = [1 / (at + 1) for at in range(len(pictures))]
     words = [path.stem.replace("-", " ") for path in pictures]
     took = []
     began = time.perf_counter()
-    for number in range(SEARCHES):
-        at = chance.choices(range(QUERIES), weights)[0]
+    for number in range(searches):
+        at = chance.choices(range(len(pictures)), weights)[0]
         if write:
             (await client.patch("/images/1", json={"tags": [f"t{number}"]})).raise_for_status()
         asked = time.perf_counter()
@@ -39,19 +43,21 @@ async def measured(client: httpx.AsyncClient, pictures: list[Path], *, write: bo
             answer = await client.post("/search", files={"image": pictures[at].read_bytes()}, data=form)
         answer.raise_for_status()
         took.append(time.perf_counter() - asked)
-    rate = SEARCHES / (time.perf_counter() - began)
-    p50, p95 = np.percentile(took, [50, 95]) * 1000
-    return f"{rate:.0f} | {p50:.1f} | {p95:.1f}"
+    rate = searches / (time.perf_counter() - began)
+    return [rate, *(np.percentile(took, [50, 95]) * 1000).tolist()]
 
 
 async def main() -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    print("| kept | writes between | searches a second | p50 ms | p95 ms |\n| --- | --- | --- | --- | --- |")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--searches", type=int, default=200)
+    given = parser.parse_args()
+    report = Report("kept", f"python -m loadtests.kept --pictures {given.pictures} --searches {given.searches}")
+    table = report.table("", ["kept", "writes between", "searches a second", "p50 ms", "p95 ms"])
+    p50: dict[tuple[bool, bool], float] = {}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "pictures"
-        draw_catalogue(folder)
-        known = random.Random(1).sample(sorted(folder.glob("*.jpg")), PICTURES)
-        pictures = known[:QUERIES]
+        known = await asyncio.to_thread(drawn, Path(name) / "pictures", given.pictures)
+        pictures = random.Random(1).sample(known, min(QUERIES, len(known)))
         for kept in (False, True):
             gateway = {} if kept else {"kept_embeddings_bytes": 0, "kept_results_bytes": 0}
             settings = StandaloneSettings(data_dir=Path(name) / f"{kept}", http_port=0, grpc_port=0, gateway=gateway)
@@ -63,8 +69,13 @@ async def main() -> None:
                 there = {"image_id": 1, "receipts": receipts, "timeout_ms": 60_000}
                 (await client.post("/search", json=there)).raise_for_status()
                 for write in (False, True):
-                    print(f"| {'yes' if kept else 'no'} | {'yes' if write else 'no'} | ", end="")
-                    print(await measured(client, pictures, write=write), "|", flush=True)
+                    rate, middle, late = await measured(client, pictures, given.searches, write=write)
+                    p50[kept, write] = middle
+                    words = ["yes" if one else "no" for one in (kept, write)]
+                    table.rows.append([*words, f"{rate:.0f}", f"{middle:.1f}", f"{late:.1f}"])
+    gain = p50[False, False] / p50[True, False]
+    report.target("kept answers: p50 without by with", f"{gain:.1f}", "> 1", gain > 1)
+    report.save()
 
 
 if __name__ == "__main__":

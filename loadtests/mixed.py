@@ -17,10 +17,10 @@ from typing import Any, Final
 import httpx
 import numpy as np
 
+from loadtests.bench.drawn import drawn
 from loadtests.bench.figures import Report
 from loadtests.bench.memory import MIB, Memory
 from loadtests.bench.up import Up, up
-from services.standalone.sample.catalogue import draw_catalogue
 
 WORDS: Final = ("red lamp", "a car", "mug", "striped", "something blue", "chair")
 GROWN: Final = 1.15
@@ -164,9 +164,7 @@ def main() -> int:
     report = Report("mixed", f"python -m loadtests.mixed --seconds {given.seconds:g} --clients {given.clients}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "pictures"
-        draw_catalogue(folder)
-        for path in sorted(folder.glob("*.jpg"))[given.pictures :]:
-            path.unlink()
+        drawn(folder, given.pictures)
         with up(Path(name) / "data") as server, Memory(server) as memory:
             people, ingested = asyncio.run(_measured(server, folder, given.clients, given.seconds))
     took: dict[str, list[float]] = defaultdict(list)

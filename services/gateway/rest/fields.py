@@ -61,6 +61,13 @@ def as_integer(value: Any, field: str) -> int:
     raise InvalidQuery(f"{field} must be a whole number, not {_shown(value)}.", field=field)
 
 
+def as_whole(value: Any, field: str) -> int:
+    """Of JSON, where text is no number."""
+    if isinstance(value, str):
+        raise InvalidQuery(f"{field} must be a whole number, not {_shown(value)}.", field=field)
+    return as_integer(value, field)
+
+
 def as_number(value: Any, field: str) -> float:
     # Python reads 1_000 too; whoever wrote it meant something else.
     written_so = not (isinstance(value, str) and "_" in value)

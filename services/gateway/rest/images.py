@@ -120,6 +120,8 @@ def _tags(value: Any) -> tuple[str, ...]:
 
 
 def _change(body: dict[str, Any]) -> PictureChange:
+    if isinstance(body.get("tags"), str):  # a form's way to write a list
+        raise InvalidQuery("tags must be a list of texts.", field="tags")
     return PictureChange(
         tags=_tags(body["tags"]) if "tags" in body else None,
         owner=as_text(body["owner"], "owner") if "owner" in body else None,

@@ -102,8 +102,8 @@ class VectorLists:
     ) -> Job:
         """The unfinished job of this list, or a new one. said: of each vector, in order, as omma.vector_list has it.
 
-        Raises InvalidQuery and WrongSpace, which name the first row that is wrong; Absent, field `space`; WrongState,
-        Overloaded, StorageFull.
+        Raises InvalidQuery and WrongSpace, which name the first row that is wrong; Absent, field `space`;
+        QuotaExceeded, WrongState, Overloaded, StorageFull.
         """
         return await self._ingest(caller, await self._spaces.fed(space), vectors, said, revive_deleted)
 
@@ -111,17 +111,21 @@ class VectorLists:
         self, caller: Caller, space: Space, vectors: Float32, said: Sequence[Mapping[str, Any]], revive_deleted: bool
     ) -> Job:
         given = await asyncio.to_thread(checked_list, vectors, said, space, self._row_limits)
-        await self._require_free(caller, space, given)
+        await self._require_room(caller, space, given)
         content = await asyncio.to_thread(given.encode)
         sha256 = hashlib.sha256(f"{space.id}\0".encode() + content).hexdigest()
         await self._blobs.put(list_key(caller.tenant, sha256), content)
         parameters = VectorsParameters(space=space.id, revive_deleted=revive_deleted)
         return await self._jobs.start(caller.tenant, INGEST_VECTORS, sha256, parameters)
 
-    async def _require_free(self, caller: Caller, space: Space, given: VectorList) -> None:
-        """Every id is new, or of a vector of this space."""
+    async def _require_room(self, caller: Caller, space: Space, given: VectorList) -> None:
+        """Every id is new, or of a vector of this space, and the tenant may keep what is new."""
         keys = [row.description.external_id for row in given.rows]
         known = await self._catalog.live_keys(caller.tenant, keys)
         for number, key in enumerate(keys, 1):
             if known.get(key, space.id) != space.id:
                 raise InvalidQuery(f"Row {number}: {taken_words(key, known[key])}", field="id")
+        new = len(keys) - len(known)
+        quota = await self._catalog.quota(caller.tenant) if new else None
+        if quota is not None and not quota.room().takes(new, new * given.vectors[0].nbytes):
+            raise quota.room().refusal(new)

@@ -13,6 +13,7 @@ from omma.identity import Tenant
 from omma.job_kinds import VectorsParameters
 from omma.outbox import Outbox
 from omma.picture_list import list_key
+from omma.room import OVER_QUOTA
 from omma.vector_list import VectorList, VectorRow
 from omma.vectors import Float16
 from services.worker.jobs.progress import Progress
@@ -66,7 +67,9 @@ class VectorIngest:
         await self._indexed(parameters.space)
         progress.cursor = _ENDED
         await self._blobs.delete(key)
-        return {}
+        # What was free when the list came may be taken by now.
+        refused = progress.counts["unreadable"]
+        return {"failed": {OVER_QUOTA: refused}} if refused else {}
 
     async def _write(
         self, tenant: Tenant, given: VectorList, begin: int, parameters: VectorsParameters, progress: Progress

@@ -19,6 +19,7 @@ from omma.space import Space, SpaceId
 from omma.vector_list import VectorList, checked_list, vectors_of_json
 from omma.vectors import Float32
 from services.gateway.callers.auth import Caller
+from services.gateway.callers.changes import concerns
 from services.gateway.jobs import Jobs
 from services.gateway.rollouts.rollouts import Candidates
 
@@ -47,6 +48,7 @@ class OwnSpaces:
             )
         if not LEAST_DIM <= dim <= MOST_DIM:
             raise InvalidQuery(f"dim must be {LEAST_DIM} to {MOST_DIM}.", field="dim", limit=MOST_DIM)
+        concerns("space", name)
         signature = hashlib.sha256(f"given\0{name}\0{dim}".encode()).hexdigest()
         space = Space(SpaceId(name), "", signature, dim)
         for one in await self._catalog.indexes():

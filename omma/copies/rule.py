@@ -88,7 +88,8 @@ def _near(
         word = hashes[rows, None, 0]
         may = np.bitwise_count(word ^ hashes[None, :, 0]) <= _WORD_BITS_NEAR
         may |= np.bitwise_count(word ^ turned[None, :, 0]) <= _WORD_BITS_NEAR
-        one, other = np.nonzero(may)
+        # np.nonzero of a table takes ten times as long.
+        one, other = np.divmod(np.flatnonzero(may), len(hashes))
         one = rows[one]
         # A middle comes after all full views, so that each pair is here once.
         counts = (one < other) & (pictures[one] != pictures[other])

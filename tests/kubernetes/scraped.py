@@ -25,7 +25,7 @@ def scraped(namespace: Namespace, prometheus: Path) -> Iterator[httpx.Client]:
         for pod in namespace.pods()
     ]
     config = {
-        "global": {"scrape_interval": "2s"},
+        "global": {"scrape_interval": "5s"},  # and as long for an answer, of a busy node
         "scrape_configs": [{"job_name": "omma", "honor_labels": True, "static_configs": targets}],
     }
     server = Server("prometheus")

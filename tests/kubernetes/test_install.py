@@ -100,8 +100,8 @@ class TestRelease:
                         series(client, query)  # is understood
                     else:
                         until(f"{title}: {query}", lambda: series(client, query), 120)  # noqa: B023
-            up = series(client, f'up{{namespace="{world.namespace.name}"}}')
-            assert [one["value"][1] for one in up] == ["1"] * len(world.namespace.pods())
+            pods = len(world.namespace.pods())
+            until("all of them", lambda: [one["value"][1] for one in series(client, "up")] == ["1"] * pods, 120)
 
     @long
     def test_every_pod_deleted_once_costs_no_search(self, world: World, report: Callable[[str, object], None]) -> None:

@@ -102,7 +102,7 @@ async def test_a_part_of_a_stored_picture_is_read_and_embedded(originals: Origin
     sha256, uri = await originals.put(b"1000")
     shard = world.owner(7)
     stored = shard.pictures[7]
-    payload = Payload(uri=uri, sha256=sha256)
+    payload = Payload(uri=uri, sha256=sha256, width=8, height=8)
     shard.pictures[7] = FetchedPicture(
         stored.image_id, stored.version, stored.tenant, stored.vectors, stored.boxes, stored.phash, payload
     )

@@ -80,7 +80,7 @@ page: ## Build web/ into the archive that the gateway serves; needs Node 20 or n
 
 .PHONY: page-api
 page-api: $(VENV)/dev.stamp ## Generate the page's client from the OpenAPI document
-	@document=$$(mktemp) && $(BIN)/python scripts/openapi 2>/dev/null > "$$document" && cd web && npx openapi-typescript "$$document" -o src/api/openapi.d.ts && rm "$$document"
+	@$(BIN)/python scripts/openapi 2>/dev/null > web/openapi.json && cd web && npm run -s api && rm openapi.json
 
 .PHONY: reference
 reference: $(VENV)/dev.stamp ## Write docs/settings.md, docs/metrics.md and deploy/compose/omma.env from the code

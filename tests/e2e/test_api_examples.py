@@ -1,8 +1,17 @@
-"""docs/API.md is true: every public route has an example there, and is answered as the example says."""
+"""docs/API.md is true: each public route has an example there, answered as the example says and as OpenAPI does."""
 
 import pytest
 
-from tests.e2e.api_examples import DOCUMENT, differences, documented_server, examples, faults, without_example
+from tests.e2e.api_examples import (
+    DOCUMENT,
+    differences,
+    documented_server,
+    examples,
+    faults,
+    misfit,
+    shapeless,
+    without_example,
+)
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -12,6 +21,8 @@ async def test_every_example_is_answered_as_the_document_says() -> None:
         for example in examples(DOCUMENT.read_text()):
             got = await shell.run(example)
             assert faults(example, got) == [], (f"docs/API.md:{example.line}", got)
+            assert not misfit(openapi, example, got), (f"docs/API.md:{example.line}", misfit(openapi, example, got))
+        assert shapeless(openapi) == []
         lacking = without_example(openapi, shell.asked)
         assert lacking == [], "write a command for each into docs/API.md; `make api-docs` writes the answers"
 

@@ -10,6 +10,8 @@ from omma.job_kinds import ANOMALIES
 from services.gateway.callers.auth import Caller
 from services.gateway.curation.anomalies import MAX_PAGE, AnomalyList
 from services.gateway.jobs import Jobs
+from services.gateway.rest.schemas import curation as shapes
+from services.gateway.rest.schemas.jobs import STARTED
 from services.gateway.rest.signed_in import SignedIn
 from services.topology.indexes import ServedIndexes
 
@@ -20,7 +22,7 @@ def anomalies_router(
     """Looking needs role read; measuring anew is a tenant's administrator's."""
     router = APIRouter(prefix="/qa/anomalies", tags=["curation"])
 
-    @router.get("", summary="What stands apart, the farthest first")
+    @router.get("", summary="What stands apart, the farthest first", **shapes.ANOMALIES)
     async def page(
         caller: Annotated[Caller, Depends(reader)],
         by: Annotated[
@@ -40,7 +42,7 @@ def anomalies_router(
         images = [{"id": one.id, "score": one.score, "reasons": list(one.reasons)} for one in found]
         return {"images": images} if following is None else {"images": images, "next_cursor": following}
 
-    @router.post("", status_code=202, summary="Measure anew now")
+    @router.post("", status_code=202, summary="Measure anew now", **STARTED)
     async def measure(caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, str]:
         """Of the caller's tenant; a job."""
         return {"job_id": (await jobs.start(caller.tenant, ANOMALIES)).id}

@@ -12,6 +12,7 @@ from omma.job_kinds import CLUSTER, DEFAULT_THRESHOLD, MAX_CLUSTERED, ClusterPar
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
+from services.gateway.rest.schemas.curation import CLUSTERS
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.waited import result_in_time
 
@@ -47,7 +48,7 @@ def clusters_router(jobs: Jobs, writer: SignedIn) -> APIRouter:
     """Needs role write: it takes the worker's time, which searches do not."""
     router = APIRouter(tags=["curation"])
 
-    @router.post("/search/cluster", summary="Pictures in groups that look alike")
+    @router.post("/search/cluster", summary="Pictures in groups that look alike", **CLUSTERS)
     async def cluster(
         request: ClusterRequest,
         http: Request,

@@ -11,6 +11,7 @@ from omma.identity import MAX_IMAGE_ID, ImageId
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.bounds import bounds_of
+from services.gateway.rest.schemas import ops as shapes
 from services.gateway.rest.signed_in import SignedIn
 
 _WAIT_SECONDS: Final = 30.0
@@ -27,15 +28,15 @@ def dead_letters_router(dead_letters: DeadLetters, tenant_admin: SignedIn) -> AP
     """Pictures that could not be read."""
     router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 
-    @router.get("", summary="Every picture that could not be read, and why")
+    @router.get("", summary="Every picture that could not be read, and why", **shapes.DEAD_LETTERS)
     async def letters(caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
         return {"dead_letters": [asdict(letter) for letter in await dead_letters.letters(caller.tenant)]}
 
-    @router.get("/{image_id}", summary="One of them")
+    @router.get("/{image_id}", summary="One of them", **shapes.DEAD_LETTER)
     async def show(image_id: int, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
         return asdict(await dead_letters.show(caller.tenant, ImageId(image_id)))
 
-    @router.post("/replay", summary="Try to read them again")
+    @router.post("/replay", summary="Try to read them again", **shapes.REPLAYED)
     async def replay(
         request: ReplayRequest, http: Request, caller: Annotated[Caller, Depends(tenant_admin)]
     ) -> dict[str, Any]:

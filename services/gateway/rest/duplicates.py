@@ -11,6 +11,7 @@ from omma.request_body import RequestBody
 from omma.rpc.deadline import Deadline
 from services.gateway.callers.auth import Caller
 from services.gateway.curation.duplicates import MAX_JUDGED, Duplicates
+from services.gateway.rest.schemas import curation as shapes
 from services.gateway.rest.signed_in import SignedIn
 
 _PAGE_SECONDS: Final = 20.0
@@ -31,7 +32,7 @@ def duplicates_router(duplicates: Duplicates, reader: SignedIn, writer: SignedIn
     """Looking needs role read; saying, which is kept, role write."""
     router = APIRouter(prefix="/duplicates", tags=["curation"])
 
-    @router.get("", summary="Groups of copies")
+    @router.get("", summary="Groups of copies", **shapes.DUPLICATES)
     async def page(
         caller: Annotated[Caller, Depends(reader)],
         cursor: Annotated[str | None, Query(max_length=256, description="next_cursor of a page")] = None,

@@ -13,6 +13,7 @@ from omma.identity import MAX_IMAGE_ID, ImageId
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.erasing import MAX_PICTURES, Erasing
+from services.gateway.rest.schemas.jobs import ERASED
 from services.gateway.rest.signed_in import SignedIn
 
 _ExternalId = Annotated[str, Field(min_length=1, max_length=MAX_KEY_BYTES, pattern=r"^[^\x00]*$")]
@@ -54,7 +55,7 @@ def erase_router(erasing: Erasing, admin: SignedIn) -> APIRouter:
     """Needs role admin: nobody takes it back."""
     router = APIRouter(tags=["operation"])
 
-    @router.post("/erase", status_code=202, summary="Erase pictures, from every disk")
+    @router.post("/erase", status_code=202, summary="Erase pictures, from every disk", **ERASED)
     async def erase(request: EraseRequest, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
         """At once no answer has them and no row says anything of them; the job's `result` is the report of the rest:
         log, shards, snapshots, originals, thumbnails, interactions. `more`: others fit; call again. No ingest brings

@@ -12,6 +12,7 @@ from omma.rollouts.settings import SearchSettings
 from omma.rollouts.walk import allowed_steps, standing_of
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.rollouts import StepRequest, acting, audit_document
+from services.gateway.rest.schemas import rollouts as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rollouts.experiments import CONTROL, Experiments
 
@@ -42,25 +43,27 @@ def experiments_router(experiments: Experiments, admin: SignedIn) -> APIRouter:
         document["audit"] = [audit_document(entry) for entry in await experiments.audit(experiment)]
         return document
 
-    @router.post("/experiments", status_code=201, summary="Answer a share of callers another way")
+    @router.post("/experiments", status_code=201, summary="Answer a share of callers another way", **shapes.BEGUN)
     async def start(request: ExperimentRequest, caller: administrator) -> dict[str, Any]:
         return await told(await experiments.start(request, acting(caller)))
 
-    @router.get("/experiments", summary="Every experiment, the newest first, and what every search does")
+    @router.get(
+        "/experiments", summary="Every experiment, the newest first, and what every search does", **shapes.EXPERIMENTS
+    )
     async def every(caller: administrator) -> dict[str, Any]:
         found = [experiment_document(one) for one in await experiments.every()]
         return {"experiments": found, "defaults": (await experiments.defaults()).document()}
 
-    @router.get("/experiments/{name}", summary="One experiment: arms, figures, verdict, audit")
+    @router.get("/experiments/{name}", summary="One experiment: arms, figures, verdict, audit", **shapes.EXPERIMENT)
     async def show(name: NamePath, caller: administrator) -> dict[str, Any]:
         return await told(await experiments.get(name))
 
-    @router.post("/experiments/{name}/promote", summary="Let every search do as an arm does")
+    @router.post("/experiments/{name}/promote", summary="Let every search do as an arm does", **shapes.EXPERIMENT)
     async def promote(name: NamePath, caller: administrator, request: PromoteRequest | None = None) -> dict[str, Any]:
         asked = request or PromoteRequest()
         return await told(await experiments.promote(name, Arm(asked.arm), acting(caller), asked.reason))
 
-    @router.post("/experiments/{name}/stop", summary="Let every search do as before it")
+    @router.post("/experiments/{name}/stop", summary="Let every search do as before it", **shapes.EXPERIMENT)
     async def stop(name: NamePath, caller: administrator, request: StepRequest | None = None) -> dict[str, Any]:
         reason = "" if request is None else request.reason
         return await told(await experiments.stop(name, acting(caller), reason))

@@ -12,6 +12,7 @@ from omma.identity import MAX_IMAGE_ID, ImageId
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.curation.feedback import MAX_PAGE, FeedbackDesk, ToldFeedback
+from services.gateway.rest.schemas import curation as shapes
 from services.gateway.rest.signed_in import SignedIn
 
 _NO_NUL: Final = r"^[^\x00]*$"
@@ -54,7 +55,7 @@ def feedback_router(desk: FeedbackDesk, reader: SignedIn, writer: SignedIn) -> A
         await desk.give(caller.tenant, given)
         return Response(status_code=204)
 
-    @router.get("", summary="What was said, the newest first")
+    @router.get("", summary="What was said, the newest first", **shapes.FEEDBACK)
     async def page(
         caller: Annotated[Caller, Depends(reader)],
         image_id: Annotated[int | None, Query(ge=1, le=MAX_IMAGE_ID, description="of this picture only")] = None,

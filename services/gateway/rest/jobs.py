@@ -15,21 +15,9 @@ from omma.uploads import upload_place
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
 from services.gateway.lists import Lists
+from services.gateway.rest.schemas import jobs as shapes
 from services.gateway.rest.signed_in import SignedIn
 
-_COUNTED: Final = (
-    "created",
-    "changed",
-    "retried",
-    "unchanged",
-    "left_deleted",
-    "vanished",
-    "missing",
-    "skipped",
-    "unreadable",
-    "dead",
-    "captions_passed_over",
-)
 _MAX_JOBS: Final = 100
 _MAX_PLACE: Final = 13_000
 """Of a path of 4,096 bytes as a URI, each of them quoted."""
@@ -91,7 +79,12 @@ def jobs_router(jobs: Jobs, lists: Lists, tenant_admin: SignedIn, reader: Signed
     """Work that runs beside the service. Who may see and stop a job, its kind says."""
     router = APIRouter(tags=["ingest"])
 
-    @router.post("/images/ingest", status_code=202, summary="Ingest a bucket, uploads, or a folder of the server")
+    @router.post(
+        "/images/ingest",
+        status_code=202,
+        summary="Ingest a bucket, uploads, or a folder of the server",
+        **shapes.STARTED,
+    )
     async def start(request: IngestRequest, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, str]:
         """The source's job: it goes on where the last one was broken off."""
         if request.uploads is not None:
@@ -100,7 +93,7 @@ def jobs_router(jobs: Jobs, lists: Lists, tenant_admin: SignedIn, reader: Signed
         asked = IngestParameters(forget_missing=request.forget_missing, revive_deleted=request.revive_deleted)
         return {"job_id": (await jobs.ingest(caller, request.place(), asked)).id}
 
-    @router.get("/jobs", summary="The newest jobs, and how far they are")
+    @router.get("/jobs", summary="The newest jobs, and how far they are", **shapes.JOBS)
     async def newest(
         caller: Annotated[Caller, Depends(reader)], limit: Annotated[int, Query(ge=1, le=_MAX_JOBS)] = 20
     ) -> dict[str, Any]:
@@ -109,11 +102,11 @@ def jobs_router(jobs: Jobs, lists: Lists, tenant_admin: SignedIn, reader: Signed
         told = [_document(job, waiting, time.time()) for job in found]
         return {"jobs": [{name: value for name, value in one.items() if name != "result"} for one in told]}
 
-    @router.get("/jobs/{job_id}", summary="How far a job is")
+    @router.get("/jobs/{job_id}", summary="How far a job is", **shapes.JOB)
     async def get(job_id: JobIdInPath, caller: Annotated[Caller, Depends(reader)]) -> dict[str, Any]:
         return _document(await jobs.get(caller, job_id), await jobs.waiting(), time.time())
 
-    @router.delete("/jobs/{job_id}", summary="Stop a job; what it did stays")
+    @router.delete("/jobs/{job_id}", summary="Stop a job; what it did stays", **shapes.JOB)
     async def cancel(job_id: JobIdInPath, caller: Annotated[Caller, Depends(reader)]) -> dict[str, Any]:
         return _document(await jobs.cancel(caller, job_id), await jobs.waiting(), time.time())
 
@@ -143,5 +136,5 @@ def _document(job: Job, waiting: int, now_seconds: float) -> dict[str, Any]:
         "waiting": waiting,
         "pictures_per_second": round(rate, 1),
         "remaining_seconds": round((total - done) / rate, 1) if known else None,
-        **{name: counts.get(name, 0) for name in _COUNTED},
+        **{name: counts.get(name, 0) for name in shapes.COUNTED},
     }

@@ -10,6 +10,7 @@ from omma.identity import Tenant
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.callers.keys import Keys
+from services.gateway.rest.schemas import ops as shapes
 from services.gateway.rest.signed_in import SignedIn
 
 
@@ -26,17 +27,17 @@ def keys_router(keys: Keys, tenant_admin: SignedIn) -> APIRouter:
     router = APIRouter(prefix="/keys", tags=["keys"])
     administrator = Annotated[Caller, Depends(tenant_admin)]
 
-    @router.post("", status_code=201, summary="Make a key; its secret is shown this once")
+    @router.post("", status_code=201, summary="Make a key; its secret is shown this once", **shapes.MADE_KEY)
     async def create(request: KeyRequest, caller: administrator) -> dict[str, Any]:
         tenant = None if request.tenant is None else Tenant(request.tenant)
         secret, key = await keys.create(caller, request.name, request.role, tenant)
         return {"secret": secret, **_document(key)}
 
-    @router.get("", summary="Every key, without its secret")
+    @router.get("", summary="Every key, without its secret", **shapes.KEYS)
     async def every(caller: administrator) -> dict[str, Any]:
         return {"keys": [_document(key) for key in await keys.every(caller)]}
 
-    @router.delete("/{id}", summary="Revoke a key")
+    @router.delete("/{id}", summary="Revoke a key", **shapes.KEY)
     async def revoke(id: Annotated[str, Path(pattern=r"^[0-9a-f]{4,64}$")], caller: administrator) -> dict[str, Any]:
         return _document(await keys.revoke(caller, id))
 

@@ -16,6 +16,7 @@ from omma.rollouts.rollout import Rollout, RolloutState
 from omma.rollouts.walk import Step, allowed_steps, standing_of
 from omma.together import together
 from services.gateway.callers.auth import Caller
+from services.gateway.rest.schemas import rollouts as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rollouts.relevance import Relevance
 from services.gateway.rollouts.rollouts import OWNER, Rollouts
@@ -54,17 +55,17 @@ def rollouts_router(rollouts: Rollouts, relevance: Relevance, admin: SignedIn) -
         document["audit"] = [audit_document(entry) for entry in await rollouts.audit(rollout.id)]
         return document
 
-    @router.post("/rollouts", status_code=202, summary="Build another index beside the live one")
+    @router.post("/rollouts", status_code=202, summary="Build another index beside the live one", **shapes.STARTED)
     async def start(request: RolloutRequest, caller: administrator) -> dict[str, Any]:
         return await told(await rollouts.start(request, acting(caller)))
 
-    @router.get("/rollouts", summary="Every rollout, the newest first")
+    @router.get("/rollouts", summary="Every rollout, the newest first", **shapes.ROLLOUTS)
     async def every(caller: administrator) -> dict[str, Any]:
         indexes = {one.id: one for one in await rollouts.indexes()}
         found = await rollouts.every()
         return {"rollouts": [rollout_document(one, indexes[one.candidate], indexes[one.control]) for one in found]}
 
-    @router.get("/rollouts/{id}", summary="One rollout: state, gates, figures, audit")
+    @router.get("/rollouts/{id}", summary="One rollout: state, gates, figures, audit", **shapes.ROLLOUT)
     async def show(id: RolloutPath, caller: administrator) -> dict[str, Any]:
         return await told(await rollouts.get(id))
 
@@ -73,7 +74,9 @@ def rollouts_router(rollouts: Rollouts, relevance: Relevance, admin: SignedIn) -
             reason = "" if request is None else request.reason
             return await told(await rollouts.step(id, step, acting(caller), reason))
 
-        router.post(f"/rollouts/{{id}}/{step.value}", summary=summary, operation_id=f"rollout_{step.value}")(take)
+        router.post(
+            f"/rollouts/{{id}}/{step.value}", summary=summary, operation_id=f"rollout_{step.value}", **shapes.ROLLOUT
+        )(take)
 
     add_step(Step.PAUSE, "Build no further for now")
     add_step(Step.RESUME, "Go on building")
@@ -81,21 +84,21 @@ def rollouts_router(rollouts: Rollouts, relevance: Relevance, admin: SignedIn) -
     add_step(Step.ROLLBACK, "Let the control answer everybody again")
     add_step(Step.ABORT, "Give the candidate up, and remove what was built")
 
-    @router.post("/rollouts/{id}/canary", summary="Answer a share of callers from the candidate")
+    @router.post("/rollouts/{id}/canary", summary="Answer a share of callers from the candidate", **shapes.ROLLOUT)
     async def canary(id: RolloutPath, request: CanaryRequest, caller: administrator) -> dict[str, Any]:
         asked = rollouts.canary(id, request.share, acting(caller), request.reason, force=request.force)
         return await told(await asked)
 
-    @router.post("/rollouts/{id}/retire", summary="Remove the data of the index that lost")
+    @router.post("/rollouts/{id}/retire", summary="Remove the data of the index that lost", **shapes.ROLLOUT)
     async def retire(id: RolloutPath, caller: administrator, request: RetireRequest | None = None) -> dict[str, Any]:
         asked = request or RetireRequest()
         return await told(await rollouts.retire(id, acting(caller), asked.reason, yes=asked.yes))
 
-    @router.post("/rollouts/{id}/judgments", summary="Compare the arms on what people judged")
+    @router.post("/rollouts/{id}/judgments", summary="Compare the arms on what people judged", **shapes.ROLLOUT)
     async def judge(id: RolloutPath, request: JudgmentsRequest, caller: administrator) -> dict[str, Any]:
         return await told(await relevance.judge(await rollouts.get(id), caller.tenant, request.checked()))
 
-    @router.get("/indexes", summary="Every index, its state, and how well it does")
+    @router.get("/indexes", summary="Every index, its state, and how well it does", **shapes.INDEXES)
     async def indexes(caller: administrator) -> dict[str, Any]:
         known = await rollouts.indexes()
         fit = await together(rollouts.fitness.of(one.id) for one in known)

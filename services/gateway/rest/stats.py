@@ -10,6 +10,7 @@ from omma.catalog.interface import Catalog
 from omma.errors import OmmaError
 from omma.rpc.deadline import Deadline
 from omma.together import together
+from services.gateway.rest.schemas.ops import STATS
 from services.gateway.rest.signed_in import SignedIn
 from services.nn_shard.client import ShardClient
 from services.topology.indexes import ServedIndexes
@@ -23,7 +24,7 @@ def stats_router(
     """waiting: pictures that wait to be embedded."""
     router = APIRouter(tags=["operation"], dependencies=[Depends(admin)])
 
-    @router.get("/stats", summary="What catalog, log and shards hold")
+    @router.get("/stats", summary="What catalog, log and shards hold", **STATS)
     async def stats() -> dict[str, Any]:
         """Every replica of the live index; one that does not answer says why."""
         live = indexes.live()

@@ -14,6 +14,7 @@ from services.gateway.callers.changes import concerns, made_by
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.body import read_content
 from services.gateway.rest.body_budget import signed
+from services.gateway.rest.schemas.ops import PRESIGNED
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.uploads import Uploads
 
@@ -31,7 +32,7 @@ def uploads_router(uploads: Uploads, tenant_admin: SignedIn) -> APIRouter:
     """What was put is ingested by POST /images/ingest."""
     router = APIRouter(tags=["ingest"])
 
-    @router.post("/images/presign", summary="An address to put a picture to, without an API key")
+    @router.post("/images/presign", summary="An address to put a picture to, without an API key", **PRESIGNED)
     async def presign(
         request: Request, asked: PresignRequest, caller: Annotated[Caller, Depends(tenant_admin)]
     ) -> Response:

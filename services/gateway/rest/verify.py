@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from omma.job_kinds import VERIFY, VerifyParameters
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
+from services.gateway.rest.schemas.ops import VERIFIED
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.waited import result_in_time
 
@@ -15,7 +16,7 @@ def verify_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
     """Of every tenant: an admin runs the whole Omma."""
     router = APIRouter(tags=["operation"])
 
-    @router.post("/verify", summary="Compare blobs, catalog, log and shards")
+    @router.post("/verify", summary="Compare blobs, catalog, log and shards", **VERIFIED)
     async def verify(
         request: VerifyParameters,
         http: Request,

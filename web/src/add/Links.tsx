@@ -15,7 +15,7 @@ export function Links({ tags }: { tags: () => string[] }) {
     mutationFn: async (urls: readonly string[]) => {
       const said = tags();
       const pictures = urls.map((url) => ({ url, ...(said.length ? { tags: said } : {}) }));
-      return (given(await api.POST("/ingest", { body: { pictures } as never })) as unknown as { job_id: string }).job_id;
+      return given(await api.POST("/ingest", { body: { pictures } })).job_id;
     },
     onSuccess: () => setPasted(""),
   });

@@ -1,12 +1,14 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { api, given } from "../api/client";
+import type { paths } from "../api/openapi";
+import type { Json } from "../api/types";
 import { isRunning, useJob } from "../jobs/useJobs";
 import { useSay } from "../shell/toasts";
 
 export const MEASURES = ["distance", "density"] as const;
 export type Measure = (typeof MEASURES)[number];
-export type Anomaly = { id: number; score: number; reasons: string[] };
+export type Anomaly = Json<paths["/qa/anomalies"]["get"]["responses"][200]>["images"][number];
 
 const PAGE = 20;
 
@@ -14,8 +16,7 @@ const PAGE = 20;
 export function useAnomalies(by: Measure, enabled: boolean) {
   return useInfiniteQuery({
     queryKey: ["anomalies", by],
-    queryFn: async ({ pageParam, signal }) =>
-      given(await api.GET("/qa/anomalies", { params: { query: { by, limit: PAGE, ...(pageParam ? { cursor: pageParam } : {}) } }, signal })) as unknown as { images: Anomaly[]; next_cursor?: string },
+    queryFn: async ({ pageParam, signal }) => given(await api.GET("/qa/anomalies", { params: { query: { by, limit: PAGE, ...(pageParam ? { cursor: pageParam } : {}) } }, signal })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.next_cursor,
     enabled,
@@ -27,7 +28,7 @@ export function useMeasure() {
   const queries = useQueryClient();
   const say = useSay();
   const start = useMutation({
-    mutationFn: async () => (given(await api.POST("/qa/anomalies")) as unknown as { job_id: string }).job_id,
+    mutationFn: async () => given(await api.POST("/qa/anomalies")).job_id,
     onError: (error) => say(error.message, { bad: true }),
   });
   const job = useJob(start.data);

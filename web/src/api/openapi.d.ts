@@ -68,6 +68,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/search/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Similar Words
+         * @description The same from a query string: `/search/similar?text_query=a+red+chair`.
+         */
+        get: operations["similar_words_search_similar_get"];
+        put?: never;
+        /**
+         * Similar
+         * @description `POST /search` with `text_query` for text, `limit` for k; answers with `preview_url` and `keywords`.
+         */
+        post: operations["similar_search_similar_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/image/{image_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Image
+         * @description A picture's row, the pictures like it, and words for it.
+         */
+        get: operations["image_image__image_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/embed/image": {
         parameters: {
             query?: never;
@@ -907,6 +951,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rollouts/{id}/judgments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Compare the arms on what people judged */
+        post: operations["judge_rollouts__id__judgments_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/indexes": {
         parameters: {
             query?: never;
@@ -914,7 +975,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every index and its state */
+        /** Every index, its state, and how well it does */
         get: operations["indexes_indexes_get"];
         put?: never;
         post?: never;
@@ -935,6 +996,97 @@ export interface paths {
         get: operations["spaces_spaces_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/experiments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every experiment, the newest first, and what every search does */
+        get: operations["every_experiments_get"];
+        put?: never;
+        /** Answer a share of callers another way */
+        post: operations["start_experiments_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/experiments/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One experiment: arms, figures, verdict, audit */
+        get: operations["show_experiments__name__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/experiments/{name}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let every search do as an arm does */
+        post: operations["promote_experiments__name__promote_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/experiments/{name}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let every search do as before it */
+        post: operations["stop_experiments__name__stop_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase pictures, from every disk
+         * @description At once no answer has them and no row says anything of them; the job's `result` is the report of the rest:
+         *     log, shards, snapshots, originals, thumbnails, interactions. `more`: others fit; call again. No ingest brings
+         *     the same bytes back, unless it is told to.
+         */
+        post: operations["erase_erase_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -965,6 +1117,22 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * ArmRequest
+         * @description policy: of re-ranking, with its bounds of near-duplicates. effort: 1 to 10; 0, or none: as everybody.
+         */
+        ArmRequest: {
+            /**
+             * Policy
+             * @default
+             */
+            policy?: string;
+            /**
+             * Effort
+             * @default 0
+             */
+            effort?: number;
+        };
+        /**
          * CanaryRequest
          * @description share: percent of callers. force: whatever the gate says.
          */
@@ -973,14 +1141,14 @@ export interface components {
              * Reason
              * @default
              */
-            reason: string;
+            reason?: string;
             /** Share */
             share: number;
             /**
              * Force
              * @default false
              */
-            force: boolean;
+            force?: boolean;
         };
         /**
          * ClusterRequest
@@ -999,7 +1167,7 @@ export interface components {
              * @description these pictures; unless given, those of the filter
              * @default []
              */
-            image_ids: number[];
+            image_ids?: number[];
             /**
              * Filter
              * @description as of a search; neither: every picture
@@ -1012,19 +1180,79 @@ export interface components {
              * @description pictures, by id
              * @default 1000
              */
-            limit: number;
+            limit?: number;
             /**
              * Linkage
              * @default average
              * @constant
              */
-            linkage: "average";
+            linkage?: "average";
             /**
              * Threshold
              * @description least mean cosine of two clusters that become one
              * @default 0.4
              */
-            threshold: number;
+            threshold?: number;
+        };
+        /**
+         * EraseRequest
+         * @description Which pictures: one of these says it.
+         * @example {
+         *       "owner": "ann"
+         *     }
+         */
+        EraseRequest: {
+            /**
+             * Ids
+             * @default []
+             */
+            ids?: number[];
+            /**
+             * External Ids
+             * @description as given at upload; of a folder or a bucket, the URIs
+             * @default []
+             */
+            external_ids?: string[];
+            /**
+             * Owner
+             * @description every picture of
+             */
+            owner?: string | null;
+            /**
+             * Filter
+             * @description as of a search
+             */
+            filter?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
+         * ExperimentRequest
+         * @description arm: what searches of the candidate do where they do not say themselves; the others do as everybody does now.
+         *
+         *     share: percent of callers that are answered by it, or by both.
+         */
+        ExperimentRequest: {
+            /** Name */
+            name: string;
+            arm: components["schemas"]["ArmRequest"];
+            /**
+             * Share
+             * @default 50
+             */
+            share?: number;
+            /** @default split */
+            mode?: components["schemas"]["Mode"];
+            /**
+             * Auto Promote
+             * @default false
+             */
+            auto_promote?: boolean;
+            /**
+             * Reason
+             * @default
+             */
+            reason?: string;
         };
         /**
          * FeedbackAction
@@ -1051,19 +1279,19 @@ export interface components {
              * Note
              * @default
              */
-            note: string;
+            note?: string;
             /**
              * Query Id
              * @description of the answer that showed it
              * @default
              */
-            query_id: string;
+            query_id?: string;
             /**
              * Query Image Id
              * @description the stored picture that was sought; unless given, the one that the query_id sought
              * @default 0
              */
-            query_image_id: number;
+            query_image_id?: number;
         };
         /**
          * IngestRequest
@@ -1095,13 +1323,36 @@ export interface components {
              * @description of a folder: also what is away en masse, as when a disk is not mounted, is taken as deleted
              * @default false
              */
-            forget_missing: boolean;
+            forget_missing?: boolean;
             /**
              * Revive Deleted
              * @description also what was deleted here comes back, without what was said of it
              * @default false
              */
-            revive_deleted: boolean;
+            revive_deleted?: boolean;
+        };
+        /**
+         * JudgmentsRequest
+         * @description What people said of stored pictures, by id: a label each, or of queries the grades 0 … 5 of what they should
+         *     find. One of the two.
+         */
+        JudgmentsRequest: {
+            /**
+             * Labels
+             * @default {}
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Grades
+             * @default {}
+             */
+            grades?: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
         };
         /**
          * KeyRequest
@@ -1111,7 +1362,7 @@ export interface components {
             /** Name */
             name: string;
             /** @default write */
-            role: components["schemas"]["Role"];
+            role?: components["schemas"]["Role"];
             /** Tenant */
             tenant?: string | null;
         };
@@ -1156,7 +1407,24 @@ export interface components {
              * @description of the PUT, exactly
              * @default
              */
-            content_type: string;
+            content_type?: string;
+        };
+        /**
+         * PromoteRequest
+         * @description arm: whose settings every search has from then on.
+         */
+        PromoteRequest: {
+            /**
+             * Reason
+             * @default
+             */
+            reason?: string;
+            /**
+             * Arm
+             * @default candidate
+             * @enum {string}
+             */
+            arm?: "control" | "candidate";
         };
         /**
          * ReplayRequest
@@ -1175,12 +1443,12 @@ export interface components {
              * Reason
              * @default
              */
-            reason: string;
+            reason?: string;
             /**
              * Yes
              * @default false
              */
-            yes: boolean;
+            yes?: boolean;
         };
         /**
          * Role
@@ -1198,37 +1466,37 @@ export interface components {
              * Model
              * @default
              */
-            model: string;
+            model?: string;
             /**
              * Index
              * @default
              */
-            index: string;
+            index?: string;
             /**
              * Codebook
              * @default
              * @enum {string}
              */
-            codebook: "" | "retrain";
+            codebook?: "" | "retrain";
             /**
              * Factory
              * @default
              */
-            factory: string;
+            factory?: string;
             /** Shards */
             shards?: number | null;
             /** @default split */
-            mode: components["schemas"]["Mode"];
+            mode?: components["schemas"]["Mode"];
             /**
              * Auto Promote
              * @default false
              */
-            auto_promote: boolean;
+            auto_promote?: boolean;
             /**
              * Reason
              * @default
              */
-            reason: string;
+            reason?: string;
         };
         /**
          * SignIn
@@ -1250,7 +1518,7 @@ export interface components {
              * Reason
              * @default
              */
-            reason: string;
+            reason?: string;
         };
         /**
          * VerifyParameters
@@ -1263,17 +1531,17 @@ export interface components {
              * Repair
              * @default false
              */
-            repair: boolean;
+            repair?: boolean;
             /**
              * Full
              * @default false
              */
-            full: boolean;
+            full?: boolean;
             /**
              * Bury
              * @default false
              */
-            bury: boolean;
+            bury?: boolean;
         };
     };
     responses: never;
@@ -2159,7 +2427,568 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": Record<string, never>;
+                    "application/json": {
+                        answers: ({
+                            results: {
+                                id: number;
+                                /** @description Cosine, -1 … 1, higher is better. */
+                                score: number;
+                                uri: string;
+                                thumbnail_url: string;
+                                width: number;
+                                height: number;
+                                /** @description The region that matched, in pixels of the upright picture. */
+                                bbox?: number[];
+                                phash_distance?: number;
+                                duplicates?: {
+                                    id: number;
+                                    score: number;
+                                    uri: string;
+                                    thumbnail_url: string;
+                                }[];
+                                attributes?: {
+                                    [key: string]: unknown;
+                                };
+                                tags?: string[];
+                                owner?: string;
+                                source_url?: string;
+                                /**
+                                 * @description Interleaved: who brought it.
+                                 * @enum {string}
+                                 */
+                                arm?: "control" | "candidate" | "both";
+                                /** @description Interleaved: whose score it is; scores order within an arm only. */
+                                index?: string;
+                                space?: string;
+                            }[];
+                            latency_ms: number;
+                            query_id: string;
+                            space: string;
+                            index: string;
+                            coverage: {
+                                fraction: number;
+                                shards_answered: number;
+                                shards_total: number;
+                            };
+                            degraded: string[];
+                            /** @description Nothing of it is likely what was sought: no hits, words that were hardly understood, or none above the index's match_score. */
+                            no_good_match: boolean;
+                            /** @description 0 … 1, how far the model understood the words. */
+                            understood?: number;
+                            next_cursor?: string;
+                            explain?: {
+                                stages_ms: {
+                                    [key: string]: number;
+                                };
+                                candidates: number;
+                                policy: string | null;
+                                dropped: {
+                                    id: number;
+                                    reason: string;
+                                }[];
+                                shards: {
+                                    shard: number;
+                                    took_ms: number;
+                                    replica?: number | null;
+                                    missing?: string;
+                                    lists_probed?: number;
+                                    candidates?: number;
+                                    stages_ms?: {
+                                        [key: string]: number;
+                                    };
+                                }[];
+                            };
+                            variant?: {
+                                rollout: string;
+                                /** @enum {string} */
+                                arm: "control" | "candidate" | "interleaved";
+                            };
+                        } | {
+                            type: string;
+                            title: string;
+                            status: number;
+                            detail: string;
+                            kind: string;
+                            field?: string;
+                            limit?: number;
+                            request_id: string;
+                        })[];
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    similar_words_search_similar_get: {
+        parameters: {
+            query?: {
+                text_query?: string;
+                limit?: number;
+                include_payload?: boolean;
+                filter?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found, best first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "results": [
+                     *         {
+                     *           "id": 123,
+                     *           "score": 0.913204,
+                     *           "preview_url": "/images/123/thumbnail?v=9f86d081884c7d65",
+                     *           "filename": "lamp.jpg",
+                     *           "source_domain": "shop.example"
+                     *         }
+                     *       ],
+                     *       "keywords": [
+                     *         {
+                     *           "keyword": "lamp",
+                     *           "confidence": 0.91
+                     *         }
+                     *       ],
+                     *       "model_name": "omma-mini",
+                     *       "model_version": "1.1.0"
+                     *     }
+                     */
+                    "application/json": {
+                        results: {
+                            id: number;
+                            score: number;
+                            preview_url: string;
+                            filename: string;
+                            source_domain: string;
+                            payload?: {
+                                [key: string]: unknown;
+                            };
+                        }[];
+                        keywords: {
+                            keyword: string;
+                            confidence: number;
+                        }[];
+                        model_name: string;
+                        model_version: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    similar_search_similar_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "text_query": "a red chair",
+                 *       "limit": 5
+                 *     }
+                 */
+                "application/json": {
+                    /** @description A public http or https URL. */
+                    image_url?: string;
+                    /** @description A stored picture; it leaves itself out of the answer. */
+                    image_id?: number;
+                    /** @example a red chair */
+                    text?: string;
+                    /** @description Needs space. */
+                    vector?: number[];
+                    space?: string;
+                    /** @default 1 */
+                    image_url_weight?: number;
+                    /** @default 1 */
+                    image_id_weight?: number;
+                    /**
+                     * @description May be negative.
+                     * @default 1
+                     */
+                    text_weight?: number;
+                    /** @default 1 */
+                    vector_weight?: number;
+                    /** @description x1,y1,x2,y2 of the upright picture, right and bottom exclusive. */
+                    bbox?: string;
+                    /**
+                     * @default pixel
+                     * @enum {string}
+                     */
+                    bbox_unit?: "pixel" | "fraction";
+                    /** @default 50 */
+                    k?: number;
+                    /** @description next_cursor of an earlier answer. */
+                    cursor?: string;
+                    /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. */
+                    filter?: {
+                        [key: string]: unknown;
+                    };
+                    /** @description Cosine; auto: the index's own match_score, where it is known and pictures are sought. */
+                    score_threshold?: number | "auto";
+                    /**
+                     * @default collapse
+                     * @enum {string}
+                     */
+                    near_duplicates?: "collapse" | "drop" | "keep";
+                    phash_gate?: number;
+                    /** @default false */
+                    use_crops?: boolean;
+                    /** @description name or name@version of a re-rank policy. */
+                    policy?: string;
+                    /** @description Pins an index. */
+                    index?: string;
+                    effort?: number;
+                    /** @default false */
+                    exact?: boolean;
+                    /** @default false */
+                    explain?: boolean;
+                    /** @default 2000 */
+                    timeout_ms?: number;
+                    /** @default 0 */
+                    min_coverage?: number;
+                    /** @description Waits for these writes. */
+                    receipts?: string[];
+                    /** @description For impressions. */
+                    user_id?: string | number;
+                    /** @description Several things to look for, mixed by weight. */
+                    queries?: {
+                        /** @example a red chair */
+                        text?: string;
+                        /** @description A stored picture; it leaves itself out of the answer. */
+                        image_id?: number;
+                        /** @description A public http or https URL. */
+                        image_url?: string;
+                        /** @description Needs space. */
+                        vector?: number[];
+                        /** @description x1,y1,x2,y2 of the upright picture, right and bottom exclusive. */
+                        bbox?: string;
+                        /**
+                         * @default pixel
+                         * @enum {string}
+                         */
+                        bbox_unit?: "pixel" | "fraction";
+                        /** @default 1 */
+                        weight?: number;
+                    }[];
+                    /** @description text. */
+                    text_query?: string;
+                    /**
+                     * @description k.
+                     * @default 10
+                     */
+                    limit?: number;
+                    /** @default true */
+                    include_payload?: boolean;
+                };
+                /**
+                 * @example {
+                 *       "limit": 5
+                 *     }
+                 */
+                "multipart/form-data": {
+                    /** Format: binary */
+                    image?: string;
+                    /** @default 1 */
+                    image_weight?: number;
+                    /** @description A public http or https URL. */
+                    image_url?: string;
+                    /** @description A stored picture; it leaves itself out of the answer. */
+                    image_id?: number;
+                    /** @example a red chair */
+                    text?: string;
+                    /** @description Needs space. */
+                    vector?: number[];
+                    space?: string;
+                    /** @default 1 */
+                    image_url_weight?: number;
+                    /** @default 1 */
+                    image_id_weight?: number;
+                    /**
+                     * @description May be negative.
+                     * @default 1
+                     */
+                    text_weight?: number;
+                    /** @default 1 */
+                    vector_weight?: number;
+                    /** @description x1,y1,x2,y2 of the upright picture, right and bottom exclusive. */
+                    bbox?: string;
+                    /**
+                     * @default pixel
+                     * @enum {string}
+                     */
+                    bbox_unit?: "pixel" | "fraction";
+                    /** @default 50 */
+                    k?: number;
+                    /** @description next_cursor of an earlier answer. */
+                    cursor?: string;
+                    /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. */
+                    filter?: string;
+                    /** @description Cosine; auto: the index's own match_score, where it is known and pictures are sought. */
+                    score_threshold?: number | "auto";
+                    /**
+                     * @default collapse
+                     * @enum {string}
+                     */
+                    near_duplicates?: "collapse" | "drop" | "keep";
+                    phash_gate?: number;
+                    /** @default false */
+                    use_crops?: boolean;
+                    /** @description name or name@version of a re-rank policy. */
+                    policy?: string;
+                    /** @description Pins an index. */
+                    index?: string;
+                    effort?: number;
+                    /** @default false */
+                    exact?: boolean;
+                    /** @default false */
+                    explain?: boolean;
+                    /** @default 2000 */
+                    timeout_ms?: number;
+                    /** @default 0 */
+                    min_coverage?: number;
+                    /** @description Waits for these writes. */
+                    receipts?: string[];
+                    /** @description For impressions. */
+                    user_id?: string | number;
+                    /** @description text. */
+                    text_query?: string;
+                    /**
+                     * @description k.
+                     * @default 10
+                     */
+                    limit?: number;
+                    /** @default true */
+                    include_payload?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description What was found, best first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "results": [
+                     *         {
+                     *           "id": 123,
+                     *           "score": 0.913204,
+                     *           "preview_url": "/images/123/thumbnail?v=9f86d081884c7d65",
+                     *           "filename": "lamp.jpg",
+                     *           "source_domain": "shop.example"
+                     *         }
+                     *       ],
+                     *       "keywords": [
+                     *         {
+                     *           "keyword": "lamp",
+                     *           "confidence": 0.91
+                     *         }
+                     *       ],
+                     *       "model_name": "omma-mini",
+                     *       "model_version": "1.1.0"
+                     *     }
+                     */
+                    "application/json": {
+                        results: {
+                            id: number;
+                            score: number;
+                            preview_url: string;
+                            filename: string;
+                            source_domain: string;
+                            payload?: {
+                                [key: string]: unknown;
+                            };
+                        }[];
+                        keywords: {
+                            keyword: string;
+                            confidence: number;
+                        }[];
+                        model_name: string;
+                        model_version: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    image_image__image_id__get: {
+        parameters: {
+            query?: {
+                /** @description of similar_images */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                image_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": 123,
+                     *       "filename": "lamp.jpg",
+                     *       "similar_images": [
+                     *         {
+                     *           "id": 123,
+                     *           "score": 0.913204,
+                     *           "preview_url": "/images/123/thumbnail?v=9f86d081884c7d65",
+                     *           "filename": "lamp.jpg",
+                     *           "source_domain": "shop.example"
+                     *         }
+                     *       ],
+                     *       "keywords": [
+                     *         {
+                     *           "keyword": "lamp",
+                     *           "confidence": 0.91
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        id: number;
+                        similar_images: {
+                            id: number;
+                            score: number;
+                            preview_url: string;
+                            filename: string;
+                            source_domain: string;
+                            payload?: {
+                                [key: string]: unknown;
+                            };
+                        }[];
+                        keywords: {
+                            keyword: string;
+                            confidence: number;
+                        }[];
+                        model_name: string;
+                        model_version: string;
+                    };
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -2241,6 +3070,8 @@ export interface operations {
                     "application/json": {
                         vector: number[];
                         space: string;
+                        model_name: string;
+                        model_version: string;
                         confidence?: number;
                     };
                 };
@@ -2322,6 +3153,8 @@ export interface operations {
                     "application/json": {
                         vector: number[];
                         space: string;
+                        model_name: string;
+                        model_version: string;
                         confidence?: number;
                     };
                 };
@@ -2936,7 +3769,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
                     "image/*": string;
                 };
             };
@@ -3004,7 +3836,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
                     "image/webp": string;
                 };
             };
@@ -3172,6 +4003,36 @@ export interface operations {
                         embedder?: string;
                         writes?: string;
                         version?: string;
+                        misplaced?: string[];
+                        indexes?: {
+                            id: string;
+                            space: string;
+                            model: string;
+                            dim: number;
+                            state: string;
+                            shards: number;
+                            text: boolean;
+                        }[];
+                    };
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ok": false
+                     *     }
+                     */
+                    "application/json": {
+                        ok: boolean;
+                        embedder?: string;
+                        writes?: string;
+                        version?: string;
+                        misplaced?: string[];
                         indexes?: {
                             id: string;
                             space: string;
@@ -3247,6 +4108,36 @@ export interface operations {
                         embedder?: string;
                         writes?: string;
                         version?: string;
+                        misplaced?: string[];
+                        indexes?: {
+                            id: string;
+                            space: string;
+                            model: string;
+                            dim: number;
+                            state: string;
+                            shards: number;
+                            text: boolean;
+                        }[];
+                    };
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ok": false
+                     *     }
+                     */
+                    "application/json": {
+                        ok: boolean;
+                        embedder?: string;
+                        writes?: string;
+                        version?: string;
+                        misplaced?: string[];
                         indexes?: {
                             id: string;
                             space: string;
@@ -3322,6 +4213,36 @@ export interface operations {
                         embedder?: string;
                         writes?: string;
                         version?: string;
+                        misplaced?: string[];
+                        indexes?: {
+                            id: string;
+                            space: string;
+                            model: string;
+                            dim: number;
+                            state: string;
+                            shards: number;
+                            text: boolean;
+                        }[];
+                    };
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ok": false
+                     *     }
+                     */
+                    "application/json": {
+                        ok: boolean;
+                        embedder?: string;
+                        writes?: string;
+                        version?: string;
+                        misplaced?: string[];
                         indexes?: {
                             id: string;
                             space: string;
@@ -3387,8 +4308,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
-                    "text/plain": unknown;
+                    "text/plain": string;
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -3444,14 +4364,28 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        feedback: {
+                            id: number;
+                            image_id: number;
+                            /** @enum {string} */
+                            action: "relevant" | "irrelevant" | "duplicate" | "different" | "anomaly" | "reviewed";
+                            /** Format: date-time */
+                            at: string;
+                            note?: string;
+                            query_id?: string;
+                            query_image_id?: number;
+                            uri?: string;
+                            query_uri?: string;
+                            given_by?: string;
+                        }[];
+                        next_cursor?: string;
                     };
                 };
             };
@@ -3567,13 +4501,34 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        clusters: {
+                            /** @description Nearest to the middle first. */
+                            ids: number[];
+                            representative: number;
+                            /** @description A tag that most of them have. */
+                            label?: string;
+                        }[];
+                        /** @description Pictures that the index does not hold. */
+                        not_found: number;
+                    };
+                };
+            };
+            /** @description The job, whose `result` it becomes */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        job_id: string;
+                    };
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -3629,14 +4584,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        images: {
+                            id: number;
+                            score: number;
+                            reasons: string[];
+                        }[];
+                        next_cursor?: string;
                     };
                 };
             };
@@ -3687,14 +4647,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description A job */
             202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: string;
+                        job_id: string;
                     };
                 };
             };
@@ -3748,14 +4708,21 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        groups: {
+                            ids: number[];
+                            /** @description The largest picture. */
+                            keep: number;
+                            /** @description Bits of 256 to the nearest of the group, in the order of ids. */
+                            distances: number[];
+                        }[];
+                        next_cursor?: string;
                     };
                 };
             };
@@ -3922,14 +4889,22 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        keys: {
+                            id: string;
+                            name: string;
+                            /** @enum {string} */
+                            role: "read" | "write" | "tenant-admin" | "admin";
+                            tenant: string;
+                            created_at_ms: number;
+                            revoked: boolean;
+                        }[];
                     };
                 };
             };
@@ -3984,14 +4959,21 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Its secret, this once */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        secret: string;
+                        id: string;
+                        name: string;
+                        /** @enum {string} */
+                        role: "read" | "write" | "tenant-admin" | "admin";
+                        tenant: string;
+                        created_at_ms: number;
+                        revoked: boolean;
                     };
                 };
             };
@@ -4044,14 +5026,20 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        id: string;
+                        name: string;
+                        /** @enum {string} */
+                        role: "read" | "write" | "tenant-admin" | "admin";
+                        tenant: string;
+                        created_at_ms: number;
+                        revoked: boolean;
                     };
                 };
             };
@@ -4102,14 +5090,23 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        dead_letters: {
+                            image_id: number;
+                            version: number;
+                            tenant: string;
+                            uri: string;
+                            kind: string;
+                            reason: string;
+                            space: string;
+                            failed_at_ms: number;
+                        }[];
                     };
                 };
             };
@@ -4162,14 +5159,21 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        image_id: number;
+                        version: number;
+                        tenant: string;
+                        uri: string;
+                        kind: string;
+                        reason: string;
+                        space: string;
+                        failed_at_ms: number;
                     };
                 };
             };
@@ -4224,14 +5228,15 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        replayed: number[];
+                        dead_again: number[];
                     };
                 };
             };
@@ -4286,14 +5291,14 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description A job */
             202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: string;
+                        job_id: string;
                     };
                 };
             };
@@ -4346,14 +5351,41 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        jobs: {
+                            job_id: string;
+                            kind: string;
+                            /** @enum {string} */
+                            state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                            error: string;
+                            source: string;
+                            folder: string;
+                            seconds: number;
+                            /** @description 0 while it is not known. */
+                            total: number;
+                            done: number;
+                            /** @description Pictures of any job that wait to be embedded. */
+                            waiting: number;
+                            pictures_per_second: number;
+                            remaining_seconds: number | null;
+                            created: number;
+                            changed: number;
+                            retried: number;
+                            unchanged: number;
+                            left_deleted: number;
+                            vanished: number;
+                            missing: number;
+                            skipped: number;
+                            unreadable: number;
+                            dead: number;
+                            captions_passed_over: number;
+                        }[];
                     };
                 };
             };
@@ -4406,14 +5438,43 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        job_id: string;
+                        kind: string;
+                        /** @enum {string} */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        error: string;
+                        source: string;
+                        folder: string;
+                        seconds: number;
+                        /** @description 0 while it is not known. */
+                        total: number;
+                        done: number;
+                        /** @description Pictures of any job that wait to be embedded. */
+                        waiting: number;
+                        pictures_per_second: number;
+                        remaining_seconds: number | null;
+                        created: number;
+                        changed: number;
+                        retried: number;
+                        unchanged: number;
+                        left_deleted: number;
+                        vanished: number;
+                        missing: number;
+                        skipped: number;
+                        unreadable: number;
+                        dead: number;
+                        captions_passed_over: number;
+                        /** @description By kind; empty until it is done. */
+                        result: {
+                            [key: string]: unknown;
+                        };
                     };
                 };
             };
@@ -4466,14 +5527,43 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        job_id: string;
+                        kind: string;
+                        /** @enum {string} */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        error: string;
+                        source: string;
+                        folder: string;
+                        seconds: number;
+                        /** @description 0 while it is not known. */
+                        total: number;
+                        done: number;
+                        /** @description Pictures of any job that wait to be embedded. */
+                        waiting: number;
+                        pictures_per_second: number;
+                        remaining_seconds: number | null;
+                        created: number;
+                        changed: number;
+                        retried: number;
+                        unchanged: number;
+                        left_deleted: number;
+                        vanished: number;
+                        missing: number;
+                        skipped: number;
+                        unreadable: number;
+                        dead: number;
+                        captions_passed_over: number;
+                        /** @description By kind; empty until it is done. */
+                        result: {
+                            [key: string]: unknown;
+                        };
                     };
                 };
             };
@@ -4543,7 +5633,9 @@ export interface operations {
                 "application/json": {
                     urls?: string[];
                     /** @description Each with url, path or uri, and what is known of it: external_id, owner, tags, source_url, attributes, captions. */
-                    pictures?: Record<string, never>[];
+                    pictures?: {
+                        [key: string]: unknown;
+                    }[];
                     /** @default false */
                     refetch?: boolean;
                     /** @default false */
@@ -4574,7 +5666,9 @@ export interface operations {
                      *       "job_id": "6f0c"
                      *     }
                      */
-                    "application/json": Record<string, never>;
+                    "application/json": {
+                        job_id: string;
+                    };
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -4654,7 +5748,20 @@ export interface operations {
                      *       "next_cursor": "https://example.org/a.jpg"
                      *     }
                      */
-                    "application/json": Record<string, never>;
+                    "application/json": {
+                        downloads: {
+                            key: string;
+                            place: string;
+                            outcome: string;
+                            reason: string;
+                            status: number;
+                            latency_ms: number;
+                            bytes: number;
+                            content_type: string;
+                            sha256: string | null;
+                        }[];
+                        next_cursor?: string;
+                    };
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -4708,13 +5815,23 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        /** @description Its name, for POST /images/ingest. */
+                        upload: string;
+                        method: string;
+                        url: string;
+                        /** @description Of the PUT, all of them. */
+                        headers: {
+                            [key: string]: string;
+                        };
+                        expires_in_seconds: number;
+                    };
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -4857,7 +5974,39 @@ export interface operations {
                      *       "next_cursor": "AAAAAAAAAHs"
                      *     }
                      */
-                    "application/json": Record<string, never>;
+                    "application/json": {
+                        model: string;
+                        space: string;
+                        checksum: string;
+                        dim: number;
+                        index: string;
+                        images: ({
+                            id: number;
+                            key: string;
+                            sha256: string;
+                            uri: string;
+                            content_url: string;
+                            thumbnail_url: string;
+                            version: number;
+                            receipt: string;
+                            /** @enum {string} */
+                            state: "pending" | "indexed" | "dead" | "deleted";
+                            created_at: string;
+                            bytes: number;
+                            width: number;
+                            height: number;
+                            owner: string;
+                            tags: string[];
+                            source_url: string;
+                            attributes: {
+                                [key: string]: unknown;
+                            };
+                            reason?: string;
+                        } & {
+                            vector: string;
+                        })[];
+                        next_cursor?: string;
+                    };
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -4907,14 +6056,45 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        model: {
+                            name: string;
+                            space: string;
+                            dim: number;
+                            text: boolean;
+                        };
+                        catalog: {
+                            [key: string]: number;
+                        };
+                        waiting: number;
+                        shards: {
+                            shard: number;
+                            replica: number;
+                            /** @description Why it does not answer; then nothing else is known of it. */
+                            error?: string;
+                            index?: string;
+                            space?: string;
+                            shards?: number;
+                            live?: number;
+                            pictures?: number;
+                            dead_rows?: number;
+                            head_rows?: number;
+                            segments?: number;
+                            codebook?: string;
+                            /** @description Records that are not applied yet. */
+                            lag?: number;
+                            ready?: boolean;
+                            stale?: boolean;
+                            drift?: {
+                                [key: string]: unknown;
+                            } | null;
+                        }[];
                     };
                 };
             };
@@ -4968,14 +6148,52 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        pictures: {
+                            image_id: number;
+                            bucket: number;
+                            shard: number;
+                            row: {
+                                [key: string]: unknown;
+                            } | null;
+                            blobs: {
+                                [key: string]: {
+                                    [key: string]: unknown;
+                                };
+                            } | null;
+                            events: {
+                                topic: string;
+                                partition: number;
+                                records: {
+                                    [key: string]: unknown;
+                                }[];
+                                read_to: number;
+                                end: number;
+                                cut: boolean;
+                            };
+                            vectors: {
+                                topic: string;
+                                partition: number;
+                                records: {
+                                    [key: string]: unknown;
+                                }[];
+                                read_to: number;
+                                end: number;
+                                cut: boolean;
+                            };
+                            replicas: {
+                                [key: string]: unknown;
+                            }[];
+                            dead_letter: {
+                                [key: string]: unknown;
+                            } | null;
+                        }[];
                     };
                 };
             };
@@ -5033,13 +6251,43 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        clean: boolean;
+                        summary: string;
+                        settled: boolean;
+                        index: string;
+                        rows: {
+                            [key: string]: number;
+                        };
+                        replicas: {
+                            [key: string]: unknown;
+                        }[];
+                        differences: {
+                            [key: string]: unknown;
+                        }[];
+                        took_seconds: number;
+                        buckets?: number;
+                        bucket_details?: number;
+                        originals?: number;
+                        originals_waiting?: number;
+                    };
+                };
+            };
+            /** @description The job, whose `result` it becomes */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        job_id: string;
+                    };
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -5089,14 +6337,126 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        rollouts: {
+                            id: string;
+                            /** @enum {string} */
+                            state: "building" | "paused" | "shadow" | "canary" | "promoted" | "rolled_back" | "aborted" | "retired";
+                            candidate: {
+                                id: string;
+                                space: string;
+                                /** @enum {string} */
+                                state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                                factory: string;
+                                shards: number;
+                                codebook: string | null;
+                                match_score: number | null;
+                            };
+                            control: {
+                                id: string;
+                                space: string;
+                                /** @enum {string} */
+                                state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                                factory: string;
+                                shards: number;
+                                codebook: string | null;
+                                match_score: number | null;
+                            };
+                            model: string;
+                            /** @enum {string} */
+                            mode: "split" | "interleave";
+                            share: number;
+                            auto_promote: boolean;
+                            created_at_ms: number;
+                            changed_at_ms: number;
+                            /** @description By part, as they were measured. */
+                            figures: {
+                                build?: {
+                                    live?: number;
+                                    held?: number;
+                                    missing?: number;
+                                    codebook?: string;
+                                    codebook_wanted?: boolean;
+                                    recall_at_10?: number | null;
+                                };
+                            };
+                            canary: {
+                                arms?: {
+                                    [key: string]: {
+                                        searches: number;
+                                        errors: number;
+                                    };
+                                };
+                                callers?: {
+                                    [key: string]: number;
+                                };
+                                clicks?: {
+                                    [key: string]: number;
+                                };
+                                credited?: number;
+                                ctr?: {
+                                    [key: string]: number | null;
+                                };
+                                ctr_ratio?: {
+                                    value: number | null;
+                                    low: number | null;
+                                    high: number | null;
+                                };
+                                ctr_difference?: {
+                                    value: number | null;
+                                    low: number | null;
+                                    high: number | null;
+                                };
+                                win_rate?: {
+                                    value: number | null;
+                                    low: number | null;
+                                    high: number | null;
+                                };
+                                sample_ratio_off?: boolean;
+                            } | null;
+                            verdict: string;
+                            reasons: string[];
+                            /** @description Of the next step that has any. */
+                            gates: {
+                                name: string;
+                                value: number | null;
+                                needed: string;
+                                met: boolean;
+                            }[];
+                            shadow: {
+                                searches?: number;
+                                error_share?: number | null;
+                                p95_ms?: {
+                                    candidate: number | null;
+                                    live: number | null;
+                                };
+                                p95_ratio?: number | null;
+                                overlap_at_10?: number | null;
+                                rank_biased_overlap?: number | null;
+                                score_shift?: number | null;
+                                whole?: number | null;
+                                zero_hits?: number | null;
+                                stage_ratio?: {
+                                    [key: string]: number;
+                                };
+                            } | null;
+                            judged: {
+                                queries?: number;
+                                ndcg_at_10?: {
+                                    control: number;
+                                    candidate: number;
+                                };
+                                ndcg_loss?: number;
+                                ndcg_loss_upper?: number | null;
+                            } | null;
+                            allowed: ("pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire")[];
+                        }[];
                     };
                 };
             };
@@ -5151,14 +6511,141 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description It is being built */
             202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        id: string;
+                        /** @enum {string} */
+                        state: "building" | "paused" | "shadow" | "canary" | "promoted" | "rolled_back" | "aborted" | "retired";
+                        candidate: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        control: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        model: string;
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        /** @description Of the next step that has any. */
+                        gates: {
+                            name: string;
+                            value: number | null;
+                            needed: string;
+                            met: boolean;
+                        }[];
+                        shadow: {
+                            searches?: number;
+                            error_share?: number | null;
+                            p95_ms?: {
+                                candidate: number | null;
+                                live: number | null;
+                            };
+                            p95_ratio?: number | null;
+                            overlap_at_10?: number | null;
+                            rank_biased_overlap?: number | null;
+                            score_shift?: number | null;
+                            whole?: number | null;
+                            zero_hits?: number | null;
+                            stage_ratio?: {
+                                [key: string]: number;
+                            };
+                        } | null;
+                        judged: {
+                            queries?: number;
+                            ndcg_at_10?: {
+                                control: number;
+                                candidate: number;
+                            };
+                            ndcg_loss?: number;
+                            ndcg_loss_upper?: number | null;
+                        } | null;
+                        allowed: ("pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire")[];
+                        routing: {
+                            epoch: number;
+                            followers: {
+                                [key: string]: number;
+                            };
+                        };
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
                     };
                 };
             };
@@ -5211,14 +6698,141 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        id: string;
+                        /** @enum {string} */
+                        state: "building" | "paused" | "shadow" | "canary" | "promoted" | "rolled_back" | "aborted" | "retired";
+                        candidate: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        control: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        model: string;
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        /** @description Of the next step that has any. */
+                        gates: {
+                            name: string;
+                            value: number | null;
+                            needed: string;
+                            met: boolean;
+                        }[];
+                        shadow: {
+                            searches?: number;
+                            error_share?: number | null;
+                            p95_ms?: {
+                                candidate: number | null;
+                                live: number | null;
+                            };
+                            p95_ratio?: number | null;
+                            overlap_at_10?: number | null;
+                            rank_biased_overlap?: number | null;
+                            score_shift?: number | null;
+                            whole?: number | null;
+                            zero_hits?: number | null;
+                            stage_ratio?: {
+                                [key: string]: number;
+                            };
+                        } | null;
+                        judged: {
+                            queries?: number;
+                            ndcg_at_10?: {
+                                control: number;
+                                candidate: number;
+                            };
+                            ndcg_loss?: number;
+                            ndcg_loss_upper?: number | null;
+                        } | null;
+                        allowed: ("pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire")[];
+                        routing: {
+                            epoch: number;
+                            followers: {
+                                [key: string]: number;
+                            };
+                        };
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
                     };
                 };
             };
@@ -5275,14 +6889,141 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        id: string;
+                        /** @enum {string} */
+                        state: "building" | "paused" | "shadow" | "canary" | "promoted" | "rolled_back" | "aborted" | "retired";
+                        candidate: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        control: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        model: string;
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        /** @description Of the next step that has any. */
+                        gates: {
+                            name: string;
+                            value: number | null;
+                            needed: string;
+                            met: boolean;
+                        }[];
+                        shadow: {
+                            searches?: number;
+                            error_share?: number | null;
+                            p95_ms?: {
+                                candidate: number | null;
+                                live: number | null;
+                            };
+                            p95_ratio?: number | null;
+                            overlap_at_10?: number | null;
+                            rank_biased_overlap?: number | null;
+                            score_shift?: number | null;
+                            whole?: number | null;
+                            zero_hits?: number | null;
+                            stage_ratio?: {
+                                [key: string]: number;
+                            };
+                        } | null;
+                        judged: {
+                            queries?: number;
+                            ndcg_at_10?: {
+                                control: number;
+                                candidate: number;
+                            };
+                            ndcg_loss?: number;
+                            ndcg_loss_upper?: number | null;
+                        } | null;
+                        allowed: ("pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire")[];
+                        routing: {
+                            epoch: number;
+                            followers: {
+                                [key: string]: number;
+                            };
+                        };
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
                     };
                 };
             };
@@ -5339,14 +7080,141 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        id: string;
+                        /** @enum {string} */
+                        state: "building" | "paused" | "shadow" | "canary" | "promoted" | "rolled_back" | "aborted" | "retired";
+                        candidate: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        control: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        model: string;
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        /** @description Of the next step that has any. */
+                        gates: {
+                            name: string;
+                            value: number | null;
+                            needed: string;
+                            met: boolean;
+                        }[];
+                        shadow: {
+                            searches?: number;
+                            error_share?: number | null;
+                            p95_ms?: {
+                                candidate: number | null;
+                                live: number | null;
+                            };
+                            p95_ratio?: number | null;
+                            overlap_at_10?: number | null;
+                            rank_biased_overlap?: number | null;
+                            score_shift?: number | null;
+                            whole?: number | null;
+                            zero_hits?: number | null;
+                            stage_ratio?: {
+                                [key: string]: number;
+                            };
+                        } | null;
+                        judged: {
+                            queries?: number;
+                            ndcg_at_10?: {
+                                control: number;
+                                candidate: number;
+                            };
+                            ndcg_loss?: number;
+                            ndcg_loss_upper?: number | null;
+                        } | null;
+                        allowed: ("pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire")[];
+                        routing: {
+                            epoch: number;
+                            followers: {
+                                [key: string]: number;
+                            };
+                        };
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
                     };
                 };
             };
@@ -5403,14 +7271,141 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        id: string;
+                        /** @enum {string} */
+                        state: "building" | "paused" | "shadow" | "canary" | "promoted" | "rolled_back" | "aborted" | "retired";
+                        candidate: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        control: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        model: string;
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        /** @description Of the next step that has any. */
+                        gates: {
+                            name: string;
+                            value: number | null;
+                            needed: string;
+                            met: boolean;
+                        }[];
+                        shadow: {
+                            searches?: number;
+                            error_share?: number | null;
+                            p95_ms?: {
+                                candidate: number | null;
+                                live: number | null;
+                            };
+                            p95_ratio?: number | null;
+                            overlap_at_10?: number | null;
+                            rank_biased_overlap?: number | null;
+                            score_shift?: number | null;
+                            whole?: number | null;
+                            zero_hits?: number | null;
+                            stage_ratio?: {
+                                [key: string]: number;
+                            };
+                        } | null;
+                        judged: {
+                            queries?: number;
+                            ndcg_at_10?: {
+                                control: number;
+                                candidate: number;
+                            };
+                            ndcg_loss?: number;
+                            ndcg_loss_upper?: number | null;
+                        } | null;
+                        allowed: ("pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire")[];
+                        routing: {
+                            epoch: number;
+                            followers: {
+                                [key: string]: number;
+                            };
+                        };
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
                     };
                 };
             };
@@ -5467,14 +7462,141 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        id: string;
+                        /** @enum {string} */
+                        state: "building" | "paused" | "shadow" | "canary" | "promoted" | "rolled_back" | "aborted" | "retired";
+                        candidate: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        control: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        model: string;
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        /** @description Of the next step that has any. */
+                        gates: {
+                            name: string;
+                            value: number | null;
+                            needed: string;
+                            met: boolean;
+                        }[];
+                        shadow: {
+                            searches?: number;
+                            error_share?: number | null;
+                            p95_ms?: {
+                                candidate: number | null;
+                                live: number | null;
+                            };
+                            p95_ratio?: number | null;
+                            overlap_at_10?: number | null;
+                            rank_biased_overlap?: number | null;
+                            score_shift?: number | null;
+                            whole?: number | null;
+                            zero_hits?: number | null;
+                            stage_ratio?: {
+                                [key: string]: number;
+                            };
+                        } | null;
+                        judged: {
+                            queries?: number;
+                            ndcg_at_10?: {
+                                control: number;
+                                candidate: number;
+                            };
+                            ndcg_loss?: number;
+                            ndcg_loss_upper?: number | null;
+                        } | null;
+                        allowed: ("pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire")[];
+                        routing: {
+                            epoch: number;
+                            followers: {
+                                [key: string]: number;
+                            };
+                        };
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
                     };
                 };
             };
@@ -5531,14 +7653,141 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        id: string;
+                        /** @enum {string} */
+                        state: "building" | "paused" | "shadow" | "canary" | "promoted" | "rolled_back" | "aborted" | "retired";
+                        candidate: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        control: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        model: string;
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        /** @description Of the next step that has any. */
+                        gates: {
+                            name: string;
+                            value: number | null;
+                            needed: string;
+                            met: boolean;
+                        }[];
+                        shadow: {
+                            searches?: number;
+                            error_share?: number | null;
+                            p95_ms?: {
+                                candidate: number | null;
+                                live: number | null;
+                            };
+                            p95_ratio?: number | null;
+                            overlap_at_10?: number | null;
+                            rank_biased_overlap?: number | null;
+                            score_shift?: number | null;
+                            whole?: number | null;
+                            zero_hits?: number | null;
+                            stage_ratio?: {
+                                [key: string]: number;
+                            };
+                        } | null;
+                        judged: {
+                            queries?: number;
+                            ndcg_at_10?: {
+                                control: number;
+                                candidate: number;
+                            };
+                            ndcg_loss?: number;
+                            ndcg_loss_upper?: number | null;
+                        } | null;
+                        allowed: ("pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire")[];
+                        routing: {
+                            epoch: number;
+                            followers: {
+                                [key: string]: number;
+                            };
+                        };
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
                     };
                 };
             };
@@ -5595,14 +7844,141 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        id: string;
+                        /** @enum {string} */
+                        state: "building" | "paused" | "shadow" | "canary" | "promoted" | "rolled_back" | "aborted" | "retired";
+                        candidate: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        control: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        model: string;
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        /** @description Of the next step that has any. */
+                        gates: {
+                            name: string;
+                            value: number | null;
+                            needed: string;
+                            met: boolean;
+                        }[];
+                        shadow: {
+                            searches?: number;
+                            error_share?: number | null;
+                            p95_ms?: {
+                                candidate: number | null;
+                                live: number | null;
+                            };
+                            p95_ratio?: number | null;
+                            overlap_at_10?: number | null;
+                            rank_biased_overlap?: number | null;
+                            score_shift?: number | null;
+                            whole?: number | null;
+                            zero_hits?: number | null;
+                            stage_ratio?: {
+                                [key: string]: number;
+                            };
+                        } | null;
+                        judged: {
+                            queries?: number;
+                            ndcg_at_10?: {
+                                control: number;
+                                candidate: number;
+                            };
+                            ndcg_loss?: number;
+                            ndcg_loss_upper?: number | null;
+                        } | null;
+                        allowed: ("pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire")[];
+                        routing: {
+                            epoch: number;
+                            followers: {
+                                [key: string]: number;
+                            };
+                        };
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
                     };
                 };
             };
@@ -5659,14 +8035,332 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        id: string;
+                        /** @enum {string} */
+                        state: "building" | "paused" | "shadow" | "canary" | "promoted" | "rolled_back" | "aborted" | "retired";
+                        candidate: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        control: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        model: string;
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        /** @description Of the next step that has any. */
+                        gates: {
+                            name: string;
+                            value: number | null;
+                            needed: string;
+                            met: boolean;
+                        }[];
+                        shadow: {
+                            searches?: number;
+                            error_share?: number | null;
+                            p95_ms?: {
+                                candidate: number | null;
+                                live: number | null;
+                            };
+                            p95_ratio?: number | null;
+                            overlap_at_10?: number | null;
+                            rank_biased_overlap?: number | null;
+                            score_shift?: number | null;
+                            whole?: number | null;
+                            zero_hits?: number | null;
+                            stage_ratio?: {
+                                [key: string]: number;
+                            };
+                        } | null;
+                        judged: {
+                            queries?: number;
+                            ndcg_at_10?: {
+                                control: number;
+                                candidate: number;
+                            };
+                            ndcg_loss?: number;
+                            ndcg_loss_upper?: number | null;
+                        } | null;
+                        allowed: ("pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire")[];
+                        routing: {
+                            epoch: number;
+                            followers: {
+                                [key: string]: number;
+                            };
+                        };
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    judge_rollouts__id__judgments_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JudgmentsRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        id: string;
+                        /** @enum {string} */
+                        state: "building" | "paused" | "shadow" | "canary" | "promoted" | "rolled_back" | "aborted" | "retired";
+                        candidate: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        control: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                        };
+                        model: string;
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        /** @description Of the next step that has any. */
+                        gates: {
+                            name: string;
+                            value: number | null;
+                            needed: string;
+                            met: boolean;
+                        }[];
+                        shadow: {
+                            searches?: number;
+                            error_share?: number | null;
+                            p95_ms?: {
+                                candidate: number | null;
+                                live: number | null;
+                            };
+                            p95_ratio?: number | null;
+                            overlap_at_10?: number | null;
+                            rank_biased_overlap?: number | null;
+                            score_shift?: number | null;
+                            whole?: number | null;
+                            zero_hits?: number | null;
+                            stage_ratio?: {
+                                [key: string]: number;
+                            };
+                        } | null;
+                        judged: {
+                            queries?: number;
+                            ndcg_at_10?: {
+                                control: number;
+                                candidate: number;
+                            };
+                            ndcg_loss?: number;
+                            ndcg_loss_upper?: number | null;
+                        } | null;
+                        allowed: ("pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire")[];
+                        routing: {
+                            epoch: number;
+                            followers: {
+                                [key: string]: number;
+                            };
+                        };
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
                     };
                 };
             };
@@ -5717,14 +8411,31 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        indexes: {
+                            id: string;
+                            space: string;
+                            /** @enum {string} */
+                            state: "building" | "shadow" | "canary" | "live" | "standby" | "retired";
+                            factory: string;
+                            shards: number;
+                            codebook: string | null;
+                            match_score: number | null;
+                            recall_at_10: number | null;
+                            drift: {
+                                train_rows: number;
+                                list_imbalance: number;
+                                quantisation_error: number;
+                                recent_fit: number;
+                                rebuild: string;
+                            } | null;
+                        }[];
                     };
                 };
             };
@@ -5775,14 +8486,779 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        spaces: {
+                            id: string;
+                            model: string;
+                            signature: string;
+                            dim: number;
+                            buckets: number;
+                            metric: string;
+                            indexes: string[];
+                        }[];
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    every_experiments_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        experiments: {
+                            name: string;
+                            id: string;
+                            state: string;
+                            index: string;
+                            arms: {
+                                control: {
+                                    policy?: string;
+                                    effort?: number;
+                                };
+                                candidate: {
+                                    policy?: string;
+                                    effort?: number;
+                                };
+                            };
+                            /** @enum {string} */
+                            mode: "split" | "interleave";
+                            share: number;
+                            auto_promote: boolean;
+                            created_at_ms: number;
+                            changed_at_ms: number;
+                            /** @description By part, as they were measured. */
+                            figures: {
+                                build?: {
+                                    live?: number;
+                                    held?: number;
+                                    missing?: number;
+                                    codebook?: string;
+                                    codebook_wanted?: boolean;
+                                    recall_at_10?: number | null;
+                                };
+                            };
+                            canary: {
+                                arms?: {
+                                    [key: string]: {
+                                        searches: number;
+                                        errors: number;
+                                    };
+                                };
+                                callers?: {
+                                    [key: string]: number;
+                                };
+                                clicks?: {
+                                    [key: string]: number;
+                                };
+                                credited?: number;
+                                ctr?: {
+                                    [key: string]: number | null;
+                                };
+                                ctr_ratio?: {
+                                    value: number | null;
+                                    low: number | null;
+                                    high: number | null;
+                                };
+                                ctr_difference?: {
+                                    value: number | null;
+                                    low: number | null;
+                                    high: number | null;
+                                };
+                                win_rate?: {
+                                    value: number | null;
+                                    low: number | null;
+                                    high: number | null;
+                                };
+                                sample_ratio_off?: boolean;
+                            } | null;
+                            verdict: string;
+                            reasons: string[];
+                            allowed: string[];
+                        }[];
+                        defaults: {
+                            policy?: string;
+                            effort?: number;
+                        };
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    start_experiments_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExperimentRequest"];
+            };
+        };
+        responses: {
+            /** @description It runs */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        name: string;
+                        id: string;
+                        state: string;
+                        index: string;
+                        arms: {
+                            control: {
+                                policy?: string;
+                                effort?: number;
+                            };
+                            candidate: {
+                                policy?: string;
+                                effort?: number;
+                            };
+                        };
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        allowed: string[];
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    show_experiments__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        name: string;
+                        id: string;
+                        state: string;
+                        index: string;
+                        arms: {
+                            control: {
+                                policy?: string;
+                                effort?: number;
+                            };
+                            candidate: {
+                                policy?: string;
+                                effort?: number;
+                            };
+                        };
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        allowed: string[];
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    promote_experiments__name__promote_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PromoteRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        name: string;
+                        id: string;
+                        state: string;
+                        index: string;
+                        arms: {
+                            control: {
+                                policy?: string;
+                                effort?: number;
+                            };
+                            candidate: {
+                                policy?: string;
+                                effort?: number;
+                            };
+                        };
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        allowed: string[];
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    stop_experiments__name__stop_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StepRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        name: string;
+                        id: string;
+                        state: string;
+                        index: string;
+                        arms: {
+                            control: {
+                                policy?: string;
+                                effort?: number;
+                            };
+                            candidate: {
+                                policy?: string;
+                                effort?: number;
+                            };
+                        };
+                        /** @enum {string} */
+                        mode: "split" | "interleave";
+                        share: number;
+                        auto_promote: boolean;
+                        created_at_ms: number;
+                        changed_at_ms: number;
+                        /** @description By part, as they were measured. */
+                        figures: {
+                            build?: {
+                                live?: number;
+                                held?: number;
+                                missing?: number;
+                                codebook?: string;
+                                codebook_wanted?: boolean;
+                                recall_at_10?: number | null;
+                            };
+                        };
+                        canary: {
+                            arms?: {
+                                [key: string]: {
+                                    searches: number;
+                                    errors: number;
+                                };
+                            };
+                            callers?: {
+                                [key: string]: number;
+                            };
+                            clicks?: {
+                                [key: string]: number;
+                            };
+                            credited?: number;
+                            ctr?: {
+                                [key: string]: number | null;
+                            };
+                            ctr_ratio?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            ctr_difference?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            win_rate?: {
+                                value: number | null;
+                                low: number | null;
+                                high: number | null;
+                            };
+                            sample_ratio_off?: boolean;
+                        } | null;
+                        verdict: string;
+                        reasons: string[];
+                        allowed: string[];
+                        audit: {
+                            at_ms: number;
+                            step: string;
+                            state: string;
+                            by: string;
+                            reason: string;
+                            share: number;
+                            figures: {
+                                [key: string]: unknown;
+                            };
+                        }[];
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    erase_erase_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EraseRequest"];
+            };
+        };
+        responses: {
+            /** @description A job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        job_id: string;
+                        pictures: number;
+                        more: boolean;
                     };
                 };
             };
@@ -5833,13 +9309,23 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        signed_in: boolean;
+                        tenant?: string;
+                        /** @enum {string} */
+                        role?: "read" | "write" | "tenant-admin" | "admin";
+                        name?: string;
+                        /** @description For `Omma-Csrf` of every write. */
+                        token?: string;
+                        /** @description Seconds since 1970. */
+                        ends_at?: number;
+                    };
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -5893,13 +9379,23 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description A cookie stands for the key */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        signed_in: boolean;
+                        tenant?: string;
+                        /** @enum {string} */
+                        role?: "read" | "write" | "tenant-admin" | "admin";
+                        name?: string;
+                        /** @description For `Omma-Csrf` of every write. */
+                        token?: string;
+                        /** @description Seconds since 1970. */
+                        ends_at?: number;
+                    };
                 };
             };
             /** @description A problem (RFC 9457) */

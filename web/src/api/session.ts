@@ -8,7 +8,7 @@ const KEY = ["session"];
 const RANK: Record<Role, number> = { read: 0, write: 1, "tenant-admin": 2, admin: 3 };
 
 async function current(): Promise<Session> {
-  const session = given(await api.GET("/ui/session")) as unknown as Session;
+  const session = given(await api.GET("/ui/session"));
   carry(session);
   return session;
 }
@@ -28,7 +28,7 @@ export function useMay(role: Role): boolean {
 export function useSignIn() {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: async (key: string) => given(await api.POST("/ui/session", { body: { key } })) as unknown as Session,
+    mutationFn: async (key: string) => given(await api.POST("/ui/session", { body: { key } })),
     onSuccess: async (session) => {
       carry(session);
       queries.setQueryData(KEY, session);

@@ -1,14 +1,14 @@
 import { useInfiniteQuery, useMutation, useQueries, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { api, given } from "../api/client";
-import type { Picture } from "../api/types";
+import type { paths } from "../api/openapi";
+import type { Json, Picture } from "../api/types";
 import { keyOf, readPicture } from "../picture/usePicture";
 import { useSay } from "../shell/toasts";
 import { texts } from "../texts";
 import { sharpness } from "./measure";
 
-export type Group = { ids: number[]; keep: number; distances: number[] };
-type Page = { groups: Group[]; next_cursor?: string };
+export type Group = Json<paths["/duplicates"]["get"]["responses"][200]>["groups"][number];
 
 const ENOUGH = 12;
 const AT_ONCE = 4;
@@ -17,7 +17,7 @@ const AT_ONCE = 4;
 export function useGroups(enabled: boolean, wanted: number) {
   const pages = useInfiniteQuery({
     queryKey: ["duplicates"],
-    queryFn: async ({ pageParam, signal }) => given(await api.GET("/duplicates", { params: { query: pageParam ? { cursor: pageParam } : {} }, signal })) as unknown as Page,
+    queryFn: async ({ pageParam, signal }) => given(await api.GET("/duplicates", { params: { query: pageParam ? { cursor: pageParam } : {} }, signal })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.next_cursor,
     staleTime: Infinity, // what is decided here is known here; looking again is asked for

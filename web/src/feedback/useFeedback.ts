@@ -1,10 +1,12 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, given } from "../api/client";
+import type { paths } from "../api/openapi";
+import type { Json } from "../api/types";
 import { useSay } from "../shell/toasts";
 import { texts } from "../texts";
 
-export type Action = "relevant" | "irrelevant" | "duplicate" | "different" | "anomaly" | "reviewed";
-export type Said = { id: number; action: Action; at: string; note?: string; given_by?: string; query_image_id?: number };
+export type Said = Json<paths["/feedback"]["get"]["responses"][200]>["feedback"][number];
+export type Action = Said["action"];
 export type Saying = { image_id: number; action: Action; query_id?: string; query_image_id?: number };
 
 const SHOWN = 20;
@@ -13,7 +15,7 @@ const SHOWN = 20;
 export function useSaid(id: number, enabled: boolean) {
   return useQuery({
     queryKey: ["feedback", id],
-    queryFn: async ({ signal }) => (given(await api.GET("/feedback", { params: { query: { image_id: id, limit: SHOWN } }, signal })) as unknown as { feedback: Said[] }).feedback,
+    queryFn: async ({ signal }) => given(await api.GET("/feedback", { params: { query: { image_id: id, limit: SHOWN } }, signal })).feedback,
     enabled,
   });
 }
@@ -22,7 +24,7 @@ export function useSayOf(onSaid?: (said: Saying) => void) {
   const queries = useQueryClient();
   const say = useSay();
   return useMutation({
-    mutationFn: async (saying: Saying) => given(await api.POST("/feedback", { body: { note: "", query_id: "", query_image_id: 0, ...saying } })),
+    mutationFn: async (saying: Saying) => given(await api.POST("/feedback", { body: saying })),
     onSuccess: (_, saying) => {
       say(texts.feedback.thanks);
       onSaid?.(saying);

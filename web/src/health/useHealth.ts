@@ -1,7 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef } from "react";
 import { api, given } from "../api/client";
-import type { Health } from "../api/types";
+import type { paths } from "../api/openapi";
+import type { Json } from "../api/types";
 import { useSay } from "../shell/toasts";
 import { texts } from "../texts";
 import { meansSince, type Totals, totals } from "./metrics";
@@ -10,15 +11,16 @@ const EVERY_MS = 5_000;
 const KEPT = 24;
 const STAGES = "omma_search_stage_seconds";
 
-export type Shard = { shard: number; replica: number; live?: number; head_rows?: number; segments?: number; lag?: number; dead_rows?: number; error?: string };
-export type DeadLetter = { image_id: number; uri: string; reason: string; key?: string };
+export type Shard = Json<paths["/stats"]["get"]["responses"][200]>["shards"][number];
+export type DeadLetter = Json<paths["/dead-letters"]["get"]["responses"][200]>["dead_letters"][number];
 
 export function useHealth() {
   return useQuery({
     queryKey: ["health"],
     queryFn: async ({ signal }) => {
       const { data, error, response } = await api.GET("/health", { signal });
-      return (response.status === 503 ? error : given({ data, response })) as unknown as Health; // 503 says what is missing
+      if (response.status === 503 && error && "ok" in error) return error; // says what is missing
+      return given({ data, error, response });
     },
     refetchInterval: EVERY_MS,
   });
@@ -27,8 +29,7 @@ export function useHealth() {
 export function useStats(enabled: boolean) {
   return useQuery({
     queryKey: ["stats"],
-    queryFn: async ({ signal }) =>
-      given(await api.GET("/stats", { signal })) as unknown as { catalog: Record<string, number>; waiting: number; shards: Shard[] },
+    queryFn: async ({ signal }) => given(await api.GET("/stats", { signal })),
     refetchInterval: EVERY_MS,
     enabled,
   });
@@ -40,7 +41,7 @@ export function useStages(enabled: boolean) {
   return useQuery({
     queryKey: ["stages"],
     queryFn: async ({ signal }) => {
-      const text = given(await api.GET("/metrics", { signal, parseAs: "text" })) as unknown as string;
+      const text = given(await api.GET("/metrics", { signal, parseAs: "text" }));
       const now = totals(text, STAGES, "stage");
       past.current = [...past.current, now].slice(-KEPT);
       const lately = meansSince(past.current[0], now);
@@ -54,7 +55,7 @@ export function useStages(enabled: boolean) {
 export function useDeadLetters(enabled: boolean) {
   return useQuery({
     queryKey: ["dead-letters"],
-    queryFn: async ({ signal }) => (given(await api.GET("/dead-letters", { signal })) as unknown as { dead_letters: DeadLetter[] }).dead_letters,
+    queryFn: async ({ signal }) => given(await api.GET("/dead-letters", { signal })).dead_letters,
     refetchInterval: 4 * EVERY_MS,
     enabled,
   });
@@ -64,8 +65,7 @@ export function useReplay() {
   const queries = useQueryClient();
   const say = useSay();
   return useMutation({
-    mutationFn: async (ids: number[] | undefined) =>
-      given(await api.POST("/dead-letters/replay", { body: ids ? { image_ids: ids } : {} })) as unknown as { replayed: number[]; dead_again: number[] },
+    mutationFn: async (ids: number[] | undefined) => given(await api.POST("/dead-letters/replay", { body: ids ? { image_ids: ids } : {} })),
     onSuccess: (told) => say(texts.health.replayed(told.replayed.length, told.dead_again.length)),
     onError: (error) => say(error.message, { bad: true }),
     onSettled: () => queries.invalidateQueries({ queryKey: ["dead-letters"] }),

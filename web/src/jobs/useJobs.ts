@@ -1,5 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, given } from "../api/client";
+import type { paths } from "../api/openapi";
+import type { Json } from "../api/types";
 import { useSay } from "../shell/toasts";
 
 const EVERY_MS = 1_000;
@@ -7,16 +9,15 @@ const RESTING_MS = 10_000;
 const SHOWN = 20;
 const FAILED_SHOWN = 100;
 
-/** total: 0 while it is not known. */
-export type Job = { job_id: string; kind: string; state: string; error: string; source: string; seconds: number; total: number; done: number; remaining_seconds: number | null; created: number; unchanged: number };
-export type Failed = { place: string; outcome: string; reason: string };
+/** As a list tells it: without its result. */
+export type Job = Json<paths["/jobs"]["get"]["responses"][200]>["jobs"][number];
 
 export const isRunning = (job: Job | undefined) => job !== undefined && (job.state === "waiting" || job.state === "running");
 
 export function useJobs(enabled: boolean) {
   return useQuery({
     queryKey: ["jobs"],
-    queryFn: async ({ signal }) => (given(await api.GET("/jobs", { params: { query: { limit: SHOWN } }, signal })) as unknown as { jobs: Job[] }).jobs,
+    queryFn: async ({ signal }) => given(await api.GET("/jobs", { params: { query: { limit: SHOWN } }, signal })).jobs,
     refetchInterval: (query) => (query.state.data?.some(isRunning) ? EVERY_MS : RESTING_MS),
     enabled,
   });
@@ -26,7 +27,7 @@ export function useJobs(enabled: boolean) {
 export function useJob(id: string | undefined) {
   return useQuery({
     queryKey: ["job", id],
-    queryFn: async ({ signal }) => given(await api.GET("/jobs/{job_id}", { params: { path: { job_id: id! } }, signal })) as unknown as Job,
+    queryFn: async ({ signal }) => given(await api.GET("/jobs/{job_id}", { params: { path: { job_id: id! } }, signal })),
     refetchInterval: (query) => (query.state.data && !isRunning(query.state.data) ? false : EVERY_MS),
     enabled: id !== undefined,
   });
@@ -36,8 +37,7 @@ export function useJob(id: string | undefined) {
 export function useFailed(id: string | undefined, running: boolean) {
   return useQuery({
     queryKey: ["job", id, "failed", running],
-    queryFn: async ({ signal }) =>
-      (given(await api.GET("/jobs/{job_id}/downloads", { params: { path: { job_id: id! }, query: { failed: true, limit: FAILED_SHOWN } as never }, signal })) as unknown as { downloads: Failed[] }).downloads,
+    queryFn: async ({ signal }) => given(await api.GET("/jobs/{job_id}/downloads", { params: { path: { job_id: id! }, query: { failed: true, limit: FAILED_SHOWN } }, signal })).downloads,
     refetchInterval: running ? 2 * EVERY_MS : false,
     enabled: id !== undefined,
   });

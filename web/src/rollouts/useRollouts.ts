@@ -1,6 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, given } from "../api/client";
-import type { SearchAnswer } from "../api/types";
+import type { paths } from "../api/openapi";
+import type { Json, SearchAnswer } from "../api/types";
 import type { Asked } from "../search/asked";
 import { search } from "../search/useSearch";
 import { useSay } from "../shell/toasts";
@@ -9,45 +10,19 @@ import { texts } from "../texts";
 const EVERY_MS = 2_000;
 const SHOWN = 20;
 
-export type Index = { id: string; space: string; state: string; factory: string; shards: number; codebook: string | null };
-export type Gate = { name: string; value: number | null; needed: string; met: boolean };
-export type Arms<T> = { control: T; candidate: T };
-type Interval = { value: number | null; low: number | null; high: number | null };
-export type Canary = {
-  arms?: Partial<Arms<{ searches: number; errors: number }>>;
-  callers?: Record<string, number>;
-  clicks?: Record<string, number>;
-  ctr?: Partial<Arms<number | null>>;
-  ctr_ratio?: Interval;
-  win_rate?: Interval;
-};
-export type Shadow = { searches: number; error_share: number | null; p95_ms?: { candidate: number | null; live: number | null }; overlap_at_10: number | null; zero_hits: number | null };
-export type Audit = { at_ms: number; step: string; state: string; by: string; reason: string; share: number };
-export type Rollout = {
-  id: string;
-  state: string;
-  candidate: Index;
-  control: Index;
-  share: number;
-  auto_promote: boolean;
-  created_at_ms: number;
-  gates: Gate[];
-  figures: { build?: { live?: number; missing?: number } };
-  shadow: Shadow | null;
-  canary: Canary | null;
-  verdict: string;
-  reasons: string[];
-  allowed: Step[];
-};
-export type Told = Rollout & { audit: Audit[]; routing: { epoch: number; followers: Record<string, number> } };
-export type Step = "pause" | "resume" | "canary" | "promote" | "rollback" | "abort" | "retire";
+export type Told = Json<paths["/rollouts/{id}"]["get"]["responses"][200]>;
+export type Rollout = Json<paths["/rollouts"]["get"]["responses"][200]>["rollouts"][number];
+export type Index = Rollout["control"];
+export type Gate = Rollout["gates"][number];
+export type Audit = Told["audit"][number];
+export type Step = Rollout["allowed"][number];
 export type Asking = { reason: string; share?: number; force?: boolean; yes?: boolean };
-export type Start = { model?: string; index?: string; codebook?: "retrain"; factory?: string; shards?: number; auto_promote?: boolean; reason?: string };
+export type Start = NonNullable<paths["/rollouts"]["post"]["requestBody"]>["content"]["application/json"];
 
 export function useIndexes(enabled: boolean) {
   return useQuery({
     queryKey: ["rollouts", "indexes"],
-    queryFn: async ({ signal }) => (given(await api.GET("/indexes", { signal })) as unknown as { indexes: Index[] }).indexes,
+    queryFn: async ({ signal }) => given(await api.GET("/indexes", { signal })).indexes,
     refetchInterval: EVERY_MS,
     enabled,
   });
@@ -56,7 +31,7 @@ export function useIndexes(enabled: boolean) {
 export function useRollouts(enabled: boolean) {
   return useQuery({
     queryKey: ["rollouts", "all"],
-    queryFn: async ({ signal }) => (given(await api.GET("/rollouts", { signal })) as unknown as { rollouts: Rollout[] }).rollouts,
+    queryFn: async ({ signal }) => given(await api.GET("/rollouts", { signal })).rollouts,
     refetchInterval: EVERY_MS,
     enabled,
   });
@@ -66,7 +41,7 @@ export function useRollouts(enabled: boolean) {
 export function useRollout(id: string) {
   return useQuery({
     queryKey: ["rollouts", "one", id],
-    queryFn: async ({ signal }) => given(await api.GET("/rollouts/{id}", { params: { path: { id } }, signal })) as unknown as Told,
+    queryFn: async ({ signal }) => given(await api.GET("/rollouts/{id}", { params: { path: { id } }, signal })),
     refetchInterval: EVERY_MS,
   });
 }
@@ -78,9 +53,9 @@ export function useStep(id: string) {
   return useMutation({
     mutationFn: async ({ step, ...asking }: Asking & { step: Step }) => {
       const params = { path: { id } };
-      if (step === "canary") return given(await api.POST("/rollouts/{id}/canary", { params, body: { share: 0, force: false, ...asking } })) as unknown as Told;
-      if (step === "retire") return given(await api.POST("/rollouts/{id}/retire", { params, body: { yes: false, ...asking } })) as unknown as Told;
-      return given(await api.POST(`/rollouts/{id}/${step}`, { params, body: { reason: asking.reason } })) as unknown as Told;
+      if (step === "canary") return given(await api.POST("/rollouts/{id}/canary", { params, body: { share: 0, ...asking } }));
+      if (step === "retire") return given(await api.POST("/rollouts/{id}/retire", { params, body: asking }));
+      return given(await api.POST(`/rollouts/{id}/${step}`, { params, body: { reason: asking.reason } }));
     },
     onSuccess: (told, { step }) => {
       queries.setQueryData(["rollouts", "one", id], told);
@@ -93,7 +68,7 @@ export function useStep(id: string) {
 export function useStart() {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: async (body: Start) => given(await api.POST("/rollouts", { body: body as never })) as unknown as Told,
+    mutationFn: async (body: Start) => given(await api.POST("/rollouts", { body })),
     onSettled: () => queries.invalidateQueries({ queryKey: ["rollouts"] }),
   });
 }

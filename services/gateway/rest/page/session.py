@@ -14,6 +14,7 @@ from services.gateway.callers.changes import made_by
 from services.gateway.callers.sessions import Session
 from services.gateway.callers.tokens import MAX_TOKEN_CHARACTERS
 from services.gateway.rest.answers import JsonResponse
+from services.gateway.rest.schemas import ops as shapes
 from services.gateway.rest.signed_in import SESSION_COOKIE, signed_in
 
 _NEVER_KEPT: Final = {"Cache-Control": "no-store"}
@@ -32,7 +33,9 @@ def session_router(authenticator: Authenticator) -> APIRouter:
     router = APIRouter(prefix="/ui/session", tags=["the page"])
     anyone = signed_in(authenticator, Role.READ)
 
-    @router.post("", status_code=201, summary="Sign in on the page: a cookie stands for this API key, or token")
+    @router.post(
+        "", status_code=201, summary="Sign in on the page: a cookie stands for this API key, or token", **shapes.SIGNED_IN
+    )
     async def begin(given: SignIn, request: Request) -> Response:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise NotAllowed("Only the page itself signs in.", field="Origin")
@@ -49,7 +52,7 @@ def session_router(authenticator: Authenticator) -> APIRouter:
         )
         return answer
 
-    @router.get("", summary="Who is signed in, if anybody has to be")
+    @router.get("", summary="Who is signed in, if anybody has to be", **shapes.SESSION)
     async def current(request: Request) -> Response:
         cookie = request.cookies.get(SESSION_COOKIE)
         try:

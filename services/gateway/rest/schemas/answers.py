@@ -1,5 +1,6 @@
 """What /openapi.json says of answers: the shapes that clients are generated from."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 STRING: Final = {"type": "string"}
@@ -8,7 +9,7 @@ NUMBER: Final = {"type": "number"}
 TRUTH: Final = {"type": "boolean"}
 TEXTS: Final = {"type": "array", "items": STRING}
 NUMBERS: Final = {"type": "array", "items": NUMBER}
-_ANYTHING: Final = {"type": "object", "additionalProperties": True}
+ANYTHING: Final = {"type": "object", "additionalProperties": True}
 _MILLISECONDS: Final = {"type": "object", "additionalProperties": NUMBER}
 
 
@@ -20,6 +21,21 @@ def record(needed: dict[str, Any], optional: dict[str, Any] | None = None) -> di
 def several(one: dict[str, Any]) -> dict[str, Any]:
     """A list of these."""
     return {"type": "array", "items": one}
+
+
+def by_name(one: dict[str, Any]) -> dict[str, Any]:
+    """An object of which each value is one of these."""
+    return {"type": "object", "additionalProperties": one}
+
+
+def or_null(one: dict[str, Any]) -> dict[str, Any]:
+    """This, or null while it is not known."""
+    return {"oneOf": [one, {"type": "null"}]}
+
+
+def one_of(words: Iterable[str]) -> dict[str, Any]:
+    """One of these words."""
+    return {**STRING, "enum": list(words)}
 
 
 _DUPLICATE: Final = record({"id": INTEGER, "score": NUMBER, "uri": STRING, "thumbnail_url": STRING})
@@ -36,7 +52,7 @@ _HIT: Final = record(
         "bbox": {**NUMBERS, "description": "The region that matched, in pixels of the upright picture."},
         "phash_distance": INTEGER,
         "duplicates": several(_DUPLICATE),
-        "attributes": _ANYTHING,
+        "attributes": ANYTHING,
         "tags": TEXTS,
         "owner": STRING,
         "source_url": STRING,
@@ -111,7 +127,7 @@ PICTURE: Final = record(
         "owner": STRING,
         "tags": TEXTS,
         "source_url": STRING,
-        "attributes": _ANYTHING,
+        "attributes": ANYTHING,
     },
     {"reason": STRING, "space": STRING},
 )
@@ -137,4 +153,9 @@ HEALTH: Final = record(
             )
         ),
     },
+)
+WITH_JOB: Final = record({"job_id": STRING})
+_STAMPED: Final = {"model": STRING, "space": STRING, "checksum": STRING, "dim": INTEGER, "index": STRING}
+VECTORS: Final = record(
+    {**_STAMPED, "images": several({"allOf": [PICTURE, record({"vector": STRING})]})}, {"next_cursor": STRING}
 )

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.gateway.rest.schemas import answers, jobs
 from services.gateway.rest.schemas.parts import BYTES, INTEGER, STRING, answer, body, operation, parameters
 from services.gateway.rest.schemas.vectors import ROW
 
@@ -9,7 +10,7 @@ INGEST: Final = {
     "status_code": 202,
     "summary": "Ingest a list of pictures: URLs, objects of buckets, files of the server's machine",
     **operation(
-        {202: answer({"job_id": "6f0c"}, "A job")},
+        {202: answer({"job_id": "6f0c"}, "A job", answers.WITH_JOB)},
         body(
             json={
                 "schema": {
@@ -18,7 +19,7 @@ INGEST: Final = {
                         "urls": {"type": "array", "items": STRING},
                         "pictures": {
                             "type": "array",
-                            "items": {"type": "object"},
+                            "items": {"type": "object", "additionalProperties": True},
                             "description": "Each with url, path or uri, and what is known of it: external_id, owner, "
                             "tags, source_url, attributes, captions.",
                         },
@@ -64,7 +65,11 @@ _DOWNLOAD_EXAMPLE: Final = {
 DOWNLOADS: Final = {
     "summary": "What came of each line of a list",
     **operation(
-        {200: answer({"downloads": [_DOWNLOAD_EXAMPLE], "next_cursor": "https://example.org/a.jpg"})},
+        {
+            200: answer(
+                {"downloads": [_DOWNLOAD_EXAMPLE], "next_cursor": "https://example.org/a.jpg"}, schema=jobs.DOWNLOADS
+            )
+        },
         parameters(
             {
                 "failed": {"type": "boolean", "default": False, "description": "Only those that failed."},

@@ -59,3 +59,9 @@ def parameters(names: dict[str, Any]) -> dict[str, Any]:
 
 def operation(ok: dict[int | str, Any], extra: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"responses": {**ok, **PROBLEMS}, "openapi_extra": extra or {}}
+
+
+def tells(schema: dict[str, Any], status: int = 200, description: str = "OK") -> dict[str, Any]:
+    """Of a route whose answer has this shape."""
+    content = {"application/json": {"schema": schema}}
+    return {"response_model": None, "responses": {status: {"description": description, "content": content}}}

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from fastapi.responses import Response
+
 from services.gateway.rest.schemas import answers
 from services.gateway.rest.schemas.parts import BYTES, INTEGER, STRING, answer, body, operation, parameters
 from services.gateway.rest.schemas.search import OPTIONS
@@ -46,10 +48,11 @@ LIST: Final = operation(
 PICTURE: Final = operation({200: answer(PICTURE_EXAMPLE, schema=answers.PICTURE)})
 _UNCHANGED: Final[dict[int | str, Any]] = {304: {"description": "What If-None-Match names is still it"}}
 _VERSION: Final = parameters({"v": {**STRING, "description": "Of the bytes, as addresses in answers carry it."}})
-CONTENT: Final = operation(
+_NO_JSON: Final = {"response_class": Response}
+CONTENT: Final = _NO_JSON | operation(
     {200: {"description": "The original", "content": {"image/*": {"schema": BYTES}}}, **_UNCHANGED}, _VERSION
 )
-THUMBNAIL: Final = operation(
+THUMBNAIL: Final = _NO_JSON | operation(
     {200: {"description": "WebP", "content": {"image/webp": {"schema": BYTES}}}, **_UNCHANGED}, _VERSION
 )
 CHANGE: Final = operation(
@@ -83,7 +86,8 @@ VECTORS: Final = {
                     "index": "mobilenet-1-1a2b3c4d.1",
                     "images": [{**PICTURE_EXAMPLE, "vector": "AACAPwAAAAA="}],
                     "next_cursor": "AAAAAAAAAHs",
-                }
+                },
+                schema=answers.VECTORS,
             )
         },
         parameters(

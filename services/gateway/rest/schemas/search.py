@@ -122,7 +122,13 @@ NEIGHBOURS: Final = operation(
     _FOUND, parameters({name: schema for name, schema in _WITHOUT_PICTURE.items() if name not in ("image_id", "text")})
 )
 SEARCH_BATCH: Final = operation(
-    {200: answer({"answers": [_ANSWER_EXAMPLE, PROBLEM["example"]]}, "One answer or problem each, in order")},
+    {
+        200: answer(
+            {"answers": [_ANSWER_EXAMPLE, PROBLEM["example"]]},
+            "One answer or problem each, in order",
+            answers.record({"answers": answers.several({"anyOf": [answers.SEARCH_ANSWER, PROBLEM]})}),
+        )
+    },
     body(
         json={
             "schema": {

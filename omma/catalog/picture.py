@@ -237,6 +237,9 @@ class PictureBook(Protocol):
     async def pictures(self, image_ids: Collection[ImageId]) -> dict[ImageId, Picture]:
         """Across tenants, deleted ones too: for the indexer."""
 
+    async def with_bytes(self, tenant: Tenant, sha256s: Collection[Sha256]) -> dict[Sha256, ImageId]:
+        """A picture of the tenant with these bytes, the oldest; none that is deleted or could not be read."""
+
     async def list_pictures(self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int) -> Page:
         """By id; never a deleted one. Raises InvalidQuery, field `cursor`, for one it did not make."""
 

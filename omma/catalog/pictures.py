@@ -125,6 +125,18 @@ class Pictures(Orphans, Givens, Quotas):
         return {picture.id: picture for picture in pictures}
 
     @uninterrupted
+    async def with_bytes(self, tenant: Tenant, sha256s: Collection[Sha256]) -> dict[Sha256, ImageId]:
+        query = (
+            select(images.c.sha256, func.min(images.c.id))
+            .where(images.c.tenant_id == tenant, self._database.dialect.among(images.c.sha256, list(sha256s)))
+            .where(images.c.state.in_((PictureState.PENDING, PictureState.INDEXED)))
+            .group_by(images.c.sha256)
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return {Sha256(sha256): ImageId(image_id) for sha256, image_id in found}
+
+    @uninterrupted
     async def list_pictures(self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int) -> Page:
         if limit < 1:
             raise InvalidQuery("A page has at least one picture.", field="limit", limit=1)

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from omma.blobs.interface import Blobs
 from omma.errors import Absent, InvalidQuery, TooLarge
-from omma.identity import Tenant
+from omma.identity import DEFAULT_TENANT, Tenant
 from omma.room import Books, refusal
 from omma.uploads import expiry_of, new_upload, upload_key
 
@@ -38,7 +38,17 @@ class Uploads:
         self._blobs = blobs
         self._max_bytes = max_bytes
         self._clock = clock
+        self._origin: str | None = None
         self._secret = secrets.token_bytes(32)
+
+    async def origin(self) -> str:
+        """Where browsers put uploads, `https://host[:port]`; "" where they come to Omma itself. Asks nobody."""
+        if self._origin is None:
+            key = upload_key(DEFAULT_TENANT, new_upload(0))
+            put = await self._blobs.presigned_put(key, bytes=1, content_type=_MEDIA_TYPE)
+            place = urlsplit("" if put is None else put.url)
+            self._origin = f"{place.scheme}://{place.netloc}" if place.netloc else ""
+        return self._origin
 
     async def presign(self, tenant: Tenant, size: int, media_type: str = "") -> Presigned:
         """size: bytes, exactly. Raises InvalidQuery, TooLarge, field `bytes`; QuotaExceeded."""

@@ -225,6 +225,19 @@ async def test_every_row_is_compared_in_its_bucket_and_found_by_its_place(catalo
     assert await catalog.find_pictures(BOB, "file:///b") == []
 
 
+async def test_bytes_are_known_by_the_oldest_live_picture_of_the_tenant(catalog: Catalog) -> None:
+    first, second, dead = await catalog.upsert(ANN, [new("a"), replace(new("again"), sha256=sha("a")), new("dead")])
+    await one(catalog, new("b"), BOB)
+    await catalog.record_dead(dead.id, dead.version, "no picture")
+    asked = [sha("a"), sha("b"), sha("dead"), sha("never")]
+    assert await catalog.with_bytes(ANN, asked) == {sha("a"): first.id}
+    await catalog.delete(ANN, [first.id])
+    assert await catalog.with_bytes(ANN, asked) == {sha("a"): second.id}
+    await catalog.delete(ANN, [second.id])
+    assert await catalog.with_bytes(ANN, asked) == {}
+    assert await catalog.with_bytes(ANN, []) == {}
+
+
 async def test_a_place_is_found_however_many_other_tenants_have_it(catalog: Catalog) -> None:
     await catalog.upsert(BOB, [replace(new(str(number)), uri="file:///a") for number in range(150)])
     mine = await one(catalog, replace(new("mine"), uri="file:///a"))

@@ -36,6 +36,7 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("POST", "/embed/text"): READ,
     ("POST", "/click"): READ,
     ("GET", "/images"): READ,
+    ("POST", "/images/known"): READ,
     ("GET", "/images/{image_id}"): READ,
     ("GET", "/images/{image_id}/content"): READ,
     ("GET", "/images/{image_id}/thumbnail"): READ,

@@ -74,6 +74,32 @@ def test_rest_over_tls_takes_a_picture_of_15_mb_and_finds_it(front: Front, large
         assert stored.content == large_picture
 
 
+def test_the_page_is_the_gateways_and_its_files_are_asked_for_once(front: Front) -> None:
+    folder = front.certificate.parent / "nginx-page"
+
+    def kept() -> int:
+        return sum(one.is_file() for one in folder.rglob("*"))
+
+    with front.client() as client:
+        page = client.get("/")
+        policy = page.headers["content-security-policy"]
+        assert (
+            policy.startswith("default-src 'none'; script-src 'self'") and page.headers["cache-control"] == "no-store"
+        )
+        assert policy != client.get("/").headers["content-security-policy"], "a nonce is of one answer"
+        before = kept()
+        script = page.text.split('type="module" crossorigin src="')[1].split('"')[0]
+        first, again = client.get(script), client.get(script)
+        assert kept() == before + 1
+        for answer in (first, again):
+            assert answer.status_code == 200 and answer.headers["content-encoding"] == "gzip"
+            assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert first.content == again.content
+        assert client.get(script, headers={"accept-encoding": "identity"}).content == first.content
+        assert client.get("/ui/assets/none.js").status_code == 404
+        assert client.get("/ui/session").json()["signed_in"]
+
+
 def test_what_is_too_large_is_refused_by_omma_up_to_its_limit_and_by_nginx_beyond_it_in_the_same_words(
     front: Front,
 ) -> None:

@@ -167,7 +167,8 @@ export const texts = {
     overall: (done: number, all: number) => `${number.format(done)} of ${counted(all, "file", "files")}`,
     summary: (added: number, known: number, failed: number) =>
       [`${number.format(added)} added`, known ? `${number.format(known)} already here` : "", failed ? `${number.format(failed)} failed` : ""].filter(Boolean).join(", "),
-    states: { waiting: "waits", reading: "is read", sending: "is sent", added: "added", known: "already here", twice: "twice in this list", failed: "failed" },
+    refused: (status: number) => `The storage refused it with ${status}.`,
+    states: { waiting: "waits", reading: "is read", read: "waits", asked: "is asked for", ready: "waits", sending: "is sent", stored: "is stored", ingested: "is taken in", added: "added", known: "already here", twice: "twice in this list", failed: "failed" },
     away: "The server does not answer. What is left waits and goes on by itself.",
     leave: "Uploads are under way.",
     needsRole: "Your key may look, and not add.",

@@ -19,7 +19,7 @@ from services.gateway.curation.verdicts import Verdicts
 from services.gateway.search.core import SearchCore
 
 PAGE: Final = 50
-"""Pictures that a page looks at, each with a search of the live index: about a second on one machine."""
+"""Pictures that a page looks at, each with a search of the live index; their rows are read at once."""
 MAX_JUDGED: Final = 100
 _AT_ONCE: Final = 4
 _NEIGHBOURS: Final = 24
@@ -52,13 +52,17 @@ class Duplicates:
         Raises InvalidQuery, field `cursor`; Overloaded, ReplicaDown, OutOfTime.
         """
         page = await self._catalog.list_pictures(tenant, None, cursor, PAGE)
+        first = [picture.id for picture in page.pictures]
+        near = await self._near(tenant, first, deadline)
+        known = await self._live(tenant, set().union(*near.values()))
         turns = asyncio.Semaphore(_AT_ONCE)
 
         async def in_turn(image_id: ImageId) -> Group | None:
             async with turns:
-                return await self._group(tenant, image_id, deadline)
+                own = {one: known[one] for one in near[image_id] if one in known}
+                return await self._group(tenant, image_id, own, deadline)
 
-        found = await together(in_turn(picture.id) for picture in page.pictures)
+        found = await together(map(in_turn, first))
         return [group for group in found if group is not None], page.cursor
 
     async def judge(self, tenant: Tenant, keep: ImageId, ids: Sequence[ImageId], *, same: bool, given_by: str) -> None:
@@ -73,23 +77,31 @@ class Duplicates:
         await self._catalog.judge_pairs(tenant, pairs, same=same, given_by=given_by)
         await self._verdicts.look()
 
-    async def _group(self, tenant: Tenant, image_id: ImageId, deadline: Deadline) -> Group | None:
-        """The picture's group, if it has the lowest id there."""
-        known: dict[ImageId, Picture] = {}
-        looked_at: set[ImageId] = set()
-        members = {image_id}
-        pairs: Mapping[ImageId, Pair] = {}
-        while (ahead := sorted(members - looked_at)) and len(looked_at) < _LARGEST_GROUP:
-            for one in ahead:
-                hits = await self._search.neighbours(tenant, one, _NEIGHBOURS, deadline)
-                near = {ImageId(id) for id in hits.ids.tolist()} | set(self._verdicts.merged_with(one)) | {one}
-                known |= await self._live(tenant, near - known.keys())
-            looked_at.update(ahead)
-            if image_id not in known:
-                return None
+    async def _near(
+        self, tenant: Tenant, image_ids: Sequence[ImageId], deadline: Deadline
+    ) -> dict[ImageId, set[ImageId]]:
+        """Of each, what may be a copy of it: the nearest, what people said, itself."""
+        found = await self._search.neighbours(tenant, image_ids, _NEIGHBOURS, deadline)
+        nearest = {one: {ImageId(id) for id in hits.ids.tolist()} for one, hits in found.items()}
+        return {one: {one, *nearest.get(one, ()), *self._verdicts.merged_with(one)} for one in image_ids}
+
+    async def _group(
+        self, tenant: Tenant, image_id: ImageId, known: dict[ImageId, Picture], deadline: Deadline
+    ) -> Group | None:
+        """The picture's group, if it has the lowest id there. known: what may be copies of it; gains its members'."""
+        if image_id not in known:
+            return None
+        looked_at = {image_id}
+        while True:
             members, pairs = await asyncio.to_thread(self._members, image_id, dict(known))
             if min(members) < image_id:
                 return None
+            ahead = sorted(members - looked_at)
+            if not ahead or len(looked_at) >= _LARGEST_GROUP:
+                break
+            near = await self._near(tenant, ahead, deadline)
+            known |= await self._live(tenant, set().union(*near.values()) - known.keys())
+            looked_at.update(ahead)
         if len(members) < 2:
             return None
         ids = tuple(sorted(members))

@@ -1,6 +1,7 @@
 """The picture core: upload, read, change, delete, list. Effects in order: blob, row, event."""
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Collection, Iterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
@@ -29,6 +30,8 @@ from services.gateway.sharing.places import Places
 from services.gateway.sharing.shares import Held, Shares
 
 MAX_PAGE: Final = 1_000
+MAX_ASKED: Final = 1_000
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _DRAWN_AT_ONCE: Final = 4
 _DRAW_WAIT_SECONDS: Final = 10.0
 """A page asks for fifty at once; the indexer has drawn nearly all of them before."""
@@ -96,6 +99,15 @@ class PictureCore:
         self._uploads = Held(max_concurrent_uploads, shares or Shares())
         self._draws = Places(_DRAWN_AT_ONCE, shares or Shares())
         self._deleted_grace_seconds = deleted_grace_seconds
+
+    async def known(self, tenant: Tenant, sha256s: Collection[str]) -> dict[Sha256, ImageId]:
+        """The pictures that have these bytes: what need not be sent. Raises InvalidQuery, field `sha256`."""
+        if not 1 <= len(sha256s) <= MAX_ASKED:
+            raise InvalidQuery(f"Ask of 1 to {MAX_ASKED:,} pictures.", field="sha256", limit=MAX_ASKED)
+        for one in sha256s:
+            if not _SHA256.fullmatch(one):
+                raise InvalidQuery(f"{one[:80]!r} is no sha256: 64 characters of 0-9a-f.", field="sha256")
+        return await self._catalog.with_bytes(tenant, [Sha256(one) for one in sha256s])
 
     async def upload(self, tenant: Tenant, content: bytes, description: Description) -> Uploaded:
         """Blob and row are durable when it returns; what the description leaves empty stays as it was for the key.

@@ -76,7 +76,7 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
         app.include_router(router, responses=PROBLEMS)
     app.include_router(docs_router(app.openapi))
     app.include_router(session_router(authenticator), responses=PROBLEMS)
-    app.include_router(page_router())
+    app.include_router(page_router(operation.uploads.origin))
     problems.install(app)
     largest_bytes = max(limits.max_bytes + FORM_SLACK_BYTES, settings.max_json_bytes)
     app.add_middleware(ApiPrefix)

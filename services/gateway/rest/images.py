@@ -61,6 +61,14 @@ def images_router(
         headers = {RECEIPT_HEADER: str(uploaded.receipt), "Location": f"/images/{uploaded.id}"}
         return JsonResponse(upload_document(uploaded), 200 if uploaded.duplicate else 201, headers)
 
+    @router.post("/known", **shapes.KNOWN)
+    async def known(request: Request, caller: reader) -> Response:
+        """Which pictures of yours have these bytes, by sha256: what need not be sent."""
+        body = as_object(await read_json(request, settings.max_json_bytes))
+        require_known(body, {"sha256"})
+        found = await core.known(caller.tenant, as_texts(body.get("sha256"), "sha256"))
+        return JsonResponse({"known": found})
+
     @router.get("", **shapes.LIST)
     async def list_pictures(request: Request, caller: reader) -> Response:
         """Rows by id, with how many match in all."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from omma.blobs.originals import Originals
 from omma.errors import STATUS, InvalidQuery, OmmaError, OutOfTime
-from omma.hits import Hits, no_hits
+from omma.hits import Hits
 from omma.identity import ImageId, Tenant
 from omma.images import DEFAULT_LIMITS
 from omma.judging.tally import Answer
@@ -23,6 +23,7 @@ from omma.space import Space
 from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAGE_SECONDS
 from omma.telemetry.traces import span, stage_times
 from omma.together import together
+from omma.vectors import Float32
 from services.gateway.search.admission import Admission
 from services.gateway.search.answer import SearchAnswer, explanation
 from services.gateway.search.asking import Asking, left_out_by
@@ -164,26 +165,26 @@ class SearchCore:
             resolved = await self._resolver.resolve([sought], Within(served, tenant, deadline))
         return resolved, served.space
 
-    async def neighbours(self, tenant: Tenant, image_id: ImageId, k: int, deadline: Deadline) -> Hits:
-        """A stored picture and its k nearest, with signatures; none when the live index does not have it.
+    async def neighbours(
+        self, tenant: Tenant, image_ids: Sequence[ImageId], k: int, deadline: Deadline
+    ) -> dict[ImageId, Hits]:
+        """Stored pictures, each with itself and its k nearest; those that the live index does not have are left out.
 
         Raises Overloaded, ReplicaDown, OutOfTime.
         """
         async with self._admission.admitted(tenant, deadline):
             served = self.indexes.live()
-            found = (await self._fanout.fetch(served, tenant, [image_id], deadline)).get(image_id)
-            if found is None:
-                return no_hits(with_signatures=True)
-            query = ShardQuery(
-                tenant=tenant,
-                index=served.index.id,
-                space=served.space.id,
-                query=found.vectors[0].astype(np.float32),
-                k=k + 1,
-                with_signatures=True,
-            )
-            _, hits = await best_candidates(self._fanout, served, query, (), deadline)
-        return hits
+            found = await self._fanout.fetch(served, tenant, image_ids, deadline)
+        at_once = asyncio.Semaphore(_BATCH_AT_ONCE)
+
+        async def nearest(vector: Float32) -> Hits:
+            query = ShardQuery(tenant=tenant, index=served.index.id, space=served.space.id, query=vector, k=k + 1)
+            async with at_once, self._admission.admitted(tenant, deadline):
+                _, hits = await best_candidates(self._fanout, served, query, (), deadline)
+            return hits
+
+        every = await together(nearest(one.vectors[0].astype(np.float32)) for one in found.values())
+        return dict(zip(found, every, strict=True))
 
     async def search_batch(
         self, tenant: Tenant, queries: Sequence[SearchQuery], *, arrived_seconds: float | None = None

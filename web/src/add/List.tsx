@@ -4,7 +4,7 @@ import type { Item } from "./uploads";
 
 const SHOWN = 300;
 const TONE: Partial<Record<Item["state"], string>> = { added: "text-good", failed: "text-bad" };
-const ORDER: Record<Item["state"], number> = { failed: 0, sending: 1, reading: 2, waiting: 3, added: 4, known: 5, twice: 6 };
+const ORDER: Record<Item["state"], number> = { failed: 0, ingested: 1, stored: 2, sending: 3, ready: 4, asked: 5, read: 6, reading: 7, waiting: 8, added: 9, known: 10, twice: 11 };
 
 /** One line a file, what needs somebody first; of very many only the first few hundred. */
 export function List({ items }: { items: readonly Item[] }) {

@@ -27,11 +27,19 @@ export class Problem extends Error {
 }
 
 let token: string | undefined;
+const arrivals: (() => void)[] = [];
 let onSignedOut: () => void = () => undefined;
 
 /** The session's token goes along with every write. */
 export function carry(session: Session): void {
   token = session.token;
+  if (!session.signed_in) return;
+  for (const wake of arrivals.splice(0)) wake();
+}
+
+/** Until somebody is signed in again: for work that waits meanwhile. */
+export function signedIn(): Promise<void> {
+  return new Promise((resolve) => arrivals.push(resolve));
 }
 
 /** Told when an answer says that nobody is signed in. */

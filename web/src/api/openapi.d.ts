@@ -196,6 +196,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/images/known": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Known
+         * @description Which pictures of yours have these bytes, by sha256: what need not be sent.
+         */
+        post: operations["known_images_known_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/images/{image_id}": {
         parameters: {
             query?: never;
@@ -3445,6 +3465,86 @@ export interface operations {
                         sha256: string;
                         receipt: string;
                         duplicate: boolean;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    known_images_known_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "sha256": [
+                 *         "13bab6d0796842b27e41f2d43460d42bf41501f877fa8eb7d7870dea4eb0ad47"
+                 *       ]
+                 *     }
+                 */
+                "application/json": {
+                    sha256: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description The oldest picture of each sha256 that is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "known": {
+                     *         "13bab6d0796842b27e41f2d43460d42bf41501f877fa8eb7d7870dea4eb0ad47": 123
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        known: {
+                            [key: string]: number;
+                        };
                     };
                 };
             };

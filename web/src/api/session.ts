@@ -16,7 +16,7 @@ async function current(): Promise<Session> {
 /** undefined until it is known. */
 export function useSession(): Session | undefined {
   const queries = useQueryClient();
-  useEffect(() => whenSignedOut(() => queries.setQueryData<Session>(KEY, { signed_in: false })), [queries]);
+  useEffect(() => whenSignedOut(() => void queries.invalidateQueries({ queryKey: KEY })), [queries]);
   return useQuery({ queryKey: KEY, queryFn: current, staleTime: 300_000, refetchOnWindowFocus: true, retry: true, retryDelay: (failed) => Math.min(5_000, 300 * 2 ** failed) }).data;
 }
 

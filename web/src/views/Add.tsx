@@ -25,7 +25,7 @@ export function Add() {
     <div className="mx-auto flex max-w-3xl flex-col gap-6 px-4 pt-4 pb-10 sm:px-6">
       <h1 className="text-title">{texts.add.title}</h1>
       <Place />
-      {mayFetch && <Links tags={() => uploads.tags.split(",").map((tag) => tag.trim()).filter(Boolean)} />}
+      {mayFetch && <Links tags={() => [...uploads.tags]} />}
       {counts.all > 0 && (
         <section className="flex flex-col gap-3">
           <div className="flex flex-wrap items-center gap-2">
@@ -95,7 +95,7 @@ function Place() {
       </div>
       <label className="flex items-center gap-2 text-small text-soft">
         {texts.add.tags}
-        <input className="field w-48" dir="auto" placeholder="lamp, brass" maxLength={2000} onChange={(event) => (uploads.tags = event.target.value.trim())} />
+        <input className="field w-48" dir="auto" placeholder="lamp, brass" maxLength={2000} onChange={(event) => (uploads.tags = event.target.value.split(",").map((tag) => tag.trim()).filter(Boolean))} />
       </label>
       <input
         ref={files}

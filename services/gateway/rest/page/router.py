@@ -1,7 +1,7 @@
 """GET / and GET /ui/…: the page's files. Its scripts and styles come from here alone, and talk to nobody else."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -18,13 +18,13 @@ _UNBUILT: Final = (
 )
 
 
-def page_router(upload_origins: Sequence[str] = ()) -> APIRouter:
-    """For everyone: it holds nothing of anybody's. upload_origins: of presigned uploads, which the page may PUT to."""
+def page_router(upload_origin: Callable[[], Awaitable[str]]) -> APIRouter:
+    """For everyone: it holds nothing of anybody's. upload_origin: where presigned uploads go; "" is here."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
     async def search_page() -> Response:
-        return _page(upload_origins)
+        return _page(await upload_origin())
 
     @router.get("/ui/{path:path}")
     async def view(path: str, request: Request) -> Response:
@@ -33,12 +33,12 @@ def page_router(upload_origins: Sequence[str] = ()) -> APIRouter:
             return _static(file, request.headers.get("accept-encoding", ""))
         if path.startswith("assets/"):
             return PlainTextResponse("This build of the page has no such file.\n", 404)
-        return _page(upload_origins)  # a view's own address: the page's router knows which
+        return _page(await upload_origin())  # a view's own address: the page's router knows which
 
     return router
 
 
-def _page(upload_origins: Sequence[str]) -> Response:
+def _page(upload_origin: str) -> Response:
     page = built().get(_INDEX)
     if page is None:
         return PlainTextResponse(_UNBUILT, 404)
@@ -46,12 +46,12 @@ def _page(upload_origins: Sequence[str]) -> Response:
     return Response(
         page.content.replace(_NONCE, nonce.encode()),
         media_type=page.media_type,
-        headers={**_headers(upload_origins, nonce), "Cache-Control": "no-store"},
+        headers={**_headers(upload_origin, nonce), "Cache-Control": "no-store"},
     )
 
 
-def _headers(upload_origins: Sequence[str], nonce: str) -> dict[str, str]:
-    reached = " ".join(("'self'", *upload_origins))
+def _headers(upload_origin: str, nonce: str) -> dict[str, str]:
+    reached = f"'self' {upload_origin}".rstrip()
     policy = (
         "default-src 'none'; script-src 'self'; font-src 'self'; img-src 'self' blob: data:; "
         f"style-src 'self' 'nonce-{nonce}'; connect-src {reached}; "

@@ -41,6 +41,26 @@ UPLOAD: Final = operation(
         }
     ),
 )
+_SHA256: Final = "13bab6d0796842b27e41f2d43460d42bf41501f877fa8eb7d7870dea4eb0ad47"
+KNOWN: Final = operation(
+    {
+        200: answer(
+            {"known": {_SHA256: 123}},
+            "The oldest picture of each sha256 that is known",
+            answers.record({"known": answers.by_name(INTEGER)}),
+        )
+    },
+    body(
+        json={
+            "schema": {
+                "type": "object",
+                "required": ["sha256"],
+                "properties": {"sha256": {"type": "array", "minItems": 1, "maxItems": 1_000, "items": STRING}},
+            },
+            "example": {"sha256": [_SHA256]},
+        }
+    ),
+)
 LIST: Final = operation(
     {200: answer({"images": [PICTURE_EXAMPLE], "count": 1}, schema=answers.PICTURES)},
     parameters({"filter": OPTIONS["filter"], "cursor": STRING, "limit": {**INTEGER, "default": 100, "maximum": 1000}}),

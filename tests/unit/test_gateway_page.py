@@ -8,6 +8,8 @@ from fastapi import FastAPI
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import PresignedPut
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.description import RowLimits
 from services.gateway.rest.page import page_router, router
 from services.gateway.uploads import Uploads
 
@@ -44,5 +46,7 @@ async def test_where_uploads_go_is_told_of_the_blobs_alone(tmp_path: Path) -> No
         async def presigned_put(self, key: str, *, bytes: int, content_type: str) -> PresignedPut:  # type: ignore[override]
             return PresignedPut(f"https://storage.example:9000/bucket/{key}?signature=x", {}, 900)
 
-    assert await Uploads(Bucket(tmp_path), 100).origin() == "https://storage.example:9000"
-    assert await Uploads(FolderBlobs(tmp_path), 100).origin() == ""
+    catalog = await open_sqlite_catalog(tmp_path / "catalog.db", RowLimits())
+    assert await Uploads(catalog, Bucket(tmp_path), 100).origin() == "https://storage.example:9000"
+    assert await Uploads(catalog, FolderBlobs(tmp_path), 100).origin() == ""
+    await catalog.close()

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.answers import JsonResponse
+from services.gateway.rest.schemas import rollouts as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rollouts.rollouts import Rollouts
 from services.gateway.vector_lists import LEAST_DIM, MOST_DIM, OwnSpaces
@@ -29,7 +30,7 @@ def spaces_router(spaces: OwnSpaces, rollouts: Rollouts, admin: SignedIn) -> API
     router = APIRouter(tags=["rollouts"])
     administrator = Annotated[Caller, Depends(admin)]
 
-    @router.get("/spaces", summary="Every space and its indexes")
+    @router.get("/spaces", summary="Every space and its indexes", **shapes.SPACES)
     async def every(caller: administrator) -> dict[str, Any]:
         """model: empty where callers bring the vectors."""
         known = await rollouts.indexes()
@@ -40,7 +41,7 @@ def spaces_router(spaces: OwnSpaces, rollouts: Rollouts, admin: SignedIn) -> API
             ]
         }
 
-    @router.post("/spaces", status_code=201, summary="A space without a model, for vectors of your own")
+    @router.post("/spaces", status_code=201, summary="A space without a model, for vectors of your own", **shapes.SPACE)
     async def create(request: SpaceRequest, caller: administrator) -> Response:
         """With its index, which is asked when a search names it or its space. Again: the same answer."""
         space, index = await spaces.create(request.name, request.dim)

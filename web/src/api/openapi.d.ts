@@ -749,7 +749,35 @@ export interface paths {
          */
         get: operations["page_vectors_get"];
         put?: never;
-        post?: never;
+        /**
+         * Ingest vectors that you computed
+         * @description The list's job: it goes on where the last one was broken off. A list with a wrong row changes nothing.
+         */
+        post: operations["give_vectors_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/spaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every space and its indexes
+         * @description model: empty where callers bring the vectors.
+         */
+        get: operations["every_spaces_get"];
+        put?: never;
+        /**
+         * A space without a model, for vectors of your own
+         * @description With its index, which is asked when a search names it or its space. Again: the same answer.
+         */
+        post: operations["create_spaces_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1005,23 +1033,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/spaces": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Every space and its indexes */
-        get: operations["spaces_spaces_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/experiments": {
         parameters: {
             query?: never;
@@ -1138,7 +1149,8 @@ export interface components {
     schemas: {
         /**
          * ArmRequest
-         * @description policy: of re-ranking, with its bounds of near-duplicates. effort: 1 to 10; 0, or none: as everybody.
+         * @description policy: of re-ranking. effort: 1 to 10. duplicate_bits: 1 to 64, by which a near-duplicate's hash may differ, of
+         *     256 in a signature and 64 in a pHash; only fewer than the policy allows change anything. 0, or none: as everybody.
          */
         ArmRequest: {
             /**
@@ -1151,6 +1163,11 @@ export interface components {
              * @default 0
              */
             effort?: number;
+            /**
+             * Duplicate Bits
+             * @default 0
+             */
+            duplicate_bits?: number;
         };
         /**
          * CanaryRequest
@@ -1185,9 +1202,8 @@ export interface components {
             /**
              * Image Ids
              * @description these pictures; unless given, those of the filter
-             * @default []
              */
-            image_ids?: number[];
+            image_ids?: number[] | null;
             /**
              * Filter
              * @description as of a search; neither: every picture
@@ -1222,17 +1238,13 @@ export interface components {
          *     }
          */
         EraseRequest: {
-            /**
-             * Ids
-             * @default []
-             */
-            ids?: number[];
+            /** Ids */
+            ids?: number[] | null;
             /**
              * External Ids
              * @description as given at upload; of a folder or a bucket, the URIs
-             * @default []
              */
-            external_ids?: string[];
+            external_ids?: string[] | null;
             /**
              * Owner
              * @description every picture of
@@ -1530,6 +1542,20 @@ export interface components {
             key: string;
         };
         /**
+         * SpaceRequest
+         * @description name: small letters, digits, dots, dashes and underscores. dim: numbers of each of its vectors.
+         * @example {
+         *       "dim": 384,
+         *       "name": "products"
+         *     }
+         */
+        SpaceRequest: {
+            /** Name */
+            name: string;
+            /** Dim */
+            dim: number;
+        };
+        /**
          * StepRequest
          * @description reason: for the audit.
          */
@@ -1545,8 +1571,14 @@ export interface components {
          * @description repair: mend what can be. full: compare every picture, also where digests agree.
          *
          *     bury: write deleted records after live vectors that have no row, and that no row can be made for from the log.
+         *     index: its id, "" for the live one.
          */
         VerifyParameters: {
+            /**
+             * Index
+             * @default
+             */
+            index?: string;
             /**
              * Repair
              * @default false
@@ -5736,6 +5768,22 @@ export interface operations {
                     pictures?: {
                         [key: string]: unknown;
                     }[];
+                    /** @description In place of the others, with space: as POST /vectors. */
+                    vectors?: {
+                        /** @description Yours: the same id again replaces its vector. */
+                        id?: string;
+                        /** @description As many as the space has. */
+                        vector?: number[];
+                        /** @description Where its picture lies; it is not read. */
+                        uri?: string;
+                        owner?: string;
+                        tags?: string[];
+                        source_url?: string;
+                        attributes?: {
+                            [key: string]: unknown;
+                        };
+                    }[];
+                    space?: string;
                     /** @default false */
                     refetch?: boolean;
                     /** @default false */
@@ -6038,6 +6086,7 @@ export interface operations {
                 filter?: string;
                 cursor?: string;
                 limit?: number;
+                index?: string;
             };
             header?: never;
             path?: never;
@@ -6106,6 +6155,268 @@ export interface operations {
                             vector: string;
                         })[];
                         next_cursor?: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    give_vectors_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "space": "products",
+                 *       "vectors": [
+                 *         {
+                 *           "id": "sku-7",
+                 *           "vector": [
+                 *             0.1,
+                 *             0.3,
+                 *             -0.2
+                 *           ],
+                 *           "tags": [
+                 *             "lamp"
+                 *           ],
+                 *           "attributes": {
+                 *             "price": 40
+                 *           }
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": {
+                    vectors?: {
+                        /** @description Yours: the same id again replaces its vector. */
+                        id?: string;
+                        /** @description As many as the space has. */
+                        vector?: number[];
+                        /** @description Where its picture lies; it is not read. */
+                        uri?: string;
+                        owner?: string;
+                        tags?: string[];
+                        source_url?: string;
+                        attributes?: {
+                            [key: string]: unknown;
+                        };
+                    }[];
+                    /** @description Of POST /spaces, or of a model. */
+                    space?: string;
+                    /** @default false */
+                    revive_deleted?: boolean;
+                };
+                "multipart/form-data": {
+                    /**
+                     * Format: binary
+                     * @description A .npy file: float16, float32 or float64 of [n, dim].
+                     */
+                    vectors?: string;
+                    /**
+                     * Format: binary
+                     * @description An id a line.
+                     */
+                    ids?: string;
+                    /**
+                     * Format: binary
+                     * @description In place of ids: a JSON object a line, with its id.
+                     */
+                    items?: string;
+                    /** @description Of POST /spaces, or of a model. */
+                    space?: string;
+                    /** @default false */
+                    revive_deleted?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description A job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "job_id": "6f0c"
+                     *     }
+                     */
+                    "application/json": {
+                        job_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    every_spaces_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        spaces: {
+                            id: string;
+                            model: string;
+                            signature: string;
+                            dim: number;
+                            buckets: number;
+                            metric: string;
+                            indexes: string[];
+                        }[];
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    create_spaces_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SpaceRequest"];
+            };
+        };
+        responses: {
+            /** @description It is there, with its index */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        id: string;
+                        model: string;
+                        signature: string;
+                        dim: number;
+                        buckets: number;
+                        metric: string;
+                        indexes: string[];
                     };
                 };
             };
@@ -8535,72 +8846,6 @@ export interface operations {
                                 recent_fit: number;
                                 rebuild: string;
                             } | null;
-                        }[];
-                    };
-                };
-            };
-            /** @description A problem (RFC 9457) */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        type: string;
-                        title: string;
-                        status: number;
-                        detail: string;
-                        kind: string;
-                        field?: string;
-                        limit?: number;
-                        request_id: string;
-                    };
-                };
-            };
-            /** @description A problem (RFC 9457) */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        type: string;
-                        title: string;
-                        status: number;
-                        detail: string;
-                        kind: string;
-                        field?: string;
-                        limit?: number;
-                        request_id: string;
-                    };
-                };
-            };
-        };
-    };
-    spaces_spaces_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        spaces: {
-                            id: string;
-                            model: string;
-                            signature: string;
-                            dim: number;
-                            buckets: number;
-                            metric: string;
-                            indexes: string[];
                         }[];
                     };
                 };

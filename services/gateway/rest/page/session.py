@@ -34,7 +34,10 @@ def session_router(authenticator: Authenticator) -> APIRouter:
     anyone = signed_in(authenticator, Role.READ)
 
     @router.post(
-        "", status_code=201, summary="Sign in on the page: a cookie stands for this API key, or token", **shapes.SIGNED_IN
+        "",
+        status_code=201,
+        summary="Sign in on the page: a cookie stands for this API key, or token",
+        **shapes.SIGNED_IN,
     )
     async def begin(given: SignIn, request: Request) -> Response:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):

@@ -153,6 +153,7 @@ _ONE_EXPERIMENT: Final = record({**_EXPERIMENT, "audit": _AUDIT})
 
 INDEXES: Final = tells(record({"indexes": several(record({**_INDEX, **_FITNESS}))}))
 SPACES: Final = tells(record({"spaces": several(record(_SPACE))}))
+SPACE: Final = tells(record(_SPACE), 201, "It is there, with its index")
 ROLLOUTS: Final = tells(record({"rollouts": several(record(_ROLLOUT))}))
 ROLLOUT: Final = tells(_ONE)
 STARTED: Final = tells(_ONE, 202, "It is being built")

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.gateway.rest.schemas import answers
 from services.gateway.rest.schemas.parts import BYTES, STRING, answer, body, operation
 
 ROW: Final = {
@@ -32,7 +33,7 @@ GIVE: Final = {
     "status_code": 202,
     "summary": "Ingest vectors that you computed",
     **operation(
-        {202: answer({"job_id": "6f0c"}, "A job")},
+        {202: answer({"job_id": "6f0c"}, "A job", answers.WITH_JOB)},
         body(
             json={
                 "schema": {"type": "object", "properties": {"vectors": {"type": "array", "items": ROW}, **_OPTIONS}},

@@ -1124,6 +1124,89 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what, the newest first
+         * @description Every call of somebody with a key or a token that may change something, whatever came of it, half a second
+         *     later. `by` is the key or the token, `name` what people call it.
+         */
+        get: operations["page_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/insights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How searches fare, by day and index
+         * @description `ctr`: of searches, those with a click. `zero_hit_rate`: that found nothing. What was recorded counts, a
+         *     click by its `query_id`; `sampled` is the share of searches that are recorded.
+         */
+        get: operations["insights_insights_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How much tenants may keep, and do
+         * @description An admin's: every limit that was set. A tenant's own: what counts for it.
+         */
+        get: operations["every_quotas_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/quotas/{tenant}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Limit how much a tenant may keep
+         * @description What it keeps already stays, also above the limit; then it adds nothing until it keeps less.
+         */
+        put: operations["put_quotas__tenant__put"];
+        post?: never;
+        /** Take a tenant's limits away */
+        delete: operations["remove_quotas__tenant__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ui/session": {
         parameters: {
             query?: never;
@@ -1134,7 +1217,7 @@ export interface paths {
         /** Who is signed in, if anybody has to be */
         get: operations["current_ui_session_get"];
         put?: never;
-        /** Sign in on the page: a cookie stands for this API key */
+        /** Sign in on the page: a cookie stands for this API key, or token */
         post: operations["begin_ui_session_post"];
         /** Sign out */
         delete: operations["end_ui_session_delete"];
@@ -1459,6 +1542,22 @@ export interface components {
             arm?: "control" | "candidate";
         };
         /**
+         * QuotaRequest
+         * @description What is left out has no limit.
+         * @example {
+         *       "max_pictures": 100000
+         *     }
+         */
+        QuotaRequest: {
+            /** Max Pictures */
+            max_pictures?: number | null;
+            /**
+             * Max Bytes
+             * @description of originals, together
+             */
+            max_bytes?: number | null;
+        };
+        /**
          * ReplayRequest
          * @description image_ids: none given: every dead letter.
          */
@@ -1532,7 +1631,7 @@ export interface components {
         };
         /**
          * SignIn
-         * @description key: an API key's secret.
+         * @description key: an API key's secret, or a token of the issuer that the gateway names.
          * @example {
          *       "key": "om_…"
          *     }
@@ -3380,6 +3479,7 @@ export interface operations {
                                 [key: string]: unknown;
                             };
                             reason?: string;
+                            space?: string;
                         }[];
                         count: number;
                         count_capped?: boolean;
@@ -3669,6 +3769,7 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         reason?: string;
+                        space?: string;
                     };
                 };
             };
@@ -3841,6 +3942,7 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         reason?: string;
+                        space?: string;
                     };
                 };
             };
@@ -4069,6 +4171,7 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         reason?: string;
+                        space?: string;
                     };
                 };
             };
@@ -6151,6 +6254,7 @@ export interface operations {
                                 [key: string]: unknown;
                             };
                             reason?: string;
+                            space?: string;
                         } & {
                             vector: string;
                         })[];
@@ -9606,6 +9710,315 @@ export interface operations {
                         more: boolean;
                     };
                 };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    page_audit_get: {
+        parameters: {
+            query?: {
+                /** @description by its callers only */
+                tenant?: string | null;
+                /** @description next_cursor of a page */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    insights_insights_get: {
+        parameters: {
+            query?: {
+                /** @description the first day, UTC; a week's unless given */
+                since?: string | null;
+                /** @description the last day; today unless given */
+                until?: string | null;
+                /** @description another one's, for an admin */
+                tenant?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    every_quotas_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    put_quotas__tenant__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description or *, for tenants without limits of their own */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuotaRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    remove_quotas__tenant__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description or *, for tenants without limits of their own */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem (RFC 9457) */
             "4XX": {

@@ -1,16 +1,49 @@
 """An index: a space plus how it is searched. Every change to how search answers is a new index."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
+from omma.errors import InvalidQuery
 from omma.space import SpaceId
 
 IndexId = NewType("IndexId", str)
 """`<space id>.<n>`."""
 
-DEFAULT_FACTORY = "OPQ64_256,IVF{nlist},PQ64x8"
-"""nlist is chosen from the training size when the codebook is trained."""
+DEFAULT_FACTORY = "OPQ128_256,IVF{nlist},PQ128x4fs"
+"""nlist is chosen from the training size when the codebook is trained; the rest shrinks to the space's dimensions."""
+_FACTORY = re.compile(
+    r"(?:OPQ(?P<blocks>\d{1,4})_(?P<out>\d{1,5}),)?IVF(?P<nlist>\d{1,7}|\{nlist\}),PQ(?P<m>\d{1,4})(?P<bits>x8|x4fs)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """A FAISS factory string taken apart. out: dimensions after OPQ, None without it. nlist: None: to be chosen.
+
+    blocks: of PQ. four_bits: a block, for fast scan; otherwise eight.
+    """
+
+    out: int | None
+    nlist: int | None
+    blocks: int
+    four_bits: bool
+
+    @classmethod
+    def parsed(cls, text: str) -> "Factory":
+        """Raises InvalidQuery, field `factory`."""
+        match = _FACTORY.fullmatch(text.replace(" ", ""))
+        if match is None or int(match["m"]) < 1 or match["blocks"] not in (None, match["m"]):
+            forms = "'OPQm_d,IVF{nlist},PQmx4fs' or 'OPQm_d,IVF{nlist},PQmx8'"
+            raise InvalidQuery(f"{text[:80]!r} is not of the form {forms}.", field="factory")
+        out, nlist = match["out"], match["nlist"]
+        return cls(
+            None if out is None else int(out),
+            int(nlist) if nlist.isdecimal() else None,
+            int(match["m"]),
+            match["bits"] == "x4fs",
+        )
 
 
 class IndexState(StrEnum):

@@ -98,9 +98,9 @@ class RawFaiss:
         return self._index.search(query, k)[1][0]
 
     def described(self) -> str:
-        return (
-            f"OPQ64_256,IVF{self._ivf.nlist},PQ64x8 + float16 rescoring, nprobe={self._probes}, k'={self._candidates}"
-        )
+        pq = self._ivf.pq
+        codes = f"IVF{self._ivf.nlist},PQ{pq.M}x{pq.nbits}"
+        return f"{codes} + float16 rescoring, nprobe={self._probes}, k'={self._candidates}"
 
 
 def _filled(codebook: Path, base: Float32) -> Any:
@@ -110,7 +110,7 @@ def _filled(codebook: Path, base: Float32) -> Any:
     if codebook.exists():
         index = faiss.read_index(str(codebook))
     else:
-        index = faiss.index_factory(base.shape[1], "OPQ64_256,IVF1024,PQ64x8", faiss.METRIC_INNER_PRODUCT)
+        index = faiss.index_factory(base.shape[1], "IVF1024,PQ128x4fs", faiss.METRIC_INNER_PRODUCT)
         sample = np.random.default_rng(0).choice(len(base), 65_536, replace=False)
         index.train(np.ascontiguousarray(base[np.sort(sample)]))
         faiss.write_index(index, str(codebook))

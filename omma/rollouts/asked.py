@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from omma.errors import InvalidQuery
-from omma.index import Index
+from omma.index import Factory, Index
 from omma.request_body import RequestBody
 from omma.rollouts.rollout import Mode
 from omma.rollouts.settings import SearchSettings
@@ -19,7 +19,6 @@ NO_NUL: Final = r"^[^\x00]*$"
 _Id = Annotated[int, Field(strict=False)]
 """A picture's, which JSON has as text where it is a key."""
 _INDEX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-_FACTORY: Final = re.compile(r"(?:OPQ(\d{1,4})_\d{1,5},)?IVF(?:\d{1,7}|\{nlist\}),PQ(\d{1,4})(?:x8)?")
 
 
 class ArmRequest(RequestBody):
@@ -62,11 +61,7 @@ class RolloutRequest(RequestBody):
         if self.shards is not None and not 1 <= self.shards <= MAX_SHARDS:
             raise InvalidQuery(f"shards must be 1 to {MAX_SHARDS}.", field="shards", limit=MAX_SHARDS)
         if self.factory:
-            match = _FACTORY.fullmatch(self.factory.replace(" ", ""))
-            if match is None or int(match[2]) < 1 or match[1] not in (None, match[2]):
-                raise InvalidQuery(
-                    f"{self.factory[:80]!r} is not of the form 'OPQm_d,IVF{{nlist}},PQmx8'.", field="factory"
-                )
+            Factory.parsed(self.factory)
         return self
 
     def of_the_space(self, control: Index) -> bool:

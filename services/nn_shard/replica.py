@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from omma.errors import ReplicaDown
 from omma.identity import Tenant
@@ -21,16 +21,15 @@ from services.nn_shard.checkpoint import Source, Stamp
 from services.nn_shard.engine import Codebook, Engine
 from services.nn_shard.engine.engine import Cut
 from services.nn_shard.freshness import Freshness
+from services.nn_shard.health import Health
 from services.nn_shard.intake import Intake
 from services.nn_shard.opening import Opened, Opening
 from services.nn_shard.receipts import ReceiptGate
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.snapshot import Snapshots
-from services.nn_shard.supervision import SOON_SECONDS, UNEXPECTED, kept_going
+from services.nn_shard.supervision import SOON_SECONDS, kept_going
 
 T = TypeVar("T")
-
-_STUCK_AFTER: Final = 3
 
 logger = logging.getLogger(__name__)
 
@@ -74,10 +73,7 @@ class Replica:
         self._next_offsets: Mapping[int, int] = {}
         self._applied = 0
         self._is_another_log = False
-        self._failures = {"reading": 0, "sealing": 0}
-        self._waits_for_sealing = False
-        self._ready = False
-        self._turned = asyncio.Event()
+        self._health = Health()
         self._maintained = asyncio.Event()
 
     @property
@@ -102,7 +98,7 @@ class Replica:
 
         It stays so while the replica falls behind: every replica does when the log is gone, and searches go on.
         """
-        return self._ready
+        return self._health.ready
 
     @property
     def healthy(self) -> bool:
@@ -111,13 +107,12 @@ class Replica:
         It does not when reading, or the sealing that reading waits for, failed again and again of what is no matter of
         log or disk; it answers all the same.
         """
-        sealing_fails = self._waits_for_sealing and self._failures["sealing"] >= _STUCK_AFTER
-        return self._ready and self._failures["reading"] < _STUCK_AFTER and not sealing_fails
+        return self._health.healthy
 
     @property
     def stale(self) -> bool:
         """Not known to hold what the log had stale_seconds ago: it answers, and its answers say so."""
-        return self._ready and self._freshness.stale
+        return self.ready and self._freshness.stale
 
     @property
     def age_seconds(self) -> float:
@@ -136,13 +131,11 @@ class Replica:
 
     async def until_ready(self, ready: bool = True) -> None:
         """Wait until `ready` is so."""
-        while self.ready is not ready:
-            await self._turned.wait()
+        await self._health.until_ready(ready)
 
     async def until_healthy(self, healthy: bool = True) -> None:
         """Wait until `healthy` is so."""
-        while self.healthy is not healthy:
-            await self._turned.wait()
+        await self._health.until_healthy(healthy)
 
     async def load(self, shard: int, shards: int, codebook: Codebook | None, snapshots: Snapshots) -> None:
         """Open the engine; makes the topic when it is not there. Raises what the log and the files raise."""
@@ -191,12 +184,11 @@ class Replica:
     def maintained(self) -> None:
         """A round of sealing and merging has ended: applying that waits for it goes on."""
         self._maintained.set()
-        self._count("sealing", 0)
+        self._health.succeeded("sealing")
 
     def failed(self, part: str, reason: str) -> None:
         """Reading or sealing failed. Of a bug again and again: the replica is not healthy until it succeeds."""
-        if reason == UNEXPECTED:
-            self._count(part, self._failures[part] + 1)
+        self._health.failed(part, reason)
 
     async def _follow_or_start_over(self) -> None:
         while True:
@@ -206,11 +198,6 @@ class Replica:
                 logger.warning("Replaying %s from its beginning: %s", self.space.vectors_topic, error)
                 await self._start_over()
 
-    def _count(self, part: str, failures: int) -> None:
-        if self._failures[part] != failures:
-            self._failures[part] = failures
-            self._turn()
-
     async def _follow(self) -> None:
         settings, topic = self._settings, self.space.vectors_topic
         await self._look_at_end()
@@ -219,7 +206,7 @@ class Replica:
             while True:
                 if self._is_another_log:
                     raise AnotherLog("The topic was deleted and made again.")
-                if self._freshness.applied(self._next_offsets) and not self._ready:
+                if self._freshness.applied(self._next_offsets) and not self.ready:
                     self._set_ready(True)
                 # A poll that outlives its own bound hangs: another consumer is made then.
                 async with asyncio.timeout(settings.poll_seconds + settings.log_timeout_seconds):
@@ -230,7 +217,7 @@ class Replica:
                     await run_in(self._writer, self._apply, records, positions)
                     self.receipts.applied()
                     await self._let_sealing_catch_up()
-                self._count("reading", 0)
+                self._health.succeeded("reading")
         finally:
             await self._close(consumer)
 
@@ -253,11 +240,11 @@ class Replica:
         """The head's bound: while the disk is too slow, or full, nothing more is read."""
         settings = self._settings
         while self.loaded().counts().head_rows > settings.max_head_segments * settings.engine.seal_rows:
-            self._waits_for_sealing = True
-            self._turn()
+            self._health.waits_for_sealing = True
             self._maintained.clear()
             await self._maintained.wait()
-        self._waits_for_sealing = False
+        if self._health.waits_for_sealing:
+            self._health.waits_for_sealing = False
 
     async def _start_over(self) -> None:
         self._set_ready(False)
@@ -289,15 +276,9 @@ class Replica:
         )
 
     def _set_ready(self, ready: bool) -> None:
-        self._ready = ready
-        self._turn()
+        self._health.ready = ready
         if ready:
             logger.info("Shard of %s is ready", self.index, extra={"pictures": self.loaded().counts().pictures})
-
-    def _turn(self) -> None:
-        """Whoever waits for readiness looks again."""
-        self._turned.set()
-        self._turned = asyncio.Event()
 
     def _apply(self, records: Sequence[LogRecord], positions: Mapping[int, int]) -> None:
         self.loaded().take_in(self._intake.take(records))

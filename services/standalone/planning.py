@@ -14,7 +14,7 @@ MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 
 CODE_BYTES: Final = 64
-"""Of PQ64x8, in memory: 59.6 GiB for a billion vectors."""
+"""Of PQ128x4fs, as of PQ64x8, in memory: 59.6 GiB for a billion vectors."""
 _MEMORY_BESIDE_CODES: Final = 49
 """Bytes a vector: 148 MiB RssAnon for 1,000,000 in one process, less its 40 MiB and the codes (engine_million)."""
 _PROCESS_BYTES: Final = 192 * MIB

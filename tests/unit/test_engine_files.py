@@ -157,13 +157,22 @@ def test_a_codebook_is_one_file_known_by_its_checksum(tmp_path: Path, codebook: 
         ("OPQ64_256,IVF{nlist},PQ64x8", 100, 10_000, "OPQ32_96,IVF256,PQ32x8"),
         ("OPQ64_256,IVF{nlist},PQ64x8", 16, 256, "OPQ8_16,IVF6,PQ8x8"),
         ("IVF100,PQ16", 48, 100_000, "IVF100,PQ16x8"),
+        ("OPQ128_256,IVF{nlist},PQ128x4fs", 256, 65_536, "IVF1024,PQ128x4fs"),
+        ("OPQ128_256,IVF{nlist},PQ128x4fs", 1_280, 65_536, "OPQ128_256,IVF1024,PQ128x4fs"),
+        ("OPQ128_256,IVF{nlist},PQ128x4fs", 101, 65_536, "OPQ50_100,IVF1024,PQ50x4fs"),
+        ("OPQ128_256,IVF{nlist},PQ128x4fs", 16, 256, "IVF6,PQ8x4fs"),
+        ("OPQ128_256,IVF{nlist},PQ128x4fs", 3, 256, "OPQ2_2,IVF6,PQ2x4fs"),
+        ("OPQ128_256,IVF{nlist},PQ128x4fs", 1, 256, "OPQ1_1,IVF6,PQ1x8"),
+        ("IVF100,PQ16x4fs", 36, 100_000, "IVF100,PQ12x4fs"),
     ],
 )
 def test_a_factory_is_adapted_to_what_there_is(factory: str, dim: int, rows: int, adapted: str) -> None:
     assert adapt_factory(factory, dim, rows) == adapted
 
 
-@pytest.mark.parametrize("factory", ["", "Flat", "HNSW32", "OPQ8_16,IVF4,PQ4x8", "IVF4,PQ8x4", "IVF4,PQ0"])
+@pytest.mark.parametrize(
+    "factory", ["", "Flat", "HNSW32", "OPQ8_16,IVF4,PQ4x8", "IVF4,PQ8x4", "IVF4,PQ0", "OPQ8_16,IVF4,PQ4x4fs"]
+)
 def test_a_factory_of_another_form_is_refused(factory: str) -> None:
     with pytest.raises(InvalidQuery):
         train_codebook(clustered(300, seed=1), factory)

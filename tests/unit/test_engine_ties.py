@@ -32,10 +32,10 @@ EQUAL_KINDS = np.stack([at_cosine(0.6, at) for at in range(4)])
 """Different vectors that score the same."""
 
 
-@pytest.fixture(scope="module")
-def codebook() -> Codebook:
+@pytest.fixture(scope="module", params=["IVF4,PQ8x8", "IVF4,PQ8x4fs"])
+def codebook(request: pytest.FixtureRequest) -> Codebook:
     sample = np.concatenate([clustered(600, seed=6), *[np.tile(KINDS, (20, 1)), np.tile(EQUAL_KINDS, (20, 1))]])
-    return train_codebook(normalise(sample), "IVF4,PQ8x8")
+    return train_codebook(normalise(sample), request.param)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,14 @@
 """Candidates: the rows that PQ estimates to be the best of all sealed segments, which originals then score."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from omma.vectors import Float32, Int64
 from services.nn_shard.engine.codebook import Codebook
+from services.nn_shard.engine.columns import Bools, along
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.segment import Segment
 from services.nn_shard.engine.selection import Selection, parameters
@@ -15,22 +16,23 @@ from services.nn_shard.engine.ties import lowest_of_codes
 
 Sealed: TypeAlias = Sequence[tuple[Part, Selection]]
 
+_SPARE: Final = 15
+"""More than are kept: a fast scan's estimates are 16 bits wide, so that a few often equal the last one."""
+
 
 class OfQuery(NamedTuple):
-    """Of one query: estimates float32[n], rows int64[n] and where each lies, a position among the segments.
-
-    of: None when there is one segment.
-    """
+    """Of one query: estimates float32[n], rows int64[n] and where each lies, a position among the segments."""
 
     estimates: Float32
     rows: Int64
-    of: Int64 | None
+    of: Int64
 
 
 class Candidates:
-    """The `count` best of each query; where the last one equals the first one left out, the equals of the lowest ids.
+    """The `count` best of each query, and those whose estimate equals the last one's, so that replicas agree.
 
-    Of these at least `equals` are kept, so that an answer made of equals alone is a brute force's.
+    estimates float32[b, w], rows int64[b, w], -1 for none, best first; of int64[b, w]: where each lies, a position
+    among the segments; None when there is one.
     """
 
     def __init__(
@@ -43,50 +45,61 @@ class Candidates:
         count: int,
         equals: int,
     ) -> None:
-        """rotated: float32[b, rotated_dim]; probed: the lists of each query and their coarse scores."""
+        """rotated: float32[b, rotated_dim]; probed: the lists of each query and their coarse scores. equals: how many
+        `among_equals` keeps at least.
+        """
         self.segments = [part for part, _ in sealed]
         self._sealed, self._count, self._equals = sealed, count, equals
-        # One more than is kept tells whether there are equals.
-        every = [_estimated(codebook, part, chosen, rotated, probed, count=count + 1) for part, chosen in sealed]
-        self._estimates = np.concatenate([estimates for estimates, _ in every], axis=1)
-        self._rows = np.concatenate([rows for _, rows in every], axis=1)
-        self._estimates[self._rows < 0] = -np.inf
-        self._of = np.repeat(np.arange(len(every)), [rows.shape[1] for _, rows in every])
-        self._best = self._order()
-        best = np.take_along_axis(self._estimates, self._best, 1)
-        edge = best[:, :count].min(axis=1)
-        self._tied = (best[:, count] == edge) & np.isfinite(edge)
+        asked = count + 1 + _SPARE
+        every = [_estimated(codebook, part, chosen, rotated, probed, count=asked) for part, chosen in sealed]
+        if len(every) == 1:
+            ((estimates, rows),) = every
+            self._places: Int64 | None = None
+        else:
+            estimates = np.concatenate([one for one, _ in every], axis=1)
+            rows = np.concatenate([one for _, one in every], axis=1)
+            self._places = np.repeat(np.arange(len(every)), asked)
+        estimates[rows < 0] = -np.inf
+        self._found = estimates, rows
+        self.of: Int64 | None = None
+        if self._places is not None:  # of one segment FAISS gives them best first
+            at = np.argpartition(-estimates, asked - 1, axis=1)[:, :asked]
+            at = along(at, np.argsort(-along(estimates, at), axis=1))
+            estimates, rows, self.of = along(estimates, at), along(rows, at), self._places[at]
+        self._edge = estimates[:, count - 1]
+        # FAISS keeps any of those that equal the last one that it returns.
+        self._cut = (estimates[:, -1] == self._edge) & np.isfinite(self._edge)
+        kept = (estimates >= self._edge[:, None]) & (rows >= 0)
+        self.counts = np.count_nonzero(kept, axis=1)
+        width = int(self.counts.max())
+        self.estimates = estimates[:, :width]
+        self.rows = np.where(kept[:, :width], rows[:, :width], -1)
+        if self.of is not None:
+            self.of = self.of[:, :width]
 
-    def of_query(self, number: int) -> OfQuery:
-        """In no order."""
-        best = self._among_equals(number) if self._tied[number] else None
-        if best is not None:
-            return best
-        at = self._best[number, : self._count]
-        estimates, rows = self._estimates[number, at], self._rows[number, at]
-        of = None if len(self.segments) == 1 else self._of[at]
-        if rows[-1] >= 0 and of is None:
-            return OfQuery(estimates, rows, None)
-        there = rows >= 0
-        return OfQuery(estimates[there], rows[there], None if of is None else of[there])
+    def cut_among_equals(self, queries: slice, columns: Int64) -> Bools | None:
+        """bool[b, n]: which candidates of these queries, given by column, stand for equals that may have been left out;
+        None when none does.
+        """
+        if not self._cut[queries].any():
+            return None
+        equal: Bools = along(self.estimates[queries], columns) == self._edge[queries, None]
+        equal &= self._cut[queries, None]
+        return equal
 
-    def _order(self) -> npt.NDArray[np.intp]:
-        """[b, count + 1]: positions of the best, the last of them at the end."""
-        count = self._count
-        if len(self.segments) == 1:  # FAISS gives them best first
-            return np.broadcast_to(np.arange(count + 1), (len(self._rows), count + 1))
-        return np.argpartition(-self._estimates, count, axis=1)[:, : count + 1]
-
-    def _among_equals(self, number: int) -> OfQuery:
-        estimates, rows, count = self._estimates[number], self._rows[number], self._count
-        edge = estimates[self._best[number, count]]
+    def among_equals(self, number: int) -> OfQuery:
+        """The candidates of a query of which equals were left out: of the last one's equals those of the lowest ids, so
+        that an answer made of equals alone is a brute force's. Reads codes of a whole list.
+        """
+        (estimates, rows), edge = (one[number] for one in self._found), self._edge[number]
+        of_rows = np.zeros(len(rows), np.int64) if self._places is None else self._places
         above = np.flatnonzero(estimates > edge)
-        wanted = max(count - len(above), self._equals)
+        wanted = max(self._count - len(above), self._equals)
         parts: list[tuple[Int64, Int64, Int64]] = []
         for at, (part, chosen) in enumerate(self._sealed):
-            mine = np.flatnonzero(self._of == at)
+            mine = np.flatnonzero(of_rows == at)
             equal = rows[mine][estimates[mine] == edge]
-            if len(equal) and estimates[mine[-1]] == edge:  # more than were returned may be equal
+            if len(equal) and estimates[mine].min() == edge:  # more than were returned may be equal
                 equal = lowest_of_codes(part, chosen, equal, wanted)
             ids = part.columns.ids[part.columns.row_pictures[equal]]
             parts.append((ids, equal, np.full(len(equal), at)))
@@ -95,7 +108,7 @@ class Candidates:
         return OfQuery(
             np.concatenate([estimates[above], np.full(len(lowest), edge, np.float32)]),
             np.concatenate([rows[above], equals[lowest]]),
-            None if len(self.segments) == 1 else np.concatenate([self._of[above], of[lowest]]),
+            np.concatenate([of_rows[above], of[lowest]]),
         )
 
 

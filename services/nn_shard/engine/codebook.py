@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from omma.errors import Corrupt
 from omma.vectors import Float32, Int64
+from services.nn_shard.engine.codes import layout_of
 from services.nn_shard.engine.swig import BLAS_ROWS, Faiss, faiss
 from services.nn_shard.engine.tuning import Tuning
 
 _MAGIC = b"OMMACB01"
+_KINDS = faiss.IndexIVFPQ, faiss.IndexIVFPQFastScan
 
 
 class Codebook:
@@ -22,7 +24,7 @@ class Codebook:
 
     id: sha256 hex of its file. dim: of the vectors it encodes. rotated_dim: of what PQ sees. train_rows: rows it was
     trained on. planned_rows: of a shard, which its lists are chosen for and growth is compared with. coarse_score: mean
-    inner product of the sample with its lists' centroids, which drift is compared with.
+    inner product of the sample with its lists' centroids, which drift is compared with. layout: how codes lie in lists.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -41,7 +43,8 @@ class Codebook:
         self._ivf = ivf_of(self._index)
         self._coarse = self._ivf.quantizer
         self.nlist = int(self._ivf.nlist)
-        self.code_size = int(self._ivf.code_size)
+        self.layout = layout_of(self._ivf)
+        self.code_size = self.layout.code_size
         self.rotated_dim = int(self._ivf.d)
         self.centroids = faiss.rev_swig_ptr(
             faiss.downcast_index(self._coarse).get_xb(), self.nlist * self.rotated_dim
@@ -54,7 +57,7 @@ class Codebook:
     def build(
         cls, index: Faiss, *, factory: str, train_rows: int, planned_rows: int, coarse_score: float, tuning: Tuning
     ) -> "Codebook":
-        """From a trained, empty FAISS index: IndexIVFPQ, alone or behind one linear transform."""
+        """From a trained, empty FAISS index: IndexIVFPQ or IndexIVFPQFastScan, alone or behind one linear transform."""
         rows = {"train_rows": train_rows, "planned_rows": planned_rows}
         header = {"factory": factory, **rows, "coarse_score": coarse_score}
         text = json.dumps({**header, "tuning": tuning.to_json()}, sort_keys=True).encode()
@@ -114,16 +117,24 @@ class Codebook:
 
     def reconstructed(self, vectors: Float32) -> Float32:
         """What is left of float32[n, dim] in the nearest list's code: float32[n, dim]."""
-        rows = np.ascontiguousarray(vectors)
-        decoded: Float32 = self._index.sa_decode(self._index.sa_encode(rows))
-        return decoded
+        rotated = self.rotate(vectors)
+        keys = self.assign(rotated, 1)[0][:, 0]
+        # Not by FAISS's sa_decode, which an IndexIVFPQFastScan that was read back does not survive.
+        decoded: Float32 = self._ivf.pq.decode(self.encode(rotated, keys))
+        if self._ivf.by_residual:
+            decoded += self.centroids[keys]
+        if self._rotation is None:
+            return decoded
+        back: Float32 = faiss.downcast_VectorTransform(self._index.chain.at(0)).reverse_transform(decoded)
+        return back
 
     def searcher(self, lists: Faiss, rows: int) -> Faiss:
-        """An IndexIVFPQ over these lists that shares the coarse centroids; the PQ tables are copied (256 kB)."""
-        index = faiss.IndexIVFPQ(
-            self._coarse, self.rotated_dim, self.nlist, self._ivf.pq.M, self._ivf.pq.nbits, faiss.METRIC_INNER_PRODUCT
-        )
-        index.pq = self._ivf.pq
+        """An index of the codebook's kind over these lists; it shares the coarse centroids, and copies the PQ tables
+        (256 kB).
+        """
+        kind, pq = type(self._ivf), self._ivf.pq
+        index = kind(self._coarse, self.rotated_dim, self.nlist, pq.M, pq.nbits, faiss.METRIC_INNER_PRODUCT)
+        index.pq = pq
         index.by_residual = self._ivf.by_residual
         index.is_trained = True
         index.replace_invlists(lists, False)
@@ -132,15 +143,14 @@ class Codebook:
 
 
 def ivf_of(index: Faiss) -> Faiss:
-    """The IndexIVFPQ in an index, behind its transform if there is one: a borrowed view, so keep the index.
-
-    Raises ValueError for another kind.
+    """The IndexIVFPQ or IndexIVFPQFastScan in an index, behind its transform if there is one: a borrowed view, so keep
+    the index. Raises ValueError for another kind.
     """
     inner = faiss.downcast_index(index)
     if isinstance(inner, faiss.IndexPreTransform):
         inner = faiss.downcast_index(inner.index)
-    if not isinstance(inner, faiss.IndexIVFPQ) or inner.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise ValueError("not an IndexIVFPQ over inner products")
+    if not isinstance(inner, _KINDS) or inner.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise ValueError("no IVF index with PQ codes over inner products")
     return inner
 
 

@@ -1,6 +1,5 @@
 """Engine: what the rest of the shard calls."""
 
-import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,11 +21,11 @@ from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.drift import drift_of, proposal
 from services.nn_shard.engine.files import SegmentFiles
 from services.nn_shard.engine.gpu import gpu_present
-from services.nn_shard.engine.head import Head
-from services.nn_shard.engine.incoming import Incoming, incoming_of, newest_of, not_unit
+from services.nn_shard.engine.incoming import Incoming, incoming_of, not_unit
 from services.nn_shard.engine.manifest import Checkpoint, read_manifest
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.part import Part
+from services.nn_shard.engine.publishing import Published
 from services.nn_shard.engine.reading import fetch, pictures, sample, version_of
 from services.nn_shard.engine.search import Searcher, degraded
 from services.nn_shard.engine.segment import Segment
@@ -34,7 +33,7 @@ from services.nn_shard.engine.segment_tasks import ALL_WORK, Task, Work, holder_
 from services.nn_shard.engine.segment_writer import Abandoned
 from services.nn_shard.engine.selection import Selector
 from services.nn_shard.engine.settings import EngineSettings
-from services.nn_shard.engine.view import Counts, View, without
+from services.nn_shard.engine.view import Counts, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +65,8 @@ class Engine:
         self._files, self._stamp, self._dropped = files, stamp, dropped
         selector = Selector(settings.exact_rows, settings.filter_cache_bytes)
         self._searcher = Searcher(dim, settings.min_candidates, selector, clock)
-        # Held for microseconds, by whoever replaces the view; searches take the view without it.
-        self._publishing = threading.Lock()
         self._retired = threading.Event()
-        self._head = Head(dim, codebook)
-        # Of the last head that was a quarter full or more: how well its rows fit the codebook's lists.
-        self._fit = math.inf
-        self._view = View(segments, (), self._head.grown(None), codebook)
+        self._published = Published(dim, segments, codebook, settings.seal_rows)
 
     @classmethod
     def open(
@@ -124,6 +118,10 @@ class Engine:
         return engine
 
     @property
+    def _view(self) -> View:
+        return self._published.view
+
+    @property
     def stamp(self) -> Mapping[str, Any]:
         """What the last checkpoint was given as stamp; empty for a new folder."""
         return self._stamp
@@ -141,11 +139,11 @@ class Engine:
     @property
     def rebuild_proposed(self) -> str | None:
         """Why a rebuild as a new index would help; None while it would not."""
-        return proposal(self._view, self._fit, self.settings)
+        return proposal(self._view, self._published.fit, self.settings)
 
     def drift(self) -> Drift | None:
         """How well the codebook fits; None while there is none. Reads some hundred rows from disk; any thread."""
-        return drift_of(self._view, self._fit, self.settings)
+        return drift_of(self._view, self._published.fit, self.settings)
 
     def counts(self) -> Counts:
         """Live rows and pictures, dead rows, head rows, segments. Cheap; any thread."""
@@ -166,31 +164,10 @@ class Engine:
 
     def take_in(self, records: Sequence[Incoming]) -> int:
         """As `apply`, of records that `incoming` has made for this space and dim and `not_unit` finds no fault with."""
-        newest = newest_of(records)
-        if not newest:
-            return 0
-        ids = np.fromiter(newest, np.int64, len(newest))
-        known = self._view.newest(ids).tolist()
-        fresh = [record for record, version in zip(newest.values(), known, strict=True) if record.version > version]
-        if not fresh:
-            return 0
-        replaced = np.array([record.image_id for record, version in zip(newest.values(), known, strict=True)
-                             if 0 <= version < record.version], np.int64)  # fmt: skip
-        with self._publishing:
-            view = self._view
-            segments, frozen, head = view.segments, view.frozen, view.head
-            if len(replaced):
-                segments, frozen = without(segments, replaced), without(frozen, replaced)
-                head = without([head], replaced)[0]
-            self._head.append([record for record in fresh if not record.deleted])
-            self._view = View(segments, frozen, self._head.grown(head), view.codebook)
-            # Last: whoever finds the delete here, as a receipt does, must not find the picture any more.
-            for record in fresh:
-                if record.deleted:
-                    self._head.bury(record.image_id, record.version)
-        if len(self._head) >= self.settings.seal_rows:
+        changed = self._published.take_in(records)
+        if len(self._published.head) >= self.settings.seal_rows:
             self.freeze()
-        return len(fresh)
+        return changed
 
     def search(self, queries: Float32, options: SearchOptions, deadline_at: float) -> list[ShardHits]:
         """The k best pictures for each row of queries: float32[b, dim], L2-normalised.
@@ -242,7 +219,7 @@ class Engine:
             if self.codebook.id != codebook.id:
                 raise WrongState("This index has a codebook; another one is another index.", field="codebook")
             return
-        self._new_head(codebook)
+        self._published.new_head(codebook)
 
     def plan(self, kinds: Collection[Work] = ALL_WORK) -> Task | None:
         """The next piece of maintenance: sealing a full head, encoding, merging; None when there is none.
@@ -274,19 +251,9 @@ class Engine:
         """Publish what the task has built. Short; the deletes that came meanwhile are carried over."""
         if task.built is None:
             raise WrongState("A task is run before it is installed.")
-        names = {part.store.name for part in task.inputs}
         new = task.built.part()
         self._accelerate(new)
-        with self._publishing:
-            view = self._view
-            now = {part.store.name: part for part in (*view.segments, *view.frozen) if part.store.name in names}
-            for before in task.inputs:
-                gone = np.flatnonzero(before.live_mask() & ~now[before.store.name].live_mask())
-                ids = before.columns.ids[np.unique(before.columns.row_pictures[gone])]
-                new = without([new], ids)[0]
-            segments = tuple(part for part in view.segments if part.store.name not in names)
-            frozen = tuple(part for part in view.frozen if part.store.name not in names)
-            self._view = View((*segments, new), frozen, view.head, view.codebook)
+        self._published.install(task, new)
         self._files.installed(new)
 
     def freeze(self) -> Cut:
@@ -294,8 +261,9 @@ class Engine:
 
         Take the log's offsets at the same moment: a checkpoint of this cut holds all that was applied before it.
         """
-        if len(self._head) or self._head.deletes:
-            self._new_head(self._view.codebook)
+        head = self._published.head
+        if len(head) or head.deletes:
+            self._published.new_head(head.codebook)
         return Cut(tuple(part.store.name for part in self._view.frozen))
 
     def checkpoint(self, cut: Cut, stamp: Mapping[str, Any]) -> Checkpoint:
@@ -323,23 +291,12 @@ class Engine:
 
     def close(self) -> None:
         """Forget everything; files are unmapped with the last reference. No search may be running."""
-        self._head = Head(self.dim, None)
-        self._view = View((), (), self._head.grown(None), None)
+        self._published.clear()
 
     def _planned(self, kinds: Collection[Work]) -> Task | None:
         view = self._view
         work = plan(view, self.settings, kinds)
         return None if work is None else Task(*work, self._files.segments, self.dim, view.codebook, self._retired)
-
-    def _new_head(self, codebook: Codebook | None) -> None:
-        head = self._head
-        if head.codebook is not None and 4 * len(head) >= self.settings.seal_rows:
-            self._fit = head.fit / len(head)
-        with self._publishing:
-            view = self._view
-            frozen = (*view.frozen, view.head) if len(self._head) or self._head.deletes else view.frozen
-            self._head = Head(self.dim, codebook)
-            self._view = View(view.segments, frozen, self._head.grown(None), codebook)
 
     def _accelerate(self, part: Part) -> None:
         if self.settings.gpu and gpu_present() and isinstance(part.store, Segment):

@@ -1,7 +1,8 @@
 """The head: recent rows as float16 in memory, in lists of the codebook's coarse centroids, or one list before it."""
 
+import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -20,6 +21,8 @@ Ints: TypeAlias = npt.NDArray[np.integer[Any]]
 _ALL_IN_ONE = np.zeros((1, 1), np.int64)
 _MANY_ROWS: Final = 1_024
 """From so many on, rows are read list by list."""
+_HELD_ROWS: Final = 128
+"""Added at a time while scans wait, and the loop that they run on with them: not all 2,000 of a poll."""
 
 
 class Head:
@@ -203,12 +206,12 @@ class Head:
         codes = vectors[order].view(np.uint8)
         offsets = np.empty(count, np.int64)
         grown, pointer = self._scanner.lists, faiss.swig_ptr
-        unique, begins = np.unique(keys[order], return_index=True)
-        ends = [*begins[1:].tolist(), count]
-        with self._latch.writing():
-            for key, begin, end in zip(unique.tolist(), begins.tolist(), ends, strict=True):
-                at = grown.add_entries(key, end - begin, pointer(numbers[begin:]), pointer(codes[begin:]))
-                offsets[order[begin:end]] = np.arange(at, at + end - begin)
+        for runs in _few_rows_at_a_time(keys[order]):
+            # Rows that no view knows yet may lie among the others: live bits keep scans from them.
+            with self._latch.writing():
+                for key, begin, end in runs:
+                    at = grown.add_entries(key, end - begin, pointer(numbers[begin:]), pointer(codes[begin:]))
+                    offsets[order[begin:end]] = np.arange(at, at + end - begin)
         self._row_list.extend(keys, count)
         self._row_offset.extend(offsets, count)
 
@@ -230,6 +233,17 @@ class Head:
         except ValueError:
             self.tenants.append(tenant)
             return len(self.tenants) - 1
+
+
+def _few_rows_at_a_time(keys: Int64) -> Iterator[list[tuple[int, int, int]]]:
+    """key, begin, end of runs of equal keys, which lie in order: at most _HELD_ROWS of them together."""
+    cuts = np.union1d(np.flatnonzero(np.diff(keys)) + 1, np.arange(0, len(keys), _HELD_ROWS)).tolist()
+    runs: list[tuple[int, int, int]] = []
+    for begin, end in itertools.pairwise([*cuts, len(keys)]):
+        runs.append((int(keys[begin]), begin, end))
+        if end % _HELD_ROWS == 0 or end == len(keys):
+            yield runs
+            runs = []
 
 
 def _end_to_end(pieces: Sequence[bytes]) -> tuple[npt.NDArray[np.uint8], Int64]:

@@ -15,7 +15,7 @@ from omma.vectors import Float32, Int64
 from services.nn_shard.engine.arrayfile import sync, sync_folder, write_arrays
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.columns import Columns, starts, take_runs
-from services.nn_shard.engine.lists import ID_BYTES, list_offsets
+from services.nn_shard.engine.lists import ID_BYTES, list_offsets, rooms
 from services.nn_shard.engine.part import Part, Store
 from services.nn_shard.engine.segment import ABOUT, CODES, COLUMNS, PAYLOADS, SIGNATURES, VECTORS, About, Segment
 
@@ -197,22 +197,34 @@ class _Build:
             sync(file)
 
     def write_codes(self, path: Path, codebook: Codebook) -> None:
-        size = codebook.code_size
-        offsets = list_offsets(self.list_sizes, size)
+        layout = codebook.layout
+        size, block = layout.code_size, layout.block
+        offsets, room = list_offsets(self.list_sizes, size, block), rooms(self.list_sizes, block)
         first = np.cumsum(self.list_sizes) - self.list_sizes
         with path.open("xb") as file:
-            file.truncate(self.rows * (size + ID_BYTES))
-            for begin in self._chunks(self.rows):
-                chunk = slice(begin, min(begin + _CHUNK_ROWS, self.rows))
+            file.truncate(int(room.sum()) * (size + ID_BYTES))
+            for chunk in self._whole_blocks(first, block):
                 codes = self._codes(chunk, codebook)
                 keys, at, counts = np.unique(self._list[chunk], return_index=True, return_counts=True)
                 for key, start, count in zip(keys.tolist(), at.tolist(), counts.tolist(), strict=True):
-                    row = begin + start
+                    row = chunk.start + start
                     file.seek(int(offsets[key] + (row - first[key]) * size))
-                    file.write(codes[start : start + count].data)
-                    file.seek(int(offsets[key] + self.list_sizes[key] * size + (row - first[key]) * ID_BYTES))
+                    file.write(layout.pack(codes[start : start + count]).data)
+                    file.seek(int(offsets[key] + room[key] * size + (row - first[key]) * ID_BYTES))
                     file.write(np.arange(row, row + count).data)
             sync(file)
+
+    def _whole_blocks(self, first: Int64, block: int) -> Iterator[slice]:
+        """Rows some thousands at a time, cut where a block of a list begins. first: row of each list."""
+        begin = 0
+        while begin < self.rows:
+            if self._abandoned():
+                raise Abandoned
+            end = min(begin + _CHUNK_ROWS, self.rows)
+            if end < self.rows:
+                end -= int(end - first[self._list[end]]) % block
+            yield slice(begin, end)
+            begin = end
 
     def _chunks(self, rows: int) -> Iterator[int]:
         for begin in range(0, rows, _CHUNK_ROWS):

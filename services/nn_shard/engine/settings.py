@@ -21,4 +21,4 @@ class EngineSettings(Section):
         8.0, ge=1.5, le=1_000.0, description="Rows over the planned ones that propose a rebuild."
     )
     rebuild_drift: float = Field(0.85, ge=0.0, le=1.0, description="Share of the trained fit that proposes a rebuild.")
-    gpu: bool = Field(False, description="Clone sealed segments to a GPU when FAISS was built for one.")
+    gpu: bool = Field(False, description="Clone sealed segments of 8-bit codes to a GPU, if FAISS was built for one.")

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+
+_MOST_CANDIDATES: Final = 32_768
+"""Unless twice the hits asked for are more: their originals are 16 MB at 256 dimensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,17 @@ class Tuning:
             lists *= 2.0 ** ((effort - 4) / 2)
         return min(max(math.ceil(lists), 1), nlist)
 
-    def candidates_for(self, k: int, effort: int, least: int) -> int:
-        """PQ candidates that originals score for k hits."""
-        wanted = max(least, self.candidates, math.ceil(self.oversample * k))
-        return wanted if effort <= 4 else math.ceil(wanted * 2.0 ** ((effort - 4) / 4))
+    def candidates_for(self, k: int, effort: int, least: int, growth: float = 1.0) -> int:
+        """PQ candidates that originals score for k hits. growth: rows searched, of those that were measured among.
+
+        More rows near a query come between it and its nearest: with nine times as many the rank that holds 99.5% of
+        them was 3.6 times as deep (4-bit codes, 113,184 embeddings and their jittered copies), so it grows as the root.
+        """
+        deeper = math.sqrt(max(1.0, growth))
+        wanted = max(least, deeper * self.candidates, deeper * self.oversample * k)
+        if effort > 4:
+            wanted *= 2.0 ** ((effort - 4) / 4)
+        return math.ceil(min(wanted, max(2 * k, least, _MOST_CANDIDATES)))
 
     def to_json(self) -> dict[str, Any]:
         return {"probes": self.probes, "candidates": self.candidates, "oversample": self.oversample}

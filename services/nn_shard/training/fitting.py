@@ -1,18 +1,17 @@
 """Training a codebook: a pure function of a sample."""
 
 import math
-import re
 from typing import Final
 
 import numpy as np
 
 from omma.errors import InvalidQuery
+from omma.index import Factory
 from omma.vectors import Float16, Float32, Int64
 from services.nn_shard.engine.codebook import Codebook, ivf_of
 from services.nn_shard.engine.swig import Faiss, faiss
 from services.nn_shard.training.measuring import measured
 
-_FACTORY = re.compile(r"(?:OPQ(?P<blocks>\d+)_(?P<out>\d+),)?IVF(?P<nlist>\d+|\{nlist\}),PQ(?P<m>\d+)(?:x8)?")
 MIN_ROWS = 256
 """PQ has 256 centroids; FAISS trains none from fewer rows."""
 _HELD_OUT = 1_024
@@ -32,8 +31,9 @@ def train_codebook(
 ) -> Codebook:
     """Train on sample: [n, d], L2-normalised, n >= 256; it may be mapped. Rows that are not finite are left out.
 
-    factory: a FAISS factory string of the form `[OPQm_d,]IVF{nlist},PQmx8`; m and d shrink to what the sample's dim
-    allows, and `{nlist}` follows planned_rows: what one shard is to hold, the sample's unless told.
+    factory: a FAISS factory string of the form `[OPQm_d,]IVF{nlist},PQmx4fs` or `…PQmx8`; m and d shrink to what the
+    sample's dim allows (see adapt_factory), and `{nlist}` follows planned_rows: what one shard is to hold, the sample's
+    unless told.
     Uses every core that OpenMP has; the caller lowers its priority. Holds the sample as float32 three times.
     Raises InvalidQuery, field `factory` or `sample`, for another form or too few rows.
     """
@@ -73,18 +73,31 @@ def adapt_factory(factory: str, dim: int, rows: int, planned_rows: int | None = 
 
     Raises InvalidQuery, field `factory`.
     """
-    match = _FACTORY.fullmatch(factory.replace(" ", ""))
-    if match is None:
-        raise InvalidQuery(f"{factory[:80]!r} is not of the form 'OPQm_d,IVF{{nlist}},PQmx8'.", field="factory")
-    wanted = _lists_for(planned_rows or rows) if match["nlist"] == "{nlist}" else int(match["nlist"])
+    asked = Factory.parsed(factory)
+    wanted = _lists_for(planned_rows or rows) if asked.nlist is None else asked.nlist
     nlist = max(1, min(wanted, rows // 39))  # k-means wants 39 rows a list
-    m, out = int(match["m"]), min(int(match["out"] or dim), dim)
-    if m < 1 or (match["blocks"] and int(match["blocks"]) != m):
-        raise InvalidQuery("OPQ and PQ must have the same number of blocks.", field="factory")
-    while m > 1 and (out // m < 2 or (not match["blocks"] and dim % m)):
+    out = dim if asked.out is None else min(asked.out, dim)
+    if asked.four_bits and dim > 1:
+        return _four_bits(asked, out, dim, nlist)
+    m = asked.blocks
+    while m > 1 and (out // m < 2 or (asked.out is None and dim % m)):
         m //= 2
-    rotation = f"OPQ{m}_{out // m * m}," if match["blocks"] else ""
+    rotation = "" if asked.out is None else f"OPQ{m}_{out // m * m},"
     return f"{rotation}IVF{nlist},PQ{m}x8"
+
+
+def _four_bits(asked: Factory, out: int, dim: int, nlist: int) -> str:
+    """An even number of blocks, since two share a byte. Where all of the dimensions are kept and blocks divide them,
+    the rotation is left out: blocks of two numbers have nothing to balance, and it is most of what training costs.
+    """
+    m = max(2, min(asked.blocks, out // 2) & ~1)
+    while asked.out is None and dim % m and m > 2:
+        m -= 2
+    if asked.out is None and dim % m:
+        raise InvalidQuery(f"{dim} dimensions have no even number of blocks; begin with OPQ.", field="factory")
+    if asked.out is not None and (out < dim or dim % m):
+        return f"OPQ{m}_{out // m * m},IVF{nlist},PQ{m}x4fs"
+    return f"IVF{nlist},PQ{m}x4fs"
 
 
 def _lists_for(rows: int) -> int:
@@ -99,8 +112,9 @@ def _bound(index: Faiss, seed: int) -> Faiss | None:
     Returns what the index only borrows: keep it until after training.
     """
     ivf = ivf_of(index)
-    # FAISS's factory turns it on; nothing here ranks by Hamming distance, and it costs 1.5 s of CPU a block.
-    ivf.do_polysemous_training = False
+    if isinstance(ivf, faiss.IndexIVFPQ):
+        # FAISS's factory turns it on; nothing here ranks by Hamming distance, and it costs 1.5 s of CPU a block.
+        ivf.do_polysemous_training = False
     ivf.cp.niter, ivf.cp.seed, ivf.cp.max_points_per_centroid = 15, seed + 1, 256
     ivf.pq.cp.niter, ivf.pq.cp.seed, ivf.pq.cp.max_points_per_centroid = 10, seed + 2, 128
     ivf.cp.min_points_per_centroid = ivf.pq.cp.min_points_per_centroid = 1  # train_codebook has its own least
@@ -109,7 +123,7 @@ def _bound(index: Faiss, seed: int) -> Faiss | None:
         return None
     opq = faiss.downcast_VectorTransform(outer.chain.at(0))
     opq.niter, opq.niter_pq, opq.niter_pq_0, opq.max_train_points = 6, 1, 6, 16_384
-    blocks = faiss.ProductQuantizer(opq.d_out, opq.M, 8)
+    blocks = faiss.ProductQuantizer(opq.d_out, opq.M, ivf.pq.nbits)
     blocks.cp.min_points_per_centroid = 1
     opq.pq = blocks
     return blocks

@@ -28,7 +28,7 @@ def measured(index: Faiss, queries: Float32, rows: Float32) -> tuple[Tuning, flo
     ranks: Int64 = np.take_along_axis(rank, row_lists[nearest, 0], axis=1)
     probes = tuple((depth, probes_needed(ranks[:, :depth], TARGET_RECALL)) for depth in depths)
     probes = tuple((depth, max(lists for _, lists in probes[: at + 1])) for at, (depth, _) in enumerate(probes))
-    inner.add_core(len(rotated), faiss.swig_ptr(rotated), None, faiss.swig_ptr(np.ascontiguousarray(row_lists)))
+    inner.add(rotated)
     inner.nprobe = min(inner.nlist, 4 * probes[-1][1])
     ranked = inner.search(rotated_queries, min(len(rows), 4_000))[1]
     candidates = _ranks_needed(ranked, nearest[:, :10])

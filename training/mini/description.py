@@ -18,7 +18,7 @@ SHADES: Final = 64
 """The colours of a palette: four levels each of red, green and blue."""
 DESCRIPTION: Final = FEATURES + CLASSES + SHADES
 
-_OPINION: Final = 15.0
+OPINION: Final = 15.0
 """Length of the opinion's vector beside pooled features, which are 15.6 long on average over the photographs."""
 _PALETTE: Final = 8.0
 _SOFTENED: Final = 1.5
@@ -35,7 +35,7 @@ def described(network: Lite0, pooled: Tensor, palette: Tensor) -> Tensor:
     """
     weight, bias = _softened(network)
     opinion = functional.softmax(pooled @ weight.T + bias, dim=1).sqrt()
-    return torch.cat([pooled, _OPINION * opinion, _PALETTE * palette], dim=1)
+    return torch.cat([pooled, OPINION * opinion, _PALETTE * palette], dim=1)
 
 
 def described_classes(network: Lite0) -> Tensor:
@@ -52,7 +52,7 @@ def description_node(graph: Graph, network: Lite0, pixels: str) -> str:
     names = [graph.weight("classes.w", np.ascontiguousarray(weight.T)), graph.weight("classes.b", bias)]
     graph.node("Softmax", [graph.node("Gemm", [pooled, *names], "classes")], "chances", axis=1)
     graph.node("Sqrt", ["chances"], "opinion")
-    graph.node("Mul", ["opinion", graph.constant("opinion.length", np.array(_OPINION, np.float32))], "opinion.long")
+    graph.node("Mul", ["opinion", graph.constant("opinion.length", np.array(OPINION, np.float32))], "opinion.long")
     palette = palette_node(graph, pixels)
     graph.node("Mul", [palette, graph.constant("palette.length", np.array(_PALETTE, np.float32))], "palette.long")
     return graph.node("Concat", [pooled, "opinion.long", "palette.long"], "description", axis=1)

@@ -1,6 +1,7 @@
 """Both towers as ONNX files, the tokenizer beside them, in a folder that becomes a registry entry."""
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from training.mini.description import description_node
 from training.mini.features import SIDE
 from training.mini.graph import Graph
 from training.mini.head import DIM, Head
+from training.mini.mixed import MixedHead, joined, linear_node, mixed_node
 from training.mini.tokens import MAX_TOKENS, save
 from training.mini.word_tower import WordTower
 
@@ -26,14 +28,14 @@ TOKENIZER_FILE: Final = "tokenizer.json"
 CARD_FILE: Final = "MODEL_CARD.md"
 
 
-def image_model(network: Lite0, head: Head) -> onnx.ModelProto:
+def image_model(network: Lite0, head: Head | MixedHead) -> onnx.ModelProto:
     """`pixels` float32[n, 3, 224, 224] to `vector` float32[n, 256], not normalised; weights as float16."""
     graph = Graph(half=True)
     description = description_node(graph, network, "pixels")
-    weight = head.linear.weight.detach()
-    bias = head.linear.bias.detach() - weight @ head.mean
-    names = [graph.weight("head.w", _numbers(weight.T)), graph.weight("head.b", _numbers(bias))]
-    graph.node("Gemm", [description, *names], "vector")
+    if isinstance(head, MixedHead):
+        mixed_node(graph, head, description)
+    else:
+        linear_node(graph, "head", head, description, "vector")
     return graph.model(NAME, {"pixels": (TensorProto.FLOAT, ["n", 3, SIDE, SIDE])}, {"vector": ["n", DIM]})
 
 
@@ -101,12 +103,20 @@ def text_model(tower: WordTower) -> onnx.ModelProto:
     )
 
 
-def write_towers(folder: Path, network: Lite0, head: Head, tower: WordTower, tokenizer: Tokenizer) -> None:
-    """The three files that decide a vector. Blocks."""
+def write_taught(folder: Path, network: Lite0, head: Head, tower: WordTower, tokenizer: Tokenizer) -> None:
+    """The three files that decide a vector, as labels taught them: what 1.1.0 was. Blocks."""
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(image_model(network, head), folder / IMAGE_FILE)
     onnx.save(text_model(tower), folder / TEXT_FILE)
     save(tokenizer, folder / TOKENIZER_FILE)
+
+
+def write_mixed(folder: Path, network: Lite0, head: MixedHead, taught: Path) -> None:
+    """The same three of the mixed head. taught: the folder of its taught half, whose words are kept. Blocks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(image_model(network, head), folder / IMAGE_FILE)
+    onnx.save(joined(onnx.load(taught / TEXT_FILE), head), folder / TEXT_FILE)
+    shutil.copyfile(taught / TOKENIZER_FILE, folder / TOKENIZER_FILE)
 
 
 def manifest_of(folder: Path, version: str) -> Manifest:

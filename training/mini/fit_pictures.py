@@ -1,4 +1,4 @@
-"""Fits the projection head and its anchors to cached features.
+"""Fits the taught head and its anchors to cached features; training.mini.mixed makes of it what is shipped.
 
 The head starts as the linear map that best tells what both backbones together see and take a picture for (side by
 side, centred, reduced to 256 dimensions). It is then drawn towards labels a little.
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.mini.colours import COLOURS
+from training.mini.components import leading
 from training.mini.description import described_classes
 from training.mini.head import DIM, Anchors, Head
 from training.mini.photographs import DRAWN, SETS
@@ -61,9 +62,7 @@ def both_backbones(table: Table, train: Bool) -> Tensor:
     side_by_side = torch.cat([*seen, _OPINION * table.chances.sqrt()], dim=1)
     fitted = side_by_side[torch.tensor(train)]
     mean = fitted.mean(0)
-    covariance = (fitted - mean).T @ (fitted - mean) / len(fitted)
-    values, axes = torch.linalg.eigh(covariance)
-    values, axes = values[-DIM:], axes[:, -DIM:]
+    values, axes = leading((fitted - mean).T @ (fitted - mean) / len(fitted), DIM)
     return functional.normalize((side_by_side - mean) @ axes * values ** (-_WHITENING / 2), dim=1)
 
 
@@ -72,7 +71,7 @@ def fit_pictures(table: Table, train: Bool, weights: Weights, *, report: bool = 
     torch.manual_seed(_SEED)
     rng = np.random.default_rng(_SEED)
     target = both_backbones(table, train)
-    head = _start(table, target, train)
+    head = alike_head(table, target, train)
     anchors = Anchors(described_classes(table.network), head, len(table.label_names), len(COLOURS))
     with torch.no_grad():
         vectors = head(table.described)
@@ -86,7 +85,8 @@ def fit_pictures(table: Table, train: Bool, weights: Weights, *, report: bool = 
     return PictureModel(head.eval(), anchors.eval())
 
 
-def _start(table: Table, target: Tensor, train: Bool) -> Head:
+def alike_head(table: Table, target: Tensor, train: Bool) -> Head:
+    """The linear map that comes nearest to the target, of pictures and of a part of each; no label is looked at."""
     rows = torch.tensor(train)
     mean = table.described[rows].mean(0)
     given = torch.cat([table.described[rows], table.described_crop[rows]]) - mean

@@ -13,6 +13,22 @@ OPSET = 17
 IR_VERSION = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Coarse:
+    """A weight as int8[inputs, outputs] with a scale an output, float32[1, outputs]."""
+
+    codes: npt.NDArray[np.int8]
+    scale: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, values: npt.NDArray[np.float32]) -> "Coarse":
+        scale = np.maximum(np.abs(values).max(axis=0, keepdims=True), 1e-8) / 127
+        return cls(np.round(values / scale).astype(np.int8), scale.astype(np.float32))
+
+    def values(self) -> npt.NDArray[np.float32]:
+        return self.codes * self.scale
+
+
 @dataclass(slots=True)
 class Graph:
     """Nodes and weights gathered so far. half: weights are stored as float16 and cast when the graph is loaded."""
@@ -36,6 +52,12 @@ class Graph:
             return self.constant(name, values.astype(np.float32))
         stored = self.constant(f"{name}.half", values.astype(np.float16))
         return self.node("Cast", [stored], name, to=TensorProto.FLOAT)
+
+    def coarse_weight(self, name: str, coarse: Coarse) -> str:
+        """A float32 weight of a quarter of its bytes."""
+        codes = self.constant(f"{name}.codes", coarse.codes)
+        wide = self.node("Cast", [codes], f"{name}.wide", to=TensorProto.FLOAT)
+        return self.node("Mul", [wide, self.constant(f"{name}.scale", coarse.scale)], name)
 
     def conv(self, x: str, conv: FoldedConv) -> str:
         layer = conv.layer

@@ -230,4 +230,4 @@ async def _begin(topology: TopologyFile, connections: Connections, catalog: Cata
     if first.numbered is None:
         raise WrongState(f"A new index needs a number of shards: give {first.index} a count.", field=SETTING)
     embedder = await connections.embedder(first)
-    await live_index(catalog, embedder.space, first.numbered, first.index)
+    await live_index(catalog, embedder.space, first.numbered, first.index, first.factory)

@@ -57,7 +57,9 @@ class OwnSpaces:
                 return space, one
         place = await self._candidates.place_space(space)
         await self._catalog.register_space(space)
-        index = Index(IndexId(place.index), space.id, DEFAULT_FACTORY, place.shards, IndexState.STANDBY)
+        index = Index(
+            IndexId(place.index), space.id, place.factory or DEFAULT_FACTORY, place.shards, IndexState.STANDBY
+        )
         await self._catalog.register_index(index)
         return space, index
 

@@ -18,9 +18,10 @@ import re
 from typing import Annotated, Any, Final, TypeAlias
 
 import yaml  # type: ignore[import-untyped]  # its stubs are not among our dependencies
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from omma.errors import WrongState
+from omma.errors import InvalidQuery, WrongState
+from omma.index import Factory
 from omma.settings import Section
 from omma.space import Space
 
@@ -68,7 +69,8 @@ class Entry(Section):
     whose vectors callers bring.
 
     shards: the replicas of shard 0, of shard 1, …; or a DNS pattern, `shards-{shard}:9090`, whose every address is a
-    replica. count: of a pattern's shards; unset: as the catalog has it.
+    replica. count: of a pattern's shards; unset: as the catalog has it. factory: of FAISS, when the index is made;
+    unset: the default, or what a rollout says.
     """
 
     index: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
@@ -77,6 +79,17 @@ class Entry(Section):
     space: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9._-]{0,99})?$")
     shards: Shards
     count: int | None = Field(default=None, ge=1, le=_MAX_SHARDS)
+    factory: str = ""
+
+    @field_validator("factory")
+    @classmethod
+    def _is_known(cls, factory: str) -> str:
+        try:
+            if factory:
+                Factory.parsed(factory)
+        except InvalidQuery as error:
+            raise ValueError(error.detail) from error
+        return factory
 
     @model_validator(mode="after")
     def _counted_once(self) -> "Entry":

@@ -18,15 +18,16 @@ async def model_in_use(catalog: Catalog) -> str | None:
     return next(space.model for space in await catalog.spaces() if space.id == live.space)
 
 
-async def live_index(catalog: Catalog, space: Space, shards: int, name: str = "") -> Index:
-    """The live index, which is made when there is none. shards, name: of a new one; `<space>.1` unless told.
+async def live_index(catalog: Catalog, space: Space, shards: int, name: str = "", factory: str = "") -> Index:
+    """The live index, which is made when there is none. shards, name, factory: of a new one; `<space>.1` and the
+    default unless told.
 
     Raises WrongState, field `OMMA_MODEL`, when the live index is of another space.
     """
     await _require_space(catalog, space)
     live = await _live_index(catalog)
     if live is None:
-        live = Index(IndexId(name or f"{space.id}.1"), space.id, DEFAULT_FACTORY, shards, IndexState.LIVE)
+        live = Index(IndexId(name or f"{space.id}.1"), space.id, factory or DEFAULT_FACTORY, shards, IndexState.LIVE)
         await catalog.register_index(live)
     if live.shards != shards:
         logger.warning("the index keeps its shards", extra={"index": live.id, "shards": live.shards, "wanted": shards})

@@ -65,6 +65,7 @@ EVERYTHING: Final[Mapping[str, Any]] = {
             "replicas": 2,
             "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
             "storage": {"size": "10Gi", "class": "fast"},
+            "factory": "OPQ64_256,IVF{nlist},PQ64x8",
             "gpu": 1,
             "image": "registry.example:5000/omma:0.1.0-gpu",
         }

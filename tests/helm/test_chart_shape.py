@@ -90,7 +90,7 @@ def test_the_topology_names_what_there_is(everything: Any) -> None:
     assert [one["index"] for one in topology] == ["main", "next"]
     for one, index in zip(topology, EVERYTHING["indexes"], strict=True):
         assert one["model"] == index["model"] and one["egs"].removesuffix(":9090") in services
-        assert one["count"] == index["shards"]
+        assert one["count"] == index["shards"] and one.get("factory", "") == index.get("factory", "")
         for shard in range(index["shards"]):
             assert one["shards"].replace("{shard}", str(shard)).removesuffix(":9090") in services
 

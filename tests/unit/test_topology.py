@@ -35,6 +35,8 @@ def test_a_document_says_where_each_index_is() -> None:
     assert (pattern.numbered, pattern.named(3)) == (None, ("next-3:9",))
     assert (main.is_of("m@1.0.0"), main.is_of("m@2.0.0"), pattern.is_of("m@2.0.0")) == (True, False, True)
     assert topology.entry("next") is pattern and topology.entry("other") is None
+    made = parsed(document(MAIN.replace("egs:", "factory: 'IVF64,PQ64x8', egs:"))).indexes[0]
+    assert (made.factory, main.factory) == ("IVF64,PQ64x8", "")
     own, products = parsed(document(OWN)).indexes[0], Space(SpaceId("products"), "", "0" * 64, 8)
     assert (own.fits(products), own.fits(SPACE), main.fits(products), main.fits(SPACE)) == (True, False, False, True)
 
@@ -56,6 +58,7 @@ def test_a_document_says_where_each_index_is() -> None:
         (document(NEXT.replace("next-{shard}:9", "{shard}-{shard}:9")), "a pattern has {shard} once"),
         (document(MAIN.replace("]}", "], count: 3}")), "count is 3 and 2 shards are listed"),
         (document(MAIN.replace("main", "a/b")), "indexes.0.index"),
+        (document(MAIN.replace("egs:", "factory: Flat, egs:")), "indexes.0.factory"),
         (b"", "Input should be"),
         (b"[1]", "Input should be"),
         (b"indexes: {", "no YAML"),

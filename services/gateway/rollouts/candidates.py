@@ -61,7 +61,7 @@ class TopologyCandidates:
                 f"Index {entry.index} has {shards} shards in {SETTING}, and {request.shards} are asked for.",
                 field="shards",
             )
-        return Place(entry.index, shards)
+        return Place(entry.index, shards, entry.factory)
 
     async def place_space(self, space: Space) -> Place:
         """The entry of the space. Raises Absent, field `name`, saying which is needed; WrongState, field `shards`."""
@@ -75,7 +75,7 @@ class TopologyCandidates:
             )
         if entry.numbered is None:
             raise WrongState(f"Say in {SETTING} how many shards {entry.index} has: its `count`.", field="shards")
-        return Place(entry.index, entry.numbered)
+        return Place(entry.index, entry.numbered, entry.factory)
 
     def _entry(self, request: RolloutRequest, space: Space, known: Sequence[Index]) -> Entry:
         topology = self._file.topology

@@ -38,10 +38,11 @@ class CandidateModel:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a candidate will run: the index's name and number of shards."""
+    """Where a candidate will run: the index's name, number of shards, and factory; "" for none told."""
 
     index: str
     shards: int
+    factory: str = ""
 
 
 class Candidates(Protocol):
@@ -105,7 +106,7 @@ class Rollouts:
         index = Index(
             IndexId(place.index),
             space.id,
-            request.factory or (DEFAULT_FACTORY if request.model else control.factory),
+            request.factory or place.factory or (DEFAULT_FACTORY if request.model else control.factory),
             place.shards,
             IndexState.BUILDING,
         )

@@ -56,7 +56,7 @@ class BruteForceShard:
             vector[None].astype(np.float16),
             np.array([[0, 0, 8, 8]], np.int32),
             image_id * 0x9E3779B97F4A7C15 % 2**64 if phash is None else phash,
-            Payload(uri=f"omma:{image_id}", sha256=f"{image_id:064x}"),
+            Payload(uri=f"omma:{image_id}", sha256=f"{image_id:064x}", width=8, height=8),
         )
 
     async def search(self, query: ShardQuery, deadline: Deadline) -> ShardHits:

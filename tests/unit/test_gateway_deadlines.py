@@ -32,6 +32,8 @@ BODIES = {
     "/ingest": (b'{"urls": ["http://pictures.example/1.jpg"]}', JSON),
     "/vectors": (b'{"space": "products", "vectors": [{"id": "a", "vector": [1]}]}', JSON),
     "/spaces": (b'{"name": "products", "dim": 4}', JSON),
+    "/images/known": (b'{"sha256": ["' + b"0" * 64 + b'"]}', JSON),
+    "/quotas/{tenant}": (b'{"max_pictures": 1}', JSON),
     "/images/presign": (b'{"bytes": 9}', JSON),
     "/rollouts/{id}/canary": (b'{"share": 5}', JSON),
     "/rollouts/{id}/judgments": (b'{"labels": {"1": "a", "2": "a"}}', JSON),
@@ -41,7 +43,7 @@ BODIES = {
     "/dead-letters/replay": (b"{}", JSON),
     "/keys": (b'{"name": "new", "role": "read"}', JSON),
 }
-PARAMETERS = {"{image_id}": "1", "{job_id}": "1", "{id}": "0123abcd", "{name}": "a"}
+PARAMETERS = {"{image_id}": "1", "{job_id}": "1", "{id}": "0123abcd", "{name}": "a", "{tenant}": "a"}
 BESIDES = ("/search", "/embed", "/health", "/healthz", "/readyz", "/metrics", "/uploads", "/ui/session")
 """Searches have their own below; the others ask no part, or not before they know the address for one of Omma's."""
 

@@ -12,9 +12,14 @@ import numpy.typing as npt
 FLOAT, INT64 = 1, 7
 
 
-def image_tower(size: int, dim: int, seed: int = 0) -> bytes:
-    """`pixels` float32[n, 3, size, size] to `vector` float32[n, dim]: flattened, times a random matrix."""
+def image_tower(size: int, dim: int, seed: int = 0, *, blind: bool = False) -> bytes:
+    """`pixels` float32[n, 3, size, size] to `vector` float32[n, dim]: flattened, times a random matrix.
+
+    blind: a matrix of rank 1, by which any two pictures are the same or opposite.
+    """
     weights = np.random.default_rng(seed).standard_normal((3 * size * size, dim)).astype(np.float32)
+    if blind:
+        weights = np.outer(weights[:, 0], weights[0]).astype(np.float32)
     return _model(
         [_node("Flatten", ["pixels"], ["flat"]), _node("MatMul", ["flat", "weights"], ["vector"])],
         {"weights": weights},

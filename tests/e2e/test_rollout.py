@@ -1,42 +1,19 @@
 """A model is rolled out in one process while it is searched and written to: every step, there and back."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+import shutil
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from services.standalone.serve import serving
-from services.standalone.settings import StandaloneSettings
+from tests.e2e.rolled_folder import Folder
 from tests.e2e.rolling import Traffic, ids_in, ok, reaches, until, upload
 from tests.e2e.two_models import A, B, register_two
 
 PICTURES = 24
-
-
-@dataclass
-class Folder:
-    """Of a data folder; opened again and again."""
-
-    path: Path
-
-    @asynccontextmanager
-    async def up(self, model: str = A, **gateway: Any) -> AsyncIterator[httpx.AsyncClient]:
-        options = StandaloneSettings(
-            data_dir=self.path / "data",
-            http_port=0,
-            grpc_port=0,
-            model=model,
-            egs={"models_dir": self.path / "models"},
-            gateway=gateway,
-            worker={"rollout_look_seconds": 0.1, "resend_seconds": 0.5, "judge_seconds": 1},
-        )
-        async with serving(options) as (_, address), httpx.AsyncClient(base_url=address.url, timeout=120) as client:
-            yield client
 
 
 @pytest.fixture
@@ -58,6 +35,7 @@ async def test_a_model_is_rolled_out_and_back_under_traffic(folder: Folder) -> N
         begun = await ok(client.post("/rollouts", json={"model": B, "reason": "to see"}))
         rollout, new = begun["id"], begun["candidate"]["id"]
         assert begun["state"] == "building" and begun["figures"]["preflight"]["embedded"] >= PICTURES
+        assert begun["figures"]["preflight"]["words"] is False
 
         async def step(name: str, **body: Any) -> dict[str, Any]:
             moved: dict[str, Any] = await ok(client.post(f"/rollouts/{rollout}/{name}", json=body))
@@ -251,6 +229,17 @@ def _embedded(metrics: httpx.Response) -> list[str]:
     return [line for line in metrics.text.splitlines() if line.startswith("omma_embed_items_total")]
 
 
+def damaged(models: Path) -> str:
+    """A model of the registry whose file is not its checksum's."""
+    entry = models / "tiny" / "3.0.0"
+    shutil.copytree(models / "tiny" / "2.0.0", entry)
+    manifest = entry / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("2.0.0", "3.0.0"))
+    with (entry / "image.onnx").open("ab") as file:
+        file.write(b"\0")
+    return "tiny@3.0.0"
+
+
 async def test_what_cannot_be_rolled_out_is_refused_and_changes_nothing(folder: Folder) -> None:
     async with folder.up() as client:
         await upload(client, 1)
@@ -259,6 +248,7 @@ async def test_what_cannot_be_rolled_out_is_refused_and_changes_nothing(folder: 
             ({}, 422, "model"),
             ({"model": A}, 409, "model"),
             ({"model": "nobody@1.0.0"}, 404, "model"),
+            ({"model": damaged(folder.path / "models")}, 409, "model"),
             ({"model": B, "shards": 2}, 422, "model"),
             ({"shards": 2}, 422, "index"),
             ({"index": "a/b", "shards": 2}, 422, "index"),

@@ -125,7 +125,8 @@ async def _measured(running: Cluster, given: argparse.Namespace) -> Found:
             if given.kills:
                 found.killed += await _killed(running, gateways, ["main", "next"])
             await asyncio.sleep(given.seconds)
-            _say(f"{phase}: {len(ledger.took.get(phase, ()))} searches, {len(ledger.failed)} failed")
+            followed = ", ".join(f"{name} followed in {took:.2f} s" for name, took in walk.followed.items())
+            _say(f"{phase}: {len(ledger.took.get(phase, ()))} searches, {len(ledger.failed)} failed; {followed}")
         await traffic.settled()
         for name in ("main", "next"):
             found.lacking[name] = await lacking(client, name, ledger)

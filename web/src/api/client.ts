@@ -16,8 +16,9 @@ export class Problem extends Error {
     super(detail);
   }
 
+  /** Nobody is signed in, or somebody else is by now: another window took the cookie. */
   get signedOut(): boolean {
-    return this.status === 401;
+    return this.status === 401 || this.field === "Omma-Csrf";
   }
 
   /** Whether the same request may succeed later. */
@@ -51,7 +52,11 @@ export const api = createClient<paths>({ baseUrl: location.origin, fetch: send }
 
 /** What openapi-fetch answered, or its Problem thrown. */
 export function given<T>(answer: { data?: T; response: Response; error?: unknown }): T {
-  if (!answer.response.ok) throw problemOf(answer.response, answer.error);
+  if (!answer.response.ok) {
+    const problem = problemOf(answer.response, answer.error);
+    if (problem.signedOut) onSignedOut();
+    throw problem;
+  }
   return answer.data as T;
 }
 
@@ -64,15 +69,12 @@ export function form(fields: Record<string, string | Blob | undefined>): FormDat
 
 async function send(request: Request): Promise<Response> {
   if (token && request.method !== "GET" && request.method !== "HEAD") request.headers.set("Omma-Csrf", token);
-  let response: Response;
   try {
-    response = await fetch(request);
+    return await fetch(request);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Problem(0, "network", texts.failed.network);
   }
-  if (response.status === 401) onSignedOut();
-  return response;
 }
 
 function problemOf(response: Response, said: unknown): Problem {

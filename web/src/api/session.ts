@@ -7,8 +7,8 @@ import type { Role, Session } from "./types";
 const KEY = ["session"];
 const RANK: Record<Role, number> = { read: 0, write: 1, "tenant-admin": 2, admin: 3 };
 
-async function current(): Promise<Session> {
-  const session = given(await api.GET("/ui/session"));
+async function current({ signal }: { signal: AbortSignal }): Promise<Session> {
+  const session = given(await api.GET("/ui/session", { signal }));
   carry(session);
   return session;
 }
@@ -30,6 +30,7 @@ export function useSignIn() {
   return useMutation({
     mutationFn: async (key: string) => given(await api.POST("/ui/session", { body: { key } })),
     onSuccess: async (session) => {
+      await queries.cancelQueries({ queryKey: KEY }); // asked with the cookie before: its answer would take the token away
       carry(session);
       queries.setQueryData(KEY, session);
       await queries.invalidateQueries({ predicate: (query) => query.queryKey[0] !== KEY[0] });

@@ -42,7 +42,8 @@ def test_it_ends_cleanly_and_finds_everything_again(folder: Folder, how: signal.
         assert client.post("/search", files={"image": picture}, data={"receipts": uploaded["receipt"]}).is_success
         assert server.stop(how) == 0
     with folder.up() as server, server.client() as client:
-        best = client.post("/search", files={"image": picture}, data={"k": 1, "timeout_ms": 20_000}).json()["results"][0]
+        patient = {"k": 1, "timeout_ms": 20_000}
+        best = client.post("/search", files={"image": picture}, data=patient).json()["results"][0]
         assert best["id"] == uploaded["id"] and best["score"] > 0.999
 
 

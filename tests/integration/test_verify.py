@@ -167,7 +167,7 @@ async def test_what_is_on_its_way_is_no_difference(world: TruthWorld) -> None:
 async def test_a_replica_that_is_away_is_said_so(world: TruthWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     await filled(world)
     away = world.shards[1][0].replica
-    monkeypatch.setattr(Replica, "ready", property(lambda one: one is not away and one._ready))
+    monkeypatch.setattr(Replica, "ready", property(lambda one: one is not away and one._health.ready))
     report = await world.verifier.verify()
     assert not report.clean
     assert [(one["shard"], one["replica"]) for one in report.replicas] == [(1, 0)]

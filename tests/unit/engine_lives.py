@@ -1,6 +1,7 @@
 """Records, engines and brute force for the tests of the engine."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from omma.records import VectorRecord, deleted_record
 from omma.space import SpaceId
 from omma.vectors import Float32, Int64, normalise
 from services.nn_shard.engine import Codebook, Engine, EngineSettings
+from services.nn_shard.engine.manifest import read_manifest, write_manifest
 
 DIM = 16
 SPACE, INDEX = SpaceId("s-1-00000000"), IndexId("s-1-00000000.1")
@@ -57,3 +59,14 @@ def maintain(engine: Engine) -> None:
 def nearest(queries: Float32, rows: Float32, k: int) -> Int64:
     """int64[q, k]: positions of the exact nearest rows."""
     return np.argsort(-(queries @ rows.T), axis=1, kind="stable")[:, :k]
+
+
+def as_of_an_earlier_version(folder: Path, absent: str) -> None:
+    """Take this file out of the only segment of the engine in the folder."""
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    (segment,) = manifest.segments
+    older = tuple(file for file in segment.files if not file.path.endswith(f"/{absent}"))
+    assert len(older) == len(segment.files) - 1
+    write_manifest(folder, replace(manifest, segments=(replace(segment, files=older),)))
+    (folder / "segments" / segment.name / absent).unlink()

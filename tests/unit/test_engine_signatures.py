@@ -11,8 +11,7 @@ from omma.hits import Hits
 from omma.identity import ImageId
 from omma.records import VectorRecord
 from services.nn_shard.engine import Engine, SearchOptions
-from services.nn_shard.engine.manifest import read_manifest, write_manifest
-from tests.unit.engine_lives import DIM, TENANT, clustered, far, maintain, opened, record
+from tests.unit.engine_lives import DIM, TENANT, as_of_an_earlier_version, clustered, far, maintain, opened, record
 
 ROWS = clustered(60, seed=1)
 
@@ -74,13 +73,7 @@ def test_segments_of_an_earlier_version_open_and_merge(tmp_path: Path) -> None:
     engine = opened(tmp_path)
     engine.apply([replace(one, signature=b"", phash=one.phash or None) for one in records(range(1, 31))])
     engine.checkpoint(engine.freeze(), {})
-    manifest = read_manifest(tmp_path)
-    assert manifest is not None
-    (segment,) = manifest.segments
-    older = tuple(file for file in segment.files if not file.path.endswith("/signatures"))
-    assert len(older) == len(segment.files) - 1
-    write_manifest(tmp_path, replace(manifest, segments=(replace(segment, files=older),)))
-    (tmp_path / "segments" / segment.name / "signatures").unlink()
+    as_of_an_earlier_version(tmp_path, "signatures")
 
     engine = opened(tmp_path)
     assert not engine.dropped_segments

@@ -33,6 +33,7 @@ class Head:
 
     encoded = False
     list_sizes = None
+    postings = None
 
     def __init__(self, dim: int, codebook: Codebook | None) -> None:
         self.name = uuid.uuid4().hex

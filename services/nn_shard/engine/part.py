@@ -9,6 +9,7 @@ import numpy.typing as npt
 from omma.vectors import Float16, Float32, Int64
 from services.nn_shard.engine.bytebound import ByteBound
 from services.nn_shard.engine.columns import Bools, Columns
+from services.nn_shard.engine.postings import Postings
 from services.nn_shard.engine.swig import Faiss
 
 _CACHE_BYTES = 4_194_304
@@ -41,6 +42,10 @@ class Store(Protocol):
 
     @property
     def max_regions(self) -> int: ...
+
+    @property
+    def postings(self) -> Postings | None:
+        """None where columns are always read whole: a head's, and a segment's of an earlier version."""
 
     @property
     def encoded(self) -> bool:

@@ -18,6 +18,7 @@ from services.nn_shard.engine.gpu import GpuClone, first_device
 from services.nn_shard.engine.lists import ID_BYTES, Float16Lists, list_offsets, mapped_lists, preassigned
 from services.nn_shard.engine.manifest import FileSum
 from services.nn_shard.engine.part import Bits, Part
+from services.nn_shard.engine.postings import Orders, Postings
 from services.nn_shard.engine.swig import Faiss, faiss
 
 Ints: TypeAlias = npt.NDArray[np.integer[Any]]
@@ -28,6 +29,7 @@ CODES: Final = "codes"
 COLUMNS: Final = "columns"
 PAYLOADS: Final = "payloads"
 SIGNATURES: Final = "signatures"
+POSTINGS: Final = "postings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class Segment:
     """Rows lie in order of their list, then of their id, so that rescoring reads neighbours from neighbouring pages.
 
     Files: `vectors` (float16[rows, dim], then the row numbers as int64), `codes` (inverted lists of PQ codes, see
-    lists.list_offsets), `columns` (arrays), `payloads` (omma.v1.Payload one after the other), `signatures` (arrays: a
-    file of its own, which earlier versions neither wrote nor look for), `segment.json`.
+    lists.list_offsets), `columns` (arrays), `payloads` (omma.v1.Payload one after the other), `signatures` and
+    `postings` (arrays: files of their own, which earlier versions neither wrote nor look for), `segment.json`.
     """
 
     def __init__(self, folder: Path, codebook: Codebook | None) -> None:
@@ -67,6 +69,7 @@ class Segment:
         self._signature_ends: Int64 = signatures["ends"]
         self._signatures: npt.NDArray[np.uint8] = signatures["bytes"]
         self.columns = Columns(**arrays, hashed=signatures["hashed"])
+        self.postings = _read_postings(folder / POSTINGS, self.columns)
         self._payloads = map_file(folder / PAYLOADS, random=True)
         rows, dim = self.about.rows, self.about.dim
         self._map = map_file(folder / VECTORS, random=True)
@@ -199,6 +202,10 @@ def _read_signatures(path: Path, phashes: UInt64) -> dict[str, npt.NDArray[Any]]
     return {"hashed": phashes != 0, "ends": np.zeros(len(phashes), np.int64), "bytes": np.empty(0, np.uint8)}
 
 
+def _read_postings(path: Path, columns: Columns) -> Postings | None:
+    return Postings(columns, Orders(**read_arrays(path))) if path.exists() else None
+
+
 def _read_about(path: Path) -> About:
     try:
         value = json.loads(path.read_bytes())
@@ -209,4 +216,16 @@ def _read_about(path: Path) -> About:
         raise Corrupt(f"{path.parent.name}/{path.name} cannot be read: {error}.") from None
 
 
-__all__ = ["ABOUT", "CODES", "COLUMNS", "ID_BYTES", "PAYLOADS", "SIGNATURES", "VECTORS", "About", "Segment", "verify"]
+__all__ = [
+    "ABOUT",
+    "CODES",
+    "COLUMNS",
+    "ID_BYTES",
+    "PAYLOADS",
+    "POSTINGS",
+    "SIGNATURES",
+    "VECTORS",
+    "About",
+    "Segment",
+    "verify",
+]

@@ -17,7 +17,18 @@ from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.columns import Columns, starts, take_runs
 from services.nn_shard.engine.lists import ID_BYTES, list_offsets, rooms
 from services.nn_shard.engine.part import Part, Store
-from services.nn_shard.engine.segment import ABOUT, CODES, COLUMNS, PAYLOADS, SIGNATURES, VECTORS, About, Segment
+from services.nn_shard.engine.postings import orders_of
+from services.nn_shard.engine.segment import (
+    ABOUT,
+    CODES,
+    COLUMNS,
+    PAYLOADS,
+    POSTINGS,
+    SIGNATURES,
+    VECTORS,
+    About,
+    Segment,
+)
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -57,7 +68,9 @@ def write_segment(
 
 
 def _write(target: Path, build: "_Build", deletes: tuple[Int64, Int64], codebook: Codebook | None, dim: int) -> None:
-    arrays = build.columns().arrays()
+    columns = build.columns()
+    write_arrays(target / POSTINGS, orders_of(columns).arrays())
+    arrays = columns.arrays()
     write_arrays(target / SIGNATURES, {"hashed": arrays.pop("hashed"), **build.signatures()})
     arrays |= {"list_sizes": build.list_sizes, "deleted_ids": deletes[0], "deleted_versions": deletes[1]}
     arrays["payload_ends"] = build.write_payloads(target / PAYLOADS)

@@ -77,7 +77,7 @@ def starts(ends: Int64) -> Int64:
 
 def take_runs(ends: Int64, wanted: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], Int64]:
     """Positions of the elements of the wanted runs, run after run, and the ends of these runs."""
-    begins = starts(ends)[wanted]
+    begins = np.where(wanted > 0, ends[wanted - 1], 0)  # of the wanted alone: ends may be of millions
     lengths = ends[wanted] - begins
     new_ends = np.cumsum(lengths)
     total = int(new_ends[-1]) if len(new_ends) else 0

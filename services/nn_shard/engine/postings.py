@@ -94,9 +94,12 @@ class Postings:
         )
         if fewest is None or _count(fewest) * _WORTH > len(self._columns.ids):
             return None
-        pictures = [run.pictures() for run in fewest]
-        # One value's rise; those of several meet, and those of a range lie in order of its values.
-        return np.unique(np.concatenate([np.empty(0, np.uint32), *pictures])).astype(np.int64)
+        pictures = np.concatenate([np.empty(0, np.uint32), *(run.pictures() for run in fewest)])
+        # Runs of several values meet, and those of a range lie by value. What rises is merged, not sorted.
+        pictures.sort(kind="stable")
+        first = np.ones(len(pictures), np.bool_)
+        np.not_equal(pictures[1:], pictures[:-1], out=first[1:])
+        return pictures[first].astype(np.int64)
 
     def _runs(self, filter: Filter) -> list[_Run] | None:
         """Runs that hold every picture that the filter keeps; None where postings cannot say."""

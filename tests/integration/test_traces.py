@@ -19,16 +19,18 @@ from deploy.local import Shape, cluster
 from deploy.local.service import Service
 from deploy.parts.ports import free_port
 from omma.hits import no_hits
-from omma.v1 import rerank_pb2_grpc
+from omma.v1 import rerank_pb2_grpc, search_pb2, search_pb2_grpc
 from services.rerank.client import RerankQuery
 from services.rerank.client.convert import rerank_request
 from tests.conftest import ROOT
 from tests.part_fixtures import skip_without
 
-TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACES = {"rest": "0af7651916cd43dd8448eb211c80319c", "grpc": "4bf92f3577b34da6a3ce929d0e0e4736"}
+"""By the face that is asked."""
 CALLER = "b7ad6b7169203331"
-THROUGH = {
-    ("omma-gateway", "http"),
+FACES = {"rest": "http", "grpc": "omma.v1.SearchService/Search"}
+"""What the gateway calls a request at each."""
+BELOW = {
     ("omma-gateway", "search"),
     ("omma-gateway", "merge"),
     ("omma-egs", "embed"),
@@ -37,7 +39,7 @@ THROUGH = {
     ("omma-rerank", "omma.v1.RerankService/Rerank"),
     ("omma-worker", "record"),
 }
-"""(process, what it did) of a search by picture."""
+"""(process, what it did) of a search by picture, whichever face was asked."""
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
@@ -71,21 +73,21 @@ async def test_a_process_sends_its_spans_below_the_callers(collector: tuple[Coll
         await asyncio.to_thread(service.start, {"OMMA_TRACES__ENDPOINT": endpoint})
         async with grpc.aio.insecure_channel(service.address) as channel:
             asked = rerank_request(RerankQuery(k=1), no_hits(dim=4))
-            traced = (("traceparent", f"00-{TRACE}-{CALLER}-01"),)
+            traced = (("traceparent", f"00-{TRACES['grpc']}-{CALLER}-01"),)
             await rerank_pb2_grpc.RerankServiceStub(channel).Rerank(asked, timeout=10, metadata=traced)
         async with asyncio.timeout(30):
             name, span = await sent.spans.get()
         assert (name, span.name) == ("omma-rerank", "omma.v1.RerankService/Rerank")
-        assert span.trace_id.hex() == TRACE
+        assert span.trace_id.hex() == TRACES["grpc"]
     finally:
         await asyncio.to_thread(service.server.close)
 
 
 @pytest.mark.timeout(600)
 async def test_one_trace_leads_through_every_process(collector: tuple[Collector, str], photographs: Path) -> None:
-    """A search by picture, over REST: what each process did of it, to what the worker wrote down of its answer."""
+    """A search by picture at either face: what each process did of it, to what the worker wrote down of its answer."""
     sent, endpoint = collector
-    picture, other = sorted((photographs / "caltech-101").rglob("*.jpg"))[:2]
+    picture, second, third = sorted((photographs / "caltech-101").rglob("*.jpg"))[:3]
     settings = {"OMMA_TRACES__ENDPOINT": endpoint}
     shape = Shape(1, 1, models_dir=str(ROOT / "models"), reranker=True, environment=settings)
     with ExitStack() as stack:
@@ -96,29 +98,39 @@ async def test_one_trace_leads_through_every_process(collector: tuple[Collector,
         async with httpx.AsyncClient(base_url=running.rest, timeout=60) as client:
             stored = await client.post("/images", files={"image": picture.read_bytes()})
             assert stored.is_success, stored.text
-            header = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
+            parents = {face: {"traceparent": f"00-{trace}-{CALLER}-01"} for face, trace in TRACES.items()}
             async with asyncio.timeout(120):
                 while True:  # each is a trace of its own until the picture is there
                     asked = {"image": picture.read_bytes()}
                     answer = await client.post("/search", files=asked, data={"k": "1", "timeout_ms": "30000"})
                     if answer.json().get("results"):
                         break
-            # Of another picture: what was embedded before is not embedded again.
-            answer = await client.post(
-                "/search", files={"image": other.read_bytes()}, data={"timeout_ms": "30000"}, headers=header
-            )
+            # Of other pictures: what was embedded before is not embedded again.
+            asked, said = {"image": second.read_bytes()}, {"timeout_ms": "30000"}
+            answer = await client.post("/search", files=asked, data=said, headers=parents["rest"])
             assert answer.json()["results"], answer.text
-        spans: dict[bytes, Any] = {}
-        found: set[tuple[str, str]] = set()
-        roots: set[bytes] = set()
+        async with grpc.aio.insecure_channel(running.grpc) as channel:
+            query = search_pb2.SearchQuery(image=third.read_bytes())
+            request = search_pb2.SearchRequest(queries=[query], k=10, timeout_ms=30_000)
+            search = search_pb2_grpc.SearchServiceStub(channel).Search
+            assert (await search(request, timeout=60, metadata=tuple(parents["grpc"].items()))).results
+        spans: dict[str, dict[bytes, Any]] = {trace: {} for trace in TRACES.values()}
+        found: dict[str, set[tuple[str, str]]] = {trace: set() for trace in TRACES.values()}
         async with asyncio.timeout(120):
-            while not (found >= THROUGH and roots == {bytes.fromhex(CALLER)}):  # one tree, below the caller's span
+            while not all(
+                found[trace] >= BELOW | {("omma-gateway", FACES[face])} and roots(spans[trace]) == {CALLER}
+                for face, trace in TRACES.items()
+            ):
                 service, span = await sent.spans.get()
-                if span.trace_id.hex() == TRACE:
-                    spans[span.span_id] = span
-                    found.add((service, span.name))
-                    roots = {one.parent_span_id for one in spans.values()} - spans.keys()
+                if (trace := span.trace_id.hex()) in found:
+                    spans[trace][span.span_id] = span
+                    found[trace].add((service, span.name))
         await asyncio.to_thread(stack.close)
+
+
+def roots(spans: dict[bytes, Any]) -> set[str]:
+    """Whom its trees hang below: one, once every span is there."""
+    return {one.hex() for one in {span.parent_span_id for span in spans.values()} - spans.keys()}
 
 
 @pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:9"])

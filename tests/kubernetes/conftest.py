@@ -16,6 +16,7 @@ import pytest
 from grpc import ChannelCredentials, ssl_channel_credentials
 
 from deploy import parts
+from deploy.local.inbox import open_inbox
 from tests.certificates import Authority
 from tests.databases import shared_database
 from tests.kubernetes.cluster import Failed, Namespace, ask, host
@@ -27,20 +28,25 @@ CHANGED_IMAGE = os.environ.get("OMMA_TEST_CHANGED_IMAGE", "")
 """What `python -m tests.kubernetes.changed` is the source of, for an upgrade; else its pods differ by an annotation."""
 TRITON_IMAGE = os.environ.get("OMMA_TEST_TRITON_IMAGE", "")
 """What deploy/images/triton.Dockerfile makes, or NVIDIA's; without one the towers run in EGS."""
-_PICTURES = int(os.environ.get("OMMA_TEST_KUBERNETES_PICTURES", "60"))
+SHORT = os.environ.get("OMMA_TEST_KUBERNETES") == "short"
+_PICTURES = int(os.environ.get("OMMA_TEST_KUBERNETES_PICTURES", "60" if SHORT else "2000"))
+_MAIN = "main"
 
 
 @dataclass(frozen=True)
 class Servers:
+    """run: of this session, in the names of what is made on them."""
+
     kafka: parts.Kafka
     minio: parts.Minio
     postgres: parts.Postgres
+    run: str
 
 
 @dataclass
 class World:
     """database: its address. values: what the release is installed with. authority: who signs for its services. folder:
-    for files.
+    for files. inbox: a bucket that tells its Kafka what is put into it; "" for none.
     """
 
     namespace: Namespace
@@ -48,6 +54,7 @@ class World:
     values: dict[str, Any]
     authority: Authority
     folder: Path
+    inbox: str = ""
 
     @property
     def rest(self) -> str:
@@ -92,11 +99,13 @@ class World:
 def servers() -> Iterator[Servers]:
     if not os.environ.get("KUBECONFIG") or shutil.which("kubectl") is None:
         left_out("Kubernetes", "set KUBECONFIG, with kubectl and helm on PATH, and load the image: make e2e-kubernetes")
+    run = secrets.token_hex(3)
     with ExitStack() as running:
         kafka = running.enter_context(parts.kafka(host()))
-        minio = running.enter_context(parts.minio(host()))
+        inbox = f"{_name(_MAIN, run)}.omma.inbox"
+        minio = running.enter_context(parts.minio(host(), notify=kafka, topic=inbox))
         postgres = running.enter_context(parts.postgres(host(), fsync=False))
-        yield Servers(kafka, minio, postgres)
+        yield Servers(kafka, minio, postgres, run)
 
 
 @pytest.fixture(scope="session")
@@ -106,14 +115,18 @@ def program() -> Path:
 
 @pytest.fixture(scope="module")
 def world(servers: Servers, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with made(servers, program, "main", tmp_path_factory.mktemp("main")) as new:
+    with made(servers, program, _MAIN, tmp_path_factory.mktemp(_MAIN)) as new:
+        if servers.minio.own is not None:  # another one notifies of what it was told to
+            new.inbox = f"{new.namespace.name}-inbox"
+            open_inbox(servers.minio, new.inbox)
+            new.values["s3"]["inbox"] = new.inbox
         yield new
 
 
 @contextmanager
 def made(servers: Servers, program: Path, what: str, folder: Path) -> Iterator[World]:
     """A namespace with its secrets, and values for it; nothing is installed yet. Gone with the block."""
-    namespace = Namespace(f"omma-{what}-{secrets.token_hex(3)}", program)
+    namespace = Namespace(_name(what, servers.run), program)
     with shared_database(servers.postgres) as database, _gone_afterwards(namespace):
         namespace.secret("postgres", url=database)
         namespace.secret("s3", **{"access-key": servers.minio.access_key, "secret-key": servers.minio.secret_key})
@@ -121,6 +134,11 @@ def made(servers: Servers, program: Path, what: str, folder: Path) -> Iterator[W
         new = World(namespace, database, values(servers, namespace), Authority.made(folder / "authority"), folder)
         new.certify(new.authority)
         yield new
+
+
+def _name(what: str, run: str) -> str:
+    """Of a namespace, and the prefix of its topics."""
+    return f"omma-{what}-{run}"
 
 
 @contextmanager
@@ -203,8 +221,7 @@ def pictures(photographs: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def report(request: pytest.FixtureRequest) -> Iterator[Callable[[str, object], None]]:
-    """Figures of this run, told in the end."""
-    told: list[str] = []
-    yield lambda what, value: told.append(f"{what}: {value}")
-    request.config.get_terminal_writer().write("\n" + "\n".join(told) + "\n")
+def report(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
+    """Figures of this run, told as they come."""
+    terminal = request.config.get_terminal_writer()
+    return lambda what, value: terminal.write(f"\n{what}: {value}\n", flush=True)

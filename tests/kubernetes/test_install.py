@@ -1,11 +1,11 @@
 """The chart as it is used: installed, asked, killed, upgraded, rolled back, beside another. In this order."""
 
 import json
-import os
 import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ import pytest
 
 from omma.v1 import search_pb2, search_pb2_grpc
 from tests.certificates import Authority
+from tests.kubernetes.caller import asked_inside
 from tests.kubernetes.changed import REVISION
 from tests.kubernetes.cluster import CHART, WAIT_SECONDS, Failed, ask, until
-from tests.kubernetes.conftest import CHANGED_IMAGE, IMAGE, KEY, Servers, World, image, made
+from tests.kubernetes.conftest import CHANGED_IMAGE, IMAGE, KEY, SHORT, Servers, World, image, made
+from tests.kubernetes.ingest import Stored, put, upload
 from tests.kubernetes.scraped import scraped, series
-from tests.kubernetes.traffic import Account, searches
+from tests.kubernetes.traffic import Account, not_found, reported, searches
 
 pytestmark = pytest.mark.timeout(1_800)
-long = pytest.mark.skipif(os.environ.get("OMMA_TEST_KUBERNETES") == "short", reason="the short form leaves it out")
+long = pytest.mark.skipif(SHORT, reason="the short form leaves it out")
 
 
 DASHBOARDS = sorted((CHART / "dashboards").glob("*.json"))
@@ -43,7 +45,7 @@ QUIET = {
 
 
 class TestRelease:
-    stored: list[tuple[Path, str]]
+    stored: Stored
 
     def test_it_installs_and_answers(self, world: World, report: Callable[[str, object], None]) -> None:
         began = time.monotonic()
@@ -55,36 +57,37 @@ class TestRelease:
         said = ask(world.namespace.helm, "-n", world.namespace.name, "test", "r", "--timeout", "180s")
         assert "Phase:          Succeeded" in said
 
-    def test_what_is_uploaded_is_found(
-        self, world: World, pictures: list[Path], report: Callable[[str, object], None]
+    def test_what_is_uploaded_and_what_is_put_into_the_bucket_is_found(
+        self, world: World, servers: Servers, pictures: list[Path], report: Callable[[str, object], None]
     ) -> None:
+        half = len(pictures) // 2 if world.inbox else len(pictures)
+        began = time.monotonic()
         with world.client() as client:
-            stored = []
-            for picture in pictures:
-                answer = client.post("/images", files={"image": picture.read_bytes()})
-                assert answer.status_code in (200, 201), answer.text
-                stored.append((picture, str(answer.json()["id"])))
+            stored = upload(client, pictures[:half])
+            report("pictures uploaded", f"{len(stored)} in {time.monotonic() - began:.0f} s")
+            if world.inbox:
+                stored += put(servers.minio.client(), world.inbox, client, pictures[half:])
+                report("pictures put into the bucket", len(stored) - half)
         type(self).stored = stored
-        until("every picture", lambda: self.all_found(world))
-        report("pictures uploaded and found", len(stored))
+        self.must_find(world, stored)
+        report("seconds until each of them was found", round(time.monotonic() - began))
 
-    def test_grpc_answers_outside_and_rest_answers_inside(self, world: World) -> None:
+    def test_both_faces_answer_outside_and_inside_and_grpc_nobody_whom_it_does_not_know(self, world: World) -> None:
         picture, image_id = self.stored[0]
+        request = search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(image=picture.read_bytes())], k=3)
         options = [("grpc.ssl_target_name_override", "r-omma-gateway")]
-        with grpc.secure_channel(world.grpc, world.credentials(), options) as channel:
-            request = search_pb2.SearchRequest(k=3, timeout_ms=10_000)
-            request.queries.add(image=picture.read_bytes())
-            answer = search_pb2_grpc.SearchServiceStub(channel).Search(
-                request, timeout=20, metadata=(("authorization", f"Bearer {KEY}"),)
-            )
-        assert str(answer.results[0].id) == image_id
-        (pod, *_) = world.namespace.pods("omma.io/component=worker")
-        search = (
-            "import urllib.request as u; print(u.urlopen(u.Request('http://r-omma-gateway:8080/search?text=dog&k=3',"
-            f" headers={{'Authorization': 'Bearer {KEY}'}}), timeout=20).read().decode())"
-        )
-        said = world.namespace.kubectl("exec", pod["metadata"]["name"], "--", "python", "-c", search)
-        assert len(json.loads(said)["results"]) == 3
+        stranger = grpc.ssl_channel_credentials(world.authority.certificate.read_bytes())
+        for credentials in (world.credentials(), stranger):
+            with grpc.secure_channel(world.grpc, credentials, options) as channel:
+                search = search_pb2_grpc.SearchServiceStub(channel).Search
+                asked = {"timeout": 30, "metadata": (("authorization", f"Bearer {KEY}"),)}
+                if credentials is stranger:
+                    with pytest.raises(grpc.RpcError):
+                        search(request, **asked)
+                else:
+                    assert image_id in [str(one.id) for one in search(request, **asked).results]
+        for face, ids in asked_inside(world.namespace, IMAGE, KEY, picture).items():
+            assert image_id in ids, face
 
     def test_dashboards_show_what_runs(self, world: World, prometheus: Path) -> None:
         panels = [panel for file in DASHBOARDS for panel in json.loads(file.read_text())["panels"]]
@@ -157,6 +160,21 @@ class TestRelease:
                 until("its successor", world.namespace.all_ready)
                 report("seconds to full strength", round(time.monotonic() - began))
             self.must_be_whole(account)
+
+    @long
+    def test_a_shard_that_is_killed_whole_comes_back_whole(
+        self, world: World, report: Callable[[str, object], None]
+    ) -> None:
+        with self.searching(world, report, "kill -9 of both replicas of a shard", tries=2) as account:
+            gone = [pod["metadata"]["name"] for pod in world.namespace.pods("omma.io/shard=0")]
+            assert len(gone) == 2
+            began = time.monotonic()
+            world.namespace.kubectl("delete", "pod", *gone, "--grace-period=0", "--force")
+            until("an answer without them", lambda: account.partial)
+            until("their successors", world.namespace.all_ready)
+        report("seconds to coverage 1.0", round(account.partial_at - began))
+        assert account.failed == [] and account.lost == []
+        assert not not_found(world.rest, KEY, self.stored[::10])
 
     @long
     def test_certificates_of_another_authority_cost_no_search_and_no_restart(
@@ -265,7 +283,7 @@ class TestRelease:
         world.values = {**world.values, "indexes": [main]}
         world.namespace.release("upgrade", world.values)
         until("the end of its pods", lambda: not world.namespace.pods("omma.io/index=wide"))
-        assert self.all_found(world)
+        assert not not_found(world.rest, KEY, self.stored[::10])
 
     @pytest.mark.parametrize(
         ("change", "said"),
@@ -287,8 +305,13 @@ class TestRelease:
             world.namespace.release("upgrade", {**world.values, "auth": {"adminKeySecret": "absent"}})
 
     @long
-    def test_another_release_works_beside_it(
-        self, world: World, servers: Servers, program: Path, tmp_path: Path
+    def test_another_release_works_beside_it_and_every_picture_is_there_in_the_end(
+        self,
+        world: World,
+        servers: Servers,
+        program: Path,
+        tmp_path: Path,
+        report: Callable[[str, object], None],
     ) -> None:
         with made(servers, program, "beside", tmp_path) as beside:
             one = {**beside.values["indexes"][0], "replicas": 1, "shards": 1}
@@ -298,10 +321,14 @@ class TestRelease:
             until("an answer", lambda: self.health(beside))
             with beside.client() as client:
                 assert client.get("/images").json()["count"] == 0
-        assert self.all_found(world)
+            began = time.monotonic()
+            assert not not_found(world.rest, KEY, self.stored)
+        report(f"seconds in which {len(self.stored)} were found afterwards", round(time.monotonic() - began))
 
-    def searching(self, world: World, report: Callable[[str, object], None], what: str, tries: int = 1) -> "Reported":
-        return Reported(world, self.stored, report, what, tries)
+    def searching(
+        self, world: World, report: Callable[[str, object], None], what: str, tries: int = 1
+    ) -> AbstractContextManager[Account]:
+        return reported(searches(world.rest, KEY, self.stored, tries=tries), report, what)
 
     @staticmethod
     def certificate_of(world: World, pod: dict[str, Any], authority: Authority) -> bytes:
@@ -349,10 +376,16 @@ class TestRelease:
         with world.client() as client:
             return bool(client.get("/health").json()["ok"])
 
-    def all_found(self, world: World) -> bool:
-        with searches(world.rest, KEY, self.stored, clients=1) as account:
-            until("a round", lambda: account.answered + len(account.failed) >= len(self.stored))
-        return not account.failed and not account.lost and not account.partial
+    def must_find(self, world: World, stored: Stored) -> None:
+        """Each of them, with nothing left out of any answer."""
+        left = stored
+
+        def sought() -> bool:
+            nonlocal left
+            left = not_found(world.rest, KEY, left)
+            return not left
+
+        until("every picture", sought)
 
     @staticmethod
     def must_be_whole(account: Account) -> None:
@@ -363,29 +396,3 @@ class TestRelease:
     @staticmethod
     def uids(world: World) -> set[str]:
         return {pod["metadata"]["uid"] for pod in world.namespace.pods()}
-
-
-class Reported:
-    """Searches under way, whose account is written down."""
-
-    def __init__(
-        self,
-        world: World,
-        stored: list[tuple[Path, str]],
-        report: Callable[[str, object], None],
-        what: str,
-        tries: int,
-    ) -> None:
-        self._searches = searches(world.rest, KEY, stored, tries=tries)
-        self._report, self._what = report, what
-
-    def __enter__(self) -> Account:
-        self._account = self._searches.__enter__()
-        return self._account
-
-    def __exit__(self, *error: object) -> None:
-        self._searches.__exit__(None, None, None)
-        one = self._account
-        counts = f"{one.answered} answered, {len(one.failed)} failed, {one.partial} partial, {len(one.lost)} lost"
-        counts += f", {one.again} answered at the second try" if one.again else ""
-        self._report(f"searches during: {self._what}", counts)

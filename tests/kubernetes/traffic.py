@@ -1,11 +1,13 @@
 """Searches that go on while something else happens, and what became of each."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
+from time import monotonic
 
 import httpx
 
@@ -13,12 +15,13 @@ import httpx
 @dataclass
 class Account:
     """Of searches by stored pictures' own bytes. again: tried again, whatever came of it. partial: answered for fewer
-    than all. lost: without the picture.
+    than all; partial_at: the last of them, monotonic. lost: without the picture.
     """
 
     answered: int = 0
     again: int = 0
     partial: int = 0
+    partial_at: float = 0.0
     lost: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -56,6 +59,36 @@ def searches(
             thread.join()
 
 
+@contextmanager
+def reported(
+    under_way: AbstractContextManager[Account], report: Callable[[str, object], None], what: str
+) -> Iterator[Account]:
+    """Searches while something happens; what became of them is written down when they have ended."""
+    try:
+        with under_way as account:
+            yield account
+    finally:
+        counts = f"{account.answered} answered, {len(account.failed)} failed, {account.partial} partial"
+        counts += f", {len(account.lost)} lost"
+        counts += f", {account.again} answered at the second try" if account.again else ""
+        report(f"searches during: {what}", counts)
+
+
+def not_found(url: str, key: str, pictures: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """Those of which a search by their own bytes knows nothing, or is not answered whole; each is sought once."""
+    with (
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client,
+        ThreadPoolExecutor(4) as pool,
+    ):
+
+        def found(one: tuple[Path, str]) -> bool:
+            account = Account()
+            _note(account, _answer(client, one[0]), one[1])
+            return account.answered == 1 and not account.partial and not account.lost
+
+        return [one for one, there in zip(pictures, pool.map(found, pictures), strict=True) if not there]
+
+
 def _answer(client: httpx.Client, file: Path) -> httpx.Response | httpx.HTTPError:
     try:
         return client.post(
@@ -78,5 +111,6 @@ def _note(account: Account, answer: httpx.Response | httpx.HTTPError, image_id: 
     account.answered += 1
     if said["coverage"]["fraction"] < 1:
         account.partial += 1
+        account.partial_at = monotonic()
     elif image_id not in [str(hit["id"]) for hit in said["results"]]:
         account.lost.append(image_id)

@@ -1,4 +1,6 @@
-"""deploy/compose/nginx.conf on this machine's nginx; without one the tests are skipped, or fail with CI=true."""
+"""NGINX's configuration, of Compose and the chart, on this machine's nginx; without one the tests are skipped, or fail
+with CI=true.
+"""
 
 import os
 import shutil
@@ -14,6 +16,7 @@ from tests.conftest import ROOT
 from tests.part_fixtures import skip_without
 
 COMPOSE = ROOT / "deploy" / "compose"
+CONFIGURATION = ROOT / "helm" / "omma" / "page" / "nginx.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
@@ -30,7 +33,7 @@ def running_nginx(rest: str, rpc: str) -> Iterator[tuple[str, str, Path]]:
     try:
         subprocess.run([COMPOSE / "certificate", "omma.test", folder], check=True)
         rest_port, rpc_port = free_port(host), free_port(host)
-        text = (COMPOSE / "nginx.conf").read_text()
+        text = CONFIGURATION.read_text()
         for ours, here in {
             "listen 8443 ": f"listen {host}:{rest_port} ",
             "listen 9443 ": f"listen {host}:{rpc_port} ",

@@ -42,6 +42,7 @@ EVERYTHING: Final[Mapping[str, Any]] = {
         "route": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["omma.example"]},
         "autoscaling": {"enabled": True, "targetSearchesInFlight": 30},
     },
+    "page": {"nginx": {"enabled": True, "tlsSecret": "page"}},
     "egs": {
         "modelStorage": "s3://models/omma",
         "autoscaling": {"enabled": True, "targetQueueItems": 8},

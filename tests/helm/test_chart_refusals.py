@@ -49,6 +49,7 @@ WRONG: dict[str, tuple[Mapping[str, Any], str]] = {
         {**PLACES, "tls": {"enabled": True, "certManager": {"enabled": True}}},
         "tls.certManager.issuer.name",
     ),
+    "a page without a certificate": ({**PLACES, "page": {"nginx": {"enabled": True}}}, "page.nginx.tlsSecret"),
     "fewest above most": (
         {**PLACES, "egs": {"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 3}}},
         "egs.autoscaling: minReplicas",

@@ -1,5 +1,6 @@
 """What values become: indexes, what finds what, and which edges the network has."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import yaml
 
 from services.topology.document import parsed
 from tests.helm.chart import EVERYTHING, PLACES, Chart, name_of, of_kind, pods
+from tests.nginx import CONFIGURATION
 
 EDGES = {
     ("gateway", "egs"),
@@ -18,6 +20,7 @@ EDGES = {
     ("indexer", "shard"),
     ("worker", "shard"),
     ("test", "gateway"),
+    ("page", "gateway"),
 }
 """Who calls whom; every other pair is closed."""
 STORAGE = {5432, 9092, 9000, 443}
@@ -30,6 +33,7 @@ OUTSIDE = {
     "egs": {9000, 443},  # models in a bucket
     "rerank": set(),
     "test": set(),
+    "page": set(),
 }
 """Ports of servers that are not of the release."""
 
@@ -129,6 +133,37 @@ def test_edges_are_the_named_ones_and_all_else_is_closed(everything: Any) -> Non
     assert into == {edge for edge in EDGES if edge[1] != "gateway"}  # the gateway's callers come from anywhere
 
 
+def test_whoever_may_ask_the_gateway_may_ask_the_page_and_that_the_gateway(chart: Chart, tmp_path: Path) -> None:
+    peer = {"namespaceSelector": {"matchLabels": {"shop": "yes"}}}
+    closed = chart.render({**EVERYTHING, "networkPolicy": {"gatewayFrom": [peer]}}, tmp_path)
+    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(closed, "NetworkPolicy")}
+    for component, inside in (("gateway", {"page", "test"}), ("page", set())):
+        (asked,) = [
+            rule["from"]
+            for rule in policies[f"r-omma-{component}"]["ingress"]
+            if {port["port"] for port in rule["ports"]} & {"http", "https"}
+        ]
+        assert peer in asked and components_of(asked) == inside
+
+
+def test_nginx_is_configured_as_in_compose_with_names_of_the_cluster(everything: Any) -> None:
+    (config,) = [one for one in of_kind(everything, "ConfigMap") if one["metadata"]["name"] == "r-omma-page"]
+    here, composes = config["data"]["nginx.conf"].splitlines(), CONFIGURATION.read_text().splitlines()
+    changed = {one.strip(): other.strip() for one, other in zip(here, composes, strict=True) if one != other}
+    assert changed == {
+        "set $gateway r-omma-gateway.n.svc.cluster.local:8080;": "set $gateway gateway:8080;",
+        "set $gateway r-omma-gateway.n.svc.cluster.local:9090;": "set $gateway gateway:9090;",
+        "resolver kube-dns.kube-system.svc.cluster.local valid=5s ipv6=off;": (
+            "resolver 127.0.0.11 valid=5s ipv6=off;"
+        ),
+    }
+    (page,) = [spec for _, metadata, spec in pods(everything) if metadata["labels"]["omma.io/component"] == "page"]
+    folders = {mount["mountPath"] for mount in page["containers"][0]["volumeMounts"]}
+    assert folders >= {"/tls", "/tmp"}  # where it looks and writes
+    (certificate,) = [volume["secret"] for volume in page["volumes"] if "secret" in volume]
+    assert {f"/tls/{item['path']}" for item in certificate["items"]} == set(re.findall(r"/tls/\S+(?=;)", "".join(here)))
+
+
 def test_autoscaled_parts_are_not_given_a_number_too(everything: Any) -> None:
     scaled = {
         one["spec"]["scaleTargetRef"]["name"] for one in of_kind(everything, "HorizontalPodAutoscaler", "ScaledObject")
@@ -140,7 +175,8 @@ def test_autoscaled_parts_are_not_given_a_number_too(everything: Any) -> None:
 def test_certificates_name_every_address(everything: Any) -> None:
     names = {name for one in of_kind(everything, "Certificate") for name in one["spec"]["dnsNames"]}
     for service in of_kind(everything, "Service"):
-        if service["metadata"]["name"] != "r-omma-metrics":
+        # NGINX shows a certificate of yours; metrics are plain.
+        if service["metadata"]["name"] not in ("r-omma-metrics", "r-omma-page"):
             assert service["metadata"]["name"] in names
 
 

@@ -1,4 +1,4 @@
-"""deploy/compose/nginx.conf on a real nginx, with a certificate from deploy/compose/certificate, before a real Omma."""
+"""helm/omma/page/nginx.conf on a real nginx, with a certificate from deploy/compose/certificate, before a real Omma."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from deploy.parts.ports import free_port
 from omma.rpc.channel import MAX_MESSAGE_BYTES
 from omma.v1 import search_pb2, search_pb2_grpc
 from tests.e2e import process
-from tests.nginx import COMPOSE, running_nginx
+from tests.nginx import COMPOSE, CONFIGURATION, running_nginx
 from tests.pictures import encoded, scene
 
 
@@ -175,7 +175,7 @@ def test_without_a_gateway_both_faces_say_unavailable_in_omma_s_words() -> None:
 
 
 def test_nginx_s_bound_of_a_message_is_omma_s() -> None:
-    assert f"client_max_body_size {MAX_MESSAGE_BYTES >> 20}m;" in (COMPOSE / "nginx.conf").read_text()
+    assert f"client_max_body_size {MAX_MESSAGE_BYTES >> 20}m;" in CONFIGURATION.read_text()
 
 
 def certified(folder: Path, **environment: str) -> bytes:

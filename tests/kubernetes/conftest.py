@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -19,7 +20,7 @@ from deploy import parts
 from deploy.local.inbox import open_inbox
 from tests.certificates import Authority
 from tests.databases import shared_database
-from tests.kubernetes.cluster import Failed, Namespace, ask, host
+from tests.kubernetes.cluster import Failed, Namespace, ask, host, until
 from tests.part_fixtures import left_out
 
 KEY = "a-key-for-the-first-admin"
@@ -28,6 +29,8 @@ CHANGED_IMAGE = os.environ.get("OMMA_TEST_CHANGED_IMAGE", "")
 """What `python -m tests.kubernetes.changed` is the source of, for an upgrade; else its pods differ by an annotation."""
 TRITON_IMAGE = os.environ.get("OMMA_TEST_TRITON_IMAGE", "")
 """What deploy/images/triton.Dockerfile makes, or NVIDIA's; without one the towers run in EGS."""
+NGINX_IMAGE = os.environ.get("OMMA_TEST_NGINX_IMAGE", "")
+"""What deploy/images/nginx.Dockerfile makes, or nginx's own; without one there is no NGINX before the gateway."""
 SHORT = os.environ.get("OMMA_TEST_KUBERNETES") == "short"
 _PICTURES = int(os.environ.get("OMMA_TEST_KUBERNETES_PICTURES", "60" if SHORT else "2000"))
 _MAIN = "main"
@@ -91,6 +94,34 @@ class World:
 
         return asyncio.run(asked())
 
+    @contextmanager
+    def of_a_later_schema(self, revision: str) -> Iterator[None]:
+        """Its catalog says that it is of this one."""
+        own = self.schema()
+        self._tell(f"UPDATE alembic_version SET version_num = '{revision}'")
+        try:
+            yield
+        finally:
+            self._tell(f"UPDATE alembic_version SET version_num = '{own}'")
+
+    def _tell(self, statement: str) -> None:
+        async def told() -> None:
+            connection = await asyncpg.connect(self.database)
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        asyncio.run(told())
+
+    def uids(self) -> set[str]:
+        """Of its pods."""
+        return {pod["metadata"]["uid"] for pod in self.namespace.pods()}
+
+    def healthy(self) -> bool:
+        with self.client() as client:
+            return bool(client.get("/health").json()["ok"])
+
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.rest, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
 
@@ -113,7 +144,7 @@ def program() -> Path:
     return Path(shutil.which("helm") or "helm")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(servers: Servers, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with made(servers, program, _MAIN, tmp_path_factory.mktemp(_MAIN)) as new:
         if servers.minio.own is not None:  # another one notifies of what it was told to
@@ -121,6 +152,16 @@ def world(servers: Servers, program: Path, tmp_path_factory: pytest.TempPathFact
             open_inbox(servers.minio, new.inbox)
             new.values["s3"]["inbox"] = new.inbox
         yield new
+
+
+@pytest.fixture(scope="session")
+def installed(world: World, report: Callable[[str, object], None]) -> World:
+    """Its release answers."""
+    began = monotonic()
+    world.namespace.release("install", world.values)
+    until("an answer", world.healthy)
+    report("seconds from helm install to the first answer", round(monotonic() - began))
+    return world
 
 
 @contextmanager
@@ -133,6 +174,8 @@ def made(servers: Servers, program: Path, what: str, folder: Path) -> Iterator[W
         namespace.secret("admin", key=KEY)
         new = World(namespace, database, values(servers, namespace), Authority.made(folder / "authority"), folder)
         new.certify(new.authority)
+        certificate, key = new.authority.signed("DNS:page")
+        namespace.secret("page", **{"tls.crt": certificate.decode(), "tls.key": key.decode()})
         yield new
 
 
@@ -179,6 +222,15 @@ def values(servers: Servers, namespace: Namespace) -> dict[str, Any]:
             }
         ],
         "gateway": {"replicas": 2, "resources": small, "service": {"type": "NodePort"}},
+        "page": {
+            "nginx": {
+                "enabled": bool(NGINX_IMAGE),
+                "tlsSecret": "page",
+                "image": image(NGINX_IMAGE or "none:0"),
+                "service": {"type": "NodePort"},
+                "resources": small,
+            }
+        },
         "egs": {"replicas": 2, "resources": {**small, "limits": {"cpu": "2", "memory": "1Gi"}}},
         "indexer": {"replicas": 2, "resources": small},
         "worker": {"replicas": 2, "resources": small},

@@ -22,7 +22,7 @@ def scraped(namespace: Namespace, prometheus: Path) -> Iterator[httpx.Client]:
             "targets": [f"{pod['status']['podIP']}:9464"],
             "labels": {"namespace": namespace.name, "pod": pod["metadata"]["name"], "job": f"{namespace.name}/r-omma"},
         }
-        for pod in namespace.pods()
+        for pod in measured(namespace)
     ]
     config = {
         "global": {"scrape_interval": "5s"},  # and as long for an answer, of a busy node
@@ -39,6 +39,15 @@ def scraped(namespace: Namespace, prometheus: Path) -> Iterator[httpx.Client]:
             yield client
     finally:
         server.close()
+
+
+def measured(namespace: Namespace) -> list[dict[str, Any]]:
+    """The pods that have metrics: NGINX has none."""
+    return [
+        pod
+        for pod in namespace.pods()
+        if any(port["name"] == "metrics" for one in pod["spec"]["containers"] for port in one.get("ports", ()))
+    ]
 
 
 def series(client: httpx.Client, query: str) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from services.indexer.main import IndexerProcess
 from services.nn_shard.main import ShardProcess
 from services.standalone.settings import StandaloneSettings
 from tests.conftest import ROOT
+from tests.nginx import CONFIGURATION
 
 SERVICES: Mapping[str, Mapping[str, Any]] = written.compose()["services"]
 ENVIRONMENTS = written.environments()
@@ -106,7 +107,7 @@ def test_replicas_share_no_disk() -> None:
 
 
 def test_nginx_listens_where_it_is_published_and_asks_the_gateway_where_it_listens() -> None:
-    conf = (written.FOLDER / "nginx.conf").read_text()
+    conf = CONFIGURATION.read_text()
     published = {port.rpartition(":")[2] for port in SERVICES["nginx"]["ports"]}
     assert set(re.findall(r"listen (\d+) ssl", conf)) == published
     asked = set(re.findall(r"set \$gateway (\S+);", conf))
@@ -116,7 +117,7 @@ def test_nginx_listens_where_it_is_published_and_asks_the_gateway_where_it_liste
 
 
 def test_the_gateway_waits_for_the_longest_search_and_nginx_longer() -> None:
-    waits = re.findall(r"(?:proxy|grpc)_read_timeout (\d+)s;", (written.FOLDER / "nginx.conf").read_text())
+    waits = re.findall(r"(?:proxy|grpc)_read_timeout (\d+)s;", CONFIGURATION.read_text())
     assert len(waits) == 2 and all(int(wait) > MAX_TIMEOUT_MS / 1000 for wait in waits)
 
 

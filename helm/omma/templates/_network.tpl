@@ -49,7 +49,10 @@ spec:
         - {port: http, protocol: TCP}
         - {port: grpc, protocol: TCP}
       {{- with $policy.gatewayFrom }}
-      from: {{ toYaml . | nindent 8 }}
+      from:
+        {{- toYaml . | nindent 8 }}
+        {{- $own := list "test" | concat (ternary (list "page") (list ) $.root.Values.page.nginx.enabled) }}
+        {{- include "omma.peers" (dict "root" $.root "components" $own) | nindent 8 }}
       {{- end }}
     {{- end }}
   {{- if not (or .to .outside .root.Values.traces.endpoint) }}

@@ -12,6 +12,7 @@ from deploy.parts.ports import free_port
 from tests.buckets import bucket_settings
 from tests.e2e.process import Folder
 from tests.pictures import encoded, scene
+from tests.web.conftest import until
 
 FILES = 9
 
@@ -81,6 +82,46 @@ def test_files_go_straight_into_a_bucket_and_what_is_known_goes_nowhere(
             give(page, paths, f"{FILES} of {FILES} files · 0 added, {FILES} already here")
             assert sent(asked, "POST", "/images/known") >= 1 and sent(asked, "POST", "/images/presign") == 0
         assert all("again" in row["tags"] for row in rest.get("/images").json()["images"])
+
+
+BROKEN = {"empty.jpg": b"", "text.jpg": b"no picture at all", "cut.jpg": encoded(scene(seed=1))[:200]}
+
+
+def test_of_two_hundred_files_three_are_broken_and_say_why(browser: Browser, photographs: Path, tmp_path: Path) -> None:
+    every = sorted(path for path in (photographs / "caltech-101").glob("*/*.jpg"))
+    alike: dict[bytes, Path] = {path.read_bytes(): path for path in every[:: len(every) // 210]}
+    paths = list(alike.values())[:197]
+    for name, content in BROKEN.items():
+        (tmp_path / name).write_bytes(content)
+        paths.insert(len(paths) // 2, tmp_path / name)
+    assert len(paths) == 200
+    with (
+        Folder(tmp_path / "data").up() as server,
+        server.client() as rest,
+        adding(browser, server.url) as (page, asked),
+    ):
+        page.locator("input[type=file]").first.set_input_files(paths)
+        page.get_by_role("button", name="Pause").click()
+        expect(page.get_by_role("button", name="Go on")).to_be_visible()
+        page.get_by_role("button", name="Go on").click()
+        came = "200 of 200 files · 197 added, 3 failed"
+        expect(page.get_by_role("status").first).to_contain_text(came, timeout=300_000)
+        expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "200")
+        rows = page.get_by_label("Files").get_by_role("listitem")
+        assert rows.count() == 200
+        said = {}
+        for at in range(3):  # what failed comes first
+            name, why, state = rows.nth(at).inner_text().splitlines()
+            assert state == "failed"
+            said[name] = why
+        for name, content in BROKEN.items():
+            answer = rest.post("/images", files={"image": (name, content)})
+            assert answer.status_code >= 400 and said[name] == answer.json()["detail"]
+        assert rest.get("/images").json()["count"] == 197
+        before = sent(asked, "POST", "/images")
+        page.get_by_role("button", name="Try the failed ones again").click()
+        expect(page.get_by_role("status").first).to_contain_text(came)
+        until(lambda: sent(asked, "POST", "/images") == before + 3)
 
 
 def test_a_server_that_stops_during_an_upload_is_waited_for(browser: Browser, tmp_path: Path) -> None:

@@ -43,9 +43,9 @@ export function GroupCard({
   };
   return (
     <li className="flex flex-col gap-3 border-b border-line pb-6">
-      <ul aria-label={texts.duplicates.group(members.length)} className="flex flex-wrap gap-3">
+      <ul aria-label={texts.duplicates.group(members.length)} className="grid grid-cols-2 gap-3 sm:flex sm:flex-wrap">
         {members.slice(0, SHOWN).map((one) => (
-          <li key={one.id} className="flex w-36 flex-col gap-1 sm:w-44">
+          <li key={one.id} className="flex min-w-0 flex-col gap-1 sm:w-44">
             <div className={`relative overflow-hidden rounded-picture bg-sunk ${one.id === kept.id ? "ring-3 ring-mark" : ""}`}>
               {one.id === kept.id ? (
                 <Thumbnail picture={one} />

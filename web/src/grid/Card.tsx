@@ -27,7 +27,7 @@ export function Card({
   const [unseen, setUnseen] = useState(false);
   const percent = (value: number) => `${value * 100}%`;
   return (
-    <div className="group relative flex h-full flex-col">
+    <div className="group @container relative flex h-full flex-col">
       <Link
         to="/ui/picture/$id"
         params={{ id: String(id) }}

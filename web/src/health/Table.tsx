@@ -18,7 +18,7 @@ export function Table({ label, columns, rows }: { label: string; columns: readon
           {rows.map((row, at) => (
             <tr key={at} className="border-b border-line/60">
               {row.map((cell, column) => (
-                <td key={column} className="py-1.5 pe-4 figures">
+                <td key={column} className="py-1.5 pe-4 whitespace-nowrap figures">
                   {cell}
                 </td>
               ))}

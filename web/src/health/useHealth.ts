@@ -35,6 +35,16 @@ export function useStats(enabled: boolean) {
   });
 }
 
+/** What pictures are compared in, and what answers from it. */
+export function useSpaces(enabled: boolean) {
+  return useQuery({
+    queryKey: ["spaces"],
+    queryFn: async ({ signal }) => given(await api.GET("/spaces", { signal })).spaces,
+    refetchInterval: 4 * EVERY_MS,
+    enabled,
+  });
+}
+
 /** Mean milliseconds of each stage of the searches of the last two minutes; since the server began at first. */
 export function useStages(enabled: boolean) {
   const past = useRef<Totals[]>([]);

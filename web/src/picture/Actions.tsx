@@ -10,11 +10,14 @@ export function Actions({ picture, onDelete }: { picture: Picture; onDelete: (()
     [texts.picture.copyUri, picture.uri],
     [texts.picture.copyLink, `${location.origin}/ui/picture/${picture.id}`],
   ];
-  const copy = (text: string) =>
-    navigator.clipboard.writeText(text).then(
+  const copy = async (text: string) => {
+    const clipboard = navigator.clipboard as Clipboard | undefined; // none over plain HTTP from another machine
+    if (!clipboard) return say(texts.picture.cannotCopy(text), { bad: true });
+    await clipboard.writeText(text).then(
       () => say(texts.picture.copied),
       (error: Error) => say(error.message, { bad: true }),
     );
+  };
   return (
     <div className="flex flex-wrap items-center gap-1.5">
       <span className="eyebrow me-1">{texts.picture.copy}</span>

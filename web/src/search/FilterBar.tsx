@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import type { Hit } from "../api/types";
 import { Icon } from "../shell/Icon";
 import { Sheet } from "../shell/Sheet";
@@ -9,11 +9,11 @@ const SUGGESTIONS = 10;
 const ON_A_PHONE = 4;
 const TYPES: Partial<Record<Field, string>> = { after: "date", before: "date", wider: "number", taller: "number" };
 
-/** Filters as chips: those that count, then what would narrow down, with how many of the pictures shown have it. */
-export function FilterBar({ chips, hits, onChange }: { chips: readonly Chip[]; hits: readonly Pick<Hit, "tags">[]; onChange: (chips: Chip[]) => void }) {
+/** Filters as chips: those that count, then what would narrow down, with how many of the pictures shown have it. children: what else stands in their line. */
+export function FilterBar({ chips, hits, onChange, children }: { chips: readonly Chip[]; hits: readonly Pick<Hit, "tags">[]; onChange: (chips: Chip[]) => void; children?: ReactNode }) {
   const [adding, setAdding] = useState(false);
   return (
-    <div role="group" aria-label={texts.filters.label} className="flex flex-wrap items-center gap-1.5">
+    <div role="group" aria-label={texts.filters.label} className="flex min-w-0 flex-1 flex-wrap items-center gap-1.5">
       {chips.map((chip) => (
         <button
           key={writtenChip(chip)}
@@ -36,6 +36,7 @@ export function FilterBar({ chips, hits, onChange }: { chips: readonly Chip[]; h
         <Icon name="plus" size={14} />
         {texts.filters.add}
       </button>
+      {children}
       <Sheet title={texts.filters.add} open={adding} onClose={() => setAdding(false)}>
         <AddFilter
           onAdd={(chip) => {

@@ -15,7 +15,7 @@ export function Took({ answer }: { answer: SearchAnswer }) {
         {texts.search.took(answer.latency_ms)}
       </button>
       <Sheet title={texts.search.where} open={open} onClose={() => setOpen(false)}>
-        <Bars rows={stages.map(([name, ms]) => ({ name, value: ms, shown: texts.search.took(ms) }))} />
+        <Bars rows={stages.map(([name, ms]) => ({ name: texts.health.stages[name] ?? name, value: ms, shown: texts.search.took(ms) }))} />
       </Sheet>
     </>
   );

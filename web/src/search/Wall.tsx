@@ -1,6 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { useCallback, useMemo } from "react";
 import { useMay } from "../api/session";
+import { Clusters } from "../clusters/Clusters";
+import { GroupsChip } from "../clusters/GroupsChip";
 import { Card } from "../grid/Card";
 import { Grid } from "../grid/Grid";
 import { Failed } from "../shell/Failed";
@@ -11,7 +13,7 @@ import { nameOf } from "./names";
 import { useWall } from "./useSearch";
 
 /** Before a search: what the collection holds. */
-export function Wall({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
+export function Wall({ asked, onChange }: { asked: Asked; onChange: (asked: Asked, replace?: boolean) => void }) {
   const mayAdd = useMay("write");
   const wall = useWall(asked, useMay("read"));
   const pictures = useMemo(() => wall.data?.pages.flatMap((page) => page.images) ?? [], [wall.data]);
@@ -38,12 +40,18 @@ export function Wall({ asked, onChange }: { asked: Asked; onChange: (asked: Aske
   return (
     <section aria-label={texts.search.wallLabel} className="flex flex-col gap-3">
       <div className="flex flex-wrap items-center justify-between gap-3">
-        <FilterBar chips={chips} hits={pictures} onChange={(next) => onChange(withChips(asked, next))} />
+        <FilterBar chips={chips} hits={pictures} onChange={(next) => onChange(withChips(asked, next))}>
+          <GroupsChip asked={asked} onChange={onChange} />
+        </FilterBar>
         <p className="text-small text-soft figures">{texts.search.wall(first.count, first.count_capped ?? false)}</p>
       </div>
-      <Grid tiles={pictures} label={texts.search.wallLabel} below={0} onMore={more}>
-        {(picture, _, focusable) => <Card id={picture.id} name={nameOf(picture)} thumbnail={picture.thumbnail_url} score={null} focusable={focusable} />}
-      </Grid>
+      {asked.groups === undefined ? (
+        <Grid tiles={pictures} label={texts.search.wallLabel} below={0} onMore={more}>
+          {(picture, _, focusable) => <Card id={picture.id} name={nameOf(picture)} thumbnail={picture.thumbnail_url} score={null} focusable={focusable} />}
+        </Grid>
+      ) : (
+        <Clusters asked={asked} onChange={onChange} />
+      )}
     </section>
   );
 }

@@ -14,6 +14,8 @@ describe("the address of a search", () => {
     { id: 7, box: "0.1,0.2,0.8,0.9", text: "at night", weight: 0.25, not: [3, 9] },
     { upload: "ab".repeat(32), near: "keep", score: 0.3, phash: 0, parts: true },
     { text: "<script>", filters: ["tag:lamp", "-owner:ann", "attr:price=40", "after:2026-01-31"] },
+    { text: "a lamp", groups: 0.4 },
+    { groups: 0 },
   ])("comes back as it went %#", (asked) => {
     expect(readAsked(writeAsked(asked))).toEqual(asked);
   });

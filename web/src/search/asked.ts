@@ -3,7 +3,7 @@ import type { SearchBody } from "../api/types";
 import { read, written } from "../picture/box";
 import { type Chip, filterOf, readChip, writtenChip } from "./filters";
 
-/** What /search's address says. `upload`: a picture of this browser by its sha256. weight: of words beside a picture, 0…1. */
+/** What /search's address says. `upload`: a picture of this browser by its sha256. weight: of words beside a picture, 0…1. groups: least mean cosine, where what is found is shown in groups. */
 export type Asked = {
   text?: string;
   id?: number;
@@ -15,6 +15,7 @@ export type Asked = {
   score?: number;
   phash?: number;
   parts?: boolean;
+  groups?: number;
   filters?: string[];
 };
 
@@ -45,6 +46,8 @@ export function readAsked(params: URLSearchParams): Asked {
   const phash = params.get("phash");
   if (phash !== null && /^\d{1,2}$/.test(phash) && Number(phash) <= 64) asked.phash = Number(phash);
   if (params.get("parts") === "1") asked.parts = true;
+  const groups = fraction(params.get("groups"), 0, 1);
+  if (groups !== undefined) asked.groups = groups;
   const filters = params.getAll("f").filter((one) => readChip(one) !== undefined);
   if (filters.length) asked.filters = filters;
   return asked;
@@ -62,6 +65,7 @@ export function writeAsked(asked: Asked): URLSearchParams {
   if (asked.score !== undefined) params.set("score", String(asked.score));
   if (asked.phash !== undefined && hasPicture(asked)) params.set("phash", String(asked.phash));
   if (asked.parts) params.set("parts", "1");
+  if (asked.groups !== undefined) params.set("groups", String(asked.groups));
   for (const one of asked.filters ?? []) params.append("f", one);
   return params;
 }

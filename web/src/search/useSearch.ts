@@ -9,7 +9,7 @@ import { filterOf } from "./filters";
 import { kept } from "./uploads";
 
 /** The answer, page by page. The last one stays while the next is on its way. */
-export function useSearch(asked: Asked) {
+export function useSearch({ groups: _, ...asked }: Asked) {
   return useInfiniteQuery({
     queryKey: ["search", asked],
     queryFn: ({ pageParam, signal }) => search(asked, pageParam, signal),

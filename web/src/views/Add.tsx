@@ -22,7 +22,7 @@ export function Add() {
   const mayFetch = useMay("tenant-admin");
   if (!useMay("write")) return <p className="p-6 text-soft">{texts.add.needsRole}</p>;
   return (
-    <div className="mx-auto flex max-w-3xl flex-col gap-6 px-4 pt-4 pb-10 sm:px-6">
+    <div className="mx-auto flex max-w-6xl flex-col gap-6 px-4 pt-4 pb-10 sm:px-6">
       <h1 className="text-title">{texts.add.title}</h1>
       <Place />
       {mayFetch && <Links tags={() => [...uploads.tags]} />}

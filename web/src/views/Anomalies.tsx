@@ -18,7 +18,7 @@ export function Anomalies() {
   if (!found.data) return null;
   const left = found.data.pages.flatMap((page) => page.images).filter((one) => said.get(one.id) === undefined);
   return (
-    <div className="mx-auto flex max-w-4xl flex-col gap-4 px-4 pt-4 pb-10 sm:px-6">
+    <div className="mx-auto flex max-w-6xl flex-col gap-4 px-4 pt-4 pb-10 sm:px-6">
       <div className="flex flex-wrap items-end justify-between gap-3">
         <div className="min-w-0 flex-1 basis-72">
           <h1 className="text-title">{texts.anomalies.title}</h1>

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { useMay } from "../api/session";
 import type { Health as Told } from "../api/types";
 import { Table } from "../health/Table";
-import { useDeadLetters, useHealth, useReplay, useStages, useStats } from "../health/useHealth";
+import { useDeadLetters, useHealth, useReplay, useSpaces, useStages, useStats } from "../health/useHealth";
 import { Progress } from "../jobs/Progress";
 import { useJobs } from "../jobs/useJobs";
 import { Bars } from "../shell/Bars";
@@ -21,12 +21,13 @@ export function Health() {
   const health = useHealth();
   const stats = useStats(admin);
   const stages = useStages(admin);
+  const spaces = useSpaces(admin);
   if (health.error) return <Failed error={health.error} again={() => void health.refetch()} />;
   const told = health.data;
   if (!told) return null;
   const columns = texts.health.columns;
   return (
-    <div className="mx-auto flex max-w-5xl flex-col gap-8 px-4 pt-4 pb-10 sm:px-6">
+    <div className="mx-auto flex max-w-6xl flex-col gap-8 px-4 pt-4 pb-10 sm:px-6">
       <div>
         <h1 className="text-title">{sentence(told)}</h1>
         <p className="text-small text-soft">{told.version && texts.health.version(told.version)}</p>
@@ -38,6 +39,15 @@ export function Health() {
           rows={(told.indexes ?? []).map((one) => [one.id, one.model, one.state, one.shards, one.dim, one.text ? texts.health.yes : texts.health.no])}
         />
       </Section>
+      {spaces.data && (
+        <Section title={texts.health.spaces}>
+          <Table
+            label={texts.health.spaces}
+            columns={[columns.space, columns.model, columns.dim, columns.buckets, columns.indexes]}
+            rows={spaces.data.map((one) => [one.id, one.model, one.dim, one.buckets, one.indexes.join(", ")])}
+          />
+        </Section>
+      )}
       {admin ? (
         <>
           {stats.data && (
@@ -48,11 +58,12 @@ export function Health() {
                     typeof value === "number" && (
                       <div key={name}>
                         <dd className="text-title figures">{number.format(value)}</dd>
-                        <dt className="text-tiny text-soft">{name.replaceAll("_", " ")}</dt>
+                        <dt className="text-tiny text-soft">{texts.health.catalog[name] ?? name}</dt>
                       </div>
                     ),
                 )}
               </dl>
+              <p className="text-small text-soft">{texts.health.answer(stats.data.shards.filter((one) => one.error === undefined).length, stats.data.shards.length)}</p>
               <Table
                 label={texts.health.shards}
                 columns={[columns.shard, columns.replica, columns.vectors, columns.head, columns.segments, columns.lag, columns.dead]}
@@ -62,7 +73,7 @@ export function Health() {
           )}
           <Section title={texts.health.latency}>
             {stages.data?.length ? (
-              <Bars rows={stages.data.map(([name, ms]) => ({ name, value: ms, shown: texts.search.took(ms) }))} />
+              <Bars rows={stages.data.map(([name, ms]) => ({ name: texts.health.stages[name] ?? name, value: ms, shown: texts.search.took(ms) }))} />
             ) : (
               <p className="text-small text-soft">{texts.health.latencyNone}</p>
             )}

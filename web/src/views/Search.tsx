@@ -1,5 +1,7 @@
 import { useNavigate, useSearch as useAddress } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState } from "react";
+import { Clusters } from "../clusters/Clusters";
+import { GroupsChip } from "../clusters/GroupsChip";
 import { type Box, read } from "../picture/box";
 import { AskedPanel, boxText } from "../search/AskedPanel";
 import { type Asked, chipsOf, hasPicture, isSearch, withChips, writeAsked } from "../search/asked";
@@ -75,11 +77,11 @@ export function Search() {
         <div className="flex flex-col gap-6 lg:flex-row lg:items-start lg:gap-8">
           {(hasPicture(asked) || asked.not) && <AskedPanel asked={asked} picture={picture} box={box} onBox={onBox} onChange={change} />}
           <div className="flex min-w-0 flex-1 flex-col gap-3">
-            <div className="flex flex-wrap items-start gap-1.5">
-              <FilterBar chips={chipsOf(asked)} hits={hits} onChange={(chips) => change(withChips(asked, chips))} />
+            <FilterBar chips={chipsOf(asked)} hits={hits} onChange={(chips) => change(withChips(asked, chips))}>
+              <GroupsChip asked={asked} onChange={change} />
               <Options asked={asked} onChange={change} />
-            </div>
-            <Results asked={asked} found={found} hits={hits} onChange={change} />
+            </FilterBar>
+            {asked.groups === undefined ? <Results asked={asked} found={found} hits={hits} onChange={change} /> : <Clusters asked={effective} onChange={change} />}
           </div>
         </div>
       ) : (

@@ -43,7 +43,8 @@ class Said(Protocol):
 class Description:
     """What a caller says of a picture it uploads. external_id: its own key; empty: the sha256 is the key.
 
-    Other fields left empty: not said, so that uploading a picture again does not forget what is known of it.
+    Other fields left empty: not said, so that uploading a picture again does not forget what is known of it. private:
+    only its owner and administrators see it.
     """
 
     external_id: str = ""
@@ -51,6 +52,7 @@ class Description:
     tags: tuple[str, ...] = ()
     source_url: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    private: bool | None = None
 
     def __post_init__(self) -> None:
         _check_text("external_id", self.external_id, _MAX_NAME_CHARACTERS)
@@ -92,6 +94,7 @@ class RowLimits(Section):
         tags: object = (),
         source_url: object = "",
         attributes: object = None,
+        private: object = None,
     ) -> tuple[Description, tuple[PassedOver, ...]]:
         """Any values at all, as parsed from JSON or read from headers: what is right of them, and what was passed over.
 
@@ -112,7 +115,10 @@ class RowLimits(Section):
             tags=tuple(dict.fromkeys(self._sane_tags(tags, wrong))),
             source_url=text("source_url", source_url, _MAX_URL_CHARACTERS),
             attributes=self._sane_attributes(attributes, wrong),
+            private=private if isinstance(private, bool) else None,
         )
+        if private is not None and not isinstance(private, bool):
+            wrong.append(PassedOver("private", "private must be true or false."))
         return description, tuple(wrong)
 
     def _sane_tags(self, tags: object, wrong: list[PassedOver]) -> Iterator[str]:

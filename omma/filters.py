@@ -17,7 +17,9 @@ MAX_IN_VALUES: Final = 1_000
 
 TEXT_FIELDS: Final = frozenset({"tags", "owner", "source", "source_domain"})
 NUMBER_FIELDS: Final = frozenset({"created_at", "width", "height"})
+TRUTH_FIELDS: Final = frozenset({"private"})
 ATTRIBUTES: Final = "attributes."
+_FIELDS: Final = TEXT_FIELDS | NUMBER_FIELDS | TRUTH_FIELDS
 _BOUNDS: Final = frozenset({"gte", "gt", "lte", "lt"})
 _ATTRIBUTE_NAME: Final = re.compile(r"[^\x00-\x1f]{1,128}")
 
@@ -164,8 +166,8 @@ class _Builder:
 
 def _term(field: str, value: Any) -> Filter:
     _require_utf8(field)
-    if not (field in TEXT_FIELDS or field in NUMBER_FIELDS or _is_attribute(field)):
-        known = ", ".join(sorted(TEXT_FIELDS | NUMBER_FIELDS))
+    if not (field in _FIELDS or _is_attribute(field)):
+        known = ", ".join(sorted(_FIELDS))
         raise InvalidQuery(f"{field[:80]!r} is no field; there are {known}, attributes.<name>.", field="filter")
     if not isinstance(value, dict):
         return AnyOf(field, (_value(field, value),))
@@ -175,7 +177,7 @@ def _term(field: str, value: Any) -> Filter:
             raise InvalidQuery(f"'in' takes a list of 1 to {MAX_IN_VALUES} values.", field="filter")
         distinct = {value_key(value) or "": value for value in (_value(field, one) for one in values)}
         return AnyOf(field, tuple(distinct[key] for key in sorted(distinct)))
-    if value and set(value) <= _BOUNDS and field not in TEXT_FIELDS:
+    if value and set(value) <= _BOUNDS and field not in TEXT_FIELDS | TRUTH_FIELDS:
         return _between(field, value)
     raise InvalidQuery(f'{field!r} takes a value, {{"in": […]}} or, for numbers, gte, gt, lte, lt.', field="filter")
 
@@ -200,6 +202,10 @@ def _is_attribute(field: str) -> bool:
 def _value(field: str, value: Any) -> Value:
     if field in NUMBER_FIELDS:
         return _number(field, value)
+    if field in TRUTH_FIELDS:
+        if not isinstance(value, bool):
+            raise InvalidQuery(f"{field!r} takes true or false.", field="filter")
+        return value
     if isinstance(value, str):
         return _require_utf8(value)
     if field in TEXT_FIELDS or not isinstance(value, int | float):

@@ -51,6 +51,12 @@ class Payload:
     key: str = ""
     bytes: int = 0
     mtime_ns: int | None = None
+    private: bool = False
+
+    @property
+    def is_given(self) -> bool:
+        """There is no picture, a caller brought the vector alone: every picture that was embedded has a size."""
+        return not self.width
 
 
 class StoredPayloads(Sequence[Payload]):

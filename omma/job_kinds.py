@@ -55,12 +55,16 @@ class AnomaliesParameters(JobParameters):
 
 
 class ClusterParameters(JobParameters):
-    """image_ids: none: those of the filter. filter: canonical, "" for every picture. threshold: average_linkage's."""
+    """image_ids: none: those of the filter. filter: canonical, "" for every picture. threshold: average_linkage's.
+
+    visible_to: of private pictures only those that this name owns; None: all, which is an administrator's to ask.
+    """
 
     image_ids: tuple[int, ...] = Field(default=(), max_length=MAX_CLUSTERED, strict=False)
     filter: str = ""
     limit: int = Field(default=MAX_CLUSTERED, ge=1, le=MAX_CLUSTERED)
     threshold: float = Field(default=DEFAULT_THRESHOLD, ge=-1, le=1)
+    visible_to: str | None = ""
 
 
 class ListParameters(JobParameters):

@@ -24,7 +24,7 @@ MAX_PLACE_BYTES: Final = 2_048
 MAX_LINE_BYTES: Final = 1 << 20
 _PLACES: Final = ("url", "path", "uri")
 _CAPTIONS: Final = ("caption", "captions")
-_SAID: Final = ("external_id", "owner", "tags", "source_url", "attributes")
+_SAID: Final = ("external_id", "owner", "tags", "source_url", "attributes", "private")
 _SCHEMES: Final = ("http", "https", "s3", "file", SCHEME)
 _KNOWN: Final = frozenset((*_PLACES, *_CAPTIONS, *_SAID))
 
@@ -113,6 +113,7 @@ def _parsed(number: int, text: bytes, limits: RowLimits) -> Listed:
         tags=entry.get("tags"),
         source_url=entry.get("source_url"),
         attributes=attributes,
+        private=entry.get("private"),
     )
     if wrong:
         raise InvalidQuery(wrong[0].reason, field=wrong[0].field)

@@ -205,6 +205,7 @@ def payload_to_wire(payload: Payload) -> types_pb2.Payload:
         key=payload.key,
         bytes=payload.bytes,
         mtime_ns=payload.mtime_ns,
+        private=payload.private,
     )
 
 
@@ -239,6 +240,7 @@ def payload_from_wire(message: types_pb2.Payload) -> Payload:
         key=message.key,
         bytes=message.bytes,
         mtime_ns=message.mtime_ns if message.HasField("mtime_ns") else None,
+        private=message.private,
     )
 
 

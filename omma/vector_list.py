@@ -17,7 +17,7 @@ from omma.space import Space
 from omma.vectors import Float16, Float32
 
 _NAMES: Final = ("id", "external_id")
-_SAID: Final = ("owner", "tags", "source_url", "attributes")
+_SAID: Final = ("owner", "tags", "source_url", "attributes", "private")
 _KNOWN: Final = frozenset((*_NAMES, *_SAID, "uri"))
 _LEAST_LENGTH: Final = 1e-12
 _HEAD_BYTES: Final = 8
@@ -207,6 +207,7 @@ def _document(row: VectorRow) -> dict[str, Any]:
         "tags": list(said.tags),
         "source_url": said.source_url,
         "attributes": dict(said.attributes),
+        "private": said.private,
         "uri": row.uri,
     }
 

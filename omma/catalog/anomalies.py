@@ -11,6 +11,8 @@ from omma.catalog.feedback import FeedbackAction
 from omma.catalog.picture import PictureState
 from omma.catalog.schema.people import anomaly_scores, feedback
 from omma.catalog.schema.pictures import images
+from omma.catalog.where import where
+from omma.filters import Filter
 from omma.identity import ImageId, Tenant
 
 _COLUMNS: Final[dict[AnomalyMeasure, Column[Any]]] = {
@@ -66,7 +68,14 @@ class Anomalies:
 
     @uninterrupted
     async def anomalies(
-        self, tenant: Tenant, space: str, by: AnomalyMeasure, limit: int, after: tuple[float, ImageId] | None = None
+        self,
+        tenant: Tenant,
+        space: str,
+        by: AnomalyMeasure,
+        limit: int,
+        after: tuple[float, ImageId] | None = None,
+        *,
+        filter: Filter | None = None,
     ) -> list[AnomalyScore]:
         columns, score = anomaly_scores.c, _COLUMNS[by]
         reviewed = (
@@ -89,6 +98,8 @@ class Anomalies:
             .order_by(score.desc(), columns.image_id)
             .limit(limit)
         )
+        if filter is not None:
+            query = query.where(where(filter, self._database.dialect))
         if after is not None:
             last, image_id = after
             query = query.where(or_(score < last, and_(score == last, columns.image_id > image_id)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from omma.filters import Filter
 from omma.identity import ImageId, Tenant
 
 
@@ -41,8 +42,15 @@ class AnomalyBook(Protocol):
         """In place of what was kept of these pictures. space: in which they were measured."""
 
     async def anomalies(
-        self, tenant: Tenant, space: str, by: AnomalyMeasure, limit: int, after: tuple[float, ImageId] | None = None
+        self,
+        tenant: Tenant,
+        space: str,
+        by: AnomalyMeasure,
+        limit: int,
+        after: tuple[float, ImageId] | None = None,
+        *,
+        filter: Filter | None = None,
     ) -> list[AnomalyScore]:
         """The farthest first, equal ones by id; not deleted ones, nor those that were reviewed since they were scored.
-        after: score and id of the last one of a page.
+        after: score and id of the last one of a page. filter: of pictures.
         """

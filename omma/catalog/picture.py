@@ -9,6 +9,7 @@ from omma.catalog.given import GivenVector
 from omma.filters import Filter
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
+from omma.viewing import EVERYTHING, Viewer
 
 Signature: TypeAlias = bytes
 """A name of its own, since rows call their size `bytes`."""
@@ -42,7 +43,8 @@ class NewPicture:
     uri: where the original lies: `file://…` or `s3://…` for one that is referenced, `omma:<sha256>` for one in our
     blobs. mtime_ns: of a referenced file, so that a second run sees what changed; of an object, 63 bits of its ETag.
     owner, tags, source_url, attributes: left empty they stay as the row has them; `Catalog.change` clears them.
-    given: of a row without a picture; sha256 is its own then.
+    given: of a row without a picture; sha256 is its own then. private: only its owner and administrators see it; None:
+    as it is, and public when it is new.
     """
 
     key: str
@@ -55,6 +57,7 @@ class NewPicture:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     mtime_ns: int | None = None
     given: GivenVector | None = None
+    private: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Picture:
     reason: str = ""
     mtime_ns: int | None = None
     space: str = ""
+    private: bool = False
 
 
 class Change(StrEnum):
@@ -118,6 +122,7 @@ class PictureChange:
     tags: tuple[str, ...] | None = None
     owner: str | None = None
     attributes: Mapping[str, Any] | None = None
+    private: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +197,9 @@ def event_of(picture: Picture, kind: EventKind, request_id: str = "") -> ImageEv
 class PictureBook(Protocol):
     """Every write is one transaction. A tenant never sees another's rows: to it these are absent."""
 
-    async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture], *, revive: bool = True) -> list[Upserted]:
+    async def upsert(
+        self, tenant: Tenant, pictures: Sequence[NewPicture], *, revive: bool = True, viewer: Viewer = EVERYTHING
+    ) -> list[Upserted]:
         """Create or change rows by key, in one transaction; answers in the order given. The same key twice: last wins.
 
         revive: False leaves what a caller deleted as it is, unless the bytes are others. A revived picture has its old
@@ -203,7 +210,8 @@ class PictureBook(Protocol):
         row is tried again, whatever its bytes: UPSERT. A picture takes the place of a vector that was given.
 
         Raises InvalidQuery or TooLarge, naming the field, for a description that a row may not have, and for a vector
-        under the key of a live picture, or of a live row of another space: nothing of the call is written then.
+        under the key of a live picture, or of a live row of another space; NotAllowed, field `external_id`, for the key
+        of a live picture that the viewer does not see: nothing of the call is written then.
         """
 
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
@@ -237,8 +245,12 @@ class PictureBook(Protocol):
     async def pictures(self, image_ids: Collection[ImageId]) -> dict[ImageId, Picture]:
         """Across tenants, deleted ones too: for the indexer."""
 
-    async def with_bytes(self, tenant: Tenant, sha256s: Collection[Sha256]) -> dict[Sha256, ImageId]:
-        """A picture of the tenant with these bytes, the oldest; none that is deleted or could not be read."""
+    async def with_bytes(
+        self, tenant: Tenant, sha256s: Collection[Sha256], filter: Filter | None = None
+    ) -> dict[Sha256, ImageId]:
+        """A picture of the tenant with these bytes that the filter keeps, the oldest; none that is deleted or could not
+        be read.
+        """
 
     async def list_pictures(self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int) -> Page:
         """By id; never a deleted one. Raises InvalidQuery, field `cursor`, for one it did not make."""

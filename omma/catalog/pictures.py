@@ -30,6 +30,7 @@ from omma.description import RowLimits, check_place
 from omma.errors import Absent, InvalidQuery
 from omma.filters import Filter
 from omma.identity import MAX_IMAGE_ID, ImageId, Sha256, Tenant
+from omma.viewing import EVERYTHING, Viewer
 
 _LIVE: Final = images.c.state != PictureState.DELETED
 _FILES_AT_ONCE: Final = 2_000
@@ -42,9 +43,11 @@ class Pictures(Orphans, Givens, Quotas):
     _row_limits: RowLimits
 
     @uninterrupted
-    async def upsert(self, tenant: Tenant, pictures: Sequence[NewPicture], *, revive: bool = True) -> list[Upserted]:
+    async def upsert(
+        self, tenant: Tenant, pictures: Sequence[NewPicture], *, revive: bool = True, viewer: Viewer = EVERYTHING
+    ) -> list[Upserted]:
         async with self._database.writing() as connection:
-            return await self._upsert(connection, tenant, pictures, revive)
+            return await self._upsert(connection, tenant, pictures, revive, viewer)
 
     @uninterrupted
     async def change(self, tenant: Tenant, image_id: ImageId, change: PictureChange) -> Upserted:
@@ -125,13 +128,17 @@ class Pictures(Orphans, Givens, Quotas):
         return {picture.id: picture for picture in pictures}
 
     @uninterrupted
-    async def with_bytes(self, tenant: Tenant, sha256s: Collection[Sha256]) -> dict[Sha256, ImageId]:
+    async def with_bytes(
+        self, tenant: Tenant, sha256s: Collection[Sha256], filter: Filter | None = None
+    ) -> dict[Sha256, ImageId]:
         query = (
             select(images.c.sha256, func.min(images.c.id))
             .where(images.c.tenant_id == tenant, self._database.dialect.among(images.c.sha256, list(sha256s)))
             .where(images.c.state.in_((PictureState.PENDING, PictureState.INDEXED)))
             .group_by(images.c.sha256)
         )
+        if filter is not None:
+            query = query.where(where(filter, self._database.dialect))
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return {Sha256(sha256): ImageId(image_id) for sha256, image_id in found}
@@ -188,7 +195,12 @@ class Pictures(Orphans, Givens, Quotas):
         ]
 
     async def _upsert(
-        self, connection: AsyncConnection, tenant: Tenant, pictures: Sequence[NewPicture], revive: bool
+        self,
+        connection: AsyncConnection,
+        tenant: Tenant,
+        pictures: Sequence[NewPicture],
+        revive: bool,
+        viewer: Viewer = EVERYTHING,
     ) -> list[Upserted]:
         for picture in pictures:
             self._row_limits.check(picture)
@@ -209,6 +221,8 @@ class Pictures(Orphans, Givens, Quotas):
         if late:
             # Another writer made these rows between our look and our insert.
             stored |= await self._locked(connection, and_(images.c.tenant_id == tenant, self._key_in(late)))
+        for key, row in stored.items():
+            rows.require_seen(viewer, row, key)
         rewrites = {key: rows.upserted(row, wanted[key], now_ms, revive=revive) for key, row in stored.items()}
         if room is not None:
             refused |= {key for key, one in rewrites.items() if not room.takes(*rows.cost(stored[key], one))}

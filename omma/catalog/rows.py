@@ -19,11 +19,12 @@ from omma.catalog.picture import (
     Upserted,
 )
 from omma.catalog.schema.pictures import given_vectors, image_hash, images
-from omma.errors import InvalidQuery
+from omma.errors import InvalidQuery, NotAllowed
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
 from omma.sources import source_domain_of
 from omma.telemetry.context import request_id
+from omma.viewing import Viewer
 
 _UNEMBEDDED: Final = {"width": 0, "height": 0, "state": PictureState.PENDING, "reason": ""}
 _UNDESCRIBED: Final[dict[str, Any]] = {
@@ -32,8 +33,10 @@ _UNDESCRIBED: Final[dict[str, Any]] = {
     "source_url": "",
     "source_domain": "",
     "attributes": {},
+    "private": False,
 }
 _DESCRIPTION: Final = tuple(_UNDESCRIBED)
+_NOT_SAID: Final[tuple[Any, ...]] = ("", [], {}, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ def stored_picture(row: RowMapping) -> StoredPicture:
         reason=row["reason"],
         mtime_ns=row["mtime_ns"],
         space=row["space"] or "",
+        private=bool(row["private"]),
     )
     by = None if row["deleted_by"] is None else DeletedBy(row["deleted_by"])
     sent, kind = Version(row["sent_version"]), EventKind(row["unsent_kind"])
@@ -114,6 +118,7 @@ def created(tenant: Tenant, image_id: int, new: NewPicture, now_ms: int) -> dict
         "created_at": now_ms,
         **_UNEMBEDDED,
         **_given(new),
+        "private": bool(new.private),
     }
 
 
@@ -128,7 +133,11 @@ def caught_up(stored: StoredPicture, one: LoggedPicture, at_ms: int, now_ms: int
     if one.picture is None:
         values = _gone(DeletedBy.CALLER, at_ms)
     else:
-        values = _given(one.picture) | _UNEMBEDDED | {"deleted_at": None, "deleted_by": None}
+        values = (
+            _given(one.picture)
+            | _UNEMBEDDED
+            | {"private": bool(one.picture.private), "deleted_at": None, "deleted_by": None}
+        )
     outbox = {"version": one.version, "unsent_kind": stored.unsent_kind.value, "changed_at": now_ms}
     return Rewrite(_columns(stored) | values | outbox, None)
 
@@ -147,13 +156,21 @@ def upserted(stored: StoredPicture, new: NewPicture, now_ms: int, *, revive: boo
         return _same(stored, {})
     given = _given(new)
     if not (gone and by_caller):
-        given |= {name: before[name] for name in _DESCRIPTION if not given[name]}
+        given |= {name: before[name] for name in _DESCRIPTION if given[name] in _NOT_SAID}
+    given["private"] = bool(given["private"])
     if gone or row.state is PictureState.DEAD or row.sha256 != new.sha256:
         lives = {"deleted_at": None, "deleted_by": None} if gone else {}
         return _changed(stored, EventKind.UPSERT, given | _UNEMBEDDED | lives, now_ms)
     if any(_differs(before[name], given[name]) for name in given.keys() - {"bytes", "mtime_ns"}):
         return _changed(stored, EventKind.ATTRIBUTES, given, now_ms)
     return _same(stored, given)
+
+
+def require_seen(viewer: Viewer, stored: StoredPicture, key: str) -> None:
+    """Raises NotAllowed, field `external_id`, for the key of a live picture that is not there for this viewer."""
+    row = stored.picture
+    if row.state is not PictureState.DELETED and not viewer.sees(row.owner, private=row.private):
+        raise NotAllowed(f"{key[:80]!r} is the key of another's picture.", field="external_id")
 
 
 def patched(stored: StoredPicture, change: PictureChange, now_ms: int) -> Rewrite:
@@ -166,6 +183,8 @@ def patched(stored: StoredPicture, change: PictureChange, now_ms: int) -> Rewrit
         given["owner"] = change.owner
     if change.attributes is not None:
         given["attributes"] = dict(change.attributes)
+    if change.private is not None:
+        given["private"] = change.private
     if any(_differs(before[name], value) for name, value in given.items()):
         return _changed(stored, EventKind.ATTRIBUTES, given, now_ms)
     return _same(stored, {})
@@ -268,6 +287,7 @@ def _given(new: NewPicture) -> dict[str, Any]:
         "source_url": new.source_url,
         "source_domain": source_domain_of(new.source_url),
         "attributes": dict(new.attributes),
+        "private": new.private,
     }
 
 
@@ -288,6 +308,7 @@ def _columns(stored: StoredPicture) -> dict[str, Any]:
         "source_url": row.source_url,
         "source_domain": source_domain_of(row.source_url),
         "attributes": dict(row.attributes),
+        "private": row.private,
         "width": row.width,
         "height": row.height,
         "state": row.state,

@@ -3,7 +3,7 @@
 import math
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, not_, or_
+from sqlalchemy import ColumnElement, and_, false, func, not_, or_
 
 from omma.catalog.dialect import Dialect
 from omma.catalog.schema.pictures import images
@@ -16,6 +16,7 @@ _COLUMNS: Final[dict[str, ColumnElement[Any]]] = {
     "created_at": images.c.created_at,
     "width": images.c.width,
     "height": images.c.height,
+    "private": func.coalesce(images.c.private, false()),
 }
 
 

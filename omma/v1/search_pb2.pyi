@@ -342,6 +342,7 @@ class Picture(_message.Message):
     SOURCE_URL_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_JSON_FIELD_NUMBER: _builtins.int
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    PRIVATE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     key: _builtins.str
     sha256: _builtins.str
@@ -357,6 +358,7 @@ class Picture(_message.Message):
     source_url: _builtins.str
     attributes_json: _builtins.bytes
     created_at_ms: _builtins.int
+    private: _builtins.bool
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -376,10 +378,11 @@ class Picture(_message.Message):
         source_url: _builtins.str = ...,
         attributes_json: _builtins.bytes = ...,
         created_at_ms: _builtins.int = ...,
+        private: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes_json", b"attributes_json", "created_at_ms", b"created_at_ms", "height", b"height", "id", b"id", "key", b"key", "owner", b"owner", "reason", b"reason", "sha256", b"sha256", "source_url", b"source_url", "state", b"state", "tags", b"tags", "uri", b"uri", "version", b"version", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes_json", b"attributes_json", "created_at_ms", b"created_at_ms", "height", b"height", "id", b"id", "key", b"key", "owner", b"owner", "private", b"private", "reason", b"reason", "sha256", b"sha256", "source_url", b"source_url", "state", b"state", "tags", b"tags", "uri", b"uri", "version", b"version", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -434,11 +437,14 @@ class UpsertRequest(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     SOURCE_URL_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_JSON_FIELD_NUMBER: _builtins.int
+    PRIVATE_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     external_id: _builtins.str
     owner: _builtins.str
     source_url: _builtins.str
     attributes_json: _builtins.bytes
+    private: _builtins.bool
+    """Only its owner and administrators see it. Absent: as it is; public when it is new."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -450,12 +456,15 @@ class UpsertRequest(_message.Message):
         tags: _abc.Iterable[_builtins.str] | None = ...,
         source_url: _builtins.str = ...,
         attributes_json: _builtins.bytes = ...,
+        private: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_private", b"_private", "private", b"private"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes_json", b"attributes_json", "external_id", b"external_id", "image", b"image", "owner", b"owner", "source_url", b"source_url", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_private", b"_private", "attributes_json", b"attributes_json", "external_id", b"external_id", "image", b"image", "owner", b"owner", "private", b"private", "source_url", b"source_url", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__private: _TypeAlias = _typing.Literal["private"]  # noqa: Y015
+    _WhichOneofArgType__private: _TypeAlias = _typing.Literal["_private", b"_private"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__private) -> _WhichOneofReturnType__private | None: ...
 
 Global___UpsertRequest: _TypeAlias = UpsertRequest  # noqa: Y015
 

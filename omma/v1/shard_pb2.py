@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from omma.v1 import types_pb2 as omma_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13omma/v1/shard.proto\x12\x07omma.v1\x1a\x13omma/v1/types.proto\"\xa5\x03\n\x19ShardServiceSearchRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x1f\n\x05query\x18\x04 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\t\n\x01k\x18\x05 \x01(\x05\x12\x0e\n\x06\x66ilter\x18\x06 \x01(\t\x12\x0e\n\x06\x65\x66\x66ort\x18\x07 \x01(\x05\x12\r\n\x05\x65xact\x18\x08 \x01(\x08\x12\x11\n\tuse_crops\x18\t \x01(\x08\x12\x14\n\x0cwith_payload\x18\n \x01(\x08\x12\x14\n\x0cwith_vectors\x18\x0b \x01(\x08\x12\x13\n\x0b\x65xclude_ids\x18\x0c \x03(\x03\x12\x10\n\x08receipts\x18\r \x03(\t\x12\x0f\n\x07\x65xplain\x18\x0e \x01(\x08\x12\x17\n\x0fwith_signatures\x18\x0f \x01(\x08\x12\x32\n\x06others\x18\x10 \x03(\x0b\x32\".omma.v1.ShardServiceSearchRequest\x12\x12\n\ntimeout_ms\x18\x11 \x01(\r\x12\x12\n\nrequest_id\x18\x12 \x01(\t\x12\x13\n\x0btraceparent\x18\x13 \x01(\t\"\x98\x04\n\x1aShardServiceSearchResponse\x12\x0b\n\x03ids\x18\x01 \x03(\x10\x12\x0e\n\x06scores\x18\x02 \x03(\x02\x12\x10\n\x08versions\x18\x03 \x03(\x10\x12\x0f\n\x07phashes\x18\x04 \x03(\x06\x12\x13\n\x0b\x62ox_corners\x18\x05 \x01(\x0c\x12\x18\n\x10\x65ncoded_payloads\x18\x06 \x03(\x0c\x12!\n\x07vectors\x18\x07 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\r\n\x05index\x18\x08 \x01(\t\x12\r\n\x05space\x18\t \x01(\t\x12\x0c\n\x04live\x18\n \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x0b \x03(\t\x12\x14\n\x0clists_probed\x18\x0c \x01(\x05\x12\x12\n\ncandidates\x18\r \x01(\x05\x12\x42\n\x08stage_us\x18\x0e \x03(\x0b\x32\x30.omma.v1.ShardServiceSearchResponse.StageUsEntry\x12\x0f\n\x07\x61pplied\x18\x0f \x01(\x04\x12\x13\n\x0bphash_known\x18\x10 \x03(\x08\x12\x12\n\nsignatures\x18\x11 \x03(\x0c\x12\x33\n\x06others\x18\x12 \x03(\x0b\x32#.omma.v1.ShardServiceSearchResponse\x12\x1d\n\x05\x66\x61ult\x18\x13 \x01(\x0b\x32\x0e.omma.v1.Fault\x1a.\n\x0cStageUsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"F\n\x18ShardServiceFetchRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0b\n\x03ids\x18\x03 \x03(\x03\"\xe8\x01\n\x0e\x46\x65tchedPicture\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12!\n\x07vectors\x18\x04 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\x1b\n\x05\x62oxes\x18\x05 \x03(\x0b\x32\x0c.omma.v1.Box\x12\x12\n\x05phash\x18\x06 \x01(\x06H\x00\x88\x01\x01\x12!\n\x07payload\x18\x07 \x01(\x0b\x32\x10.omma.v1.Payload\x12\x0f\n\x07segment\x18\x08 \x01(\t\x12\x11\n\tsignature\x18\t \x01(\x0c\x42\x08\n\x06_phash\"d\n\x19ShardServiceFetchResponse\x12)\n\x08pictures\x18\x01 \x03(\x0b\x32\x17.omma.v1.FetchedPicture\x12\r\n\x05index\x18\x02 \x01(\t\x12\r\n\x05space\x18\x03 \x01(\t\"\x1a\n\x18ShardServiceStatsRequest\"\xa2\x02\n\x19ShardServiceStatsResponse\x12\r\n\x05index\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\x12\r\n\x05shard\x18\x03 \x01(\x05\x12\x0e\n\x06shards\x18\x04 \x01(\x05\x12\x0c\n\x04live\x18\x05 \x01(\x03\x12\x10\n\x08pictures\x18\x06 \x01(\x03\x12\x11\n\tdead_rows\x18\x07 \x01(\x03\x12\x11\n\thead_rows\x18\x08 \x01(\x03\x12\x10\n\x08segments\x18\t \x01(\x05\x12\x10\n\x08\x63odebook\x18\n \x01(\t\x12\x14\n\x0cnext_offsets\x18\x0b \x03(\x03\x12\x0b\n\x03lag\x18\x0c \x01(\x03\x12\r\n\x05ready\x18\r \x01(\x08\x12\r\n\x05stale\x18\x0e \x01(\x08\x12\x1d\n\x05\x64rift\x18\x0f \x01(\x0b\x32\x0e.omma.v1.Drift\"t\n\x05\x44rift\x12\x12\n\ntrain_rows\x18\x01 \x01(\x03\x12\x16\n\x0elist_imbalance\x18\x02 \x01(\x01\x12\x1a\n\x12quantisation_error\x18\x03 \x01(\x01\x12\x12\n\nrecent_fit\x18\x04 \x01(\x01\x12\x0f\n\x07rebuild\x18\x05 \x01(\t\"*\n\x19ShardServiceDigestRequest\x12\r\n\x05index\x18\x01 \x01(\t\"c\n\x1aShardServiceDigestResponse\x12\x0f\n\x07\x62uckets\x18\x01 \x03(\x05\x12\x10\n\x08pictures\x18\x02 \x03(\x03\x12\x0c\n\x04sums\x18\x03 \x03(\x06\x12\x14\n\x0cnext_offsets\x18\x04 \x03(\x03\"J\n\x17ShardServiceListRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x0e\n\x06\x62ucket\x18\x02 \x01(\x05\x12\x10\n\x08\x61\x66ter_id\x18\x03 \x01(\x03\"\\\n\x18ShardServiceListResponse\x12\x0b\n\x03ids\x18\x01 \x03(\x10\x12\x10\n\x08versions\x18\x02 \x03(\x10\x12\x0c\n\x04more\x18\x03 \x01(\x08\x12\x13\n\x0bnext_offset\x18\x04 \x01(\x03\"K\n\x18ShardServiceEraseRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x11\n\timage_ids\x18\x03 \x03(\x10\")\n\x19ShardServiceEraseResponse\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08\x32\xf1\x03\n\x0cShardService\x12Q\n\x06Search\x12\".omma.v1.ShardServiceSearchRequest\x1a#.omma.v1.ShardServiceSearchResponse\x12N\n\x05\x46\x65tch\x12!.omma.v1.ShardServiceFetchRequest\x1a\".omma.v1.ShardServiceFetchResponse\x12N\n\x05Stats\x12!.omma.v1.ShardServiceStatsRequest\x1a\".omma.v1.ShardServiceStatsResponse\x12Q\n\x06\x44igest\x12\".omma.v1.ShardServiceDigestRequest\x1a#.omma.v1.ShardServiceDigestResponse\x12K\n\x04List\x12 .omma.v1.ShardServiceListRequest\x1a!.omma.v1.ShardServiceListResponse\x12N\n\x05\x45rase\x12!.omma.v1.ShardServiceEraseRequest\x1a\".omma.v1.ShardServiceEraseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13omma/v1/shard.proto\x12\x07omma.v1\x1a\x13omma/v1/types.proto\"\xcd\x03\n\x19ShardServiceSearchRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x1f\n\x05query\x18\x04 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\t\n\x01k\x18\x05 \x01(\x05\x12\x0e\n\x06\x66ilter\x18\x06 \x01(\t\x12\x0e\n\x06\x65\x66\x66ort\x18\x07 \x01(\x05\x12\r\n\x05\x65xact\x18\x08 \x01(\x08\x12\x11\n\tuse_crops\x18\t \x01(\x08\x12\x14\n\x0cwith_payload\x18\n \x01(\x08\x12\x14\n\x0cwith_vectors\x18\x0b \x01(\x08\x12\x13\n\x0b\x65xclude_ids\x18\x0c \x03(\x03\x12\x10\n\x08receipts\x18\r \x03(\t\x12\x0f\n\x07\x65xplain\x18\x0e \x01(\x08\x12\x17\n\x0fwith_signatures\x18\x0f \x01(\x08\x12\x32\n\x06others\x18\x10 \x03(\x0b\x32\".omma.v1.ShardServiceSearchRequest\x12\x12\n\ntimeout_ms\x18\x11 \x01(\r\x12\x12\n\nrequest_id\x18\x12 \x01(\t\x12\x13\n\x0btraceparent\x18\x13 \x01(\t\x12\x17\n\nvisible_to\x18\x14 \x01(\tH\x00\x88\x01\x01\x42\r\n\x0b_visible_to\"\x98\x04\n\x1aShardServiceSearchResponse\x12\x0b\n\x03ids\x18\x01 \x03(\x10\x12\x0e\n\x06scores\x18\x02 \x03(\x02\x12\x10\n\x08versions\x18\x03 \x03(\x10\x12\x0f\n\x07phashes\x18\x04 \x03(\x06\x12\x13\n\x0b\x62ox_corners\x18\x05 \x01(\x0c\x12\x18\n\x10\x65ncoded_payloads\x18\x06 \x03(\x0c\x12!\n\x07vectors\x18\x07 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\r\n\x05index\x18\x08 \x01(\t\x12\r\n\x05space\x18\t \x01(\t\x12\x0c\n\x04live\x18\n \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x0b \x03(\t\x12\x14\n\x0clists_probed\x18\x0c \x01(\x05\x12\x12\n\ncandidates\x18\r \x01(\x05\x12\x42\n\x08stage_us\x18\x0e \x03(\x0b\x32\x30.omma.v1.ShardServiceSearchResponse.StageUsEntry\x12\x0f\n\x07\x61pplied\x18\x0f \x01(\x04\x12\x13\n\x0bphash_known\x18\x10 \x03(\x08\x12\x12\n\nsignatures\x18\x11 \x03(\x0c\x12\x33\n\x06others\x18\x12 \x03(\x0b\x32#.omma.v1.ShardServiceSearchResponse\x12\x1d\n\x05\x66\x61ult\x18\x13 \x01(\x0b\x32\x0e.omma.v1.Fault\x1a.\n\x0cStageUsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"F\n\x18ShardServiceFetchRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0b\n\x03ids\x18\x03 \x03(\x03\"\xe8\x01\n\x0e\x46\x65tchedPicture\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12!\n\x07vectors\x18\x04 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\x1b\n\x05\x62oxes\x18\x05 \x03(\x0b\x32\x0c.omma.v1.Box\x12\x12\n\x05phash\x18\x06 \x01(\x06H\x00\x88\x01\x01\x12!\n\x07payload\x18\x07 \x01(\x0b\x32\x10.omma.v1.Payload\x12\x0f\n\x07segment\x18\x08 \x01(\t\x12\x11\n\tsignature\x18\t \x01(\x0c\x42\x08\n\x06_phash\"d\n\x19ShardServiceFetchResponse\x12)\n\x08pictures\x18\x01 \x03(\x0b\x32\x17.omma.v1.FetchedPicture\x12\r\n\x05index\x18\x02 \x01(\t\x12\r\n\x05space\x18\x03 \x01(\t\"\x1a\n\x18ShardServiceStatsRequest\"\xa2\x02\n\x19ShardServiceStatsResponse\x12\r\n\x05index\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\x12\r\n\x05shard\x18\x03 \x01(\x05\x12\x0e\n\x06shards\x18\x04 \x01(\x05\x12\x0c\n\x04live\x18\x05 \x01(\x03\x12\x10\n\x08pictures\x18\x06 \x01(\x03\x12\x11\n\tdead_rows\x18\x07 \x01(\x03\x12\x11\n\thead_rows\x18\x08 \x01(\x03\x12\x10\n\x08segments\x18\t \x01(\x05\x12\x10\n\x08\x63odebook\x18\n \x01(\t\x12\x14\n\x0cnext_offsets\x18\x0b \x03(\x03\x12\x0b\n\x03lag\x18\x0c \x01(\x03\x12\r\n\x05ready\x18\r \x01(\x08\x12\r\n\x05stale\x18\x0e \x01(\x08\x12\x1d\n\x05\x64rift\x18\x0f \x01(\x0b\x32\x0e.omma.v1.Drift\"t\n\x05\x44rift\x12\x12\n\ntrain_rows\x18\x01 \x01(\x03\x12\x16\n\x0elist_imbalance\x18\x02 \x01(\x01\x12\x1a\n\x12quantisation_error\x18\x03 \x01(\x01\x12\x12\n\nrecent_fit\x18\x04 \x01(\x01\x12\x0f\n\x07rebuild\x18\x05 \x01(\t\"*\n\x19ShardServiceDigestRequest\x12\r\n\x05index\x18\x01 \x01(\t\"c\n\x1aShardServiceDigestResponse\x12\x0f\n\x07\x62uckets\x18\x01 \x03(\x05\x12\x10\n\x08pictures\x18\x02 \x03(\x03\x12\x0c\n\x04sums\x18\x03 \x03(\x06\x12\x14\n\x0cnext_offsets\x18\x04 \x03(\x03\"J\n\x17ShardServiceListRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x0e\n\x06\x62ucket\x18\x02 \x01(\x05\x12\x10\n\x08\x61\x66ter_id\x18\x03 \x01(\x03\"\\\n\x18ShardServiceListResponse\x12\x0b\n\x03ids\x18\x01 \x03(\x10\x12\x10\n\x08versions\x18\x02 \x03(\x10\x12\x0c\n\x04more\x18\x03 \x01(\x08\x12\x13\n\x0bnext_offset\x18\x04 \x01(\x03\"K\n\x18ShardServiceEraseRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x11\n\timage_ids\x18\x03 \x03(\x10\")\n\x19ShardServiceEraseResponse\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08\x32\xf1\x03\n\x0cShardService\x12Q\n\x06Search\x12\".omma.v1.ShardServiceSearchRequest\x1a#.omma.v1.ShardServiceSearchResponse\x12N\n\x05\x46\x65tch\x12!.omma.v1.ShardServiceFetchRequest\x1a\".omma.v1.ShardServiceFetchResponse\x12N\n\x05Stats\x12!.omma.v1.ShardServiceStatsRequest\x1a\".omma.v1.ShardServiceStatsResponse\x12Q\n\x06\x44igest\x12\".omma.v1.ShardServiceDigestRequest\x1a#.omma.v1.ShardServiceDigestResponse\x12K\n\x04List\x12 .omma.v1.ShardServiceListRequest\x1a!.omma.v1.ShardServiceListResponse\x12N\n\x05\x45rase\x12!.omma.v1.ShardServiceEraseRequest\x1a\".omma.v1.ShardServiceEraseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,35 +35,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._loaded_options = None
   _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._serialized_options = b'8\001'
   _globals['_SHARDSERVICESEARCHREQUEST']._serialized_start=54
-  _globals['_SHARDSERVICESEARCHREQUEST']._serialized_end=475
-  _globals['_SHARDSERVICESEARCHRESPONSE']._serialized_start=478
-  _globals['_SHARDSERVICESEARCHRESPONSE']._serialized_end=1014
-  _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._serialized_start=968
-  _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._serialized_end=1014
-  _globals['_SHARDSERVICEFETCHREQUEST']._serialized_start=1016
-  _globals['_SHARDSERVICEFETCHREQUEST']._serialized_end=1086
-  _globals['_FETCHEDPICTURE']._serialized_start=1089
-  _globals['_FETCHEDPICTURE']._serialized_end=1321
-  _globals['_SHARDSERVICEFETCHRESPONSE']._serialized_start=1323
-  _globals['_SHARDSERVICEFETCHRESPONSE']._serialized_end=1423
-  _globals['_SHARDSERVICESTATSREQUEST']._serialized_start=1425
-  _globals['_SHARDSERVICESTATSREQUEST']._serialized_end=1451
-  _globals['_SHARDSERVICESTATSRESPONSE']._serialized_start=1454
-  _globals['_SHARDSERVICESTATSRESPONSE']._serialized_end=1744
-  _globals['_DRIFT']._serialized_start=1746
-  _globals['_DRIFT']._serialized_end=1862
-  _globals['_SHARDSERVICEDIGESTREQUEST']._serialized_start=1864
-  _globals['_SHARDSERVICEDIGESTREQUEST']._serialized_end=1906
-  _globals['_SHARDSERVICEDIGESTRESPONSE']._serialized_start=1908
-  _globals['_SHARDSERVICEDIGESTRESPONSE']._serialized_end=2007
-  _globals['_SHARDSERVICELISTREQUEST']._serialized_start=2009
-  _globals['_SHARDSERVICELISTREQUEST']._serialized_end=2083
-  _globals['_SHARDSERVICELISTRESPONSE']._serialized_start=2085
-  _globals['_SHARDSERVICELISTRESPONSE']._serialized_end=2177
-  _globals['_SHARDSERVICEERASEREQUEST']._serialized_start=2179
-  _globals['_SHARDSERVICEERASEREQUEST']._serialized_end=2254
-  _globals['_SHARDSERVICEERASERESPONSE']._serialized_start=2256
-  _globals['_SHARDSERVICEERASERESPONSE']._serialized_end=2297
-  _globals['_SHARDSERVICE']._serialized_start=2300
-  _globals['_SHARDSERVICE']._serialized_end=2797
+  _globals['_SHARDSERVICESEARCHREQUEST']._serialized_end=515
+  _globals['_SHARDSERVICESEARCHRESPONSE']._serialized_start=518
+  _globals['_SHARDSERVICESEARCHRESPONSE']._serialized_end=1054
+  _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._serialized_start=1008
+  _globals['_SHARDSERVICESEARCHRESPONSE_STAGEUSENTRY']._serialized_end=1054
+  _globals['_SHARDSERVICEFETCHREQUEST']._serialized_start=1056
+  _globals['_SHARDSERVICEFETCHREQUEST']._serialized_end=1126
+  _globals['_FETCHEDPICTURE']._serialized_start=1129
+  _globals['_FETCHEDPICTURE']._serialized_end=1361
+  _globals['_SHARDSERVICEFETCHRESPONSE']._serialized_start=1363
+  _globals['_SHARDSERVICEFETCHRESPONSE']._serialized_end=1463
+  _globals['_SHARDSERVICESTATSREQUEST']._serialized_start=1465
+  _globals['_SHARDSERVICESTATSREQUEST']._serialized_end=1491
+  _globals['_SHARDSERVICESTATSRESPONSE']._serialized_start=1494
+  _globals['_SHARDSERVICESTATSRESPONSE']._serialized_end=1784
+  _globals['_DRIFT']._serialized_start=1786
+  _globals['_DRIFT']._serialized_end=1902
+  _globals['_SHARDSERVICEDIGESTREQUEST']._serialized_start=1904
+  _globals['_SHARDSERVICEDIGESTREQUEST']._serialized_end=1946
+  _globals['_SHARDSERVICEDIGESTRESPONSE']._serialized_start=1948
+  _globals['_SHARDSERVICEDIGESTRESPONSE']._serialized_end=2047
+  _globals['_SHARDSERVICELISTREQUEST']._serialized_start=2049
+  _globals['_SHARDSERVICELISTREQUEST']._serialized_end=2123
+  _globals['_SHARDSERVICELISTRESPONSE']._serialized_start=2125
+  _globals['_SHARDSERVICELISTRESPONSE']._serialized_end=2217
+  _globals['_SHARDSERVICEERASEREQUEST']._serialized_start=2219
+  _globals['_SHARDSERVICEERASEREQUEST']._serialized_end=2294
+  _globals['_SHARDSERVICEERASERESPONSE']._serialized_start=2296
+  _globals['_SHARDSERVICEERASERESPONSE']._serialized_end=2337
+  _globals['_SHARDSERVICE']._serialized_start=2340
+  _globals['_SHARDSERVICE']._serialized_end=2837
 # @@protoc_insertion_point(module_scope)

@@ -42,6 +42,7 @@ class ShardServiceSearchRequest(_message.Message):
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    VISIBLE_TO_FIELD_NUMBER: _builtins.int
     index: _builtins.str
     space: _builtins.str
     tenant: _builtins.str
@@ -66,6 +67,8 @@ class ShardServiceSearchRequest(_message.Message):
     request_id: _builtins.str
     """Of each of the others, as the call's metadata have it for this one."""
     traceparent: _builtins.str
+    visible_to: _builtins.str
+    """Private pictures count only where this is their owner. Absent: all do."""
     @_builtins.property
     def query(self) -> _types_pb2.Vectors:
         """One query vector."""
@@ -102,12 +105,15 @@ class ShardServiceSearchRequest(_message.Message):
         timeout_ms: _builtins.int = ...,
         request_id: _builtins.str = ...,
         traceparent: _builtins.str = ...,
+        visible_to: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_visible_to", b"_visible_to", "query", b"query", "visible_to", b"visible_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effort", b"effort", "exact", b"exact", "exclude_ids", b"exclude_ids", "explain", b"explain", "filter", b"filter", "index", b"index", "k", b"k", "others", b"others", "query", b"query", "receipts", b"receipts", "request_id", b"request_id", "space", b"space", "tenant", b"tenant", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent", "use_crops", b"use_crops", "with_payload", b"with_payload", "with_signatures", b"with_signatures", "with_vectors", b"with_vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_visible_to", b"_visible_to", "effort", b"effort", "exact", b"exact", "exclude_ids", b"exclude_ids", "explain", b"explain", "filter", b"filter", "index", b"index", "k", b"k", "others", b"others", "query", b"query", "receipts", b"receipts", "request_id", b"request_id", "space", b"space", "tenant", b"tenant", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent", "use_crops", b"use_crops", "visible_to", b"visible_to", "with_payload", b"with_payload", "with_signatures", b"with_signatures", "with_vectors", b"with_vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__visible_to: _TypeAlias = _typing.Literal["visible_to"]  # noqa: Y015
+    _WhichOneofArgType__visible_to: _TypeAlias = _typing.Literal["_visible_to", b"_visible_to"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__visible_to) -> _WhichOneofReturnType__visible_to | None: ...
 
 Global___ShardServiceSearchRequest: _TypeAlias = ShardServiceSearchRequest  # noqa: Y015
 

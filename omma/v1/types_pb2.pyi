@@ -111,6 +111,7 @@ class Payload(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
     MTIME_NS_FIELD_NUMBER: _builtins.int
+    PRIVATE_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     source_url: _builtins.str
     owner: _builtins.str
@@ -127,6 +128,8 @@ class Payload(_message.Message):
     """
     bytes: _builtins.int
     mtime_ns: _builtins.int
+    private: _builtins.bool
+    """Its owner and administrators see it, nobody else."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -144,10 +147,11 @@ class Payload(_message.Message):
         key: _builtins.str = ...,
         bytes: _builtins.int = ...,
         mtime_ns: _builtins.int | None = ...,
+        private: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns", "mtime_ns", b"mtime_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns", "attributes_json", b"attributes_json", "bytes", b"bytes", "created_at_ms", b"created_at_ms", "height", b"height", "key", b"key", "mtime_ns", b"mtime_ns", "owner", b"owner", "sha256", b"sha256", "source_url", b"source_url", "tags", b"tags", "uri", b"uri", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns", "attributes_json", b"attributes_json", "bytes", b"bytes", "created_at_ms", b"created_at_ms", "height", b"height", "key", b"key", "mtime_ns", b"mtime_ns", "owner", b"owner", "private", b"private", "sha256", b"sha256", "source_url", b"source_url", "tags", b"tags", "uri", b"uri", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__mtime_ns: _TypeAlias = _typing.Literal["mtime_ns"]  # noqa: Y015
     _WhichOneofArgType__mtime_ns: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns"]  # noqa: Y015

@@ -11,12 +11,13 @@ from omma.blobs.s3_settings import S3Settings
 from omma.catalog.api_key import Role
 from omma.catalog.interface import Catalog
 from omma.catalog.job import UNFINISHED, Job
-from omma.errors import InvalidQuery, NotAllowed
+from omma.errors import Absent, InvalidQuery, NotAllowed
 from omma.identity import Tenant
-from omma.job_kinds import INGEST, KINDS, IngestParameters, JobKind, JobParameters
+from omma.job_kinds import CLUSTER, INGEST, KINDS, IngestParameters, JobKind, JobParameters
 from omma.rpc.deadline import Deadline
 from services.gateway.callers.auth import Caller
 from services.gateway.callers.changes import concerns
+from services.gateway.callers.viewing import viewer
 
 _LOOK_SECONDS: Final = 0.1
 
@@ -117,10 +118,13 @@ class Jobs:
         return job
 
     async def get(self, caller: Caller, job_id: str) -> Job:
-        """Raises Absent, NotAllowed when its kind needs another role."""
+        """Raises Absent, also for clusters that another asked for; NotAllowed when its kind needs another role."""
         job = await self._catalog.job(caller.tenant, job_id)
         kind = KINDS.get(job.kind)
         caller.require(kind.role if kind else Role.ADMIN)
+        asks = viewer()
+        if job.kind == CLUSTER.name and not asks.sees_all and job.parameters.get("visible_to") != asks.name:
+            raise Absent(f"There is no job {job_id[:80]!r}.", field="job_id")
         return job
 
     async def newest(self, caller: Caller, limit: int) -> list[Job]:

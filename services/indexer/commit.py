@@ -214,6 +214,7 @@ def _vector_record(row: Picture, seen: Seen, space: str) -> VectorRecord:
         key="" if row.key == plain_key(row.uri, row.sha256) else row.key,
         bytes=row.bytes,
         mtime_ns=row.mtime_ns,
+        private=row.private,
     )
     return VectorRecord(
         ImageId(row.id),

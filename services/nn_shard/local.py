@@ -19,6 +19,7 @@ from omma.space import SpaceId, require_same_space
 from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_BATCH_QUERIES, SHARD_SEARCH_SECONDS
 from omma.vectors import Float32
+from omma.viewing import visible
 from services.nn_shard.batcher import Batcher
 from services.nn_shard.client import (
     MAX_ERASED,
@@ -110,6 +111,7 @@ class LocalShard:
             # Without the excluded ones k are left, and queries that exclude different pictures share a batch.
             k=query.k + len(query.exclude_ids) if query.k > 0 else query.k,
             filter=query.filter,
+            visible_to=query.visible_to,
             effort=query.effort,
             exact=query.exact,
             use_crops=query.use_crops,
@@ -223,6 +225,7 @@ def _options(
     tenant: Tenant,
     k: int,
     filter: str,
+    visible_to: str | None,
     effort: int,
     exact: bool,
     use_crops: bool,
@@ -234,7 +237,7 @@ def _options(
     return SearchOptions(
         tenant=tenant,
         k=k,
-        filter=_parsed(filter),
+        filter=visible(_parsed(filter), visible_to),
         effort=effort,
         exact=exact,
         use_crops=use_crops,

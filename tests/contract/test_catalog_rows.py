@@ -18,10 +18,11 @@ from omma.catalog.picture import (
     PictureState,
     Upserted,
 )
-from omma.errors import Absent, InvalidQuery
+from omma.errors import Absent, InvalidQuery, NotAllowed
 from omma.filters import parse_filter
 from omma.identity import ImageId, Tenant, Version
 from omma.records import EventKind
+from omma.viewing import NOBODY, Viewer, visible
 from tests.contract.catalogs import ANN, BOB, SPACE, Clock, embedded, kind, new, one, sent, sha
 
 
@@ -293,3 +294,31 @@ async def test_a_value_is_compared_by_its_json_type(catalog: Catalog, filter: ob
         await one(catalog, replace(new(key), attributes={"a": value}))
     page = await catalog.list_pictures(ANN, parse_filter({"attributes.a": filter}), None, 100)
     assert sorted(row.key for row in page.pictures) == sorted(kept)
+
+
+async def test_what_is_private_is_its_owners(catalog: Catalog) -> None:
+    private = replace(new("k"), owner="ann", private=True)
+    made = await one(catalog, private)
+    public = await one(catalog, replace(new("other", "other bytes"), owner="ann"))
+    assert (await one(catalog, new("k"))).change is Change.SAME  # what is not said stays
+    assert (await catalog.picture(ANN, made.id)).private and not (await catalog.picture(ANN, public.id)).private
+    for name, ids in (
+        (None, {made.id, public.id}),
+        ("ann", {made.id, public.id}),
+        ("bob", {public.id}),
+        ("", {public.id}),
+    ):
+        page = await catalog.list_pictures(ANN, visible(None, name), None, 10)
+        assert ({row.id for row in page.pictures}, page.count) == (ids, len(ids))
+        known = await catalog.with_bytes(ANN, [private.sha256], visible(None, name))
+        assert known == ({private.sha256: made.id} if made.id in ids else {})
+    for viewer in (Viewer("bob"), NOBODY):
+        with pytest.raises(NotAllowed):
+            await catalog.upsert(ANN, [new("new"), new("k", "others")], viewer=viewer)
+    assert (await catalog.list_pictures(ANN, None, None, 10)).count == 2, "nothing of a refused call is written"
+    (mine,) = await catalog.upsert(ANN, [replace(new("k"), tags=("a",))], viewer=Viewer("ann"))
+    assert (mine.id, mine.change) == (made.id, Change.CHANGED)
+    shown = await catalog.change(ANN, made.id, PictureChange(private=False))
+    assert shown.event is not None and not (await catalog.picture(ANN, made.id)).private
+    (taken,) = await catalog.upsert(ANN, [new("k", "others")], viewer=Viewer("bob"))
+    assert taken.change is Change.CHANGED

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omma.filters import parse_filter
+from omma.viewing import visible
 from services.nn_shard.engine import Engine, SearchOptions
 from services.nn_shard.engine.part import Part, row_bits
 from services.nn_shard.engine.selection import Selector, live_rows
@@ -34,6 +35,7 @@ TERMS = (
     st.fixed_dictionaries({"tags": one_of(st.sampled_from([*TAGS, "absent"]))})
     | st.fixed_dictionaries({"owner": one_of(st.sampled_from(["o0", "o1", "o40", ""]))})
     | st.fixed_dictionaries({"source_domain": one_of(st.sampled_from(["a.example", "b.example", ""]))})
+    | st.fixed_dictionaries({"private": one_of(st.booleans())})
     | st.dictionaries(st.sampled_from(["width", "created_at"]), one_of(NUMBERS) | bounds(), min_size=1, max_size=1)
     | st.dictionaries(
         st.sampled_from(["attributes.n", "attributes.mixed", "attributes.absent"]),
@@ -65,6 +67,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Part, Part]:
             "source_url": f"https://{'ab'[number % 2]}.example/{number % 9}" if number % 3 else "",
             "created_at_ms": int(numbers.integers(0, 300)),
             "width": number % 160,
+            "private": number % 11 == 0,
             "attributes": {"n": number, "mixed": mixed[number % len(mixed)], "list": [1]},
         }
         regions = clustered(1 + number % 3, seed=number)
@@ -103,6 +106,18 @@ def test_they_find_what_columns_hold(
     options = SearchOptions(tenant, 10, filter=parse_filter(filter), use_crops=use_crops)
     head, sealed = parts
     assert selected(sealed, few_rows, options) == selected(head, few_rows, options)
+
+
+@given(st.none() | FILTERS, st.sampled_from([None, "", "o0", "o40", "nobody"]))
+def test_what_is_private_is_selected_for_its_owner(
+    parts: tuple[Part, Part], filter: dict[str, Any] | None, name: str | None
+) -> None:
+    given = parse_filter(filter)
+    for part in parts:
+        every = selected(part, 5, SearchOptions(TENANTS[0], 10, filter=given))
+        seen = selected(part, 5, SearchOptions(TENANTS[0], 10, filter=visible(given, name)))
+        hidden = {id for id, _ in every if (id - 1) % 11 == 0 and name not in (None, f"o{(id - 1) % 50}")}
+        assert seen == {one for one in every if one[0] not in hidden}
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def one_of(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 TERMS = (
     st.dictionaries(TEXT_FIELDS, one_of(TEXTS), min_size=1, max_size=1)
     | st.dictionaries(NUMBER_FIELDS, one_of(NUMBERS) | bounds(), min_size=1, max_size=1)
+    | st.fixed_dictionaries({"private": one_of(st.booleans())})
     | st.dictionaries(ATTRIBUTES, one_of(SCALARS) | bounds(), min_size=1, max_size=2)
 )
 FILTERS = st.recursive(

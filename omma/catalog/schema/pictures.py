@@ -45,6 +45,7 @@ images: Final = Table(
     Column("bucket", SmallInteger, comment="buckets.row_bucket_of the id; null in a row of an older version"),
     Column("deleted_at", BigInteger, comment="of the last delete; null once it cannot be taken back"),
     Column("deleted_by", Text, comment="catalog.DeletedBy; null while it lives"),
+    Column("private", Boolean, comment="its owner and administrators see it, nobody else; null: false"),
     UniqueConstraint("tenant_id", "key"),
     UniqueConstraint("tenant_id", "id"),
     # A deleted id must never be given again: logs and snapshots remember it.

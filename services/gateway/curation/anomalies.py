@@ -11,6 +11,8 @@ from omma.catalog.anomaly import AnomalyMeasure, AnomalyScore
 from omma.catalog.interface import Catalog
 from omma.errors import InvalidQuery
 from omma.identity import ImageId, Tenant
+from omma.viewing import visible
+from services.gateway.callers.viewing import viewer
 
 MAX_PAGE: Final = 1_000
 _CURSOR: Final = struct.Struct(">2sdq")
@@ -37,7 +39,9 @@ class AnomalyList:
     ) -> tuple[Sequence[Anomaly], str | None]:
         """The farthest first, and the next page's cursor. Raises InvalidQuery, field `cursor`, for another list's."""
         after = _decoded(cursor, by) if cursor else None
-        found = await self._catalog.anomalies(tenant, space, by, limit + 1, after)
+        found = await self._catalog.anomalies(
+            tenant, space, by, limit + 1, after, filter=visible(None, viewer().visible_to)
+        )
         page = found[:limit]
         anomalies = [Anomaly(one.image_id, round(one.by(by), 6), _reasons(one)) for one in page]
         return anomalies, _encoded(page[-1], by) if len(found) > limit else None

@@ -8,13 +8,15 @@ from typing import Final
 import numpy as np
 
 from omma.catalog.interface import Catalog
-from omma.catalog.picture import Picture, PictureState
+from omma.catalog.picture import Picture
 from omma.copies import MERGED, Pair, Signatures, copies, grouped
-from omma.errors import InvalidQuery
+from omma.errors import Absent, InvalidQuery
 from omma.identity import ImageId, Tenant
 from omma.rpc.deadline import Deadline
 from omma.together import together
+from omma.viewing import visible
 from services.gateway.callers.changes import concerns
+from services.gateway.callers.viewing import is_there, viewer
 from services.gateway.curation.verdicts import Verdicts
 from services.gateway.search.core import SearchCore
 
@@ -51,7 +53,7 @@ class Duplicates:
 
         Raises InvalidQuery, field `cursor`; Overloaded, ReplicaDown, OutOfTime.
         """
-        page = await self._catalog.list_pictures(tenant, None, cursor, PAGE)
+        page = await self._catalog.list_pictures(tenant, visible(None, viewer().visible_to), cursor, PAGE)
         first = [picture.id for picture in page.pictures]
         near = await self._near(tenant, first, deadline)
         known = await self._live(tenant, set().union(*near.values()))
@@ -73,6 +75,10 @@ class Duplicates:
         concerns("pictures", " ".join(map(str, (keep, *ids))))
         if keep in ids:
             raise InvalidQuery(f"Picture {keep} is the one to keep: name others in ids.", field="ids")
+        seen = await self._live(tenant, {keep, *ids})
+        unseen = {keep, *ids} - seen.keys()
+        if unseen:
+            raise Absent(f"There is no picture {min(unseen)}.", field="ids")
         pairs = [(keep, one) for one in dict.fromkeys(ids)]
         await self._catalog.judge_pairs(tenant, pairs, same=same, given_by=given_by)
         await self._verdicts.look()
@@ -121,4 +127,4 @@ class Duplicates:
 
     async def _live(self, tenant: Tenant, ids: set[ImageId]) -> dict[ImageId, Picture]:
         found = await self._catalog.pictures(ids) if ids else {}
-        return {id: one for id, one in found.items() if one.tenant == tenant and one.state is not PictureState.DELETED}
+        return {id: one for id, one in found.items() if is_there(tenant, one)}

@@ -6,10 +6,12 @@ from typing import Final
 
 from omma.catalog.feedback import Feedback
 from omma.catalog.interface import Catalog
-from omma.catalog.picture import PictureState
+from omma.catalog.picture import Picture
 from omma.catalog.schema.people import DAY_MS
+from omma.errors import Absent
 from omma.identity import ImageId, Tenant
 from services.gateway.callers.changes import concerns
+from services.gateway.callers.viewing import is_seen, is_there
 
 MAX_PAGE: Final = 1_000
 _SHOWN_BEFORE_MS: Final = DAY_MS
@@ -34,18 +36,26 @@ class FeedbackDesk:
     async def give(self, tenant: Tenant, given: Feedback) -> None:
         """Durable when it returns. Raises Absent for a picture that is not there."""
         concerns("picture", given.image_id)
+        found = await self._catalog.pictures([given.image_id])
+        if not all(map(is_seen, found.values())):
+            raise Absent(f"There is no picture {given.image_id}.", field="image_id")
         await self._catalog.add_feedback(tenant, given)
 
     async def page(
         self, tenant: Tenant, limit: int, *, image_id: ImageId | None, before: int | None
     ) -> tuple[list[ToldFeedback], int | None]:
         """The newest first, each with the stored picture that was sought where that can be told; and the `before` of
-        the next page.
+        the next page. What was said of pictures that the viewer does not see is left out.
         """
         given = await self._catalog.feedback(tenant, limit + 1, image_id=image_id, before=before)
         page = await self._with_sought(tenant, given[:limit])
-        uris = await self._uris(tenant, page)
-        told = [ToldFeedback(one, uris.get(one.image_id, ""), uris.get(one.query_image_id, "")) for one in page]
+        found = await self._pictures(page)
+        uris = {id: one.uri for id, one in found.items() if is_there(tenant, one)}
+        told = [
+            ToldFeedback(one, uris.get(one.image_id, ""), uris.get(ImageId(one.query_image_id), ""))
+            for one in page
+            if all(is_seen(found[id]) for id in _named(one) if id in found)
+        ]
         return told, page[-1].id if len(given) > limit else None
 
     async def _with_sought(self, tenant: Tenant, given: Sequence[Feedback]) -> list[Feedback]:
@@ -60,9 +70,9 @@ class FeedbackDesk:
             replace(one, query_image_id=sought.get(one.query_id, 0)) if not one.query_image_id else one for one in given
         ]
 
-    async def _uris(self, tenant: Tenant, given: Sequence[Feedback]) -> dict[int, str]:
-        named = {one.image_id for one in given} | {ImageId(one.query_image_id) for one in given if one.query_image_id}
-        found = await self._catalog.pictures(named)
-        return {
-            id: one.uri for id, one in found.items() if one.tenant == tenant and one.state is not PictureState.DELETED
-        }
+    async def _pictures(self, given: Sequence[Feedback]) -> dict[ImageId, Picture]:
+        return await self._catalog.pictures(set().union(*map(_named, given)))
+
+
+def _named(given: Feedback) -> set[ImageId]:
+    return {given.image_id} | ({ImageId(given.query_image_id)} if given.query_image_id else set())

@@ -17,6 +17,7 @@ from omma.telemetry.metrics import REQUESTS_SHED
 from services.gateway.callers.audit import AuditTrail
 from services.gateway.callers.auth import Authenticator, Caller, secret_of
 from services.gateway.callers.changes import made_by, noting
+from services.gateway.callers.viewing import looks, viewer_of
 from services.gateway.sharing.bodies import Bodies
 from services.gateway.sharing.places import Places
 from services.gateway.sharing.shares import Shares
@@ -64,6 +65,7 @@ class Entrance:
         sent = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
         found = await self._authenticator.caller(secret_of(sent.get("authorization"), sent.get("x-api-key")), role)
         made_by(found)
+        looks(viewer_of(found))
         return found
 
     async def audited(

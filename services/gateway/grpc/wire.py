@@ -94,6 +94,7 @@ def picture_to_wire(picture: Picture) -> search_pb2.Picture:
         source_url=picture.source_url,
         attributes_json=_json(dict(picture.attributes)),
         created_at_ms=picture.created_at_ms,
+        private=picture.private,
     )
 
 
@@ -105,6 +106,7 @@ def description_from_wire(message: search_pb2.UpsertRequest) -> Description:
         tags=tuple(dict.fromkeys(message.tags)),
         source_url=message.source_url,
         attributes=_attributes(message.attributes_json),
+        private=message.private if message.HasField("private") else None,
     )
 
 

@@ -24,8 +24,11 @@ from omma.records import EventKind
 from omma.room import refusal
 from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
+from omma.viewing import visible
 from services.gateway.callers.changes import concerns
+from services.gateway.callers.viewing import viewer
 from services.gateway.pictures.original import no_original, read_original, told_of
+from services.gateway.pictures.private import key_of_bytes, owned, require_own
 from services.gateway.sharing.places import Places
 from services.gateway.sharing.shares import Held, Shares
 
@@ -107,22 +110,25 @@ class PictureCore:
         for one in sha256s:
             if not _SHA256.fullmatch(one):
                 raise InvalidQuery(f"{one[:80]!r} is no sha256: 64 characters of 0-9a-f.", field="sha256")
-        return await self._catalog.with_bytes(tenant, [Sha256(one) for one in sha256s])
+        seen = visible(None, viewer().visible_to)
+        return await self._catalog.with_bytes(tenant, [Sha256(one) for one in sha256s], seen)
 
     async def upload(self, tenant: Tenant, content: bytes, description: Description) -> Uploaded:
         """Blob and row are durable when it returns; what the description leaves empty stays as it was for the key.
 
-        Raises InvalidPicture, UnsupportedMedia, TooLarge, InvalidQuery, QuotaExceeded, Overloaded, StorageFull.
+        Raises InvalidPicture, UnsupportedMedia, TooLarge, InvalidQuery, NotAllowed, QuotaExceeded, Overloaded,
+        StorageFull.
         """
+        description = owned(description, viewer())
         self._row_limits.check(description)
         with self._admitted(tenant):
             with span("verify"):
                 await run_in(self._executor, verify, content, self.picture_limits)
-            await self._require_room(tenant, content, description.external_id)
+            await self._require_room(tenant, content, description)
             with span("blob"):
                 sha256, uri = await self._originals.put(content)
             new = NewPicture(
-                key=description.external_id or sha256,
+                key=description.external_id or key_of_bytes(sha256, description),
                 sha256=sha256,
                 uri=uri,
                 bytes=len(content),
@@ -130,12 +136,13 @@ class PictureCore:
                 tags=description.tags,
                 source_url=description.source_url,
                 attributes=description.attributes,
+                private=description.private,
             )
             with span("row"):
-                (upserted,) = await self._catalog.upsert(tenant, [new])
+                (upserted,) = await self._catalog.upsert(tenant, [new], viewer=viewer())
                 if upserted.change is Change.OVER_QUOTA:
                     await self._catalog.note_orphans({sha256})
-                    await self._require_room(tenant, content, description.external_id)
+                    await self._require_room(tenant, content, description)
                     raise QuotaExceeded("This tenant has no room for the picture; try again.")
                 if not await is_kept(self._catalog, self._blobs, sha256):
                     await self._originals.put(content)
@@ -146,8 +153,11 @@ class PictureCore:
         return Uploaded(upserted.id, sha256, Receipt(upserted.id, upserted.version), there_already)
 
     async def picture(self, tenant: Tenant, image_id: int) -> Picture:
-        """Raises Absent."""
-        return await self._catalog.picture(tenant, _checked_id(image_id))
+        """Raises Absent, also for one that the viewer does not see."""
+        picture = await self._catalog.picture(tenant, _checked_id(image_id))
+        if not viewer().sees(picture.owner, private=picture.private):
+            raise _no_picture(image_id)
+        return picture
 
     async def content(self, tenant: Tenant, image_id: int, known: Collection[str] = ()) -> Content | Original:
         """The original. known: etags of what the caller has, `*` for any; then no bytes are read. Raises Absent."""
@@ -177,9 +187,13 @@ class PictureCore:
         return Content(webp, "image/webp", etag, picture.sha256)
 
     async def change(self, tenant: Tenant, image_id: int, change: PictureChange) -> Receipt:
-        """Replace tags, owner or attributes; embeds nothing again. Raises Absent, InvalidQuery, TooLarge."""
+        """Replace tags, owner, attributes or who sees it; embeds nothing again.
+
+        Raises Absent, InvalidQuery, TooLarge, NotAllowed.
+        """
         concerns("picture", image_id)
         self._row_limits.check(change)
+        await self._require_own(tenant, image_id, change)
         changed = await self._catalog.change(tenant, _checked_id(image_id), change)
         await self._send(changed)
         return Receipt(changed.id, changed.version)
@@ -187,9 +201,10 @@ class PictureCore:
     async def delete(self, tenant: Tenant, image_id: int) -> Receipt:
         """Raises Absent. Its bytes stay while it can be restored, or another row needs them."""
         concerns("picture", image_id)
+        await self._require_seen(tenant, image_id)
         deleted = await self._catalog.delete(tenant, [_checked_id(image_id)])
         if not deleted:
-            raise Absent(f"There is no picture {image_id}.", field="id")
+            raise _no_picture(image_id)
         await self._send(deleted[0])
         return Receipt(deleted[0].id, deleted[0].version)
 
@@ -198,6 +213,7 @@ class PictureCore:
         QuotaExceeded.
         """
         concerns("picture", image_id)
+        await self._require_seen(tenant, image_id)
         restored = await self._catalog.restore(tenant, _checked_id(image_id), self._deleted_grace_seconds)
         picture = await self._catalog.picture(tenant, restored.id)
         if picture.uri == uri_of(picture.sha256) and not await self._has_original(picture.sha256):
@@ -211,7 +227,7 @@ class PictureCore:
         """Raises InvalidQuery, field `limit` or `cursor`."""
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidQuery(f"limit must be 1 to {MAX_PAGE}.", field="limit", limit=MAX_PAGE)
-        return await self._catalog.list_pictures(tenant, filter, cursor, limit)
+        return await self._catalog.list_pictures(tenant, visible(filter, viewer().visible_to), cursor, limit)
 
     async def _with_original(self, tenant: Tenant, image_id: int) -> Picture:
         picture = await self.picture(tenant, image_id)
@@ -219,11 +235,35 @@ class PictureCore:
             raise no_original(image_id, picture.space)
         return picture
 
-    async def _require_room(self, tenant: Tenant, content: bytes, external_id: str) -> None:
+    async def _require_seen(self, tenant: Tenant, image_id: int) -> None:
+        """Also of a deleted one. Raises Absent for one that is there and not seen."""
+        asks = viewer()
+        if asks.sees_all:
+            return
+        found = await self._catalog.pictures([_checked_id(image_id)])
+        for one in found.values():
+            if one.tenant == tenant and not asks.sees(one.owner, private=one.private):
+                raise _no_picture(image_id)
+
+    async def _require_own(self, tenant: Tenant, image_id: int, change: PictureChange) -> None:
+        """What is private after the change is the viewer's own. Raises Absent, NotAllowed."""
+        if viewer().sees_all:
+            return
+        row = await self.picture(tenant, image_id)
+        require_own(
+            viewer(),
+            row.owner if change.owner is None else change.owner,
+            private=row.private if change.private is None else change.private,
+        )
+
+    async def _require_room(self, tenant: Tenant, content: bytes, description: Description) -> None:
         """Raises QuotaExceeded."""
 
         async def key() -> str:
-            return external_id or (await run_in(self._executor, hashlib.sha256, content)).hexdigest()
+            if description.external_id:
+                return description.external_id
+            digest = await run_in(self._executor, hashlib.sha256, content)
+            return key_of_bytes(Sha256(digest.hexdigest()), description)
 
         refused = await refusal(self._catalog, tenant, len(content), key)
         if refused is not None:
@@ -277,6 +317,10 @@ async def _again(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[by
 def _thumbnail(content: bytes, limits: PictureLimits) -> bytes:
     with PictureFile(content, limits).decoding(least_side=SIDE) as picture:
         return thumbnail_webp(picture.pixels)
+
+
+def _no_picture(image_id: int) -> Absent:
+    return Absent(f"There is no picture {image_id}.", field="id")
 
 
 def _checked_id(image_id: int) -> ImageId:

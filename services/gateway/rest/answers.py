@@ -115,7 +115,7 @@ def picture_document(picture: Picture) -> dict[str, Any]:
         "source_url": picture.source_url,
         "attributes": dict(picture.attributes),
     }
-    more = {"reason": picture.reason, "space": picture.space}
+    more = {"reason": picture.reason, "space": picture.space, "private": picture.private}
     return document | {name: value for name, value in more.items() if value}
 
 

@@ -11,6 +11,7 @@ from omma.identity import MAX_IMAGE_ID
 from omma.job_kinds import CLUSTER, DEFAULT_THRESHOLD, MAX_CLUSTERED, ClusterParameters
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
+from services.gateway.callers.viewing import viewer
 from services.gateway.jobs import Jobs
 from services.gateway.rest.schemas.curation import CLUSTERS
 from services.gateway.rest.signed_in import SignedIn
@@ -58,7 +59,7 @@ def clusters_router(jobs: Jobs, writer: SignedIn) -> APIRouter:
         """200 with the clusters, the largest first, if they are there in time, as of a thousand pictures they are; else
         202 with the job, whose `result` they become. The same asked again meanwhile is the same job.
         """
-        asked = request.parameters()
+        asked = request.parameters().model_copy(update={"visible_to": viewer().visible_to})
         source = hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
         started = jobs.start(caller.tenant, CLUSTER, source, asked)
         failed = "The pictures could not be put into clusters"

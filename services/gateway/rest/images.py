@@ -22,14 +22,14 @@ from services.gateway.rest.answers import (
     upload_document,
 )
 from services.gateway.rest.body import FormLimits, read_form, read_json
-from services.gateway.rest.fields import as_integer, as_object, as_text, as_texts, require_known, single
+from services.gateway.rest.fields import as_integer, as_object, as_text, as_texts, as_truth, require_known, single
 from services.gateway.rest.schemas import pictures as shapes
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
 from services.gateway.settings import GatewaySettings
 
 RECEIPT_HEADER = "Omma-Receipt"
-_UPLOAD_FIELDS = frozenset({"image", "external_id", "owner", "tags", "source_url", "attributes"})
-_CHANGE_FIELDS = frozenset({"tags", "attributes", "owner"})
+_UPLOAD_FIELDS = frozenset({"image", "external_id", "owner", "tags", "source_url", "attributes", "private"})
+_CHANGE_FIELDS = frozenset({"tags", "attributes", "owner", "private"})
 _LIST_FIELDS = frozenset({"filter", "cursor", "limit"})
 _DEFAULT_PAGE = 100
 
@@ -56,6 +56,7 @@ def images_router(
             tags=_tags(given.get("tags") or []),
             source_url=given.get("source_url", ""),
             attributes=as_object(given["attributes"], "attributes") if given.get("attributes") else {},
+            private=as_truth(given["private"], "private") if given.get("private") else None,
         )
         uploaded = await core.upload(caller.tenant, form.files["image"], description)
         headers = {RECEIPT_HEADER: str(uploaded.receipt), "Location": f"/images/{uploaded.id}"}
@@ -98,11 +99,11 @@ def images_router(
 
     @router.patch("/{image_id}", **shapes.CHANGE)
     async def change(image_id: int, request: Request, caller: writer) -> Response:
-        """Replace tags, owner or attributes; nothing is embedded again."""
+        """Replace tags, owner, attributes or who sees it; nothing is embedded again."""
         body = as_object(await read_json(request, settings.max_json_bytes))
         require_known(body, _CHANGE_FIELDS)
         if not body:
-            raise InvalidQuery("Say what to change: tags, owner or attributes.", field="tags")
+            raise InvalidQuery("Say what to change: tags, owner, attributes or private.", field="tags")
         receipt = await core.change(caller.tenant, image_id, _change(body))
         changed = picture_document(await core.picture(caller.tenant, image_id))
         return JsonResponse({**changed, "receipt": str(receipt)}, headers={RECEIPT_HEADER: str(receipt)})
@@ -134,4 +135,5 @@ def _change(body: dict[str, Any]) -> PictureChange:
         tags=_tags(body["tags"]) if "tags" in body else None,
         owner=as_text(body["owner"], "owner") if "owner" in body else None,
         attributes=as_object(body["attributes"], "attributes") if "attributes" in body else None,
+        private=as_truth(body["private"], "private") if "private" in body else None,
     )

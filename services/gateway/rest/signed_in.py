@@ -10,6 +10,7 @@ from omma.catalog.api_key import Role
 from services.gateway.callers.auth import Authenticator, Caller, secret_of
 from services.gateway.callers.changes import made_by
 from services.gateway.callers.sessions import require_token
+from services.gateway.callers.viewing import looks, viewer_of
 from services.gateway.rest.body_budget import signed
 
 SignedIn: TypeAlias = Callable[[Request], Awaitable[Caller]]
@@ -34,6 +35,7 @@ def signed_in(authenticator: Authenticator, role: Role) -> SignedIn:
         found = await _caller(authenticator, request, role)
         signed(request, found.tenant)
         made_by(found)
+        looks(viewer_of(found))
         return found
 
     return caller

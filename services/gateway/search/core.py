@@ -24,6 +24,7 @@ from omma.telemetry.metrics import SEARCH_COVERAGE, SEARCH_DEGRADED, SEARCH_STAG
 from omma.telemetry.traces import span, stage_times
 from omma.together import together
 from omma.vectors import Float32
+from services.gateway.callers.viewing import viewer
 from services.gateway.search.admission import Admission
 from services.gateway.search.answer import SearchAnswer, explanation
 from services.gateway.search.asking import Asking, left_out_by
@@ -178,7 +179,14 @@ class SearchCore:
         at_once = asyncio.Semaphore(_BATCH_AT_ONCE)
 
         async def nearest(vector: Float32) -> Hits:
-            query = ShardQuery(tenant=tenant, index=served.index.id, space=served.space.id, query=vector, k=k + 1)
+            query = ShardQuery(
+                tenant=tenant,
+                index=served.index.id,
+                space=served.space.id,
+                query=vector,
+                k=k + 1,
+                visible_to=viewer().visible_to,
+            )
             async with at_once, self._admission.admitted(tenant, deadline):
                 _, hits = await best_candidates(self._fanout, served, query, (), deadline)
             return hits

@@ -15,6 +15,7 @@ from omma.identity import ImageId, Tenant
 from omma.rpc.deadline import Deadline
 from omma.telemetry.traces import span
 from omma.vectors import Float16, Int64
+from services.gateway.callers.viewing import viewer
 from services.gateway.search.candidates import MAX_POOL, best_candidates, first_pool
 from services.gateway.search.fanout import Coverage, Fanout, ShardOutcome
 from services.gateway.search.query import MAX_K, SearchQuery
@@ -240,6 +241,7 @@ def shard_query(
         with_signatures=query.near_duplicates is not NearDuplicates.KEEP,
         exclude_ids=(*resolved.stored_ids, *seen),
         explain=query.explain,
+        visible_to=viewer().visible_to,
     )
 
 

@@ -16,6 +16,7 @@ from omma.telemetry.traces import span
 from omma.together import together
 from omma.vectors import Float32, normalise
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
+from services.gateway.callers.viewing import viewer
 from services.gateway.pictures.original import no_original, read_original
 from services.gateway.search.fanout import Fanout
 from services.gateway.search.kept.embeddings import KeptEmbeddings
@@ -148,10 +149,10 @@ class Resolver:
     async def _stored(self, one: SoughtStored, within: Within) -> _Part | ImageItem:
         with span("fetch"):
             found = await self._fetched(one.image_id, within)
-        if found is None:
+        if found is None or not viewer().sees(found.payload.owner, private=found.payload.private):
             raise Absent(f"There is no picture {one.image_id} in this index.", field="image_id")
         if one.region is not None:
-            if not found.payload.width:  # of a picture that was embedded it is known
+            if found.payload.is_given:
                 raise no_original(one.image_id, within.served.space.id, field="image_id")
             with span("read_original"):
                 at, sha256 = found.payload.uri, Sha256(found.payload.sha256)

@@ -42,6 +42,7 @@ def search_request(query: ShardQuery) -> shard_pb2.ShardServiceSearchRequest:
         receipts=[str(receipt) for receipt in query.receipts],
         explain=query.explain,
         with_signatures=query.with_signatures,
+        visible_to=query.visible_to,
     )
 
 
@@ -66,6 +67,7 @@ def shard_query(message: shard_pb2.ShardServiceSearchRequest) -> ShardQuery:
         receipts=tuple(map(Receipt.parse, message.receipts)),
         explain=message.explain,
         with_signatures=message.with_signatures,
+        visible_to=message.visible_to if message.HasField("visible_to") else None,
     )
 
 

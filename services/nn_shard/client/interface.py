@@ -17,7 +17,10 @@ MAX_TOKEN_CHARACTERS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class ShardQuery:
-    """query: float32[dim], normalised. filter: canonical JSON, empty for none. effort: 1 … 10, 0: the index's own."""
+    """query: float32[dim], normalised. filter: canonical JSON, empty for none. effort: 1 … 10, 0: the index's own.
+
+    visible_to: private pictures count only where this is their owner; None: all do.
+    """
 
     tenant: Tenant
     index: str
@@ -34,6 +37,7 @@ class ShardQuery:
     receipts: tuple[Receipt, ...] = ()
     explain: bool = False
     with_signatures: bool = False
+    visible_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,9 +117,15 @@ def picture_keys(owner: str, source_url: str) -> tuple[int, int, int]:
     return _repeated_text_key(owner), *source
 
 
-def terms_of(tags: Iterable[str], attributes: Mapping[str, Any]) -> list[tuple[int, int, float]]:
-    """key, field, number of each tag and of each attribute that is text, a number or a truth value."""
+def terms_of(
+    tags: Iterable[str], attributes: Mapping[str, Any], *, private: bool = False
+) -> list[tuple[int, int, float]]:
+    """key, field, number of each tag and of each attribute that is text, a number or a truth value.
+
+    private: a term too, which files of earlier versions do not have: what is in them is public.
+    """
     known: list[tuple[str, Value]] = [("tags", tag) for tag in dict.fromkeys(tags)]
+    known += [("private", True)] if private else []
     known += [(ATTRIBUTES + name, value) for name, value in attributes.items() if isinstance(value, _SCALARS)]
     terms = []
     for field, value in known:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from omma.filters import ATTRIBUTES, NUMBER_FIELDS, And, AnyOf, Between, Filter, Not, Or, Value
+from omma.filters import ATTRIBUTES, NUMBER_FIELDS, TRUTH_FIELDS, And, AnyOf, Between, Filter, Not, Or, Value
 from omma.vectors import Int64
 from services.nn_shard.engine.columns import Bools, Columns, take_runs, term_key, text_key
 
@@ -74,6 +74,9 @@ def _any_of(field: str, values: Sequence[Value], seen: _Seen) -> Bools:
         return _isin(seen.column(field), np.array([text_key(str(value)) for value in values], np.uint64))
     if field in NUMBERS:
         return _isin(seen.column(field), np.array([float(value) for value in values]))
+    if field in TRUTH_FIELDS and False in values:
+        # Only what is true is written down.
+        return np.ones(seen.count, np.bool_) if True in values else ~_any_of(field, (True,), seen)
     keys = np.array([key for value in values if (key := term_key(field, value)) is not None], np.uint64)
     return seen.with_term(_isin(seen.terms("term_keys"), keys))
 

@@ -76,7 +76,7 @@ def incoming(message: records_pb2.VectorRecord, space: SpaceId, dim: int) -> Inc
         raise InvalidQuery(f"{regions} vectors have {len(message.boxes)} boxes.", field="boxes")
     boxes = [(box.left, box.top, box.right, box.bottom) for box in message.boxes]
     keys = picture_keys(payload.owner, payload.source_url)
-    terms = terms_of(payload.tags, _attributes(payload)) if payload.tags or payload.attributes_json else []
+    terms = terms_of(payload.tags, _attributes(payload), private=payload.private) if _has_terms(payload) else []
     phash = message.phash if message.HasField("phash") else None
     return Incoming(
         image_id, version, False, tenant, regions, data, boxes, phash, keys, terms, payload, message.signature
@@ -118,6 +118,10 @@ def not_unit(records: Sequence[Incoming], dim: int) -> list[int]:
     off = np.flatnonzero(~(np.abs(squared - 1.0) < _NOT_UNIT))  # NaN is neither
     ends = np.cumsum([record.regions for record in records])
     return sorted(set(np.searchsorted(ends, off, side="right").tolist()))
+
+
+def _has_terms(payload: types_pb2.Payload) -> bool:
+    return bool(payload.tags or payload.attributes_json or payload.private)
 
 
 def _attributes(payload: types_pb2.Payload) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from omma.filters import And, AnyOf, Between, Filter, Not, Or, Value
+from omma.filters import TRUTH_FIELDS, And, AnyOf, Between, Filter, Not, Or, Value
 from omma.vectors import Int64
 from services.nn_shard.engine.columns import Columns, UInt32, starts, term_key, text_key
 from services.nn_shard.engine.filtering import KEYS, NUMBERS
@@ -116,11 +116,13 @@ class Postings:
             case Between():
                 return self._between(filter)
 
-    def _any_of(self, field: str, values: Sequence[Value]) -> list[_Run]:
+    def _any_of(self, field: str, values: Sequence[Value]) -> list[_Run] | None:
         if field in KEYS:
             return self._equal(field, [text_key(str(value)) for value in values])
         if field in NUMBERS:
             return self._equal(field, [float(value) for value in values])
+        if field in TRUTH_FIELDS and False in values:
+            return None  # only what is true is a term
         keys = [key for value in values if (key := term_key(field, value)) is not None]
         return self._of_terms(_equal(self._orders.terms, self._columns.term_keys, keys))
 

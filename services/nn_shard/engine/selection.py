@@ -74,6 +74,8 @@ class Selector:
         if whole_only:
             mask &= columns.regions == 0
         count = int(np.count_nonzero(mask))
+        if count == part.rows:
+            return Selection(count)  # as where nothing is private, whoever asks
         if count <= self._few_rows:
             return Selection(count, rows=np.flatnonzero(mask))
         return Selection(count, bits=np.packbits(mask, bitorder="little"), lists=_lists_with(part, mask))

@@ -16,6 +16,7 @@ from omma.identity import ImageId, Tenant
 from omma.job_kinds import ClusterParameters
 from omma.rpc.deadline import Deadline
 from omma.vectors import Float32, Int64, normalise
+from omma.viewing import Viewer, visible
 from services.topology.indexes import PlacedIndex
 from services.topology.stored import stored_pictures
 from services.worker.jobs.progress import Progress
@@ -52,9 +53,11 @@ class Clusterer:
         """
         ids = await self._ids(tenant, asked)
         found: list[FetchedPicture] = []
+        asks = Viewer(asked.visible_to or "", sees_all=asked.visible_to is None)
         for start in range(0, len(ids), _PAGE):
             part = ids[start : start + _PAGE]
-            found += await stored_pictures(self._live(), tenant, part, Deadline.after(_FETCH_SECONDS))
+            stored = await stored_pictures(self._live(), tenant, part, Deadline.after(_FETCH_SECONDS))
+            found += [one for one in stored if asks.sees(one.payload.owner, private=one.payload.private)]
             progress.counts["pictures"] = len(found)
         clusters = await asyncio.to_thread(clusters_of, found, asked.threshold)
         return {"clusters": [one.document() for one in clusters], "not_found": len(ids) - len(found)}
@@ -62,11 +65,12 @@ class Clusterer:
     async def _ids(self, tenant: Tenant, asked: ClusterParameters) -> list[ImageId]:
         if asked.image_ids:
             return [ImageId(id) for id in dict.fromkeys(asked.image_ids)][: asked.limit]
+        filter = visible(parse_filter(asked.filter or None), asked.visible_to)
         ids: list[ImageId] = []
         cursor: str | None = None
         while len(ids) < asked.limit:
             wanted = min(_PAGE, asked.limit - len(ids))
-            page = await self._catalog.list_pictures(tenant, parse_filter(asked.filter or None), cursor, wanted)
+            page = await self._catalog.list_pictures(tenant, filter, cursor, wanted)
             ids += [one.id for one in page.pictures]
             cursor = page.cursor
             if cursor is None:

@@ -170,6 +170,7 @@ class Lines:
             tags=said.tags,
             source_url=said.source_url or (line.place if is_web else ""),
             attributes=said.attributes,
+            private=said.private,
             mtime_ns=found.mtime_ns,
         )
         download = Download(

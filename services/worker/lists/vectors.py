@@ -94,5 +94,6 @@ def _row(row: VectorRow, vector: Float16, space: str) -> NewPicture:
         tags=said.tags,
         source_url=said.source_url,
         attributes=said.attributes,
+        private=said.private,
         given=given,
     )

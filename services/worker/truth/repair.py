@@ -109,8 +109,8 @@ def _logged(record: VectorRecord, space: Space) -> LoggedPicture:
         source_url=payload.source_url,
         attributes=payload.attributes,
         mtime_ns=payload.mtime_ns,
-        # A picture that was embedded has a size.
-        given=None if payload.width else GivenVector(space.id, record.vectors[0].astype("<f2").tobytes()),
+        given=GivenVector(space.id, record.vectors[0].astype("<f2").tobytes()) if payload.is_given else None,
+        private=payload.private,
     )
     return LoggedPicture(record.image_id, record.tenant, record.version, picture, payload.created_at_ms)
 

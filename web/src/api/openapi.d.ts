@@ -239,7 +239,7 @@ export interface paths {
         head?: never;
         /**
          * Change
-         * @description Replace tags, owner or attributes; nothing is embedded again.
+         * @description Replace tags, owner, attributes or who sees it; nothing is embedded again.
          */
         patch: operations["change_images__image_id__patch"];
         trace?: never;
@@ -3480,6 +3480,7 @@ export interface operations {
                             };
                             reason?: string;
                             space?: string;
+                            private?: boolean;
                         }[];
                         count: number;
                         count_capped?: boolean;
@@ -3552,6 +3553,8 @@ export interface operations {
                     source_url?: string;
                     /** @description A JSON object of texts, numbers and truth values. */
                     attributes?: string;
+                    /** @description Its owner and administrators see it, nobody else. */
+                    private?: boolean;
                 };
             };
         };
@@ -3770,6 +3773,7 @@ export interface operations {
                         };
                         reason?: string;
                         space?: string;
+                        private?: boolean;
                     };
                 };
             };
@@ -3896,6 +3900,8 @@ export interface operations {
                     attributes?: {
                         [key: string]: unknown;
                     };
+                    /** @description Its owner and administrators see it, nobody else. */
+                    private?: boolean;
                 };
             };
         };
@@ -3943,6 +3949,7 @@ export interface operations {
                         };
                         reason?: string;
                         space?: string;
+                        private?: boolean;
                     };
                 };
             };
@@ -4172,6 +4179,7 @@ export interface operations {
                         };
                         reason?: string;
                         space?: string;
+                        private?: boolean;
                     };
                 };
             };
@@ -6255,6 +6263,7 @@ export interface operations {
                             };
                             reason?: string;
                             space?: string;
+                            private?: boolean;
                         } & {
                             vector: string;
                         })[];

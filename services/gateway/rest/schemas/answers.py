@@ -129,7 +129,7 @@ PICTURE: Final = record(
         "source_url": STRING,
         "attributes": ANYTHING,
     },
-    {"reason": STRING, "space": STRING},
+    {"reason": STRING, "space": STRING, "private": TRUTH},
 )
 PICTURES: Final = record({"images": several(PICTURE), "count": INTEGER}, {"count_capped": TRUTH, "next_cursor": STRING})
 HEALTH: Final = record(

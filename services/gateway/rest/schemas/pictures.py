@@ -18,6 +18,7 @@ PICTURE_EXAMPLE: Final = {
     "receipt": "123@1",
 }
 _RECEIPT: Final = {"Omma-Receipt": {"schema": STRING, "description": "For receipts of a search that shall see it."}}
+_PRIVATE: Final = {"type": "boolean", "description": "Its owner and administrators see it, nobody else."}
 UPLOAD: Final = operation(
     {
         201: answer(_UPLOAD_EXAMPLE, "Durable", answers.UPLOADED),
@@ -35,6 +36,7 @@ UPLOAD: Final = operation(
                     "tags": {**STRING, "description": "With commas between them, or repeated."},
                     "source_url": STRING,
                     "attributes": {**STRING, "description": "A JSON object of texts, numbers and truth values."},
+                    "private": _PRIVATE,
                 },
             },
             "example": {"external_id": "sku-7", "tags": "lamp,brass", "attributes": '{"price": 40}'},
@@ -85,6 +87,7 @@ CHANGE: Final = operation(
                     "tags": {"type": "array", "items": STRING},
                     "owner": STRING,
                     "attributes": {"type": "object", "additionalProperties": True},
+                    "private": _PRIVATE,
                 },
             },
             "example": {"tags": ["lamp"], "attributes": {"price": 35}},

@@ -91,6 +91,7 @@ def _said(query: SearchQuery, asked: ShardQuery) -> _Key:
         asked.tenant,
         asked.query.tobytes(),
         asked.filter,
+        asked.visible_to,
         asked.effort,
         asked.exact,
         asked.use_crops,

@@ -1,0 +1,433 @@
+"""A private picture is its owner's and the administrators': every entrance that shows or finds a picture is walked
+through, each with who sees it and who does not.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import grpc
+import httpx
+import pytest
+import pytest_asyncio
+
+from omma.catalog.api_key import ApiKey, Role
+from omma.identity import DEFAULT_TENANT
+from omma.v1 import search_pb2, search_pb2_grpc
+from services.gateway.callers.auth import hash_secret
+from services.standalone.app import Omma
+from services.standalone.serve import serving
+from services.standalone.settings import StandaloneSettings
+from tests.e2e.test_roles import ROUTES, RPCS
+from tests.pictures import encoded, scene
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PICTURES: Final = [encoded(scene(96, 64, seed)) for seed in range(6)]
+HIDDEN: Final = 0
+"""The picture that is private; the others are public. Ann owns the first three."""
+COPY: Final = encoded(scene(96, 64, HIDDEN), quality=80)
+"""Of the hidden one, public, of Bob."""
+
+
+@dataclass
+class World:
+    omma: Omma
+    rest: httpx.AsyncClient
+    channel: grpc.aio.Channel
+    secrets: dict[str, str] = field(default_factory=dict)
+    ids: list[int] = field(default_factory=list)
+    receipts: list[str] = field(default_factory=list)
+    uploads: list[dict[str, Any]] = field(default_factory=list)
+
+    async def join(self, name: str, role: Role) -> None:
+        secret = self.secrets[name] = secrets.token_hex(16)
+        key = ApiKey(hash_secret(secret), name, DEFAULT_TENANT, role, 0)
+        await self.omma.services.storage.catalog.add_api_key(key)
+
+    async def ask(self, who: str, method: str, path: str, **sent: Any) -> httpx.Response:
+        headers = {"authorization": f"Bearer {self.secrets[who]}"}
+        return await self.rest.request(method, path, headers=headers, **sent)
+
+    async def ok(self, who: str, method: str, path: str, **sent: Any) -> Any:
+        answer = await self.ask(who, method, path, **sent)
+        assert answer.is_success, (who, method, path, answer.text)
+        return answer.json() if answer.content else None
+
+    async def upload(self, who: str, picture: bytes, **said: Any) -> httpx.Response:
+        return await self.ask(who, "POST", "/images", files={"image": picture}, data=said)
+
+    @property
+    def hidden(self) -> int:
+        return self.ids[HIDDEN]
+
+    def stub(self) -> search_pb2_grpc.SearchServiceStub:
+        return search_pb2_grpc.SearchServiceStub(self.channel)
+
+    def metadata(self, who: str) -> list[tuple[str, str]]:
+        return [("authorization", f"Bearer {self.secrets[who]}")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    folder = tmp_path_factory.mktemp("private")
+    settings = StandaloneSettings(data_dir=folder, http_port=0, grpc_port=0, gateway={"keys_max_age_seconds": 0.0})
+    async with (
+        serving(settings) as (omma, address),
+        httpx.AsyncClient(base_url=address.url, timeout=60, trust_env=False) as rest,
+        grpc.aio.insecure_channel(address.grpc) as channel,
+    ):
+        world = World(omma, rest, channel)
+        for name, role in PEOPLE.items():
+            await world.join(name, role)
+        for seed, picture in enumerate(PICTURES):
+            who = "ann" if seed < 3 else "bob"
+            said = {"owner": who, "tags": f"t{seed}", "external_id": f"p{seed}", "private": seed == HIDDEN}
+            made = await world.upload(who, picture, **said)
+            assert made.status_code == 201, made.text
+            world.ids.append(made.json()["id"])
+            world.receipts.append(made.json()["receipt"])
+            world.uploads.append(made.json())
+        await world.ok(ADMIN, "POST", "/search", json=looking(world, image_id=world.ids[1]))
+        await world.ok(ADMIN, "POST", "/feedback", json={"image_id": world.hidden, "action": "relevant"})
+        started = await world.ok(ADMIN, "POST", "/qa/anomalies")
+        while (await world.ok(ADMIN, "GET", f"/jobs/{started['job_id']}"))["state"] in ("waiting", "running"):
+            await world.ok(ADMIN, "GET", "/stats")
+        yield world
+
+
+ADMIN: Final = "root"
+PEOPLE: Final = {
+    "ann": Role.WRITE,
+    "bob": Role.WRITE,
+    "reader": Role.READ,
+    "": Role.READ,
+    "chief": Role.TENANT_ADMIN,
+    ADMIN: Role.ADMIN,
+}
+SEES: Final = {"ann", "chief", ADMIN}
+
+
+def looking(world: World, **asked: Any) -> dict[str, Any]:
+    return {"k": 100, "timeout_ms": 30_000, "receipts": world.receipts, "near_duplicates": "keep", **asked}
+
+
+def ids_in(hits: list[dict[str, Any]]) -> set[int]:
+    return {hit["id"] for hit in hits} | {other["id"] for hit in hits for other in hit.get("duplicates", [])}
+
+
+async def search(world: World, who: str, **asked: Any) -> set[int]:
+    return ids_in((await world.ok(who, "POST", "/search", json=looking(world, **asked)))["results"])
+
+
+async def by_picture(world: World, who: str) -> bool:
+    data = {"k": 100, "timeout_ms": 30_000}
+    found = await world.ok(who, "POST", "/search", files={"image": PICTURES[HIDDEN]}, data=data)
+    return world.hidden in ids_in(found["results"])
+
+
+async def by_vector(world: World, who: str) -> bool:
+    made = await world.ok(who, "POST", "/embed/image", files={"image": PICTURES[HIDDEN]})
+    return world.hidden in await search(world, who, vector=made["vector"], space=made["space"])
+
+
+async def by_filter(world: World, who: str) -> bool:
+    found = await search(world, who, image_id=world.ids[4], filter={"tags": f"t{HIDDEN}"})
+    negated = await search(world, who, image_id=world.ids[4], filter={"not": {"tags": "none"}})
+    private = await search(world, who, image_id=world.ids[4], filter={"private": True})
+    public = await search(world, who, image_id=world.ids[4], filter={"private": False})
+    assert world.hidden not in public and len(public) == len(PICTURES) - 2
+    assert (world.hidden in found) == (world.hidden in negated) == (world.hidden in private)
+    return world.hidden in found
+
+
+async def exactly(world: World, who: str) -> bool:
+    return world.hidden in await search(world, who, image_id=world.ids[1], exact=True, use_crops=True, explain=True)
+
+
+async def by_batch(world: World, who: str) -> bool:
+    searches = {"searches": [looking(world, image_id=world.ids[1])] * 2}
+    answers = (await world.ok(who, "POST", "/search/batch", json=searches))["answers"]
+    found = [world.hidden in ids_in(one["results"]) for one in answers]
+    assert found[0] == found[1]
+    return found[0]
+
+
+async def by_words(world: World, who: str) -> bool:
+    found = await world.ok(who, "GET", "/search", params={"text": "lamp", "k": 100, "timeout_ms": 30_000})
+    return world.hidden in ids_in(found["results"])
+
+
+async def beside(world: World, who: str) -> bool:
+    asked = {"k": 100, "timeout_ms": 30_000}
+    found = await world.ok(who, "GET", f"/images/{world.ids[1]}/neighbours", params=asked)
+    return world.hidden in ids_in(found["results"])
+
+
+async def by_similar(world: World, who: str) -> bool:
+    body = {"image_id": world.ids[1], "limit": 100}
+    said = (await world.ask(who, "POST", "/search/similar", json=body)).text
+    return f'"id":{world.hidden},' in said or f'"image_id":{world.hidden},' in said
+
+
+async def page_after_page(world: World, who: str) -> bool:
+    """Also with the cursor of somebody who sees it."""
+    seen: set[int] = set()
+    asked = looking(world, image_id=world.ids[4], k=1)
+    first = await world.ok(ADMIN, "POST", "/search", json=asked)
+    cursor = first["next_cursor"]
+    while cursor:
+        page = await world.ok(who, "POST", "/search", json={**asked, "cursor": cursor})
+        seen |= ids_in(page["results"])
+        cursor = page.get("next_cursor")
+    return world.hidden in seen or (world.hidden in ids_in(first["results"]) and who in SEES)
+
+
+async def in_listing(world: World, who: str) -> bool:
+    page = await world.ok(who, "GET", "/images", params={"limit": 100})
+    ids = {one["id"] for one in page["images"]}
+    assert page["count"] == len(ids) == len(PICTURES) - (world.hidden not in ids)
+    return world.hidden in ids
+
+
+async def among_known(world: World, who: str) -> bool:
+    asked = {"sha256": [one["sha256"] for one in world.uploads]}
+    return world.hidden in (await world.ok(who, "POST", "/images/known", json=asked))["known"].values()
+
+
+async def among_anomalies(world: World, who: str) -> bool:
+    found = []
+    for by in ("distance", "density"):
+        cursor = ""
+        ids: set[int] = set()
+        while cursor is not None:
+            page = await world.ok(who, "GET", "/qa/anomalies", params={"by": by, "limit": 2, "cursor": cursor})
+            ids |= {one["id"] for one in page["images"]}
+            cursor = page.get("next_cursor")
+        found.append(world.hidden in ids)
+    assert found[0] == found[1]
+    return found[0]
+
+
+async def in_feedback(world: World, who: str) -> bool:
+    given = (await world.ok(who, "GET", "/feedback"))["feedback"]
+    return world.hidden in {one["image_id"] for one in given}
+
+
+async def in_groups(world: World, who: str) -> bool:
+    ids: set[int] = set()
+    cursor = None
+    while True:
+        page = await world.ok(who, "GET", "/duplicates", params={} if cursor is None else {"cursor": cursor})
+        ids |= {id for group in page["groups"] for id in group["ids"]}
+        cursor = page.get("next_cursor")
+        if cursor is None:
+            return world.hidden in ids
+
+
+async def in_clusters(world: World, who: str) -> bool:
+    if not_a_writer(who):
+        return who in SEES
+    found = []
+    for asked in ({"threshold": 0.9}, {"threshold": 0.9, "image_ids": world.ids}):
+        told = await world.ok(who, "POST", "/search/cluster", json=asked, params={"wait_seconds": 60})
+        found.append(world.hidden in {id for one in told["clusters"] for id in one["ids"]})
+    assert found[0] == found[1]
+    return found[0]
+
+
+def not_a_writer(who: str) -> bool:
+    return PEOPLE[who] is Role.READ
+
+
+async def there(world: World, who: str, method: str, path: str, **sent: Any) -> bool:
+    """Whether the answer is another one than 404, or than what who is absent is told."""
+    answer = await world.ask(who, method, path, **sent)
+    assert answer.status_code < 500, answer.text
+    return answer.status_code != 404
+
+
+def at(method: str, path: str, **sent: Any) -> "Look":
+    async def look(world: World, who: str) -> bool:
+        filled = path.format(id=world.hidden, public=world.ids[1])
+        return await there(world, who, method, filled, **sent)
+
+    return look
+
+
+def with_body(method: str, path: str, body: Callable[[World], dict[str, Any]]) -> "Look":
+    async def look(world: World, who: str) -> bool:
+        if not_a_writer(who):
+            return who in SEES
+        return await there(world, who, method, path.format(id=world.hidden), json=body(world))
+
+    return look
+
+
+async def as_query(world: World, who: str) -> bool:
+    return await there(world, who, "POST", "/search", json=looking(world, image_id=world.hidden))
+
+
+async def as_part_of_a_query(world: World, who: str) -> bool:
+    asked = {"queries": [{"image_id": world.hidden, "weight": -1, "bbox": [0, 0, 40, 40]}, {"image_id": world.ids[1]}]}
+    return await there(world, who, "POST", "/search", json=looking(world, **asked))
+
+
+async def as_similar(world: World, who: str) -> bool:
+    return await there(world, who, "POST", "/search/similar", json={"image_id": world.hidden})
+
+
+async def over_grpc(world: World, who: str) -> bool:
+    request = search_pb2.SearchRequest(
+        queries=[search_pb2.SearchQuery(image=PICTURES[HIDDEN])], k=100, timeout_ms=30_000, near_duplicates=3
+    )
+    found = await world.stub().Search(request, metadata=world.metadata(who))
+    return world.hidden in {hit.id for hit in found.results}
+
+
+async def code_of(call: Awaitable[Any]) -> grpc.StatusCode:
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
+async def got_over_grpc(world: World, who: str) -> bool:
+    asked = search_pb2.GetRequest(id=world.hidden)
+    return await code_of(world.stub().Get(asked, metadata=world.metadata(who))) is grpc.StatusCode.OK
+
+
+async def sought_over_grpc(world: World, who: str) -> bool:
+    query = search_pb2.SearchQuery(image_id=world.hidden)
+    asked = search_pb2.SearchRequest(queries=[query], timeout_ms=30_000)
+    return await code_of(world.stub().Search(asked, metadata=world.metadata(who))) is grpc.StatusCode.OK
+
+
+Look = Callable[[World, str], Awaitable[bool]]
+LOOKS: Final[dict[str, list[Look]]] = {
+    "POST /search": [by_picture, by_vector, by_filter, exactly, as_query, as_part_of_a_query, page_after_page],
+    "GET /search": [by_words],
+    "POST /search/batch": [by_batch],
+    "POST /search/similar": [by_similar, as_similar],
+    "GET /search/similar": [at("GET", "/search/similar?image_id={id}")],
+    "GET /image/{image_id}": [at("GET", "/image/{id}")],
+    "GET /images/{image_id}/neighbours": [beside, at("GET", "/images/{id}/neighbours")],
+    "GET /images": [in_listing],
+    "POST /images/known": [among_known],
+    "GET /images/{image_id}": [at("GET", "/images/{id}")],
+    "GET /images/{image_id}/content": [at("GET", "/images/{id}/content")],
+    "GET /images/{image_id}/thumbnail": [at("GET", "/images/{id}/thumbnail")],
+    "GET /feedback": [in_feedback],
+    "GET /qa/anomalies": [among_anomalies],
+    "GET /duplicates": [in_groups],
+    "POST /duplicates/merge": [
+        with_body("POST", "/duplicates/merge", lambda world: {"keep": world.hidden, "ids": [world.ids[5]]})
+    ],
+    "POST /duplicates/split": [
+        with_body("POST", "/duplicates/split", lambda world: {"keep": world.ids[1], "ids": [world.hidden]})
+    ],
+    "POST /search/cluster": [in_clusters],
+    "POST /feedback": [
+        with_body("POST", "/feedback", lambda world: {"image_id": world.hidden, "action": "reviewed"}),
+    ],
+    "PATCH /images/{image_id}": [with_body("PATCH", "/images/{id}", lambda world: {"tags": [f"t{HIDDEN}"]})],
+    "omma.v1.SearchService/Search": [over_grpc, sought_over_grpc],
+    "omma.v1.SearchService/Get": [got_over_grpc],
+}
+ELSEWHERE: Final = {
+    "POST /images": "by an upload under its key, below",
+    "DELETE /images/{image_id}": "below",
+    "POST /images/{image_id}/restore": "below",
+    "omma.v1.SearchService/Upsert": "below",
+    "omma.v1.SearchService/Delete": "below",
+    "GET /jobs": "kinds, states and counts, no results",
+    "GET /jobs/{job_id}": "of clusters: below",
+    "DELETE /jobs/{job_id}": "as GET",
+    "POST /click": "shows nothing",
+    "POST /embed/image": "of the caller's own bytes",
+    "POST /embed/text": "of words",
+}
+
+
+async def test_every_entrance_below_an_administrators_is_walked_through() -> None:
+    low = {f"{method} {path}" for (method, path), role in ROUTES.items() if role in (Role.READ, Role.WRITE)}
+    low |= {name for name, role in RPCS.items() if role in (Role.READ, Role.WRITE)}
+    assert low == LOOKS.keys() | ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("entrance", LOOKS)
+async def test_a_private_picture_is_its_owners_and_the_administrators(world: World, entrance: str) -> None:
+    for number, look in enumerate(LOOKS[entrance]):
+        found = {who: await look(world, who) for who in PEOPLE}
+        if entrance == "GET /duplicates":
+            assert {who for who, sees in found.items() if sees} <= SEES
+        else:
+            assert found == {who: who in SEES for who in PEOPLE}, (entrance, number)
+
+
+async def test_another_neither_takes_its_key_nor_deletes_it(world: World) -> None:
+    for who in ("bob",):
+        taken = await world.upload(who, PICTURES[5], external_id=f"p{HIDDEN}")
+        assert (taken.status_code, taken.json()["field"]) == (403, "external_id"), taken.text
+        asked = search_pb2.UpsertRequest(image=PICTURES[5], external_id=f"p{HIDDEN}")
+        refused = await code_of(world.stub().Upsert(asked, metadata=world.metadata(who)))
+        assert refused is grpc.StatusCode.PERMISSION_DENIED
+        assert (await world.ask(who, "DELETE", f"/images/{world.hidden}")).status_code == 404
+        gone = world.stub().Delete(search_pb2.DeleteRequest(id=world.hidden), metadata=world.metadata(who))
+        assert await code_of(gone) is grpc.StatusCode.NOT_FOUND
+    await world.ok("ann", "DELETE", f"/images/{world.hidden}")
+    assert (await world.ask("bob", "POST", f"/images/{world.hidden}/restore")).status_code == 404
+    await world.ok("ann", "POST", f"/images/{world.hidden}/restore")
+    assert (await world.ok("ann", "GET", f"/images/{world.hidden}"))["private"] is True
+
+
+async def test_what_is_private_is_ones_own(world: World) -> None:
+    for said in ({"private": True, "owner": "ann"}, {"private": "true", "owner": "ann", "external_id": "new"}):
+        refused = await world.upload("bob", PICTURES[5], **said)
+        assert (refused.status_code, refused.json()["field"]) == (403, "owner")
+    refused = await world.ask("bob", "PATCH", f"/images/{world.ids[1]}", json={"private": True})
+    assert (refused.status_code, refused.json()["field"]) == (403, "owner")
+    refused = await world.ask("ann", "PATCH", f"/images/{world.hidden}", json={"owner": "bob"})
+    assert (refused.status_code, refused.json()["field"]) == (403, "owner")
+    wrong = await world.upload("bob", PICTURES[5], private="perhaps")
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "private")
+    made = await world.upload("chief", PICTURES[5], private=True, owner="bob", external_id="given")
+    assert (await world.ok("bob", "GET", f"/images/{made.json()['id']}"))["owner"] == "bob"
+    assert (await world.ask("ann", "GET", f"/images/{made.json()['id']}")).status_code == 404
+    await world.ok("chief", "DELETE", f"/images/{made.json()['id']}")
+
+
+async def test_equal_bytes_of_others_stay_pictures_of_theirs(world: World) -> None:
+    picture = encoded(scene(96, 64, 77))
+    anns = (await world.upload("ann", picture, private=True)).json()
+    bobs = (await world.upload("bob", picture, private=True)).json()
+    public = (await world.upload("bob", picture)).json()
+    assert len({anns["id"], bobs["id"], public["id"]}) == 3
+    again = await world.upload("ann", picture, private=True)
+    assert (again.status_code, again.json()["id"]) == (200, anns["id"])
+    asked = {"sha256": [anns["sha256"]]}
+    assert list((await world.ok("reader", "POST", "/images/known", json=asked))["known"].values()) == [public["id"]]
+    for who, made in (("ann", anns), ("bob", bobs), ("bob", public)):
+        await world.ok(who, "DELETE", f"/images/{made['id']}")
+
+
+async def test_it_becomes_public_and_private_again_without_being_embedded(world: World) -> None:
+    path = f"/images/{world.hidden}"
+    for private in (False, True):
+        changed = await world.ok("ann", "PATCH", path, json={"private": private})
+        asked = looking(world, image_id=world.ids[1], receipts=[changed["receipt"]])
+        found = await world.ok("reader", "POST", "/search", json=asked)
+        assert (world.hidden in ids_in(found["results"])) is not private
+        assert (await world.ask("reader", "GET", path)).status_code == (404 if private else 200)
+
+
+async def test_clusters_are_read_by_whom_they_were_made_for(world: World) -> None:
+    started = await world.ask("ann", "POST", "/search/cluster", json={"threshold": 0.8}, params={"wait_seconds": 0})
+    jobs = (await world.ok(ADMIN, "GET", "/jobs"))["jobs"]
+    job = started.json().get("job_id") or next(one["job_id"] for one in jobs if one["kind"] == "cluster")
+    assert (await world.ask("bob", "GET", f"/jobs/{job}")).status_code == 404
+    assert (await world.ask("bob", "DELETE", f"/jobs/{job}")).status_code == 404
+    for who in ("ann", "chief"):
+        await world.ok(who, "GET", f"/jobs/{job}")

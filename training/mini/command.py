@@ -30,7 +30,7 @@ from training.mini.fit_pictures import PictureModel, Weights, alike_head, both_b
 from training.mini.fit_words import fit_words
 from training.mini.head import DIM, Head
 from training.mini.measure import COVERED, FAR, NONSENSE, Float32, Shipped, colour_words, references, retrieval, words
-from training.mini.mixed import MixedHead, kept_head, mixed_head, read_taught
+from training.mini.mixed import MixedHead, answering, kept_head, mixed_head, read_taught
 from training.mini.photographs import DRAWN, SETS
 from training.mini.table import Bool, Table, read_table
 from training.mini.tokens import build_tokenizers
@@ -64,7 +64,8 @@ def main() -> int:
     label_free = _kept(stages / "label-free.pt", lambda: _label_free(table, train))
     head = _mixed(table, train, label_free, read_taught(onnx.load(taught / IMAGE_FILE)))
     folder = stages / "entry"
-    write_mixed(folder, table.network, head, taught)
+    known = torch.cat([one[torch.tensor(train)] for one in (table.described, table.described_crop)])
+    write_mixed(folder, table.network, head, answering(head, known), taught)
     unseen = _unseen(stages, table) if said.unseen else None
     (folder / CARD_FILE).write_text(_card(folder, table, head, unseen, said.version))
     manifest = manifest_of(folder, said.version)
@@ -127,10 +128,8 @@ def anchored_of(table: Table, pictures: PictureModel, teacher: Path) -> Anchored
 def _mixed(table: Table, train: Bool, label_free: tuple[Head, Head], taught: Head) -> MixedHead:
     """What is shipped, of a head that these rows taught and of those that no label touched."""
     rows = torch.tensor(train)
-    told = torch.where(
-        torch.tensor(table.set != DRAWN), table.label, -1
-    )  # photographs are like no drawing but by chance
-    return mixed_head(*label_free, taught, table.described[rows], told[rows])
+    drawn = torch.tensor(table.set == DRAWN)
+    return mixed_head(*label_free, taught, table.described[rows], table.label[rows], drawn=drawn[rows])
 
 
 def _label_free(table: Table, train: Bool) -> tuple[Head, Head]:

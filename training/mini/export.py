@@ -111,11 +111,13 @@ def write_taught(folder: Path, network: Lite0, head: Head, tower: WordTower, tok
     save(tokenizer, folder / TOKENIZER_FILE)
 
 
-def write_mixed(folder: Path, network: Lite0, head: MixedHead, taught: Path) -> None:
-    """The same three of the mixed head. taught: the folder of its taught half, whose words are kept. Blocks."""
+def write_mixed(folder: Path, network: Lite0, head: MixedHead, into: Tensor, taught: Path) -> None:
+    """The same three of the mixed head. taught: the folder of its taught half, whose words are kept. into: as
+    `answering` makes it. Blocks.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(image_model(network, head), folder / IMAGE_FILE)
-    onnx.save(joined(onnx.load(taught / TEXT_FILE), head), folder / TEXT_FILE)
+    onnx.save(joined(onnx.load(taught / TEXT_FILE), into), folder / TEXT_FILE)
     shutil.copyfile(taught / TOKENIZER_FILE, folder / TOKENIZER_FILE)
 
 

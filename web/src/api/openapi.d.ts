@@ -2743,7 +2743,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "model_name": "omma-mini",
-                     *       "model_version": "1.1.0"
+                     *       "model_version": "1.2.0"
                      *     }
                      */
                     "application/json": {
@@ -3019,7 +3019,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "model_name": "omma-mini",
-                     *       "model_version": "1.1.0"
+                     *       "model_version": "1.2.0"
                      *     }
                      */
                     "application/json": {

@@ -29,7 +29,7 @@ _EXAMPLE: Final = {
     ],
     "keywords": [{"keyword": "lamp", "confidence": 0.91}],
     "model_name": "omma-mini",
-    "model_version": "1.1.0",
+    "model_version": "1.2.0",
 }
 _FOUND: Final[dict[int | str, Any]] = {
     200: answer(

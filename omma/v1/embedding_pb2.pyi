@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omma.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,27 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Urgency:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UrgencyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Urgency.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    URGENCY_UNSPECIFIED: _Urgency.ValueType  # 0
+    """As a search: of a sender of before."""
+    URGENCY_SEARCH: _Urgency.ValueType  # 1
+    URGENCY_INGEST: _Urgency.ValueType  # 2
+    URGENCY_BACKFILL: _Urgency.ValueType  # 3
+
+class Urgency(_Urgency, metaclass=_UrgencyEnumTypeWrapper): ...
+
+URGENCY_UNSPECIFIED: Urgency.ValueType  # 0
+"""As a search: of a sender of before."""
+URGENCY_SEARCH: Urgency.ValueType  # 1
+URGENCY_INGEST: Urgency.ValueType  # 2
+URGENCY_BACKFILL: Urgency.ValueType  # 3
+Global___Urgency: _TypeAlias = Urgency  # noqa: Y015
+
 @_typing.final
 class EmbedItem(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -29,6 +51,7 @@ class EmbedItem(_message.Message):
     FRACTIONS_FIELD_NUMBER: _builtins.int
     THUMBNAIL_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    URGENCY_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """An encoded picture: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF."""
     text: _builtins.str
@@ -36,6 +59,8 @@ class EmbedItem(_message.Message):
     """Also make the WebP thumbnail."""
     signature: _builtins.bool
     """Also tell the signature by which copies are found."""
+    urgency: Global___Urgency.ValueType
+    """Whose turn is first where pictures wait for a tower; a deadline says the rest."""
     @_builtins.property
     def boxes(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Box]:
         """Embeds these regions of the picture, in this order; none: the whole picture."""
@@ -53,10 +78,11 @@ class EmbedItem(_message.Message):
         fractions: _abc.Iterable[Global___FractionBox] | None = ...,
         thumbnail: _builtins.bool = ...,
         signature: _builtins.bool = ...,
+        urgency: Global___Urgency.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "image", b"image", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "content", b"content", "fractions", b"fractions", "image", b"image", "signature", b"signature", "text", b"text", "thumbnail", b"thumbnail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "content", b"content", "fractions", b"fractions", "image", b"image", "signature", b"signature", "text", b"text", "thumbnail", b"thumbnail", "urgency", b"urgency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["image", "text"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015

@@ -102,7 +102,7 @@ class ModelEmbedder:
 
     async def _embed_picture(self, item: ImageItem, deadline: Deadline) -> EmbeddedItem:
         prepared = await asyncio.wrap_future(self._decoders.submit(item, deadline))
-        vectors = await self._image.run(prepared.rows, deadline)
+        vectors = await self._image.run(prepared.rows, deadline, item.urgency)
         return EmbeddedItem(
             vectors=vectors,
             boxes=prepared.boxes,

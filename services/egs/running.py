@@ -11,6 +11,7 @@ import numpy.typing as npt
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import EMBED_BATCH_ITEMS, EMBED_SECONDS
 from omma.vectors import Float32
+from services.egs.client import Urgency
 from services.egs.tower import Tower, first_fault
 from services.egs.workers import Workers
 
@@ -21,8 +22,10 @@ Job_contra = TypeVar("Job_contra", contravariant=True)
 class RunningTower(Protocol[Job_contra]):
     """Takes a picture's rows, or one text, and answers with its vectors."""
 
-    async def run(self, job: Job_contra, deadline: Deadline) -> Float32:
+    async def run(self, job: Job_contra, deadline: Deadline, urgency: Urgency = Urgency.SEARCH) -> Float32:
         """float32[rows, dim], L2-normalised. Cancelling it takes the job out of the queue.
+
+        urgency: for a queue that orders by it; one that orders by deadlines has it in those.
 
         Raises the job's own fault (InvalidPicture, InvalidQuery), OutOfTime, ReplicaDown, Corrupt.
         """
@@ -54,7 +57,7 @@ class ThreadedTower(Generic[Job]):
         self._tower, self._batch, self._wide = tower, batch, wide
         self._workers = Workers(f"egs-{tower.kind}", self._run, threads=threads, max_batch=max_batch)
 
-    async def run(self, job: Job, deadline: Deadline) -> Float32:
+    async def run(self, job: Job, deadline: Deadline, urgency: Urgency = Urgency.SEARCH) -> Float32:
         return await asyncio.wrap_future(self._workers.submit(job, deadline))
 
     async def ready(self) -> bool:

@@ -3,14 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from omma.rpc.deadline import Deadline
 from omma.space import Space
-from services.egs.client import EmbeddedItem, Embedder, ImageItem, TextItem
+from services.egs.client import EmbeddedItem, Embedder, ImageItem, TextItem, Urgency
 
 _LATER: Final = 5.0
-"""An embedder takes what is due first first: a search before live ingest, and that before the backfill."""
+"""An embedder takes what is due first first: a search before live ingest, and that before the backfill. Triton knows no
+deadlines, and has the same order by its priorities.
+"""
 
 
 class BackfillEmbedder:
@@ -38,9 +41,10 @@ class BackfillEmbedder:
         if not self._held_back():
             return await self._embedder.embed(items, deadline)
         allowed_seconds = _LATER * deadline.require()
+        later = [replace(one, urgency=Urgency.BACKFILL) if isinstance(one, ImageItem) else one for one in items]
         async with self._turn:
             began = time.monotonic()
-            answers = await self._embedder.embed(items, Deadline.after(allowed_seconds))
+            answers = await self._embedder.embed(later, Deadline.after(allowed_seconds))
             await asyncio.sleep((time.monotonic() - began) * (1 / self._share - 1))
         return answers
 

@@ -22,7 +22,7 @@ from omma.os_errors import file_error
 from omma.rpc.deadline import Deadline
 from omma.space import Space
 from omma.vectors import Float16
-from services.egs.client import EmbeddedItem, Embedder, ImageItem
+from services.egs.client import EmbeddedItem, Embedder, ImageItem, Urgency
 from services.indexer.regions import FRACTIONS
 from services.indexer.settings import IndexerSettings
 from services.nn_shard.client import FetchedPicture
@@ -224,7 +224,7 @@ class VectorSources:
     def _asked(self, content: bytes) -> ImageItem:
         # The whole alone is asked for without a box: so an embedder has nothing to clip.
         regions = self._regions if len(self._regions) > 1 else ()
-        return ImageItem(content, fractions=regions, thumbnail=True, signature=True)
+        return ImageItem(content, fractions=regions, thumbnail=True, signature=True, urgency=Urgency.INGEST)
 
     async def _read(self, row: Picture) -> bytes | Dead | Later:
         if row.space:

@@ -17,7 +17,7 @@ from deploy.parts import PartMissing
 from deploy.parts.triton import Triton, triton
 from omma.errors import Absent, InvalidQuery, OutOfTime, ReplicaDown, WrongSpace
 from omma.rpc.deadline import Deadline
-from services.egs.client import EmbeddedItem, ImageItem, TextItem
+from services.egs.client import EmbeddedItem, ImageItem, TextItem, Urgency
 from services.egs.embedder import ModelEmbedder, OnnxEmbedder
 from services.egs.manifest import ImageTower, Manifest, Preprocessing, TextTower
 from services.egs.registry import Model, register, sha256_of_file
@@ -125,14 +125,50 @@ async def test_pictures_and_words_are_what_they_are_in_process(model: Model, ser
     assert (1 - (left * right).sum(axis=1)).max() < 1e-4
 
 
+SLOW = """
+
+class TritonPythonModel(TritonPythonModel):
+    def execute(self, requests):
+        import time
+        time.sleep(0.5)
+        return super().execute(requests)
+"""
+
+
+async def test_a_search_overtakes_ingest_in_tritons_queue_and_ingest_the_backfill(
+    model: Model, served: Triton, tmp_path: Path
+) -> None:
+    assert served.server.running()  # one of our own, so that another can be started
+    (image, _text) = write_repository(model, tmp_path, Serving(platform="python", max_batch=1))
+    with (image / "1" / "model.py").open("a") as file:
+        file.write(SLOW)
+    done: list[Urgency] = []
+    with triton(tmp_path) as slow:
+        async with AsyncExitStack() as stack:
+            embedder = await opened(model, slow.url, stack)
+
+            async def embed(urgency: Urgency) -> None:
+                await vectors(embedder, ImageItem(encoded(scene()), urgency=urgency))
+                done.append(urgency)
+
+            async with asyncio.TaskGroup() as tasks:
+                for urgency in sorted([*Urgency] * 4, reverse=True):
+                    tasks.create_task(embed(urgency))
+                    await asyncio.sleep(0)
+    # Whatever came first is under way before the others wait: on a busy machine two or three.
+    places = {one: sum(place for place, urgency in enumerate(done) if urgency is one) for one in Urgency}
+    assert places[Urgency.SEARCH] < places[Urgency.INGEST] < places[Urgency.BACKFILL], done
+
+
 async def test_a_repository_of_before_is_sent_floats(model: Model, served: Triton, tmp_path: Path) -> None:
     """Rendered by an earlier version: its image tower takes what the graph takes."""
     assert served.server.running()  # one of our own, so that another can be started
     (image, _text) = write_repository(model, tmp_path, Serving(platform="python", max_batch=4))
     config = image / "config.pbtxt"
     told = config.read_text().replace("TYPE_UINT8", "TYPE_FP32").replace("[8, 8, 3]", "[3, 8, 8]")
-    config.write_text("".join(line for line in told.splitlines(True) if '"mean"' not in line and '"std"' not in line))
-    item = ImageItem(encoded(scene()))
+    later = ('"mean"', '"std"', "priority_level")
+    config.write_text("".join(line for line in told.splitlines(True) if not any(one in line for one in later)))
+    item = ImageItem(encoded(scene()), urgency=Urgency.BACKFILL)
     here = await asyncio.to_thread(OnnxEmbedder, model, QUICK)
     with triton(tmp_path) as earlier:
         async with AsyncExitStack() as stack:
@@ -217,7 +253,7 @@ def test_the_wire_of_the_configuration_is_tritons(model: Model) -> None:
         takes = (image.input[0].data_type, list(image.input[0].dims))
         pixels, floats = (model_config_pb2.TYPE_UINT8, [8, 8, 3]), (model_config_pb2.TYPE_FP32, [3, 8, 8])
         assert takes == (pixels if platform == "python" else floats)
-        assert config.HasField("dynamic_batching")
+        assert config.dynamic_batching.priority_levels == len(Urgency)
         assert config.parameters["omma_signature"].string_value == model.manifest.signature()
         on_gpu = config.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_GPU
         assert on_gpu == (platform != "python")

@@ -10,12 +10,13 @@ from omma.rpc.errors import generic_bug
 from omma.space import Space, SpaceId
 from omma.v1 import embedding_pb2
 from omma.vectors import from_wire, to_wire
-from services.egs.client.interface import EmbeddedItem, ImageItem, TextItem
+from services.egs.client.interface import EmbeddedItem, ImageItem, TextItem, Urgency
 
 MAX_ITEMS = 64
 """Of one request."""
 
 _KINDS = frozenset(kind.value for kind in Kind)
+_URGENCIES = frozenset(Urgency)
 
 
 def embed_request(items: Sequence[ImageItem | TextItem]) -> embedding_pb2.EmbedRequest:
@@ -66,6 +67,7 @@ def _item_to_wire(item: ImageItem | TextItem) -> embedding_pb2.EmbedItem:
         ],
         thumbnail=item.thumbnail,
         signature=item.signature,
+        urgency=item.urgency.value,
     )
 
 
@@ -80,6 +82,7 @@ def _item_from_wire(message: embedding_pb2.EmbedItem) -> ImageItem | TextItem:
                 fractions=tuple((box.left, box.top, box.right, box.bottom) for box in message.fractions),
                 thumbnail=message.thumbnail,
                 signature=message.signature,
+                urgency=Urgency(message.urgency) if message.urgency in _URGENCIES else Urgency.SEARCH,
             )
         case _:
             raise InvalidQuery("An item has neither a picture nor words.", field="items")

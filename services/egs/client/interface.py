@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Protocol
 
 from omma.hits import Int32Boxes
@@ -10,12 +11,22 @@ from omma.space import Space
 from omma.vectors import Float32
 
 
+class Urgency(IntEnum):
+    """For whom a picture is embedded, the most urgent first: somebody who waits, what was uploaded, an index that
+    answers nobody yet. The numbers are Triton's priorities and those of the wire.
+    """
+
+    SEARCH = 1
+    INGEST = 2
+    BACKFILL = 3
+
+
 @dataclass(frozen=True, slots=True)
 class ImageItem:
     """content: an encoded picture. boxes: int32[n, 4] in pixels of the upright picture; None: the whole picture.
 
     fractions: the same in 0 … 1 of the upright picture, for a caller that does not know its size; not both.
-    thumbnail, signature: also make these, of the whole picture.
+    thumbnail, signature: also make these, of the whole picture. urgency: among those that wait for Triton.
     """
 
     content: bytes
@@ -23,6 +34,7 @@ class ImageItem:
     fractions: tuple[tuple[float, float, float, float], ...] = ()
     thumbnail: bool = False
     signature: bool = False
+    urgency: Urgency = Urgency.SEARCH
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final, Literal, TypeAlias
 
+from services.egs.client import Urgency
 from services.egs.manifest import Manifest
 from services.egs.registry import Model
 from services.egs.triton.naming import SIGNATURE, VERSION, outputs_of, triton_name
@@ -89,6 +90,8 @@ def config_pbtxt(manifest: Manifest, kind: Kind, serving: Serving) -> str:
         "dynamic_batching {",
         *([f"  preferred_batch_size: {preferred}"] if on_gpu and preferred else []),
         f"  max_queue_delay_microseconds: {serving.delay_microseconds if on_gpu else 0}",
+        f"  priority_levels: {len(Urgency)}",
+        f"  default_priority_level: {Urgency.SEARCH.value}",
         "  default_queue_policy {",
         "    timeout_action: REJECT",
         "    allow_timeout_override: true",

@@ -16,6 +16,7 @@ from omma.telemetry.context import run_in
 from omma.telemetry.metrics import EMBED_BATCH_ITEMS, EMBED_SECONDS
 from omma.telemetry.traces import span
 from omma.vectors import Float32
+from services.egs.client import Urgency
 from services.egs.manifest import ImageTower, Manifest, TextTower
 from services.egs.running import Batch
 from services.egs.tower import Kind, first_fault, stamped_rows
@@ -84,12 +85,12 @@ class TritonTower(Generic[Job]):
         self._max_batch = max(1, config.max_batch_size)
         self._takes_pixels = config.input[0].data_type == model_config_pb2.TYPE_UINT8
 
-    async def run(self, job: Job, deadline: Deadline) -> Float32:
+    async def run(self, job: Job, deadline: Deadline, urgency: Urgency = Urgency.SEARCH) -> Float32:
         """As RunningTower; a tower that is not its manifest's is Corrupt, a Triton that is gone ReplicaDown."""
         async with self._gate.entered(deadline):
             tensor = np.asarray(job) if self._takes_pixels else await run_in(self._executor, self._batch, [job])
             parts = [tensor[at : at + self._max_batch] for at in range(0, len(tensor), self._max_batch)]
-            made = [row for part in parts for row in await self._infer(part, deadline)]
+            made = [row for part in parts for row in await self._infer(part, deadline, urgency)]
         vectors = first_fault(made)
         if isinstance(vectors, Exception):
             raise vectors
@@ -106,11 +107,12 @@ class TritonTower(Generic[Job]):
     async def close(self) -> None:
         """Nothing: what is under way ends with its channel."""
 
-    async def _infer(self, tensor: npt.NDArray[Any], deadline: Deadline) -> list[Float32 | Exception]:
+    async def _infer(self, tensor: npt.NDArray[Any], deadline: Deadline, urgency: Urgency) -> list[Float32 | Exception]:
         left = min(deadline.require(), self._timeout_seconds)
         try:
             with span("triton"), EMBED_SECONDS.labels(self._kind).time():
-                answer = await call(self._stub.ModelInfer, self._request(tensor, left), Deadline.after(left), _PEER)
+                request = self._request(tensor, left, urgency)
+                answer = await call(self._stub.ModelInfer, request, Deadline.after(left), _PEER)
         except InvalidQuery as error:  # the request is ours: nothing that a caller sends can make it invalid
             raise Corrupt(f"Triton's {self._name} is not what its manifest says.") from error
         except Absent as error:
@@ -123,7 +125,7 @@ class TritonTower(Generic[Job]):
         rows, *sure = self._outputs_of(answer, len(tensor))
         return stamped_rows(rows, sure[0][:, 0] if sure else None, self._kind)
 
-    def _request(self, tensor: npt.NDArray[Any], timeout_seconds: float) -> Any:
+    def _request(self, tensor: npt.NDArray[Any], timeout_seconds: float, urgency: Urgency) -> Any:
         datatype, dtype = _PIXELS if self._takes_pixels else _DATATYPE[self._kind]
         request = service_pb2.ModelInferRequest(model_name=self._name, model_version=VERSION)
         request.inputs.add(name=self._tower.input, datatype=datatype, shape=tensor.shape)
@@ -132,6 +134,8 @@ class TritonTower(Generic[Job]):
         request.raw_input_contents.append(np.ascontiguousarray(tensor, dtype).tobytes())
         # What waits longer in Triton's queue is dropped there: nobody waits for it any more.
         request.parameters["timeout"].int64_param = int(timeout_seconds * _MICROSECONDS)
+        # A repository that was rendered before it had levels takes it, and heeds it not.
+        request.parameters["priority"].int64_param = urgency.value
         return request
 
     def _outputs_of(self, answer: Any, count: int) -> list[Float32]:

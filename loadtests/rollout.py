@@ -210,7 +210,7 @@ async def _killed(running: Cluster, gateways: list[httpx.AsyncClient], indexes: 
             await asyncio.to_thread(server.restart)
 
     async def whole() -> bool:
-        if not all(one.server.running() and await asyncio.to_thread(one.ready) for one in services):
+        if not await asyncio.to_thread(lambda: all(one.server.running() and one.ready() for one in services)):
             return False
         for gateway in gateways:
             await ok(gateway.get("/rollouts"))

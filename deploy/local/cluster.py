@@ -101,8 +101,8 @@ class Cluster:
 
     def add_index(self, name: str, *, model: str, shards: int, replicas: int = 1) -> IndexProcesses:
         """Start an index's processes and name them in the topology. An embedder of its own, unless there is one of the
-        model. Its shards wait for a rollout. Raises RuntimeError for a name that is taken or a bad number; Absent for a
-        model that is not there.
+        model. Its shards take connections, and wait for a rollout. Raises RuntimeError for a name that is taken or a
+        bad number; Absent for a model that is not there.
         """
         self._require_free(name, shards, replicas)
         model = load_model(Path(self.shape.models_dir), model).manifest.reference
@@ -132,6 +132,9 @@ class Cluster:
         for shard, replicas in enumerate(index.shards):
             for replica, service in enumerate(replicas):
                 service.start({**self.environment, **index.shard_environment(shard, replica)}, wait=False)
+        for replicas in index.shards:
+            for service in replicas:
+                service.server.until_ready(service.listens)
         for service in index.services:
             self.supervisor.watch(service)
         self.indexes[index.name] = index

@@ -1,5 +1,6 @@
 """One service of Omma as a process that can be killed, stopped and started again."""
 
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,6 +71,14 @@ class Service:
             except grpc.RpcError:
                 return False
             return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def listens(self) -> bool:
+        """Whether its gRPC face takes connections, ready or not."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=_CHECK_SECONDS).close()
+        except OSError:
+            return False
+        return True
 
     def _with_disk(self) -> list[str]:
         """What runs a command with its own disk mounted, in a namespace of its own: the disk goes with the process."""

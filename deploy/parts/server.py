@@ -95,10 +95,12 @@ class Server:
         if wait:
             self.until_ready()
 
-    def until_ready(self) -> None:
-        """Raises RuntimeError, with its log, when it ends or takes too long."""
+    def until_ready(self, ready: Callable[[], bool] | None = None) -> None:
+        """ready: something else than it was started with. Raises RuntimeError, with its log, when it ends or takes too
+        long.
+        """
         assert self._command is not None
-        _, ready, _ = self._command
+        ready = ready or self._command[1]
         until = time.monotonic() + _READY_SECONDS
         while not self._answers(ready):
             code = self._exited(_LOOK_SECONDS)

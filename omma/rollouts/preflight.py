@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from omma.errors import StorageFull
+from omma.errors import WrongState
 
 _RECORD_BYTES: Final = 600
 """Of a row in log and segments beside its vector: uri, attributes, hashes, and what SQLite or Kafka adds."""
@@ -38,13 +38,13 @@ class Preflight:
         return asdict(self)
 
     def require(self, room: Room) -> None:
-        """Raises StorageFull, field `disk` or `memory`, when it cannot fit."""
+        """Raises WrongState, field `disk` or `memory`, when it cannot fit: nothing is full yet."""
         for field, needed, left in (
             ("disk", self.disk_bytes, room.disk_bytes),
             ("memory", self.memory_bytes, room.memory_bytes),
         ):
             if left is not None and needed > left:
-                raise StorageFull(
+                raise WrongState(
                     f"The new index needs about {needed:,} bytes of {field} and {left:,} are left.",
                     field=field,
                     limit=left,

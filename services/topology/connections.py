@@ -12,6 +12,7 @@ from omma.rpc.channel import open_channel
 from omma.rpc.deadline import Deadline
 from omma.rpc.tls import RenewedCredentials
 from omma.space import Space
+from omma.together import together
 from services.egs.client import RemoteEmbedder
 from services.nn_shard.client import RemoteShard
 from services.topology.document import Entry
@@ -24,11 +25,23 @@ _FORGET_SECONDS: Final = 60.0
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host, as `host:port`."""
+Knock = Callable[[str, int], Awaitable[bool]]
+"""Whether anybody takes a connection at host and port."""
 
 
 async def _resolved(host: str, port: int) -> Sequence[str]:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [f"[{at[0]}]:{port}" if family is socket.AF_INET6 else f"{at[0]}:{port}" for family, *_, at in found]
+
+
+async def _knocked(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(_ASK_SECONDS):
+            _, writer = await asyncio.open_connection(host.strip("[]"), port)
+    except OSError:  # a TimeoutError, too
+        return False
+    writer.close()
+    return True
 
 
 class Connections:
@@ -39,10 +52,12 @@ class Connections:
         credentials: RenewedCredentials | None,
         *,
         resolve: Resolve = _resolved,
+        knock: Knock = _knocked,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._credentials = credentials
         self._resolve = resolve
+        self._knock = knock
         self._clock = clock
         self._shards: dict[tuple[str, str], RemoteShard] = {}
         self._embedders: dict[tuple[str, str], RemoteEmbedder] = {}
@@ -54,6 +69,16 @@ class Connections:
         nobody has.
         """
         return tuple([await self._replicas(entry, shard) for shard in range(count)])
+
+    async def unanswered(self, entry: Entry, count: int) -> list[str]:
+        """Where no replica of a shard takes a connection: `host:port`, a shard's replicas with commas between."""
+        shards = [entry.named(shard) for shard in range(count)]
+        answers = await together(self._answers(one) for one in shards)
+        return [", ".join(one) for one, answered in zip(shards, answers, strict=True) if not answered]
+
+    async def _answers(self, named: Sequence[str]) -> bool:
+        places = [name.rpartition(":") for name in named]
+        return any(await together(self._knock(host, int(port)) for host, _, port in places))
 
     async def embedder(self, entry: Entry, space: Space | None = None) -> RemoteEmbedder:
         """Raises ReplicaDown, OutOfTime while it does not answer; WrongState when it embeds with another model than the

@@ -140,12 +140,13 @@ class ServedIndexes:
             return self.live()
         # A retired one keeps its place until its shards have ended, and is gone for callers before.
         there = {name: one for name, one in self._served.items() if one.index.state is not IndexState.RETIRED}
-        found = there.get(index_id)
+        found, routed = there.get(index_id), self._routed(index_id)
+        # One whose building is paused has no place yet.
+        if IndexState.BUILDING in (found and found.index.state, routed and routed.state):
+            raise WrongState(f"Index {index_id!r} is still being built.", field="index")
         if found is None:
             there_are = ", ".join(sorted(there)) or "none"
             raise Absent(f"There is no index {index_id[:80]!r}; there are: {there_are}.", field="index")
-        if found.index.state is IndexState.BUILDING:
-            raise WrongState(f"Index {index_id!r} is still being built.", field="index")
         return found
 
     def choose(self, index_id: str, tenant: Tenant, caller: Callable[[], str], spaces: Collection[str] = ()) -> Chosen:

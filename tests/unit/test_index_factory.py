@@ -36,7 +36,11 @@ async def catalog(tmp_path: Path) -> AsyncIterator[Catalog]:
 def candidates(tmp_path: Path) -> TopologyCandidates:
     path = tmp_path / "topology.yaml"
     path.write_text(TOPOLOGY)
-    return TopologyCandidates(TopologyFile(path), Connections(None))
+    return TopologyCandidates(TopologyFile(path), Connections(None, knock=_answers))
+
+
+async def _answers(host: str, port: int) -> bool:
+    return (host, port) == ("a", 1)
 
 
 @pytest.mark.parametrize(("said", "made"), [("", DEFAULT_FACTORY), (EIGHT_BITS, EIGHT_BITS)])

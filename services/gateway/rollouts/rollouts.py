@@ -80,7 +80,7 @@ class Rollouts:
         self._now = now
 
     async def start(self, request: RolloutRequest, by: str) -> Rollout:
-        """Begin to build. Raises InvalidQuery, Absent, StorageFull, WrongState, WrongSpace; nothing is done then."""
+        """Begin to build. Raises InvalidQuery, Absent, WrongState, WrongSpace; nothing is done then."""
         request.checked()
         routing = await self._catalog.routing()
         if routing.running is not None:

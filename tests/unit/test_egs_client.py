@@ -12,7 +12,7 @@ from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
 from omma.space import Space, SpaceId
 from omma.v1 import embedding_pb2, embedding_pb2_grpc
-from services.egs.client import EmbeddedItem, ImageItem, RemoteEmbedder, TextItem
+from services.egs.client import EmbeddedItem, ImageItem, RemoteEmbedder, TextItem, Urgency
 from services.egs.client.convert import embed_items, embed_request, embed_response, embedded_items
 from services.egs.servicer import EmbeddingServicer
 
@@ -90,14 +90,16 @@ async def test_connecting_learns_the_space(remote: RemoteEmbedder, behind: Scrip
 
 async def test_items_go_over_whole_and_answers_come_back_in_order(remote: RemoteEmbedder, behind: Scripted) -> None:
     boxes = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.int32)
-    items = [ImageItem(b"a", boxes=boxes), ImageItem(b"bb", fractions=((0.1, 0.2, 0.3, 0.4),), thumbnail=True)]
+    fractions = ((0.1, 0.2, 0.3, 0.4),)
+    second_item = ImageItem(b"bb", fractions=fractions, thumbnail=True, urgency=Urgency.BACKFILL)
+    items = [ImageItem(b"a", boxes=boxes), second_item]
     first, second = await remote.embed(items, Deadline.after(20))
     assert isinstance(first, EmbeddedItem)
     assert isinstance(second, EmbeddedItem)
     (asked,) = behind.calls
     assert isinstance(asked[0], ImageItem)
     assert np.array_equal(asked[0].boxes, boxes)
-    assert asked[1] == items[1]
+    assert (asked[0].urgency, asked[1]) == (Urgency.SEARCH, second_item)
     assert first.vectors.dtype == np.float32
     assert first.vectors.tolist() == [[1.0] * 4] * 2
     assert np.array_equal(first.boxes, boxes)

@@ -16,7 +16,12 @@ MAX_ITEMS = 64
 """Of one request."""
 
 _KINDS = frozenset(kind.value for kind in Kind)
-_URGENCIES = frozenset(Urgency)
+_URGENCY = {
+    embedding_pb2.URGENCY_SEARCH: Urgency.SEARCH,
+    embedding_pb2.URGENCY_INGEST: Urgency.INGEST,
+    embedding_pb2.URGENCY_BACKFILL: Urgency.BACKFILL,
+}
+_URGENCY_TO_WIRE = {value: wire for wire, value in _URGENCY.items()}
 
 
 def embed_request(items: Sequence[ImageItem | TextItem]) -> embedding_pb2.EmbedRequest:
@@ -67,7 +72,7 @@ def _item_to_wire(item: ImageItem | TextItem) -> embedding_pb2.EmbedItem:
         ],
         thumbnail=item.thumbnail,
         signature=item.signature,
-        urgency=item.urgency.value,
+        urgency=_URGENCY_TO_WIRE[item.urgency],
     )
 
 
@@ -82,7 +87,7 @@ def _item_from_wire(message: embedding_pb2.EmbedItem) -> ImageItem | TextItem:
                 fractions=tuple((box.left, box.top, box.right, box.bottom) for box in message.fractions),
                 thumbnail=message.thumbnail,
                 signature=message.signature,
-                urgency=Urgency(message.urgency) if message.urgency in _URGENCIES else Urgency.SEARCH,
+                urgency=_URGENCY.get(message.urgency, Urgency.SEARCH),
             )
         case _:
             raise InvalidQuery("An item has neither a picture nor words.", field="items")

@@ -13,7 +13,7 @@ from omma.vectors import Float32
 
 class Urgency(IntEnum):
     """For whom a picture is embedded, the most urgent first: somebody who waits, what was uploaded, an index that
-    answers nobody yet. The numbers are Triton's priorities and those of the wire.
+    answers nobody yet. The numbers are Triton's priorities.
     """
 
     SEARCH = 1

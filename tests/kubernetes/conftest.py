@@ -34,6 +34,7 @@ NGINX_IMAGE = os.environ.get("OMMA_TEST_NGINX_IMAGE", "")
 SHORT = os.environ.get("OMMA_TEST_KUBERNETES") == "short"
 _PICTURES = int(os.environ.get("OMMA_TEST_KUBERNETES_PICTURES", "60" if SHORT else "2000"))
 _MAIN = "main"
+_FIGURES = pytest.StashKey[list[str]]()
 
 
 @dataclass(frozen=True)
@@ -274,6 +275,12 @@ def pictures(photographs: Path) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def report(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
-    """Figures of this run, told as they come."""
-    terminal = request.config.get_terminal_writer()
-    return lambda what, value: terminal.write(f"\n{what}: {value}\n", flush=True)
+    """Figures of this run, told in the end, also of one that is interrupted."""
+    told = request.config.stash.setdefault(_FIGURES, [])
+    return lambda what, value: told.append(f"{what}: {value}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if told := config.stash.get(_FIGURES, []):
+        terminalreporter.section("figures")
+        terminalreporter.write("\n".join([*told, ""]))

@@ -195,7 +195,7 @@ def _folder(name: str, data: vectors.DataSet) -> Path:
 class _Store:
     """A segment's names and postings: what choosing rows asks of it."""
 
-    name, max_regions = "columns", 1
+    name, max_regions, some_private = "columns", 1, False
 
     def __init__(self, tenants: Sequence[str], rows: int, postings: Postings | None) -> None:
         self.tenants, self.postings = tenants, postings

@@ -19,7 +19,6 @@ from omma.space import SpaceId, require_same_space
 from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_BATCH_QUERIES, SHARD_SEARCH_SECONDS
 from omma.vectors import Float32
-from omma.viewing import visible
 from services.nn_shard.batcher import Batcher
 from services.nn_shard.client import (
     MAX_ERASED,
@@ -111,7 +110,8 @@ class LocalShard:
             # Without the excluded ones k are left, and queries that exclude different pictures share a batch.
             k=query.k + len(query.exclude_ids) if query.k > 0 else query.k,
             filter=query.filter,
-            visible_to=query.visible_to,
+            # Where nothing is private nobody sees anything else than others do: they share a batch.
+            visible_to=query.visible_to if replica.loaded().some_private else "",
             effort=query.effort,
             exact=query.exact,
             use_crops=query.use_crops,
@@ -237,7 +237,8 @@ def _options(
     return SearchOptions(
         tenant=tenant,
         k=k,
-        filter=visible(_parsed(filter), visible_to),
+        filter=_parsed(filter),
+        visible_to=visible_to,
         effort=effort,
         exact=exact,
         use_crops=use_crops,

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omma.filters import parse_filter
-from omma.viewing import visible
 from services.nn_shard.engine import Engine, SearchOptions
 from services.nn_shard.engine.part import Part, row_bits
-from services.nn_shard.engine.selection import Selector, live_rows
+from services.nn_shard.engine.selection import Selection, Selector, live_rows
 from tests.unit.engine_lives import TENANT, as_of_an_earlier_version, clustered, far, gone, maintain, opened, record
 
 PICTURES = 300
@@ -115,9 +114,29 @@ def test_what_is_private_is_selected_for_its_owner(
     given = parse_filter(filter)
     for part in parts:
         every = selected(part, 5, SearchOptions(TENANTS[0], 10, filter=given))
-        seen = selected(part, 5, SearchOptions(TENANTS[0], 10, filter=visible(given, name)))
+        seen = selected(part, 5, SearchOptions(TENANTS[0], 10, filter=given, visible_to=name))
         hidden = {id for id, _ in every if (id - 1) % 11 == 0 and name not in (None, f"o{(id - 1) % 50}")}
         assert seen == {one for one in every if one[0] not in hidden}
+
+
+def test_who_asks_costs_nothing_until_something_is_private(tmp_path: Path) -> None:
+    engine = opened(tmp_path)
+    engine.apply([record(one, clustered(1, seed=one)) for one in range(1, 40)])
+    for _ in range(2):  # in the head, and sealed
+        (part,) = engine._view.parts
+        assert not engine.some_private
+        assert Selector(5, 65_536).select(part, SearchOptions(TENANT, 10, visible_to="o1")) == Selection(39)
+        engine.checkpoint(engine.freeze(), {})
+    # One that was let in before it came, as nobody in particular, does not see it.
+    let_in = SearchOptions(TENANT, 60, visible_to="")
+    engine.apply([record(40, clustered(1, seed=40), private=True, owner="o1")])
+    for _ in range(2):
+        assert engine.some_private
+        assert 40 not in ids_of(engine, let_in)
+        assert 40 in ids_of(engine, SearchOptions(TENANT, 60, visible_to="o1"))
+        assert 40 in ids_of(engine, SearchOptions(TENANT, 60))
+        engine.checkpoint(engine.freeze(), {})
+        engine = opened(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,11 @@ class Engine:
         """How well the codebook fits; None while there is none. Reads some hundred rows from disk; any thread."""
         return drift_of(self._view, self._published.fit, self.settings)
 
+    @property
+    def some_private(self) -> bool:
+        """Whether a picture in it is private, live or not; true before one can be found. Any thread."""
+        return any(part.store.some_private for part in self._view.everything())
+
     def counts(self) -> Counts:
         """Live rows and pictures, dead rows, head rows, segments. Cheap; any thread."""
         return self._view.counts

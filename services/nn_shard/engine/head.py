@@ -59,6 +59,7 @@ class Head:
         self.deletes: dict[int, int] = {}
         self.tenants: list[str] = []
         self.max_regions = 1
+        self.some_private = False
         self.fit = 0.0
 
     def __len__(self) -> int:
@@ -80,6 +81,7 @@ class Head:
         """Add pictures, each id once."""
         if not records:
             return
+        self.some_private = self.some_private or any(record.payload.private for record in records)
         first, first_row = len(self._payloads), len(self)
         regions = [record.regions for record in records]
         count, rows = len(records), sum(regions)

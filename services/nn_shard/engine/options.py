@@ -15,6 +15,7 @@ class SearchOptions:
     """Hashable, so that a caller may group queries by it and send each group as one batch.
 
     effort: 1 … 10 maps to lists probed, 4 being about the tuned setting; 0 is the tuned setting itself.
+    visible_to: private pictures count only where this is their owner, see omma.viewing; None: all do.
     use_crops: compare with every region of a picture; otherwise only region 0, the whole, counts.
     exclude: picture ids that are left out of the answer. explain: fill ShardHits.stage_us.
     Raises InvalidQuery (field `k` or `effort`) outside of 1 … MAX_K and 0 … MAX_EFFORT.
@@ -23,6 +24,7 @@ class SearchOptions:
     tenant: Tenant
     k: int
     filter: Filter | None = None
+    visible_to: str | None = None
     effort: int = 0
     exact: bool = False
     use_crops: bool = False

@@ -44,6 +44,10 @@ class Store(Protocol):
     def max_regions(self) -> int: ...
 
     @property
+    def some_private(self) -> bool:
+        """Whether a picture is private; true before one can be found."""
+
+    @property
     def postings(self) -> Postings | None:
         """None where columns are always read whole: a head's, and a segment's of an earlier version."""
 

@@ -101,6 +101,11 @@ class Postings:
         np.not_equal(pictures[1:], pictures[:-1], out=first[1:])
         return pictures[first].astype(np.int64)
 
+    def some(self, term: AnyOf) -> bool:
+        """Whether a picture, live or not, may have it."""
+        runs = self._runs(term)
+        return runs is None or _count(runs) > 0
+
     def _runs(self, filter: Filter) -> list[_Run] | None:
         """Runs that hold every picture that the filter keeps; None where postings cannot say."""
         match filter:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omma.errors import Corrupt, WrongState
+from omma.filters import AnyOf
 from omma.vectors import Float16, Float32, Int64, UInt64
 from services.nn_shard.engine.arrayfile import map_file, read_arrays, soon
 from services.nn_shard.engine.codebook import Codebook
@@ -70,6 +71,8 @@ class Segment:
         self._signatures: npt.NDArray[np.uint8] = signatures["bytes"]
         self.columns = Columns(**arrays, hashed=signatures["hashed"])
         self.postings = _read_postings(folder / POSTINGS, self.columns)
+        # A version that wrote none knew of nothing private.
+        self.some_private = self.postings is not None and self.postings.some(AnyOf("private", (True,)))
         self._payloads = map_file(folder / PAYLOADS, random=True)
         rows, dim = self.about.rows, self.about.dim
         self._map = map_file(folder / VECTORS, random=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from omma.filters import Filter
 from omma.vectors import Int64
+from omma.viewing import visible
 from services.nn_shard.engine.bytebound import ByteBound
 from services.nn_shard.engine.columns import Bools, Columns, take_runs
 from services.nn_shard.engine.filtering import pictures_kept
@@ -46,36 +47,37 @@ class Selector:
         whole_only = not options.use_crops and part.store.max_regions > 1
         if one_tenant and tenants[0] != options.tenant:
             return None
-        if one_tenant and options.filter is None and not whole_only:
+        filter = visible(options.filter, options.visible_to) if part.store.some_private else options.filter
+        if one_tenant and filter is None and not whole_only:
             return Selection(part.rows)
         # A head's rows change under its name: the number of rows is part of the key.
-        key = (part.store.name, part.rows, options.tenant, options.filter, whole_only)
+        key = (part.store.name, part.rows, options.tenant, filter, whole_only)
         found = self._cache.get(key)
         if found is None:
-            found = self._evaluate(part, options, whole_only)
+            found = self._evaluate(part, options.tenant, filter, whole_only)
             self._cache.put(key, found, found.bytes)
         return found if found.count else None
 
-    def _evaluate(self, part: Part, options: SearchOptions, whole_only: bool) -> Selection:
+    def _evaluate(self, part: Part, name: str, filter: Filter | None, whole_only: bool) -> Selection:
         columns, tenants = part.columns, part.store.tenants
-        if options.tenant not in tenants:
+        if name not in tenants:
             return Selection(0)
-        tenant = tenants.index(options.tenant) if len(tenants) > 1 else None
+        tenant = tenants.index(name) if len(tenants) > 1 else None
         postings = part.store.postings
-        narrowed = None if postings is None else postings.narrowed(tenant, options.filter)
+        narrowed = None if postings is None else postings.narrowed(tenant, filter)
         if narrowed is not None:
-            rows = _rows(columns, narrowed[_kept(columns, narrowed, tenant, options.filter)])
+            rows = _rows(columns, narrowed[_kept(columns, narrowed, tenant, filter)])
             if whole_only:
                 rows = rows[columns.regions[rows] == 0]
             if len(rows) <= self._few_rows:
                 return Selection(len(rows), rows=rows)
             return Selection(len(rows), bits=_bits(rows, part.rows), lists=_lists_of(part, rows))
-        mask: Bools = _kept(columns, None, tenant, options.filter)[columns.row_pictures]
+        mask: Bools = _kept(columns, None, tenant, filter)[columns.row_pictures]
         if whole_only:
             mask &= columns.regions == 0
         count = int(np.count_nonzero(mask))
         if count == part.rows:
-            return Selection(count)  # as where nothing is private, whoever asks
+            return Selection(count)
         if count <= self._few_rows:
             return Selection(count, rows=np.flatnonzero(mask))
         return Selection(count, bits=np.packbits(mask, bitorder="little"), lists=_lists_with(part, mask))

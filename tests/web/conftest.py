@@ -108,6 +108,21 @@ def rest(server: Server) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
+def picture(server: Server) -> int:
+    """The id of one, of pictures that have tags, copies and scores: every view has something to show."""
+    with server.client() as rest:
+        rows = rest.get("/images", params={"limit": 1000}).json()["images"]
+        for one in rows:
+            rest.patch(f"/images/{one['id']}", json={"tags": [one["uri"].split("/")[-2]]}).raise_for_status()
+        small = rest.get(rows[0]["thumbnail_url"]).content
+        rest.post("/images", files={"image": small}, data={"external_id": "a small copy"}).raise_for_status()
+        until(lambda: rest.get("/stats").json()["waiting"] == 0)
+        job = rest.post("/qa/anomalies").json()["job_id"]
+        until(lambda: rest.get(f"/jobs/{job}").json()["state"] == "done")
+    return int(rows[0]["id"])
+
+
+@pytest.fixture(scope="session")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of web/ with what it depends on, installed from its lock."""
     if shutil.which("npm") is None:

@@ -16,13 +16,13 @@ export function Item({ anomaly, onSaid }: { anomaly: Anomaly; onSaid: (action: A
   const saying = useSayOf((said) => onSaid(said.action));
   return (
     <li
-      className="grid grid-cols-[7rem_minmax(0,1fr)] gap-4 border-b border-line py-4 sm:grid-cols-[12rem_minmax(0,1fr)]"
+      className="grid grid-cols-[5.5rem_minmax(0,1fr)] gap-3 border-b border-line py-4 sm:grid-cols-[12rem_minmax(0,1fr)] sm:gap-4"
       onKeyDown={(event) => {
         const action = KEYS[event.key];
         if (action && !event.ctrlKey && !event.metaKey) saying.mutate({ image_id: anomaly.id, action });
       }}
     >
-      <Link to="/ui/picture/$id" params={{ id: String(anomaly.id) }} className="block h-28 overflow-hidden rounded-picture bg-sunk sm:h-36">
+      <Link to="/ui/picture/$id" params={{ id: String(anomaly.id) }} className="block h-24 overflow-hidden rounded-picture bg-sunk sm:h-36">
         <img src={picture?.thumbnail_url ?? `/images/${anomaly.id}/thumbnail`} alt={picture ? nameOf(picture) : `#${anomaly.id}`} className="size-full object-contain" />
       </Link>
       <div className="flex min-w-0 flex-col gap-2">

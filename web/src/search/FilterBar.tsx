@@ -13,7 +13,7 @@ const TYPES: Partial<Record<Field, string>> = { after: "date", before: "date", w
 export function FilterBar({ chips, hits, onChange, children }: { chips: readonly Chip[]; hits: readonly Pick<Hit, "tags">[]; onChange: (chips: Chip[]) => void; children?: ReactNode }) {
   const [adding, setAdding] = useState(false);
   return (
-    <div role="group" aria-label={texts.filters.label} className="flex min-w-0 flex-1 flex-wrap items-center gap-1.5">
+    <div role="group" aria-label={texts.filters.label} className="flex w-full min-w-0 flex-wrap items-center gap-1.5 sm:w-auto sm:flex-1">
       {chips.map((chip) => (
         <button
           key={writtenChip(chip)}

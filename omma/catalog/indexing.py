@@ -3,9 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omma.catalog.database import Database, uninterrupted
+from omma.catalog.copied import LOOK_DUE, Copied
+from omma.catalog.database import uninterrupted
 from omma.catalog.givens import OF_ROW
 from omma.catalog.picture import Embedded, PictureState
 from omma.catalog.routes import counts_for_rows
@@ -14,10 +16,8 @@ from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
 
 
-class Indexing:
+class Indexing(Copied):
     """The catalog's calls about events and vectors; see omma.catalog.picture.PictureBook."""
-
-    _database: Database
 
     @uninterrupted
     async def mark_sent(self, events: Sequence[ImageEvent]) -> None:
@@ -84,6 +84,7 @@ class Indexing:
                 )
                 hashed = [_hash_row(one, tenant, one.phash) for one, tenant in owned if one.phash is not None]
                 if hashed:
+                    await self._forget_changed(connection, hashed)
                     await connection.execute(self._upsert_hash(), hashed)
             await connection.execute(
                 self._upsert_space(), [_space_row(space, one, tenant, sha256) for one, tenant, sha256 in current]
@@ -185,11 +186,28 @@ class Indexing:
             waiting = (await connection.execute(unsent)).scalar_one()
         return {state.value: 0 for state in PictureState} | {row[0]: row[1] for row in found} | {"unsent": waiting}
 
+    async def _forget_changed(self, connection: AsyncConnection, hashed: Sequence[Mapping[str, Any]]) -> None:
+        """What was told of bytes that these rows are no longer of."""
+        for tenant in sorted({row["tenant_id"] for row in hashed}):
+            signed = {row["image_id"]: row["signature"] for row in hashed if row["tenant_id"] == tenant}
+            theirs = self._database.dialect.among(image_hash.c.image_id, sorted(signed))
+            query = select(image_hash.c.image_id, image_hash.c.signature).where(
+                image_hash.c.tenant_id == tenant, theirs
+            )
+            found = (await connection.execute(query)).all()
+            changed = [row.image_id for row in found if row.signature != signed[row.image_id]]
+            if changed:
+                await self._forget_copies(connection, tenant, changed, held=signed)
+
     def _upsert_hash(self) -> Any:
         insert = self._database.dialect.insert(image_hash)
         return insert.on_conflict_do_update(
             index_elements=["tenant_id", "image_id"],
-            set_={"phash": insert.excluded.phash, "signature": insert.excluded.signature},
+            set_={
+                "phash": insert.excluded.phash,
+                "signature": insert.excluded.signature,
+                "look": case((image_hash.c.signature == insert.excluded.signature, image_hash.c.look), else_=LOOK_DUE),
+            },
         )
 
     def _upsert_death(self) -> Any:

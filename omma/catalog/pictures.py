@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, lit
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog import rows
+from omma.catalog.copied import Copied
 from omma.catalog.database import uninterrupted
 from omma.catalog.erasure import bytes_digest
 from omma.catalog.givens import Givens
@@ -37,7 +38,7 @@ _FILES_AT_ONCE: Final = 2_000
 _COUNTED_AT_MOST: Final = 100_000
 
 
-class Pictures(Orphans, Givens, Quotas):
+class Pictures(Orphans, Givens, Quotas, Copied):
     """The catalog's calls about pictures; see omma.catalog.picture.PictureBook."""
 
     _row_limits: RowLimits
@@ -275,6 +276,7 @@ class Pictures(Orphans, Givens, Quotas):
     async def _forget_embedded(self, connection: AsyncConnection, gone: Sequence[rows.StoredPicture]) -> None:
         for tenant in sorted({stored.picture.tenant for stored in gone}):
             ids = [stored.picture.id for stored in gone if stored.picture.tenant == tenant]
+            await self._forget_copies(connection, tenant, ids)
             for table in (image_hash, image_spaces):
                 theirs = self._database.dialect.among(table.c.image_id, ids)
                 await connection.execute(delete(table).where(table.c.tenant_id == tenant, theirs))

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from omma.catalog.database import Database, uninterrupted
+from omma.catalog.copied import Copied
+from omma.catalog.database import uninterrupted
 from omma.catalog.picture import PictureState
 from omma.catalog.schema.people import pair_verdicts
 from omma.catalog.schema.pictures import images
@@ -13,10 +14,8 @@ from omma.errors import Absent
 from omma.identity import ImageId, Tenant
 
 
-class Verdicts:
+class Verdicts(Copied):
     """See omma.catalog.verdict.VerdictBook."""
-
-    _database: Database
 
     @uninterrupted
     async def judge_pairs(
@@ -44,6 +43,7 @@ class Verdicts:
             if absent:
                 raise Absent(f"There is no picture {min(absent)}.", field="ids")
             await connection.execute(pair_verdicts.insert(), rows)
+            await self._look_again(connection, tenant, named)
 
     @uninterrupted
     async def pair_verdicts(self, after: int, limit: int) -> list[PairVerdict]:

@@ -98,7 +98,7 @@ def _near(
             check()
             one, other = (ends[begin : begin + _PAIRS_AT_ONCE] for ends in (every_one, every_other))
             distances = np.concatenate(
-                [_distances(hashes[one], hashes[other]), _distances(hashes[one], turned[other])], 1
+                [bits_apart(hashes[one], hashes[other]), bits_apart(hashes[one], turned[other])], 1
             )
             plain = drawn[one] | drawn[other]
             distances[plain, 1:] = 4 * _WORD_BITS
@@ -114,7 +114,7 @@ def _drawn(signatures: Signatures) -> npt.NDArray[np.bool_]:
     return drawn
 
 
-def _distances(some: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]) -> npt.NDArray[np.int16]:
+def bits_apart(some: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]) -> npt.NDArray[np.int16]:
     """int16[n, 4]: bits that differ, the others as they are and mirrored three ways."""
     differ = np.bitwise_count(some ^ others).astype(np.int16)
     distances: npt.NDArray[np.int16] = differ @ (1 - 2 * _MIRRORED.T) + _WORD_BITS * _MIRRORED.sum(axis=1)

@@ -46,9 +46,11 @@ def signature(picture: Image.Image) -> bytes:
     seen.thumbnail((_SEEN_SIDE, _SEEN_SIDE), Image.Resampling.BOX)
     grey = seen.convert("L")
     whole = (0, 0, *seen.size)
-    parts = [bytes([VERSION, *_plainness(grey)]), _hash(grey, whole), _fields(seen, grey)]
+    variation, plain = plainness(grey)
+    head = (VERSION, min(255, round(2 * variation)), round(255 * plain))
+    parts = [bytes(head), _hash(grey, whole), _fields(seen, grey)]
     parts += [_hash(grey, _middle(seen.size, share)) for share in CROPS]
-    inner = _without_border(seen)
+    inner = without_border(seen)
     if inner != whole:  # cropped first: with a box of its own, resize would let the border seep in
         seen, grey = seen.crop(inner), grey.crop(inner)
         parts += [_hash(grey, (0, 0, *seen.size)), _fields(seen, grey)]
@@ -74,16 +76,17 @@ def _middle(size: tuple[int, int], share: float) -> _Box:
     return across, down, size[0] - across, size[1] - down
 
 
-def _plainness(grey: Image.Image) -> tuple[int, int]:
+def plainness(grey: Image.Image) -> tuple[float, float]:
+    """Standard deviation of the greys, and the share that is of one grey, 0 … 1."""
     counts = np.array(grey.histogram())
     alike = np.convolve(counts, np.ones(2 * _ALIKE_LEVELS + 1), "same").max() / counts.sum()
     side = (_VARIATION_SIDE, _VARIATION_SIDE)
     small = np.asarray(grey.resize(side, Image.Resampling.BOX), np.float32)
-    return min(255, round(2 * float(small.std()))), round(255 * float(alike))
+    return float(small.std()), float(alike)
 
 
-def _without_border(picture: Image.Image) -> tuple[int, int, int, int]:
-    """All of the picture when it has no border of one colour, or little else."""
+def without_border(picture: Image.Image) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom; all of the picture when it has no border of one colour, or little else."""
     corner = Image.new("RGB", picture.size, picture.getpixel((0, 0)))
     red, green, blue = ImageChops.difference(picture, corner).split()
     inside = np.asarray(ImageChops.lighter(ImageChops.lighter(red, green), blue)) > _BORDER_LEVELS

@@ -25,29 +25,31 @@ _sym_db = _symbol_database.Default()
 from omma.v1 import types_pb2 as omma_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14omma/v1/rerank.proto\x12\x07omma.v1\x1a\x13omma/v1/types.proto\"t\n\x0fRerankCandidate\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\r\n\x05score\x18\x02 \x01(\x02\x12\r\n\x05phash\x18\x03 \x01(\x06\x12\x12\n\nsource_url\x18\x04 \x01(\t\x12\r\n\x05width\x18\x05 \x01(\x05\x12\x0e\n\x06height\x18\x06 \x01(\x05\"+\n\nRerankPair\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06second\x18\x02 \x01(\x03\"\xfe\x03\n\rRerankRequest\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\t\n\x01k\x18\x02 \x01(\x05\x12,\n\ncandidates\x18\x03 \x03(\x0b\x32\x18.omma.v1.RerankCandidate\x12!\n\x07vectors\x18\x04 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\x30\n\x0fnear_duplicates\x18\x05 \x01(\x0e\x32\x17.omma.v1.NearDuplicates\x12\x18\n\x0bquery_phash\x18\x06 \x01(\x06H\x00\x88\x01\x01\x12\x17\n\nphash_gate\x18\x07 \x01(\x05H\x01\x88\x01\x01\x12\x1c\n\x0fscore_threshold\x18\x08 \x01(\x02H\x02\x88\x01\x01\x12\x18\n\x10\x65ncoded_payloads\x18\t \x03(\x0c\x12\x10\n\x08versions\x18\n \x03(\x10\x12\x13\n\x0b\x62ox_corners\x18\x0b \x01(\x0c\x12\x13\n\x0bphash_known\x18\x0c \x03(\x08\x12\x12\n\nsignatures\x18\r \x03(\x0c\x12%\n\x08together\x18\x0e \x03(\x0b\x32\x13.omma.v1.RerankPair\x12\"\n\x05\x61part\x18\x0f \x03(\x0b\x32\x13.omma.v1.RerankPair\x12\x16\n\x0e\x64uplicate_bits\x18\x10 \x01(\rB\x0e\n\x0c_query_phashB\r\n\x0b_phash_gateB\x12\n\x10_score_threshold\"r\n\x0bRerankedHit\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x1b\n\x0ephash_distance\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nduplicates\x18\x04 \x03(\x03\x42\x11\n\x0f_phash_distance\"1\n\rRerankDropped\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\"N\n\x0cRerankFolded\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\x0c\n\x04into\x18\x02 \x01(\x03\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x10\n\x08\x64istance\x18\x04 \x01(\x05\"\x94\x01\n\x0eRerankResponse\x12\"\n\x04hits\x18\x01 \x03(\x0b\x32\x14.omma.v1.RerankedHit\x12\'\n\x07\x64ropped\x18\x02 \x03(\x0b\x32\x16.omma.v1.RerankDropped\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12%\n\x06\x66olded\x18\x04 \x03(\x0b\x32\x15.omma.v1.RerankFolded*\x83\x01\n\x0eNearDuplicates\x12\x1f\n\x1bNEAR_DUPLICATES_UNSPECIFIED\x10\x00\x12\x1c\n\x18NEAR_DUPLICATES_COLLAPSE\x10\x01\x12\x18\n\x14NEAR_DUPLICATES_DROP\x10\x02\x12\x18\n\x14NEAR_DUPLICATES_KEEP\x10\x03\x32J\n\rRerankService\x12\x39\n\x06Rerank\x12\x16.omma.v1.RerankRequest\x1a\x17.omma.v1.RerankResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14omma/v1/rerank.proto\x12\x07omma.v1\x1a\x13omma/v1/types.proto\"t\n\x0fRerankCandidate\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\r\n\x05score\x18\x02 \x01(\x02\x12\r\n\x05phash\x18\x03 \x01(\x06\x12\x12\n\nsource_url\x18\x04 \x01(\t\x12\r\n\x05width\x18\x05 \x01(\x05\x12\x0e\n\x06height\x18\x06 \x01(\x05\"+\n\nRerankPair\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06second\x18\x02 \x01(\x03\"N\n\rRerankGrouped\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06second\x18\x02 \x01(\x03\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x10\n\x08\x64istance\x18\x04 \x01(\x05\"\xa7\x04\n\rRerankRequest\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\t\n\x01k\x18\x02 \x01(\x05\x12,\n\ncandidates\x18\x03 \x03(\x0b\x32\x18.omma.v1.RerankCandidate\x12!\n\x07vectors\x18\x04 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\x30\n\x0fnear_duplicates\x18\x05 \x01(\x0e\x32\x17.omma.v1.NearDuplicates\x12\x18\n\x0bquery_phash\x18\x06 \x01(\x06H\x00\x88\x01\x01\x12\x17\n\nphash_gate\x18\x07 \x01(\x05H\x01\x88\x01\x01\x12\x1c\n\x0fscore_threshold\x18\x08 \x01(\x02H\x02\x88\x01\x01\x12\x18\n\x10\x65ncoded_payloads\x18\t \x03(\x0c\x12\x10\n\x08versions\x18\n \x03(\x10\x12\x13\n\x0b\x62ox_corners\x18\x0b \x01(\x0c\x12\x13\n\x0bphash_known\x18\x0c \x03(\x08\x12\x12\n\nsignatures\x18\r \x03(\x0c\x12%\n\x08together\x18\x0e \x03(\x0b\x32\x13.omma.v1.RerankPair\x12\"\n\x05\x61part\x18\x0f \x03(\x0b\x32\x13.omma.v1.RerankPair\x12\x16\n\x0e\x64uplicate_bits\x18\x10 \x01(\r\x12\'\n\x07grouped\x18\x11 \x03(\x0b\x32\x16.omma.v1.RerankGroupedB\x0e\n\x0c_query_phashB\r\n\x0b_phash_gateB\x12\n\x10_score_threshold\"r\n\x0bRerankedHit\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x1b\n\x0ephash_distance\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nduplicates\x18\x04 \x03(\x03\x42\x11\n\x0f_phash_distance\"1\n\rRerankDropped\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\"N\n\x0cRerankFolded\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\x0c\n\x04into\x18\x02 \x01(\x03\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x10\n\x08\x64istance\x18\x04 \x01(\x05\"\x94\x01\n\x0eRerankResponse\x12\"\n\x04hits\x18\x01 \x03(\x0b\x32\x14.omma.v1.RerankedHit\x12\'\n\x07\x64ropped\x18\x02 \x03(\x0b\x32\x16.omma.v1.RerankDropped\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12%\n\x06\x66olded\x18\x04 \x03(\x0b\x32\x15.omma.v1.RerankFolded*\x83\x01\n\x0eNearDuplicates\x12\x1f\n\x1bNEAR_DUPLICATES_UNSPECIFIED\x10\x00\x12\x1c\n\x18NEAR_DUPLICATES_COLLAPSE\x10\x01\x12\x18\n\x14NEAR_DUPLICATES_DROP\x10\x02\x12\x18\n\x14NEAR_DUPLICATES_KEEP\x10\x03\x32J\n\rRerankService\x12\x39\n\x06Rerank\x12\x16.omma.v1.RerankRequest\x1a\x17.omma.v1.RerankResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omma.v1.rerank_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NEARDUPLICATES']._serialized_start=1129
-  _globals['_NEARDUPLICATES']._serialized_end=1260
+  _globals['_NEARDUPLICATES']._serialized_start=1250
+  _globals['_NEARDUPLICATES']._serialized_end=1381
   _globals['_RERANKCANDIDATE']._serialized_start=54
   _globals['_RERANKCANDIDATE']._serialized_end=170
   _globals['_RERANKPAIR']._serialized_start=172
   _globals['_RERANKPAIR']._serialized_end=215
-  _globals['_RERANKREQUEST']._serialized_start=218
-  _globals['_RERANKREQUEST']._serialized_end=728
-  _globals['_RERANKEDHIT']._serialized_start=730
-  _globals['_RERANKEDHIT']._serialized_end=844
-  _globals['_RERANKDROPPED']._serialized_start=846
-  _globals['_RERANKDROPPED']._serialized_end=895
-  _globals['_RERANKFOLDED']._serialized_start=897
-  _globals['_RERANKFOLDED']._serialized_end=975
-  _globals['_RERANKRESPONSE']._serialized_start=978
-  _globals['_RERANKRESPONSE']._serialized_end=1126
-  _globals['_RERANKSERVICE']._serialized_start=1262
-  _globals['_RERANKSERVICE']._serialized_end=1336
+  _globals['_RERANKGROUPED']._serialized_start=217
+  _globals['_RERANKGROUPED']._serialized_end=295
+  _globals['_RERANKREQUEST']._serialized_start=298
+  _globals['_RERANKREQUEST']._serialized_end=849
+  _globals['_RERANKEDHIT']._serialized_start=851
+  _globals['_RERANKEDHIT']._serialized_end=965
+  _globals['_RERANKDROPPED']._serialized_start=967
+  _globals['_RERANKDROPPED']._serialized_end=1016
+  _globals['_RERANKFOLDED']._serialized_start=1018
+  _globals['_RERANKFOLDED']._serialized_end=1096
+  _globals['_RERANKRESPONSE']._serialized_start=1099
+  _globals['_RERANKRESPONSE']._serialized_end=1247
+  _globals['_RERANKSERVICE']._serialized_start=1383
+  _globals['_RERANKSERVICE']._serialized_end=1457
 # @@protoc_insertion_point(module_scope)

@@ -99,6 +99,36 @@ class RerankPair(_message.Message):
 Global___RerankPair: _TypeAlias = RerankPair  # noqa: Y015
 
 @_typing.final
+class RerankGrouped(_message.Message):
+    """Two candidates of one group, as it is kept: the rule that brought the second there, and bits of 256 that differ."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    DISTANCE_FIELD_NUMBER: _builtins.int
+    first: _builtins.int
+    second: _builtins.int
+    rule: _builtins.str
+    distance: _builtins.int
+    def __init__(
+        self,
+        *,
+        first: _builtins.int = ...,
+        second: _builtins.int = ...,
+        rule: _builtins.str = ...,
+        distance: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance", b"distance", "first", b"first", "rule", b"rule", "second", b"second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RerankGrouped: _TypeAlias = RerankGrouped  # noqa: Y015
+
+@_typing.final
 class RerankRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -118,6 +148,7 @@ class RerankRequest(_message.Message):
     TOGETHER_FIELD_NUMBER: _builtins.int
     APART_FIELD_NUMBER: _builtins.int
     DUPLICATE_BITS_FIELD_NUMBER: _builtins.int
+    GROUPED_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """name or name@version; empty: the default policy."""
     k: _builtins.int
@@ -161,6 +192,8 @@ class RerankRequest(_message.Message):
 
     @_builtins.property
     def apart(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerankPair]: ...
+    @_builtins.property
+    def grouped(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerankGrouped]: ...
     def __init__(
         self,
         *,
@@ -180,10 +213,11 @@ class RerankRequest(_message.Message):
         together: _abc.Iterable[Global___RerankPair] | None = ...,
         apart: _abc.Iterable[Global___RerankPair] | None = ...,
         duplicate_bits: _builtins.int = ...,
+        grouped: _abc.Iterable[Global___RerankGrouped] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "phash_gate", b"phash_gate", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "apart", b"apart", "box_corners", b"box_corners", "candidates", b"candidates", "duplicate_bits", b"duplicate_bits", "encoded_payloads", b"encoded_payloads", "k", b"k", "near_duplicates", b"near_duplicates", "phash_gate", b"phash_gate", "phash_known", b"phash_known", "policy", b"policy", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "signatures", b"signatures", "together", b"together", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate", "_query_phash", b"_query_phash", "_score_threshold", b"_score_threshold", "apart", b"apart", "box_corners", b"box_corners", "candidates", b"candidates", "duplicate_bits", b"duplicate_bits", "encoded_payloads", b"encoded_payloads", "grouped", b"grouped", "k", b"k", "near_duplicates", b"near_duplicates", "phash_gate", b"phash_gate", "phash_known", b"phash_known", "policy", b"policy", "query_phash", b"query_phash", "score_threshold", b"score_threshold", "signatures", b"signatures", "together", b"together", "vectors", b"vectors", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__phash_gate: _TypeAlias = _typing.Literal["phash_gate"]  # noqa: Y015
     _WhichOneofArgType__phash_gate: _TypeAlias = _typing.Literal["_phash_gate", b"_phash_gate"]  # noqa: Y015

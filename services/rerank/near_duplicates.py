@@ -10,6 +10,7 @@ from omma.copies import MERGED, SIGNATURE_RULE, Pair, Signatures, copies, groupe
 from omma.hits import Bools, Hits
 from omma.identity import ImageId
 from omma.vectors import Float16, Float32, UInt64
+from services.rerank.client import RerankQuery
 from services.rerank.policies import DuplicatesBy, Policy
 
 PHASH_RULE: Final = "phash"
@@ -71,18 +72,15 @@ def in_doubt(policy: Policy, candidates: Hits) -> list[int]:
 def folded(
     policy: Policy,
     candidates: Hits,
-    together: Sequence[IdPair] = (),
-    apart: Sequence[IdPair] = (),
+    query: RerankQuery,
     check: Callable[[], object] = lambda: None,
-    *,
-    most_bits: int = 0,
 ) -> tuple[npt.NDArray[np.intp], dict[int, Pair]]:
     """The position of each candidate's group leader, itself where it leads, and by follower the pair that tells why.
 
-    candidates: best first. together, apart: what people said, which counts before the rule; where pHash alone tells
-    copies it does not. check: called now and then; what it raises ends the work. most_bits: that may differ between a
-    pair's hashes, 0 for as many as the rule allows. Pure.
+    candidates: best first. query: what people said counts before the rule and the kept groups; where pHash alone tells
+    copies, neither does. check: called now and then; what it raises ends the work. Pure.
     """
+    most_bits = query.duplicate_bits
     if policy.duplicates_by is DuplicatesBy.PHASH:
         leader = leaders(
             candidates.phashes,
@@ -96,19 +94,26 @@ def folded(
             for row, leads in enumerate(leader)
             if leads != row
         }
-    kept, pairs = _twins(candidates, {id for pair in (*together, *apart) for id in pair}, policy)
+    kept, pairs = _twins(candidates, {id for pair in (*query.together, *query.apart) for id in pair}, policy)
     pairs += [
         Pair(int(kept[pair.first]), int(kept[pair.second]), pair.distance, pair.rule)
         for pair in _compared(candidates if len(kept) == len(candidates) else candidates.take(kept), policy, check)
         if not most_bits or pair.distance <= most_bits
     ]
-    row_of = {id: row for row, id in enumerate(candidates.ids.tolist())} if together or apart else {}
-    said = [
-        [sorted((row_of[one], row_of[other])) for one, other in pairs_said if one in row_of and other in row_of]
-        for pairs_said in (together, apart)
+    if not (query.together or query.apart or query.grouped):
+        return grouped(candidates.ids, pairs)
+    row_of = {id: row for row, id in enumerate(candidates.ids.tolist())}
+
+    def rows(said: Sequence[IdPair]) -> list[tuple[int, int]]:
+        return [(row_of[one], row_of[other]) for one, other in said if one in row_of and other in row_of]
+
+    pairs += [Pair(*sorted(ends), 0, MERGED) for ends in rows(query.together)]
+    pairs += [
+        Pair(*sorted((row_of[one], row_of[other])), distance, rule)
+        for one, other, rule, distance in query.grouped
+        if one in row_of and other in row_of and (not most_bits or distance <= most_bits)
     ]
-    pairs += [Pair(first, second, 0, MERGED) for first, second in said[0]]
-    return grouped(candidates.ids, pairs, [(first, second) for first, second in said[1]])
+    return grouped(candidates.ids, pairs, rows(query.apart))
 
 
 def _twins(candidates: Hits, spoken_of: Collection[int], policy: Policy) -> tuple[npt.NDArray[np.intp], list[Pair]]:

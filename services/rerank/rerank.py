@@ -97,7 +97,7 @@ def _without_near_duplicates(
     if query.near_duplicates is NearDuplicates.KEEP:
         return alive, {}, ()
     left = candidates if len(alive) == len(candidates) else candidates.take(alive)
-    leader, pairs = folded(policy, left, query.together, query.apart, check, most_bits=query.duplicate_bits)
+    leader, pairs = folded(policy, left, query, check)
     leads = leader == np.arange(len(alive))
     groups: dict[int, list[int]] = {}
     why = []

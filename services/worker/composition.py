@@ -30,6 +30,7 @@ from services.worker.auditing import forget_audit
 from services.worker.curation.anomalies import AnomalyScorer
 from services.worker.curation.calibrator import Calibrator
 from services.worker.curation.clusters import Clusterer
+from services.worker.curation.copies import CopyFinder
 from services.worker.erasing.eraser import Eraser
 from services.worker.erasing.log_traces import LogTraces
 from services.worker.erasing.shard_traces import ShardTraces
@@ -183,6 +184,7 @@ def compose(
         partial(forget_audit, catalog, settings.audit_kept_days),
         Judge(catalog, holder, settings.judge_seconds).run,
         Calibrator(catalog, placed, settings.calibrate_seconds).run,
+        CopyFinder(catalog, storage.originals, live, limits, holder=holder, every_seconds=settings.copies_seconds).run,
     ]
     if inbox is not None:
         work.append(inbox.run)

@@ -38,6 +38,9 @@ class WorkerSettings(Section):
     calibrate_seconds: float = Field(
         default=60.0, ge=0.05, le=86_400, description="between looks whether the index's pictures are others by now"
     )
+    copies_seconds: float = Field(
+        default=10.0, ge=0.05, le=86_400, description="between looks for new pictures that may be copies of others"
+    )
     anomalies_seconds: float = Field(
         default=86_400.0, ge=1.0, le=365 * 86_400, description="between measurings of how far pictures stand apart"
     )

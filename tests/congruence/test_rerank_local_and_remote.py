@@ -127,6 +127,7 @@ QUERIES = st.builds(
     duplicate_bits=st.sampled_from([0, 2, 30]),
     together=SAID,
     apart=SAID,
+    grouped=SAID.map(lambda pairs: tuple((*pair, "look:crop", 41) for pair in pairs)),
 )
 
 

@@ -17,6 +17,7 @@ from omma.rpc.deadline import Deadline
 from omma.space import SpaceId
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
 from services.gateway.search.answer import SearchAnswer
+from services.gateway.search.finding import Said
 from services.gateway.search.kept.bounded import Bounded
 from services.gateway.search.kept.embeddings import KeptEmbeddings
 from services.gateway.search.query import SearchQuery, SoughtPicture, SoughtStored, SoughtVector, SoughtWords
@@ -147,7 +148,7 @@ async def test_what_waits_for_writes_or_is_explained_is_asked_each_time(
 
 async def test_what_people_say_of_pairs_counts_at_once(originals: Originals) -> None:
     said: list[tuple[ImageId, ImageId]] = []
-    world = world_of(originals, **KEPT, verdicts=lambda ids: (tuple(said), ()))
+    world = world_of(originals, **KEPT, verdicts=lambda ids: Said(tuple(said)))
     query = SearchQuery((SoughtVector(vector_of(3), SPACE.id),), k=3)
     first = [hit.id for hit in (await world.core.search(ANN, query)).hits]
     said.append((ImageId(first[0]), ImageId(first[1])))

@@ -129,7 +129,7 @@ def test_equal_pictures_that_are_compared_once_fold_as_if_each_were_compared(
         signatures=[b"" if number is None else SIGNED[number] for number, _ in rows],
     )
     apart = tuple((ImageId(one), ImageId(other)) for one, other in said if one != other)
-    leader, pairs = folded(DEFAULT, hits, apart=apart)
+    leader, pairs = folded(DEFAULT, hits, RerankQuery(k=1, apart=apart))
     every = _compared(hits, DEFAULT, lambda: None) if rows else []
     expected, _ = grouped(
         hits.ids, every, [(one - 1, other - 1) for one, other in apart if max(one, other) <= len(rows)]

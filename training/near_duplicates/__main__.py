@@ -2,60 +2,128 @@
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
+import numpy as np
 import typer
 from PIL import Image
 
-from omma.copies import Pair, Signatures, copies
+from omma.copies import LOOKED_AT_BITS, Seen, Signatures, copies, look, nearest_bits
 from omma.images import PictureFile, signature
 from omma.images.limits import DEFAULT_LIMITS
 from training.near_duplicates.edits import EDITS, HARD
 from training.near_duplicates.lookalikes import FAMILIES, family
 
 _SIGNED_SIDE = 512
+_ALWAYS: Final = 3
+"""Of each picture the nearest by signature are looked at however far they lie: a worker looks at so many by vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A picture as the first step and as the second one see it."""
+
+    signature: bytes
+    seen: Seen
+
+    @classmethod
+    def of(cls, picture: Image.Image) -> "Known":
+        return cls(signature(picture), Seen.of(picture))
 
 
 def measured(
     folders: Annotated[list[Path], typer.Argument(help="of photographs, each with its own kind")],
     edited: Annotated[int, typer.Option(help="photographs of each folder that are edited", min=1)] = 60,
-    others: Annotated[int, typer.Option(help="of each folder that are compared, each with each", min=2)] = 2000,
+    others: Annotated[int, typer.Option(help="of each folder that are compared, each with each", min=0)] = 2000,
+    only: Annotated[list[str] | None, typer.Option(help="edits, by name; else every one")] = None,
 ) -> None:
     """Recall by kind of edit, what is folded among other pictures, and the precision of both together.
 
-    Pairs folded among photographs are printed by name: a set has copies of its own, which nobody has labelled.
+    By the signature alone, and with the second look at what a wide gate names. Pairs folded among photographs are
+    printed by name: a set has copies of its own, which nobody has labelled.
     """
     chosen = {folder: _photographs(folder) for folder in folders}
-    originals = [path for paths in chosen.values() for path in paths[:edited]]
-    pictures = [_opened(path) for path in originals]
-    signed = [signature(picture) for picture in pictures]
+    pictures = [_opened(path) for paths in chosen.values() for path in paths[:edited]]
+    originals = [Known.of(picture) for picture in pictures]
     right = wrong = 0
     recall: dict[str, float] = {}
     for name, edit in EDITS.items():
-        stored = [*signed, *(signature(edit(picture)) for picture in pictures)]
-        pairs = {(pair.first, pair.second) for pair in copies(Signatures.of(stored))}
-        found = sum((row, row + len(signed)) in pairs for row in range(len(signed)))
-        wrong += sum(second - first != len(signed) and second >= len(signed) > first for first, second in pairs)
-        right += found
-        recall[name] = found / len(signed)
-        typer.echo(f"{name:16} {recall[name]:.3f} ± {_half_interval(recall[name], len(signed)):.3f}")
+        if only and name not in only:
+            continue
+        copied = [Known.of(edit(picture)) for picture in pictures]
+        first, either = _told([*originals, *copied], _across(originals, copied))
+        # Pairs of one picture and its copy; both of one side are counted among the others below.
+        ours = {(row, row + len(originals)) for row in range(len(originals))}
+        wrong += sum(second >= len(originals) > one and (one, second) not in ours for one, second in either)
+        right += len(ours & either.keys())
+        recall[name] = len(ours & either.keys()) / len(originals)
+        alone = len(ours & first) / len(originals)
+        how = Counter(either[pair] for pair in ours & either.keys()).most_common(3)
+        typer.echo(
+            f"{name:16} {alone:.3f}  with the look {recall[name]:.3f} ± {_half_interval(recall[name], len(ours)):.3f}  "
+            + ", ".join(f"{why} {count}" for why, count in how)
+        )
     easy = [share for name, share in recall.items() if name not in HARD]
     typer.echo(
-        f"recall {sum(easy) / len(easy):.3f}; with {' and '.join(HARD)} {sum(recall.values()) / len(recall):.3f}"
+        f"recall {sum(easy) / max(1, len(easy)):.3f}; with {' and '.join(HARD)} {sum(recall.values()) / len(recall):.3f}"
     )
     typer.echo(f"precision {right / max(1, right + wrong):.4f}: {wrong} pairs of edits of other photographs")
     for name in FAMILIES:
-        rows = family(name)
-        count = len(copies(Signatures.of([signature(row) for row in rows])))
-        typer.echo(f"{name:26} {count} of {len(rows) * (len(rows) - 1) // 2} pairs folded")
+        rows = [Known.of(row) for row in family(name)]
+        first, either = _told(rows, combinations(range(len(rows)), 2))
+        count = len(rows) * (len(rows) - 1) // 2
+        typer.echo(f"{name:26} {len(first)}, with the look {len(either)} of {count} pairs folded")
     for folder, every in chosen.items():
         paths = every[:others]
-        pairs_told = copies(Signatures.of([signature(_opened(path)) for path in paths]))
-        typer.echo(f"{folder.name}: {len(pairs_told)} of {len(paths) * (len(paths) - 1) // 2} pairs folded")
-        for line in _named(pairs_told, paths):
-            typer.echo(f"  {line}")
+        known = [Known.of(_opened(path)) for path in paths]
+        first, either = _told(known, _near(known))
+        count = len(paths) * (len(paths) - 1) // 2
+        typer.echo(f"{folder.name}: {len(first)}, with the look {len(either)} of {count} pairs folded")
+        for (one, other), why in sorted(either.items()):
+            typer.echo(f"  {why:10} {paths[one].name} {paths[other].name}")
+
+
+def _told(
+    known: Sequence[Known], looked_at: Iterator[tuple[int, int]]
+) -> tuple[set[tuple[int, int]], dict[tuple[int, int], str]]:
+    """Pairs of rows, the lower first, that the signature tells; and what both steps tell, with what told it."""
+    first = {(pair.first, pair.second) for pair in copies(Signatures.of([one.signature for one in known]))}
+    either = dict.fromkeys(first, "signature")
+    for one, other in looked_at:
+        if (one, other) not in either:
+            verdict = look(known[one].seen, known[other].seen)
+            if verdict.same:
+                either[one, other] = verdict.why.value
+    return first, either
+
+
+def _across(originals: Sequence[Known], copied: Sequence[Known]) -> Iterator[tuple[int, int]]:
+    """Rows of originals and of copies behind them that the gate names."""
+    for row, one in enumerate(originals):
+        for at in _named(nearest_bits(one.signature, [other.signature for other in copied]), _ALWAYS):
+            yield row, len(originals) + at
+
+
+def _near(known: Sequence[Known]) -> Iterator[tuple[int, int]]:
+    stored = [one.signature for one in known]
+    pairs = {
+        (min(row, at), max(row, at))
+        for row, one in enumerate(stored)
+        for at in _named(nearest_bits(one, stored), _ALWAYS + 1)
+        if at != row
+    }
+    yield from sorted(pairs)
+
+
+def _named(bits: np.typing.NDArray[np.int16], always: int) -> list[int]:
+    order = np.argsort(bits, kind="stable")
+    within = int((bits <= LOOKED_AT_BITS).sum())
+    return order[: max(always, within)].tolist()
 
 
 def _photographs(folder: Path) -> list[Path]:
@@ -72,11 +140,6 @@ def _opened(path: Path) -> Image.Image:
 def _half_interval(share: float, count: int) -> float:
     """Of 95 %, normal."""
     return 1.96 * math.sqrt(share * (1 - share) / count)
-
-
-def _named(pairs: Sequence[Pair], paths: Sequence[Path]) -> Iterator[str]:
-    for pair in pairs:
-        yield f"{pair.distance:3} {paths[pair.first].name} {paths[pair.second].name}"
 
 
 if __name__ == "__main__":

@@ -67,6 +67,8 @@ pair_verdicts: Final = Table(
     Column("ts", BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )
+Index("ix_pair_verdicts_first_id", pair_verdicts.c.tenant_id, pair_verdicts.c.first_id)
+Index("ix_pair_verdicts_second_id", pair_verdicts.c.tenant_id, pair_verdicts.c.second_id)
 
 anomaly_scores: Final = Table(
     "anomaly_scores",

@@ -75,8 +75,42 @@ image_hash: Final = Table(
     Column("image_id", BigInteger, primary_key=True),
     Column("phash", LargeBinary, nullable=False, comment="64 bits, big-endian"),
     Column("signature", LargeBinary, comment="its version first; null: none"),
+    Column("look", SmallInteger, nullable=False, server_default="0", comment="0 due, 1 under way, 2 done"),
     ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
 )
+Index("ix_image_hash_phash", image_hash.c.tenant_id, image_hash.c.phash)
+Index(
+    "ix_image_hash_look",
+    image_hash.c.image_id,
+    sqlite_where=image_hash.c.look < 2,
+    postgresql_where=image_hash.c.look < 2,
+)
+
+copy_pairs: Final = Table(
+    "copy_pairs",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("first_id", BigInteger, primary_key=True, autoincrement=False, comment="the lower of both"),
+    Column("second_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("rule", Text, nullable=False, comment="that told them"),
+    Column("distance", SmallInteger, nullable=False, comment="bits of 256 that differ"),
+)
+Index("ix_copy_pairs_second_id", copy_pairs.c.tenant_id, copy_pairs.c.second_id)
+
+copy_groups: Final = Table(
+    "copy_groups",
+    metadata,
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("image_id", BigInteger, nullable=False),
+    Column("group_id", BigInteger, nullable=False, comment="the picture's own: it is in none"),
+    Column("rule", Text, nullable=False, comment="that brought it there"),
+    Column("distance", SmallInteger, nullable=False, comment="bits of 256 that differ"),
+    UniqueConstraint("tenant_id", "image_id"),
+    # Gateways follow the ids: one that went is never given again.
+    sqlite_autoincrement=True,
+)
+Index("ix_copy_groups_group_id", copy_groups.c.tenant_id, copy_groups.c.group_id)
 
 given_vectors: Final = Table(
     "given_vectors",

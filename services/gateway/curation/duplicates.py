@@ -25,6 +25,7 @@ PAGE: Final = 50
 MAX_JUDGED: Final = 100
 _AT_ONCE: Final = 4
 _NEIGHBOURS: Final = 24
+_KEPT_AT_ONCE: Final = 1_000
 _LARGEST_GROUP: Final = 64
 """Of which the neighbours are looked at too; a group that has more is told as far as it was looked at."""
 
@@ -86,10 +87,17 @@ class Duplicates:
     async def _near(
         self, tenant: Tenant, image_ids: Sequence[ImageId], deadline: Deadline
     ) -> dict[ImageId, set[ImageId]]:
-        """Of each, what may be a copy of it: the nearest, what people said, itself."""
+        """Of each, what may be a copy of it: the nearest, what people said, its kept group, itself."""
         found = await self._search.neighbours(tenant, image_ids, _NEIGHBOURS, deadline)
         nearest = {one: {ImageId(id) for id in hits.ids.tolist()} for one, hits in found.items()}
-        return {one: {one, *nearest.get(one, ()), *self._verdicts.merged_with(one)} for one in image_ids}
+        kept = await self._catalog.in_groups_of(tenant, image_ids, _KEPT_AT_ONCE)
+        in_group: dict[int, list[ImageId]] = {}
+        for id, group in kept.items():
+            in_group.setdefault(group, []).append(id)
+        return {
+            one: {one, *nearest.get(one, ()), *self._verdicts.merged_with(one), *in_group.get(kept.get(one, 0), ())}
+            for one in image_ids
+        }
 
     async def _group(
         self, tenant: Tenant, image_id: ImageId, known: dict[ImageId, Picture], deadline: Deadline
@@ -118,10 +126,14 @@ class Duplicates:
         order = sorted(known)
         ids = np.array(order, np.int64)
         row_of = {id: row for row, id in enumerate(order)}
-        said, apart = ([(row_of[a], row_of[b]) for a, b in pairs] for pairs in self._verdicts.among(ids))
+        said = self._verdicts.among(ids)
         pairs = copies(Signatures.of([known[id].signature for id in order]))
-        pairs += [Pair(first, second, 0, MERGED) for first, second in said]
-        leader, nearest = grouped(ids, pairs, apart)
+        pairs += [Pair(row_of[one], row_of[other], 0, MERGED) for one, other in said.together]
+        pairs += [
+            Pair(row_of[ImageId(one)], row_of[ImageId(other)], distance, rule)
+            for one, other, rule, distance in said.grouped
+        ]
+        leader, nearest = grouped(ids, pairs, [(row_of[one], row_of[other]) for one, other in said.apart])
         rows = np.flatnonzero(leader == leader[row_of[image_id]]).tolist()
         return {order[row] for row in rows}, {order[row]: nearest[row] for row in rows if row in nearest}
 

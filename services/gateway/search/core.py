@@ -31,7 +31,7 @@ from services.gateway.search.asking import Asking, left_out_by
 from services.gateway.search.caller import caller_of, kept_caller
 from services.gateway.search.candidates import best_candidates
 from services.gateway.search.fanout import Fanout
-from services.gateway.search.finding import Finder, Side, Verdicts
+from services.gateway.search.finding import Finder, Said, Side, Verdicts
 from services.gateway.search.interactions import Impressions
 from services.gateway.search.kept.embeddings import KeptEmbeddings
 from services.gateway.search.kept.results import KeptResults
@@ -70,7 +70,7 @@ class SearchCore:
         impressions: Impressions | None = None,
         *,
         behind: Callable[[], bool] = lambda: False,
-        verdicts: Verdicts = lambda ids: ((), ()),
+        verdicts: Verdicts = lambda ids: Said(),
         fanout: Fanout | None = None,
         admission: Admission | None = None,
         arms: ArmFigures | None = None,

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from omma.copies import GroupPair
 from omma.errors import CoverageTooLow, InvalidQuery, ReplicaDown, causes
 from omma.filters import canonical
 from omma.hits import Degraded, Hits, no_hits
@@ -40,8 +41,20 @@ _LOOKS_AGAIN: Final = 16
 logger = logging.getLogger(__name__)
 
 IdPairs = tuple[tuple[ImageId, ImageId], ...]
-Verdicts = Callable[[Int64], tuple[IdPairs, IdPairs]]
-"""Of these pictures: pairs that people said are copies of each other, and pairs that are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Of some pictures: pairs that people said are copies of each other, pairs that are not, and pairs of one kept
+    group.
+    """
+
+    together: IdPairs = ()
+    apart: IdPairs = ()
+    grouped: tuple[GroupPair, ...] = ()
+
+
+Verdicts = Callable[[Int64], Said]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +171,7 @@ class Finder:
         """
         query = asked.query
         folds = query.near_duplicates is not NearDuplicates.KEEP
-        together_said, apart_said = self._verdicts(candidates.ids) if folds else ((), ())
+        said = self._verdicts(candidates.ids) if folds else Said()
         rerank_query = RerankQuery(
             k=query.k,
             policy=query.policy,
@@ -167,8 +180,9 @@ class Finder:
             phash_gate=query.phash_gate,
             score_threshold=query.score_threshold,
             duplicate_bits=query.duplicate_bits,
-            together=together_said,
-            apart=apart_said,
+            together=said.together,
+            apart=said.apart,
+            grouped=said.grouped,
         )
         try:
             with span("rerank"):

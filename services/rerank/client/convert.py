@@ -67,6 +67,10 @@ def rerank_request(query: RerankQuery, candidates: Hits) -> rerank_pb2.RerankReq
         signatures=candidates.signatures or (),
         together=[rerank_pb2.RerankPair(first=first, second=second) for first, second in query.together],
         apart=[rerank_pb2.RerankPair(first=first, second=second) for first, second in query.apart],
+        grouped=[
+            rerank_pb2.RerankGrouped(first=first, second=second, rule=rule, distance=distance)
+            for first, second, rule, distance in query.grouped
+        ],
     )
 
 
@@ -85,6 +89,7 @@ def query_and_candidates(request: rerank_pb2.RerankRequest) -> tuple[RerankQuery
         duplicate_bits=request.duplicate_bits,
         together=tuple((ImageId(one.first), ImageId(one.second)) for one in request.together),
         apart=tuple((ImageId(one.first), ImageId(one.second)) for one in request.apart),
+        grouped=tuple((one.first, one.second, one.rule, one.distance) for one in request.grouped),
     )
     rows = request.candidates
     ids = np.array([row.image_id for row in rows], np.int64)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from omma.copies import GroupPair
 from omma.hits import Hits
 from omma.identity import ImageId
 from omma.rpc.deadline import Deadline
@@ -29,6 +30,7 @@ class RerankQuery:
 
     duplicate_bits: of the hash of the rule that finds a near-duplicate, at most so many differ; 0: as the rule has it.
     together, apart: pairs that people said are copies of each other, or are not; those of no candidates count nothing.
+    grouped: pairs of one kept group, with the rule and the distance that brought the second there; they too.
     """
 
     k: int
@@ -40,6 +42,7 @@ class RerankQuery:
     duplicate_bits: int = 0
     together: tuple[tuple[ImageId, ImageId], ...] = ()
     apart: tuple[tuple[ImageId, ImageId], ...] = ()
+    grouped: tuple[GroupPair, ...] = ()
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from omma.index import IndexId
-from services.gateway.search.finding import Found, IdPairs, Verdicts
+from services.gateway.search.finding import Found, Said, Verdicts
 from services.gateway.search.kept.bounded import Bounded
 from services.gateway.search.query import SearchQuery
 from services.nn_shard.client import ShardQuery
@@ -22,7 +22,7 @@ _Key: TypeAlias = tuple[object, ...]
 @dataclass(frozen=True, slots=True)
 class _Entry:
     found: Found
-    said: tuple[IdPairs, IdPairs]
+    said: Said
 
 
 class KeptResults:
@@ -31,7 +31,7 @@ class KeptResults:
     """
 
     def __init__(self, max_bytes: int, verdicts: Verdicts) -> None:
-        """max_bytes: 0: none are kept. verdicts: what people say of pairs counts at once."""
+        """max_bytes: 0: none are kept. verdicts: what is said of pairs counts at once."""
         self._kept: Bounded[_Key, _Entry] = Bounded("results", max_bytes)
         self._verdicts = verdicts
         self._states: dict[IndexId, State] = {}

@@ -1,0 +1,80 @@
+"""Which group each of many pictures is in, held small: what a gateway knows of all of them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from omma.vectors import Int64
+
+_FRESH: Final = 4_096
+"""Memberships that wait in a dictionary until they are sorted in: a million rows are sorted in 0.1 s."""
+
+GroupPair = tuple[int, int, str, int]
+"""Ids of two pictures of one group, the rule that brought one of them there, and its distance."""
+
+
+class GroupIds:
+    """By image id the group, the rule and the distance of the pair that brought it there: 19 bytes each. A group has a
+    name that no picture outside it has; the picture's own id: it is in none.
+    """
+
+    def __init__(self) -> None:
+        self._ids = np.empty(0, np.int64)
+        self._groups = np.empty(0, np.int64)
+        self._rules = np.empty(0, np.uint8)
+        self._distances = np.empty(0, np.int16)
+        self._names: list[str] = []
+        self._fresh: dict[int, tuple[int, int, int]] = {}
+
+    def put(self, image_id: int, group: int, rule: str, distance: int) -> None:
+        """From now on, whatever was known of the picture."""
+        if rule not in self._names:
+            self._names.append(rule)
+        self._fresh[image_id] = group, self._names.index(rule), distance
+        if len(self._fresh) > _FRESH:
+            self._settle()
+
+    def among(self, ids: Int64) -> tuple[GroupPair, ...]:
+        """Of these pictures, those of one group in pairs that connect them: each with the lowest of them. Pure; 75 ids
+        take some 20 us.
+        """
+        groups: dict[int, list[tuple[int, str, int]]] = {}
+        for image_id, group, rule, distance in self._known(ids):
+            groups.setdefault(group, []).append((image_id, rule, distance))
+        pairs = []
+        for members in groups.values():
+            (hub, *_), *others = sorted(members)
+            pairs += [(hub, image_id, rule, distance) for image_id, rule, distance in others]
+        return tuple(sorted(pairs))
+
+    def _known(self, ids: Int64) -> list[tuple[int, int, str, int]]:
+        found = []
+        if len(self._ids):
+            at = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+            for image_id, row in zip(ids.tolist(), at.tolist(), strict=True):
+                if self._ids[row] == image_id and image_id not in self._fresh:
+                    name = self._names[self._rules[row]]
+                    found.append((image_id, int(self._groups[row]), name, int(self._distances[row])))
+        for image_id in ids.tolist() if self._fresh else ():
+            if image_id in self._fresh:
+                group, rule, distance = self._fresh[image_id]
+                found.append((image_id, group, self._names[rule], distance))
+        return found
+
+    def _settle(self) -> None:
+        fresh = sorted(self._fresh.items())
+        ids = np.array([one for one, _ in fresh], np.int64)
+        columns = np.array([told for _, told in fresh], np.int64)
+        kept = ~np.isin(self._ids, ids)
+        order = np.argsort(np.concatenate([self._ids[kept], ids]), kind="stable")
+
+        def joined(old: npt.NDArray[np.generic], new: Sequence[int] | Int64) -> npt.NDArray[np.generic]:
+            return np.concatenate([old[kept], np.asarray(new).astype(old.dtype)])[order]
+
+        self._groups = joined(self._groups, columns[:, 0])  # type: ignore[assignment]
+        self._rules = joined(self._rules, columns[:, 1])  # type: ignore[assignment]
+        self._distances = joined(self._distances, columns[:, 2])  # type: ignore[assignment]
+        self._ids = joined(self._ids, ids)  # type: ignore[assignment]
+        self._fresh = {}

@@ -117,7 +117,7 @@ class Copied:
             }
             for one in sorted(memberships, key=lambda one: one.image_id)
         ]
-        ids = [row["image_id"] for row in rows]
+        ids = sorted(int(one.image_id) for one in memberships)
         columns = image_hash.c
         there = select(columns.image_id).where(
             columns.tenant_id == tenant, self._database.dialect.among(columns.image_id, ids)

@@ -42,7 +42,7 @@ def placed(first: Features, second: Features) -> Placement | None:
     if len(ours) < LEAST_AGREEING:
         return None
     agree = _agreeing(_complex(ours), _complex(theirs))
-    matrix = None
+    matrix: npt.NDArray[np.float64] | None = None
     for _ in range(3):
         if agree.sum() < LEAST_AGREEING:
             return None
@@ -100,8 +100,8 @@ def _agreeing(ours: Complex, theirs: Complex) -> npt.NDArray[np.bool_]:
 
 def _least_squares(ours: Float32, theirs: Float32) -> npt.NDArray[np.float64]:
     sources = np.column_stack([ours, np.ones(len(ours))]).astype(np.float64)
-    solution: npt.NDArray[np.float64] = np.linalg.lstsq(sources, theirs.astype(np.float64), rcond=None)[0].T
-    return solution
+    solution = np.linalg.lstsq(sources, theirs.astype(np.float64), rcond=None)[0].T
+    return solution.astype(np.float64)
 
 
 def _apply(matrix: npt.NDArray[np.float64], points: Float32) -> npt.NDArray[np.float64]:

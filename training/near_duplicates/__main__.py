@@ -68,9 +68,9 @@ def measured(
             f"{name:16} {alone:.3f}  with the look {recall[name]:.3f} ± {_half_interval(recall[name], len(ours)):.3f}  "
             + ", ".join(f"{why} {count}" for why, count in how)
         )
-    easy = [share for name, share in recall.items() if name not in HARD]
+    easy = [share for name, share in recall.items() if name not in HARD] or [0.0]
     typer.echo(
-        f"recall {sum(easy) / max(1, len(easy)):.3f}; with {' and '.join(HARD)} {sum(recall.values()) / len(recall):.3f}"
+        f"recall {sum(easy) / len(easy):.3f}; with {' and '.join(HARD)} {sum(recall.values()) / len(recall):.3f}"
     )
     typer.echo(f"precision {right / max(1, right + wrong):.4f}: {wrong} pairs of edits of other photographs")
     for name in FAMILIES:

@@ -97,7 +97,7 @@ class Verdicts:
 
 
 def _without(grouped: tuple[GroupPair, ...], apart: Pairs) -> tuple[GroupPair, ...]:
-    """No group that has in it what people said is apart: it is from before they said so."""
+    """No group that has in it what people said is apart: it is from before they said so, and comes anew in seconds."""
     hub = {picture: pair[0] for pair in grouped for picture in pair[:2]}
     stale = {hub[one] for one, other in apart if one in hub and hub[one] == hub.get(other)}
     return tuple(pair for pair in grouped if pair[0] not in stale)

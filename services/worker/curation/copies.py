@@ -175,7 +175,11 @@ class CopyFinder:
         ours, theirs = await self._opened(one), await self._opened(other)
         if ours is None or theirs is None:
             return None
-        verdict = await asyncio.get_running_loop().run_in_executor(self._executor, look, ours, theirs)
+        try:
+            verdict = await asyncio.get_running_loop().run_in_executor(self._executor, look, ours, theirs)
+        except Exception:  # two odd pictures must not keep all others from being looked at
+            logger.exception("two pictures could not be laid over each other", extra={"images": [one.id, other.id]})
+            return None
         return f"{LOOK_RULE}:{verdict.why.value}" if verdict.same else None
 
     async def _opened(self, picture: Picture) -> Seen | None:

@@ -56,7 +56,8 @@ def features(grey: Image.Image) -> Features:
 
 def _corners(light: Float32) -> npt.NDArray[np.intp]:
     """intp[n, 2], row and column: the strongest local maxima of each field, whose patches are whole."""
-    down, across = (np.gradient(light, axis=axis).astype(np.float32) for axis in (0, 1))
+    down: Float32 = np.asarray(np.gradient(light, axis=0), np.float32)
+    across: Float32 = np.asarray(np.gradient(light, axis=1), np.float32)
     both, down, across = _smoothed(down * across), _smoothed(down**2), _smoothed(across**2)
     strength = (down + across) / 2 - np.sqrt(((down - across) / 2) ** 2 + both**2)
     highest = strength.copy()

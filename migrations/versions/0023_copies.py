@@ -6,8 +6,8 @@ The version before this one knows nothing of it: what it embeds anew is looked a
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0022"
-down_revision: str | None = "0021"
+revision = "0023"
+down_revision: str | None = "0022"
 
 
 def upgrade() -> None:

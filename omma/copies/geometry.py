@@ -100,8 +100,7 @@ def _agreeing(ours: Complex, theirs: Complex) -> npt.NDArray[np.bool_]:
 
 def _least_squares(ours: Float32, theirs: Float32) -> npt.NDArray[np.float64]:
     sources = np.column_stack([ours, np.ones(len(ours))]).astype(np.float64)
-    solution = np.linalg.lstsq(sources, theirs.astype(np.float64), rcond=None)[0].T
-    return solution.astype(np.float64)
+    return np.asarray(np.linalg.lstsq(sources, theirs.astype(np.float64), rcond=None)[0].T, np.float64)
 
 
 def _apply(matrix: npt.NDArray[np.float64], points: Float32) -> npt.NDArray[np.float64]:

@@ -107,9 +107,9 @@ def folded(
     def rows(said: Sequence[IdPair]) -> list[tuple[int, int]]:
         return [(row_of[one], row_of[other]) for one, other in said if one in row_of and other in row_of]
 
-    pairs += [Pair(*sorted(ends), 0, MERGED) for ends in rows(query.together)]
+    pairs += [Pair(min(ends), max(ends), 0, MERGED) for ends in rows(query.together)]
     pairs += [
-        Pair(*sorted((row_of[one], row_of[other])), distance, rule)
+        Pair(min(row_of[one], row_of[other]), max(row_of[one], row_of[other]), distance, rule)
         for one, other, rule, distance in query.grouped
         if one in row_of and other in row_of and (not most_bits or distance <= most_bits)
     ]

@@ -1,0 +1,91 @@
+"""Copies that no signature tells, on a running Omma: the worker looks, searches fold them and say why, people win."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from services.standalone.serve import serving
+from services.standalone.settings import StandaloneSettings
+from services.worker.settings import WorkerSettings
+from tests.pictures import encoded, scene
+from training.near_duplicates.edits import EDITS
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LAMP, CHAIR = scene(640, 480, seed=1), scene(640, 480, seed=2)
+COPIES = {
+    "lamp": LAMP,
+    "crop": LAMP.crop((83, 10, 627, 422)),
+    "turned": LAMP.rotate(-6, Image.Resampling.BICUBIC),
+    "logo": EDITS["logo"](LAMP),
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rest(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    home = tmp_path_factory.mktemp("looked-at")
+    worker = WorkerSettings(copies_seconds=0.2)
+    settings = StandaloneSettings(data_dir=home / "data", http_port=0, grpc_port=0, worker=worker)
+    async with serving(settings) as (_, address), httpx.AsyncClient(base_url=address.url, timeout=60) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ids(rest: httpx.AsyncClient) -> dict[str, int]:
+    pictures = {**COPIES, "chair": CHAIR}
+    made = {name: (await rest.post("/images", files={"image": encoded(one)})).json() for name, one in pictures.items()}
+    return {name: one["id"] for name, one in made.items()}
+
+
+async def shown(rest: httpx.AsyncClient) -> tuple[set[frozenset[int]], list[dict[str, Any]]]:
+    """Groups as a search shows them, and what was folded."""
+    sent = {"explain": "true", "timeout_ms": "20000"}
+    answer = await rest.post("/search", files={"image": encoded(LAMP)}, data=sent)
+    told = answer.raise_for_status().json()
+    groups = {frozenset([hit["id"], *(one["id"] for one in hit.get("duplicates", ()))]) for hit in told["results"]}
+    return groups, told["explain"]["folded"]
+
+
+async def until(rest: httpx.AsyncClient, *groups: set[int]) -> list[dict[str, Any]]:
+    expected = set(map(frozenset, groups))
+    async with asyncio.timeout(100):
+        while True:
+            found, folded = await shown(rest)
+            if found == expected:
+                return folded
+            await asyncio.sleep(0.2)
+
+
+async def test_what_was_looked_at_is_folded_and_told_until_people_say_otherwise(
+    rest: httpx.AsyncClient, ids: dict[str, int]
+) -> None:
+    copies, chair = {ids[name] for name in COPIES}, {ids["chair"]}
+    folded = await until(rest, copies, chair)
+    assert {"look:crop", "look:turned"} & {one["rule"] for one in folded}
+    page = (await rest.get("/duplicates")).json()
+    assert [set(group["ids"]) for group in page["groups"]] == [copies]
+
+    crop = ids["crop"]
+    body = {"keep": crop, "ids": [ids["lamp"], ids["turned"], ids["logo"]]}
+    assert (await rest.post("/duplicates/split", json=body)).status_code == 204
+    assert frozenset({crop}) in (await shown(rest))[0], "at once"
+    await until(rest, copies - {crop}, {crop}, chair)
+    assert (await rest.post("/duplicates/merge", json=body)).status_code == 204
+    await until(rest, copies, chair)
+
+
+async def test_groups_follow_what_is_deleted_restored_and_erased(rest: httpx.AsyncClient, ids: dict[str, int]) -> None:
+    copies, chair = {ids[name] for name in COPIES}, {ids["chair"]}
+    await until(rest, copies, chair)
+    turned = ids["turned"]
+    assert (await rest.delete(f"/images/{turned}")).status_code == 204
+    await until(rest, copies - {turned}, chair)
+    assert (await rest.post(f"/images/{turned}/restore")).status_code == 200
+    await until(rest, copies, chair)
+    assert (await rest.post("/erase", json={"ids": [turned]})).status_code == 202
+    await until(rest, copies - {turned}, chair)

@@ -374,7 +374,7 @@ class TestRelease:
             left = not_found(world.rest, KEY, left)
             return not left
 
-        until("every picture", sought)
+        until("every picture", sought, 2 * WAIT_SECONDS)
 
     @staticmethod
     def must_be_whole(account: Account) -> None:

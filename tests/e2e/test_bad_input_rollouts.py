@@ -24,7 +24,6 @@ from tests.pictures import encoded, scene
 
 pytestmark = pytest.mark.timeout(600)
 
-LIVE = "omma-mini@1.1.0"
 DAMAGED = "tiny@3.0.0"
 PICTURES = 8
 START = "rollout start"
@@ -143,11 +142,12 @@ def opened(server: Server) -> Iterator[Faces]:
 
 def test_every_line_of_bad_input_is_refused_on_every_face(faces: Faces) -> None:
     (live,) = faces.ok("GET", "/indexes")["indexes"]
+    (space,) = faces.ok("GET", "/spaces")["spaces"]
     start, query, state = Kind.WRONG_STATE, Kind.INVALID_QUERY, Kind.WRONG_STATE
     for kind, field, body, words in [
         (Kind.ABSENT, "model", {"model": "nobody@1.0.0"}, "--model nobody@1.0.0"),
         (start, "model", {"model": DAMAGED}, f"--model {DAMAGED}"),
-        (start, "model", {"model": LIVE}, f"--model {LIVE}"),
+        (start, "model", {"model": space["model"]}, f"--model {space['model']}"),
         (start, "index", {"index": live["id"], "codebook": "retrain"}, f"--index {live['id']} --codebook retrain"),
         (query, "index", {"index": "same", "shards": live["shards"]}, f"--index same --shards {live['shards']}"),
         (query, "shards", {"index": "wide", "shards": 65}, "--index wide --shards 65"),

@@ -50,9 +50,10 @@ async def live_in(catalog: Catalog) -> tuple[Index, Space]:
 async def _require_space(catalog: Catalog, space: Space) -> None:
     live = await _live_index(catalog)
     if live is not None and live.space != space.id:
+        stored = next(one.model for one in await catalog.spaces() if one.id == live.space)
         raise WrongState(
-            f"What is stored is embedded with {live.space}, and {space.model} has another space, {space.id}. "
-            "Embedding it again beside the old one is not there yet: use another OMMA_DATA_DIR, or another catalog.",
+            f"What is stored is embedded with {stored or 'vectors of your own'} ({live.space}), and {space.model} has "
+            f"another space, {space.id}. Start with what is stored, and roll the other out.",
             field="OMMA_MODEL",
         )
     await catalog.register_space(space)

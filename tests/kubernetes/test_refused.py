@@ -27,7 +27,7 @@ CASES: dict[str, tuple[Any, str]] = {
     "two indexes of one name": (lambda main: {"indexes": [main, main]}, 'two are called "main"'),
     "missing secret": ({"auth": {"adminKeySecret": "absent"}}, 'no Secret "absent"'),
     "other shards": (index(shards=3), "has 2 shards and keeps them"),
-    "another model": (index(model="omma-mini@1.1.0"), "stays so"),
+    "another model": (index(model="another@1.0.0"), "stays so"),
     "disks of another size": (index(storage={"size": "2Gi"}), "cascade=orphan"),
     "an index gone that is live": (index(name="other"), "Index main is live and would lose its processes"),
     "a schema of a later version": ({"image": image(SAME_IMAGE)}, f"{LATER}, of a later version of Omma"),

@@ -40,28 +40,28 @@ class GroupIds:
         """Of these pictures, those of one group in pairs that connect them: each with the lowest of them. Pure; 75 ids
         take some 20 us.
         """
-        groups: dict[int, list[tuple[int, str, int]]] = {}
-        for image_id, group, rule, distance in self._known(ids):
-            groups.setdefault(group, []).append((image_id, rule, distance))
-        pairs = []
-        for members in groups.values():
-            (hub, *_), *others = sorted(members)
-            pairs += [(hub, image_id, rule, distance) for image_id, rule, distance in others]
-        return tuple(sorted(pairs))
-
-    def _known(self, ids: Int64) -> list[tuple[int, int, str, int]]:
-        found = []
-        if len(self._ids):
-            at = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
-            for image_id, row in zip(ids.tolist(), at.tolist(), strict=True):
-                if self._ids[row] == image_id and image_id not in self._fresh:
-                    name = self._names[self._rules[row]]
-                    found.append((image_id, int(self._groups[row]), name, int(self._distances[row])))
+        rows = np.minimum(np.searchsorted(self._ids, ids), max(0, len(self._ids) - 1))
+        known = self._ids[rows] == ids if len(self._ids) else np.zeros(len(ids), bool)
+        group_of = dict(zip(ids[known].tolist(), self._groups[rows[known]].tolist(), strict=True))
         for image_id in ids.tolist() if self._fresh else ():
             if image_id in self._fresh:
-                group, rule, distance = self._fresh[image_id]
-                found.append((image_id, group, self._names[rule], distance))
-        return found
+                group_of[image_id] = self._fresh[image_id][0]
+        members: dict[int, list[int]] = {}
+        for image_id in sorted(group_of):
+            members.setdefault(group_of[image_id], []).append(image_id)
+        return tuple(
+            (hub, image_id, *self._told(image_id))
+            for hub, *others in sorted(of for of in members.values() if len(of) > 1)
+            for image_id in others
+        )
+
+    def _told(self, image_id: int) -> tuple[str, int]:
+        if image_id in self._fresh:
+            _, rule, distance = self._fresh[image_id]
+        else:
+            row = np.searchsorted(self._ids, image_id)
+            rule, distance = int(self._rules[row]), int(self._distances[row])
+        return self._names[rule], distance
 
     def _settle(self) -> None:
         fresh = sorted(self._fresh.items())

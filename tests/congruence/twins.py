@@ -18,10 +18,12 @@ from tests.congruence.cases import Cases
 from tests.congruence.comparison import differences, recall, shared_differences
 from tests.congruence.history import life, lived
 
-# One thread a run of the model, so that both get the same bits; few rows a segment, so that there are several.
+# One thread a run of the model, so that both get the same bits; few rows a segment, so that there are several. Nobody
+# looks for copies: each side would know of them at another time.
 _ALIKE: Final = {
     "OMMA_EGS__WIDE_THREADS": "1",
     "OMMA_SHARD__ENGINE__SEAL_ROWS": "64",
+    "OMMA_WORKER__COPIES_SECONDS": "86400",
     "OMMA_LOG_LEVEL": "warning",
 }
 _CODEBOOK_SECONDS: Final = 300.0

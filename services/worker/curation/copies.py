@@ -33,8 +33,8 @@ LOOK_RULE: Final = "look"
 """Followed by how the copy differs: `look:crop`."""
 
 LEASE: Final = "copies"
-_LEASE_SECONDS: Final = 300.0
-"""A page takes seconds; where originals are far or slow, minutes."""
+_LEASE_SECONDS: Final = 60.0
+"""A page takes seconds; where it takes longer, another worker begins with it too, and both keep the same."""
 _PAGE: Final = 32
 _NEIGHBOURS: Final = 24
 _SAME_PHASH: Final = 24

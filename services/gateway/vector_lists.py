@@ -11,7 +11,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.job import Job
 from omma.catalog.rows import taken_words
 from omma.description import RowLimits
-from omma.errors import Absent, InvalidQuery
+from omma.errors import Absent, InvalidQuery, WrongState
 from omma.index import DEFAULT_FACTORY, Index, IndexId, IndexState
 from omma.job_kinds import INGEST_VECTORS, VectorsParameters
 from omma.picture_list import list_key
@@ -40,7 +40,7 @@ class OwnSpaces:
         names it or its space.
 
         Raises InvalidQuery, fields `name` and `dim`; WrongSpace when another space has the name; Absent, WrongState
-        where its shards have no place.
+        where its shards have no place, or the place is that of an index of it that is retired.
         """
         if not _NAME.fullmatch(name):
             raise InvalidQuery(
@@ -51,11 +51,18 @@ class OwnSpaces:
         concerns("space", name)
         signature = hashlib.sha256(f"given\0{name}\0{dim}".encode()).hexdigest()
         space = Space(SpaceId(name), "", signature, dim)
-        for one in await self._catalog.indexes():
-            if one.space == name:
-                await self._catalog.register_space(space)
-                return space, one
+        own = [one for one in await self._catalog.indexes() if one.space == name]
+        answering = next((one for one in own if one.state is not IndexState.RETIRED), None)
+        if answering is not None:
+            await self._catalog.register_space(space)
+            return space, answering
         place = await self._candidates.place_space(space)
+        if place.index in {one.id for one in own}:
+            raise WrongState(
+                f"Index {place.index} of space {name!r} is retired, and no other may have its name: choose another "
+                "name for the space, or give its shards an entry with another index.",
+                field="name",
+            )
         await self._catalog.register_space(space)
         index = Index(
             IndexId(place.index), space.id, place.factory or DEFAULT_FACTORY, place.shards, IndexState.STANDBY

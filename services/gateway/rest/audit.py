@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from omma.catalog.audit import AuditBook, AuditedCall
 from omma.identity import Tenant
 from services.gateway.callers.auth import Caller
+from services.gateway.rest.schemas import keeping as shapes
 from services.gateway.rest.signed_in import SignedIn
 
 _MAX_PAGE: Final = 1_000
@@ -17,7 +18,7 @@ def audit_router(book: AuditBook, admin: SignedIn) -> APIRouter:
     """Of every tenant."""
     router = APIRouter(tags=["operation"])
 
-    @router.get("/audit", summary="Who changed what, the newest first")
+    @router.get("/audit", summary="Who changed what, the newest first", **shapes.AUDIT)
     async def page(
         _: Annotated[Caller, Depends(admin)],
         tenant: Annotated[

@@ -10,6 +10,7 @@ from omma.catalog.insight import Insight, InsightBook
 from omma.errors import InvalidQuery, NotAllowed
 from omma.identity import Tenant
 from services.gateway.callers.auth import Caller
+from services.gateway.rest.schemas import keeping as shapes
 from services.gateway.rest.signed_in import SignedIn
 
 _MAX_DAYS: Final = 92
@@ -21,7 +22,7 @@ def insights_router(book: InsightBook, tenant_admin: SignedIn, *, sampled: float
     """sampled: share of searches that this gateway records."""
     router = APIRouter(tags=["operation"])
 
-    @router.get("/insights", summary="How searches fare, by day and index")
+    @router.get("/insights", summary="How searches fare, by day and index", **shapes.INSIGHTS)
     async def insights(
         caller: Annotated[Caller, Depends(tenant_admin)],
         since: Annotated[date | None, Query(description="the first day, UTC; a week's unless given")] = None,

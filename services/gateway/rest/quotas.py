@@ -10,6 +10,7 @@ from omma.catalog.quota import MAX_BYTES, MAX_PICTURES, Quota
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.callers.quotas import QuotaDesk
+from services.gateway.rest.schemas import keeping as shapes
 from services.gateway.rest.signed_in import SignedIn
 
 TenantInPath: TypeAlias = Annotated[
@@ -30,12 +31,12 @@ def quotas_router(desk: QuotaDesk, tenant_admin: SignedIn, admin: SignedIn) -> A
     """How much tenants may keep."""
     router = APIRouter(prefix="/quotas", tags=["operation"])
 
-    @router.get("", summary="How much tenants may keep, and do")
+    @router.get("", summary="How much tenants may keep, and do", **shapes.QUOTAS)
     async def every(caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
         """An admin's: every limit that was set. A tenant's own: what counts for it."""
         return {"quotas": [_document(quota) for quota in await desk.every(caller)]}
 
-    @router.put("/{tenant}", summary="Limit how much a tenant may keep")
+    @router.put("/{tenant}", summary="Limit how much a tenant may keep", **shapes.QUOTA)
     async def put(tenant: TenantInPath, request: QuotaRequest, _: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:
         """What it keeps already stays, also above the limit; then it adds nothing until it keeps less."""
         return _document(await desk.put(tenant, request.max_pictures, request.max_bytes))

@@ -9773,14 +9773,30 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        audit: {
+                            /** Format: date-time */
+                            at: string;
+                            tenant: string;
+                            /** @description `key:` and the key's id, `token:` and its subject, or owner. */
+                            by: string;
+                            /** @description Of the key, or of the token's bearer. */
+                            name: string;
+                            /** @description Method and route, or service and RPC. */
+                            call: string;
+                            /** @description What it was about, as `picture 12`; empty where nothing is named. */
+                            object: string;
+                            /** @description HTTP's status, 499 where the caller hung up, or gRPC's. */
+                            outcome: string;
+                            request_id: string;
+                        }[];
+                        next_cursor?: string;
                     };
                 };
             };
@@ -9838,14 +9854,29 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        insights: {
+                            /**
+                             * Format: date
+                             * @description UTC.
+                             */
+                            day: string;
+                            index: string;
+                            searches: number;
+                            zero_hits: number;
+                            zero_hit_rate: number;
+                            clicked: number;
+                            ctr: number;
+                            median_seconds_to_click: number | null;
+                        }[];
+                        /** @description Of searches, those that are recorded. */
+                        sampled: number;
                     };
                 };
             };
@@ -9896,14 +9927,21 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        quotas: {
+                            /** @description Or *, for tenants without limits of their own. */
+                            tenant: string;
+                            max_pictures: number | null;
+                            max_bytes: number | null;
+                            pictures: number;
+                            bytes: number;
+                        }[];
                     };
                 };
             };
@@ -9961,14 +9999,19 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        /** @description Or *, for tenants without limits of their own. */
+                        tenant: string;
+                        max_pictures: number | null;
+                        max_bytes: number | null;
+                        pictures: number;
+                        bytes: number;
                     };
                 };
             };

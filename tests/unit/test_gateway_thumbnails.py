@@ -19,7 +19,7 @@ PICTURE = encoded(scene())
 
 class Catalog:
     async def picture(self, _: Tenant, image_id: int) -> Any:
-        return SimpleNamespace(id=image_id, sha256=f"{image_id:064x}", uri="omma:x", space="")
+        return SimpleNamespace(id=image_id, sha256=f"{image_id:064x}", uri="omma:x", space="", owner="", private=False)
 
 
 class Slow:

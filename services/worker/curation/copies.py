@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
+from typing import Final, TypeVar, TypeVarTuple
 
 import numpy as np
 
@@ -49,10 +50,15 @@ _KEPT: Final = 96
 _SEEN_SIDE: Final = 512
 _MOST_PIXELS: Final = 40_000_000
 """A PNG of so many takes 120 MB to open; of what is larger only the signature tells copies."""
+_REST: Final = 2.0
+"""Times as long as it worked does the thread rest: a third of a core at most, and searches find the interpreter."""
 _AT_ONCE: Final = 8
 _SECONDS: Final = 30.0
 
 logger = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
+Given = TypeVarTuple("Given")
 
 Near = Mapping[ImageId, float]
 """By id the score, 0 for what has the same pHash only."""
@@ -176,7 +182,7 @@ class CopyFinder:
         if ours is None or theirs is None:
             return None
         try:
-            verdict = await asyncio.get_running_loop().run_in_executor(self._executor, look, ours, theirs)
+            verdict = await self._beside_searches(look, ours, theirs)
         except Exception:  # two odd pictures must not keep all others from being looked at
             logger.exception("two pictures could not be laid over each other", extra={"images": [one.id, other.id]})
             return None
@@ -191,7 +197,7 @@ class CopyFinder:
             return None
         try:
             content = await self._originals.read(picture.uri, picture.sha256, self._limits.max_bytes)
-            seen = await asyncio.get_running_loop().run_in_executor(self._executor, self._ready, content)
+            seen = await self._beside_searches(self._ready, content)
         except (OmmaError, OSError) as error:
             logger.info("a picture could not be looked at", extra={"image_id": picture.id, "reason": repr(error)})
             seen = None
@@ -199,6 +205,13 @@ class CopyFinder:
         if len(self._seen) > _KEPT:
             self._seen.popitem(last=False)
         return seen
+
+    async def _beside_searches(self, work: Callable[[*Given], Made], *given: *Given) -> Made:
+        begin = time.monotonic()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work, *given)
+        finally:
+            await asyncio.sleep(_REST * (time.monotonic() - begin))
 
     def _ready(self, content: bytes) -> Seen:
         return Seen.of(PictureFile(content, self._limits).decode().reduced(_SEEN_SIDE))

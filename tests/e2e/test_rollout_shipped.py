@@ -32,7 +32,7 @@ async def test_a_folder_of_1_1_is_taken_over_by_1_2_and_finds_by_words_as_before
         begun = await ok(client.post("/rollouts", json={"model": NEW, "reason": "pictures of any kind"}))
         await reaches(client, begun["id"], "shadow")
         await ok(client.post(f"/rollouts/{begun['id']}/canary", json={"share": 50, "force": True}))
-        await ok(client.post(f"/rollouts/{begun['id']}/promote", json={"reason": "better", "force": True}))
+        await ok(client.post(f"/rollouts/{begun['id']}/promote", json={"reason": "better"}))
     async with folder.up(model="") as client:
         found = await ok(client.post("/search", json=asked))
         assert found["space"].startswith("omma-mini-1.2.0-") and found["degraded"] == []

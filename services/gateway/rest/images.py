@@ -22,7 +22,16 @@ from services.gateway.rest.answers import (
     upload_document,
 )
 from services.gateway.rest.body import FormLimits, read_form, read_json
-from services.gateway.rest.fields import as_integer, as_object, as_text, as_texts, as_truth, require_known, single
+from services.gateway.rest.fields import (
+    as_integer,
+    as_object,
+    as_switch,
+    as_text,
+    as_texts,
+    as_truth,
+    require_known,
+    single,
+)
 from services.gateway.rest.schemas import pictures as shapes
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
 from services.gateway.settings import GatewaySettings
@@ -135,5 +144,11 @@ def _change(body: dict[str, Any]) -> PictureChange:
         tags=_tags(body["tags"]) if "tags" in body else None,
         owner=as_text(body["owner"], "owner") if "owner" in body else None,
         attributes=as_object(body["attributes"], "attributes") if "attributes" in body else None,
-        private=as_truth(body["private"], "private") if "private" in body else None,
+        private=_private(body["private"]) if "private" in body else None,
     )
+
+
+def _private(value: Any) -> bool:
+    if value is None:  # as false it would show everybody what one was unsure of
+        raise InvalidQuery("private must be true or false, not null.", field="private")
+    return as_switch(value, "private")

@@ -1,0 +1,425 @@
+"""What outsiders rely on, line by line, on both sets of parts: one process, and a cluster of real parts."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from omma import Client
+from omma.buckets import bucket_of
+from omma.identity import ImageId
+from omma.v1 import search_pb2, search_pb2_grpc
+from tests.e2e.process import OMMA, Folder
+from tests.integration.small_cluster import small_cluster
+from tests.pictures import encoded, scene
+
+pytestmark = pytest.mark.timeout(600)
+PICTURES, SECONDS = 8, 120.0
+HIT = {"id", "score", "uri", "thumbnail_url"}
+ANSWER = {"results", "latency_ms", "query_id", "space", "index", "coverage", "degraded"}
+FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+
+
+@dataclass
+class World:
+    """ids: of the pictures in it, by seed; each is 320x200. reads_folders: a list may name files of this machine."""
+
+    rest: httpx.Client
+    grpc: str
+    reads_folders: bool
+    ids: list[int] = field(default_factory=list)
+    receipts: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return str(self.rest.base_url).rstrip("/")
+
+    def ok(self, method: str, path: str, status: int = 200, **sent: Any) -> Any:
+        answer = self.rest.request(method, path, **sent)
+        assert answer.status_code == status, (method, path, answer.status_code, answer.text[:600])
+        return answer.json() if answer.content else None
+
+    def search(self, status: int = 200, **asked: Any) -> Any:
+        return self.ok("POST", "/search", status, json={"timeout_ms": 30_000, **asked})
+
+    def refused(self, status: int, field: str, method: str, path: str, **sent: Any) -> Any:
+        answer = self.rest.request(method, path, **sent)
+        assert answer.status_code == status, (path, answer.text[:600])
+        assert answer.headers["content-type"] == "application/problem+json"
+        told = answer.json()
+        assert {"type", "title", "status", "detail", "kind", "request_id"} <= told.keys()
+        assert told["status"] == status and told.get("field", "") == field, told
+        return told
+
+    def until(self, condition: Any) -> Any:
+        end = time.monotonic() + SECONDS
+        while not (found := condition()):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        return found
+
+    def job(self, id: str) -> Any:
+        def ended() -> Any:
+            told = self.ok("GET", f"/jobs/{id}")
+            return told if told["state"] not in ("waiting", "running") else None
+
+        return self.until(ended)
+
+    def omma(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("OMMA_")}
+        environment = {**kept, "OMMA_URL": self.url}
+        run = [*OMMA, *arguments]
+        return subprocess.run(run, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module", params=["one process", "cluster"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    if request.param == "one process":
+        with Folder(tmp_path_factory.mktemp("contract")).up() as server:
+            with httpx.Client(base_url=server.url, timeout=120) as rest:
+                yield filled(World(rest, server.grpc, reads_folders=True))
+            assert server.stop() == 0, "ends cleanly on SIGTERM"
+        return
+    settings = {"OMMA_WORKER__JOB_POLL_SECONDS": "0.2", "OMMA_SHARD__STALE_SECONDS": "900"}
+    with small_cluster(2, 1, **settings) as running, httpx.Client(base_url=running.rest, timeout=120) as rest:
+        yield filled(World(rest, running.grpc, reads_folders=False))
+
+
+def filled(world: World) -> World:
+    for seed in range(PICTURES):
+        form = {
+            "external_id": f"p{seed}",
+            "owner": "ann" if seed % 2 else "bob",
+            "tags": ["even" if seed % 2 == 0 else "odd", "scene"],
+            "source_url": f"https://shop.example/{seed}",
+            "attributes": json.dumps({"price": seed}),
+        }
+        made = world.ok("POST", "/images", 201, files={"image": encoded(scene(seed=seed))}, data=form)
+        assert made.keys() == {"id", "sha256", "receipt", "duplicate"} and made["duplicate"] is False
+        world.ids.append(made["id"])
+        world.receipts.append(made["receipt"])
+    world.search(image_id=world.ids[0], receipts=world.receipts, k=1)
+    world.until(lambda: len(world.search(image_id=world.ids[0], near_duplicates="keep")["results"]) == PICTURES - 1)
+    return world
+
+
+def left_out(answer: Any) -> set[str]:
+    """But for writes that wait on a busy machine."""
+    return set(answer["degraded"]) - {"stale_replica"}
+
+
+def test_arithmetic() -> None:
+    assert [bucket_of(ImageId(id), 256) for id in (1, 2, 123)] == [229, 138, 196]
+
+
+def test_what_can_be_looked_for(world: World) -> None:
+    ids = world.ids
+    picture = {"image": encoded(scene(seed=3))}
+    by_file = world.ok("POST", "/search", files=picture, data={"timeout_ms": 30_000})
+    assert by_file.keys() >= ANSWER and by_file["results"][0]["id"] == ids[3]
+    assert all(hit.keys() >= HIT for hit in by_file["results"])
+    assert by_file["coverage"].keys() == {"fraction", "shards_answered", "shards_total"}
+    assert by_file["coverage"]["fraction"] == 1 and not left_out(by_file)
+    scores = [hit["score"] for hit in by_file["results"]]
+    assert scores == sorted(scores, reverse=True) and scores[-1] >= -1 and scores[0] <= 1.001
+    by_id = world.search(image_id=ids[3])
+    assert ids[3] not in [hit["id"] for hit in by_id["results"]]
+    by_words = world.ok("GET", "/search", params={"text": "lamp", "timeout_ms": 30_000})
+    assert by_words["results"] and by_words["space"] == by_id["space"]
+    made = world.ok("POST", "/embed/image", files=picture)
+    by_vector = world.search(vector=made["vector"], space=made["space"])
+    assert by_vector["results"][0]["id"] == ids[3]
+    words = world.ok("POST", "/embed/text", json={"text": "lamp"})
+    assert len(words["vector"]) == len(made["vector"]) and words["space"] == made["space"]
+    mixed = {"timeout_ms": 30_000, "text": "lamp", "image_weight": 1, "text_weight": -0.2}
+    assert world.ok("POST", "/search", files=picture, data=mixed)["results"]
+    queries = [
+        {"image_id": ids[0], "weight": 2, "bbox": [0, 0, 160, 100]},
+        {"text": "lamp", "weight": -0.5},
+        {"vector": made["vector"], "weight": 1},
+    ]
+    assert world.search(queries=queries, space=made["space"])["results"]
+    batch = world.ok("POST", "/search/batch", json={"searches": [{"image_id": ids[0], "timeout_ms": 30_000}] * 64})
+    assert len(batch["answers"]) == 64
+    world.refused(422, "searches", "POST", "/search/batch", json={"searches": [{"image_id": ids[0]}] * 65})
+    told = world.refused(422, "space", "POST", "/search", json={"vector": made["vector"]})
+    assert told["kind"]
+    for url in ("http://127.0.0.1/a.jpg", "http://[::1]/a.jpg", "http://169.254.169.254/a", "http://10.0.0.1/a"):
+        world.refused(403, "image_url", "POST", "/search", json={"image_url": url})
+
+
+def test_a_box_is_of_the_upright_picture(world: World) -> None:
+    ids = world.ids
+    pixels = world.search(image_id=ids[0], bbox="0,0,160,100")
+    fraction = world.search(image_id=ids[0], bbox="0,0,0.5,0.5", bbox_unit="fraction")
+    scores = [[hit["score"] for hit in one["results"]] for one in (pixels, fraction)]
+    assert np.allclose(*scores, atol=1e-3)
+    clipped = world.search(image_id=ids[0], bbox="0,0,99999,99999")
+    assert clipped["results"]
+    world.refused(422, "bbox", "POST", "/search", json={"image_id": ids[0], "bbox": "5000,5000,6000,6000"})
+    world.refused(422, "bbox", "POST", "/search", json={"image_id": ids[0], "bbox": "5,5,5,5"})
+
+
+def test_k_and_cursors(world: World) -> None:
+    asked = {"image_id": world.ids[0], "near_duplicates": "keep"}
+    seen: list[int] = []
+    page = world.search(**asked, k=3)
+    while True:
+        seen += [hit["id"] for hit in page["results"]]
+        if "next_cursor" not in page:
+            break
+        page = world.search(**asked, k=3, cursor=page["next_cursor"])
+    whole = world.search(**asked, k=1000)
+    assert seen == [hit["id"] for hit in whole["results"]] and len(seen) == PICTURES - 1
+    first = world.search(**asked, k=3)
+    other = {"image_id": world.ids[1], "near_duplicates": "keep", "k": 3, "cursor": first["next_cursor"]}
+    world.refused(422, "cursor", "POST", "/search", json=other)
+    for k in (0, 1001):
+        world.refused(422, "k", "POST", "/search", json={**asked, "k": k})
+
+
+FILTERS: list[tuple[Any, set[int]]] = [
+    ({"owner": "ann"}, {1, 3, 5, 7}),
+    ({"tags": "even"}, {0, 2, 4, 6}),
+    ({"tags": {"in": ["even", "odd"]}}, set(range(8))),
+    ({"source": "none"}, set()),
+    ({"source_domain": "shop.example"}, set(range(8))),
+    ({"attributes.price": {"gte": 2, "lt": 5}}, {2, 3, 4}),
+    ({"attributes.price": {"gt": 2, "lte": 5}}, {3, 4, 5}),
+    ({"width": 320, "height": {"lte": 200}}, set(range(8))),
+    ({"created_at": {"gte": "2020-01-01T00:00:00Z"}}, set(range(8))),
+    ({"and": [{"owner": "ann"}, {"not": {"attributes.price": 3}}]}, {1, 5, 7}),
+    ({"or": [{"attributes.price": 0}, {"attributes.price": 7}]}, {0, 7}),
+]
+
+
+@pytest.mark.parametrize(("filter", "seeds"), FILTERS, ids=[json.dumps(one) for one, _ in FILTERS])
+def test_filters(world: World, filter: Any, seeds: set[int]) -> None:
+    picture = {"image": encoded(scene(seed=99))}
+    data = {"filter": json.dumps(filter), "near_duplicates": "keep", "timeout_ms": 30_000}
+    found = world.ok("POST", "/search", files=picture, data=data)
+    wanted = {world.ids[seed] for seed in seeds}
+    assert {hit["id"] for hit in found["results"]} == wanted
+    listed = world.ok("GET", "/images", params={"filter": json.dumps(filter), "limit": 100})
+    assert wanted <= {one["id"] for one in listed["images"]} and listed["count"] == len(listed["images"])
+
+
+def test_filters_are_bounded(world: World) -> None:
+    deep: Any = {"owner": "ann"}
+    for _ in range(8):
+        deep = {"not": deep}
+    for bad in ({"or": [{"owner": "ann"}] * 65}, deep, {"nothing": 1}, {}, [1]):
+        world.refused(422, "filter", "POST", "/search", json={"image_id": world.ids[0], "filter": bad})
+
+
+def test_what_an_answer_may_be_asked(world: World) -> None:
+    ids = world.ids
+    asked = {"image_id": ids[0], "near_duplicates": "keep"}
+    best = world.search(**asked)["results"]
+    cut = (best[1]["score"] + best[2]["score"]) / 2
+    assert len(world.search(**asked, score_threshold=cut)["results"]) == 2
+    assert not left_out(world.search(image_id=ids[0], score_threshold="auto"))
+    for mode in ("collapse", "drop", "keep"):
+        assert not left_out(world.search(image_id=ids[0], near_duplicates=mode))
+    gated = world.search(**asked, phash_gate=64)["results"]
+    assert len(gated) == PICTURES - 1 and all("phash_distance" in hit for hit in gated)
+    crops = world.search(**asked, use_crops=True)["results"]
+    assert all(len(hit["bbox"]) == 4 for hit in crops)
+    for policy in ("", "diverse"):
+        assert world.search(image_id=ids[0], policy=policy)["results"]
+    told = world.search(**asked, explain=True, effort=10, exact=True)
+    assert {"stages_us", "replicas"} & set(told["explain"]) or told["explain"], told["explain"]
+    index = told["index"]
+    assert world.search(**asked, index=index)["index"] == index
+    world.refused(404, "index", "POST", "/search", json={**asked, "index": "nowhere"})
+    world.refused(404, "image_id", "POST", "/search", json={"image_id": 10**15})
+    for name, bad in [("effort", 11), ("min_coverage", 2), ("timeout_ms", 0), ("phash_gate", 65), ("policy", "no")]:
+        world.refused(422, name, "POST", "/search", json={**asked, name: bad})
+    assert world.search(**asked, min_coverage=1, receipts=world.receipts)["results"]
+
+
+def test_the_life_of_a_picture(world: World) -> None:
+    content = encoded(scene(seed=50))
+    sent = {"files": {"image": content}, "data": {"external_id": "life", "tags": "a,b", "attributes": '{"x": 1}'}}
+    made = world.ok("POST", "/images", 201, **sent)
+    again = world.ok("POST", "/images", 200, **sent)
+    assert (again["id"], again["duplicate"]) == (made["id"], True)
+    path = f"/images/{made['id']}"
+    patched = world.rest.patch(path, json={"tags": ["c"], "attributes": {"x": 2}, "owner": "eve"})
+    assert patched.status_code == 200 and patched.headers["omma-receipt"]
+    row = world.ok("GET", path)
+    assert (row["tags"], row["attributes"], row["owner"]) == (["c"], {"x": 2}, "eve")
+    found = world.search(
+        image_id=made["id"] * 0 + world.ids[0], filter={"owner": "eve"}, receipts=[patched.headers["omma-receipt"]]
+    )
+    assert [hit["id"] for hit in found["results"]] == [made["id"]] and found["results"][0]["tags"] == ["c"]
+    whole = world.rest.get(row["content_url"])
+    assert whole.content == content and whole.headers["etag"] and "immutable" in whole.headers["cache-control"]
+    assert world.rest.get(path + "/content", headers={"If-None-Match": whole.headers["etag"]}).status_code == 304
+    small = world.rest.get(row["thumbnail_url"])
+    assert small.headers["content-type"] == "image/webp" and "immutable" in small.headers["cache-control"]
+    assert small.content[8:12] == b"WEBP"
+    assert world.ok("GET", path + "/neighbours", params={"timeout_ms": 30_000})["results"]
+    page = world.ok("GET", "/images", params={"limit": 2})
+    assert len(page["images"]) == 2 and page["count"] >= PICTURES and page["next_cursor"]
+    gone = world.rest.delete(path)
+    assert gone.status_code == 204 and gone.headers["omma-receipt"]
+    asked = {"filter": {"owner": "eve"}, "image_id": world.ids[0]}
+    assert world.search(**asked, receipts=[gone.headers["omma-receipt"]])["results"] == []
+    world.refused(404, "id", "GET", path)
+    back = world.rest.post(path + "/restore")
+    assert back.status_code == 200 and back.headers["omma-receipt"]
+    assert len(world.search(**asked, receipts=[back.headers["omma-receipt"]])["results"]) == 1
+    world.rest.delete(path)
+    world.refused(404, "id", "POST", f"/images/{10**15}/restore")
+
+
+def test_formats_and_bounds(world: World) -> None:
+    for format in FORMATS:
+        made = world.ok("POST", "/search", files={"image": encoded(scene(seed=2), format)}, data={"timeout_ms": 30_000})
+        assert made["results"][0]["id"] == world.ids[2] and made["results"][0]["score"] > 0.9, format
+    world.refused(422, "image", "POST", "/images", files={"image": b"\xff\xd8\xff nothing"})
+    world.refused(415, "image", "POST", "/images", files={"image": b"%PDF-1.4 nothing"})
+    good = {"image": encoded(scene(seed=60))}
+    many = {"tags": [f"t{number}" for number in range(257)]}
+    world.refused(422, "tags", "POST", "/images", files=good, data=many)
+    world.refused(413, "text", "POST", "/search", json={"text": "x" * 2_001})
+    world.refused(413, "filter", "POST", "/search", json={"text": "x", "filter": {"owner": "x" * 100_000}})
+    world.refused(413, "image", "POST", "/images", files={"image": bytes(41 << 20)})
+    world.refused(422, "attributes", "POST", "/images", files=good, data={"attributes": "{"})
+
+
+def test_bulk(world: World, tmp_path: Path) -> None:
+    content = encoded(scene(seed=70))
+    presigned = world.ok("POST", "/images/presign", 200, json={"bytes": len(content), "content_type": "image/jpeg"})
+    put = httpx.request(
+        presigned.get("method", "PUT"), presigned["url"], content=content, headers=presigned.get("headers", {})
+    )
+    assert put.is_success, put.text
+    told = world.ok(
+        "POST", "/images/ingest", 202, json={"uploads": [{"upload": presigned["upload"], "external_id": "pre"}]}
+    )
+    assert world.job(told["job_id"])["state"] == "done"
+    urls = world.ok("POST", "/ingest", 202, json={"urls": ["http://127.0.0.1:1/a.jpg"]})
+    ended = world.job(urls["job_id"])
+    named = world.ok("GET", f"/jobs/{urls['job_id']}/downloads")
+    assert ended["state"] in ("done", "failed") and named["downloads"][0]["outcome"] == "private_address", named
+    dim = len(world.ok("POST", "/embed/text", json={"text": "lamp"})["vector"])
+    space = world.search(image_id=world.ids[0])["space"]
+    vector = np.random.default_rng(1).standard_normal(dim).tolist()
+    given = world.ok("POST", "/vectors", 202, json={"space": space, "vectors": [{"id": "own", "vector": vector}]})
+    assert world.job(given["job_id"])["state"] == "done"
+    listed = world.until(
+        lambda: [hit for hit in world.search(vector=vector, space=space, k=1)["results"] if hit["score"] > 0.99]
+    )
+    world.rest.delete(f"/images/{listed[0]['id']}")
+    assert world.ok("DELETE", f"/jobs/{given['job_id']}")["state"] == "done"
+
+
+def test_people_and_curation(world: World) -> None:
+    ids = world.ids
+    query_id = world.search(image_id=ids[0])["query_id"]
+    click = {"user_id": "u", "query_image_id": ids[0], "displayed_image_id": ids[1], "rank": 1}
+    world.ok("POST", "/click", 204, json=click)
+    world.ok("POST", "/click", 204, json={**click, "query_id": query_id})
+    for action in ("relevant", "irrelevant", "duplicate", "different", "anomaly", "reviewed"):
+        said = {"image_id": ids[1], "action": action, "note": "n", "query_image_id": ids[0]}
+        world.ok("POST", "/feedback", 204, json=said)
+    made = world.rest.post(
+        "/search/cluster", json={"image_ids": ids, "limit": 100, "linkage": "average", "threshold": 0.5}
+    )
+    assert made.status_code in (200, 202), made.text
+    clusters = (made.json() if made.status_code == 200 else world.job(made.json()["job_id"])["result"])["clusters"]
+    assert sorted(id for one in clusters for id in one["ids"]) == sorted(ids)
+    assert all(one["representative"] in one["ids"] for one in clusters)
+    measured = world.ok("POST", "/qa/anomalies", 202)
+    assert world.job(measured["job_id"])["state"] == "done"
+    for by in ("distance", "density"):
+        found = world.ok("GET", "/qa/anomalies", params={"by": by, "limit": 3})
+        assert found["images"] and {"id", "score", "reasons"} <= found["images"][0].keys()
+    groups = world.ok("GET", "/duplicates")["groups"]
+    assert all({"ids", "keep", "distances"} == one.keys() for one in groups)
+    world.ok("POST", "/duplicates/merge", 204, json={"keep": ids[0], "ids": [ids[2]]})
+    assert any({ids[0], ids[2]} <= set(one["ids"]) for one in world.ok("GET", "/duplicates")["groups"])
+    world.ok("POST", "/duplicates/split", 204, json={"keep": ids[0], "ids": [ids[2]]})
+    assert not any({ids[0], ids[2]} <= set(one["ids"]) for one in world.ok("GET", "/duplicates")["groups"])
+
+
+def test_what_operators_ask(world: World) -> None:
+    assert world.ok("GET", "/health")["ok"] is True
+    for path in ("/healthz", "/readyz", "/docs"):
+        assert world.rest.get(path).status_code == 200
+    assert "omma_" in world.rest.get("/metrics").text
+    assert world.ok("GET", "/openapi.json")["paths"]
+    assert world.ok("GET", "/indexes")["indexes"] and world.ok("GET", "/spaces")["spaces"]
+    world.refused(404, "", "GET", "/nowhere")
+    world.refused(405, "", "DELETE", "/search")
+
+
+def test_grpc(world: World) -> None:
+    with grpc.insecure_channel(world.grpc) as channel:
+        healthy = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)
+        assert healthy.status == health_pb2.HealthCheckResponse.SERVING
+        asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        (said,) = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(asked, timeout=30)
+        names = {one.name for one in said.list_services_response.service}
+        assert "omma.v1.SearchService" in names
+        stub = search_pb2_grpc.SearchServiceStub(channel)
+        query = search_pb2.SearchQuery(image_id=world.ids[0])
+        request = search_pb2.SearchRequest(queries=[query], k=3, timeout_ms=30_000)
+        found = stub.Search(request, timeout=60)
+        assert len(found.results) == 3 and found.next_cursor
+        request.cursor = found.next_cursor
+        following = stub.Search(request, timeout=60)
+        assert not {hit.id for hit in following.results} & {hit.id for hit in found.results}
+        upserted = stub.Upsert(search_pb2.UpsertRequest(image=encoded(scene(seed=80)), external_id="rpc"), timeout=60)
+        assert stub.Get(search_pb2.GetRequest(id=upserted.id), timeout=60).picture.key == "rpc"
+        assert stub.Delete(search_pb2.DeleteRequest(id=upserted.id), timeout=60).receipt
+        with pytest.raises(grpc.RpcError) as absent:
+            stub.Get(search_pb2.GetRequest(id=10**15), timeout=60)
+        assert absent.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_the_sdk_and_the_commands(world: World, tmp_path: Path) -> None:
+    with Client(world.url) as client:
+        assert client.search(image_id=world.ids[0], k=2, timeout_ms=30_000)
+    (tmp_path / "in").mkdir()
+    for seed in (90, 91):
+        (tmp_path / "in" / f"{seed}.jpg").write_bytes(encoded(scene(seed=seed)))
+    lines = [{"path": str(tmp_path / "in" / "90.jpg"), "external_id": "line", "tags": ["l"], "owner": "eve"}]
+    (tmp_path / "some.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    picture = str(tmp_path / "in" / "90.jpg")
+    listed = world.omma("ingest", str(tmp_path / "some.jsonl"), "--json")
+    if world.reads_folders:
+        assert listed.returncode == 0, listed.stderr
+    else:
+        assert listed.returncode == 2 and "OMMA_GATEWAY__INGEST_FOLDERS" in listed.stderr
+    for arguments in [
+        ("search", picture, "-k", "2", "--bbox", "0,0,100,100", "--filter", '{"owner": "eve"}', "--json"),
+        ("search", "--text", "lamp", "--json"),
+        ("search", picture, "--html", str(tmp_path / "sheet.html")),
+        ("trace", str(world.ids[0]), "--json"),
+        ("dead-letters", "list", "--json"),
+        ("index", "list", "--json"),
+        ("space", "list", "--json"),
+        ("verify", "--json"),
+        ("doctor", "--json"),
+        ("plan", "--pictures", "1000000", "--qps", "50", "--recall", "0.95", "--json"),
+        ("export", str(tmp_path / "out"), "--json"),
+    ]:
+        done = world.omma(*arguments)
+        assert done.returncode == 0, (arguments, done.stdout[-800:], done.stderr[-800:])
+        if "--json" in arguments:
+            assert [json.loads(line) for line in done.stdout.splitlines() if line], arguments
+    assert (tmp_path / "out" / "metadata.jsonl").exists() and (tmp_path / "sheet.html").exists()

@@ -24,7 +24,8 @@ def test_what_comes_and_goes_is_taken_over_until_ctrl_c(tmp_path: Path) -> None:
         folder.up() as server,
         server.client() as rest,
         subprocess.Popen(
-            [*OMMA, "ingest", str(pictures), "--watch", "--json"],
+            # Ctrl-C is ignored by what a shell has in its background, and by what that starts: not by this.
+            ["env", "--default-signal=INT", *OMMA, "ingest", str(pictures), "--watch", "--json"],
             env=folder.environment(),
             stdout=subprocess.PIPE,
             text=True,

@@ -58,7 +58,7 @@ def test_the_menu_the_theme_and_the_views_are_had_by_keys(page: Page) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text(title)
     page.get_by_role("button", name="Theme").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("menu")).to_be_visible()
+    expect(page.get_by_role("menuitemradio").first).to_be_focused()
     for _ in range(2):
         page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")

@@ -35,7 +35,7 @@ def test_health_says_what_runs(page: Page) -> None:
     expect(page.get_by_label("Results").get_by_role("listitem").first).to_be_visible()
     page.goto("/ui/health")
     expect(page.get_by_role("heading", level=1)).to_have_text("Everything answers.")
-    expect(page.get_by_text("embed", exact=True)).to_be_visible()
+    expect(page.get_by_text("embed it", exact=True)).to_be_visible()
     expect(page.get_by_role("table").first).to_contain_text("omma-mini")
 
 

@@ -122,7 +122,7 @@ class Maintenance:
             self._merge.abandon()
         await run_in(self._merging, lambda: None)  # so that the checkpoint names all that is left
         try:
-            if self._replica.engine is not None and self._is_ahead():
+            if self._replica.engine is not None and (self._worked or self._is_ahead()):
                 await self.checkpoint()
         finally:
             await self._lease.release_if_held()

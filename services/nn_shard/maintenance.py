@@ -138,7 +138,6 @@ class Maintenance:
     async def _checkpoint_when_due(self) -> None:
         if self._now() >= self._checkpoint_at and (self._worked or self._is_ahead()):
             await self.checkpoint()
-            self._worked = False
             self._checkpoint_at = self._now() + self._settings.checkpoint_seconds
 
     async def _snapshot_when_due(self) -> None:
@@ -164,8 +163,13 @@ class Maintenance:
         return True
 
     async def _checkpoint(self) -> Checkpoint | None:
-        engine, cut, stamp = await self._replica.cut()
-        checkpoint = await run_in(self._sealing, self._write, engine, cut, stamp)
+        self._worked = False  # what is installed from here on may be too late for this one
+        try:
+            engine, cut, stamp = await self._replica.cut()
+            checkpoint = await run_in(self._sealing, self._write, engine, cut, stamp)
+        except BaseException:
+            self._worked = True
+            raise
         self._replica.maintained()
         if checkpoint is not None:
             self._checkpointed = dict(stamp.next_offsets)

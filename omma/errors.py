@@ -175,6 +175,13 @@ ERROR_OF_KIND: dict[Kind, type[OmmaError]] = {error.kind: error for error in [*O
 _MAX_REASON_CHARACTERS = 500
 
 
+def may_pass(error: Exception) -> bool:
+    """Whether another try may go better: it was the machine's fault, or another part's, not the input's."""
+    return isinstance(error, OmmaError) and (
+        STATUS[error.kind].retry or error.kind in (Kind.OUT_OF_TIME, Kind.STORAGE_FULL)
+    )
+
+
 def causes(error: BaseException) -> str:
     """For the log: what an error says and, below it, what it came from, which callers are not told."""
     said = []

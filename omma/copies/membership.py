@@ -1,7 +1,6 @@
 """Which group each of many pictures is in, held small: what a gateway knows of all of them."""
 
-from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +8,7 @@ import numpy.typing as npt
 from omma.vectors import Int64
 
 _FRESH: Final = 4_096
-"""Memberships that wait in a dictionary until they are sorted in: a million rows are sorted in 0.1 s."""
+Stored = TypeVar("Stored", bound=np.generic)
 
 GroupPair = tuple[int, int, str, int]
 """Ids of two pictures of one group, the rule that brought one of them there, and its distance."""
@@ -20,7 +19,9 @@ class GroupIds:
     name that no picture outside it has; the picture's own id: it is in none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fresh: int = _FRESH) -> None:
+        """fresh: memberships that wait in a dictionary until they are sorted in: a million rows are sorted in 0.1 s."""
+        self._most_fresh = fresh
         self._ids = np.empty(0, np.int64)
         self._groups = np.empty(0, np.int64)
         self._rules = np.empty(0, np.uint8)
@@ -33,7 +34,7 @@ class GroupIds:
         if rule not in self._names:
             self._names.append(rule)
         self._fresh[image_id] = group, self._names.index(rule), distance
-        if len(self._fresh) > _FRESH:
+        if len(self._fresh) > self._most_fresh:
             self._settle()
 
     def among(self, ids: Int64) -> tuple[GroupPair, ...]:
@@ -70,11 +71,12 @@ class GroupIds:
         kept = ~np.isin(self._ids, ids)
         order = np.argsort(np.concatenate([self._ids[kept], ids]), kind="stable")
 
-        def joined(old: npt.NDArray[np.generic], new: Sequence[int] | Int64) -> npt.NDArray[np.generic]:
-            return np.concatenate([old[kept], np.asarray(new).astype(old.dtype)])[order]
+        def joined(old: npt.NDArray[Stored], new: Int64) -> npt.NDArray[Stored]:
+            together: npt.NDArray[Stored] = np.concatenate([old[kept], new.astype(old.dtype)])[order]
+            return together
 
-        self._groups = joined(self._groups, columns[:, 0])  # type: ignore[assignment]
-        self._rules = joined(self._rules, columns[:, 1])  # type: ignore[assignment]
-        self._distances = joined(self._distances, columns[:, 2])  # type: ignore[assignment]
-        self._ids = joined(self._ids, ids)  # type: ignore[assignment]
+        self._groups = joined(self._groups, columns[:, 0])
+        self._rules = joined(self._rules, columns[:, 1])
+        self._distances = joined(self._distances, columns[:, 2])
+        self._ids = joined(self._ids, ids)
         self._fresh = {}

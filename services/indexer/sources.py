@@ -14,7 +14,7 @@ from omma.blobs.originals import Originals
 from omma.buckets import shard_of
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Picture
-from omma.errors import STATUS, Absent, Bug, Kind, OmmaError, Overloaded
+from omma.errors import Absent, Bug, OmmaError, Overloaded, may_pass
 from omma.hits import Int32Boxes
 from omma.identity import ImageId, Sha256, Tenant
 from omma.images import PictureLimits
@@ -262,8 +262,7 @@ def _seen(picture: FetchedPicture) -> Seen:
 def _whose_fault(error: Exception, *, reading: bool = False) -> Dead | Later:
     """What may go better another time is nobody's death; what nobody foresaw is: it would be tried for ever."""
     if isinstance(error, OmmaError):
-        may_pass = STATUS[error.kind].retry or error.kind in (Kind.OUT_OF_TIME, Kind.STORAGE_FULL)
-        return Later(error, reading) if may_pass else Dead(error, reading)
+        return Later(error, reading) if may_pass(error) else Dead(error, reading)
     logger.error("a picture met a bug", exc_info=error)
     return Dead(Bug(f"It could not be read: {type(error).__name__}."), reading)
 

@@ -8,12 +8,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
+import numpy as np
+
 from omma.buckets import shard_of
 from omma.errors import OmmaError, ReplicaDown
 from omma.hits import FetchedPicture, Hits, merge
 from omma.identity import ImageId, Tenant
 from omma.rpc.deadline import Deadline
 from omma.together import together
+from omma.vectors import normalise
 from services.nn_shard.client import ShardClient, ShardQuery
 from services.topology.indexes import PlacedIndex
 
@@ -54,6 +57,19 @@ async def stored_pictures(
     found = await together(of_shard(shard, owned) for shard, owned in by_shard.items())
     known = {one.image_id: one for part in found for one in part}
     return [known[id] for id in ids if id in known]
+
+
+async def nearest_to(placed: PlacedIndex, picture: FetchedPicture, k: int, deadline: Deadline) -> Hits:
+    """The k best beside a stored picture, by its whole. Raises as `nearest_stored`."""
+    query = ShardQuery(
+        tenant=picture.tenant,
+        index=placed.index.id,
+        space=placed.space.id,
+        query=normalise(picture.vectors[0].astype(np.float32)),
+        k=k,
+        exclude_ids=(picture.image_id,),
+    )
+    return await nearest_stored(placed, query, deadline)
 
 
 async def nearest_stored(placed: PlacedIndex, query: ShardQuery, deadline: Deadline) -> Hits:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omma.catalog.copies import Connected, CopyPair, Membership
-from omma.copies import GroupIds, grouped, membership
+from omma.copies import GroupIds, grouped
 from omma.copies.groups import Pair
 from omma.identity import ImageId
 from services.worker.curation.copy_groups import changed_memberships
@@ -17,14 +17,10 @@ PUT = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12), st.sampled_from
 def test_candidates_of_one_group_are_connected_and_no_others(
     put: list[tuple[int, int, str]], fresh: int, asked: list[int]
 ) -> None:
-    groups, expected = GroupIds(), dict[int, tuple[int, str]]()
-    before, membership._FRESH = membership._FRESH, fresh  # type: ignore[misc]
-    try:
-        for image_id, group, rule in put:
-            groups.put(image_id, group, rule, 40)
-            expected[image_id] = group, rule
-    finally:
-        membership._FRESH = before  # type: ignore[misc]
+    groups, expected = GroupIds(fresh), dict[int, tuple[int, str]]()
+    for image_id, group, rule in put:
+        groups.put(image_id, group, rule, 40)
+        expected[image_id] = group, rule
     found = groups.among(np.array(asked, np.int64))
     assert all(rule == expected[second][1] and distance == 40 for _, second, rule, distance in found)
     rows = [Pair(first - 1, second - 1, distance, rule) for first, second, rule, distance in found]

@@ -13,10 +13,8 @@ from omma.hits import FetchedPicture
 from omma.identity import ImageId, Tenant
 from omma.rpc.deadline import Deadline
 from omma.together import together
-from omma.vectors import normalise
-from services.nn_shard.client import ShardQuery
 from services.topology.indexes import PlacedIndex
-from services.topology.stored import nearest_stored, stored_pictures
+from services.topology.stored import nearest_to, stored_pictures
 from services.worker.jobs.progress import Progress
 
 _NEIGHBOURS: Final = 10
@@ -59,15 +57,7 @@ class AnomalyScorer:
 
     async def _one(self, placed: PlacedIndex, picture: FetchedPicture) -> AnomalyScore | None:
         """None for the only picture of a tenant, which stands apart from nothing."""
-        query = ShardQuery(
-            tenant=picture.tenant,
-            index=placed.index.id,
-            space=placed.space.id,
-            query=normalise(picture.vectors[0].astype(np.float32)),
-            k=_NEIGHBOURS,
-            exclude_ids=(picture.image_id,),
-        )
-        hits = await nearest_stored(placed, query, Deadline.after(_SECONDS))
+        hits = await nearest_to(placed, picture, _NEIGHBOURS, Deadline.after(_SECONDS))
         if not len(hits):
             return None
         distances = np.clip(1.0 - hits.scores.astype(np.float64), 0.0, 2.0)

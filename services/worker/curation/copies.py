@@ -10,8 +10,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Final, TypeVar, TypeVarTuple
 
-import numpy as np
-
 from omma.blobs.originals import Originals
 from omma.catalog.copies import CopyPair
 from omma.catalog.interface import Catalog
@@ -24,10 +22,8 @@ from omma.images import PictureFile, PictureLimits
 from omma.persistence import persist
 from omma.rpc.deadline import Deadline
 from omma.together import together
-from omma.vectors import normalise
-from services.nn_shard.client import ShardQuery
 from services.topology.indexes import PlacedIndex
-from services.topology.stored import nearest_stored, stored_pictures
+from services.topology.stored import nearest_to, stored_pictures
 from services.worker.curation.copy_groups import changed_memberships
 
 LOOK_RULE: Final = "look"
@@ -141,15 +137,7 @@ class CopyFinder:
                 done.update(connected.ids)
 
     async def _near(self, placed: PlacedIndex, picture: FetchedPicture) -> tuple[ImageId, Near]:
-        query = ShardQuery(
-            tenant=picture.tenant,
-            index=placed.index.id,
-            space=placed.space.id,
-            query=normalise(picture.vectors[0].astype(np.float32)),
-            k=_NEIGHBOURS,
-            exclude_ids=(picture.image_id,),
-        )
-        hits = await nearest_stored(placed, query, Deadline.after(_SECONDS))
+        hits = await nearest_to(placed, picture, _NEIGHBOURS, Deadline.after(_SECONDS))
         near: dict[ImageId, float] = {}
         if picture.phash is not None:
             near = dict.fromkeys(await self._catalog.with_phash(picture.tenant, picture.phash, _SAME_PHASH), 0.0)

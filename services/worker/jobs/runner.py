@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from omma.catalog.interface import Catalog
 from omma.catalog.job import Job, JobState
-from omma.errors import STATUS, InvalidQuery, Kind, OmmaError
+from omma.errors import InvalidQuery, OmmaError, may_pass
 from omma.persistence import persist
 from services.worker.jobs.progress import Progress
 from services.worker.settings import WorkerSettings
@@ -128,10 +128,3 @@ class JobRunner:
         if work is None:
             raise InvalidQuery(f"This Omma does not know jobs of kind {job.kind!r}.", field="kind")
         return work
-
-
-def may_pass(error: Exception) -> bool:
-    """Another try may go better."""
-    return isinstance(error, OmmaError) and (
-        STATUS[error.kind].retry or error.kind in (Kind.OUT_OF_TIME, Kind.STORAGE_FULL)
-    )

@@ -38,7 +38,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
         sa.Column("tenant_id", sa.Text, nullable=False),
         sa.Column("image_id", sa.BigInteger, nullable=False),
-        sa.Column("group_id", sa.BigInteger, nullable=False, comment="the picture's own: it is in none"),
+        sa.Column("group_id", sa.BigInteger, nullable=False, comment="0: it is in none any more"),
         sa.Column("rule", sa.Text, nullable=False, comment="that brought it there"),
         sa.Column("distance", sa.SmallInteger, nullable=False, comment="bits of 256 that differ"),
         sa.UniqueConstraint("tenant_id", "image_id", name="uq_copy_groups_tenant_id_image_id"),

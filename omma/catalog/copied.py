@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import and_, bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from omma.catalog.copies import Connected, CopyPair, Membership, Signatures
+from omma.catalog.copies import NO_GROUP, Connected, CopyPair, Membership, Signatures
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.picture import PictureState
 from omma.catalog.schema.people import pair_verdicts
@@ -144,7 +144,7 @@ class Copied:
     async def in_groups_of(self, tenant: Tenant, image_ids: Collection[ImageId], limit: int) -> dict[ImageId, int]:
         columns, among = copy_groups.c, self._database.dialect.among
         mine = select(columns.image_id, columns.group_id).where(
-            columns.tenant_id == tenant, among(columns.image_id, sorted(image_ids))
+            columns.tenant_id == tenant, columns.group_id != NO_GROUP, among(columns.image_id, sorted(image_ids))
         )
         async with self._database.reading() as connection:
             found = {ImageId(row.image_id): int(row.group_id) for row in await connection.execute(mine)}
@@ -176,7 +176,11 @@ class Copied:
             await connection.execute(delete(copy_pairs).where(theirs))
             await self._look_again(connection, tenant, left)
         grouped = and_(copy_groups.c.tenant_id == tenant, among(copy_groups.c.image_id, ids))
-        await connection.execute(delete(copy_groups).where(grouped))
+        taken_out = delete(copy_groups).where(grouped).returning(copy_groups.c.image_id)
+        were = (await connection.execute(taken_out)).scalars().all()
+        if were:  # a row of its own, with a new id, since gateways follow those
+            none = {"tenant_id": tenant, "group_id": NO_GROUP, "rule": "", "distance": 0}
+            await connection.execute(copy_groups.insert(), [{**none, "image_id": id} for id in sorted(were)])
 
     async def _unchanged(self, connection: AsyncConnection, tenant: Tenant, seen: Signatures) -> set[ImageId]:
         """Those whose signature is still the one that was seen; held until the transaction ends."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from omma.identity import ImageId, Tenant
 
 Signatures = Mapping[ImageId, bytes]
+NO_GROUP: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class CopyPair:
 @dataclass(frozen=True, slots=True)
 class Connected:
     """Pictures that pairs connect. ids: sorted. pairs: between them. together, apart: what people said of them last.
-    whole: False where there were more than were asked for. groups: which they are in by now.
+    whole: False where there were more than were asked for. groups: which they are in by now; NO_GROUP, or nothing, for
+    those in none.
     """
 
     ids: tuple[ImageId, ...]
@@ -35,7 +37,8 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Of a picture in a group. group: the lowest id of those that were in it, a name only; its own id: in none.
+    """Of a picture in a group. group: the lowest id of those that were in it, a name only, whose picture has it as its
+    own membership too; NO_GROUP: it is in none any more.
 
     rule, distance: of the pair that brought it there. id: of two memberships of a picture the higher one counts.
     """
@@ -51,7 +54,7 @@ class CopyBook(Protocol):
     """The catalog's calls about copies; each is one transaction and raises as the catalog's others do.
 
     A picture is to be looked at when it is embedded, when its bytes change, when people said something of it, and when
-    a copy of it went. With a picture's bytes go its pairs and its membership, in the transaction that changes them.
+    a copy of it went. With a picture's bytes go its pairs, and it is in no group, in the transaction that changes them.
     """
 
     async def begin_looking(self, after: ImageId, limit: int) -> list[tuple[ImageId, Tenant]]:
@@ -75,7 +78,7 @@ class CopyBook(Protocol):
         """Of pictures that are there; of those that changed meanwhile too: they are looked at again."""
 
     async def memberships(self, after: int, limit: int) -> list[Membership]:
-        """Of every tenant, those with higher ids, in their order."""
+        """Of every tenant, those with higher ids, in their order; of NO_GROUP too, so that who follows them knows."""
 
     async def in_groups_of(self, tenant: Tenant, image_ids: Collection[ImageId], limit: int) -> dict[ImageId, int]:
         """Pictures in the groups of these, and which group: these first where there are more than `limit`."""

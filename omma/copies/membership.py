@@ -15,8 +15,8 @@ GroupPair = tuple[int, int, str, int]
 
 
 class GroupIds:
-    """By image id the group, the rule and the distance of the pair that brought it there: 19 bytes each. A group has a
-    name that no picture outside it has; the picture's own id: it is in none.
+    """By image id the group, the rule and the distance of the pair that brought it there: 19 bytes each. Group 0: it
+    is in none any more.
     """
 
     def __init__(self, fresh: int = _FRESH) -> None:
@@ -49,7 +49,8 @@ class GroupIds:
                 group_of[image_id] = self._fresh[image_id][0]
         members: dict[int, list[int]] = {}
         for image_id in sorted(group_of):
-            members.setdefault(group_of[image_id], []).append(image_id)
+            if group_of[image_id]:
+                members.setdefault(group_of[image_id], []).append(image_id)
         return tuple(
             (hub, image_id, *self._told(image_id))
             for hub, *others in sorted(of for of in members.values() if len(of) > 1)

@@ -1,6 +1,6 @@
 """What every catalog keeps of copies: whose turn it is, pairs and groups, and that they go with a picture's bytes."""
 
-from omma.catalog.copies import CopyPair, Membership
+from omma.catalog.copies import NO_GROUP, CopyPair, Membership
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Embedded, Upserted
 from omma.identity import ImageId
@@ -82,19 +82,22 @@ async def test_groups_are_followed_and_go_with_their_pictures(catalog: Catalog) 
         (id, lamp, "look:crop", 40) for id in (lamp, chair, door)
     ]
     assert await catalog.memberships(first[1].id, 10) == first[2:]
-    await catalog.keep_memberships(ANN, [Membership(door, door, "", 0)])
+    await catalog.keep_memberships(ANN, [Membership(door, NO_GROUP, "", 0)])
     (changed,) = await catalog.memberships(first[-1].id, 10)
-    assert (changed.image_id, changed.group) == (door, door)
+    assert (changed.image_id, changed.group) == (door, NO_GROUP)
+    assert await catalog.in_groups_of(ANN, [door], 10) == {}
     assert await catalog.in_groups_of(ANN, [chair], 10) == {lamp: lamp, chair: lamp}
     assert await catalog.in_groups_of(BOB, [chair], 10) == {}
 
     await catalog.delete(ANN, [chair])
     assert await due(catalog) == [lamp, door]
     assert (await catalog.connected(ANN, lamp, 10)).ids == (lamp,)
-    assert [one.image_id for one in await catalog.memberships(0, 10)] == [lamp, door]
+    (told,) = await catalog.memberships(changed.id, 10)
+    assert (told.image_id, told.group) == (chair, NO_GROUP), "who follows is told: it may be restored as another"
     await catalog.keep_memberships(ANN, [Membership(chair, lamp, "look:crop", 40)])
     assert chair not in await catalog.in_groups_of(ANN, [lamp], 10), "it went meanwhile"
     await signed(catalog, (rows["lamp"], "other"))
-    assert [one.image_id for one in await catalog.memberships(0, 10)] == [door]
+    (told,) = await catalog.memberships(told.id, 10)
+    assert (told.image_id, told.group) == (lamp, NO_GROUP), "its bytes are others"
     await catalog.erase(ANN, [door])
-    assert await catalog.memberships(0, 10) == []
+    assert {one.group for one in await catalog.memberships(0, 10)} == {NO_GROUP}

@@ -89,3 +89,35 @@ async def test_groups_follow_what_is_deleted_restored_and_erased(rest: httpx.Asy
     await until(rest, copies, chair)
     assert (await rest.post("/erase", json={"ids": [turned]})).status_code == 202
     await until(rest, copies - {turned}, chair)
+
+
+async def test_a_pair_is_folded_and_parts_when_one_of_it_becomes_another(rest: httpx.AsyncClient) -> None:
+    door = scene(640, 480, seed=5)
+    pair = {"door": door, "ajar": door.rotate(-6, Image.Resampling.BICUBIC)}
+    ids = [await named(rest, name, picture) for name, picture in pair.items()]
+    await until_together(rest, door, ids, together=True)
+    assert set(ids) in [set(group["ids"]) for group in (await rest.get("/duplicates")).json()["groups"]]
+    assert await named(rest, "ajar", scene(640, 480, seed=4)) == ids[1], "other bytes under its key"
+    await until_together(rest, door, ids, together=False)
+    assert not [group for group in (await rest.get("/duplicates")).json()["groups"] if ids[1] in group["ids"]]
+
+
+async def named(rest: httpx.AsyncClient, name: str, picture: Image.Image) -> int:
+    answer = await rest.post("/images", files={"image": encoded(picture)}, data={"external_id": name})
+    told = answer.raise_for_status().json()
+    seen = {"k": 1, "image_id": told["id"], "receipts": [told["receipt"]], "timeout_ms": 60_000}
+    (await rest.post("/search", json=seen)).raise_for_status()
+    return int(told["id"])
+
+
+async def until_together(rest: httpx.AsyncClient, picture: Image.Image, ids: list[int], *, together: bool) -> None:
+    async with asyncio.timeout(100):
+        while True:
+            sent = {"timeout_ms": "20000", "k": "50"}
+            answer = (
+                (await rest.post("/search", files={"image": encoded(picture)}, data=sent)).raise_for_status().json()
+            )
+            groups = [{hit["id"], *(one["id"] for one in hit.get("duplicates", ()))} for hit in answer["results"]]
+            if any(set(ids) <= group for group in groups) is together:
+                return
+            await asyncio.sleep(0.2)

@@ -1,16 +1,18 @@
 """Groups held small: the newest membership of a picture counts, and candidates of one group are connected by it."""
 
+from collections import Counter
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omma.catalog.copies import Connected, CopyPair, Membership
+from omma.catalog.copies import NO_GROUP, Connected, CopyPair, Membership
 from omma.copies import GroupIds, grouped
 from omma.copies.groups import Pair
 from omma.identity import ImageId
 from services.worker.curation.copy_groups import changed_memberships
 
-PUT = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12), st.sampled_from(["look:crop", "signature"])))
+PUT = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 12), st.sampled_from(["look:crop", "signature"])))
 
 
 @given(PUT, st.integers(0, 3), st.permutations(range(1, 13)))
@@ -27,7 +29,7 @@ def test_candidates_of_one_group_are_connected_and_no_others(
     leader, _ = grouped(np.arange(1, 13), rows)
     for one in range(1, 13):
         for other in range(1, 13):
-            told = expected.get(one, (-one, ""))[0] == expected.get(other, (-other, ""))[0]
+            told = (expected.get(one, (0, ""))[0] or -one) == (expected.get(other, (0, ""))[0] or -other)
             assert (leader[one - 1] == leader[other - 1]) == told
 
 
@@ -38,7 +40,7 @@ EDGES = st.lists(
 )
 
 
-@given(EDGES, EDGES, EDGES, st.dictionaries(st.integers(1, 8), st.integers(1, 8)))
+@given(EDGES, EDGES, EDGES, st.dictionaries(st.integers(1, 8), st.integers(0, 8)))
 def test_memberships_are_by_connection_and_what_people_said_wins(
     edges: list[tuple[int, int, int]],
     merged: list[tuple[int, int, int]],
@@ -55,11 +57,19 @@ def test_memberships_are_by_connection_and_what_people_said_wins(
         whole=True,
     )
     changed = changed_memberships(connected)
-    after = {id: before.get(id, id) for id in range(1, 9)} | {one.image_id: one.group for one in changed}
-    assert all(after[a] != after[b] for a, b in apart)
-    assert all(group in after and group <= id for id, group in after.items())
+    after = {id: before.get(id, NO_GROUP) for id in range(1, 9)} | {one.image_id: one.group for one in changed}
+    assert all(after[a] == NO_GROUP or after[a] != after[b] for a, b in apart)
+    sizes = Counter(after.values())
+    assert all(group == NO_GROUP or (after[group] == group <= id and sizes[group] > 1) for id, group in after.items())
     if not apart:
-        assert all(after[a] == after[b] for a, b, _ in (*edges, *merged))
+        assert all(NO_GROUP != after[a] == after[b] for a, b, _ in (*edges, *merged))
+    followed = GroupIds()
+    for id, group in before.items():
+        followed.put(id, group, "look:crop", 0)
+    for one in changed:
+        followed.put(one.image_id, one.group, one.rule, one.distance)
+    joined = {id for pair in followed.among(np.arange(1, 9)) for id in pair[:2]}
+    assert joined == {id for id, group in after.items() if group}, "whoever follows the changes knows all of a group"
     assert changed == sorted(changed, key=lambda one: one.image_id)
     again = changed_memberships(
         Connected(connected.ids, connected.pairs, connected.together, connected.apart, after, whole=True)

@@ -103,7 +103,7 @@ copy_groups: Final = Table(
     Column("id", SERIAL, primary_key=True, autoincrement=True),
     Column("tenant_id", Text, nullable=False),
     Column("image_id", BigInteger, nullable=False),
-    Column("group_id", BigInteger, nullable=False, comment="the picture's own: it is in none"),
+    Column("group_id", BigInteger, nullable=False, comment="0: it is in none any more"),
     Column("rule", Text, nullable=False, comment="that brought it there"),
     Column("distance", SmallInteger, nullable=False, comment="bits of 256 that differ"),
     UniqueConstraint("tenant_id", "image_id"),

@@ -15,7 +15,7 @@ from omma.catalog.copies import CopyPair
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Picture, PictureState
 from omma.copies import LOOKED_AT_BITS, SIGNATURE_RULE, Seen, Signatures, copies, look, nearest_bits
-from omma.errors import OmmaError
+from omma.errors import OmmaError, may_pass
 from omma.hits import FetchedPicture
 from omma.identity import ImageId, Sha256, Tenant
 from omma.images import PictureFile, PictureLimits
@@ -118,15 +118,21 @@ class CopyFinder:
             if one.tenant == tenant and one.state is PictureState.INDEXED and one.signature
         }
         pairs: dict[tuple[ImageId, ImageId], CopyPair] = {}
-        mine = [id for id in near if id in known]
-        for id in mine:
+        looked_at: list[ImageId] = []
+        for id in sorted(near.keys() & known.keys()):
             beside = {other: score for other, score in near[id].items() if other in known and other != id}
-            for pair in await self._copies_of(known[id], known, beside):
+            try:
+                found_pairs = await self._copies_of(known[id], known, beside)
+            except (OmmaError, OSError) as error:  # its turn comes again; others do not wait for it
+                logger.info("a picture is looked at another time", extra={"image_id": id, "reason": repr(error)})
+                continue
+            looked_at.append(id)
+            for pair in found_pairs:
                 pairs.setdefault((pair.first, pair.second), pair)
         seen = {id: one.signature for id, one in known.items()}
         await self._catalog.keep_copy_pairs(tenant, seen, [*pairs.values()])
-        await self._regroup(tenant, mine)
-        await self._catalog.end_looking(tenant, {id: seen[id] for id in mine})
+        await self._regroup(tenant, looked_at)
+        await self._catalog.end_looking(tenant, {id: seen[id] for id in looked_at})
 
     async def _regroup(self, tenant: Tenant, ids: Sequence[ImageId]) -> None:
         done: set[ImageId] = set()
@@ -165,7 +171,7 @@ class CopyFinder:
         ]
 
     async def _looked(self, one: Picture, other: Picture) -> str | None:
-        """The rule, where one is a copy of the other."""
+        """The rule, where one is a copy of the other. Raises as `_opened`."""
         ours, theirs = await self._opened(one), await self._opened(other)
         if ours is None or theirs is None:
             return None
@@ -177,18 +183,22 @@ class CopyFinder:
         return f"{LOOK_RULE}:{verdict.why.value}" if verdict.same else None
 
     async def _opened(self, picture: Picture) -> Seen | None:
-        """None where it cannot be read."""
+        """None for one that cannot be read, by its own fault. Raises what may pass: OmmaError, OSError."""
         if picture.sha256 in self._seen:
             self._seen.move_to_end(picture.sha256)
             return self._seen[picture.sha256]
         if picture.width * picture.height > _MOST_PIXELS:
             return None
+        seen = None
         try:
             content = await self._originals.read(picture.uri, picture.sha256, self._limits.max_bytes)
             seen = await self._beside_searches(self._ready, content)
-        except (OmmaError, OSError) as error:
-            logger.info("a picture could not be looked at", extra={"image_id": picture.id, "reason": repr(error)})
-            seen = None
+        except Exception as error:
+            if may_pass(error) or isinstance(error, OSError):
+                raise
+            bug = None if isinstance(error, OmmaError) else error
+            extra = {"image_id": picture.id, "reason": repr(error)}
+            logger.warning("a picture cannot be looked at", extra=extra, exc_info=bug)
         self._seen[picture.sha256] = seen
         if len(self._seen) > _KEPT:
             self._seen.popitem(last=False)

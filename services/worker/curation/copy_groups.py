@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from omma.catalog.copies import Connected, Membership
+from omma.catalog.copies import NO_GROUP, Connected, Membership
 from omma.copies import MERGED, Pair, grouped
 
 
@@ -22,11 +22,11 @@ def changed_memberships(connected: Connected) -> list[Membership]:
         members.setdefault(lowest, []).append(at)
     changed = []
     for lowest, rows in members.items():
-        group = int(ids[lowest])
-        if len(rows) > 1 and not connected.whole:
-            group = min(group, *(connected.groups.get(ids[at], group) for at in rows))
+        group = int(ids[lowest]) if len(rows) > 1 else NO_GROUP
+        if group and not connected.whole:
+            group = min(group, *(connected.groups.get(ids[at]) or group for at in rows))
         for at in rows:
-            if connected.groups.get(ids[at], int(ids[at])) != group:
+            if connected.groups.get(ids[at], NO_GROUP) != group:
                 pair = nearest[at] if len(rows) > 1 else None
                 told = ("", 0) if pair is None else (pair.rule, pair.distance)
                 changed.append(Membership(ids[at], group, *told))

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ from omma.identity import ImageId, Tenant, Version
 from omma.records import VectorRecord
 from services.nn_shard.engine import Engine, EngineSettings, SearchOptions
 from services.nn_shard.engine.columns import Columns, term_key, text_key
-from services.nn_shard.engine.part import Part
+from services.nn_shard.engine.part import Part, Store
 from services.nn_shard.engine.postings import Postings, orders_of
 from services.nn_shard.engine.selection import Selector
 
@@ -210,7 +211,7 @@ def chosen(report: Report, pictures: int) -> None:
     postings = Postings(columns, orders_of(columns))
     sorting = (time.thread_time() - begin) / pictures * 1e6
     many = [f"tenant-{number}" for number in range(TENANTS)]
-    asked: list[tuple[str, Sequence[str], str, object]] = [
+    asked: list[tuple[str, Sequence[str], str, dict[str, Any] | None]] = [
         (f"a tenant of {TENANTS:,}", many, many[7], None),
         (f"a tenant of {TENANTS:,}, tag 5 %", many, many[7], {"tags": "5.0"}),
         *((f"tag {percent} %", [_ONE], _ONE, {"tags": str(percent)}) for percent in KEPT_PERCENT),
@@ -222,10 +223,10 @@ def chosen(report: Report, pictures: int) -> None:
         ["", "rows", "by columns", "by postings"],
     )
     for what, tenants, tenant, filter in asked:
-        options = SearchOptions(Tenant(tenant), K, filter=parse_filter(filter))  # type: ignore[arg-type]
+        options = SearchOptions(Tenant(tenant), K, filter=parse_filter(filter))
         taken = []
         for known in (None, postings):
-            part = Part(_Store(tenants, pictures, known), columns, None, pictures, pictures)  # type: ignore[arg-type]
+            part = Part(cast(Store, _Store(tenants, pictures, known)), columns, None, pictures, pictures)
             rounds = []
             for _ in range(3):
                 selector = Selector(EngineSettings().exact_rows, 65_536)

@@ -1,0 +1,109 @@
+"""The collection that the contract is walked on: in one process, and on a cluster of real parts."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.process import OMMA, Folder
+from tests.integration.small_cluster import small_cluster
+from tests.pictures import encoded, scene
+
+PICTURES, SECONDS = 8, 120.0
+HIT = {"id", "score", "uri", "thumbnail_url"}
+ANSWER = {"results", "latency_ms", "query_id", "space", "index", "coverage", "degraded"}
+FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+
+
+@dataclass
+class World:
+    """ids: of the pictures in it, by seed; each is 320x200. reads_folders: a list may name files of this machine."""
+
+    rest: httpx.Client
+    grpc: str
+    reads_folders: bool
+    ids: list[int] = field(default_factory=list)
+    receipts: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return str(self.rest.base_url).rstrip("/")
+
+    def ok(self, method: str, path: str, status: int = 200, **sent: Any) -> Any:
+        answer = self.rest.request(method, path, **sent)
+        assert answer.status_code == status, (method, path, answer.status_code, answer.text[:600])
+        return answer.json() if answer.content else None
+
+    def search(self, status: int = 200, **asked: Any) -> Any:
+        return self.ok("POST", "/search", status, json={"timeout_ms": 30_000, **asked})
+
+    def refused(self, status: int, field: str, method: str, path: str, **sent: Any) -> Any:
+        answer = self.rest.request(method, path, **sent)
+        assert answer.status_code == status, (path, answer.text[:600])
+        assert answer.headers["content-type"] == "application/problem+json"
+        told = answer.json()
+        assert {"type", "title", "status", "detail", "kind", "request_id"} <= told.keys()
+        assert told["status"] == status and told.get("field", "") == field, told
+        return told
+
+    def until(self, condition: Any) -> Any:
+        end = time.monotonic() + SECONDS
+        while not (found := condition()):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        return found
+
+    def job(self, id: str) -> Any:
+        def ended() -> Any:
+            told = self.ok("GET", f"/jobs/{id}")
+            return told if told["state"] not in ("waiting", "running") else None
+
+        return self.until(ended)
+
+    def omma(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("OMMA_")}
+        environment = {**kept, "OMMA_URL": self.url}
+        run = [*OMMA, *arguments]
+        return subprocess.run(run, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module", params=["one process", "cluster"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    if request.param == "one process":
+        with Folder(tmp_path_factory.mktemp("contract")).up() as server:
+            with httpx.Client(base_url=server.url, timeout=120) as rest:
+                yield filled(World(rest, server.grpc, reads_folders=True))
+            assert server.stop() == 0, "ends cleanly on SIGTERM"
+        return
+    settings = {"OMMA_WORKER__JOB_POLL_SECONDS": "0.2", "OMMA_SHARD__STALE_SECONDS": "900"}
+    with small_cluster(2, 1, **settings) as running, httpx.Client(base_url=running.rest, timeout=120) as rest:
+        yield filled(World(rest, running.grpc, reads_folders=False))
+
+
+def filled(world: World) -> World:
+    for seed in range(PICTURES):
+        form = {
+            "external_id": f"p{seed}",
+            "owner": "ann" if seed % 2 else "bob",
+            "tags": ["even" if seed % 2 == 0 else "odd", "scene"],
+            "source_url": f"https://shop.example/{seed}",
+            "attributes": json.dumps({"price": seed}),
+        }
+        made = world.ok("POST", "/images", 201, files={"image": encoded(scene(seed=seed))}, data=form)
+        assert made.keys() == {"id", "sha256", "receipt", "duplicate"} and made["duplicate"] is False
+        world.ids.append(made["id"])
+        world.receipts.append(made["receipt"])
+    world.search(image_id=world.ids[0], receipts=world.receipts, k=1)
+    world.until(lambda: len(world.search(image_id=world.ids[0], near_duplicates="keep")["results"]) == PICTURES - 1)
+    return world
+
+
+def left_out(answer: Any) -> set[str]:
+    """But for writes that wait on a busy machine."""
+    return set(answer["degraded"]) - {"stale_replica"}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,19 +40,30 @@ _DRAWN_LEVELS: Final = 6.0
 _DOCUMENT: Final = 0.8
 """Of one grey: 192 pixels do not tell the lines of an invoice from those of another one."""
 _FLAT: Final = 4.0
-_OTHER_COLOUR: Final = 22.0
 _COLOUR_NOISE: Final = 8.0
 """Levels of Cb and Cr that JPEG at quality 10 adds."""
-_COLOUR_UNLIKE: Final = 0.5
-"""Share of the colours' strength that those of the other do not explain, more or less strong."""
 _COLOUR_LEFT_OUT: Final = 0.1
 _GREY: Final = 6.0
 _GREY_GAIN: Final = 0.12
 _GREY_OFFSET: Final = 10.0
-_COLOUR_GAINS: Final = (0.4, 2.5)
 _TURNED_DEGREES: Final = 0.7
 _CROPPED: Final = 0.97
 _MARKED: Final = 0.97
+
+
+class Colours(NamedTuple):
+    """How much stronger those of one may be, how many levels apart, and the share of their strength that those of the
+    other do not explain.
+    """
+
+    gains: tuple[float, float]
+    apart: float
+    unlike: float
+
+
+_IN_PLACE: Final = Colours((0.4, 2.5), 22.0, 0.5)
+_MOVED: Final = Colours((0.8, 1.25), 12.0, 0.3)
+"""Of what was moved or marked besides: there red is no stronger pink, nor green a grey."""
 
 
 class Why(StrEnum):
@@ -74,6 +85,8 @@ class Why(StrEnum):
     COLOUR = "colour"
 
 
+_RECOLOURED: Final = frozenset({Why.SAME, Why.BORDER})
+"""Nothing was moved, nor anything drawn over it: then its colours may be weaker, stronger, or gone."""
 _NEARER: Final = (Why.OTHER, Why.PLAIN, Why.PART, Why.LIGHT, Why.COLOUR)
 """Why not, of several ways to lay them over each other: the last of these counts."""
 
@@ -175,20 +188,26 @@ def _laid_over(one: Seen, other: Seen, picture: Image.Image, where: Placement, *
         fits = alike >= _LEAST_ALIKE and textured_alike >= _LEAST_TEXTURED_ALIKE and whole >= _WHOLE_ALIKE
     if not fits or not _GAINS[0] <= gain <= _GAINS[1]:
         return Verdict(False, Why.LIGHT)
-    coloured, grey = _coloured(ours[..., 1:], theirs[..., 1:], inside)
-    if not coloured and not (grey and abs(gain - 1) <= _GREY_GAIN and abs(offset) <= _GREY_OFFSET):
-        return Verdict(False, Why.COLOUR)
+    why = _edited(one, other, where, overlap, alike, mirrored=mirrored)
+    coloured, grey = _coloured(ours[..., 1:], theirs[..., 1:], inside, _IN_PLACE if why in _RECOLOURED else _MOVED)
+    if coloured:
+        return Verdict(True, why)
+    if grey and why in _RECOLOURED and abs(gain - 1) <= _GREY_GAIN and abs(offset) <= _GREY_OFFSET:
+        return Verdict(True, why if why is Why.BORDER else Why.GREY)
+    return Verdict(False, Why.COLOUR)
+
+
+def _edited(one: Seen, other: Seen, where: Placement, overlap: float, alike: float, *, mirrored: bool) -> Why:
+    """What was done to one to make the other, by where they lie. alike: share of blocks that agree."""
     if mirrored:
-        return Verdict(True, Why.MIRRORED)
+        return Why.MIRRORED
     if abs(where.degrees) > _TURNED_DEGREES:
-        return Verdict(True, Why.TURNED)
+        return Why.TURNED
     if overlap < _CROPPED:
-        return Verdict(True, Why.CROP)
+        return Why.CROP
     if one.bordered != other.bordered:
-        return Verdict(True, Why.BORDER)
-    if alike < _MARKED:
-        return Verdict(True, Why.MARKED)
-    return Verdict(True, Why.SAME if coloured else Why.GREY)
+        return Why.BORDER
+    return Why.MARKED if alike < _MARKED else Why.SAME
 
 
 def _frames(one: Image.Image, other: Image.Image, where: Placement) -> tuple[Float32, Float32, npt.NDArray[np.bool_]]:
@@ -248,8 +267,8 @@ def _line(a: Float32, b: Float32, which: npt.NDArray[np.bool_]) -> tuple[float, 
     return gain, float(b.mean() - gain * a.mean())
 
 
-def _coloured(ours: Float32, theirs: Float32, inside: npt.NDArray[np.bool_]) -> tuple[bool, bool]:
-    """Whether both have the same colours, more or less strong; whether one of them has none."""
+def _coloured(ours: Float32, theirs: Float32, inside: npt.NDArray[np.bool_], allowed: Colours) -> tuple[bool, bool]:
+    """Whether both have the same colours, so much more or less strong; whether one of them has none."""
     full = _tiles(inside.astype(np.float32)).min(axis=1) > 0
     a, b = (
         np.stack([_tiles(part[..., channel])[full].mean(axis=1) for channel in (0, 1)], axis=1) - 128
@@ -258,11 +277,11 @@ def _coloured(ours: Float32, theirs: Float32, inside: npt.NDArray[np.bool_]) -> 
     strengths = [_most(np.linalg.norm(part, axis=1)) for part in (a, b)]
     if max(strengths) <= _GREY:
         return True, False
-    gain = float(np.clip((a * b).sum() / max(float((a**2).sum()), 1.0), *_COLOUR_GAINS))
+    gain = float(np.clip((a * b).sum() / max(float((a**2).sum()), 1.0), *allowed.gains))
     off = _most(np.linalg.norm(b - gain * a, axis=1))
     unlike = float(np.linalg.norm(b - gain * a) / max(float(np.linalg.norm(b)), 1.0))
     grey = min(strengths) <= _GREY
-    same = off <= _OTHER_COLOUR and (off <= _COLOUR_NOISE or unlike <= _COLOUR_UNLIKE)
+    same = off <= allowed.apart and (off <= _COLOUR_NOISE or unlike <= allowed.unlike)
     return same and not grey, grey
 
 

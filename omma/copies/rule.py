@@ -38,8 +38,11 @@ _GAINS: Final = (0.55, 1.8)
 _PLAIN_GAINS: Final = (0.8, 1.25)
 """Of light's deviation: with a brighter thing on the same white it is another thing."""
 _OTHER_COLOUR: Final = 20.0
+_WIDE_OTHER_COLOUR: Final = 12.0
 """By which a field's colour may lie off the other's, made as strong; levels of Cb and Cr."""
 _COLOUR_GAINS: Final = (0.4, 2.5)
+_WIDE_COLOUR_GAINS: Final = (0.75, 1.35)
+"""Of what was cropped, turned or marked besides: there red is no stronger brown, nor teal a grey."""
 _GREY_LEVELS: Final = 6.0
 """No field has more colour than that: a grey copy has the light of its original, to 7 % and 8 levels."""
 _GREY_GAIN: Final = 0.07
@@ -149,8 +152,9 @@ def _alike(
     least, most = (np.where(plain >= _PLAIN_SHARE, *bounds) for bounds in zip(_PLAIN_GAINS, _GAINS, strict=True))
     light &= (least <= gain) & (gain <= most)
     same_light = (np.abs(gain - 1) <= _GREY_GAIN) & (offset <= _GREY_OFFSET)
-    colour, grey, apart = _colours(signatures, one, other, orientation)
-    light &= colour | (grey & same_light)
+    near = bits <= NEAR_BITS
+    colour, grey, apart = _colours(signatures, one, other, orientation, near)
+    light &= colour | (grey & near & same_light)
     flat_alike = (np.abs(theirs - ours).max(axis=1) <= _FLAT_LIGHT) & (apart <= _FLAT_COLOUR)
     alike: npt.NDArray[np.bool_] = np.where(flat, flat_alike, light)
     return alike
@@ -181,15 +185,17 @@ def _allowed(plain: Float32) -> Float32:
 
 
 def _colours(
-    signatures: Signatures, one: Rows, other: Rows, orientation: Positions
+    signatures: Signatures, one: Rows, other: Rows, orientation: Positions, near: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], Float32]:
     """Whether both have the same colours, more or less of them; whether one has none; how far apart they lie."""
     ours = signatures.colours(one).reshape(len(one), COLOUR_SIDE**2, 2)
     theirs = _oriented(signatures.colours(other), orientation)
     gain = (ours * theirs).sum(axis=(1, 2)) / np.maximum((ours**2).sum(axis=(1, 2)), 1)
-    gain = np.clip(gain, *_COLOUR_GAINS)
+    least, most = (np.where(near, *bounds) for bounds in zip(_COLOUR_GAINS, _WIDE_COLOUR_GAINS, strict=True))
+    gain = np.clip(gain, least, most)
     strength = np.minimum(_farthest(ours), _farthest(theirs))
-    same = _farthest(theirs - gain[:, None, None] * ours) <= _OTHER_COLOUR
+    apart = _farthest(theirs - gain[:, None, None] * ours)
+    same = apart <= np.where(near, _OTHER_COLOUR, _WIDE_OTHER_COLOUR)
     grey = strength <= _GREY_LEVELS
     both_grey = np.maximum(_farthest(ours), _farthest(theirs)) <= _GREY_LEVELS
     return (same & ~grey) | both_grey, grey, _farthest(theirs - ours)

@@ -7,6 +7,7 @@ whole is downloaded twice.
 """
 
 import argparse
+import math
 import random
 import sys
 import tempfile
@@ -41,11 +42,15 @@ def picture(number: int) -> bytes:
 def _ended(server: Up, job_id: str, enough: int | None = None) -> Any:
     """The job when it has ended, or when so many pictures are in."""
     with server.client() as client:
-        while (job := client.get(f"/jobs/{job_id}").json())["state"] in ("waiting", "running"):
-            if enough is not None and job["created"] >= enough:
-                break
-            time.sleep(0.2)
-        return job
+        while True:
+            answer = client.get(f"/jobs/{job_id}")
+            if answer.is_error:  # a machine without a moment for the catalog
+                print(f"asked for the job: {answer.status_code} {answer.text}", file=sys.stderr)
+            else:
+                job = answer.json()
+                if job["state"] not in ("waiting", "running") or job["created"] >= (enough or math.inf):
+                    return job
+            time.sleep(0.5)
 
 
 def _run(root: Path, web: HostileWeb, urls: list[str], good: int) -> tuple[Any, Memory, float, dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from omma.catalog.given import GivenVector
 from omma.filters import Filter
 from omma.identity import ImageId, Sha256, Tenant, Version
+from omma.quality import Quality
 from omma.records import EventKind, ImageEvent
 from omma.viewing import EVERYTHING, Viewer
 
@@ -65,6 +66,7 @@ class Picture:
     """A row. version: raised by the transaction that changes the row. width, height: 0 until embedded.
 
     phash: 64 bits, 0 for a black picture; None until embedded. signature: as VectorRecord has it; empty for none.
+    quality: None until embedded, and of what versions embedded that did not see it.
     space: of the vector that it was given; "" for a picture.
     """
 
@@ -85,6 +87,7 @@ class Picture:
     height: int = 0
     phash: int | None = None
     signature: Signature = b""
+    quality: Quality | None = None
     reason: str = ""
     mtime_ns: int | None = None
     space: str = ""
@@ -127,7 +130,10 @@ class PictureChange:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What the indexer learned of a picture at a version. phash, signature: as VectorRecord has them."""
+    """What the indexer learned of a picture at a version. phash, signature: as VectorRecord has them.
+
+    quality: None where its vectors were known already; then a row of the same bytes tells it.
+    """
 
     image_id: ImageId
     version: Version
@@ -135,6 +141,7 @@ class Embedded:
     height: int
     phash: int | None
     signature: Signature = b""
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True)

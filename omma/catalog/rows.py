@@ -21,6 +21,7 @@ from omma.catalog.picture import (
 from omma.catalog.schema.pictures import given_vectors, image_hash, images
 from omma.errors import InvalidQuery, NotAllowed
 from omma.identity import ImageId, Sha256, Tenant, Version
+from omma.quality import Quality
 from omma.records import EventKind, ImageEvent
 from omma.sources import source_domain_of
 from omma.telemetry.context import request_id
@@ -67,10 +68,11 @@ class Rewrite:
 
 
 def select_pictures() -> Select[Any]:
-    """Rows that stored_picture reads; phash and signature are null until the picture is embedded."""
+    """Rows that stored_picture reads; those of image_hash are null until the picture is embedded."""
     hashed = and_(image_hash.c.tenant_id == images.c.tenant_id, image_hash.c.image_id == images.c.id)
     given = and_(given_vectors.c.tenant_id == images.c.tenant_id, given_vectors.c.image_id == images.c.id)
-    return select(images, image_hash.c.phash, image_hash.c.signature, given_vectors.c.space).select_from(
+    told = image_hash.c
+    return select(images, told.phash, told.signature, told.sharpness, told.exposure, given_vectors.c.space).select_from(
         images.outerjoin(image_hash, hashed).outerjoin(given_vectors, given)
     )
 
@@ -94,6 +96,7 @@ def stored_picture(row: RowMapping) -> StoredPicture:
         height=row["height"],
         phash=None if row["phash"] is None else int.from_bytes(row["phash"], "big"),
         signature=row["signature"] or b"",
+        quality=None if row["sharpness"] is None else Quality(row["sharpness"], row["exposure"]),
         reason=row["reason"],
         mtime_ns=row["mtime_ns"],
         space=row["space"] or "",

@@ -144,7 +144,7 @@ class Picture:
     """A row. state: pending, indexed or dead (reason says why). width, height: 0 until it is embedded.
 
     key: the caller's external_id, else the uri or the sha256. receipt: of the row's last change. space: of a vector
-    that was given, of which there is no content.
+    that was given, of which there is no content. quality_score: 0 … 1; None until it is embedded.
     """
 
     id: int
@@ -163,6 +163,8 @@ class Picture:
     source_url: str = ""
     attributes: Json = field(default_factory=dict)
     space: str = ""
+    private: bool = False
+    quality_score: float | None = None
 
     @classmethod
     def from_json(cls, row: Json) -> "Picture":
@@ -183,6 +185,8 @@ class Picture:
             source_url=row.get("source_url") or "",
             attributes=row.get("attributes") or {},
             space=row.get("space") or "",
+            private=row.get("private") or False,
+            quality_score=row.get("quality_score"),
         )
 
 

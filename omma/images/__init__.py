@@ -5,6 +5,7 @@ from omma.images.formats import PICTURE_SUFFIXES, media_type
 from omma.images.limits import DEFAULT_LIMITS, PictureLimits
 from omma.images.phash import PHash, phash
 from omma.images.picture import Picture, PictureFile, Verified, verify
+from omma.images.quality import quality_of
 from omma.images.signature import signature
 from omma.images.thumbnails import thumbnail_webp
 
@@ -24,6 +25,7 @@ __all__ = [
     "media_type",
     "parse_bbox",
     "phash",
+    "quality_of",
     "signature",
     "thumbnail_webp",
     "verify",

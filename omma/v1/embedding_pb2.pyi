@@ -58,7 +58,7 @@ class EmbedItem(_message.Message):
     thumbnail: _builtins.bool
     """Also make the WebP thumbnail."""
     signature: _builtins.bool
-    """Also tell the signature by which copies are found."""
+    """Also tell the signature by which copies are found, and the quality."""
     urgency: Global___Urgency.ValueType
     """Whose turn is first where pictures wait for a tower; a deadline says the rest."""
     @_builtins.property
@@ -155,6 +155,7 @@ class Embedded(_message.Message):
     THUMBNAIL_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     phash: _builtins.int
     """Of the whole upright picture, 0 for a black one; absent for text."""
     width: _builtins.int
@@ -177,6 +178,10 @@ class Embedded(_message.Message):
     def problem(self) -> Global___Problem:
         """Why this item has no vectors; absent when it has."""
 
+    @_builtins.property
+    def quality(self) -> Global___Quality:
+        """Of the whole upright picture, with the signature."""
+
     def __init__(
         self,
         *,
@@ -189,16 +194,41 @@ class Embedded(_message.Message):
         thumbnail: _builtins.bytes = ...,
         problem: Global___Problem | None = ...,
         signature: _builtins.bytes = ...,
+        quality: Global___Quality | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "phash", b"phash", "problem", b"problem", "vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "phash", b"phash", "problem", b"problem", "quality", b"quality", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "boxes", b"boxes", "confidence", b"confidence", "height", b"height", "phash", b"phash", "problem", b"problem", "signature", b"signature", "thumbnail", b"thumbnail", "vectors", b"vectors", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "boxes", b"boxes", "confidence", b"confidence", "height", b"height", "phash", b"phash", "problem", b"problem", "quality", b"quality", "signature", b"signature", "thumbnail", b"thumbnail", "vectors", b"vectors", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__phash: _TypeAlias = _typing.Literal["phash"]  # noqa: Y015
     _WhichOneofArgType__phash: _TypeAlias = _typing.Literal["_phash", b"_phash"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__phash) -> _WhichOneofReturnType__phash | None: ...
 
 Global___Embedded: _TypeAlias = Embedded  # noqa: Y015
+
+@_typing.final
+class Quality(_message.Message):
+    """0 to 1 each."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARPNESS_FIELD_NUMBER: _builtins.int
+    EXPOSURE_FIELD_NUMBER: _builtins.int
+    sharpness: _builtins.float
+    exposure: _builtins.float
+    def __init__(
+        self,
+        *,
+        sharpness: _builtins.float = ...,
+        exposure: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exposure", b"exposure", "sharpness", b"sharpness"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quality: _TypeAlias = Quality  # noqa: Y015
 
 @_typing.final
 class Problem(_message.Message):

@@ -111,6 +111,7 @@ class ModelEmbedder:
             height=prepared.height,
             thumbnail=prepared.thumbnail,
             signature=prepared.signature,
+            quality=prepared.quality,
         )
 
     def _prepare_all(self, items: Sequence[ImageItem]) -> list[Prepared | Exception]:

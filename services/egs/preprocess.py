@@ -18,9 +18,11 @@ from omma.images import (
     crop_box,
     fraction_box,
     phash,
+    quality_of,
     signature,
     thumbnail_webp,
 )
+from omma.quality import Quality
 from omma.vectors import Float32
 from services.egs.client import ImageItem
 from services.egs.manifest import Preprocessing
@@ -45,6 +47,7 @@ class Prepared:
     height: int
     thumbnail: bytes
     signature: bytes
+    quality: Quality | None
 
 
 def prepare(item: ImageItem, limits: PictureLimits, how: Preprocessing) -> Prepared:
@@ -64,6 +67,7 @@ def prepare(item: ImageItem, limits: PictureLimits, how: Preprocessing) -> Prepa
             height=picture.height,
             thumbnail=thumbnail_webp(small) if item.thumbnail else b"",
             signature=signature(small) if item.signature else b"",
+            quality=quality_of(small) if item.signature else None,
         )
 
 

@@ -139,7 +139,7 @@ class Committer:
             match one.outcome:
                 case Seen() as seen if row is not None:
                     embedded[row.id] = Embedded(
-                        row.id, row.version, seen.width, seen.height, seen.phash, seen.signature
+                        row.id, row.version, seen.width, seen.height, seen.phash, seen.signature, seen.quality
                     )
                 case OmmaError() as error if row is not None:
                     await self._catalog.record_dead(row.id, row.version, readable(error.detail), self._space.id)

@@ -19,6 +19,7 @@ from omma.hits import Int32Boxes
 from omma.identity import ImageId, Sha256, Tenant
 from omma.images import PictureLimits
 from omma.os_errors import file_error
+from omma.quality import Quality
 from omma.rpc.deadline import Deadline
 from omma.space import Space
 from omma.vectors import Float16
@@ -32,7 +33,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a space knows of some bytes. vectors: float16[regions, dim]; boxes: int32[regions, 4]; phash: or None."""
+    """What a space knows of some bytes. vectors: float16[regions, dim]; boxes: int32[regions, 4]; phash: or None.
+
+    quality: of what was embedded just now; a shard does not keep it.
+    """
 
     vectors: Float16
     boxes: Int32Boxes
@@ -40,6 +44,7 @@ class Seen:
     width: int
     height: int
     signature: bytes = b""
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +252,15 @@ class VectorSources:
         except OmmaError as error:
             future.set_result(Later(error))
             return
-        seen = Seen(item.vectors.astype(np.float16), item.boxes, item.phash, item.width, item.height, item.signature)
+        seen = Seen(
+            item.vectors.astype(np.float16),
+            item.boxes,
+            item.phash,
+            item.width,
+            item.height,
+            item.signature,
+            item.quality,
+        )
         self._recent[sha256] = seen
         if len(self._recent) > self._settings.recent_pictures:
             self._recent.popitem(last=False)

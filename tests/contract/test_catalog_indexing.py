@@ -7,10 +7,11 @@ import pytest
 from omma.buckets import ROW_BUCKETS, row_bucket_of
 from omma.catalog.api_key import ApiKey, Role
 from omma.catalog.interface import Catalog
-from omma.catalog.picture import PictureChange, PictureState
+from omma.catalog.picture import Embedded, PictureChange, PictureState
 from omma.errors import Absent, InvalidQuery, WrongSpace, WrongState
 from omma.identity import ImageId
 from omma.index import IndexId, IndexState
+from omma.quality import Quality
 from omma.records import EventKind
 from tests.contract.catalogs import (
     ANN,
@@ -256,3 +257,23 @@ async def test_an_id_of_the_log_is_not_given_again(backend: Backend) -> None:
     for wrong in (-1, 2**63 - 1):
         with pytest.raises(InvalidQuery):
             await catalog.raise_ids_above(ImageId(wrong))
+
+
+async def test_quality_stays_with_the_bytes_that_have_it(catalog: Catalog) -> None:
+    await catalog.register_space(SPACE)
+    good = Quality(0.75, 0.5)
+    first, again, other = [await one(catalog, new(key, bytes)) for key, bytes in (("a", "x"), ("b", "x"), ("c", "y"))]
+    seen = Embedded(first.id, first.version, 640, 480, 1, SIGNATURE, good)
+    await catalog.record_embedded(SPACE.id, [seen])
+    # Vectors that a shard had already: nobody looked at these pictures.
+    known = [Embedded(row.id, row.version, 640, 480, 1, SIGNATURE) for row in (again, other)]
+    await catalog.record_embedded(SPACE.id, known)
+    rows = await catalog.pictures([first.id, again.id, other.id])
+    assert [rows[row.id].quality for row in (first, again, other)] == [good, good, None]
+
+    changed = await catalog.change(ANN, first.id, PictureChange(tags=("t",)))
+    await catalog.record_embedded(SPACE.id, [Embedded(first.id, changed.version, 640, 480, 1, SIGNATURE)])
+    assert (await catalog.pictures([first.id]))[first.id].quality == good
+    replaced = await one(catalog, new("a", "y"))
+    await catalog.record_embedded(SPACE.id, [Embedded(first.id, replaced.version, 640, 480, 2, b"\x01\x02")])
+    assert (await catalog.pictures([first.id]))[first.id].quality is None, "the new bytes' is not known"

@@ -105,3 +105,23 @@ async def test_what_cannot_be_judged_is_refused(rest: httpx.AsyncClient, ids: di
         answer = await rest.post("/duplicates/split", json=body)
         assert answer.status_code == status, (body, answer.text)
     assert (await rest.get("/duplicates", params={"cursor": "no cursor"})).status_code == 422
+
+
+async def test_the_best_of_copies_is_kept_and_not_the_largest(rest: httpx.AsyncClient) -> None:
+    sharp = scene(960, 720, seed=11)
+    small = sharp.resize((160, 120), Image.Resampling.BOX)
+    enlarged = small.resize((1280, 960), Image.Resampling.BICUBIC)
+    best, blurred, again = [
+        (await rest.post("/images", files={"image": encoded(one)}, data={"external_id": name})).json()
+        for name, one in (("sharp", sharp), ("enlarged", enlarged), ("again", enlarged))
+    ]
+    receipts = [one["receipt"] for one in (best, blurred, again)]
+    there = {"image_id": best["id"], "receipts": receipts, "timeout_ms": 50_000}
+    assert (await rest.post("/search", json=there)).json()["degraded"] == []
+    rows = [(await rest.get(f"/images/{one['id']}")).json() for one in (best, blurred, again)]
+    assert rows[0]["quality_score"] > rows[1]["quality_score"] > 0
+    assert rows[0]["quality"]["sharpness"] > 2 * rows[1]["quality"]["sharpness"]
+    assert rows[0]["quality"]["size"] < rows[1]["quality"]["size"]
+    assert rows[2]["quality"] == rows[1]["quality"], "bytes that were embedded before"
+    (group,) = [one for one in await groups(rest) if best["id"] in one["ids"]]
+    assert set(group["ids"]) == {row["id"] for row in rows} and group["keep"] == best["id"]

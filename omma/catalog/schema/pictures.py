@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -75,6 +76,8 @@ image_hash: Final = Table(
     Column("image_id", BigInteger, primary_key=True),
     Column("phash", LargeBinary, nullable=False, comment="64 bits, big-endian"),
     Column("signature", LargeBinary, comment="its version first; null: none"),
+    Column("sharpness", Double, comment="quality.Quality; null: not seen"),
+    Column("exposure", Double),
     Column("look", SmallInteger, nullable=False, server_default="0", comment="0 due, 1 under way, 2 done"),
     ForeignKeyConstraint(["tenant_id", "image_id"], ["images.tenant_id", "images.id"]),
 )

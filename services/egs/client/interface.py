@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from omma.hits import Int32Boxes
+from omma.quality import Quality
 from omma.rpc.deadline import Deadline
 from omma.space import Space
 from omma.vectors import Float32
@@ -26,7 +27,8 @@ class ImageItem:
     """content: an encoded picture. boxes: int32[n, 4] in pixels of the upright picture; None: the whole picture.
 
     fractions: the same in 0 … 1 of the upright picture, for a caller that does not know its size; not both.
-    thumbnail, signature: also make these, of the whole picture. urgency: among those that wait for Triton.
+    thumbnail, signature: also make these, of the whole picture; with the signature comes the quality. urgency: among
+    those that wait for Triton.
     """
 
     content: bytes
@@ -48,7 +50,7 @@ class EmbeddedItem:
     for text, whose width and height are 0.
 
     confidence: 0 … 1, how far the model trusts itself on the words; 1 for a picture, and where it does not say.
-    thumbnail, a WebP file, and signature (omma.images.signature): when asked for.
+    thumbnail, a WebP file, and signature (omma.images.signature) with quality: when asked for.
     """
 
     vectors: Float32
@@ -59,6 +61,7 @@ class EmbeddedItem:
     confidence: float = 1.0
     thumbnail: bytes = b""
     signature: bytes = b""
+    quality: Quality | None = None
 
 
 class Embedder(Protocol):

@@ -28,12 +28,14 @@ _NEIGHBOURS: Final = 24
 _KEPT_AT_ONCE: Final = 1_000
 _LARGEST_GROUP: Final = 64
 """Of which the neighbours are looked at too; a group that has more is told as far as it was looked at."""
+_AS_GOOD: Final = 2
+"""Decimals of a score: what differs by less is as good."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """ids: by id. keep: the largest, of equals the one of most bytes, then the oldest. distances: of ids, the bits of
-    256 that lie between each and the nearest of the group; 0 for what people merged.
+    """ids: by id. keep: the best to look at, of equals the largest, the one of most bytes, the oldest. distances: of
+    ids, the bits of 256 that lie between each and the nearest of the group; 0 for what people merged.
     """
 
     ids: tuple[ImageId, ...]
@@ -119,8 +121,8 @@ class Duplicates:
         if len(members) < 2:
             return None
         ids = tuple(sorted(members))
-        best = max((known[one] for one in ids), key=lambda one: (one.width * one.height, one.bytes, -one.id))
-        return Group(ids, best.id, tuple(pairs[one].distance for one in ids))
+        best = best_of([known[one] for one in ids])
+        return Group(ids, best, tuple(pairs[one].distance for one in ids))
 
     def _members(self, image_id: ImageId, known: Mapping[ImageId, Picture]) -> tuple[set[ImageId], dict[ImageId, Pair]]:
         order = sorted(known)
@@ -140,3 +142,14 @@ class Duplicates:
     async def _live(self, tenant: Tenant, ids: set[ImageId]) -> dict[ImageId, Picture]:
         found = await self._catalog.pictures(ids) if ids else {}
         return {id: one for id, one in found.items() if is_there(tenant, one)}
+
+
+def best_of(pictures: Sequence[Picture]) -> ImageId:
+    """Of copies the one to keep. Where one's quality was never seen they are told by their size alone. Pure."""
+    seen = all(one.quality is not None for one in pictures)
+
+    def order(one: Picture) -> tuple[float, int, int, int]:
+        score = one.quality.score(one.width, one.height) if one.quality is not None and seen else 0.0
+        return round(score, _AS_GOOD), one.width * one.height, one.bytes, -one.id
+
+    return max(pictures, key=order).id

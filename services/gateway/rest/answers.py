@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.responses import Response, StreamingResponse
 
 from omma.catalog.picture import Page, Picture
+from omma.quality import Quality, size_quality
 from omma.space import Space
 from services.gateway.content_urls import content_url, content_version, thumbnail_url
 from services.gateway.pictures.core import Content, Original, Uploaded
@@ -115,8 +116,20 @@ def picture_document(picture: Picture) -> dict[str, Any]:
         "source_url": picture.source_url,
         "attributes": dict(picture.attributes),
     }
+    if picture.quality is not None:
+        document |= quality_document(picture.quality, picture.width, picture.height)
     more = {"reason": picture.reason, "space": picture.space, "private": picture.private}
     return document | {name: value for name, value in more.items() if value}
+
+
+def quality_document(quality: Quality, width: int, height: int) -> dict[str, Any]:
+    parts = {
+        "sharpness": quality.sharpness,
+        "exposure": quality.exposure,
+        "size": size_quality(width, height),
+    }
+    rounded = {name: round(value, 3) for name, value in parts.items()}
+    return {"quality_score": round(quality.score(width, height), 3), "quality": rounded}
 
 
 def page_document(page: Page) -> dict[str, Any]:

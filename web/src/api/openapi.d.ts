@@ -3481,6 +3481,13 @@ export interface operations {
                             reason?: string;
                             space?: string;
                             private?: boolean;
+                            /** @description 0 … 1, the geometric mean of quality; absent until it is indexed. */
+                            quality_score?: number;
+                            quality?: {
+                                sharpness: number;
+                                exposure: number;
+                                size: number;
+                            };
                         }[];
                         count: number;
                         count_capped?: boolean;
@@ -3774,6 +3781,13 @@ export interface operations {
                         reason?: string;
                         space?: string;
                         private?: boolean;
+                        /** @description 0 … 1, the geometric mean of quality; absent until it is indexed. */
+                        quality_score?: number;
+                        quality?: {
+                            sharpness: number;
+                            exposure: number;
+                            size: number;
+                        };
                     };
                 };
             };
@@ -3950,6 +3964,13 @@ export interface operations {
                         reason?: string;
                         space?: string;
                         private?: boolean;
+                        /** @description 0 … 1, the geometric mean of quality; absent until it is indexed. */
+                        quality_score?: number;
+                        quality?: {
+                            sharpness: number;
+                            exposure: number;
+                            size: number;
+                        };
                     };
                 };
             };
@@ -4180,6 +4201,13 @@ export interface operations {
                         reason?: string;
                         space?: string;
                         private?: boolean;
+                        /** @description 0 … 1, the geometric mean of quality; absent until it is indexed. */
+                        quality_score?: number;
+                        quality?: {
+                            sharpness: number;
+                            exposure: number;
+                            size: number;
+                        };
                     };
                 };
             };
@@ -6264,6 +6292,13 @@ export interface operations {
                             reason?: string;
                             space?: string;
                             private?: boolean;
+                            /** @description 0 … 1, the geometric mean of quality; absent until it is indexed. */
+                            quality_score?: number;
+                            quality?: {
+                                sharpness: number;
+                                exposure: number;
+                                size: number;
+                            };
                         } & {
                             vector: string;
                         })[];

@@ -129,7 +129,13 @@ PICTURE: Final = record(
         "source_url": STRING,
         "attributes": ANYTHING,
     },
-    {"reason": STRING, "space": STRING, "private": TRUTH},
+    {
+        "reason": STRING,
+        "space": STRING,
+        "private": TRUTH,
+        "quality_score": {**NUMBER, "description": "0 … 1, the geometric mean of quality; absent until it is indexed."},
+        "quality": record({"sharpness": NUMBER, "exposure": NUMBER, "size": NUMBER}),
+    },
 )
 PICTURES: Final = record({"images": several(PICTURE), "count": INTEGER}, {"count_capped": TRUTH, "next_cursor": STRING})
 HEALTH: Final = record(

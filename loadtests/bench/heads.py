@@ -21,7 +21,7 @@ _HALF: Final = "head.w.half"
 def with_random_head(models: Path, model: Model, version: str, seed: int = 0) -> Model:
     """The same towers, but for the image's head: random numbers of the same spread. Registered under this version.
 
-    For omma-mini, whose head is one matrix of float16, which is the last thing before the vector.
+    For omma-mini 1.1, whose head is one matrix of float16, which is the last thing before the vector.
     """
     content = bytearray(model.path(model.manifest.image.file).read_bytes())
     start, end = _tensors(bytes(content))[_HALF]

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx
 import numpy as np
 
-from deploy.local import Shape, cluster
+from deploy.local import Cluster, Shape, cluster
 from loadtests.bench.up import up
 from tests.congruence.cases import Cases
 from tests.congruence.comparison import differences, recall, shared_differences
@@ -27,6 +27,7 @@ _ALIKE: Final = {
     "OMMA_LOG_LEVEL": "warning",
 }
 _CODEBOOK_SECONDS: Final = 300.0
+_ROLLOUT_SECONDS: Final = 300.0
 _SCORES_ALIKE: Final = 1e-5
 """Of an approximate search: the same originals score them, in another order of additions."""
 
@@ -37,6 +38,7 @@ class Sides:
 
     clients: Mapping[str, httpx.Client]
     cases: Cases
+    cluster: Cluster
 
 
 @dataclass
@@ -88,7 +90,9 @@ def twins(
                 _until_encoded(client)
         about = clients["cluster"].get("/stats").raise_for_status().json()["model"]
         random = np.random.default_rng(seed + 1)
-        yield Sides(clients, Cases(random, held[0], pictures, about["space"], about["dim"], words=about["text"]))
+        yield Sides(
+            clients, Cases(random, held[0], pictures, about["space"], about["dim"], words=about["text"]), running
+        )
 
 
 def compared(sides: Sides, count: int) -> Outcome:
@@ -117,6 +121,28 @@ def compared(sides: Sides, count: int) -> Outcome:
                 differ = shared_differences(loose[0][0][1], answer[1], _SCORES_ALIKE, duplicates=False)
                 outcome.differing += [f"case {number}, {name}, approximate: {one}: {case.fields}" for one in differ[:3]]
     return outcome
+
+
+def rolled_out(client: httpx.Client, index: str, shards: int) -> None:
+    """Another index of the same space, of so many shards, answers from now on."""
+    begun = client.post("/rollouts", json={"index": index, "shards": shards}).raise_for_status().json()
+    at = f"/rollouts/{begun['id']}"
+    _until(lambda: bool(client.get(at).raise_for_status().json()["state"] == "shadow"), f"{index} is not built")
+    client.post(f"{at}/canary", json={"share": 100, "force": True}).raise_for_status()
+    epoch = client.post(f"{at}/promote").raise_for_status().json()["routing"]["epoch"]
+
+    def followed() -> bool:
+        return bool(min(client.get(at).raise_for_status().json()["routing"]["followers"].values()) >= epoch)
+
+    _until(followed, f"{index} is not followed")
+
+
+def _until(look: Callable[[], bool], failed: str) -> None:
+    until = time.monotonic() + _ROLLOUT_SECONDS
+    while not look():
+        if time.monotonic() > until:
+            raise RuntimeError(failed)
+        time.sleep(0.2)
 
 
 def _until_encoded(client: httpx.Client) -> None:

@@ -73,8 +73,8 @@ class Namespace:
             self.helm, "-n", self.name, command, "r", CHART, *wait, *more, "-f", "-", given=yaml.safe_dump(dict(values))
         )
 
-    def pods(self, selector: str = "app.kubernetes.io/name=omma") -> list[dict[str, Any]]:
-        """Without those that are going."""
+    def pods(self, selector: str = "app.kubernetes.io/name=omma,omma.io/component!=migration") -> list[dict[str, Any]]:
+        """Without those that are going, and without hooks, whose last pod stays when it has refused something."""
         every = self.get("pods", "-l", selector)
         return [pod for pod in every if "deletionTimestamp" not in pod["metadata"]]
 

@@ -41,6 +41,9 @@ QUIET = {
     "Candidates let go of, and the judge's steps",
     "Fit of the codebooks",
     "Age of the oldest change and of snapshots",
+    "Recall at 10, the lowest",
+    "Vectors more in a day, at the rate of six hours",
+    "Disks of shards, share left",
 }
 """Panels of what does not happen to a release that is well, or not in its first minutes."""
 

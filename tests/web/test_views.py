@@ -1,7 +1,9 @@
 """What is decided in each view, and taken back."""
 
+from typing import Literal
+
 import httpx
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.pictures import encoded, scene
 from tests.web.conftest import until
@@ -39,6 +41,32 @@ def test_health_says_what_runs(page: Page) -> None:
     expect(page.get_by_role("table").first).to_contain_text("omma-mini")
 
 
+def test_health_says_how_searches_fare_what_was_changed_and_how_much_may_be_kept(
+    page: Page, rest: httpx.Client
+) -> None:
+    index = rest.get("/health").json()["indexes"][0]["id"]
+    page.goto("/?text=a+pizza")
+    with page.expect_request("**/click"):
+        page.get_by_label("Results").get_by_role("listitem").get_by_role("link").first.click()
+    until(lambda: rest.get("/insights").json()["insights"] != [])
+    assert rest.put("/quotas/*", json={"max_pictures": 20}).is_success
+    assert rest.put("/quotas/default", json={"max_pictures": 100_000, "max_bytes": 10**9}).is_success
+    try:
+        page.goto("/ui/health")
+        told = rest.get("/insights").json()["insights"][-1]
+        fares = page.get_by_role("table").filter(has_text="Found nothing").get_by_role("row").last
+        expect(fares).to_contain_text(f"{told['day']}{index}")
+        kept = page.get_by_role("table").filter(has_text="Everybody else, each").get_by_role("row")
+        expect(kept.nth(1)).to_contain_text("20no limit")
+        pictures = rest.get("/quotas").json()["quotas"][-1]["pictures"]
+        expect(kept.nth(2)).to_contain_text(f"default{pictures:,} of 100,000")
+        changes = page.get_by_role("table").filter(has_text="Outcome")
+        expect(changes).to_contain_text("PUT /quotas/{tenant}")
+    finally:
+        for tenant in ("*", "default"):
+            rest.delete(f"/quotas/{tenant}").raise_for_status()
+
+
 def copies_of(rest: httpx.Client, seed: int) -> list[int]:
     """One picture at three sizes, the smallest first."""
     picture = scene(640, 480, seed)
@@ -59,7 +87,13 @@ def test_copies_are_looked_at_and_decided_and_each_decision_is_taken_back(page: 
     groups = page.get_by_label("Copies", exact=True)
     group = groups.locator("> li").filter(has=page.locator(f'a[href="/ui/picture/{ids[0]}"]'))
     expect(group.get_by_role("radio")).to_have_count(3, timeout=120_000)
-    expect(group.get_by_role("radio").nth(2)).to_be_checked()  # the largest
+
+    def of(picture: int, role: Literal["radio", "checkbox"]) -> Locator:
+        link = page.locator(f'a[href="/ui/picture/{picture}"]')
+        return group.get_by_role("listitem").filter(has=link).get_by_role(role)
+
+    expect(of(ids[2], "radio")).to_be_checked()  # the largest
+    expect(group.get_by_role("radio").first).to_be_checked()
 
     group.get_by_role("button", name="Keep it, delete the other 2").click()
     expect(group).to_have_count(0)
@@ -70,9 +104,8 @@ def test_copies_are_looked_at_and_decided_and_each_decision_is_taken_back(page: 
 
     page.get_by_label("Keep by").select_option("sharpness")
     expect(group.get_by_text("sharpness")).to_have_count(3)
-    boxes = group.get_by_role("checkbox")
-    boxes.nth(0).check()
-    boxes.nth(1).check()
+    for one in ids[:2]:
+        of(one, "checkbox").check()
     page.get_by_label("Tag them all").fill("twice")
     page.keyboard.press("Enter")
     until(lambda: [rest.get(f"/images/{id}").json()["tags"] for id in ids] == [["twice"], ["twice"], []])
@@ -87,6 +120,25 @@ def test_copies_are_looked_at_and_decided_and_each_decision_is_taken_back(page: 
     until(apart)
     page.get_by_role("button", name="Undo").last.click()
     until(lambda: not apart())
+
+
+def test_beside_a_picture_stand_those_that_searches_fold_with_it(page: Page, rest: httpx.Client) -> None:
+    ids = copies_of(rest, 916)
+    page.goto(f"/ui/picture/{ids[2]}")
+    copies = page.get_by_role("button", name="Compare:")
+    expect(copies).to_have_count(2)
+    copies.first.click()
+    expect(page.get_by_role("dialog", name="Compare").get_by_role("slider")).to_be_visible()
+
+    assert rest.post("/duplicates/split", json={"keep": ids[2], "ids": ids[:2]}).is_success
+
+    def apart() -> bool:
+        page.reload()
+        expect(page.get_by_label("Similar").get_by_role("listitem").first).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        return copies.count() == 0
+
+    until(apart)
 
 
 def test_what_stands_apart_is_measured_and_reviewed(page: Page, rest: httpx.Client) -> None:

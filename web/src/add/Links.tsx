@@ -5,16 +5,17 @@ import { Progress } from "../jobs/Progress";
 import { isRunning, useFailed, useJob } from "../jobs/useJobs";
 import { texts } from "../texts";
 import { addressesOf } from "./addresses";
+import type { SaidOfAll } from "./sending";
 
 /** A list of addresses that the server fetches, and what came of each. */
-export function Links({ tags }: { tags: () => string[] }) {
+export function Links({ said }: { said: () => SaidOfAll }) {
   const queries = useQueryClient();
   const [pasted, setPasted] = useState("");
   const addresses = addressesOf(pasted);
   const start = useMutation({
     mutationFn: async (urls: readonly string[]) => {
-      const said = tags();
-      const pictures = urls.map((url) => ({ url, ...(said.length ? { tags: said } : {}) }));
+      const { tags, private: alone } = said();
+      const pictures = urls.map((url) => ({ url, ...(tags.length ? { tags: [...tags] } : {}), ...(alone ? { private: true } : {}) }));
       return given(await api.POST("/ingest", { body: { pictures } })).job_id;
     },
     onSuccess: () => setPasted(""),

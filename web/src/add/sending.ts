@@ -14,9 +14,12 @@ export async function idsOf(hashes: readonly string[]): Promise<Record<string, n
   return given(await api.POST("/images/known", { body: { sha256: [...hashes] } })).known;
 }
 
+/** What is said of every file of a list. */
+export type SaidOfAll = { tags: readonly string[]; private: boolean };
+
 /** Through the gateway. */
-export async function sent(image: File, tags: readonly string[]) {
-  return given(await api.POST("/images", multipart({ image, ...(tags.length ? { tags: tags.join(",") } : {}) })));
+export async function sent(image: File, said: SaidOfAll) {
+  return given(await api.POST("/images", multipart({ image, ...(said.tags.length ? { tags: said.tags.join(",") } : {}), ...(said.private ? { private: "true" } : {}) })));
 }
 
 /** The picture has these tags too. */
@@ -40,8 +43,8 @@ export async function putToStorage(file: File): Promise<string | undefined> {
 }
 
 /** What came of each upload in the bucket, by its name, once the server has taken them in. */
-export async function ingested(uploads: readonly string[], tags: readonly string[]): Promise<Map<string, Came>> {
-  const listed = uploads.map((upload) => ({ upload, ...(tags.length ? { tags } : {}) }));
+export async function ingested(uploads: readonly string[], said: SaidOfAll): Promise<Map<string, Came>> {
+  const listed = uploads.map((upload) => ({ upload, ...(said.tags.length ? { tags: [...said.tags] } : {}), ...(said.private ? { private: true } : {}) }));
   const { job_id } = given(await api.POST("/images/ingest", { body: { uploads: listed } }));
   const path = { job_id };
   for (;;) {

@@ -1,7 +1,7 @@
 /** A list of files on their way to the server: read, asked after, sent, a few at a time; paused, tried again. No view in here. */
 import { Problem, signedIn } from "../api/client";
 import { sha256 } from "../search/uploads";
-import { idsOf, ingested, pictureTagged, putToStorage, sent } from "./sending";
+import { idsOf, ingested, pictureTagged, putToStorage, type SaidOfAll, sent } from "./sending";
 
 const STATES = ["waiting", "reading", "read", "asked", "ready", "sending", "stored", "ingested", "added", "known", "twice", "failed"] as const;
 /** read, stored: waits until more are, so that one call is of many. ready: the server does not have it. stored: in the bucket, and no picture yet. */
@@ -26,7 +26,7 @@ export class Uploads {
   paused = false;
   /** The server does not answer; it is tried again by itself. */
   away = false;
-  tags: readonly string[] = [];
+  said: SaidOfAll = { tags: [], private: false };
   private items: Item[] = [];
   private readonly by = new Map<State, Set<Item>>(STATES.map((state) => [state, new Set()]));
   private readonly listeners = new Set<() => void>();
@@ -126,14 +126,16 @@ export class Uploads {
   }
 
   private async ask(items: readonly Item[]): Promise<void> {
-    const ids = await this.answered(() => idsOf(items.map((item) => item.sha256!)));
+    // What everybody sees is no private picture of the same bytes: then the server tells the two apart.
+    const ids = this.said.private ? {} : await this.answered(() => idsOf(items.map((item) => item.sha256!)));
     for (const item of items) this.move(item, "ready", { id: ids[item.sha256!] });
   }
 
   private async send(item: Item): Promise<void> {
     const { id, file } = item;
     if (id !== undefined) {
-      if (this.tags.length) await this.answered(() => pictureTagged(id, this.tags));
+      const { tags } = this.said;
+      if (tags.length) await this.answered(() => pictureTagged(id, tags));
       return this.move(item, "known");
     }
     if (this.storage) {
@@ -141,13 +143,13 @@ export class Uploads {
       if (upload) return this.move(item, "stored", { upload });
       this.storage = false;
     }
-    const { duplicate, ...told } = await this.answered(() => sent(file, this.tags));
+    const { duplicate, ...told } = await this.answered(() => sent(file, this.said));
     this.move(item, duplicate ? "known" : "added", { id: told.id });
   }
 
   private async ingest(items: readonly Item[]): Promise<void> {
     const names = items.map((item) => item.upload!);
-    const came = await this.answered(() => ingested(names, this.tags));
+    const came = await this.answered(() => ingested(names, this.said));
     const ids = await this.answered(() => idsOf(items.map((item) => item.sha256!)));
     for (const item of items) {
       const { outcome, reason } = came.get(item.upload!) ?? { outcome: "failed", reason: "" };

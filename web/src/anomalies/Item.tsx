@@ -34,7 +34,7 @@ export function Item({ anomaly, onSaid }: { anomaly: Anomaly; onSaid: (action: A
         <div className="flex min-h-12 flex-wrap items-center gap-1.5">
           {near.length > 0 && <span className="text-tiny text-soft">{texts.anomalies.nearest}</span>}
           {near.map((hit) => (
-            <img key={hit.id} src={hit.thumbnail_url} alt={nameOf(hit)} title={hit.score.toFixed(3)} className="h-12 rounded-picture" />
+            <img key={hit.id} src={hit.thumbnail_url} alt={nameOf(hit)} title={hit.score.toFixed(3)} className="h-10 rounded-picture sm:h-12" />
           ))}
         </div>
         <div className="flex flex-wrap gap-2">

@@ -34,7 +34,8 @@ export function GroupCard({
   const sharp = useSharpness(members, measure === "sharpness");
   const [own, setOwn] = useState<number | undefined>();
   const [compared, setCompared] = useState<Picture | undefined>();
-  const kept = members.find((one) => one.id === own) ?? best(members.map((one) => ({ ...one, sharpness: sharp.get(one.id) })), measure);
+  const first = best(members.map((one) => ({ ...one, sharpness: sharp.get(one.id) })), measure);
+  const kept = members.find((one) => one.id === own) ?? first;
   const others = members.filter((one) => one.id !== kept?.id).map((one) => one.id);
   if (!kept || !others.length) return null;
   const decide = (act: (back: () => void) => void) => {
@@ -43,9 +44,9 @@ export function GroupCard({
   };
   return (
     <li className="flex flex-col gap-3 border-b border-line pb-6">
-      <ul aria-label={texts.duplicates.group(members.length)} className="grid grid-cols-2 gap-3 sm:flex sm:flex-wrap">
-        {members.slice(0, SHOWN).map((one) => (
-          <li key={one.id} className="flex min-w-0 flex-col gap-1 sm:w-44">
+      <ul aria-label={texts.duplicates.group(members.length)} className="grid grid-cols-2 gap-3 sm:grid-cols-[repeat(auto-fill,minmax(10rem,1fr))]">
+        {[...members].sort((one, other) => Number(other.id === first?.id) - Number(one.id === first?.id)).slice(0, SHOWN).map((one) => (
+          <li key={one.id} className="flex min-w-0 flex-col gap-1">
             <div className={`relative overflow-hidden rounded-picture bg-sunk ${one.id === kept.id ? "ring-3 ring-mark" : ""}`}>
               {one.id === kept.id ? (
                 <Thumbnail picture={one} />
@@ -63,7 +64,9 @@ export function GroupCard({
               {texts.duplicates.keepThis}
             </label>
             <p className="text-tiny text-soft figures">
-              {one.width} × {one.height} · {bytes.format(one.bytes)}B
+              <bdi className="block">
+                {one.width} × {one.height} · {bytes.format(one.bytes)}B
+              </bdi>
               <span className="block">
                 {day.format(new Date(one.created_at))}
                 {sharp.has(one.id) && ` · ${texts.duplicates.sharp(sharp.get(one.id) ?? 0)}`}

@@ -43,7 +43,7 @@ export function Card({
         )}
         {box && (
           <span
-            className="absolute rounded-xs border-2 border-mark shadow-[0_0_0_1px_#fff8]"
+            className="absolute rounded-mark border-2 border-mark shadow-[0_0_0_1px_#fff8]"
             style={{ left: percent(box[0]), top: percent(box[1]), width: percent(box[2] - box[0]), height: percent(box[3] - box[1]) }}
           />
         )}

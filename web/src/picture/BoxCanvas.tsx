@@ -95,7 +95,7 @@ export function BoxCanvas({
             aria-label={texts.asked.box}
             onKeyDown={pressed}
             onPointerDown={begin("move")}
-            className="absolute cursor-move rounded-xs border-2 border-mark shadow-[0_0_0_1px_#fffa]"
+            className="absolute cursor-move rounded-mark border-2 border-mark shadow-[0_0_0_1px_#fffa]"
             style={{ left: percent(box[0]), top: percent(box[1]), width: percent(box[2] - box[0]), height: percent(box[3] - box[1]) }}
           >
             {GRIPS.map((grip) => (

@@ -2,12 +2,14 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, given } from "../api/client";
 import type { Picture } from "../api/types";
 import { bodyOf } from "../search/asked";
+import { multipart } from "../search/useSearch";
 import { useSay } from "../shell/toasts";
 import { texts } from "../texts";
 import { type Box, written } from "./box";
+import { foldedWith } from "./copies";
 
 const SIMILAR = 30;
-const COPIES_WITHIN = 10;
+const COPIES_SOUGHT = 10;
 
 export const keyOf = (id: number) => ["picture", id];
 const at = (id: number) => ({ params: { path: { image_id: id } } });
@@ -31,25 +33,31 @@ export function useSimilar(id: number, box: Box | undefined, enabled: boolean) {
   });
 }
 
-/** Its near-duplicates, each by itself. */
-export function useCopies(id: number, enabled: boolean) {
+/** Those that searches fold into one with it. Asked by its thumbnail: a search by its id leaves it out, and so cannot say whom it is folded with. */
+export function useCopies(picture: Pick<Picture, "id" | "thumbnail_url">, enabled: boolean) {
+  const { id } = picture;
   return useQuery({
     queryKey: ["copies", id],
-    queryFn: async ({ signal }) =>
-      given(await api.POST("/search", { body: { image_id: id, k: SIMILAR, near_duplicates: "keep", phash_gate: COPIES_WITHIN }, signal })).results,
+    queryFn: async ({ signal }) => {
+      const image = await (await fetch(picture.thumbnail_url, { signal })).blob();
+      const found = given(await api.POST("/search", { ...multipart({ image, k: String(COPIES_SOUGHT) }), signal }));
+      return foldedWith(id, found.results);
+    },
     enabled,
   });
 }
 
-/** Tags are there at once, and go back when the server refuses. */
-export function useTags(id: number) {
+export type Change = { tags?: string[]; private?: boolean };
+
+/** What is changed is there at once, and goes back when the server refuses. */
+export function useChange(id: number) {
   const queries = useQueryClient();
   const say = useSay();
   return useMutation({
-    mutationFn: async (tags: string[]) => given(await api.PATCH("/images/{image_id}", { ...at(id), body: { tags } })),
-    onMutate: (tags) => {
+    mutationFn: async (body: Change) => given(await api.PATCH("/images/{image_id}", { ...at(id), body })),
+    onMutate: (change) => {
       const before = queries.getQueryData<Picture>(keyOf(id));
-      if (before) queries.setQueryData<Picture>(keyOf(id), { ...before, tags });
+      if (before) queries.setQueryData<Picture>(keyOf(id), { ...before, ...change });
       return before;
     },
     onSuccess: (picture) => queries.setQueryData<Picture>(keyOf(id), picture),

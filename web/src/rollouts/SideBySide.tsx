@@ -70,7 +70,7 @@ function Column({
         <span>
           {title} <bdi className="block truncate text-tiny font-normal text-soft">{index}</bdi>
         </span>
-        {answer.data && !answer.error && <span className="text-tiny font-normal text-soft figures">{texts.search.took(answer.data.latency_ms)}</span>}
+        {answer.data && !answer.error && <bdi className="text-tiny font-normal text-soft figures">{texts.search.took(answer.data.latency_ms)}</bdi>}
       </h3>
       {answer.error ? (
         <Failed error={answer.error} />

@@ -22,9 +22,9 @@ export function AskedPanel({
   onChange: (asked: Asked, replace?: boolean) => void;
 }) {
   return (
-    <aside aria-label={texts.asked.title} className="flex flex-col gap-5 lg:sticky lg:top-4 lg:max-h-[calc(100dvh-2rem)] lg:w-72 lg:overflow-auto lg:pe-1">
+    <aside aria-label={texts.asked.title} className="flex flex-col gap-5 sm:flex-row sm:gap-8 lg:flex-col lg:gap-5 lg:sticky lg:top-4 lg:max-h-[calc(100dvh-2rem)] lg:w-72 lg:overflow-auto lg:pe-1">
       {hasPicture(asked) && (
-        <section className="flex flex-col gap-2">
+        <section className="flex shrink-0 flex-col gap-2 self-start lg:w-full">
           {picture ? (
             <BoxCanvas src={picture} alt={texts.asked.picture} box={box} onChange={onBox} className="max-h-[38vh] lg:max-h-80 [&>img]:min-h-44" />
           ) : (
@@ -57,39 +57,41 @@ export function AskedPanel({
           </div>
         </section>
       )}
-      {hasPicture(asked) && asked.text && (
-        <Slider
-          label={texts.asked.weight}
-          ends={[texts.asked.weightPicture, texts.asked.weightWords]}
-          min={0}
-          max={1}
-          step={0.05}
-          value={asked.weight ?? EVEN}
-          onChange={(weight) => onChange({ ...asked, weight }, true)}
-        />
-      )}
-      {asked.not && asked.not.length > 0 && (
-        <section>
-          <h2 className="eyebrow mb-2">{texts.asked.not}</h2>
-          <ul className="flex flex-wrap gap-1.5">
-            {asked.not.map((id) => (
-              <li key={id} className="relative">
-                <img src={`/images/${id}/thumbnail`} alt="" className="size-14 rounded-picture object-cover opacity-60" />
-                <button
-                  type="button"
-                  aria-label={texts.asked.notRemove(id)}
-                  onClick={() => onChange({ ...asked, not: asked.not?.filter((one) => one !== id) })}
-                  className="absolute inset-0 flex items-center justify-center rounded-picture text-ink"
-                >
-                  <span className="rounded-full bg-raised p-0.5">
-                    <Icon name="close" size={14} />
-                  </span>
-                </button>
-              </li>
-            ))}
-          </ul>
-        </section>
-      )}
+      <div className="flex min-w-0 flex-1 flex-col gap-5 empty:hidden lg:flex-none">
+        {hasPicture(asked) && asked.text && (
+          <Slider
+            label={texts.asked.weight}
+            ends={[texts.asked.weightPicture, texts.asked.weightWords]}
+            min={0}
+            max={1}
+            step={0.05}
+            value={asked.weight ?? EVEN}
+            onChange={(weight) => onChange({ ...asked, weight }, true)}
+          />
+        )}
+        {asked.not && asked.not.length > 0 && (
+          <section>
+            <h2 className="eyebrow mb-2">{texts.asked.not}</h2>
+            <ul className="flex flex-wrap gap-1.5">
+              {asked.not.map((id) => (
+                <li key={id} className="relative">
+                  <img src={`/images/${id}/thumbnail`} alt="" className="size-14 rounded-picture object-cover opacity-60" />
+                  <button
+                    type="button"
+                    aria-label={texts.asked.notRemove(id)}
+                    onClick={() => onChange({ ...asked, not: asked.not?.filter((one) => one !== id) })}
+                    className="absolute inset-0 flex items-center justify-center rounded-picture text-ink"
+                  >
+                    <span className="rounded-full bg-raised p-0.5">
+                      <Icon name="close" size={14} />
+                    </span>
+                  </button>
+                </li>
+              ))}
+            </ul>
+          </section>
+        )}
+      </div>
     </aside>
   );
 }

@@ -54,7 +54,7 @@ function AddFilter({ onAdd }: { onAdd: (chip: Chip) => void }) {
   const [value, setValue] = useState("");
   const [name, setName] = useState("");
   const [not, setNot] = useState(false);
-  const chip = readChip(writtenChip({ field, value: value.trim(), name: name.trim(), ...(not ? { not } : {}) }));
+  const chip = readChip(writtenChip({ field, value: field === "private" ? "true" : value.trim(), name: name.trim(), ...(not ? { not } : {}) }));
   return (
     <form
       className="flex flex-col gap-3 text-small"
@@ -79,10 +79,12 @@ function AddFilter({ onAdd }: { onAdd: (chip: Chip) => void }) {
           <input className="field" value={name} maxLength={128} onChange={(event) => setName(event.target.value)} />
         </label>
       )}
-      <label className="flex flex-col gap-1">
-        {texts.filters.value}
-        <input className="field" dir="auto" type={TYPES[field] ?? "text"} min={1} value={value} maxLength={512} onChange={(event) => setValue(event.target.value)} />
-      </label>
+      {field !== "private" && (
+        <label className="flex flex-col gap-1">
+          {texts.filters.value}
+          <input className="field" dir="auto" type={TYPES[field] ?? "text"} min={1} value={value} maxLength={512} onChange={(event) => setValue(event.target.value)} />
+        </label>
+      )}
       <label className="flex items-center gap-2">
         <input type="checkbox" className="size-4 accent-ink" checked={not} onChange={(event) => setNot(event.target.checked)} />
         {texts.filters.not}
@@ -95,6 +97,6 @@ function AddFilter({ onAdd }: { onAdd: (chip: Chip) => void }) {
 }
 
 function shown(chip: Chip): string {
-  const said = chip.field === "tag" ? chip.value : chip.field === "attr" ? `${chip.name}: ${chip.value}` : `${texts.filters.names[chip.field]} ${chip.value}`;
+  const said = chip.field === "tag" ? chip.value : chip.field === "attr" ? `${chip.name}: ${chip.value}` : chip.field === "private" ? texts.filters.names.private : `${texts.filters.names[chip.field]} ${chip.value}`;
   return chip.not ? `− ${said}` : said;
 }

@@ -12,7 +12,7 @@ export function Options({ asked, onChange }: { asked: Asked; onChange: (asked: A
           <legend className="eyebrow mb-1.5">{texts.asked.near}</legend>
           <div className="flex rounded-control border border-line p-0.5">
             {(["collapse", "drop", "keep"] as const).map((one) => (
-              <label key={one} className="flex-1 rounded-md py-1 text-center text-small has-checked:bg-ink has-checked:text-ground has-focus-visible:outline-2 has-focus-visible:outline-mark">
+              <label key={one} className="flex-1 rounded-inner py-1 text-center text-small has-checked:bg-ink has-checked:text-ground has-focus-visible:outline-2 has-focus-visible:outline-mark">
                 <input
                   type="radio"
                   name="near"

@@ -88,7 +88,7 @@ export function Results({ asked, found, hits, onChange }: { asked: Asked; found:
 
 function Action({ icon, label, onClick }: { icon: IconName; label: string; onClick: () => void }) {
   return (
-    <button type="button" tabIndex={-1} aria-label={label} title={label} onClick={onClick} className="flex size-7 items-center justify-center rounded-md text-white hover:bg-white/20">
+    <button type="button" tabIndex={-1} aria-label={label} title={label} onClick={onClick} className="flex size-7 items-center justify-center rounded-inner text-white hover:bg-white/20">
       <Icon name={icon} size={16} />
     </button>
   );

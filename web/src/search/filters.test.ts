@@ -7,9 +7,10 @@ describe("chips", () => {
     { field: "tag", value: "-odd", not: true },
     { field: "attr", name: "price", value: "4=0" },
     { field: "before", value: "2026-02-28" },
+    { field: "private", value: "true", not: true },
   ])("come back as they were written %#", (chip) => expect(readChip(writtenChip(chip))).toEqual(chip));
 
-  it.each(["", "tag", "tag:", "colour:red", "attr:x", "attr:=1", "wider:-1", "after:yesterday"])("refuse %s", (text) => expect(readChip(text)).toBeUndefined());
+  it.each(["", "tag", "tag:", "colour:red", "attr:x", "attr:=1", "wider:-1", "after:yesterday", "private:maybe"])("refuse %s", (text) => expect(readChip(text)).toBeUndefined());
 
   it("become the server's filter: tags narrow, owners are alternatives", () => {
     const chips: Chip[] = [
@@ -24,6 +25,7 @@ describe("chips", () => {
       and: [{ tags: "lamp" }, { tags: "red" }, { width: { gte: 640 } }, { not: { "attributes.sold": true } }, { owner: { in: ["ann", "bob"] } }],
     });
     expect(filterOf([])).toBeUndefined();
+    expect(filterOf([{ field: "private", value: "true" }])).toEqual({ private: true });
     expect(filterOf([{ field: "attr", name: "size", value: '"42"' }])).toEqual({ "attributes.size": "42" });
   });
 

@@ -1,6 +1,6 @@
 /** Filters as chips have them, as the address has them (`tag:lamp`, `-tag:lamp`, `after:2026-01-31`), and as the server does. Pure. */
 
-export const FIELDS = ["tag", "owner", "source", "site", "after", "before", "wider", "taller", "attr"] as const;
+export const FIELDS = ["tag", "owner", "source", "site", "after", "before", "wider", "taller", "private", "attr"] as const;
 export type Field = (typeof FIELDS)[number];
 /** name: of an attribute. */
 export type Chip = { field: Field; value: string; name?: string; not?: boolean };
@@ -25,6 +25,7 @@ export function readChip(text: string): Chip | undefined {
     const equals = said.indexOf("=");
     return equals > 0 && equals < said.length - 1 ? { ...chip, name: said.slice(0, equals), value: said.slice(equals + 1) } : undefined;
   }
+  if (field === "private") return said === "true" ? chip : undefined;
   if (field === "wider" || field === "taller") return /^\d{1,6}$/.test(said) ? chip : undefined;
   if (field === "after" || field === "before") return /^\d{4}-\d\d-\d\d$/.test(said) && !Number.isNaN(Date.parse(said)) ? chip : undefined;
   return chip;
@@ -63,6 +64,8 @@ function said(chip: Chip): [string, string | number | boolean | Record<string, s
       return ["width", { gte: Number(chip.value) }];
     case "taller":
       return ["height", { gte: Number(chip.value) }];
+    case "private":
+      return ["private", true];
     case "attr":
       return [`attributes.${chip.name ?? ""}`, typed(chip.value)];
     default:

@@ -9,7 +9,9 @@ export function Bars({ rows }: { rows: readonly { name: string; value: number; s
           <dd aria-hidden="true" className="h-2 rounded-full bg-line">
             <span className="block h-full rounded-full bg-mark" style={{ width: `${(100 * row.value) / most}%` }} />
           </dd>
-          <dd className="text-end figures">{row.shown}</dd>
+          <dd className="text-end figures">
+            <bdi>{row.shown}</bdi>
+          </dd>
         </div>
       ))}
     </dl>

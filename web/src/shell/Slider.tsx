@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import type { CSSProperties, ReactNode } from "react";
 
 /** A range with its label, what it is set to, and what its ends mean. */
 export function Slider({
@@ -24,7 +24,7 @@ export function Slider({
         <span>{label}</span>
         {shown && <span className="figures">{shown}</span>}
       </span>
-      <input type="range" className="accent-ink" value={value} onChange={(event) => onChange(Number(event.target.value))} {...range} />
+      <input type="range" className="slider" style={{ "--filled": `${(100 * (value - range.min)) / (range.max - range.min)}%` } as CSSProperties} value={value} onChange={(event) => onChange(Number(event.target.value))} {...range} />
       {ends && (
         <span className="flex justify-between text-tiny text-soft">
           <span>{ends[0]}</span>

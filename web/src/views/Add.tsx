@@ -25,7 +25,7 @@ export function Add() {
     <div className="mx-auto flex max-w-6xl flex-col gap-6 px-4 pt-4 pb-10 sm:px-6">
       <h1 className="text-title">{texts.add.title}</h1>
       <Place />
-      {mayFetch && <Links tags={() => [...uploads.tags]} />}
+      {mayFetch && <Links said={() => uploads.said} />}
       {counts.all > 0 && (
         <section className="flex flex-col gap-3">
           <div className="flex flex-wrap items-center gap-2">
@@ -93,9 +93,13 @@ function Place() {
           {texts.add.folder}
         </button>
       </div>
-      <label className="flex items-center gap-2 text-small text-soft">
+      <label className="flex flex-wrap items-center justify-center gap-x-2 gap-y-1 text-small text-soft">
         {texts.add.tags}
-        <input className="field w-48" dir="auto" placeholder="lamp, brass" maxLength={2000} onChange={(event) => (uploads.tags = event.target.value.split(",").map((tag) => tag.trim()).filter(Boolean))} />
+        <input className="field w-48" dir="auto" placeholder="lamp, brass" maxLength={2000} defaultValue={uploads.said.tags.join(", ")} onChange={(event) => (uploads.said = { ...uploads.said, tags: event.target.value.split(",").map((tag) => tag.trim()).filter(Boolean) })} />
+      </label>
+      <label className="flex items-center gap-2 text-start text-small text-soft">
+        <input type="checkbox" className="size-4 shrink-0 accent-ink" defaultChecked={uploads.said.private} onChange={(event) => (uploads.said = { ...uploads.said, private: event.target.checked })} />
+        {texts.add.private}
       </label>
       <input
         ref={files}

@@ -2,6 +2,9 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay } from "../api/session";
 import type { Health as Told } from "../api/types";
+import { Audit } from "../health/Audit";
+import { Fares } from "../health/Fares";
+import { Quotas } from "../health/Quotas";
 import { Table } from "../health/Table";
 import { useDeadLetters, useHealth, useReplay, useSpaces, useStages, useStats } from "../health/useHealth";
 import { Progress } from "../jobs/Progress";
@@ -14,10 +17,11 @@ import { texts } from "../texts";
 
 const number = new Intl.NumberFormat("en");
 const DEAD_SHOWN = 100;
-const HOUSEKEEPING = "collect"; // every hour, and of no interest while it works
+const PASSING = new Set(["collect", "cluster"]); // every hour, and at every look at groups: of no interest while they work
 
 export function Health() {
   const admin = useMay("admin");
+  const manages = useMay("tenant-admin");
   const health = useHealth();
   const stats = useStats(admin);
   const stages = useStages(admin);
@@ -36,6 +40,7 @@ export function Health() {
         <Table
           label={texts.health.indexes}
           columns={[columns.index, columns.model, columns.state, columns.shards, columns.dim, columns.words]}
+          figures={[3, 4]}
           rows={(told.indexes ?? []).map((one) => [one.id, one.model, one.state, one.shards, one.dim, one.text ? texts.health.yes : texts.health.no])}
         />
       </Section>
@@ -44,6 +49,7 @@ export function Health() {
           <Table
             label={texts.health.spaces}
             columns={[columns.space, columns.model, columns.dim, columns.buckets, columns.indexes]}
+            figures={[2, 3]}
             rows={spaces.data.map((one) => [one.id, one.model, one.dim, one.buckets, one.indexes.join(", ")])}
           />
         </Section>
@@ -67,6 +73,7 @@ export function Health() {
               <Table
                 label={texts.health.shards}
                 columns={[columns.shard, columns.replica, columns.vectors, columns.head, columns.segments, columns.lag, columns.dead]}
+                figures={[2, 3, 4, 5, 6]}
                 rows={stats.data.shards.map((one) => [one.shard, one.replica, one.error ?? shown(one.live), shown(one.head_rows), shown(one.segments), shown(one.lag), shown(one.dead_rows)])}
               />
             </Section>
@@ -82,15 +89,18 @@ export function Health() {
       ) : (
         <p className="text-small text-soft">{texts.health.needsAdmin}</p>
       )}
+      <Fares may={manages} />
       <Jobs />
       <DeadLetters />
+      <Quotas may={manages} />
+      <Audit may={admin} />
     </div>
   );
 }
 
 function Jobs() {
   const may = useMay("write");
-  const jobs = (useJobs(may).data ?? []).filter((job) => job.kind !== HOUSEKEEPING || job.state !== "done");
+  const jobs = (useJobs(may).data ?? []).filter((job) => !PASSING.has(job.kind) || job.state !== "done");
   if (!jobs.length) return null;
   return (
     <Section title={texts.health.jobs}>

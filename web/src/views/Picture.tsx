@@ -10,8 +10,9 @@ import { BoxCanvas } from "../picture/BoxCanvas";
 import { type Box, written } from "../picture/box";
 import { Copies } from "../picture/Copies";
 import { Facts } from "../picture/Facts";
+import { Private } from "../picture/Private";
 import { Tags } from "../picture/Tags";
-import { useDelete, usePicture, useSimilar, useTags } from "../picture/usePicture";
+import { useChange, useDelete, usePicture, useSimilar } from "../picture/usePicture";
 import { nameOf } from "../search/names";
 import { useSettled } from "../search/useSettled";
 import { Failed } from "../shell/Failed";
@@ -39,7 +40,7 @@ function Shown({ picture }: { picture: Row }) {
   const [unseen, setUnseen] = useState(false);
   const settled = useSettled(box, LIVE_MS);
   const similar = useSimilar(picture.id, settled, picture.state === "indexed");
-  const tags = useTags(picture.id);
+  const changing = useChange(picture.id);
   const back = () => (router.history.canGoBack() ? router.history.back() : void navigate({ to: "/", search: {} }));
   const remove = useDelete(picture.id, back, () => void navigate({ to: "/ui/picture/$id", params: { id: String(picture.id) } }));
   useEffect(() => {
@@ -56,7 +57,9 @@ function Shown({ picture }: { picture: Row }) {
       <div className="flex min-w-0 flex-col gap-5">
         <div className="flex items-center gap-2">
           <button type="button" className="button button-bare" onClick={back} aria-label={texts.picture.back}>
-            <Icon name="back" />
+            <span className="rtl:-scale-x-100">
+              <Icon name="back" />
+            </span>
           </button>
           <h1 className="min-w-0 flex-1 truncate text-lead">
             <bdi>{name}</bdi>
@@ -72,8 +75,9 @@ function Shown({ picture }: { picture: Row }) {
         <Copies picture={picture} />
         <section className="flex flex-col gap-2">
           <h2 className="eyebrow">{texts.picture.tags}</h2>
-          <Tags tags={picture.tags} mayChange={mayWrite} onChange={(next) => tags.mutate(next)} />
+          <Tags tags={picture.tags} mayChange={mayWrite} onChange={(tags) => changing.mutate({ tags })} />
         </section>
+        <Private picture={picture} onChange={(is) => changing.mutate({ private: is })} />
         <section className="flex flex-col gap-2">
           <h2 className="eyebrow">{texts.picture.about}</h2>
           <Facts picture={picture} />

@@ -37,7 +37,7 @@ export function Rollouts() {
           </button>
         )}
       </div>
-      {shown && <One key={shown.id} id={shown.id} />}
+      {shown ? <One key={shown.id} id={shown.id} /> : <p className="-mt-4 max-w-prose text-small text-soft">{texts.rollouts.none}</p>}
       <Section title={texts.rollouts.indexes}>
         <Table
           label={texts.rollouts.indexes}

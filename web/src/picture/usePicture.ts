@@ -18,8 +18,8 @@ export async function readPicture(id: number, signal?: AbortSignal): Promise<Pic
   return given(await api.GET("/images/{image_id}", { ...at(id), signal }));
 }
 
-export function usePicture(id: number) {
-  return useQuery({ queryKey: keyOf(id), queryFn: ({ signal }) => readPicture(id, signal) });
+export function usePicture(id: number, enabled = true) {
+  return useQuery({ queryKey: keyOf(id), queryFn: ({ signal }) => readPicture(id, signal), enabled });
 }
 
 /** Like it, or like the part in the box. */
@@ -39,7 +39,9 @@ export function useCopies(picture: Pick<Picture, "id" | "thumbnail_url">, enable
   return useQuery({
     queryKey: ["copies", id],
     queryFn: async ({ signal }) => {
-      const image = await (await fetch(picture.thumbnail_url, { signal })).blob();
+      const thumbnail = await fetch(picture.thumbnail_url, { signal });
+      if (!thumbnail.ok) return []; // deleted meanwhile, or a vector without a picture
+      const image = await thumbnail.blob();
       const found = given(await api.POST("/search", { ...multipart({ image, k: String(COPIES_SOUGHT) }), signal }));
       return foldedWith(id, found.results);
     },

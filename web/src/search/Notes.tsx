@@ -3,14 +3,14 @@ import { texts } from "../texts";
 
 const UNDERSTOOD = 0.5;
 
-/** part: only one of a picture was sought, whose scores are lower than a whole one's. What an answer says of itself: that nothing comes close, that words were not understood, that something was left out. */
-export function Notes({ answer, part }: { answer: SearchAnswer; part: boolean }) {
+/** What an answer says of itself: that nothing comes close, that words were not understood, that something was left out. lower: of what is asked even the best scores are lower than a whole picture's. */
+export function Notes({ answer, lower }: { answer: SearchAnswer; lower: boolean }) {
   const nothing = answer.results.length === 0;
   const unknown = nothing && answer.understood !== undefined && answer.understood < UNDERSTOOD;
   return (
     <>
       {unknown && <Note title={texts.search.notUnderstood} about={texts.search.notUnderstoodAbout} />}
-      {!nothing && !part && answer.no_good_match && (
+      {!nothing && !lower && answer.no_good_match && (
         <p role="status" className="rounded-control bg-sunk px-4 py-2 text-small">
           <strong>{texts.search.nothing}.</strong> {texts.search.nothingAbout}
         </p>

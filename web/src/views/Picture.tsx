@@ -26,7 +26,9 @@ const BAR_PX = 8;
 export function Picture() {
   const id = Number(useParams({ from: "/ui/picture/$id" }).id);
   const mayRead = useMay("read");
-  const picture = usePicture(id);
+  const isId = Number.isSafeInteger(id) && id > 0;
+  const picture = usePicture(id, isId);
+  if (!isId) return <p className="p-6 text-soft">{texts.picture.absent}.</p>;
   if (picture.error) return <Failed title={texts.picture.absent} error={picture.error} again={() => void picture.refetch()} />;
   if (!picture.data || !mayRead) return null;
   return <Shown key={id} picture={picture.data} />;

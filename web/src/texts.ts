@@ -239,7 +239,7 @@ export const texts = {
     empty: "No picture is here twice.",
     further: "Look further",
     keepBy: "Keep by",
-    by: { size: "size", sharpness: "sharpness", newest: "date, the newest", oldest: "date, the oldest" },
+    by: { size: "size", quality: "quality", sharpness: "sharpness", newest: "date, the newest", oldest: "date, the oldest" },
     group: (count: number) => `${counted(count, "copy", "copies")} of one picture`,
     choose: (name: string) => `Choose ${name}`,
     keepThis: "Keep this one",

@@ -10,6 +10,8 @@ describe("the best of a group", () => {
     expect(best(group, "sharpness")?.id).toBe(1);
     expect(best(group, "newest")?.id).toBe(1);
     expect(best(group, "oldest")?.id).toBe(2);
+    expect(best(group.map((member) => ({ ...member, quality_score: member.id === 2 ? 0.8 : 0.5 })), "quality")?.id).toBe(2);
+    expect(best(group, "quality")?.id).toBe(3); // before the server has measured it
     expect(best([], "size")).toBeUndefined();
     expect(best([one(5, 10, 1, 1), one(4, 10, 1, 1)], "size")?.id).toBe(4);
   });

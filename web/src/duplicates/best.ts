@@ -1,14 +1,15 @@
 /** Which picture of a group is the best one. Pure. */
-export const MEASURES = ["size", "sharpness", "newest", "oldest"] as const;
+export const MEASURES = ["size", "quality", "sharpness", "newest", "oldest"] as const;
 export type Measure = (typeof MEASURES)[number];
-/** sharpness: undefined until it is measured. */
-export type Judged = { id: number; width: number; height: number; bytes: number; created_at: string; sharpness?: number };
+/** sharpness, quality_score: undefined until they are measured, here and by the server. */
+export type Judged = { id: number; width: number; height: number; bytes: number; created_at: string; sharpness?: number; quality_score?: number };
 
 /** Of equals the one of most bytes, then the oldest; undefined for none. */
 export function best<T extends Judged>(pictures: readonly T[], measure: Measure): T | undefined {
   const by = (one: T): readonly number[] => {
     const size = one.width * one.height;
     const added = Date.parse(one.created_at);
+    if (measure === "quality") return [one.quality_score ?? 0, size, one.bytes, -one.id];
     if (measure === "sharpness") return [one.sharpness ?? 0, size, one.bytes, -one.id];
     if (measure === "newest") return [added, size, one.bytes, one.id];
     if (measure === "oldest") return [-added, size, one.bytes, -one.id];

@@ -42,7 +42,7 @@ describe("what the server is asked", () => {
 
   it("sends a form only where a form can say it", () => {
     expect(formOf({ upload: "a", not: [1] }, undefined)).toBeUndefined();
-    expect(formOf({ upload: "a", filters: ["tag:lamp"] }, "next")).toEqual({ k: "60", explain: "false", cursor: "next", filter: '{"tags":"lamp"}' });
+    expect(formOf({ upload: "a", filters: ["tag:lamp"] }, "next")).toEqual({ k: "60", timeout_ms: "6000", explain: "false", cursor: "next", filter: '{"tags":"lamp"}' });
   });
 
   it("keeps the last few that are not wanted, once each", () => {

@@ -23,6 +23,8 @@ export const EVEN = 0.5;
 export const PAGE_HITS = 60;
 const MAX_NOT = 8;
 const NOT_WEIGHT = 0.6;
+/** Who looks rather waits than asks again, on a laptop that is taking pictures in. */
+const PATIENCE_MS = 6_000;
 
 /** The address's parameters; what makes no sense is passed over. */
 export function readAsked(params: URLSearchParams): Asked {
@@ -125,6 +127,7 @@ function optionsOf(asked: Asked, cursor: string | undefined): Omit<SearchBody, "
   const filter = filterOf(chipsOf(asked));
   return {
     k: PAGE_HITS,
+    timeout_ms: PATIENCE_MS,
     explain: cursor === undefined,
     ...(cursor === undefined ? {} : { cursor }),
     ...(filter ? { filter } : {}),

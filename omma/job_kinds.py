@@ -41,17 +41,27 @@ class JobKind:
 class IngestParameters(JobParameters):
     """forget_missing: of a folder, what is away en masse (a disk that is not mounted?) is taken as deleted.
 
-    revive_deleted: also what a caller deleted comes back, without what was said of it.
+    revive_deleted: also what a caller deleted comes back, without what was said of it. owner, private: of what is new
+    or changed; left out they stay as they are.
     """
 
     forget_missing: bool = False
     revive_deleted: bool = False
+    owner: str = ""
+    private: bool = False
 
 
 class AnomaliesParameters(JobParameters):
     """every_tenant: of all of them, not of the job's alone."""
 
     every_tenant: bool = False
+
+
+class AutoTagsParameters(JobParameters):
+    """space: of the words' vectors. least_confidence: of a tag that is kept."""
+
+    space: str
+    least_confidence: float = Field(default=0.3, ge=0, le=1)
 
 
 class ClusterParameters(JobParameters):
@@ -107,6 +117,9 @@ ERASE: Final = JobKind("erase", "what is left of erased pictures goes from every
 ANOMALIES: Final = JobKind(
     "anomalies", "how far each picture stands apart is measured", Role.TENANT_ADMIN, AnomaliesParameters
 )
+AUTO_TAGS: Final = JobKind(
+    "auto_tags", "pictures are tagged by neighbours and words", Role.TENANT_ADMIN, AutoTagsParameters
+)
 CLUSTER: Final = JobKind(
     "cluster", "pictures are put into groups that look alike", Role.WRITE, ClusterParameters, goes_on=False
 )
@@ -120,5 +133,5 @@ VERIFY: Final = JobKind(
     "verify", "blobs, catalog, log and shards are compared", Role.ADMIN, VerifyParameters, goes_on=False
 )
 
-_EVERY: Final = (ANOMALIES, CLUSTER, COLLECT, ERASE, INGEST, INGEST_LIST, INGEST_VECTORS, VERIFY)
+_EVERY: Final = (ANOMALIES, AUTO_TAGS, CLUSTER, COLLECT, ERASE, INGEST, INGEST_LIST, INGEST_VECTORS, VERIFY)
 KINDS: Final[Mapping[str, JobKind]] = {kind.name: kind for kind in _EVERY}

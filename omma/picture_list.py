@@ -78,6 +78,14 @@ def absolute(content: bytes, folder: Path) -> bytes:
     return b"\n".join(_absolute(text, folder) for _, text in _lines(content)) + b"\n"
 
 
+def described(content: bytes, **said: Any) -> bytes:
+    """The list with this said of each line that does not say it itself; what is no JSON stays for its reader to tell.
+
+    Raises InvalidQuery, field `list`, for a path that is not UTF-8: nothing can be said of it.
+    """
+    return b"\n".join(_described(text, said) for _, text in _lines(content)) + b"\n"
+
+
 def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
     start, number = 0, 0
     while start < len(content):
@@ -95,7 +103,7 @@ def _parsed(number: int, text: bytes, limits: RowLimits) -> Listed:
         raise InvalidQuery(f"The line has more than {MAX_LINE_BYTES:,} bytes.", field="list")
     line = _decoded(text)
     if not line.startswith("{"):
-        return Listed(number, _place("uri" if "://" in line else "path", line), Description())
+        return Listed(number, _place(_place_name(line), line), Description())
     entry = _object(line)
     if unknown := sorted(entry.keys() - _KNOWN):
         raise InvalidQuery(f"{unknown[0][:80]!r} is nothing that is said of a picture.", field=unknown[0][:80])
@@ -184,3 +192,17 @@ def _absolute(text: bytes, folder: Path) -> bytes:
     if not isinstance(entry.get("path"), str):
         return text
     return json.dumps({**entry, "path": str(folder / entry["path"])}).encode()
+
+
+def _described(text: bytes, said: dict[str, Any]) -> bytes:
+    line = _decoded(text)
+    if not line.startswith("{"):
+        return json.dumps({_place_name(line): line, **said}).encode()
+    try:
+        return json.dumps({**said, **_object(line)}).encode()
+    except InvalidQuery:
+        return text
+
+
+def _place_name(line: str) -> str:
+    return "uri" if "://" in line else "path"

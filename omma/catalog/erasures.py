@@ -11,7 +11,7 @@ from omma.catalog.database import uninterrupted
 from omma.catalog.erasure import Erasure, bytes_digest
 from omma.catalog.objects import Objects
 from omma.catalog.picture import Upserted
-from omma.catalog.schema.people import anomaly_scores, feedback, interactions, pair_verdicts
+from omma.catalog.schema.people import anomaly_scores, auto_tags, feedback, interactions, pair_verdicts
 from omma.catalog.schema.pictures import erased_bytes, erasures, images, objects, space_deaths
 from omma.catalog.schema.work import downloads
 from omma.catalog.where import where
@@ -109,7 +109,7 @@ class Erasures(Objects):
         async def forget(table: Table, *conditions: ColumnElement[bool]) -> None:
             await connection.execute(delete(table).where(table.c.tenant_id == tenant, or_(*conditions)))
 
-        for table in (space_deaths, anomaly_scores):
+        for table in (space_deaths, anomaly_scores, auto_tags):
             await forget(table, among(table.c.image_id, ids))
         await forget(objects, among(objects.c.image_id, ids))
         await self._forget_objects(connection, tenant, keys)

@@ -5,6 +5,7 @@ from typing import Protocol
 from omma.catalog.anomaly import AnomalyBook
 from omma.catalog.api_key import KeyBook
 from omma.catalog.audit import AuditBook
+from omma.catalog.auto_tag import AutoTagBook
 from omma.catalog.copies import CopyBook
 from omma.catalog.download import DownloadBook
 from omma.catalog.erasure import ErasureBook
@@ -27,6 +28,7 @@ from omma.space import Space
 class Catalog(
     AnomalyBook,
     AuditBook,
+    AutoTagBook,
     CopyBook,
     DownloadBook,
     ErasureBook,

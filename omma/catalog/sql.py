@@ -2,6 +2,7 @@
 
 from omma.catalog.anomalies import Anomalies
 from omma.catalog.audits import Audits
+from omma.catalog.auto_tags import AutoTags
 from omma.catalog.clicks import Clicks
 from omma.catalog.comparing import Comparing
 from omma.catalog.database import Database
@@ -38,6 +39,7 @@ class SqlCatalog(
     Opinions,
     Anomalies,
     Audits,
+    AutoTags,
     Rollouts,
     Verdicts,
     Catalog,

@@ -61,8 +61,12 @@ class AsyncClient:
         tags: Sequence[str] = (),
         source_url: str | None = None,
         attributes: Mapping[str, Any] | None = None,
+        private: bool | None = None,
     ) -> Uploaded:
-        """The picture and its row are durable when this returns; a search with the receipt sees it."""
+        """The picture and its row are durable when this returns; a search with the receipt sees it.
+
+        private: only its owner, who is the key's own name, and administrators see it.
+        """
         request = requests.upload_request(
             await asyncio.to_thread(content_of, image),
             external_id=external_id,
@@ -70,6 +74,7 @@ class AsyncClient:
             tags=tags,
             source_url=source_url,
             attributes=attributes,
+            private=private,
         )
         return Uploaded.from_json(document_of(await self._send(request)))
 
@@ -84,9 +89,10 @@ class AsyncClient:
         tags: Sequence[str] | None = None,
         owner: str | None = None,
         attributes: Mapping[str, Any] | None = None,
+        private: bool | None = None,
     ) -> str:
-        """Replace tags, owner or attributes; returns the receipt. Raises Absent."""
-        request = requests.change_request(image_id, tags=tags, owner=owner, attributes=attributes)
+        """Replace tags, owner, attributes or private; returns the receipt. Raises Absent."""
+        request = requests.change_request(image_id, tags=tags, owner=owner, attributes=attributes, private=private)
         return (await self._send(request)).headers["omma-receipt"]
 
     async def delete(self, image_id: int) -> str:
@@ -107,7 +113,8 @@ class AsyncClient:
     ) -> str:
         """Have pictures downloaded; returns the job's id at once.
 
-        pictures: each with `url`, and what is known of it: external_id, owner, tags, source_url, attributes, captions.
+        pictures: each with `url`, and what is known of it: external_id, owner, tags, source_url, attributes,
+        captions, private.
         refetch: also what was downloaded before. revive_deleted: also what was deleted here comes back.
         """
         request = requests.ingest_request(urls, pictures, refetch=refetch, revive_deleted=revive_deleted)

@@ -125,6 +125,7 @@ def upload_request(
     tags: Sequence[str],
     source_url: str | None,
     attributes: Mapping[str, Any] | None,
+    private: bool | None,
 ) -> Request:
     fields = {
         "external_id": external_id,
@@ -132,6 +133,7 @@ def upload_request(
         "tags": list(tags) or None,
         "source_url": source_url,
         "attributes": attributes,
+        "private": private,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     return Request("POST", "/images", form=_form(given), image=image)
@@ -171,10 +173,16 @@ def page_request(path: str, **asked: Any) -> Request:
 
 
 def change_request(
-    image_id: int, *, tags: Sequence[str] | None, owner: str | None, attributes: Mapping[str, Any] | None
+    image_id: int,
+    *,
+    tags: Sequence[str] | None,
+    owner: str | None,
+    attributes: Mapping[str, Any] | None,
+    private: bool | None,
 ) -> Request:
     """What is None stays as it is."""
-    fields = {"tags": None if tags is None else list(tags), "owner": owner, "attributes": attributes}
+    told = None if tags is None else list(tags)
+    fields = {"tags": told, "owner": owner, "attributes": attributes, "private": private}
     return Request("PATCH", f"/images/{image_id}", json={name: one for name, one in fields.items() if one is not None})
 
 

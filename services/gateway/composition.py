@@ -23,6 +23,7 @@ from omma.v1 import search_pb2_grpc
 from services.gateway.callers.audit import AuditTrail
 from services.gateway.callers.auth import Authenticator
 from services.gateway.curation.anomalies import AnomalyList
+from services.gateway.curation.auto_tags import AutoTagDesk
 from services.gateway.curation.duplicates import Duplicates
 from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.curation.verdicts import Verdicts
@@ -51,6 +52,7 @@ from services.gateway.search.rollout.figures import ArmFigures
 from services.gateway.search.rollout.shadow import Shadow
 from services.gateway.search.slow import SlowSearches
 from services.gateway.search.urls import PictureFetcher
+from services.gateway.search.vocabulary import Vocabulary
 from services.gateway.settings import GatewaySettings
 from services.gateway.sharing.bodies import Bodies
 from services.gateway.surroundings import Surroundings
@@ -136,6 +138,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     shadow = Shadow(
         indexes, arms, lambda: admission.busy, sampled=settings.shadow_sampled, at_once=settings.shadow_at_once
     )
+    vocabulary = Vocabulary(settings.keyword_words)
     recall = Recall(arms, lambda: admission.busy, sampled=settings.recall_sampled)
     search = SearchCore(
         indexes,
@@ -150,6 +153,7 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         arms=arms,
         shadow=shadow,
         recall=recall,
+        vocabulary=vocabulary,
         slow=SlowSearches(settings.slow_query_ms, with_words=settings.slow_query_words),
         max_text_characters=settings.max_text_characters,
         max_picture_bytes=parts.limits.max_bytes,
@@ -213,7 +217,13 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         parts.authenticator,
         health,
         settings,
-        curation=Curation(FeedbackDesk(catalog), jobs, AnomalyList(catalog), Duplicates(catalog, search, verdicts)),
+        curation=Curation(
+            FeedbackDesk(catalog),
+            jobs,
+            AnomalyList(catalog),
+            Duplicates(catalog, search, verdicts),
+            AutoTagDesk(catalog, storage.blobs, jobs, vocabulary, indexes),
+        ),
         bodies=bodies,
         trail=trail,
         metrics_open=parts.metrics_open,
@@ -222,7 +232,8 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
     servicer = SearchServicer(search, pictures, entrance, seconds=settings.request_seconds)
     rpc = entrance.before(partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer))
     follower = RoutingFollower(catalog, indexes, parts.name)
-    work = (trail.run, impressions.run, surroundings.run, verdicts.run, follower.run, arms.run, shadow.run, recall.run)
+    looks = (surroundings.run, verdicts.run, follower.run, vocabulary.run)
+    work = (*looks, trail.run, impressions.run, arms.run, shadow.run, recall.run)
     return Gateway(search, pictures, impressions, dead_letters, health, rollouts, trail, app, work, entrance, rpc)
 
 

@@ -11,6 +11,7 @@ from omma.blobs.s3_settings import S3Settings
 from omma.catalog.api_key import Role
 from omma.catalog.interface import Catalog
 from omma.catalog.job import UNFINISHED, Job
+from omma.description import Description, RowLimits
 from omma.errors import Absent, InvalidQuery, NotAllowed
 from omma.identity import Tenant
 from omma.job_kinds import CLUSTER, INGEST, KINDS, IngestParameters, JobKind, JobParameters
@@ -96,9 +97,10 @@ class Jobs:
     async def ingest(self, caller: Caller, source: str, parameters: IngestParameters | None = None) -> Job:
         """The unfinished ingest of the source, or a new one.
 
-        Raises InvalidQuery, NotAllowed, WrongState, Overloaded.
+        Raises InvalidQuery, TooLarge, NotAllowed, WrongState, Overloaded.
         """
         asked = parameters or IngestParameters()
+        RowLimits().check(Description(owner=asked.owner))
         checked = self._sources.checked(source, caller)
         if asked.forget_missing and checked.startswith(SCHEME):
             raise InvalidQuery(

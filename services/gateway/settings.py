@@ -45,6 +45,11 @@ class GatewaySettings(Section):
         description="a search that takes so long is logged by stages; 0: none",
     )
     slow_query_words: bool = Field(default=False, description="with the words that were sought")
+    keyword_words: tuple[str, ...] = Field(
+        default=(),
+        max_length=10_000,
+        description="that a picture is told by where the model has a text tower, as JSON; none: some 500 common ones",
+    )
     max_body_bytes: int = Field(
         default=1 << 29, ge=1 << 25, le=1 << 40, description="of all request bodies held at once, both faces; then 429"
     )

@@ -105,12 +105,14 @@ class LocalShard:
         require_same_space(replica.space.id, query.space)
         self._ready()
         _require_unit(query.query, replica.space.dim)
+        arrived = not query.receipts or await replica.receipts.wait(query.tenant, query.receipts, deadline)
         options = _options(
             tenant=query.tenant,
             # Without the excluded ones k are left, and queries that exclude different pictures share a batch.
             k=query.k + len(query.exclude_ids) if query.k > 0 else query.k,
             filter=query.filter,
-            # Where nothing is private nobody sees anything else than others do: they share a batch.
+            # Where nothing is private, what was waited for included, nobody sees anything else than others do: they
+            # share a batch.
             visible_to=query.visible_to if replica.loaded().some_private else "",
             effort=query.effort,
             exact=query.exact,
@@ -120,7 +122,6 @@ class LocalShard:
             explain=query.explain,
             with_signatures=query.with_signatures,
         )
-        arrived = not query.receipts or await replica.receipts.wait(query.tenant, query.receipts, deadline)
         applied = replica.applied
         answer = await self._batcher.submit(options, query.query, deadline)
         if query.exclude_ids:

@@ -12,6 +12,7 @@ from omma.identity import Tenant
 from omma.images import PictureLimits, media_type
 from omma.job_kinds import (
     ANOMALIES,
+    AUTO_TAGS,
     CLUSTER,
     COLLECT,
     ERASE,
@@ -28,6 +29,7 @@ from omma.storage import Storage
 from services.topology.indexes import PlacedIndex
 from services.worker.auditing import forget_audit
 from services.worker.curation.anomalies import AnomalyScorer
+from services.worker.curation.auto_tags import AutoTagger
 from services.worker.curation.calibrator import Calibrator
 from services.worker.curation.clusters import Clusterer
 from services.worker.curation.copies import CopyFinder
@@ -39,6 +41,7 @@ from services.worker.ingest.folder import FolderIngest
 from services.worker.ingest.follower import ObjectFollower
 from services.worker.ingest.inbox import Inbox, InboxPlace
 from services.worker.jobs.anomalies import AnomaliesWork
+from services.worker.jobs.auto_tags import AutoTagsWork
 from services.worker.jobs.cluster import ClusterWork
 from services.worker.jobs.collect import CollectWork
 from services.worker.jobs.erase import EraseWork
@@ -165,6 +168,7 @@ def compose(
         settings,
         {
             ANOMALIES.name: AnomaliesWork(AnomalyScorer(catalog, live)),
+            AUTO_TAGS.name: AutoTagsWork(AutoTagger(catalog, storage.blobs, live)),
             CLUSTER.name: ClusterWork(Clusterer(catalog, live)),
             COLLECT.name: CollectWork(collector, storage.blobs),
             ERASE.name: EraseWork(eraser),

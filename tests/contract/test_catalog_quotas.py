@@ -8,12 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from omma.catalog.given import GivenVector
+from omma.catalog.inbox_object import SeenObject
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Change, NewPicture, PictureState
 from omma.catalog.quota import OTHERS, Quota
 from omma.errors import Absent, QuotaExceeded
 from omma.identity import ImageId, Tenant
-from tests.contract.catalogs import ANN, BOB, one
+from tests.contract.catalogs import ANN, BOB, SPACE, one
 from tests.contract.catalogs import new as plain
 
 
@@ -124,3 +126,31 @@ async def test_whatever_happens_what_is_counted_is_what_is_there(
         every = (await catalog.list_pictures(tenant, None, None, 100)).pictures
         live = [one for one in every if one.state is not PictureState.DELETED]
         assert await used(catalog, tenant) == (len(live), sum(one.bytes for one in live))
+
+
+async def test_an_object_that_does_not_fit_leaves_nothing_and_is_taken_once_there_is_room(catalog: Catalog) -> None:
+    """What the inbox hears of, and what a bucket's listing finds."""
+    await catalog.set_quota(ANN, 1, None)
+    seen = [SeenObject(key, "0001", new(f"s3://inbox/{key}")) for key in ("a.jpg", "b.jpg")]
+    changes = [answer.change for answer in await catalog.follow_objects(ANN, "inbox", seen)]
+    assert sorted(changes) == [Change.CREATED, Change.OVER_QUOTA]
+    refused = seen[changes.index(Change.OVER_QUOTA)]
+    assert refused.key not in await catalog.known_objects(ANN, "inbox", [one.key for one in seen])
+    assert await used(catalog) == (1, 10)
+    await catalog.set_quota(ANN, 2, None)
+    (taken,) = await catalog.follow_objects(ANN, "inbox", [refused])
+    assert taken.change is Change.CREATED and await used(catalog) == (2, 20)
+
+
+async def test_given_vectors_count_as_pictures(catalog: Catalog) -> None:
+    """A list of vectors that had room when it came, and has not by now."""
+    await catalog.register_space(SPACE)
+    await catalog.set_quota(ANN, 1, None)
+    rows = []
+    for number in range(2):
+        given = GivenVector(SPACE.id, bytes([number]) * 2 * SPACE.dim)
+        rows.append(NewPicture(f"v{number}", given.sha256, "omma:given", len(given.content), given=given))
+    changes = await catalog.upsert(ANN, rows)
+    assert sorted(answer.change for answer in changes) == [Change.CREATED, Change.OVER_QUOTA]
+    left = [answer.id for answer in changes if answer.change is Change.CREATED]
+    assert len(await catalog.given_vectors(left)) == 1 and (await used(catalog))[0] == 1

@@ -259,6 +259,40 @@ def test_people_and_curation(world: World) -> None:
     assert not any({ids[0], ids[2]} <= set(one["ids"]) for one in world.ok("GET", "/duplicates")["groups"])
 
 
+def test_keywords_of_a_picture(world: World) -> None:
+    """Of its neighbours' tags at once, of the text tower when the words are embedded."""
+    picture = encoded(scene(seed=0))
+    asked = {"files": {"image": picture}, "data": {"timeout_ms": 30_000, "near_duplicates": "keep"}}
+    found = world.ok("POST", "/search/similar", **asked)["keywords"]
+    assert found[0] == {"keyword": "scene", "confidence": 1.0, "from": ["neighbours"]}
+
+    def told() -> Any:
+        keywords = world.ok("POST", "/search/similar", **asked)["keywords"]
+        return [one for one in keywords if "words" in one["from"]]
+
+    assert all(0 < one["confidence"] <= 1 for one in world.until(told))
+    of_stored = world.ok("GET", f"/image/{world.ids[0]}")["keywords"]
+    assert {teller for one in of_stored for teller in one["from"]} == {"neighbours", "words"}
+
+
+def test_tags_that_nobody_gave_stand_apart_and_come_only_when_asked_for(world: World) -> None:
+    path = f"/images/{world.ids[0]}"
+    before = world.ok("GET", path)
+    assert "auto_tags" not in before
+    asked = {"words": ["clock", "balloon", "candle", "lamp", "bridge", "car"], "least_confidence": 0.2}
+    told = world.job(world.ok("POST", "/qa/auto-tags", 202, json=asked)["job_id"])
+    assert told["state"] == "done" and told["result"]["looked_at"] >= PICTURES, told
+    tagged = world.ok("GET", path)
+    assert {"tag": "scene", "confidence": 1.0, "from": ["neighbours"]} in tagged["auto_tags"]
+    assert all(one["confidence"] >= 0.2 for one in tagged["auto_tags"])
+    rows = [world.ok("GET", f"/images/{id}") for id in world.ids]
+    words = [one for row in rows for one in row["auto_tags"] if one["from"] == ["words"]]
+    assert words and {one["tag"] for one in words} <= set(asked["words"])
+    assert {name: one for name, one in tagged.items() if name != "auto_tags"} == before
+    world.ok("DELETE", "/qa/auto-tags", 204)
+    assert world.ok("GET", path) == before
+
+
 def test_what_operators_ask(world: World) -> None:
     assert world.ok("GET", "/health")["ok"] is True
     for path in ("/healthz", "/readyz", "/docs"):
@@ -326,3 +360,79 @@ def test_the_sdk_and_the_commands(world: World, tmp_path: Path) -> None:
         if "--json" in arguments:
             assert [json.loads(line) for line in done.stdout.splitlines() if line], arguments
     assert (tmp_path / "out" / "metadata.jsonl").exists() and (tmp_path / "sheet.html").exists()
+
+
+PRIVATE = 900
+"""The seed of the picture that is private."""
+
+
+@pytest.fixture(scope="module")
+def people(world: World) -> dict[str, str]:
+    """Their keys by name. From then on nobody is let in without one: what asks for it comes last in this file."""
+    made: dict[str, Any] = {}
+    for name, role in (("chief", "admin"), ("ann", "write"), ("bob", "write"), ("reader", "read")):
+        headers = {"authorization": f"Bearer {made['chief']['secret']}"} if made else {}
+        made[name] = world.ok("POST", "/keys", 201, json={"name": name, "role": role}, headers=headers)
+    world.until(lambda: all(_as(world, one["secret"], "GET", "/images").is_success for one in made.values()))
+    return {name: one["secret"] for name, one in made.items()}
+
+
+def _as(world: World, secret: str, method: str, path: str, **sent: Any) -> httpx.Response:
+    return world.rest.request(method, path, headers={"authorization": f"Bearer {secret}"}, **sent)
+
+
+def test_a_private_picture_is_its_owners_and_the_administrators(
+    world: World, people: dict[str, str], tmp_path: Path
+) -> None:
+    """At one entrance of each kind; test_private.py walks through every one."""
+    picture = encoded(scene(seed=PRIVATE))
+    with Client(world.url, api_key=people["ann"]) as ann:
+        made = ann.upload(picture, external_id="private", private=True)
+        assert ann.get(made.id).private and ann.get(made.id).owner == "ann"
+        (hit,) = ann.search(picture, k=1, receipts=[made.receipt], timeout_ms=60_000)
+        assert hit.id == made.id
+
+        def found() -> dict[str, set[bool]]:
+            return {name: _finds(world, secret, made.id, picture) for name, secret in people.items()}
+
+        seen = {"chief": {True}, "ann": {True}, "bob": {False}, "reader": {False}}
+        assert found() == seen
+        receipt = ann.patch(made.id, private=False)
+        ann.search(picture, k=1, receipts=[receipt], timeout_ms=60_000)
+        assert found() == {name: {True} for name in people}
+        receipt = ann.patch(made.id, private=True)
+        ann.search(picture, k=1, receipts=[receipt], timeout_ms=60_000)
+        assert found() == seen
+        ann.delete(made.id)
+    if world.reads_folders:
+        (tmp_path / "one.jpg").write_bytes(encoded(scene(seed=PRIVATE + 1)))
+        asked = ("ingest", str(tmp_path), "--owner", "ann", "--private", "--json")
+        done = world.omma(*asked, key=people["chief"])
+        assert done.returncode == 0, done.stderr
+        everything = {"limit": 1000}
+        counts = {
+            name: _as(world, secret, "GET", "/images", params=everything).json() for name, secret in people.items()
+        }
+        rows = [one for one in counts["ann"]["images"] if one["uri"].endswith("/one.jpg")]
+        assert [(one["owner"], one["private"]) for one in rows] == [("ann", True)]
+        assert counts["bob"]["count"] == counts["ann"]["count"] - 1
+        assert _as(world, people["ann"], "DELETE", f"/images/{rows[0]['id']}").is_success
+
+
+def _finds(world: World, secret: str, hidden: int, picture: bytes) -> set[bool]:
+    """Whether each of these shows it."""
+    options = {"near_duplicates": "keep", "timeout_ms": 60_000, "k": 5}
+    searched = _as(world, secret, "POST", "/search", files={"image": picture}, data=options).json()
+    listed = _as(world, secret, "GET", "/images", params={"limit": 1000}).json()["images"]
+    row = _as(world, secret, "GET", f"/images/{hidden}").status_code
+    with grpc.insecure_channel(world.grpc) as channel:
+        query = search_pb2.SearchQuery(image=picture)
+        request = search_pb2.SearchRequest(queries=[query], k=5, timeout_ms=60_000)
+        metadata = [("authorization", f"Bearer {secret}")]
+        rpc = search_pb2_grpc.SearchServiceStub(channel).Search(request, timeout=90, metadata=metadata)
+    return {
+        hidden in [one["id"] for one in searched["results"]],
+        hidden in [one["id"] for one in listed],
+        row == 200,
+        hidden in [one.id for one in rpc.results],
+    }

@@ -106,7 +106,22 @@ async def ingest_list(full: Full) -> None:
     assert told["created"] == 0 and told["result"]["failed"] == {"over_quota": 1}
 
 
-WAYS: Final[list[Callable[[Full], Awaitable[None]]]] = [upload, upsert, presign, restore, ingest_folder, ingest_list]
+async def ingest_vectors(full: Full) -> None:
+    made = (await full.rest.post("/embed/image", files={"image": encoded(scene(seed=2))})).json()
+    body = {"space": made["space"], "vectors": [{"id": "given", "vector": made["vector"]}]}
+    answer = await full.rest.post("/vectors", json=body)
+    assert (answer.status_code, answer.json()["kind"]) == (413, "quota_exceeded")
+
+
+WAYS: Final[list[Callable[[Full], Awaitable[None]]]] = [
+    upload,
+    upsert,
+    presign,
+    restore,
+    ingest_folder,
+    ingest_list,
+    ingest_vectors,
+]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)

@@ -43,6 +43,8 @@ ROUTES: Final[dict[tuple[str, str], Role | None]] = {
     ("GET", "/feedback"): READ,
     ("GET", "/qa/anomalies"): READ,
     ("POST", "/qa/anomalies"): TENANT_ADMIN,
+    ("POST", "/qa/auto-tags"): TENANT_ADMIN,
+    ("DELETE", "/qa/auto-tags"): TENANT_ADMIN,
     ("GET", "/duplicates"): READ,
     ("POST", "/duplicates/merge"): WRITE,
     ("POST", "/duplicates/split"): WRITE,

@@ -12,7 +12,7 @@ from omma.blobs.originals import path_of, sha256_of
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Picture, PictureChange, PictureState
 from omma.catalog.sqlite import open_sqlite_catalog
-from omma.description import RowLimits
+from omma.description import Description, RowLimits
 from omma.identity import DEFAULT_TENANT
 from omma.log.interface import Log
 from omma.log.sqlite import SqliteLog
@@ -37,9 +37,9 @@ class Library:
     async def _drained(self) -> None:
         self.drained_with.append((await self.catalog.counts()).get("deleted", 0))
 
-    async def ingest(self, **options: bool) -> Progress:
+    async def ingest(self, said: Description | None = None, **options: bool) -> Progress:
         progress = Progress()
-        self.told = await self._ingest.run(self.folder, DEFAULT_TENANT, progress, **options)
+        self.told = await self._ingest.run(self.folder, DEFAULT_TENANT, progress, said, **options)
         return progress
 
     def add(self, *names: str) -> None:
@@ -157,6 +157,28 @@ async def test_what_was_said_of_a_picture_goes_with_it_when_its_folder_is_rename
     assert (progress.counts["created"], progress.counts["vanished"], progress.counts["missing"]) == (20, 20, 0)
     row = (await library.rows())["7.jpg"]
     assert (row.tags, row.owner, row.attributes) == (("x",), "ann", {"stars": 1}) and "/b/" in row.uri
+
+
+async def test_a_folder_may_be_somebodys_and_private(library: Library):
+    library.add("a.jpg", "b.jpg")
+    await library.ingest(Description(owner="ann", private=True))
+    (library.folder / "a.jpg").write_bytes(b"changed")
+    library.add("c.jpg")
+    await library.ingest()
+    rows = await library.rows()
+    assert {name: (row.owner, row.private) for name, row in rows.items()} == {
+        "a.jpg": ("ann", True),
+        "b.jpg": ("ann", True),
+        "c.jpg": ("", False),
+    }
+
+
+async def test_what_is_private_stays_so_where_it_is_moved(library: Library):
+    library.add("a/1.jpg", "a/2.jpg")
+    await library.ingest(Description(owner="ann", private=True))
+    (library.folder / "a").rename(library.folder / "b")
+    await library.ingest()
+    assert {(row.owner, row.private) for row in (await library.rows()).values()} == {("ann", True)}
 
 
 async def test_a_dead_picture_is_tried_again_by_the_next_ingest(library: Library):

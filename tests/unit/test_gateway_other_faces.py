@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import httpx
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from omma.hits import Payload
 from omma.images import PictureLimits
+from omma.keywords import Teller, keywords_of, likely_words, tags_near
+from omma.vectors import normalise
 from services.gateway.callers.auth import Authenticator
 from services.gateway.rest.app import create_app
 from services.gateway.rest.curation import Curation
@@ -20,7 +23,6 @@ from services.gateway.rest.gzipped import Gzipped
 from services.gateway.rest.operation import Operation
 from services.gateway.rest.similar import filename_of
 from services.gateway.search.answer import SearchHit
-from services.gateway.search.keywords import keywords_of
 from services.gateway.settings import GatewaySettings
 
 PAGE = "https://shop.example"
@@ -38,7 +40,7 @@ async def asked(settings: GatewaySettings, method: str, path: str, **headers: st
         Authenticator(core, open_without_keys=True),
         core,
         settings,
-        curation=Curation(core, core, core, core),
+        curation=Curation(core, core, core, core, core),
         bodies=core,
         trail=core,
         metrics_open=True,
@@ -110,17 +112,49 @@ def hit(score: float, *tags: str) -> SearchHit:
     return SearchHit(1, score, Payload(tags=tags), None, None, ())
 
 
+def said(hits: list[SearchHit]) -> dict[str, float]:
+    return tags_near((one.score, one.payload.tags) for one in hits)
+
+
 def test_nearer_neighbours_say_more() -> None:
-    found = keywords_of([hit(0.9, "lamp", "red"), hit(0.8, "lamp", "lamp"), hit(0.4, "chair")], 10)
+    near = [hit(0.9, "lamp", "red"), hit(0.8, "lamp", "lamp"), hit(0.4, "chair")]
+    found = keywords_of(said(near), {}, 10)
     assert [one.word for one in found] == ["lamp", "red", "chair"]
     assert found[0].confidence > 0.99 and 0.7 < found[1].confidence < 0.75 and found[2].confidence < 0.01
-    assert keywords_of([], 10) == []
+    assert {one.tellers for one in found} == {(Teller.NEIGHBOURS,)}
+    assert keywords_of(said([]), {}, 10) == []
+
+
+def test_of_both_who_tell_a_word_the_surer_one_counts() -> None:
+    found = keywords_of({"lamp": 0.5, "red": 0.2}, {"lamp": 0.75, "chair": 0.1}, 10)
+    assert [(one.word, one.confidence) for one in found] == [("lamp", 0.75), ("red", 0.2), ("chair", 0.1)]
+    assert [one.tellers for one in found] == [
+        (Teller.NEIGHBOURS, Teller.WORDS),
+        (Teller.NEIGHBOURS,),
+        (Teller.WORDS,),
+    ]
+
+
+def test_words_are_told_that_a_picture_lies_unusually_near_to() -> None:
+    random = np.random.default_rng(3)
+    vectors = normalise(random.normal(size=(200, 64)).astype(np.float32))
+    words = [f"w{at}" for at in range(200)]
+    found = likely_words(normalise(vectors[7] + 0.1 * vectors[8]), words, vectors)
+    assert max(found, key=lambda word: found[word]) == "w7" and found["w7"] > 0.9
+    assert sum(found.values()) <= 1
+    # Few words are judged as many are: by what is usual.
+    assert likely_words(vectors[7], words[7:9], np.roll(vectors, -7, axis=0)).keys() == {"w7"}
+    # Of nothing that is known, no word is likely.
+    elsewhere = [likely_words(normalise(random.normal(size=64)), words, vectors) for _ in range(20)]
+    assert np.median([max(one.values(), default=0.0) for one in elsewhere]) < 0.3
+    assert likely_words(vectors[0], words[:1], vectors[:1]) == {}
+    assert likely_words(vectors[0], words, np.tile(vectors[0], (200, 1))) == {}
 
 
 @given(st.lists(st.tuples(st.floats(-1, 1), st.lists(st.sampled_from("abc"))), max_size=20))
 def test_confidence_is_a_share(given: list[tuple[float, list[str]]]) -> None:
     hits = [hit(score, *tags) for score, tags in sorted(given, key=lambda one: -one[0])]
-    found = keywords_of(hits, 2)
+    found = keywords_of(said(hits), {}, 2)
     assert len(found) <= 2 and all(0 < one.confidence <= 1 or one.confidence == 0 for one in found)
     assert found == sorted(found, key=lambda one: -one.confidence)
 

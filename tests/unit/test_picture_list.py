@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omma.description import RowLimits
-from omma.picture_list import Listed, WrongLine, absolute, count_lines, listed
+from omma.errors import InvalidQuery
+from omma.picture_list import Listed, WrongLine, absolute, count_lines, described, listed
 
 LIMITS = RowLimits()
 
@@ -61,6 +62,21 @@ def test_whatever_a_list_holds_each_line_is_one_thing(texts: list[str], odd: byt
     content = "\n".join(texts).encode("utf-8", "surrogatepass") + odd
     assert len(lines(content)) == count_lines(content)
     assert count_lines(absolute(content, Path("/here"))) == count_lines(content)
+
+
+def test_something_is_said_of_every_line_that_does_not_say_it_itself() -> None:
+    content = described(
+        b'/a.jpg\nhttp://x/b\n{"url": "http://x/c", "owner": "bob"}\n{broken', owner="ann", private=True
+    )
+    found = [one for one in lines(content) if isinstance(one, Listed)]
+    assert [(one.place, one.description.owner, one.description.private) for one in found] == [
+        ("file:///a.jpg", "ann", True),
+        ("http://x/b", "ann", True),
+        ("http://x/c", "bob", True),
+    ]
+    assert count_lines(content) == 4
+    with pytest.raises(InvalidQuery):
+        described(b"/\xff.jpg", private=True)
 
 
 def test_paths_are_as_from_the_lists_folder() -> None:

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, SmallInteger, Table, Text
 
-from omma.catalog.schema.columns import IDS, SERIAL, metadata
+from omma.catalog.schema.columns import DOCUMENT, IDS, SERIAL, metadata
 
 DAY_MS: Final = 86_400_000
 
@@ -89,6 +89,16 @@ for _measure in (anomaly_scores.c.distance, anomaly_scores.c.density):
         _measure,
         anomaly_scores.c.image_id,
     )
+
+auto_tags: Final = Table(
+    "auto_tags",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("image_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("sha256", Text, nullable=False, comment="of the bytes that they were told of"),
+    Column("tags", DOCUMENT, nullable=False, comment="word, confidence and who tells it, each"),
+    Column("told_at", BigInteger, nullable=False),
+)
 
 audit: Final = Table(
     "audit",

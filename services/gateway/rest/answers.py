@@ -1,12 +1,14 @@
 """Answers as JSON: plain dicts and the standard encoder, since a search may cost 5 ms here at most."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi.responses import Response, StreamingResponse
 
 from omma.catalog.picture import Page, Picture
+from omma.keywords import Keyword
 from omma.quality import Quality, size_quality
 from omma.space import Space
 from services.gateway.content_urls import content_url, content_version, thumbnail_url
@@ -120,6 +122,12 @@ def picture_document(picture: Picture) -> dict[str, Any]:
         document |= quality_document(picture.quality, picture.width, picture.height)
     more = {"reason": picture.reason, "space": picture.space, "private": picture.private}
     return document | {name: value for name, value in more.items() if value}
+
+
+def auto_tags_document(tags: Sequence[Keyword]) -> dict[str, Any]:
+    """Nothing where none were told."""
+    told = [{"tag": one.word, "confidence": one.confidence, "from": list(one.tellers)} for one in tags]
+    return {"auto_tags": told} if told else {}
 
 
 def quality_document(quality: Quality, width: int, height: int) -> dict[str, Any]:

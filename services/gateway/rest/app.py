@@ -69,7 +69,7 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.include_router(similar_router(search, pictures, authenticator, settings, limits))
     app.include_router(embed_router(search, authenticator, settings, limits))
     app.include_router(clicks_router(impressions, authenticator, settings))
-    app.include_router(images_router(pictures, authenticator, settings, limits))
+    app.include_router(images_router(pictures, curation.auto_tags, authenticator, settings, limits))
     app.include_router(ops_router(health, authenticator, metrics_open=metrics_open))
     operating = operation.routers(search.indexes, authenticator, settings, limits)
     for router in (*curation.routers(search.indexes, authenticator), *operating):

@@ -7,10 +7,12 @@ from fastapi import APIRouter
 from omma.catalog.api_key import Role
 from services.gateway.callers.auth import Authenticator
 from services.gateway.curation.anomalies import AnomalyList
+from services.gateway.curation.auto_tags import AutoTagDesk
 from services.gateway.curation.duplicates import Duplicates
 from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.jobs import Jobs
 from services.gateway.rest.anomalies import anomalies_router
+from services.gateway.rest.auto_tags import auto_tags_router
 from services.gateway.rest.clusters import clusters_router
 from services.gateway.rest.duplicates import duplicates_router
 from services.gateway.rest.feedback import feedback_router
@@ -26,6 +28,7 @@ class Curation:
     jobs: Jobs
     anomalies: AnomalyList
     duplicates: Duplicates
+    auto_tags: AutoTagDesk
 
     def routers(self, indexes: ServedIndexes, authenticator: Authenticator) -> tuple[APIRouter, ...]:
         """For the REST app."""
@@ -36,5 +39,6 @@ class Curation:
             feedback_router(self.feedback, reader, writer),
             clusters_router(self.jobs, writer),
             anomalies_router(self.anomalies, self.jobs, indexes, reader, tenant_admin),
+            auto_tags_router(self.auto_tags, tenant_admin),
             duplicates_router(self.duplicates, reader, writer),
         )

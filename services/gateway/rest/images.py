@@ -12,9 +12,11 @@ from omma.errors import InvalidQuery
 from omma.filters import parse_filter
 from omma.images import PictureLimits
 from services.gateway.callers.auth import Authenticator, Caller
+from services.gateway.curation.auto_tags import AutoTagDesk
 from services.gateway.pictures.core import PictureCore
 from services.gateway.rest.answers import (
     JsonResponse,
+    auto_tags_document,
     content_response,
     etags,
     page_document,
@@ -44,7 +46,11 @@ _DEFAULT_PAGE = 100
 
 
 def images_router(
-    core: PictureCore, authenticator: Authenticator, settings: GatewaySettings, limits: PictureLimits
+    core: PictureCore,
+    auto_tags: AutoTagDesk,
+    authenticator: Authenticator,
+    settings: GatewaySettings,
+    limits: PictureLimits,
 ) -> APIRouter:
     """Reading needs role read, the rest role write."""
     router = APIRouter(prefix="/images", dependencies=SHOWN_IN_DOCS, tags=["pictures"])
@@ -91,8 +97,9 @@ def images_router(
 
     @router.get("/{image_id}", **shapes.PICTURE)
     async def picture(image_id: int, caller: reader) -> Response:
-        """A picture's row."""
-        return JsonResponse(picture_document(await core.picture(caller.tenant, image_id)))
+        """A picture's row, and the tags that nobody gave, where they were asked for (`POST /qa/auto-tags`)."""
+        row = await core.picture(caller.tenant, image_id)
+        return JsonResponse(picture_document(row) | auto_tags_document(await auto_tags.of(caller.tenant, row.id)))
 
     @router.get("/{image_id}/content", **shapes.CONTENT)
     async def content(image_id: int, request: Request, caller: reader) -> Response:

@@ -54,10 +54,18 @@ class IngestRequest(RequestBody):
         default=False, description="also what was deleted here comes back, without what was said of it"
     )
 
+    owner: str = Field(default="", max_length=1_024, description="of what is new or changed in a folder or a bucket")
+    private: bool = Field(
+        default=False,
+        description="only the owner and administrators see what is new or changed in a folder or a bucket",
+    )
+
     def listed(self) -> bytes:
         """The uploads as a list. Raises InvalidQuery, field `uploads`."""
         if self.folder is not None or self.source is not None:
             raise InvalidQuery("Say what to ingest: uploads, and neither a folder nor a source.", field="uploads")
+        if self.owner or self.private:
+            raise InvalidQuery("Each of uploads says whose it is.", field="owner" if self.owner else "private")
         lines = []
         for one in self.uploads or ():
             name = one.get("upload")
@@ -90,7 +98,12 @@ def jobs_router(jobs: Jobs, lists: Lists, tenant_admin: SignedIn, reader: Signed
         if request.uploads is not None:
             parameters = ListParameters(revive_deleted=request.revive_deleted)
             return {"job_id": (await lists.ingest(caller, request.listed(), parameters)).id}
-        asked = IngestParameters(forget_missing=request.forget_missing, revive_deleted=request.revive_deleted)
+        asked = IngestParameters(
+            forget_missing=request.forget_missing,
+            revive_deleted=request.revive_deleted,
+            owner=request.owner,
+            private=request.private,
+        )
         return {"job_id": (await jobs.ingest(caller, request.place(), asked)).id}
 
     @router.get("/jobs", summary="The newest jobs, and how far they are", **shapes.JOBS)

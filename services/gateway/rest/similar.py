@@ -29,7 +29,6 @@ from services.gateway.rest.search_fields import FORM_FIELDS, JSON_FIELDS, QUERY_
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
 from services.gateway.search.answer import SearchAnswer, SearchHit
 from services.gateway.search.core import SearchCore
-from services.gateway.search.keywords import keywords_of
 from services.gateway.search.query import MAX_SOUGHT, SearchQuery, SoughtStored
 from services.gateway.settings import GatewaySettings
 
@@ -58,7 +57,9 @@ def similar_router(
             answer = await answer_to(request, core, caller, query)
         rest = {name: value for name, value in search_document(answer).items() if name != "results"}
         results = [_result(hit, with_payload=with_payload) for hit in answer.hits]
-        return JsonResponse({"results": results, "keywords": _keywords(answer), **_model(core, answer.index), **rest})
+        return JsonResponse(
+            {"results": results, "keywords": _keywords(core, answer), **_model(core, answer.index), **rest}
+        )
 
     @router.post("/search/similar", **shapes.SIMILAR)
     async def similar(request: Request, caller: reader) -> Response:
@@ -104,7 +105,12 @@ def similar_router(
             return JsonResponse({**told, "similar_images": [], "keywords": [], **_model(core, "")})
         similar_images = [_result(hit, with_payload=False) for hit in answer.hits]
         return JsonResponse(
-            {**told, "similar_images": similar_images, "keywords": _keywords(answer), **_model(core, answer.index)}
+            {
+                **told,
+                "similar_images": similar_images,
+                "keywords": _keywords(core, answer),
+                **_model(core, answer.index),
+            }
         )
 
     return router
@@ -164,5 +170,8 @@ def _result(hit: SearchHit, *, with_payload: bool) -> dict[str, Any]:
     return {**told, "payload": {**rest, "file_size": payload.bytes, "indexed_at": taken_in}}
 
 
-def _keywords(answer: SearchAnswer) -> list[dict[str, Any]]:
-    return [{"keyword": one.word, "confidence": one.confidence} for one in keywords_of(answer.hits, _KEYWORDS)]
+def _keywords(core: SearchCore, answer: SearchAnswer) -> list[dict[str, Any]]:
+    return [
+        {"keyword": one.word, "confidence": one.confidence, "from": list(one.tellers)}
+        for one in core.keywords(answer, _KEYWORDS)
+    ]

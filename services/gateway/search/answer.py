@@ -1,13 +1,14 @@
 """The answer of a search, before a face gives it a shape."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from omma.hits import Degraded, Hits, Payload
 from omma.identity import ImageId
 from omma.judging.draft import Brought
 from omma.rollouts.arms import Variant
+from omma.vectors import Float32
 from services.gateway.search.fanout import Coverage, ShardOutcome
 from services.rerank.client import RankedHit, Reranked
 
@@ -59,7 +60,7 @@ class SearchAnswer:
     degraded: what was left out. explain: None unless asked for. understood: 0 … 1, how far the model understood the
     words, the least of them; None without words. 0 where nothing else was sought: there are no hits. variant: on which
     side of a rollout it is; None outside of one. Of an interleaved one, space and index are the control's.
-    no_good_match: nothing of it is likely what was sought.
+    no_good_match: nothing of it is likely what was sought. sought: float32[dim], what it was looked for with.
     """
 
     hits: tuple[SearchHit, ...]
@@ -75,6 +76,7 @@ class SearchAnswer:
     understood: float | None = None
     variant: Variant | None = None
     no_good_match: bool = False
+    sought: Float32 | None = field(default=None, compare=False, repr=False)
 
 
 def hits_of(candidates: Hits, ranked: Sequence[RankedHit], *, with_boxes: bool) -> tuple[SearchHit, ...]:

@@ -17,6 +17,7 @@ from omma.hits import Hits
 from omma.identity import ImageId, Tenant
 from omma.images import DEFAULT_LIMITS
 from omma.judging.tally import Answer
+from omma.keywords import Keyword, keywords_of, likely_words, tags_near
 from omma.rollouts.arms import Arm, Variant
 from omma.rpc.deadline import Deadline
 from omma.space import Space
@@ -46,6 +47,7 @@ from services.gateway.search.rollout.judged import judged
 from services.gateway.search.rollout.shadow import Shadow
 from services.gateway.search.slow import SlowSearches
 from services.gateway.search.urls import PictureFetcher
+from services.gateway.search.vocabulary import Vocabulary
 from services.nn_shard.client import ShardQuery
 from services.rerank.client import Reranker
 from services.topology.indexes import ServedIndex, ServedIndexes
@@ -77,6 +79,7 @@ class SearchCore:
         shadow: Shadow | None = None,
         recall: Recall | None = None,
         slow: SlowSearches | None = None,
+        vocabulary: Vocabulary | None = None,
         max_text_characters: int = 2_000,
         max_picture_bytes: int = DEFAULT_LIMITS.max_bytes,
         kept_embeddings_bytes: int = 0,
@@ -85,7 +88,8 @@ class SearchCore:
         """impressions: who is told what was shown; None: nobody. behind: whether writes that were acknowledged wait.
 
         arms: what counts the searches of a rollout. shadow: what asks its candidate after an answer. recall: what
-        repeats searches exactly. slow: what is told of those that took long.
+        repeats searches exactly. slow: what is told of those that took long. vocabulary: words that pictures are told
+        by; None: the tags of what is near them alone.
         """
         self.indexes = indexes
         self._fanout = fanout or Fanout()
@@ -106,6 +110,7 @@ class SearchCore:
         self._shadow = shadow
         self._recall = recall
         self._slow = slow or SlowSearches()
+        self._vocabulary = vocabulary
 
     async def search(
         self,
@@ -140,6 +145,18 @@ class SearchCore:
             self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer, caller)
         self._tell(tenant, query, answer, sides)
         return answer
+
+    def keywords(self, answer: SearchAnswer, at_most: int) -> list[Keyword]:
+        """Words for the picture that was sought, the surest first. Where words were sought, too, the text tower would
+        only say them again: then only the tags of what was found.
+        """
+        served = self.indexes.placed(answer.index)
+        vocabulary = None if served is None or self._vocabulary is None else self._vocabulary.known(served)
+        words = {}
+        if vocabulary is not None and answer.sought is not None and answer.understood is None:
+            words = likely_words(answer.sought, vocabulary.words, vocabulary.vectors)
+        near = tags_near((hit.score, hit.payload.tags) for hit in answer.hits)
+        return keywords_of(near, words, at_most)
 
     def _tell(self, tenant: Tenant, query: SearchQuery, answer: SearchAnswer, sides: Mapping[Arm, Side]) -> None:
         """A rollout of what its arms answered, and who measures recall; returns at once."""
@@ -242,6 +259,7 @@ class SearchCore:
             explain=_explain(stage_us, sides) if query.explain else None,
             variant=shown.variant,
             no_good_match=all(is_no_good_match(query, side) for side in sides.values()),
+            sought=first.resolved.vector,
         )
         return answer, sides, stage_us
 

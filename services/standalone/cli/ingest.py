@@ -13,7 +13,7 @@ from rich.markup import escape
 from omma.blobs.folder_source import folder_source
 from omma.blobs.object_uri import SCHEME
 from omma.errors import InvalidQuery
-from omma.picture_list import absolute
+from omma.picture_list import absolute, described
 from services.standalone.connection import Connection, connected
 from services.standalone.given import requests_of
 from services.standalone.ingesting import failed, remarks, summary
@@ -42,6 +42,8 @@ def ingest(  # noqa: PLR0917  a command's options
     revive_deleted: Annotated[bool, typer.Option(help="Also what was deleted here comes back.")] = False,
     refetch: Annotated[bool, typer.Option(help="Download also what an earlier ingest downloaded.")] = False,
     watch: Annotated[bool, typer.Option(help="Go on: look again every few seconds, until Ctrl-C.")] = False,
+    owner: Annotated[str, typer.Option(help="Whose they are: of what is new or changed, or does not say it.")] = "",
+    private: Annotated[bool, typer.Option(help="Only their owner and administrators see them.")] = False,
     ids: Annotated[
         Path | None, typer.Option(help="Of vectors: an id a line, or JSON lines with what is known of each.")
     ] = None,
@@ -52,7 +54,10 @@ def ingest(  # noqa: PLR0917  a command's options
     if source.endswith(".npy"):
         run(_vectors(Path(source), ids, space, revive_deleted, json))
         return
-    asked = _folder_or_bucket(source, forget_missing, revive_deleted) or _list(source, revive_deleted, refetch)
+    said: dict[str, Any] = {"owner": owner} if owner else {}
+    said |= {"private": True} if private else {}
+    asked = _folder_or_bucket(source, forget_missing, revive_deleted, said)
+    asked = asked or _list(source, revive_deleted, refetch, said)
     run(_watch(asked, json) if watch else _once(asked, json))
 
 
@@ -116,9 +121,9 @@ class _Asked:
     request: dict[str, Any]
 
 
-def _folder_or_bucket(source: str, forget_missing: bool, revive_deleted: bool) -> _Asked | None:
+def _folder_or_bucket(source: str, forget_missing: bool, revive_deleted: bool, said: dict[str, Any]) -> _Asked | None:
     """None for a list."""
-    asked: dict[str, Any] = {"forget_missing": forget_missing, "revive_deleted": revive_deleted}
+    asked: dict[str, Any] = {"forget_missing": forget_missing, "revive_deleted": revive_deleted, **said}
     if source.startswith(SCHEME):
         return _Asked(source, "/images/ingest", {"json": {**asked, "source": source}})
     if Path(source).is_file() or source.startswith(_WEB):
@@ -132,9 +137,11 @@ async def _folder(source: str) -> Path:
     return require_folder(Path(source))
 
 
-def _list(source: str, revive_deleted: bool, refetch: bool) -> _Asked:
+def _list(source: str, revive_deleted: bool, refetch: bool, said: dict[str, Any]) -> _Asked:
     path = Path(source)
     content = source.encode() if source.startswith(_WEB) else absolute(path.read_bytes(), path.absolute().parent)
+    if said:
+        content = described(content, **said)
     options = {"revive_deleted": str(revive_deleted).lower(), "refetch": str(refetch).lower()}
     request = {"files": {"list": ("list", content, "application/x-ndjson")}, "data": options}
     return _Asked(source, "/ingest", request)

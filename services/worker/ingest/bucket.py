@@ -10,6 +10,7 @@ from omma.blobs.objects import ListedObject, Objects
 from omma.catalog.inbox_object import KnownObject
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Change
+from omma.description import Description
 from omma.identity import Tenant
 from omma.images import PICTURE_SUFFIXES
 from omma.room import NO_ROOM
@@ -54,14 +55,23 @@ class BucketIngest:
         self._max_backlog = max_backlog
         self._per_second = per_second
 
-    async def run(self, source: str, tenant: Tenant, progress: Progress, *, revive: bool = False) -> Mapping[str, Any]:
-        """source: `s3://bucket/prefix`. progress: updated as it goes, from its cursor on.
+    async def run(
+        self,
+        source: str,
+        tenant: Tenant,
+        progress: Progress,
+        said: Description | None = None,
+        *,
+        revive: bool = False,
+    ) -> Mapping[str, Any]:
+        """source: `s3://bucket/prefix`. progress: updated as it goes, from its cursor on. said: owner and private of
+        all that is new or changed.
 
         revive: also what a caller deleted comes back. Returns what it tells, when every change is searchable or a dead
         letter. Raises InvalidQuery, Absent (no such bucket).
         """
         bucket, prefix = bucket_place(source)
-        run = _Run(bucket, tenant, Pace(self._per_second), progress, Told(progress.counts), revive)
+        run = _Run(bucket, tenant, Pace(self._per_second), progress, Told(progress.counts), said, revive)
         while True:
             page = await self._objects.page(bucket, prefix, progress.cursor, _PAGE_OBJECTS)
             known = await self._catalog.known_objects(tenant, bucket, [one.key for one in page.objects])
@@ -87,7 +97,7 @@ class BucketIngest:
             while await self._backlog() > self._max_backlog:  # noqa: ASYNC110  the indexer may be elsewhere
                 await asyncio.sleep(_LOOK_SECONDS)
             await run.pace.spend(len(news))
-        changes = await self._follower.follow(run.tenant, run.bucket, news, revive=run.revive)
+        changes = await self._follower.follow(run.tenant, run.bucket, news, run.said, revive=run.revive)
         created = sum(change.change is Change.CREATED for change in changes)
         changed = sum(change.change is Change.CHANGED for change in changes)
         refused = sum(change.change is Change.OVER_QUOTA for change in changes)
@@ -107,6 +117,7 @@ class _Run:
     pace: Pace
     progress: Progress
     told: Told
+    said: Description | None
     revive: bool
 
     def takes(self, one: ListedObject) -> bool:

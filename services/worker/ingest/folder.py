@@ -9,7 +9,7 @@ from typing import Any, Final
 from omma.blocking import BlockingCalls
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Change, DeletedBy, Picture, PictureChange
-from omma.description import RowLimits
+from omma.description import Description, RowLimits
 from omma.errors import InvalidQuery, TooLarge
 from omma.identity import ImageId, Sha256, Tenant
 from omma.outbox import Outbox
@@ -60,11 +60,14 @@ class FolderIngest:
         folder: Path,
         tenant: Tenant,
         progress: Progress,
+        said: Description | None = None,
         *,
         forget_missing: bool = False,
         revive: bool = False,
     ) -> Mapping[str, Any]:
         """progress: updated as it goes. Returns what it tells, when every change is searchable or a dead letter.
+
+        said: of all that is new or changed.
 
         revive: also what a caller deleted comes back.
 
@@ -80,7 +83,7 @@ class FolderIngest:
         captions = Captions(
             lambda path, reason: told.tell("captions_passed_over", path.as_uri(), reason), self._row_limits
         )
-        looker = Looker(walk(folder), known, captions, told, self._max_bytes)
+        looker = Looker(walk(folder), known, captions, told, max_bytes=self._max_bytes, said=said or Description())
         while (looked := await self._calls.run(None, looker.look)).files:
             await self._write(tenant, looked, told, counts, revive)
             counts["looked_at"] += looked.pictures
@@ -190,6 +193,7 @@ def _said(old: Picture, new: Picture) -> PictureChange | None:
         tags=old.tags if old.tags and not new.tags else None,
         owner=old.owner if old.owner and not new.owner else None,
         attributes={**old.attributes, **new.attributes} if old.attributes.keys() - new.attributes.keys() else None,
+        private=True if old.private and not new.private else None,
     )
     return change if change != PictureChange() else None
 

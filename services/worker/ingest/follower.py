@@ -12,6 +12,7 @@ from omma.catalog.inbox_object import SeenObject
 from omma.catalog.interface import Catalog
 from omma.catalog.objects import is_newer
 from omma.catalog.picture import MAX_KEY_BYTES, NewPicture, Upserted
+from omma.description import Description
 from omma.errors import Absent
 from omma.identity import Sha256, Tenant
 from omma.outbox import Outbox
@@ -56,20 +57,28 @@ class ObjectFollower:
         return await self.follow(tenant, bucket, news)
 
     async def follow(
-        self, tenant: Tenant, bucket: str, occasions: Mapping[str, str], *, revive: bool = False
+        self,
+        tenant: Tenant,
+        bucket: str,
+        occasions: Mapping[str, str],
+        said: Description | None = None,
+        *,
+        revive: bool = False,
     ) -> list[Upserted]:
         """Look at each key. occasions: sequencer of the event, or for a listing, what was recorded before.
 
-        revive: also what a caller deleted comes back.
+        said: owner and private of them. revive: also what a caller deleted comes back.
 
         What the row has already is left out of the answer, or said to be the same.
         """
-        seen = await asyncio.gather(*[self._see(bucket, key, occasions[key]) for key in sorted(occasions)])
+        seen = await asyncio.gather(
+            *[self._see(bucket, key, occasions[key], said or Description()) for key in sorted(occasions)]
+        )
         changes = await self._catalog.follow_objects(tenant, bucket, seen, revive=revive) if seen else []
         await self._outbox.send(changes)
         return changes
 
-    async def _see(self, bucket: str, key: str, sequencer: str) -> SeenObject:
+    async def _see(self, bucket: str, key: str, sequencer: str, said: Description) -> SeenObject:
         uri = object_uri(bucket, key)
         async with self._looks:
             try:
@@ -80,7 +89,15 @@ class ObjectFollower:
         if look is None:
             return SeenObject(key, sequencer, None)
         sha256 = look.sha256 or unread(uri, look.etag)
-        picture = NewPicture(uri, sha256, uri, look.bytes, mtime_ns=stamp_of(look.etag))
+        picture = NewPicture(
+            uri,
+            sha256,
+            uri,
+            look.bytes,
+            owner=said.owner,
+            mtime_ns=stamp_of(look.etag),
+            private=said.private,
+        )
         return SeenObject(key, sequencer, picture)
 
 

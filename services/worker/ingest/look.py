@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from omma.blobs.opening import open_file
 from omma.catalog.picture import MAX_KEY_BYTES, NewPicture
+from omma.description import Description
 from omma.identity import ImageId, Sha256
 from services.worker.ingest.captions import CAPTIONS_FILE, Captions
 from services.worker.ingest.follower import unread
@@ -44,9 +45,19 @@ class Looker:
     """Looks at a walk's files, a batch at a time. known: those that are seen are taken out of it."""
 
     def __init__(
-        self, files: Iterator[FoundFile], known: dict[str, KnownFile], captions: Captions, told: Told, max_bytes: int
+        self,
+        files: Iterator[FoundFile],
+        known: dict[str, KnownFile],
+        captions: Captions,
+        told: Told,
+        *,
+        max_bytes: int,
+        said: Description,
     ) -> None:
-        """max_bytes: a larger picture is not read: it gets a row, and dies of its size."""
+        """max_bytes: a larger picture is not read: it gets a row, and dies of its size. said: owner and private of all
+        that is new or changed.
+        """
+        self._said = said
         self._files = files
         self._known = known
         self._captions = captions
@@ -93,9 +104,11 @@ class Looker:
                 sha256=sha256,
                 uri=uri,
                 bytes=status.st_size,
+                owner=self._said.owner,
                 tags=caption.tags,
                 attributes=caption.attributes,
                 mtime_ns=status.st_mtime_ns,
+                private=self._said.private,
             )
         )
 

@@ -225,7 +225,7 @@ export interface paths {
         };
         /**
          * Picture
-         * @description A picture's row.
+         * @description A picture's row, and the tags that nobody gave, where they were asked for (`POST /qa/auto-tags`).
          */
         get: operations["picture_images__image_id__get"];
         put?: never;
@@ -446,6 +446,28 @@ export interface paths {
          */
         post: operations["measure_qa_anomalies_post"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/qa/auto-tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tag every picture by its neighbours and by words
+         * @description Of the caller's tenant; a job. `GET /images/{id}` has them as `auto_tags`, apart from `tags`: no filter or
+         *     search reads them. What comes later has none until this is asked again.
+         */
+        post: operations["tell_qa_auto_tags_post"];
+        /** Take every such tag away */
+        delete: operations["forget_qa_auto_tags_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1253,6 +1275,30 @@ export interface components {
             duplicate_bits?: number;
         };
         /**
+         * AutoTagsRequest
+         * @description What pictures may be told by, and how sure that must be.
+         * @example {
+         *       "least_confidence": 0.5,
+         *       "words": [
+         *         "lamp",
+         *         "chair"
+         *       ]
+         *     }
+         */
+        AutoTagsRequest: {
+            /**
+             * Words
+             * @description beside the tags of neighbours; none: those of OMMA_GATEWAY__KEYWORD_WORDS
+             * @default []
+             */
+            words?: string[];
+            /**
+             * Least Confidence
+             * @default 0.3
+             */
+            least_confidence?: number;
+        };
+        /**
          * CanaryRequest
          * @description share: percent of callers. force: whatever the gate says.
          */
@@ -1445,6 +1491,18 @@ export interface components {
              * @default false
              */
             revive_deleted?: boolean;
+            /**
+             * Owner
+             * @description of what is new or changed in a folder or a bucket
+             * @default
+             */
+            owner?: string;
+            /**
+             * Private
+             * @description only the owner and administrators see what is new or changed in a folder or a bucket
+             * @default false
+             */
+            private?: boolean;
         };
         /**
          * JudgmentsRequest
@@ -2739,7 +2797,11 @@ export interface operations {
                      *       "keywords": [
                      *         {
                      *           "keyword": "lamp",
-                     *           "confidence": 0.91
+                     *           "confidence": 0.91,
+                     *           "from": [
+                     *             "neighbours",
+                     *             "words"
+                     *           ]
                      *         }
                      *       ],
                      *       "model_name": "omma-mini",
@@ -2760,6 +2822,7 @@ export interface operations {
                         keywords: {
                             keyword: string;
                             confidence: number;
+                            from: ("neighbours" | "words")[];
                         }[];
                         model_name: string;
                         model_version: string;
@@ -3015,7 +3078,11 @@ export interface operations {
                      *       "keywords": [
                      *         {
                      *           "keyword": "lamp",
-                     *           "confidence": 0.91
+                     *           "confidence": 0.91,
+                     *           "from": [
+                     *             "neighbours",
+                     *             "words"
+                     *           ]
                      *         }
                      *       ],
                      *       "model_name": "omma-mini",
@@ -3036,6 +3103,7 @@ export interface operations {
                         keywords: {
                             keyword: string;
                             confidence: number;
+                            from: ("neighbours" | "words")[];
                         }[];
                         model_name: string;
                         model_version: string;
@@ -3116,7 +3184,11 @@ export interface operations {
                      *       "keywords": [
                      *         {
                      *           "keyword": "lamp",
-                     *           "confidence": 0.91
+                     *           "confidence": 0.91,
+                     *           "from": [
+                     *             "neighbours",
+                     *             "words"
+                     *           ]
                      *         }
                      *       ]
                      *     }
@@ -3136,6 +3208,7 @@ export interface operations {
                         keywords: {
                             keyword: string;
                             confidence: number;
+                            from: ("neighbours" | "words")[];
                         }[];
                         model_name: string;
                         model_version: string;
@@ -3483,6 +3556,11 @@ export interface operations {
                             private?: boolean;
                             /** @description 0 … 1, the geometric mean of quality; absent until it is indexed. */
                             quality_score?: number;
+                            auto_tags?: {
+                                tag: string;
+                                confidence: number;
+                                from: ("neighbours" | "words")[];
+                            }[];
                             quality?: {
                                 sharpness: number;
                                 exposure: number;
@@ -3783,6 +3861,11 @@ export interface operations {
                         private?: boolean;
                         /** @description 0 … 1, the geometric mean of quality; absent until it is indexed. */
                         quality_score?: number;
+                        auto_tags?: {
+                            tag: string;
+                            confidence: number;
+                            from: ("neighbours" | "words")[];
+                        }[];
                         quality?: {
                             sharpness: number;
                             exposure: number;
@@ -3966,6 +4049,11 @@ export interface operations {
                         private?: boolean;
                         /** @description 0 … 1, the geometric mean of quality; absent until it is indexed. */
                         quality_score?: number;
+                        auto_tags?: {
+                            tag: string;
+                            confidence: number;
+                            from: ("neighbours" | "words")[];
+                        }[];
                         quality?: {
                             sharpness: number;
                             exposure: number;
@@ -4203,6 +4291,11 @@ export interface operations {
                         private?: boolean;
                         /** @description 0 … 1, the geometric mean of quality; absent until it is indexed. */
                         quality_score?: number;
+                        auto_tags?: {
+                            tag: string;
+                            confidence: number;
+                            from: ("neighbours" | "words")[];
+                        }[];
                         quality?: {
                             sharpness: number;
                             exposure: number;
@@ -4967,6 +5060,122 @@ export interface operations {
             };
         };
     };
+    tell_qa_auto_tags_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AutoTagsRequest"];
+            };
+        };
+        responses: {
+            /** @description A job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        job_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
+    forget_qa_auto_tags_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        type: string;
+                        title: string;
+                        status: number;
+                        detail: string;
+                        kind: string;
+                        field?: string;
+                        limit?: number;
+                        request_id: string;
+                    };
+                };
+            };
+        };
+    };
     page_duplicates_get: {
         parameters: {
             query?: {
@@ -4988,7 +5197,7 @@ export interface operations {
                     "application/json": {
                         groups: {
                             ids: number[];
-                            /** @description The largest picture. */
+                            /** @description The best to look at, by quality_score; of equals the largest. */
                             keep: number;
                             /** @description Bits of 256 to the nearest of the group, in the order of ids. */
                             distances: number[];
@@ -6294,6 +6503,11 @@ export interface operations {
                             private?: boolean;
                             /** @description 0 … 1, the geometric mean of quality; absent until it is indexed. */
                             quality_score?: number;
+                            auto_tags?: {
+                                tag: string;
+                                confidence: number;
+                                from: ("neighbours" | "words")[];
+                            }[];
                             quality?: {
                                 sharpness: number;
                                 exposure: number;

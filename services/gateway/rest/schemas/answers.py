@@ -134,6 +134,9 @@ PICTURE: Final = record(
         "space": STRING,
         "private": TRUTH,
         "quality_score": {**NUMBER, "description": "0 … 1, the geometric mean of quality; absent until it is indexed."},
+        "auto_tags": several(
+            record({"tag": STRING, "confidence": NUMBER, "from": several({**STRING, "enum": ["neighbours", "words"]})})
+        ),
         "quality": record({"sharpness": NUMBER, "exposure": NUMBER, "size": NUMBER}),
     },
 )

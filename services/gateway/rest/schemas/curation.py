@@ -12,7 +12,7 @@ _PAGED: Final = {"next_cursor": STRING}
 _GROUP: Final = record(
     {
         "ids": _IDS,
-        "keep": {**INTEGER, "description": "The largest picture."},
+        "keep": {**INTEGER, "description": "The best to look at, by quality_score; of equals the largest."},
         "distances": {**_IDS, "description": "Bits of 256 to the nearest of the group, in the order of ids."},
     }
 )

@@ -15,7 +15,15 @@ _RESULT: Final = answers.record(
     {"id": INTEGER, "score": NUMBER, "preview_url": STRING, "filename": STRING, "source_domain": STRING},
     {"payload": {"type": "object", "additionalProperties": True}},
 )
-_KEYWORDS: Final = answers.several(answers.record({"keyword": STRING, "confidence": NUMBER}))
+_KEYWORDS: Final = answers.several(
+    answers.record(
+        {
+            "keyword": STRING,
+            "confidence": NUMBER,
+            "from": answers.several({**STRING, "enum": ["neighbours", "words"]}),
+        }
+    )
+)
 _MODEL: Final = {"model_name": STRING, "model_version": STRING}
 _EXAMPLE: Final = {
     "results": [
@@ -27,7 +35,7 @@ _EXAMPLE: Final = {
             "source_domain": "shop.example",
         }
     ],
-    "keywords": [{"keyword": "lamp", "confidence": 0.91}],
+    "keywords": [{"keyword": "lamp", "confidence": 0.91, "from": ["neighbours", "words"]}],
     "model_name": "omma-mini",
     "model_version": "1.2.0",
 }

@@ -227,7 +227,7 @@ async def test_nothing_of_a_bucket_is_forgotten_for_missing(catalog: Catalog) ->
         await jobs.ingest(ADMIN, "s3://other/p", IngestParameters(forget_missing=True))
     assert caught.value.field == "forget_missing"
     job = await jobs.ingest(ADMIN, "/p", IngestParameters(forget_missing=True))
-    assert job.parameters == {"forget_missing": True, "revive_deleted": False}
+    assert job.parameters == IngestParameters(forget_missing=True).model_dump()
 
 
 async def test_a_pace_spreads_what_is_spent() -> None:

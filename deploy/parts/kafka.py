@@ -54,7 +54,7 @@ transaction.state.log.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 broker.heartbeat.interval.ms=500
-broker.session.timeout.ms=2000
+broker.session.timeout.ms={session}
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 log.initial.task.delay.ms=0
@@ -107,10 +107,12 @@ class Kafka:
 
 
 @contextmanager
-def kafka(host: str = "127.0.0.1", *, second: SecondWay | None = None) -> Iterator[Kafka]:
+def kafka(host: str = "127.0.0.1", *, second: SecondWay | None = None, session_seconds: float = 2.0) -> Iterator[Kafka]:
     """host: where it listens and what clients are told; an address of this machine that pods reach, if they shall.
+    session_seconds: the broker takes itself for gone after so long without a turn of its own, and answers nobody until
+    it is back, a minute and more on a busy machine.
 
-    second: ignored by a broker that was given.
+    second and session_seconds: ignored by a broker that was given.
     """
     given = os.environ.get("OMMA_TEST_KAFKA")
     if given:
@@ -120,7 +122,7 @@ def kafka(host: str = "127.0.0.1", *, second: SecondWay | None = None) -> Iterat
     server = Server("kafka")
     try:
         port = free_port(host)
-        java = _configure(server.folder, libraries, (host, port), second)
+        java = _configure(server.folder, libraries, (host, port), second, session_seconds)
         server.start([*java, "kafka.Kafka", server.folder / "server.properties"], lambda: _answers(host, port))
         yield Kafka(f"{host}:{port}", server)
     finally:
@@ -147,7 +149,9 @@ def _download(folder: Path) -> None:
     build_step("Kafka", ["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={folder}"])
 
 
-def _configure(folder: Path, libraries: Path, at: tuple[str, int], second: SecondWay | None) -> list[str]:
+def _configure(
+    folder: Path, libraries: Path, at: tuple[str, int], second: SecondWay | None, session_seconds: float
+) -> list[str]:
     """Write the settings and format the data folder; returns the beginning of the command line."""
     data, settings, logging = folder / "data", folder / "server.properties", folder / "log4j2.properties"
     listeners = advertised = f"PLAINTEXT://{at[0]}:{at[1]}"
@@ -160,6 +164,7 @@ def _configure(folder: Path, libraries: Path, at: tuple[str, int], second: Secon
         advertised=advertised,
         controller=free_port("127.0.0.1"),
         data=data,
+        session=round(session_seconds * 1000),
         second="SASL_PLAINTEXT" if guarded else "PLAINTEXT",
     )
     settings.write_text(properties + (_SASL.format(password=second.password) if second and guarded else ""))

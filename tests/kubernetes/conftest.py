@@ -133,7 +133,8 @@ def servers() -> Iterator[Servers]:
         left_out("Kubernetes", "set KUBECONFIG, with kubectl and helm on PATH, and load the image: make e2e-kubernetes")
     run = secrets.token_hex(3)
     with ExitStack() as running:
-        kafka = running.enter_context(parts.kafka(host()))
+        # Twenty pods that start at once took its turn for longer than the two seconds of other tests.
+        kafka = running.enter_context(parts.kafka(host(), session_seconds=60))
         inbox = f"{_name(_MAIN, run)}.omma.inbox"
         minio = running.enter_context(parts.minio(host(), notify=kafka, topic=inbox))
         postgres = running.enter_context(parts.postgres(host(), fsync=False))

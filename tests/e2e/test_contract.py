@@ -263,8 +263,8 @@ def test_keywords_of_a_picture(world: World) -> None:
     """Of its neighbours' tags at once, of the text tower when the words are embedded."""
     picture = encoded(scene(seed=0))
     asked = {"files": {"image": picture}, "data": {"timeout_ms": 30_000, "near_duplicates": "keep"}}
-    found = world.ok("POST", "/search/similar", **asked)["keywords"]
-    assert found[0] == {"keyword": "scene", "confidence": 1.0, "from": ["neighbours"]}
+    found = {one["keyword"]: one for one in world.ok("POST", "/search/similar", **asked)["keywords"]}
+    assert found["scene"]["confidence"] > 0.8 and found["scene"]["from"] == ["neighbours"]
 
     def told() -> Any:
         keywords = world.ok("POST", "/search/similar", **asked)["keywords"]
@@ -283,7 +283,8 @@ def test_tags_that_nobody_gave_stand_apart_and_come_only_when_asked_for(world: W
     told = world.job(world.ok("POST", "/qa/auto-tags", 202, json=asked)["job_id"])
     assert told["state"] == "done" and told["result"]["looked_at"] >= PICTURES, told
     tagged = world.ok("GET", path)
-    assert {"tag": "scene", "confidence": 1.0, "from": ["neighbours"]} in tagged["auto_tags"]
+    scene_tag = next(one for one in tagged["auto_tags"] if one["tag"] == "scene")
+    assert scene_tag["confidence"] > 0.8 and scene_tag["from"] == ["neighbours"]
     assert all(one["confidence"] >= 0.2 for one in tagged["auto_tags"])
     rows = [world.ok("GET", f"/images/{id}") for id in world.ids]
     words = [one for row in rows for one in row["auto_tags"] if one["from"] == ["words"]]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from omma.errors import InvalidQuery
 from omma.identity import ImageId, Tenant, Version
+from omma.quality import Quality
 from omma.vectors import Float16, Float32, Int64, UInt64
 
 Int32Boxes = npt.NDArray[np.int32]
@@ -35,8 +36,8 @@ class Payload:
 
     Nobody changes one; frozen, it would take five times as long to make, fifty times a search.
 
-    key, bytes, mtime_ns: of the row, so that a catalog that lost it can make it again. key: "" where it is the one that
-    a picture has without a key of its own (blobs.originals.plain_key), as most.
+    key, bytes, mtime_ns, quality: of the row, so that a catalog that lost it can make it again. key: "" where it is the
+    one that a picture has without a key of its own (blobs.originals.plain_key), as most.
     """
 
     uri: str = ""
@@ -52,6 +53,7 @@ class Payload:
     bytes: int = 0
     mtime_ns: int | None = None
     private: bool = False
+    quality: Quality | None = None
 
     @property
     def is_given(self) -> bool:

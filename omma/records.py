@@ -11,6 +11,7 @@ import numpy as np
 from omma.hits import Int32Boxes, Payload, StoredPayloads
 from omma.identity import ImageId, Tenant, Version
 from omma.judging.draft import Brought
+from omma.quality import Quality
 from omma.v1 import records_pb2, types_pb2
 from omma.vectors import Float16, from_wire, to_wire
 
@@ -206,6 +207,7 @@ def payload_to_wire(payload: Payload) -> types_pb2.Payload:
         bytes=payload.bytes,
         mtime_ns=payload.mtime_ns,
         private=payload.private,
+        quality=None if payload.quality is None else quality_to_wire(payload.quality),
     )
 
 
@@ -241,7 +243,16 @@ def payload_from_wire(message: types_pb2.Payload) -> Payload:
         bytes=message.bytes,
         mtime_ns=message.mtime_ns if message.HasField("mtime_ns") else None,
         private=message.private,
+        quality=quality_from_wire(message.quality) if message.HasField("quality") else None,
     )
+
+
+def quality_to_wire(quality: Quality) -> types_pb2.Quality:
+    return types_pb2.Quality(sharpness=quality.sharpness, exposure=quality.exposure)
+
+
+def quality_from_wire(message: types_pb2.Quality) -> Quality:
+    return Quality(message.sharpness, message.exposure)
 
 
 def encode_interaction(interaction: Interaction) -> bytes:

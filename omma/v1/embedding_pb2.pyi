@@ -179,7 +179,7 @@ class Embedded(_message.Message):
         """Why this item has no vectors; absent when it has."""
 
     @_builtins.property
-    def quality(self) -> Global___Quality:
+    def quality(self) -> _types_pb2.Quality:
         """Of the whole upright picture, with the signature."""
 
     def __init__(
@@ -194,7 +194,7 @@ class Embedded(_message.Message):
         thumbnail: _builtins.bytes = ...,
         problem: Global___Problem | None = ...,
         signature: _builtins.bytes = ...,
-        quality: Global___Quality | None = ...,
+        quality: _types_pb2.Quality | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_phash", b"_phash", "phash", b"phash", "problem", b"problem", "quality", b"quality", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -205,30 +205,6 @@ class Embedded(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__phash) -> _WhichOneofReturnType__phash | None: ...
 
 Global___Embedded: _TypeAlias = Embedded  # noqa: Y015
-
-@_typing.final
-class Quality(_message.Message):
-    """0 to 1 each."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SHARPNESS_FIELD_NUMBER: _builtins.int
-    EXPOSURE_FIELD_NUMBER: _builtins.int
-    sharpness: _builtins.float
-    exposure: _builtins.float
-    def __init__(
-        self,
-        *,
-        sharpness: _builtins.float = ...,
-        exposure: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exposure", b"exposure", "sharpness", b"sharpness"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Quality: _TypeAlias = Quality  # noqa: Y015
 
 @_typing.final
 class Problem(_message.Message):

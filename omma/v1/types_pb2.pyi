@@ -112,6 +112,7 @@ class Payload(_message.Message):
     BYTES_FIELD_NUMBER: _builtins.int
     MTIME_NS_FIELD_NUMBER: _builtins.int
     PRIVATE_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     source_url: _builtins.str
     owner: _builtins.str
@@ -132,6 +133,10 @@ class Payload(_message.Message):
     """Its owner and administrators see it, nobody else."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def quality(self) -> Global___Quality:
+        """Absent: not seen."""
+
     def __init__(
         self,
         *,
@@ -148,16 +153,41 @@ class Payload(_message.Message):
         bytes: _builtins.int = ...,
         mtime_ns: _builtins.int | None = ...,
         private: _builtins.bool = ...,
+        quality: Global___Quality | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns", "mtime_ns", b"mtime_ns"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns", "mtime_ns", b"mtime_ns", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns", "attributes_json", b"attributes_json", "bytes", b"bytes", "created_at_ms", b"created_at_ms", "height", b"height", "key", b"key", "mtime_ns", b"mtime_ns", "owner", b"owner", "private", b"private", "sha256", b"sha256", "source_url", b"source_url", "tags", b"tags", "uri", b"uri", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns", "attributes_json", b"attributes_json", "bytes", b"bytes", "created_at_ms", b"created_at_ms", "height", b"height", "key", b"key", "mtime_ns", b"mtime_ns", "owner", b"owner", "private", b"private", "quality", b"quality", "sha256", b"sha256", "source_url", b"source_url", "tags", b"tags", "uri", b"uri", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__mtime_ns: _TypeAlias = _typing.Literal["mtime_ns"]  # noqa: Y015
     _WhichOneofArgType__mtime_ns: _TypeAlias = _typing.Literal["_mtime_ns", b"_mtime_ns"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mtime_ns) -> _WhichOneofReturnType__mtime_ns | None: ...
 
 Global___Payload: _TypeAlias = Payload  # noqa: Y015
+
+@_typing.final
+class Quality(_message.Message):
+    """How good a picture is to look at, 0 to 1 each."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARPNESS_FIELD_NUMBER: _builtins.int
+    EXPOSURE_FIELD_NUMBER: _builtins.int
+    sharpness: _builtins.float
+    exposure: _builtins.float
+    def __init__(
+        self,
+        *,
+        sharpness: _builtins.float = ...,
+        exposure: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exposure", b"exposure", "sharpness", b"sharpness"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quality: _TypeAlias = Quality  # noqa: Y015
 
 @_typing.final
 class Fault(_message.Message):

@@ -215,6 +215,7 @@ def _vector_record(row: Picture, seen: Seen, space: str) -> VectorRecord:
         bytes=row.bytes,
         mtime_ns=row.mtime_ns,
         private=row.private,
+        quality=seen.quality,
     )
     return VectorRecord(
         ImageId(row.id),

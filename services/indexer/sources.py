@@ -33,10 +33,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a space knows of some bytes. vectors: float16[regions, dim]; boxes: int32[regions, 4]; phash: or None.
-
-    quality: of what was embedded just now; a shard does not keep it.
-    """
+    """What a space knows of some bytes. vectors: float16[regions, dim]; boxes: int32[regions, 4]; phash: or None."""
 
     vectors: Float16
     boxes: Int32Boxes
@@ -269,7 +266,8 @@ class VectorSources:
 
 def _seen(picture: FetchedPicture) -> Seen:
     payload = picture.payload
-    return Seen(picture.vectors, picture.boxes, picture.phash, payload.width, payload.height, picture.signature)
+    size = payload.width, payload.height
+    return Seen(picture.vectors, picture.boxes, picture.phash, *size, picture.signature, payload.quality)
 
 
 def _whose_fault(error: Exception, *, reading: bool = False) -> Dead | Later:

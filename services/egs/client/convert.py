@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from omma.errors import ERROR_OF_KIND, InvalidQuery, Kind, OmmaError
-from omma.quality import Quality
-from omma.records import boxes_from_wire, boxes_to_wire
+from omma.records import boxes_from_wire, boxes_to_wire, quality_from_wire, quality_to_wire
 from omma.rpc.errors import generic_bug
 from omma.space import Space, SpaceId
 from omma.v1 import embedding_pb2
@@ -111,7 +110,7 @@ def _answer_to_wire(answer: EmbeddedItem | Exception) -> embedding_pb2.Embedded:
         confidence=answer.confidence,
         thumbnail=answer.thumbnail,
         signature=answer.signature,
-        quality=None if answer.quality is None else _quality_to_wire(answer.quality),
+        quality=None if answer.quality is None else quality_to_wire(answer.quality),
     )
 
 
@@ -131,13 +130,5 @@ def _answer_from_wire(message: embedding_pb2.Embedded, dim: int) -> EmbeddedItem
         confidence=message.confidence,
         thumbnail=message.thumbnail,
         signature=message.signature,
-        quality=_quality_from_wire(message.quality) if message.HasField("quality") else None,
+        quality=quality_from_wire(message.quality) if message.HasField("quality") else None,
     )
-
-
-def _quality_to_wire(quality: Quality) -> embedding_pb2.Quality:
-    return embedding_pb2.Quality(sharpness=quality.sharpness, exposure=quality.exposure)
-
-
-def _quality_from_wire(message: embedding_pb2.Quality) -> Quality:
-    return Quality(message.sharpness, message.exposure)

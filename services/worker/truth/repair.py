@@ -117,7 +117,8 @@ def _logged(record: VectorRecord, space: Space) -> LoggedPicture:
 
 def _embedded(record: VectorRecord) -> Embedded:
     payload = record.payload
-    return Embedded(record.image_id, record.version, payload.width, payload.height, record.phash, record.signature)
+    size = payload.width, payload.height
+    return Embedded(record.image_id, record.version, *size, record.phash, record.signature, payload.quality)
 
 
 def _batches(differences: Iterable[Difference]) -> Iterator[list[Difference]]:

@@ -233,7 +233,13 @@ def _ledger_told(report: Report, found: Found, pictures: int) -> None:
     missing = sum(one for one, _ in found.lacking.values())
     twice = sum(two for _, two in found.lacking.values())
     failed = f"{len(ledger.failed)} of {ledger.searches:,}"
-    report.target(f"{name}: searches that failed", failed, "0", not ledger.failed)
+    # With both embedders or PostgreSQL killed, what needs them fails until they are there again.
+    report.target(
+        f"{name}: searches that failed",
+        failed,
+        "told" if found.killed else "0",
+        bool(found.killed) or not ledger.failed,
+    )
     report.target(f"{name}: answers of one index with another's space", str(ledger.mixed), "0", ledger.mixed == 0)
     report.target(f"{name}: pictures that an index lacks", str(missing), "0", missing == 0)
     report.target(f"{name}: pictures twice in an index, or deleted", str(twice), "0", twice == 0)

@@ -139,19 +139,21 @@ def _oriented(fields: Float32, orientation: Positions) -> Float32:
 def _alike(
     signatures: Signatures, one: Rows, other: Rows, orientation: Positions, bits: npt.NDArray[np.int16]
 ) -> npt.NDArray[np.bool_]:
-    """Whether light and colour agree that these views are of one picture. bool[n]."""
+    """Whether light and colour agree that these views are of one picture, whichever comes first. bool[n]."""
     ours = signatures.light(one).reshape(len(one), LIGHT_SIDE**2)
     theirs = _oriented(signatures.light(other), orientation)
     gain, rest = _fit(ours, theirs)
+    back, rest_back = _fit(theirs, ours)
     offset = np.abs(theirs.mean(axis=1) - ours.mean(axis=1))
-    worst = np.abs(rest).max(axis=1)
+    worst = np.maximum(np.abs(rest).max(axis=1), np.abs(rest_back).max(axis=1))
     plain = np.maximum(signatures.plain[one], signatures.plain[other])
     flat = np.minimum(signatures.variation[one], signatures.variation[other]) < _FLAT_LEVELS
-    light = _unlike(ours, theirs, rest) <= np.where(bits <= NEAR_BITS, _NEAR_UNLIKE, _WIDE_UNLIKE)
+    unlike = np.maximum(_unlike(ours, theirs, rest), _unlike(ours, theirs, rest_back))
+    light = unlike <= np.where(bits <= NEAR_BITS, _NEAR_UNLIKE, _WIDE_UNLIKE)
     light = np.where(plain >= _PLAIN_SHARE, worst <= _allowed(plain), light)
     least, most = (np.where(plain >= _PLAIN_SHARE, *bounds) for bounds in zip(_PLAIN_GAINS, _GAINS, strict=True))
-    light &= (least <= gain) & (gain <= most)
-    same_light = (np.abs(gain - 1) <= _GREY_GAIN) & (offset <= _GREY_OFFSET)
+    light &= (least <= np.minimum(gain, back)) & (np.maximum(gain, back) <= most)
+    same_light = (np.abs(gain - 1) <= _GREY_GAIN) & (np.abs(back - 1) <= _GREY_GAIN) & (offset <= _GREY_OFFSET)
     near = bits <= NEAR_BITS
     colour, grey, apart = _colours(signatures, one, other, orientation, near)
     light &= colour | (grey & near & same_light)
@@ -190,15 +192,19 @@ def _colours(
     """Whether both have the same colours, more or less of them; whether one has none; how far apart they lie."""
     ours = signatures.colours(one).reshape(len(one), COLOUR_SIDE**2, 2)
     theirs = _oriented(signatures.colours(other), orientation)
-    gain = (ours * theirs).sum(axis=(1, 2)) / np.maximum((ours**2).sum(axis=(1, 2)), 1)
-    least, most = (np.where(near, *bounds) for bounds in zip(_COLOUR_GAINS, _WIDE_COLOUR_GAINS, strict=True))
-    gain = np.clip(gain, least, most)
     strength = np.minimum(_farthest(ours), _farthest(theirs))
-    apart = _farthest(theirs - gain[:, None, None] * ours)
+    apart = np.maximum(_recoloured(ours, theirs, near), _recoloured(theirs, ours, near))
     same = apart <= np.where(near, _OTHER_COLOUR, _WIDE_OTHER_COLOUR)
     grey = strength <= _GREY_LEVELS
     both_grey = np.maximum(_farthest(ours), _farthest(theirs)) <= _GREY_LEVELS
     return (same & ~grey) | both_grey, grey, _farthest(theirs - ours)
+
+
+def _recoloured(ours: Float32, theirs: Float32, near: npt.NDArray[np.bool_]) -> Float32:
+    """float32[n]: how far theirs lie from ours, made as strong as may be."""
+    least, most = (np.where(near, *bounds) for bounds in zip(_COLOUR_GAINS, _WIDE_COLOUR_GAINS, strict=True))
+    gain = (ours * theirs).sum(axis=(1, 2)) / np.maximum((ours**2).sum(axis=(1, 2)), 1)
+    return _farthest(theirs - np.clip(gain, least, most)[:, None, None] * ours)
 
 
 def _farthest(colours: Float32) -> Float32:

@@ -27,6 +27,14 @@ def test_an_edited_picture_is_a_copy(edit: str) -> None:
     assert told([*pictures, *map(EDITS[edit], pictures)]) == {(seed, seed + len(SEEDS)) for seed in SEEDS}
 
 
+def test_which_comes_first_does_not_matter() -> None:
+    pictures = [picture for seed in SEEDS for picture in (scene(480, 360, seed=seed), scene(480, 360, seed=seed + 50))]
+    signed = [signature(edit(picture)) for edit in EDITS.values() for picture in pictures]
+    last = len(signed) - 1
+    backwards = {(last - pair.second, last - pair.first) for pair in copies(Signatures.of(signed[::-1]))}
+    assert backwards == {(pair.first, pair.second) for pair in copies(Signatures.of(signed))}
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_what_only_looks_alike_is_no_copy(name: str) -> None:
     assert told(family(name)) == set()

@@ -22,6 +22,7 @@ import httpx
 from loadtests.bench.clicking import Clickers
 from loadtests.bench.figures import Report
 from loadtests.bench.heads import with_random_head
+from loadtests.bench.rolling import ok, until
 from loadtests.bench.up import PICTURES, up
 from services.egs.registry import load_model
 from tests.teacher import register_teacher
@@ -32,7 +33,6 @@ _ONE_HEAD: Final = "omma-mini@1.1.0"
 _RANDOM: Final = "9.0.0"
 _OWN: Final = Path(__file__).resolve().parents[1] / "models"
 _SETTINGS: Final = {"OMMA_WORKER__ROLLOUT_LOOK_SECONDS": "0.5", "OMMA_WORKER__JUDGE_SECONDS": "1"}
-_PATIENCE_SECONDS: Final = 900.0
 _MOST: Final = 20_000
 """Searches until the judge has to have told."""
 
@@ -104,25 +104,23 @@ async def _judged(url: str, candidate: str, mode: str, pictures: list[tuple[Path
         labels = {}
         for path, label in pictures:
             sent = {"files": {"image": path.read_bytes()}, "data": {"external_id": path.stem}}
-            labels[(await _ok(client.post("/images", **sent)))["id"]] = label
-        begun = (await _ok(client.post("/rollouts", json={"model": candidate, "mode": mode})))["id"]
+            labels[(await ok(client.post("/images", **sent)))["id"]] = label
+        begun = (await ok(client.post("/rollouts", json={"model": candidate, "mode": mode})))["id"]
         at = f"/rollouts/{begun}"
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            while (await _ok(client.get(at)))["state"] != "shadow":  # noqa: ASYNC110  it is asked over HTTP
-                await asyncio.sleep(0.5)
-        judged = (await _ok(client.post(f"{at}/judgments", json={"labels": labels})))["judged"]
+
+        async def built() -> bool:
+            return bool((await ok(client.get(at)))["state"] == "shadow")
+
+        await until(built, 0.5)
+        judged = (await ok(client.post(f"{at}/judgments", json={"labels": labels})))["judged"]
         answer = await client.post(f"{at}/canary", json={"share": 50})
         refused = answer.json()["detail"] if "ndcg_loss_upper" in answer.text else ""
-        await _ok(client.post(f"{at}/canary", json={"share": 100 if mode == "interleave" else 50, "force": True}))
+        await ok(client.post(f"{at}/canary", json={"share": 100 if mode == "interleave" else 50, "force": True}))
         clickers = Clickers(client, labels, liked=0.3)
         shown = await clickers.until_judged(
             begun, lambda told: told["state"] == "rolled_back" or told["verdict"] == "promote", _MOST
         )
         return {"judged": judged, "clickers": clickers, "shown": shown, "refused": refused}
-
-
-async def _ok(answer: Any) -> Any:
-    return (await answer).raise_for_status().json()
 
 
 if __name__ == "__main__":

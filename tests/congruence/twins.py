@@ -26,8 +26,8 @@ _ALIKE: Final = {
     "OMMA_WORKER__COPIES_SECONDS": "86400",
     "OMMA_LOG_LEVEL": "warning",
 }
-_CODEBOOK_SECONDS: Final = 300.0
-_ROLLOUT_SECONDS: Final = 300.0
+_PATIENCE_SECONDS: Final = 300.0
+"""Until all have a codebook, or a rollout is built and followed."""
 _SCORES_ALIKE: Final = 1e-5
 """Of an approximate search: the same originals score them, in another order of additions."""
 
@@ -138,7 +138,7 @@ def rolled_out(client: httpx.Client, index: str, shards: int) -> None:
 
 
 def _until(look: Callable[[], bool], failed: str) -> None:
-    until = time.monotonic() + _ROLLOUT_SECONDS
+    until = time.monotonic() + _PATIENCE_SECONDS
     while not look():
         if time.monotonic() > until:
             raise RuntimeError(failed)
@@ -147,14 +147,12 @@ def _until(look: Callable[[], bool], failed: str) -> None:
 
 def _until_encoded(client: httpx.Client) -> None:
     """Wait until every replica has a codebook, and segments that are encoded with it."""
-    until = time.monotonic() + _CODEBOOK_SECONDS
-    while True:
+
+    def encoded() -> bool:
         shards = client.get("/stats").raise_for_status().json()["shards"]
-        if all(one.get("codebook") and one["segments"] for one in shards):
-            return
-        if time.monotonic() > until:
-            raise RuntimeError(f"No codebook everywhere: {shards}")
-        time.sleep(0.5)
+        return all(one.get("codebook") and one["segments"] for one in shards)
+
+    _until(encoded, "No codebook everywhere")
 
 
 def _seen(said: Sequence[tuple[int, dict[str, Any]]]) -> Iterator[str]:

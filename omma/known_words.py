@@ -3,20 +3,16 @@
 import hashlib
 import io
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from omma.identity import Tenant
 from omma.vectors import Float32
 
-FOLDER: Final = "words/"
-"""What the keys of blobs of words begin with."""
-
 
 def known_words_key(tenant: Tenant, sha256: str) -> str:
     """Of the blob that holds words until their job has ended. Tenants may be any text, keys may not."""
-    return f"{FOLDER}{hashlib.sha256(tenant.encode()).hexdigest()[:16]}/{sha256}"
+    return f"words/{hashlib.sha256(tenant.encode()).hexdigest()[:16]}/{sha256}"
 
 
 @dataclass(frozen=True, slots=True)

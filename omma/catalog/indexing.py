@@ -13,7 +13,6 @@ from omma.catalog.picture import Embedded, PictureState
 from omma.catalog.routes import counts_for_rows
 from omma.catalog.schema.pictures import given_vectors, image_hash, image_spaces, images, space_deaths
 from omma.identity import ImageId, Sha256, Tenant, Version
-from omma.quality import Quality
 from omma.records import EventKind, ImageEvent
 
 
@@ -75,20 +74,15 @@ class Indexing(Copied):
                 return
             answers = await counts_for_rows(connection, space)
             of_rows = {i for i, *_, given in found if given == space or (given is None and answers)}
-            owned = [one for one in current if one[0].image_id in of_rows]
+            owned = [(one, tenant) for one, tenant, _ in current if one.image_id in of_rows]
             if owned:
                 await connection.execute(
                     update(images)
                     .where(columns.id == bindparam("at_id"))
                     .values(width=bindparam("w"), height=bindparam("h"), state=PictureState.INDEXED, reason=""),
-                    [{"at_id": one.image_id, "w": one.width, "h": one.height} for one, _, _ in owned],
+                    [{"at_id": one.image_id, "w": one.width, "h": one.height} for one, _ in owned],
                 )
-                told = await self._told(connection, owned)
-                hashed = [
-                    _hash_row(one, tenant, one.phash, one.quality or told.get((sha256, one.signature)))
-                    for one, tenant, sha256 in owned
-                    if one.phash is not None
-                ]
+                hashed = [_hash_row(one, tenant, one.phash) for one, tenant in owned if one.phash is not None]
                 if hashed:
                     await self._forget_changed(connection, hashed)
                     await connection.execute(self._upsert_hash(), hashed)
@@ -192,23 +186,6 @@ class Indexing(Copied):
             waiting = (await connection.execute(unsent)).scalar_one()
         return {state.value: 0 for state in PictureState} | {row[0]: row[1] for row in found} | {"unsent": waiting}
 
-    async def _told(
-        self, connection: AsyncConnection, embedded: Sequence[tuple[Embedded, str, str]]
-    ) -> dict[tuple[str, bytes], Quality]:
-        """By bytes and signature the quality of those that come without one, as rows of the same bytes have it."""
-        wanted = {sha256 for one, _, sha256 in embedded if one.quality is None and one.signature}
-        if not wanted:
-            return {}
-        told = image_hash.c
-        query = (
-            select(images.c.sha256, told.signature, func.max(told.sharpness), func.max(told.exposure))
-            .join(image_hash, and_(images.c.tenant_id == told.tenant_id, images.c.id == told.image_id))
-            .where(self._database.dialect.among(images.c.sha256, sorted(wanted)), told.sharpness.is_not(None))
-            .group_by(images.c.sha256, told.signature)
-        )
-        found = (await connection.execute(query)).all()
-        return {(sha256, signature): Quality(sharp, exposed) for sha256, signature, sharp, exposed in found}
-
     async def _forget_changed(self, connection: AsyncConnection, hashed: Sequence[Mapping[str, Any]]) -> None:
         """What was told of bytes that these rows are no longer of."""
         for tenant in sorted({row["tenant_id"] for row in hashed}):
@@ -250,14 +227,14 @@ class Indexing(Copied):
         )
 
 
-def _hash_row(one: Embedded, tenant: str, phash: int, quality: Quality | None) -> dict[str, Any]:
+def _hash_row(one: Embedded, tenant: str, phash: int) -> dict[str, Any]:
     return {
         "tenant_id": tenant,
         "image_id": one.image_id,
         "phash": phash.to_bytes(8, "big"),
         "signature": one.signature or None,
-        "sharpness": None if quality is None else quality.sharpness,
-        "exposure": None if quality is None else quality.exposure,
+        "sharpness": None if one.quality is None else one.quality.sharpness,
+        "exposure": None if one.quality is None else one.quality.exposure,
     }
 
 

@@ -132,7 +132,7 @@ class PictureChange:
 class Embedded:
     """What the indexer learned of a picture at a version. phash, signature: as VectorRecord has them.
 
-    quality: None where whoever embedded it did not tell; then a row of the same bytes does.
+    quality: None where nobody saw it.
     """
 
     image_id: ImageId

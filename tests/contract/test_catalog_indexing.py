@@ -265,14 +265,16 @@ async def test_quality_stays_with_the_bytes_that_have_it(catalog: Catalog) -> No
     first, again, other = [await one(catalog, new(key, bytes)) for key, bytes in (("a", "x"), ("b", "x"), ("c", "y"))]
     seen = Embedded(first.id, first.version, 640, 480, 1, SIGNATURE, good)
     await catalog.record_embedded(SPACE.id, [seen])
-    # Vectors that a shard had already: nobody looked at these pictures.
-    known = [Embedded(row.id, row.version, 640, 480, 1, SIGNATURE) for row in (again, other)]
+    # Vectors that a shard had already, and what it knew of the bytes.
+    known = [
+        Embedded(row.id, row.version, 640, 480, 1, SIGNATURE, told) for row, told in ((again, good), (other, None))
+    ]
     await catalog.record_embedded(SPACE.id, known)
     rows = await catalog.pictures([first.id, again.id, other.id])
     assert [rows[row.id].quality for row in (first, again, other)] == [good, good, None]
 
     changed = await catalog.change(ANN, first.id, PictureChange(tags=("t",)))
-    await catalog.record_embedded(SPACE.id, [Embedded(first.id, changed.version, 640, 480, 1, SIGNATURE)])
+    await catalog.record_embedded(SPACE.id, [Embedded(first.id, changed.version, 640, 480, 1, SIGNATURE, good)])
     assert (await catalog.pictures([first.id]))[first.id].quality == good
     replaced = await one(catalog, new("a", "y"))
     await catalog.record_embedded(SPACE.id, [Embedded(first.id, replaced.version, 640, 480, 2, b"\x01\x02")])

@@ -2,7 +2,9 @@ import { Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 import { texts } from "../texts";
 
-/** A picture of the grid, with the bar of its score under it. box: of the part that matched, in fractions. */
+/** A picture of the grid, with the bar of its score under it. box: of the part that matched, in fractions.
+ *
+ * children: what is laid over it while it is pointed at or in focus; the hundred others of a grid go without. */
 export function Card({
   id,
   name,
@@ -25,9 +27,16 @@ export function Card({
   children?: ReactNode;
 }) {
   const [unseen, setUnseen] = useState(false);
+  const [near, setNear] = useState(false);
   const percent = (value: number) => `${value * 100}%`;
   return (
-    <div className="group @container relative flex h-full flex-col">
+    <div
+      className="@container relative flex h-full flex-col"
+      onPointerEnter={() => setNear(true)}
+      onPointerLeave={(event) => setNear(event.currentTarget.contains(document.activeElement))}
+      onFocus={() => setNear(true)}
+      onBlur={(event) => setNear(event.currentTarget.contains(event.relatedTarget) || event.currentTarget.matches(":hover"))}
+    >
       <Link
         to="/ui/picture/$id"
         params={{ id: String(id) }}
@@ -58,7 +67,7 @@ export function Card({
           <span className="block h-full rounded-full bg-mark" style={{ width: percent(Math.min(1, Math.max(0, score))) }} />
         </span>
       )}
-      {children}
+      {near && children}
     </div>
   );
 }

@@ -67,9 +67,9 @@ export function Results({ asked, found, hits, onChange }: { asked: Asked; found:
             focusable={focusable}
             onOpen={() => clicked(hit, rank)}
           >
-            <div className="pointer-events-none absolute inset-x-0 bottom-2 flex items-end justify-between gap-1 overflow-hidden rounded-b-picture bg-linear-to-t from-black/70 p-1.5 pt-6 opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
+            <div className="pointer-events-none absolute inset-x-0 bottom-2 flex items-end justify-between gap-1 overflow-hidden rounded-b-picture bg-linear-to-t from-black/70 p-1.5 pt-6 transition-opacity starting:opacity-0">
               <span className="px-1 text-tiny text-white figures">{hit.score.toFixed(3)}</span>
-              <span className="hidden group-focus-within:pointer-events-auto group-hover:pointer-events-auto @min-[9rem]:flex">
+              <span className="pointer-events-auto hidden @min-[9rem]:flex">
                 <Action icon="search" label={texts.card.similar} onClick={() => similar(hit)} />
                 <Action icon="minus" label={texts.card.not} onClick={() => notLike(hit)} />
                 <Action icon="info" label={texts.why.title} onClick={() => setWhy({ hit, rank })} />

@@ -259,8 +259,12 @@ class PictureBook(Protocol):
         be read.
         """
 
-    async def list_pictures(self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int) -> Page:
-        """By id; never a deleted one. Raises InvalidQuery, field `cursor`, for one it did not make."""
+    async def list_pictures(
+        self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int, newest_first: bool = False
+    ) -> Page:
+        """By id, the oldest first unless told; never a deleted one. A cursor goes on in the order that is asked for.
+        Raises InvalidQuery, field `cursor`, for one it did not make.
+        """
 
     def referenced_files(self, tenant: Tenant, key_prefix: str) -> AsyncIterator[ReferencedFile]:
         """Live rows whose key starts with the prefix and whose original is referenced."""

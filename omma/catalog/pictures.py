@@ -145,14 +145,19 @@ class Pictures(Orphans, Givens, Quotas, Copied):
         return {Sha256(sha256): ImageId(image_id) for sha256, image_id in found}
 
     @uninterrupted
-    async def list_pictures(self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int) -> Page:
+    async def list_pictures(
+        self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int, newest_first: bool = False
+    ) -> Page:
         if limit < 1:
             raise InvalidQuery("A page has at least one picture.", field="limit", limit=1)
         matching = [images.c.tenant_id == tenant, _LIVE]
         if filter is not None:
             matching.append(where(filter, self._database.dialect))
-        after = images.c.id > _from_cursor(cursor)
-        query = rows.select_pictures().where(*matching, after).order_by(images.c.id).limit(limit + 1)
+        query = rows.select_pictures().where(*matching).limit(limit + 1)
+        query = query.order_by(images.c.id.desc() if newest_first else images.c.id)
+        if cursor is not None:
+            last = _from_cursor(cursor)
+            query = query.where(images.c.id < last if newest_first else images.c.id > last)
         async with self._database.reading() as connection:
             # Bounded: a million rows take PostgreSQL a quarter of a second to count, for every page.
             counted = select(literal(1)).select_from(images).where(*matching).limit(_COUNTED_AT_MOST + 1).subquery()
@@ -339,9 +344,7 @@ def _to_cursor(last: ImageId) -> str:
     return base64.urlsafe_b64encode(last.to_bytes(8, "big")).decode().rstrip("=")
 
 
-def _from_cursor(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
+def _from_cursor(cursor: str) -> int:
     try:
         last = base64.b64decode(cursor.encode("ascii") + b"=", altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):

@@ -169,17 +169,18 @@ async def test_an_id_that_none_has_is_absent(catalog: Catalog, image_id: int) ->
     assert await catalog.delete(ANN, [ImageId(image_id)]) == []
 
 
-async def test_pages_hold_every_picture_once(catalog: Catalog) -> None:
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_pages_hold_every_picture_once(catalog: Catalog, newest_first: bool) -> None:
     await catalog.upsert(ANN, [replace(new(f"{i:02}"), tags=("even",) if i % 2 == 0 else ()) for i in range(25)])
     pages: list[Page] = []
     cursor: str | None = None
     while not pages or cursor:
-        pages.append(await catalog.list_pictures(ANN, None, cursor, 10))
+        pages.append(await catalog.list_pictures(ANN, None, cursor, 10, newest_first))
         cursor = pages[-1].cursor
     assert [len(page.pictures) for page in pages] == [10, 10, 5]
     assert {page.count for page in pages} == {25}
     ids = [picture.id for page in pages for picture in page.pictures]
-    assert ids == sorted(set(ids)) and len(ids) == 25
+    assert ids == sorted(set(ids), reverse=newest_first) and len(ids) == 25
     even = await catalog.list_pictures(ANN, parse_filter({"tags": "even"}), None, 13)
     assert (even.count, len(even.pictures), even.cursor) == (13, 13, None)
 

@@ -176,6 +176,9 @@ def test_the_life_of_a_picture(world: World) -> None:
     assert world.ok("GET", path + "/neighbours", params={"timeout_ms": 30_000})["results"]
     page = world.ok("GET", "/images", params={"limit": 2})
     assert len(page["images"]) == 2 and page["count"] >= PICTURES and page["next_cursor"]
+    newest = world.ok("GET", "/images", params={"limit": 1000, "order": "newest"})["images"]
+    assert [one["id"] for one in newest] == sorted((one["id"] for one in newest), reverse=True)
+    world.refused(422, "order", "GET", "/images", params={"order": "best"})
     gone = world.rest.delete(path)
     assert gone.status_code == 204 and gone.headers["omma-receipt"]
     asked = {"filter": {"owner": "eve"}, "image_id": world.ids[0]}

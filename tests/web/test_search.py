@@ -53,6 +53,32 @@ def test_a_dropped_picture_is_searched_by_and_still_there_after_a_reload(page: P
     expect(page.get_by_alt_text("The picture")).to_be_visible()
 
 
+def test_what_can_be_done_with_a_picture_is_there_for_the_one_that_is_pointed_at_or_in_focus(page: Page) -> None:
+    page.goto("/?text=a+butterfly")
+    cards = page.get_by_label("Results").get_by_role("listitem")
+    expect(cards.nth(3)).to_be_visible()
+    page.mouse.move(1, 1)
+    actions = page.get_by_role("button", name="Less like this")
+    expect(actions).to_have_count(0)
+    cards.nth(1).hover()
+    expect(actions).to_have_count(1)
+    cards.nth(2).hover()
+    expect(cards.nth(2).get_by_role("button", name="Less like this")).to_be_visible()
+    expect(actions).to_have_count(1)
+    page.mouse.move(1, 1)
+    expect(actions).to_have_count(0)
+    cards.first.get_by_role("link").focus()
+    expect(cards.first.get_by_role("button", name="Less like this")).to_be_visible()
+
+
+def test_the_wall_begins_with_what_came_last(page: Page, rest: httpx.Client) -> None:
+    newest = rest.get("/images", params={"limit": 3, "order": "newest"}).json()["images"]
+    page.goto("/")
+    cards = page.get_by_label("Pictures").get_by_role("listitem").get_by_role("link")
+    for at, one in enumerate(newest):
+        expect(cards.nth(at)).to_have_attribute("href", f"/ui/picture/{one['id']}")
+
+
 def test_a_box_is_drawn_moved_and_taken_away_while_results_follow(page: Page, rest: httpx.Client) -> None:
     page.goto(f"/?id={picture_of(rest, 'chair')}")
     whole = first_hits(page)

@@ -223,11 +223,14 @@ class PictureCore:
         await self._send(restored)
         return Receipt(restored.id, restored.version)
 
-    async def page(self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int) -> Page:
+    async def page(
+        self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int, newest_first: bool
+    ) -> Page:
         """Raises InvalidQuery, field `limit` or `cursor`."""
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidQuery(f"limit must be 1 to {MAX_PAGE}.", field="limit", limit=MAX_PAGE)
-        return await self._catalog.list_pictures(tenant, visible(filter, viewer().visible_to), cursor, limit)
+        seen = visible(filter, viewer().visible_to)
+        return await self._catalog.list_pictures(tenant, seen, cursor, limit, newest_first)
 
     async def _with_original(self, tenant: Tenant, image_id: int) -> Picture:
         picture = await self.picture(tenant, image_id)

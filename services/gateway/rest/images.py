@@ -41,7 +41,8 @@ from services.gateway.settings import GatewaySettings
 RECEIPT_HEADER = "Omma-Receipt"
 _UPLOAD_FIELDS = frozenset({"image", "external_id", "owner", "tags", "source_url", "attributes", "private"})
 _CHANGE_FIELDS = frozenset({"tags", "attributes", "owner", "private"})
-_LIST_FIELDS = frozenset({"filter", "cursor", "limit"})
+_LIST_FIELDS = frozenset({"filter", "cursor", "limit", "order"})
+_ORDERS = ("oldest", "newest")
 _DEFAULT_PAGE = 100
 
 
@@ -87,12 +88,11 @@ def images_router(
 
     @router.get("", **shapes.LIST)
     async def list_pictures(request: Request, caller: reader) -> Response:
-        """Rows by id, with how many match in all."""
-        params = request.query_params
-        require_known(params, _LIST_FIELDS)
-        given = single({name: params.getlist(name) for name in params}, ())
+        """Rows in the order in which they were added, or the newest first, with how many match in all."""
+        given = _listed(request)
         limit = as_integer(given.get("limit") or _DEFAULT_PAGE, "limit")
-        page = await core.page(caller.tenant, parse_filter(given.get("filter")), given.get("cursor") or None, limit)
+        filter, newest_first = parse_filter(given.get("filter")), given.get("order") == "newest"
+        page = await core.page(caller.tenant, filter, given.get("cursor") or None, limit, newest_first)
         return JsonResponse(page_document(page))
 
     @router.get("/{image_id}", **shapes.PICTURE)
@@ -138,6 +138,16 @@ def images_router(
         return JsonResponse({**restored, "receipt": str(receipt)}, headers={RECEIPT_HEADER: str(receipt)})
 
     return router
+
+
+def _listed(request: Request) -> dict[str, Any]:
+    """What is asked of the list."""
+    params = request.query_params
+    require_known(params, _LIST_FIELDS)
+    given = single({name: params.getlist(name) for name in params}, ())
+    if (given.get("order") or "oldest") not in _ORDERS:
+        raise InvalidQuery(f"order is one of {', '.join(_ORDERS)}.", field="order")
+    return given
 
 
 def _tags(value: Any) -> tuple[str, ...]:

@@ -181,7 +181,7 @@ export interface paths {
         };
         /**
          * List Pictures
-         * @description Rows by id, with how many match in all.
+         * @description Rows in the order in which they were added, or the newest first, with how many match in all.
          */
         get: operations["list_pictures_images_get"];
         put?: never;
@@ -3499,6 +3499,7 @@ export interface operations {
                 filter?: string;
                 cursor?: string;
                 limit?: number;
+                order?: "oldest" | "newest";
             };
             header?: never;
             path?: never;

@@ -22,7 +22,7 @@ export function useSearch({ groups: _, ...asked }: Asked) {
 
 const WALL_PICTURES = 120;
 
-/** What the collection holds, by the filters. */
+/** What the collection holds, by the filters, what came last first. */
 export function useWall(asked: Asked, enabled: boolean) {
   const filter = filterOf(chipsOf(asked));
   return useInfiniteQuery({
@@ -30,7 +30,7 @@ export function useWall(asked: Asked, enabled: boolean) {
     queryFn: async ({ pageParam, signal }) =>
       given(
         await api.GET("/images", {
-          params: { query: { limit: WALL_PICTURES, ...(filter ? { filter: JSON.stringify(filter) } : {}), ...(pageParam ? { cursor: pageParam } : {}) } },
+          params: { query: { order: "newest", limit: WALL_PICTURES, ...(filter ? { filter: JSON.stringify(filter) } : {}), ...(pageParam ? { cursor: pageParam } : {}) } },
           signal,
         }),
       ),

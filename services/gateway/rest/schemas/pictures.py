@@ -65,7 +65,14 @@ KNOWN: Final = operation(
 )
 LIST: Final = operation(
     {200: answer({"images": [PICTURE_EXAMPLE], "count": 1}, schema=answers.PICTURES)},
-    parameters({"filter": OPTIONS["filter"], "cursor": STRING, "limit": {**INTEGER, "default": 100, "maximum": 1000}}),
+    parameters(
+        {
+            "filter": OPTIONS["filter"],
+            "cursor": STRING,
+            "limit": {**INTEGER, "default": 100, "maximum": 1000},
+            "order": {**STRING, "enum": ["oldest", "newest"], "default": "oldest"},
+        }
+    ),
 )
 PICTURE: Final = operation({200: answer(PICTURE_EXAMPLE, schema=answers.PICTURE)})
 _UNCHANGED: Final[dict[int | str, Any]] = {304: {"description": "What If-None-Match names is still it"}}

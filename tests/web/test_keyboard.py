@@ -103,6 +103,17 @@ def test_words_filters_groups_and_a_picture_by_keys_alone(page: Page, rest: http
     expect(page).to_have_url(re.compile(r"groups="))
 
 
+def test_what_is_decided_leaves_and_keys_go_on_at_what_comes_next(page: Page, picture: int) -> None:
+    page.goto("/ui/anomalies")
+    odd = page.get_by_label("What stands apart", exact=True).get_by_role("listitem").get_by_role("link")
+    expect(odd.nth(2)).to_be_visible()
+    hrefs = [odd.nth(at).get_attribute("href") for at in range(3)]
+    odd.first.focus()
+    for key, following in (("r", hrefs[1]), ("o", hrefs[2])):
+        page.keyboard.press(key)
+        expect(page.locator(f'ol a[href="{following}"]')).to_be_focused()
+
+
 def test_files_are_chosen_by_keys(page: Page, tmp_path: Path) -> None:
     (tmp_path / "none.jpg").write_bytes(b"no picture")
     page.goto("/ui/add")

@@ -71,6 +71,39 @@ def test_what_can_be_done_with_a_picture_is_there_for_the_one_that_is_pointed_at
     expect(cards.first.get_by_role("button", name="Less like this")).to_be_visible()
 
 
+def test_a_narrow_picture_has_its_actions_too_and_a_dialog_leads_back_to_it(page: Page) -> None:
+    page.goto("/?text=a+chair")
+    cards = page.get_by_label("Results").get_by_role("listitem")
+    expect(cards.nth(7)).to_be_visible()
+    narrow = min(cards.all(), key=lambda card: card.evaluate("one => one.clientWidth"))
+    assert narrow.evaluate("one => one.clientWidth") < 144
+    narrow.hover()
+    narrow.get_by_role("button", name="Why it is here").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.mouse.move(1, 1)
+    page.keyboard.press("Escape")
+    expect(narrow.get_by_role("link")).to_be_focused()
+
+
+def test_a_finger_that_rests_on_a_picture_brings_what_keys_and_hands_have(page: Page) -> None:
+    page.goto("/?text=a+chair")
+    link = page.get_by_label("Results").get_by_role("listitem").get_by_role("link").nth(1)
+    picture = (link.get_attribute("href") or "").rsplit("/", 1)[1]
+    held = "new PointerEvent('contextmenu', {bubbles: true, cancelable: true, pointerType: '%s'})"
+    assert link.evaluate(f"one => one.dispatchEvent({held % 'mouse'})")  # its menu is the browser's
+    assert not link.evaluate(f"one => one.dispatchEvent({held % 'touch'})")
+    page.get_by_role("dialog", name="Why it is here").get_by_role("button", name="Less like this").click()
+    expect(page).to_have_url(re.compile(f"not={picture}"))
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_where_there_is_no_view_a_way_leads_to_the_search(page: Page) -> None:
+    for address in ("/ui/nowhere", "/ui/picture/999999999"):
+        page.goto(address)
+        page.get_by_role("alert").get_by_role("link", name="To the search").click()
+        expect(page.get_by_label("Pictures").get_by_role("listitem").first).to_be_visible()
+
+
 def test_the_wall_begins_with_what_came_last(page: Page, rest: httpx.Client) -> None:
     newest = rest.get("/images", params={"limit": 3, "order": "newest"}).json()["images"]
     page.goto("/")

@@ -119,8 +119,10 @@ def test_copies_are_looked_at_and_decided_and_each_decision_is_taken_back(page: 
     page.keyboard.press("Enter")
     until(lambda: [rest.get(f"/images/{id}").json()["tags"] for id in ids] == [["twice"], ["twice"], []])
 
+    expect(page.get_by_label("Chosen pictures")).to_be_visible()
     group.get_by_role("button", name="They are different").click()
     expect(group).to_have_count(0)
+    expect(page.get_by_label("Chosen pictures")).to_have_count(0)
 
     def apart() -> bool:
         hits = rest.post("/search", json={"image_id": ids[0], "k": 60, "timeout_ms": 50_000}).json()["results"]
@@ -166,7 +168,8 @@ def test_what_stands_apart_is_measured_and_reviewed(page: Page, rest: httpx.Clie
     odd = rows.first.get_by_role("link").get_attribute("href")
     page.keyboard.press("o")
     expect(page.locator(f'ol a[href="{odd}"]')).to_have_count(0)
-    said = {one["image_id"]: one["action"] for one in rest.get("/feedback").json()["feedback"]}
+    newest_first = rest.get("/feedback").json()["feedback"]
+    said = {one["image_id"]: one["action"] for one in reversed(newest_first)}
     assert {f"/ui/picture/{id}": action for id, action in said.items()} | {first: "reviewed", odd: "anomaly"} == {
         f"/ui/picture/{id}": action for id, action in said.items()
     }

@@ -7,7 +7,7 @@ import { Search } from "./views/Search";
 
 const root = createRootRoute({
   component: Shell,
-  notFoundComponent: () => <p className="p-6 text-soft">{texts.notFound}</p>,
+  notFoundComponent: () => <Failed title={texts.notFound} />,
   errorComponent: ({ error, reset }) => <Failed title={texts.failed.view} error={error} again={reset} />,
 });
 

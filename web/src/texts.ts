@@ -99,6 +99,8 @@ export const texts = {
   },
   why: {
     title: "Why it is here",
+    ask: "Is it what you looked for?",
+    isIt: { relevant: "Yes", irrelevant: "No" },
     cosine: "Cosine",
     phash: "pHash distance",
     region: "Part that matched",
@@ -119,6 +121,8 @@ export const texts = {
       ["S", "More like it"],
       ["N", "Less like it"],
       ["W", "Why it is here"],
+      ["R", "Odd ones: it is fine"],
+      ["O", "Odd ones: it is odd"],
       ["Esc", "Back, or close"],
       ["?", "These keys"],
     ] as ReadonlyArray<readonly [string, string]>,
@@ -150,7 +154,7 @@ export const texts = {
     restored: "It is back.",
     absent: "There is no such picture",
     about: "About it",
-    facts: { size: "Size", bytes: "Bytes", added: "Added", owner: "Owner", source: "Source", uri: "Where it is", key: "Key", state: "State", version: "Version", sha256: "SHA-256" },
+    facts: { size: "Size", bytes: "Bytes", quality: "Quality", added: "Added", owner: "Owner", source: "Source", uri: "Where it is", key: "Key", state: "State", version: "Version", sha256: "SHA-256" },
     states: { indexed: "can be found", pending: "waits for the embedder", dead: "could not be read", deleted: "deleted" } as Record<string, string>,
     notShown: "The browser cannot show this format: here is its thumbnail.",
   },
@@ -291,7 +295,6 @@ export const texts = {
     thanks: "Kept.",
     say: { reviewed: "Reviewed: it is fine", anomaly: "It is odd", relevant: "It is what I looked for", irrelevant: "It is not", duplicate: "A copy", different: "Different" },
     said: { reviewed: "Reviewed", anomaly: "Odd", relevant: "What was looked for", irrelevant: "Not what was looked for", duplicate: "A copy", different: "Different" } as Record<string, string>,
-    ask: "Is it what you looked for?",
   },
   rollouts: {
     title: "Rollouts",
@@ -362,6 +365,6 @@ export const texts = {
       go: "Build it",
     },
   },
-  failed: { title: "That did not work", network: "The server does not answer.", again: "Try again", view: "This view failed to load" },
+  failed: { title: "That did not work", network: "The server does not answer.", again: "Try again", home: "To the search", view: "This view failed to load" },
   notFound: "There is no such view.",
 } as const;

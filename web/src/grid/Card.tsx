@@ -1,10 +1,10 @@
 import { Link } from "@tanstack/react-router";
-import { type ReactNode, useState } from "react";
+import { type MouseEvent, type ReactNode, useState } from "react";
 import { texts } from "../texts";
 
 /** A picture of the grid, with the bar of its score under it. box: of the part that matched, in fractions.
  *
- * children: what is laid over it while it is pointed at or in focus; the hundred others of a grid go without. */
+ * onHold: a finger rests on it. children: what is laid over it while it is pointed at or in focus; the hundred others of a grid go without. */
 export function Card({
   id,
   name,
@@ -14,6 +14,7 @@ export function Card({
   alike = 0,
   focusable,
   onOpen,
+  onHold,
   children,
 }: {
   id: number;
@@ -24,10 +25,16 @@ export function Card({
   alike?: number;
   focusable: boolean;
   onOpen?: () => void;
+  onHold?: () => void;
   children?: ReactNode;
 }) {
   const [unseen, setUnseen] = useState(false);
   const [near, setNear] = useState(false);
+  const held = (event: MouseEvent) => {
+    if (!onHold || (event.nativeEvent as globalThis.PointerEvent).pointerType !== "touch") return;
+    event.preventDefault();
+    onHold();
+  };
   const percent = (value: number) => `${value * 100}%`;
   return (
     <div
@@ -43,6 +50,7 @@ export function Card({
         tabIndex={focusable ? 0 : -1}
         aria-label={texts.card.named(name, score)}
         onClick={onOpen}
+        onContextMenu={held}
         className="relative block min-h-0 flex-1 overflow-hidden rounded-picture bg-sunk"
       >
         {unseen ? (

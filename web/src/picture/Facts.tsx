@@ -11,6 +11,7 @@ export function Facts({ picture }: { picture: Picture }) {
   const facts: [string, string][] = [
     [names.size, picture.width ? `${picture.width} × ${picture.height}` : ""],
     [names.bytes, `${bytes.format(picture.bytes)}B`],
+    [names.quality, picture.quality_score === undefined ? "" : picture.quality_score.toFixed(2)],
     [names.added, moment.format(new Date(picture.created_at))],
     [names.state, texts.picture.states[picture.state] ?? picture.state],
     [names.owner, picture.owner],

@@ -1,13 +1,19 @@
+import { useId, useState } from "react";
 import { Slider } from "../shell/Slider";
 import { texts } from "../texts";
 import { type Asked, hasPicture } from "./asked";
 
-/** How it is searched, beyond what is asked; what stands out from the defaults keeps it open. */
+/** How it is searched, beyond what is asked; what stands out from the defaults opens it. */
 export function Options({ asked, onChange }: { asked: Asked; onChange: (asked: Asked, replace?: boolean) => void }) {
+  const [wanted, setWanted] = useState<boolean | undefined>();
+  const open = wanted ?? (asked.near !== undefined || asked.score !== undefined || asked.phash !== undefined || asked.parts === true);
+  const panel = useId();
   return (
-    <details className="open:w-full" open={asked.near !== undefined || asked.score !== undefined || asked.phash !== undefined || asked.parts}>
-      <summary className="chip list-none text-soft [&::-webkit-details-marker]:hidden">{texts.asked.options}</summary>
-      <div className="mt-3 grid max-w-3xl items-start gap-x-8 gap-y-4 border-y border-line py-4 sm:grid-cols-2">
+    <>
+      <button type="button" aria-expanded={open} aria-controls={panel} className={`chip ${open ? "border-soft" : "text-soft"}`} onClick={() => setWanted(!open)}>
+        {texts.asked.options}
+      </button>
+      <div id={panel} hidden={!open} className="order-last mt-1 grid w-full max-w-3xl items-start gap-x-8 gap-y-4 border-y border-line py-4 sm:grid-cols-2">
         <fieldset>
           <legend className="eyebrow mb-1.5">{texts.asked.near}</legend>
           <div className="flex rounded-control border border-line p-0.5">
@@ -50,6 +56,6 @@ export function Options({ asked, onChange }: { asked: Asked; onChange: (asked: A
           {texts.asked.parts}
         </label>
       </div>
-    </details>
+    </>
   );
 }

@@ -1,5 +1,5 @@
 import { useNavigate } from "@tanstack/react-router";
-import { useCallback, useState } from "react";
+import { type MouseEvent, useCallback, useState } from "react";
 import { api } from "../api/client";
 import { person } from "../api/person";
 import type { Hit } from "../api/types";
@@ -66,10 +66,11 @@ export function Results({ asked, found, hits, onChange }: { asked: Asked; found:
             box={hit.bbox && hit.width ? [hit.bbox[0]! / hit.width, hit.bbox[1]! / hit.height, hit.bbox[2]! / hit.width, hit.bbox[3]! / hit.height] : undefined}
             focusable={focusable}
             onOpen={() => clicked(hit, rank)}
+            onHold={() => setWhy({ hit, rank })}
           >
-            <div className="pointer-events-none absolute inset-x-0 bottom-2 flex items-end justify-between gap-1 overflow-hidden rounded-b-picture bg-linear-to-t from-black/70 p-1.5 pt-6 transition-opacity starting:opacity-0">
-              <span className="px-1 text-tiny text-white figures">{hit.score.toFixed(3)}</span>
-              <span className="pointer-events-auto hidden @min-[9rem]:flex">
+            <div className="pointer-events-none absolute inset-x-0 bottom-2 flex items-end justify-between gap-1 overflow-hidden rounded-b-picture bg-linear-to-t from-black/70 py-1.5 pt-6 @min-[9rem]:px-1.5 transition-opacity starting:opacity-0">
+              <span className="hidden px-1 text-tiny text-white figures @min-[9rem]:inline">{hit.score.toFixed(3)}</span>
+              <span className="pointer-events-auto mx-auto flex flex-col @min-[5.5rem]:flex-row @min-[9rem]:me-0">
                 <Action icon="search" label={texts.card.similar} onClick={() => similar(hit)} />
                 <Action icon="minus" label={texts.card.not} onClick={() => notLike(hit)} />
                 <Action icon="info" label={texts.why.title} onClick={() => setWhy({ hit, rank })} />
@@ -81,14 +82,19 @@ export function Results({ asked, found, hits, onChange }: { asked: Asked; found:
       <p className="py-6 text-center text-small text-soft" role="status">
         {isFetchingNextPage ? texts.search.loadingMore : !hasNextPage && hits.length > 0 ? texts.search.end : ""}
       </p>
-      {why && <Why {...why} queryId={first.query_id} onClose={() => setWhy(undefined)} />}
+      {why && <Why {...why} queryId={first.query_id} onSimilar={similar} onNot={notLike} onClose={() => setWhy(undefined)} />}
     </section>
   );
 }
 
+/** What keys do, for a hand. The focus goes to the picture first, so that a dialog leads back to it. */
 function Action({ icon, label, onClick }: { icon: IconName; label: string; onClick: () => void }) {
+  const act = (event: MouseEvent) => {
+    event.currentTarget.closest("li")?.querySelector("a")?.focus({ preventScroll: true });
+    onClick();
+  };
   return (
-    <button type="button" tabIndex={-1} aria-label={label} title={label} onClick={onClick} className="flex size-7 items-center justify-center rounded-inner text-white hover:bg-white/20">
+    <button type="button" tabIndex={-1} aria-label={label} title={label} onClick={act} className="flex size-7 items-center justify-center rounded-inner text-white hover:bg-white/20">
       <Icon name={icon} size={16} />
     </button>
   );

@@ -43,7 +43,7 @@ export function Wall({ asked, onChange }: { asked: Asked; onChange: (asked: Aske
         <FilterBar chips={chips} hits={pictures} onChange={(next) => onChange(withChips(asked, next))}>
           <GroupsChip asked={asked} onChange={onChange} />
         </FilterBar>
-        <p className="text-small text-soft figures">{texts.search.wall(first.count, first.count_capped ?? false)}</p>
+        {asked.groups === undefined && <p className="text-small text-soft figures">{texts.search.wall(first.count, first.count_capped ?? false)}</p>}
       </div>
       {asked.groups === undefined ? (
         <Grid tiles={pictures} label={texts.search.wallLabel} below={0} onMore={more}>

@@ -5,8 +5,8 @@ import { Sheet } from "../shell/Sheet";
 import { texts } from "../texts";
 import { nameOf } from "./names";
 
-/** Why a picture is there: its figures, and what is said of it. */
-export function Why({ hit, rank, queryId, onClose }: { hit: Hit; rank: number; queryId: string | undefined; onClose: () => void }) {
+/** Why a picture is there: its figures, where to go on from it, and what is said of it. */
+export function Why({ hit, rank, queryId, onSimilar, onNot, onClose }: { hit: Hit; rank: number; queryId: string | undefined; onSimilar: (hit: Hit) => void; onNot: (hit: Hit) => void; onClose: () => void }) {
   const mayWrite = useMay("write");
   const saying = useSayOf();
   const facts: [string, string | undefined][] = [
@@ -38,12 +38,27 @@ export function Why({ hit, rank, queryId, onClose }: { hit: Hit; rank: number; q
           )}
         </dl>
       </div>
+      <div className="mt-5 flex flex-wrap gap-2">
+        {([[texts.card.similar, onSimilar], [texts.card.not, onNot]] as const).map(([name, act]) => (
+          <button
+            key={name}
+            type="button"
+            className="button"
+            onClick={() => {
+              onClose();
+              act(hit);
+            }}
+          >
+            {name}
+          </button>
+        ))}
+      </div>
       {mayWrite && (
         <div className="mt-4 flex flex-wrap items-center gap-2">
-          <span className="text-small text-soft">{texts.feedback.ask}</span>
+          <span className="text-small text-soft">{texts.why.ask}</span>
           {(["relevant", "irrelevant"] as const).map((action) => (
             <button key={action} type="button" className="button" disabled={saying.isPending} aria-pressed={saying.isSuccess && saying.variables.action === action} onClick={() => saying.mutate({ image_id: hit.id, action, query_id: queryId })}>
-              {texts.feedback.say[action]}
+              {texts.why.isIt[action]}
             </button>
           ))}
         </div>

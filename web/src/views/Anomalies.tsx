@@ -1,9 +1,10 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { Item } from "../anomalies/Item";
 import { type Measure, MEASURES, useAnomalies, useMeasure } from "../anomalies/useAnomalies";
 import { useMay } from "../api/session";
 import type { Action } from "../feedback/useFeedback";
 import { Failed } from "../shell/Failed";
+import { useFollowing } from "../shell/useFollowing";
 import { texts } from "../texts";
 
 export function Anomalies() {
@@ -13,6 +14,8 @@ export function Anomalies() {
   const found = useAnomalies(by, may);
   const { measure, busy } = useMeasure();
   const [said, setSaid] = useState<ReadonlyMap<number, Action>>(new Map());
+  const list = useRef<HTMLOListElement>(null);
+  const leaves = useFollowing(list, "a");
   if (!may) return <p className="p-6 text-soft">{texts.anomalies.needsRole}</p>;
   if (found.error && !found.data) return <Failed error={found.error} again={() => void found.refetch()} />;
   if (!found.data) return null;
@@ -40,9 +43,16 @@ export function Anomalies() {
         </div>
       </div>
       {left.length === 0 && !found.hasNextPage && <p className="py-8 text-center text-soft">{said.size ? texts.anomalies.done : texts.anomalies.empty}</p>}
-      <ol aria-label={texts.anomalies.title} aria-busy={found.isFetching}>
-        {left.map((one) => (
-          <Item key={one.id} anomaly={one} onSaid={(action) => setSaid((now) => new Map(now).set(one.id, action))} />
+      <ol ref={list} aria-label={texts.anomalies.title} aria-busy={found.isFetching}>
+        {left.map((one, at) => (
+          <Item
+            key={one.id}
+            anomaly={one}
+            onSaid={(action) => {
+              leaves(at);
+              setSaid((now) => new Map(now).set(one.id, action));
+            }}
+          />
         ))}
       </ol>
       {found.hasNextPage && (

@@ -1,11 +1,12 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { useMay } from "../api/session";
 import type { Picture } from "../api/types";
 import { type Measure, MEASURES } from "../duplicates/best";
 import { Chosen } from "../duplicates/Chosen";
 import { GroupCard } from "../duplicates/GroupCard";
-import { useDecisions, useGroups } from "../duplicates/useDuplicates";
+import { type Group, useDecisions, useGroups } from "../duplicates/useDuplicates";
 import { Failed } from "../shell/Failed";
+import { useFollowing } from "../shell/useFollowing";
 import { texts } from "../texts";
 
 export function Duplicates() {
@@ -16,6 +17,8 @@ export function Duplicates() {
   const [measure, setMeasure] = useState<Measure>("size");
   const [done, setDone] = useState<ReadonlySet<number>>(new Set());
   const [chosen, setChosen] = useState<ReadonlyMap<number, Picture>>(new Map());
+  const list = useRef<HTMLUListElement>(null);
+  const leaves = useFollowing(list, ".button-strong");
   if (!may) return <p className="p-6 text-soft">{texts.duplicates.needsRole}</p>;
   if (found.error && !found.data) return <Failed error={found.error} again={() => void found.refetch()} />;
   const mark = (group: number, is: boolean) =>
@@ -25,6 +28,11 @@ export function Duplicates() {
       else next.delete(group);
       return next;
     });
+  const decided = (group: Group, at: number) => {
+    leaves(at);
+    mark(group.ids[0]!, true);
+    setChosen((now) => new Map([...now].filter(([id]) => !group.ids.includes(id)))); // they leave, or were decided on
+  };
   const toggle = (picture: Picture) =>
     setChosen((now) => {
       const next = new Map(now);
@@ -53,10 +61,10 @@ export function Duplicates() {
           </select>
         </label>
       </div>
-      <ul aria-label={texts.duplicates.title} aria-busy={found.looking} className="flex flex-col gap-6">
-        {left.map((group) => {
+      <ul ref={list} aria-label={texts.duplicates.title} aria-busy={found.looking} className="flex flex-col gap-6">
+        {left.map((group, at) => {
           const key = group.ids[0]!;
-          return <GroupCard key={key} group={group} measure={measure} chosen={chosen} decisions={decisions} onChoose={toggle} onDone={() => mark(key, true)} onBack={() => mark(key, false)} />;
+          return <GroupCard key={key} group={group} measure={measure} chosen={chosen} decisions={decisions} onChoose={toggle} onDone={() => decided(group, at)} onBack={() => mark(key, false)} />;
         })}
       </ul>
       {found.error && <Failed error={found.error} again={() => void found.fetchNextPage()} />}

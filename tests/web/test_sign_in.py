@@ -1,13 +1,18 @@
 """The page where the server asks for a key: a session that scripts cannot read, and that no other site can use."""
 
+import re
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.process import Folder, Server
+from tests.issuer import AUDIENCE, issuer
 from tests.pictures import encoded, scene
+from tests.web.conftest import until
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +53,43 @@ def test_signing_in_shows_pictures_and_what_the_role_may(
     page.get_by_role("menuitem", name="Sign out").click()
     expect(page.get_by_role("dialog", name="Sign in")).to_be_visible()
     context.close()
+
+
+def test_a_token_signs_in_and_when_it_ends_somebody_else_goes_on_where_it_was(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with issuer() as signs:
+        signs.rotate("first", "ES256")
+        settings = {
+            "OMMA_GATEWAY__JWT__ISSUER": signs.url,
+            "OMMA_GATEWAY__JWT__AUDIENCE": f'["{AUDIENCE}"]',
+            "OMMA_GATEWAY__JWT__LEEWAY_SECONDS": "0",
+        }
+        with Folder(tmp_path / "data").up(**settings) as server, server.client() as rest:
+            ann = {"authorization": f"Bearer {signs.token('first')}"}
+            made = rest.post("/images", files={"image": ("a.png", encoded(scene()))}, headers=ann)
+            assert made.status_code == 201, made.text
+            with browser.new_context(base_url=server.url) as context:
+                page = context.new_page()
+                page.goto("/")
+                dialog = page.get_by_role("dialog", name="Sign in")
+                expect(dialog).to_contain_text("or with a token (JWT)")
+                ends = int(time.time()) + 8
+                dialog.get_by_label("API key or token").fill(signs.token("first", role="read", exp=ends))
+                page.keyboard.press("Enter")
+                expect(page.get_by_label("Pictures").get_by_role("listitem")).to_have_count(1)
+                expect(page.get_by_role("link", name="Add", exact=True)).to_have_count(0)
+                until(lambda: time.time() > ends)
+                page.keyboard.press("/")
+                page.keyboard.type("a lamp")
+                page.keyboard.press("Enter")
+                expect(dialog).to_contain_text("The session is over.")
+                dialog.get_by_label("API key or token").fill(signs.token("first"))
+                page.keyboard.press("Enter")
+                expect(dialog).to_have_count(0)
+                expect(page).to_have_url(re.compile("text=a\\+lamp"))
+                expect(page.get_by_label("Results").get_by_role("listitem")).to_have_count(1)
+                expect(page.get_by_role("link", name="Add", exact=True)).to_be_visible()
 
 
 def test_a_sessions_writes_need_its_token_and_end_with_its_key(locked: tuple[Server, dict[str, str]]) -> None:

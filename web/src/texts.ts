@@ -11,7 +11,7 @@ export function counted(count: number, one: string, other: string): string {
 export const texts = {
   name: "Omma",
   nav: { search: "Search", add: "Add", health: "Health", duplicates: "Copies", anomalies: "Odd ones", rollouts: "Rollouts", label: "Views" },
-  theme: { label: "Theme", system: "As the system", light: "Light", dark: "Dark" },
+  theme: { label: "Theme", menu: "Theme, keys and account", system: "As the system", light: "Light", dark: "Dark" },
   skip: "Skip to the content",
   signIn: {
     title: "Sign in",

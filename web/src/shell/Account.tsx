@@ -15,7 +15,7 @@ export function Account({ onHelp }: { onHelp: () => void }) {
   const [theme, setTheme] = useState(chosenTheme);
   return (
     <DropdownMenu.Root modal={false}>
-      <DropdownMenu.Trigger className="button button-bare" aria-label={texts.theme.label}>
+      <DropdownMenu.Trigger className="button button-bare" aria-label={texts.theme.menu}>
         <Icon name="more" />
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal>

@@ -8,6 +8,8 @@ export function SignIn() {
   const session = useSession();
   const signIn = useSignIn();
   const [key, setKey] = useState("");
+  const [was, setWas] = useState(false);
+  if (session?.signed_in && !was) setWas(true);
   return (
     <Sheet title={texts.signIn.title} open={session?.signed_in === false}>
       <form
@@ -17,7 +19,7 @@ export function SignIn() {
           signIn.mutate(key.trim(), { onSuccess: () => setKey("") });
         }}
       >
-        <p className="text-small text-soft">{texts.signIn.about}</p>
+        <p className="text-small text-soft">{was ? texts.signIn.over : texts.signIn.about}</p>
         <label className="flex flex-col gap-1 text-small">
           {texts.signIn.key}
           <input className="field" type="password" autoComplete="current-password" required value={key} onChange={(event) => setKey(event.target.value)} />

@@ -55,9 +55,7 @@ def test_signing_in_shows_pictures_and_what_the_role_may(
     context.close()
 
 
-def test_a_token_signs_in_and_when_it_ends_somebody_else_goes_on_where_it_was(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_a_token_signs_in_and_when_it_ends_somebody_else_goes_on_where_it_was(browser: Browser, tmp_path: Path) -> None:
     with issuer() as signs:
         signs.rotate("first", "ES256")
         settings = {

@@ -64,9 +64,11 @@ export function GroupCard({
               {texts.duplicates.keepThis}
             </label>
             <p className="text-tiny text-soft figures">
-              <bdi className="block">
-                {one.width} × {one.height} · {bytes.format(one.bytes)}B
-              </bdi>
+              <span className="block">
+                <bdi>
+                  {one.width} × {one.height} · {bytes.format(one.bytes)}B
+                </bdi>
+              </span>
               <span className="block">
                 {day.format(new Date(one.created_at))}
                 {sharp.has(one.id) && ` · ${texts.duplicates.sharp(sharp.get(one.id) ?? 0)}`}

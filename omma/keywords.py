@@ -69,7 +69,7 @@ def tags_near(near: Iterable[tuple[float, Sequence[str]]]) -> dict[str, float]:
 def likely_words(vector: Float32, words: Sequence[str], vectors: Float32) -> dict[str, float]:
     """Words that the vector of a picture lies unusually near to, with their share of what it may be, none included.
 
-    vector: float32[dim]; vectors: float32[n, dim], both unit: the words' first, then of other words, which only tell
+    vector: float32[dim]; vectors: unit float32[n, dim]: the words' first, then of other words, which only tell
     what is usual: of six alone none could be unusual. How near is told in standard deviations of them all, which differ
     less from model to model than cosines do. Of fewer than two: none.
     """

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from omma.blobs.interface import of_space
 from omma.identity import Tenant
 from omma.vectors import Float32
+
+
+def words_of_space_key(space: str) -> str:
+    """Of the blob that holds a vocabulary in a space, for whoever has no embedder. space: its id."""
+    return f"{of_space(space)}words"
 
 
 def known_words_key(tenant: Tenant, sha256: str) -> str:

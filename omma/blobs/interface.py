@@ -71,6 +71,11 @@ def original_key(sha256: str) -> str:
     return f"{ORIGINALS}{sha256[:2]}/{sha256}"
 
 
+def of_space(space: str) -> str:
+    """The prefix of what is told of a space beside its vectors, for whoever has no model. space: its id."""
+    return f"spaces/{space}/"
+
+
 def thumbnail_key(sha256: str) -> str:
     return f"{THUMBNAILS}{sha256[:2]}/{sha256}{_WEBP}"
 

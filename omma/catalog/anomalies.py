@@ -18,6 +18,7 @@ from omma.identity import ImageId, Tenant
 _COLUMNS: Final[dict[AnomalyMeasure, Column[Any]]] = {
     AnomalyMeasure.DISTANCE: anomaly_scores.c.distance,
     AnomalyMeasure.DENSITY: anomaly_scores.c.density,
+    AnomalyMeasure.TRAINING: anomaly_scores.c.training,
 }
 
 
@@ -46,7 +47,7 @@ class Anomalies:
         if not scores:
             return
         insert = self._database.dialect.insert(anomaly_scores)
-        kept = ("space", "distance", "density", "neighbours", "scored_at")
+        kept = ("space", "distance", "density", "neighbours", "training", "scored_at")
         anew = insert.on_conflict_do_update(
             index_elements=["tenant_id", "image_id"], set_={name: insert.excluded[name] for name in kept}
         )
@@ -59,6 +60,7 @@ class Anomalies:
                 "distance": one.distance,
                 "density": one.density,
                 "neighbours": one.neighbours,
+                "training": one.training,
                 "scored_at": now_ms,
             }
             for one in sorted(scores, key=lambda one: one.image_id)
@@ -93,7 +95,11 @@ class Anomalies:
             select(anomaly_scores)
             .select_from(anomaly_scores.join(images, live))
             .where(
-                columns.tenant_id == tenant, columns.space == space, images.c.state == PictureState.INDEXED, ~reviewed
+                columns.tenant_id == tenant,
+                columns.space == space,
+                score.is_not(None),
+                images.c.state == PictureState.INDEXED,
+                ~reviewed,
             )
             .order_by(score.desc(), columns.image_id)
             .limit(limit)
@@ -106,6 +112,6 @@ class Anomalies:
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return [
-            AnomalyScore(ImageId(row.image_id), row.distance, row.density, row.neighbours, row.scored_at)
+            AnomalyScore(ImageId(row.image_id), row.distance, row.density, row.neighbours, row.training, row.scored_at)
             for row in found
         ]

@@ -10,24 +10,37 @@ from omma.identity import ImageId, Tenant
 
 
 class AnomalyMeasure(StrEnum):
-    """Cosine distances, 0 … 2. distance: to the nearest picture. density: the mean to the ten nearest."""
+    """Cosine distances, 0 … 2. distance: to the nearest picture. density: the mean to the ten nearest. training: to the
+    nearest middle of what the model was trained on.
+    """
 
     DISTANCE = "distance"
     DENSITY = "density"
+    TRAINING = "training"
 
 
 @dataclass(frozen=True, slots=True)
 class AnomalyScore:
-    """distance, density: as AnomalyMeasure has them. neighbours: pictures that density rests on, 1 … 10."""
+    """distance, density, training: as AnomalyMeasure has them. neighbours: pictures that density rests on, 1 … 10.
+    training: None where the model does not say what it was trained on.
+    """
 
     image_id: ImageId
     distance: float
     density: float
     neighbours: int
+    training: float | None = None
     scored_at_ms: int = 0
 
     def by(self, measure: AnomalyMeasure) -> float:
-        return self.distance if measure is AnomalyMeasure.DISTANCE else self.density
+        """0 for what was not measured, which is in no list."""
+        match measure:
+            case AnomalyMeasure.DISTANCE:
+                return self.distance
+            case AnomalyMeasure.DENSITY:
+                return self.density
+            case AnomalyMeasure.TRAINING:
+                return self.training or 0.0
 
 
 class AnomalyBook(Protocol):

@@ -45,6 +45,11 @@ class EmbeddingServiceStub:
                 request_serializer=omma_dot_v1_dot_embedding__pb2.DescribeRequest.SerializeToString,
                 response_deserializer=omma_dot_v1_dot_embedding__pb2.DescribeResponse.FromString,
                 _registered_method=True)
+        self.TrainedOn = channel.unary_unary(
+                '/omma.v1.EmbeddingService/TrainedOn',
+                request_serializer=omma_dot_v1_dot_embedding__pb2.TrainedOnRequest.SerializeToString,
+                response_deserializer=omma_dot_v1_dot_embedding__pb2.TrainedOnResponse.FromString,
+                _registered_method=True)
 
 
 class EmbeddingServiceServicer:
@@ -67,6 +72,13 @@ class EmbeddingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TrainedOn(self, request, context):
+        """Middles of the pictures that the model learnt from, in its space. DATA_LOSS: the model's file of them is damaged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EmbeddingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +91,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.Describe,
                     request_deserializer=omma_dot_v1_dot_embedding__pb2.DescribeRequest.FromString,
                     response_serializer=omma_dot_v1_dot_embedding__pb2.DescribeResponse.SerializeToString,
+            ),
+            'TrainedOn': grpc.unary_unary_rpc_method_handler(
+                    servicer.TrainedOn,
+                    request_deserializer=omma_dot_v1_dot_embedding__pb2.TrainedOnRequest.FromString,
+                    response_serializer=omma_dot_v1_dot_embedding__pb2.TrainedOnResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,6 +153,33 @@ class EmbeddingService:
             '/omma.v1.EmbeddingService/Describe',
             omma_dot_v1_dot_embedding__pb2.DescribeRequest.SerializeToString,
             omma_dot_v1_dot_embedding__pb2.DescribeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TrainedOn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omma.v1.EmbeddingService/TrainedOn',
+            omma_dot_v1_dot_embedding__pb2.TrainedOnRequest.SerializeToString,
+            omma_dot_v1_dot_embedding__pb2.TrainedOnResponse.FromString,
             options,
             channel_credentials,
             insecure,

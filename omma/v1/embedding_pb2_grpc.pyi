@@ -40,6 +40,8 @@ class EmbeddingServiceStub:
     """
     Describe: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.DescribeRequest, _embedding_pb2.DescribeResponse]
     """The space that Embed stamps. No code of its own."""
+    TrainedOn: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.TrainedOnRequest, _embedding_pb2.TrainedOnResponse]
+    """Middles of the pictures that the model learnt from, in its space. DATA_LOSS: the model's file of them is damaged."""
 
 @_typing.type_check_only
 class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
@@ -53,6 +55,8 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     """
     Describe: _aio.UnaryUnaryMultiCallable[_embedding_pb2.DescribeRequest, _embedding_pb2.DescribeResponse]  # type: ignore[assignment]
     """The space that Embed stamps. No code of its own."""
+    TrainedOn: _aio.UnaryUnaryMultiCallable[_embedding_pb2.TrainedOnRequest, _embedding_pb2.TrainedOnResponse]  # type: ignore[assignment]
+    """Middles of the pictures that the model learnt from, in its space. DATA_LOSS: the model's file of them is damaged."""
 
 class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
     """EGS: pictures and words to vectors of one space."""
@@ -75,5 +79,13 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_pb2.DescribeResponse, _abc.Awaitable[_embedding_pb2.DescribeResponse]]:
         """The space that Embed stamps. No code of its own."""
+
+    @_abc_1.abstractmethod
+    def TrainedOn(
+        self,
+        request: _embedding_pb2.TrainedOnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_pb2.TrainedOnResponse, _abc.Awaitable[_embedding_pb2.TrainedOnResponse]]:
+        """Middles of the pictures that the model learnt from, in its space. DATA_LOSS: the model's file of them is damaged."""
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -10,9 +10,9 @@ from omma.rpc.deadline import Deadline
 from omma.space import Space
 from omma.telemetry.metrics import DECODE_SECONDS, EMBED_ITEMS, EMBED_TOWERS_AWAY
 from omma.telemetry.traces import span
+from omma.vectors import Float16
 from services.egs.admission import Admission
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
-from services.egs.manifest import Manifest
 from services.egs.onnx_towers import load_image_tower, load_text_tower
 from services.egs.preprocess import Prepared, Uint8Rows, prepare
 from services.egs.registry import Model
@@ -30,7 +30,7 @@ class ModelEmbedder:
 
     def __init__(
         self,
-        manifest: Manifest,
+        model: Model,
         settings: EgsSettings,
         image: RunningTower[Uint8Rows],
         text: tuple[RunningTower[str], Words] | None,
@@ -39,6 +39,8 @@ class ModelEmbedder:
         buckets: int = 256,
     ) -> None:
         """text: the tower and what it eats. The towers become its own to close."""
+        manifest = model.manifest
+        self._model = model
         self._space = manifest.space(buckets)
         self._how = manifest.preprocessing
         self._limits = limits
@@ -71,6 +73,10 @@ class ModelEmbedder:
             if isinstance(answer, OutOfTime):
                 raise answer
         return answers
+
+    async def trained_on(self) -> Float16 | None:
+        """As services.egs.client.Embedder. Raises Corrupt."""
+        return await asyncio.to_thread(self._model.trained_on)
 
     async def ready(self) -> bool:
         """As services.egs.client.Embedder: of both towers."""
@@ -138,7 +144,7 @@ class OnnxEmbedder(ModelEmbedder):
         text = load_text_tower(model, settings.wide_threads)
         batch = settings.max_batch  # threads start only now that nothing can fail any more
         super().__init__(
-            model.manifest,
+            model,
             settings,
             ThreadedTower(
                 *image, threads=settings.model_threads, max_batch=batch, wide=lambda jobs: self._inside.items <= jobs

@@ -75,6 +75,7 @@ class Drift(_Closed):
 
 class Manifest(_Closed):
     """files: every file of the entry and its checksum; documents: those of them that decide no vector, as a model card.
+    trained_on: another that decides none: a .npy file, float16[n, dim], of middles of the pictures that it learnt from.
 
     licence, origin: words for people. precision: of the towers' weights. drift: what that and the export cost.
     """
@@ -87,6 +88,7 @@ class Manifest(_Closed):
     text: TextTower | None = None
     files: dict[FileName, Sha256Hex]
     documents: tuple[FileName, ...] = ()
+    trained_on: FileName | None = None
     licence: str = ""
     origin: str = ""
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
@@ -95,12 +97,16 @@ class Manifest(_Closed):
     @model_validator(mode="after")
     def _every_file_has_a_checksum(self) -> "Manifest":
         used = {self.image.file} if self.text is None else {self.image.file, self.text.file, self.text.tokenizer}
-        missing = (used | set(self.documents)) - self.files.keys()
+        missing = (used | self._beside()) - self.files.keys()
         if missing:
             raise ValueError(f"no checksum of {', '.join(sorted(missing))}")
-        if used & set(self.documents):
+        if used & self._beside():
             raise ValueError("a tower or a tokenizer is no document")
         return self
+
+    def _beside(self) -> set[str]:
+        """Files that decide no vector."""
+        return {*self.documents} | ({self.trained_on} if self.trained_on else set())
 
     @property
     def reference(self) -> str:
@@ -118,7 +124,7 @@ class Manifest(_Closed):
         A setting that a manifest leaves out is not part of it, so that a new optional one changes no old signature.
         """
         said = self.model_dump(mode="json", include={"image", "preprocessing", "text", "dim"}, exclude_none=True)
-        said["files"] = {file: sha256 for file, sha256 in self.files.items() if file not in self.documents}
+        said["files"] = {file: sha256 for file, sha256 in self.files.items() if file not in self._beside()}
         canonical = json.dumps({**said, "metric": "ip"}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -15,6 +15,8 @@ from typing import Final
 from pydantic import ValidationError
 
 from omma.errors import Absent, Corrupt, InvalidQuery
+from omma.trained_on import decode_middles
+from omma.vectors import Float16
 from services.egs.manifest import Manifest
 from services.egs.versions import require_allowed
 
@@ -31,6 +33,11 @@ class Model:
 
     def path(self, file: str) -> Path:
         return self.folder / file
+
+    def trained_on(self) -> Float16 | None:
+        """As Embedder has it. Raises Corrupt for a file that is not what its manifest says. Blocks."""
+        file = self.manifest.trained_on
+        return None if file is None else decode_middles(self.path(file).read_bytes(), self.manifest.dim)
 
 
 def list_models(root: Path, name: str = "*") -> list[Manifest]:

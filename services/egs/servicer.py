@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from omma.rpc.handlers import Context, deadline_of
 from omma.v1 import embedding_pb2, embedding_pb2_grpc
+from omma.vectors import to_wire
 from services.egs.client import Embedder
 from services.egs.client.convert import describe_response, embed_items, embed_response
 
@@ -31,3 +32,12 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
         embedder = self._embedder()
         away = not await embedder.ready()
         return describe_response(embedder.space, embedder.has_text_tower, towers_away=away)
+
+    async def TrainedOn(  # noqa: N802 - the name is the RPC's
+        self, request: embedding_pb2.TrainedOnRequest, context: Context
+    ) -> embedding_pb2.TrainedOnResponse:
+        embedder = self._embedder()
+        middles = await embedder.trained_on()
+        return embedding_pb2.TrainedOnResponse(
+            space=embedder.space.id, middles=None if middles is None else to_wire(middles)
+        )

@@ -24,6 +24,7 @@ from services.gateway.callers.audit import AuditTrail
 from services.gateway.callers.auth import Authenticator
 from services.gateway.curation.anomalies import AnomalyList
 from services.gateway.curation.auto_tags import AutoTagDesk
+from services.gateway.curation.clusters import ClusterDesk
 from services.gateway.curation.duplicates import Duplicates
 from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.curation.verdicts import Verdicts
@@ -220,7 +221,8 @@ async def compose(settings: GatewaySettings, parts: GatewayParts, stack: AsyncEx
         curation=Curation(
             FeedbackDesk(catalog),
             jobs,
-            AnomalyList(catalog),
+            AnomalyList(catalog, storage.blobs),
+            ClusterDesk(storage.blobs, jobs, vocabulary, indexes),
             Duplicates(catalog, search, verdicts),
             AutoTagDesk(catalog, storage.blobs, jobs, vocabulary, indexes),
         ),

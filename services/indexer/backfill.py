@@ -8,6 +8,7 @@ from typing import Final
 
 from omma.rpc.deadline import Deadline
 from omma.space import Space
+from omma.vectors import Float16
 from services.egs.client import EmbeddedItem, Embedder, ImageItem, TextItem, Urgency
 
 _LATER: Final = 5.0
@@ -47,6 +48,9 @@ class BackfillEmbedder:
             answers = await self._embedder.embed(later, Deadline.after(allowed_seconds))
             await asyncio.sleep((time.monotonic() - began) * (1 / self._share - 1))
         return answers
+
+    async def trained_on(self) -> Float16 | None:
+        return await self._embedder.trained_on()
 
     async def ready(self) -> bool:
         return await self._embedder.ready()

@@ -25,6 +25,7 @@ from omma.space import Space
 from omma.telemetry.context import bind_request_id
 from omma.telemetry.metrics import INDEXER_BATCH_SECONDS, INDEXER_FULL, INDEXER_WAITING
 from omma.telemetry.traces import span
+from omma.trained_on import encode_middles, trained_on_key
 from services.egs.client import Embedder
 from services.indexer.commit import Committer
 from services.indexer.embedding import Embedding, OnHeld
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _FULL_POLL_SECONDS: Final = 1.0
 """While nothing is taken the group still hears from this member, and learns who has which partition."""
+_TRAINED_ON_SECONDS: Final = 10.0
 _LOOKS_AT_ONCE: Final = 4
 _SETTLED_AT_ONCE: Final = 1_024
 """Records of one commit: what came while the last one was written shares the next."""
@@ -93,10 +95,13 @@ class Indexer:
             settings=settings,
             limits=limits,
         )
+        self._blobs = blobs
+        self._embedder = embedder
         self._on_held = on_held
 
     async def run(self) -> None:
-        """Until cancelled; what was not committed is taken again by the next run. Its topics are waited for.
+        """Until cancelled; what was not committed is taken again by the next run. Its topics are waited for. What the
+        model was trained on is kept beside, for whoever has the blobs and no model.
 
         Raises ProducerFenced.
         """
@@ -108,6 +113,7 @@ class Indexer:
         run = _Run(self._catalog, self._sources, self._settings, consumer, committer, on_held=self._on_held)
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(persist("keep what was trained on", self._keep_trained_on, _TRAINED_ON_SECONDS))
                 tasks.create_task(run.take())
                 tasks.create_task(run.sort(tasks))
                 tasks.create_task(run.commit())
@@ -118,6 +124,11 @@ class Indexer:
         finally:
             await consumer.close()
             await committer.close()
+
+    async def _keep_trained_on(self) -> None:
+        middles = await self._embedder.trained_on()
+        if middles is not None:
+            await self._blobs.put(trained_on_key(self._space.id), encode_middles(middles))
 
 
 class _Run:

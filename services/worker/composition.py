@@ -167,9 +167,9 @@ def compose(
         holder,
         settings,
         {
-            ANOMALIES.name: AnomaliesWork(AnomalyScorer(catalog, live)),
+            ANOMALIES.name: AnomaliesWork(AnomalyScorer(catalog, storage.blobs, live)),
             AUTO_TAGS.name: AutoTagsWork(AutoTagger(catalog, storage.blobs, live)),
-            CLUSTER.name: ClusterWork(Clusterer(catalog, live)),
+            CLUSTER.name: ClusterWork(Clusterer(catalog, storage.blobs, live)),
             COLLECT.name: CollectWork(collector, storage.blobs),
             ERASE.name: EraseWork(eraser),
             INGEST.name: IngestWork(folders, buckets),

@@ -6,7 +6,7 @@ from omma.catalog.interface import Catalog
 from omma.identity import ImageId
 from tests.contract.catalogs import ANN, BOB, SPACE, Clock, embedded, new, one
 
-DISTANCE, DENSITY = AnomalyMeasure
+DISTANCE, DENSITY, TRAINING = AnomalyMeasure
 
 
 async def test_the_farthest_come_first_page_by_page(catalog: Catalog, clock: Clock) -> None:
@@ -33,6 +33,24 @@ async def test_the_farthest_come_first_page_by_page(catalog: Catalog, clock: Clo
         assert [each.image_id for each in page] == farthest[at + 1 : at + 3]
     assert [each.image_id for each in await catalog.anomalies(ANN, SPACE.id, DENSITY, 1)] == [ids[4]]
     assert await catalog.anomalies(ANN, "another", DISTANCE, 9) == []
+
+
+async def test_by_training_only_what_was_measured_so_is_listed(catalog: Catalog) -> None:
+    made = [await one(catalog, new(str(number))) for number in range(4)]
+    await embedded(catalog, *made)
+    far = [0.25, None, 0.75, 0.25]
+    scores = [AnomalyScore(each.id, 0.5, 0.5, 3, apart) for each, apart in zip(made, far, strict=True)]
+    await catalog.keep_anomaly_scores(ANN, SPACE.id, scores)
+    found = await catalog.anomalies(ANN, SPACE.id, TRAINING, 9)
+    assert [(each.image_id, each.training) for each in found] == [
+        (made[2].id, 0.75),
+        (made[0].id, 0.25),
+        (made[3].id, 0.25),
+    ]
+    page = await catalog.anomalies(ANN, SPACE.id, TRAINING, 9, (0.25, made[0].id))
+    assert [each.image_id for each in page] == [made[3].id]
+    await catalog.keep_anomaly_scores(ANN, SPACE.id, [AnomalyScore(made[2].id, 0.5, 0.5, 3)])
+    assert len(await catalog.anomalies(ANN, SPACE.id, TRAINING, 9)) == 2, "its model says no more"
 
 
 async def test_what_was_reviewed_or_deleted_is_not_listed_until_it_is_measured_anew(

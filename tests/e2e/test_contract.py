@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import grpc
@@ -15,6 +16,7 @@ from omma import Client
 from omma.buckets import bucket_of
 from omma.identity import ImageId
 from omma.v1 import search_pb2, search_pb2_grpc
+from services.standalone.sample.catalogue import COLOURS, samples
 from tests.e2e.contract_world import ANSWER, FORMATS, HIT, PICTURES, World, left_out, world
 from tests.pictures import encoded, scene
 
@@ -251,7 +253,7 @@ def test_people_and_curation(world: World) -> None:
     assert all(one["representative"] in one["ids"] for one in clusters)
     measured = world.ok("POST", "/qa/anomalies", 202)
     assert world.job(measured["job_id"])["state"] == "done"
-    for by in ("distance", "density"):
+    for by in ("distance", "density", "training"):
         found = world.ok("GET", "/qa/anomalies", params={"by": by, "limit": 3})
         assert found["images"] and {"id", "score", "reasons"} <= found["images"][0].keys()
     groups = world.ok("GET", "/duplicates")["groups"]
@@ -295,6 +297,28 @@ def test_tags_that_nobody_gave_stand_apart_and_come_only_when_asked_for(world: W
     assert {name: one for name, one in tagged.items() if name != "auto_tags"} == before
     world.ok("DELETE", "/qa/auto-tags", 204)
     assert world.ok("GET", path) == before
+
+
+def test_a_cluster_without_tags_is_named_by_the_models_words(world: World) -> None:
+    drawn = [one for one in samples(seed=7) if one.tags[1] == "umbrella"][:3]
+    made = []
+    for one in drawn:
+        picture = encoded(one.draw(Random(one.seed), COLOURS[one.colour]).finished())
+        made.append(world.ok("POST", "/images", 201, files={"image": picture}))
+    ids = [one["id"] for one in made]
+    receipts = [one["receipt"] for one in made]
+    world.search(image_id=ids[0], receipts=receipts, timeout_ms=60_000)
+
+    def named() -> Any:
+        asked = {"image_ids": ids, "threshold": 0.0}
+        answer = world.rest.post("/search/cluster", json=asked)
+        told = answer.json() if answer.status_code == 200 else world.job(answer.json()["job_id"])["result"]
+        return told["not_found"] == 0 and told["clusters"]
+
+    (cluster,) = world.until(named)
+    assert (set(cluster["ids"]), cluster["label"]) == (set(ids), "umbrella")
+    for id in ids:
+        world.ok("DELETE", f"/images/{id}", 204)
 
 
 def test_what_operators_ask(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Words on a model that knows none: the same refusal on every face."""
+"""What a model does not know, words and what it learnt from: the same refusal on every face."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +32,12 @@ def test_rest_says_409_and_names_the_field(server: Server, path: str) -> None:
     answer = httpx.post(f"{server.url}{path}", json={"text": "a red chair"})
     problem = answer.json()
     assert (answer.status_code, problem["kind"], problem["field"]) == (409, "model_has_no_text_tower", "text")
+
+
+def test_it_does_not_say_what_it_was_trained_on_either(server: Server) -> None:
+    answer = httpx.get(f"{server.url}/qa/anomalies", params={"by": "training"})
+    problem = answer.json()
+    assert (answer.status_code, problem["kind"], problem["field"]) == (409, "wrong_state", "by")
 
 
 def test_grpc_says_failed_precondition(server: Server) -> None:

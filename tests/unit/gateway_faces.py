@@ -147,7 +147,7 @@ async def faces(folder: Path, *, resolver_originals: Any = None, **settings: Any
             authenticator,
             Health(world.indexes, Surroundings(parts, parts, world.indexes)),
             given,
-            curation=Curation(parts, parts, parts, parts, parts),
+            curation=Curation(parts, parts, parts, parts, parts, parts),
             bodies=bodies,
             trail=trail,
             metrics_open=True,

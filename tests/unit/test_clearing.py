@@ -24,6 +24,7 @@ from omma.rollouts.preflight import Room
 from omma.rollouts.walk import Step
 from omma.space import Space
 from omma.storage import Storage
+from omma.trained_on import trained_on_key
 from services.gateway.rollouts.fitness import Fitness
 from services.gateway.rollouts.rollouts import CandidateModel, Place, Rollouts, place_beside
 from services.worker.rollouts.clearing import Clearer
@@ -87,6 +88,8 @@ async def test_a_retired_index_is_cleared_and_its_space_with_it(world: World) ->
     await catalog.move_rollout(ROLLOUT.id, Step.ABORT, TOLD)
     await clearer.look()
     assert len([key async for key in blobs.keys("snapshots/")]) == 2, "its shards have not seen it yet"
+    for space in (SPACE, OTHER):
+        await blobs.put(trained_on_key(space.id), b"middles")
     world.seconds = 60
     await clearer.look()
     assert [key async for key in blobs.keys("snapshots/")] == [f"snapshots/{LIVE.id}/0-of-1/manifest.json"]
@@ -95,6 +98,7 @@ async def test_a_retired_index_is_cleared_and_its_space_with_it(world: World) ->
     await clearer.look()
     assert await world.topics() == {SPACE.vectors_topic, IMAGES_TOPIC}
     assert dict(await log.committed(GROUP, IMAGES_TOPIC)) == {}
+    assert [key async for key in blobs.keys("spaces/")] == [trained_on_key(SPACE.id)]
     with pytest.raises(Absent):
         await log.end_offsets(OTHER.vectors_topic)
 

@@ -9,6 +9,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from omma.clustering import average_linkage
 from omma.hits import FetchedPicture, Payload
 from omma.identity import ImageId, Tenant, Version
+from omma.known_words import KnownWords
 from omma.vectors import Float32, Int64, normalise
 from services.worker.curation.clusters import clusters_of
 
@@ -64,7 +65,7 @@ def picture(id: int, vector: Float32, *tags: str) -> FetchedPicture:
 @given(st.integers(0, 2**32), st.integers(0, 60), st.floats(-0.5, 0.9))
 def test_every_picture_is_in_one_cluster(seed: int, count: int, threshold: float) -> None:
     pictures = [picture(id, vector) for id, vector in enumerate(cloud(seed, count, 0.8), 1)]
-    clusters = clusters_of(pictures, threshold)
+    clusters = clusters_of(pictures, threshold, KnownWords.none(12))
     assert sorted(id for one in clusters for id in one.ids) == list(range(1, count + 1))
     assert [len(one.ids) for one in clusters] == sorted((len(one.ids) for one in clusters), reverse=True)
 
@@ -82,6 +83,19 @@ def test_a_cluster_is_named_by_the_tag_that_tells_it_from_the_others(tags: list[
     one, other = np.eye(2, 4, dtype=np.float32)
     near = [picture(id, one, *said) for id, said in enumerate(tags, 1)]
     far = [picture(id, other, "photo") for id in range(10, 12)]
-    first, second = clusters_of(near + far, 0.5)
+    first, second = clusters_of(near + far, 0.5, KnownWords.none(4))
     assert (first.ids, first.label) == ((1, 2, 3), label)
     assert second.document() == {"ids": [10, 11], "representative": 10, "label": "photo"}
+
+
+def test_a_cluster_without_such_a_tag_is_named_by_the_word_it_lies_unusually_near_to() -> None:
+    known = np.eye(64, dtype=np.float32)
+    words = KnownWords(tuple(f"word {number}" for number in range(60)), known)
+    tagged = [picture(id, known[3], "lamp") for id in range(1, 5)]
+    untagged = [picture(id, normalise(known[7] + 0.1 * known[id]), f"only {id}") for id in range(10, 13)]
+    unlike = [picture(20, normalise(np.ones(64, np.float32)))]
+    no_word = [picture(id, known[62]) for id in range(30, 32)]
+    opposite = [picture(40, known[50]), picture(41, -known[50])]
+    labels = {one.ids[0]: one.label for one in clusters_of(tagged + untagged + unlike + no_word, 0.5, words)}
+    assert labels == {1: "lamp", 10: "word 7", 30: "", 20: ""}
+    assert [one.label for one in clusters_of(opposite, -1.0, words)] == [""]

@@ -12,6 +12,7 @@ from omma.rpc.deadline import Deadline
 from omma.rpc.server import RpcServer
 from omma.space import Space, SpaceId
 from omma.v1 import embedding_pb2, embedding_pb2_grpc
+from omma.vectors import Float16
 from services.egs.client import EmbeddedItem, ImageItem, RemoteEmbedder, TextItem, Urgency
 from services.egs.client.convert import embed_items, embed_request, embed_response, embedded_items
 from services.egs.servicer import EmbeddingServicer
@@ -33,6 +34,7 @@ class Scripted:
         self.calls: list[list[ImageItem | TextItem]] = []
         self.full = False
         self.towers = True
+        self.middles: Float16 | None = None
 
     async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
         self.calls.append(list(items))
@@ -57,6 +59,9 @@ class Scripted:
             confidence=0.5,
             thumbnail=b"webp" if item.thumbnail else b"",
         )
+
+    async def trained_on(self) -> Float16 | None:
+        return self.middles
 
     async def ready(self) -> bool:
         return self.towers
@@ -86,6 +91,16 @@ async def test_connecting_learns_the_space(remote: RemoteEmbedder, behind: Scrip
     behind.towers = False
     assert not await remote.ready()
     assert remote.has_text_tower is False
+
+
+async def test_what_the_model_was_trained_on_goes_over(remote: RemoteEmbedder, behind: Scripted) -> None:
+    assert await remote.trained_on() is None
+    behind.middles = np.eye(3, 4, dtype=np.float16)
+    found = await remote.trained_on()
+    assert found is not None and found.dtype == np.float16 and np.array_equal(found, behind.middles)
+    behind.space = Space(SpaceId("m-1.1.0-12345678"), "m@1.1.0", "12345678" * 8, 4, 32)
+    with pytest.raises(WrongSpace):
+        await remote.trained_on()
 
 
 async def test_items_go_over_whole_and_answers_come_back_in_order(remote: RemoteEmbedder, behind: Scripted) -> None:

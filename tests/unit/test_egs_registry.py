@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from omma.errors import Absent, Corrupt, InvalidQuery, WrongState
+from omma.trained_on import MAX_BYTES, encode_middles
 from services.egs.manifest import Drift, ImageTower, Manifest, Preprocessing, TextTower
 from services.egs.registry import Model, current_version, list_models, load_model, register, set_current
 
@@ -16,11 +18,18 @@ HALF = Preprocessing(size=224, mean=(128.0, 128.0, 128.0), std=(128.0, 128.0, 12
 
 
 def registered(
-    root: Path, version: str = "1.0.0", name: str = "tiny", graph: bytes = b"a graph", card: bytes = b"", **words: Any
+    root: Path,
+    version: str = "1.0.0",
+    name: str = "tiny",
+    graph: bytes = b"a graph",
+    card: bytes = b"",
+    middles: bytes = b"",
+    **words: Any,
 ) -> Model:
     folder = root.parent / f"{root.name}-given"
     folder.mkdir(exist_ok=True)
     files = {"tower.onnx": graph} | ({"card.md": card} if card else {})
+    files |= {"middles.npy": middles} if middles else {}
     for file, content in files.items():
         (folder / file).write_bytes(content)
     manifest = Manifest(
@@ -31,6 +40,7 @@ def registered(
         preprocessing=HALF,
         files={file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
         documents=("card.md",) if card else (),
+        trained_on="middles.npy" if middles else None,
         **words,
     )
     return register(root, manifest, {file: folder / file for file in files})
@@ -91,6 +101,8 @@ def test_a_missing_file_is_corrupt_and_named(root: Path) -> None:
         {"version": "2.0.0"},
         {"name": "another"},
         {"files": {}},
+        {"trained_on": "middles.npy"},
+        {"trained_on": "tower.onnx"},
         {"files": {"../../etc/passwd": "0" * 64}},
         {"image": {"file": "/etc/passwd", "input": "x", "output": "y"}},
         {"preprocessing": {"size": 224, "mean": [0, 0, 0], "std": [0, 1, 1]}},
@@ -101,6 +113,33 @@ def test_a_manifest_that_is_none_is_corrupt(root: Path, changes: dict[str, Any])
     rewrite(registered(root), **changes)
     with pytest.raises(Corrupt, match=r"manifest\.json"):
         load_model(root, "tiny")
+
+
+def test_what_it_was_trained_on_is_read_and_changes_no_vector(root: Path) -> None:
+    assert registered(root).trained_on() is None
+    middles = np.eye(3, 8, dtype=np.float16)
+    said = registered(root, "1.0.1", middles=encode_middles(middles))
+    assert said.manifest.signature() == load_model(root, "tiny@1.0.0").manifest.signature()
+    found = said.trained_on()
+    assert found is not None and np.array_equal(found, middles)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no array",
+        encode_middles(np.eye(3, 9, dtype=np.float16)),
+        encode_middles(np.zeros((0, 8), np.float16)),
+        encode_middles(np.zeros((1, 8), np.float16)),
+        encode_middles(np.full((1, 8), np.nan, np.float16)),
+        encode_middles(np.ones(8, np.float16)),
+        encode_middles(np.ones((MAX_BYTES // 16 + 1, 8), np.float16)),
+    ],
+    ids=["no array", "dim", "none", "zero", "nan", "flat", "large"],
+)
+def test_what_is_no_sample_of_the_training_is_corrupt(root: Path, content: bytes) -> None:
+    with pytest.raises(Corrupt, match="trained on"):
+        registered(root, middles=content).trained_on()
 
 
 def test_registering_again_word_for_word_is_no_error(root: Path) -> None:

@@ -34,7 +34,7 @@ def app() -> FastAPI:
         authenticator,
         core,
         settings,
-        curation=Curation(core, core, core, core, core),
+        curation=Curation(core, core, core, core, core, core),
         bodies=core,
         trail=core,
         metrics_open=True,

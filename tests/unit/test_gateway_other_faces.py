@@ -40,7 +40,7 @@ async def asked(settings: GatewaySettings, method: str, path: str, **headers: st
         Authenticator(core, open_without_keys=True),
         core,
         settings,
-        curation=Curation(core, core, core, core, core),
+        curation=Curation(core, core, core, core, core, core),
         bodies=core,
         trail=core,
         metrics_open=True,

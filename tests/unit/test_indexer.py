@@ -29,7 +29,8 @@ from omma.outbox import Outbox, open_outbox
 from omma.records import IMAGES_TOPIC, VectorRecord
 from omma.rpc.deadline import Deadline
 from omma.space import Space, SpaceId
-from omma.vectors import normalise
+from omma.trained_on import kept_middles
+from omma.vectors import Float16, normalise
 from services.egs.client import EmbeddedItem, ImageItem
 from services.indexer.settings import IndexerSettings
 from services.indexer.worker import Indexer
@@ -48,6 +49,10 @@ class CountingEmbedder:
     def __init__(self) -> None:
         self.embedded: Counter[bytes] = Counter()
         self.refused = False
+        self.middles: Float16 | None = None
+
+    async def trained_on(self) -> Float16 | None:
+        return self.middles
 
     async def embed(self, items: Sequence[ImageItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
         if any(item.content.startswith(b"busy") for item in items) and not self.refused:
@@ -170,6 +175,16 @@ async def test_an_upload_becomes_a_vector_a_row_and_a_thumbnail(world: World):
     assert record.payload.sha256 == row.sha256 and (record.payload.width, record.payload.height) == (8, 6)
     assert row.state is PictureState.INDEXED and (row.width, row.height, row.phash) == (8, 6, 7)
     assert await world.blobs.get(thumbnail_key(row.sha256)) == b"thumbnail"
+
+
+@pytest.mark.parametrize("says", [True, False])
+async def test_what_the_model_was_trained_on_is_kept_for_those_who_have_no_model(world: World, says: bool):
+    world.embedder.middles = np.diag([2, 2, 2, 2]).astype(np.float16) if says else None
+    await world.upload(b"one")
+    await world.indexed()
+    kept = await kept_middles(world.blobs, SPACE.id, SPACE.dim)
+    assert (kept is not None) == says
+    assert kept is None or np.array_equal(kept, np.eye(4))
 
 
 @pytest.mark.parametrize("step", ["ensure_topic", "subscribe"])

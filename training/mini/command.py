@@ -35,6 +35,7 @@ from training.mini.photographs import DRAWN, SETS
 from training.mini.table import Bool, Table, read_table
 from training.mini.tokens import build_tokenizers
 from training.mini.wordnet import VISIBLE, WordNet, read_wordnet
+from training.trained_on import write_trained_on
 
 _ROOT: Final = Path(__file__).parents[2]
 _TAUGHT: Final = _ROOT / "models" / "omma-mini" / "1.1.0"
@@ -68,6 +69,8 @@ def main() -> int:
     write_mixed(folder, table.network, head, answering(head, known), taught)
     unseen = _unseen(stages, table) if said.unseen else None
     (folder / CARD_FILE).write_text(_card(folder, table, head, unseen, said.version))
+    with torch.no_grad():
+        write_trained_on(head(table.described[torch.tensor(train)]).numpy(), folder)
     manifest = manifest_of(folder, said.version)
     model = register(said.models, manifest, {name: folder / name for name in manifest.files})
     print(f"{manifest.reference} is in {model.folder}")

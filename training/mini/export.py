@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from services.egs.manifest import ImageTower, Manifest, Preprocessing, TextTower
+from training import trained_on
 from training.mini.backbone import MEAN, STD, Lite0
 from training.mini.description import description_node
 from training.mini.features import SIDE
@@ -123,7 +124,7 @@ def write_mixed(folder: Path, network: Lite0, head: MixedHead, into: Tensor, tau
 
 def manifest_of(folder: Path, version: str) -> Manifest:
     """Of the files in the folder, with their checksums."""
-    files = [IMAGE_FILE, TEXT_FILE, TOKENIZER_FILE, CARD_FILE]
+    files = [IMAGE_FILE, TEXT_FILE, TOKENIZER_FILE, CARD_FILE, trained_on.FILE]
     return Manifest(
         name=NAME,
         version=version,
@@ -142,6 +143,7 @@ def manifest_of(folder: Path, version: str) -> Manifest:
         ),
         files={name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
         documents=(CARD_FILE,),
+        trained_on=trained_on.FILE,
         precision="fp16",
         licence="Apache-2.0",
         origin="EfficientNet-Lite0 (ImageNet-1k, Apache-2.0), head and text tower by training/train_mini.py",

@@ -16,6 +16,7 @@ from services.egs.registry import Model, list_models, load_model, register, sha2
 from services.egs.tower import Tower
 from training.simclr.embedder import Embedder
 from training.simclr.pictures import UInt8
+from training.trained_on import FILE as TRAINED_ON
 
 FILE: Final = "image.onnx"
 INPUT: Final = "pixels"
@@ -77,9 +78,18 @@ def compared(path: Path, pixels: UInt8, how: Preprocessing, expected: Float32) -
 
 
 def registered(
-    root: Path, onnx: Path, *, name: str, version: str | None, dim: int, how: Preprocessing, licence: str, origin: str
+    root: Path,
+    onnx: Path,
+    trained_on: Path,
+    *,
+    name: str,
+    version: str | None,
+    dim: int,
+    how: Preprocessing,
+    licence: str,
+    origin: str,
 ) -> Model:
-    """An entry of this file; without a version the one that holds the same vectors, or the next minor. Blocks.
+    """An entry of these files; without a version the one that holds the same vectors, or the next minor. Blocks.
 
     Raises WrongState, field `version`, for one that is taken.
     """
@@ -90,13 +100,14 @@ def registered(
         dim=dim,
         image=ImageTower(file=FILE, input=INPUT, output=OUTPUT),
         preprocessing=how,
-        files={FILE: sha256_of_file(onnx)},
+        files={FILE: sha256_of_file(onnx), TRAINED_ON: sha256_of_file(trained_on)},
+        trained_on=TRAINED_ON,
         licence=licence,
         origin=origin,
     )
     if version is None and known and known[-1].signature() == manifest.signature():
         return load_model(root, known[-1].reference)
-    return register(root, manifest, {FILE: onnx})
+    return register(root, manifest, {FILE: onnx, TRAINED_ON: trained_on})
 
 
 def _next_minor(known: list[Manifest]) -> str:

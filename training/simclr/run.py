@@ -30,12 +30,13 @@ from training.simclr.precision import chosen
 from training.simclr.progress import Progress
 from training.simclr.report import write_report
 from training.simclr.trainer import Trainer
+from training.trained_on import write_trained_on
 
 CHECKPOINT: Final = "checkpoint.pt"
 METRICS: Final = "metrics.jsonl"
 REPORT: Final = "report.md"
 CURVES: Final = "curves.png"
-_FOR_COMPONENTS: Final = 2000
+_SOME: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class _Training:
             return
         if isinstance(self._model.head, nn.Linear):
             start_at_components(self._model.head, torch.from_numpy(self._some_features()).to(self._ranks.device))
-        before = self._embedded("Measuring the start")
+        before = self._measured_pictures("Measuring the start")
         partial = self._before_path.with_suffix(".part.npz")
         np.savez(partial, features=before.features, embeddings=before.embeddings)
         partial.replace(self._before_path)
@@ -170,17 +171,20 @@ class _Training:
     def finish(self, how: Preprocessing) -> Result:
         """Measure, export, compare, register, report."""
         options, photographs = self._options, self._photographs
-        after = self._measured or self._embedded("Measuring")
+        after = self._measured or self._measured_pictures("Measuring")
         before = Embedded(**np.load(self._before_path))
         found = [] if photographs.labels is None else comparisons(before, after, photographs.labels)
         path = self._run_dir / FILE
         layer = options.export_layer
+        trained = self._embedded("Telling what it was trained on", self._some_pixels())
+        trained_on = write_trained_on(trained.embeddings if layer == "head" else trained.features, self._run_dir)
         write_onnx(self._model, layer, how.size, path)
         expected = after.embeddings if layer == "head" else after.features
         agreement = compared(path, photographs.measured.pixels, how, expected)
         entry = registered(
             options.registry,
             path,
+            trained_on,
             name=options.name,
             version=options.version,
             dim=expected.shape[1],
@@ -209,19 +213,19 @@ class _Training:
 
     def _some_features(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Of photographs to train on, as large as a view."""
+        pixels = _reduced(self._some_pixels(), self._options.train_size)
+        return self._embedded("Principal components", pixels).features
+
+    def _some_pixels(self) -> UInt8:
+        """Of photographs to train on, at most _SOME."""
         pixels = self._photographs.train.pixels
         rng = np.random.default_rng(seed_of(self._options.seed, 4))
-        rows = np.sort(rng.permutation(len(pixels))[:_FOR_COMPONENTS])
-        with self._progress.bar("Principal components", len(rows)) as advance:
-            return embed(
-                self._model,
-                self._views,
-                _reduced(pixels[rows], self._options.train_size),
-                lambda n: advance(n, ""),
-            ).features
+        return pixels[np.sort(rng.permutation(len(pixels))[:_SOME])]
 
-    def _embedded(self, title: str) -> Embedded:
-        pixels = self._photographs.measured.pixels
+    def _measured_pictures(self, title: str) -> Embedded:
+        return self._embedded(title, self._photographs.measured.pixels)
+
+    def _embedded(self, title: str, pixels: UInt8) -> Embedded:
         with self._progress.bar(title, len(pixels)) as advance:
             return embed(self._model, self._views, pixels, lambda count: advance(count, ""))
 
@@ -230,7 +234,7 @@ class _Training:
         labels = self._photographs.labels
         if labels is None:
             return ""
-        self._measured = made = self._embedded("Measuring") if known is None else Embedded(**known)
+        self._measured = made = self._measured_pictures("Measuring") if known is None else Embedded(**known)
         row = {
             "epoch": epoch,
             "map_features": float(average_precisions(made.features, labels).mean()),

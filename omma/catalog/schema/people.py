@@ -79,9 +79,10 @@ anomaly_scores: Final = Table(
     Column("distance", Double, nullable=False, comment="cosine distance to the nearest picture"),
     Column("density", Double, nullable=False, comment="mean cosine distance to the nearest ten"),
     Column("neighbours", SmallInteger, nullable=False, comment="that density rests on"),
+    Column("training", Double, comment="cosine distance to what the model was trained on"),
     Column("scored_at", BigInteger, nullable=False),
 )
-for _measure in (anomaly_scores.c.distance, anomaly_scores.c.density):
+for _measure in (anomaly_scores.c.distance, anomaly_scores.c.density, anomaly_scores.c.training):
     Index(
         f"ix_anomaly_scores_{_measure.name}",
         anomaly_scores.c.tenant_id,

@@ -9,7 +9,7 @@ from omma.hits import Int32Boxes
 from omma.quality import Quality
 from omma.rpc.deadline import Deadline
 from omma.space import Space
-from omma.vectors import Float32
+from omma.vectors import Float16, Float32
 
 
 class Urgency(IntEnum):
@@ -78,6 +78,12 @@ class Embedder(Protocol):
         NoTextTower) is its answer, so that one bad picture never fails its batch. One decode an item.
 
         Raises Overloaded when the queue is full, OutOfTime.
+        """
+
+    async def trained_on(self) -> Float16 | None:
+        """float16[n, dim]: middles of the pictures that the model learnt from; None where it does not say.
+
+        Raises ReplicaDown, OutOfTime.
         """
 
     async def ready(self) -> bool:

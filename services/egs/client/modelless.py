@@ -27,6 +27,9 @@ class Modelless:
         words = f"Space {self._space.id} has no model: search it with a vector, or with a picture's id."
         return [WrongState(words, field="space") for _ in items]
 
+    async def trained_on(self) -> None:
+        return None
+
     async def ready(self) -> bool:
         return True
 

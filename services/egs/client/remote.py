@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import grpc
+import numpy as np
 
 from omma.errors import InvalidPicture, InvalidQuery, NoTextTower, OutOfTime, ReplicaDown, TooLarge, UnsupportedMedia
 from omma.persistence import until_there
@@ -12,6 +13,7 @@ from omma.rpc.channel import call
 from omma.rpc.deadline import Deadline
 from omma.space import Space, require_same_space
 from omma.v1 import embedding_pb2, embedding_pb2_grpc
+from omma.vectors import Float16, from_wire
 from services.egs.client.convert import MAX_ITEMS, described_space, embed_request, embedded_items
 from services.egs.client.interface import EmbeddedItem, ImageItem, TextItem
 
@@ -57,6 +59,16 @@ class RemoteEmbedder:
         for part in _parts(items):
             answers += await self._embed_part(part, deadline)
         return answers
+
+    async def trained_on(self) -> Float16 | None:
+        """As Embedder. Raises WrongSpace after the service changed model; Bug where it is older than this call."""
+        said = await call(
+            self._stub.TrainedOn, embedding_pb2.TrainedOnRequest(), Deadline.after(_DESCRIBE_SECONDS), _PEER
+        )
+        require_same_space(self._space.id, said.space)
+        if not said.HasField("middles"):
+            return None
+        return from_wire(said.middles, self._space.dim).astype(np.float16, copy=False)
 
     async def ready(self) -> bool:
         """As Embedder; False also when no EGS answers."""

@@ -76,6 +76,6 @@ async def open_triton_embedder(
         await tower.check(triton.connect_seconds)
         await tower.run("a", Deadline.after(_FIRST_SECONDS))
         text = tower, words
-    embedder = ModelEmbedder(manifest, settings, image, text, limits=limits, buckets=buckets)
+    embedder = ModelEmbedder(model, settings, image, text, limits=limits, buckets=buckets)
     stack.push_async_callback(embedder.close)
     return embedder

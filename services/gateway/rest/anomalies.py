@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query
 
 from omma.catalog.anomaly import AnomalyMeasure
-from omma.errors import WrongState
 from omma.job_kinds import ANOMALIES
 from services.gateway.callers.auth import Caller
 from services.gateway.curation.anomalies import MAX_PAGE, AnomalyList
@@ -35,10 +34,7 @@ def anomalies_router(
         """As last measured, each night unless set otherwise. One that was reviewed is listed again once it is measured
         anew. Empty until the first measuring.
         """
-        space = indexes.live().space
-        if by == "training":
-            raise WrongState(f"Model {space.model!r} does not say where its training pictures lie.", field="by")
-        found, following = await listed.page(caller.tenant, space.id, AnomalyMeasure(by), cursor, limit)
+        found, following = await listed.page(caller.tenant, indexes.live().space, AnomalyMeasure(by), cursor, limit)
         images = [{"id": one.id, "score": one.score, "reasons": list(one.reasons)} for one in found]
         return {"images": images} if following is None else {"images": images, "next_cursor": following}
 

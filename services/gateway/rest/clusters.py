@@ -1,6 +1,5 @@
 """POST /search/cluster."""
 
-import hashlib
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -8,10 +7,11 @@ from pydantic import ConfigDict, Field
 
 from omma.filters import canonical, parse_filter
 from omma.identity import MAX_IMAGE_ID
-from omma.job_kinds import CLUSTER, DEFAULT_THRESHOLD, MAX_CLUSTERED, ClusterParameters
+from omma.job_kinds import DEFAULT_THRESHOLD, MAX_CLUSTERED, ClusterParameters
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.callers.viewing import viewer
+from services.gateway.curation.clusters import ClusterDesk
 from services.gateway.jobs import Jobs
 from services.gateway.rest.schemas.curation import CLUSTERS
 from services.gateway.rest.signed_in import SignedIn
@@ -45,7 +45,7 @@ class ClusterRequest(RequestBody):
         return ClusterParameters(image_ids=ids, filter=filter, limit=self.limit, threshold=self.threshold)
 
 
-def clusters_router(jobs: Jobs, writer: SignedIn) -> APIRouter:
+def clusters_router(desk: ClusterDesk, jobs: Jobs, writer: SignedIn) -> APIRouter:
     """Needs role write: it takes the worker's time, which searches do not."""
     router = APIRouter(tags=["curation"])
 
@@ -60,9 +60,7 @@ def clusters_router(jobs: Jobs, writer: SignedIn) -> APIRouter:
         202 with the job, whose `result` they become. The same asked again meanwhile is the same job.
         """
         asked = request.parameters().model_copy(update={"visible_to": viewer().visible_to})
-        source = hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
-        started = jobs.start(caller.tenant, CLUSTER, source, asked)
         failed = "The pictures could not be put into clusters"
-        return await result_in_time(http, jobs, started, wait_seconds, failed)
+        return await result_in_time(http, jobs, desk.start(caller.tenant, asked), wait_seconds, failed)
 
     return router

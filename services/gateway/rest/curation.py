@@ -8,6 +8,7 @@ from omma.catalog.api_key import Role
 from services.gateway.callers.auth import Authenticator
 from services.gateway.curation.anomalies import AnomalyList
 from services.gateway.curation.auto_tags import AutoTagDesk
+from services.gateway.curation.clusters import ClusterDesk
 from services.gateway.curation.duplicates import Duplicates
 from services.gateway.curation.feedback import FeedbackDesk
 from services.gateway.jobs import Jobs
@@ -27,6 +28,7 @@ class Curation:
     feedback: FeedbackDesk
     jobs: Jobs
     anomalies: AnomalyList
+    clusters: ClusterDesk
     duplicates: Duplicates
     auto_tags: AutoTagDesk
 
@@ -37,7 +39,7 @@ class Curation:
         tenant_admin = signed_in(authenticator, Role.TENANT_ADMIN)
         return (
             feedback_router(self.feedback, reader, writer),
-            clusters_router(self.jobs, writer),
+            clusters_router(self.clusters, self.jobs, writer),
             anomalies_router(self.anomalies, self.jobs, indexes, reader, tenant_admin),
             auto_tags_router(self.auto_tags, tenant_admin),
             duplicates_router(self.duplicates, reader, writer),

@@ -1,4 +1,4 @@
-"""Pictures in clusters, each with the one that stands for it and a name from its tags."""
+"""Pictures in clusters, each with the one that stands for it and a name from its tags, or from the model's words."""
 
 import asyncio
 from collections import Counter
@@ -8,12 +8,16 @@ from typing import Any, Final
 
 import numpy as np
 
+from omma.blobs.interface import Blobs
 from omma.catalog.interface import Catalog
 from omma.clustering import average_linkage
+from omma.errors import Absent
 from omma.filters import parse_filter
 from omma.hits import FetchedPicture
 from omma.identity import ImageId, Tenant
 from omma.job_kinds import ClusterParameters
+from omma.keywords import likely_words
+from omma.known_words import KnownWords, words_of_space_key
 from omma.rpc.deadline import Deadline
 from omma.vectors import Float32, Int64, normalise
 from omma.viewing import Viewer, visible
@@ -25,11 +29,13 @@ _PAGE: Final = 1_000
 _FETCH_SECONDS: Final = 30.0
 _NAMING_SHARE: Final = 0.5
 """Of a cluster's pictures that have the tag which names it."""
+_NAMING_CONFIDENCE: Final = 0.5
+"""Of the word that names a cluster without such a tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """ids: nearest to the middle first. label: "" where no tag says what they have in common."""
+    """ids: nearest to the middle first. label: "" where neither a tag nor a word says what they have in common."""
 
     ids: tuple[int, ...]
     label: str
@@ -40,27 +46,37 @@ class Cluster:
 
 
 class Clusterer:
-    """Of the live index. Reads the catalog and the shards; changes nothing."""
+    """Of the live index. Reads the catalog, the blobs and the shards; changes nothing."""
 
-    def __init__(self, catalog: Catalog, live: Callable[[], PlacedIndex]) -> None:
+    def __init__(self, catalog: Catalog, blobs: Blobs, live: Callable[[], PlacedIndex]) -> None:
         self._catalog = catalog
+        self._blobs = blobs
         self._live = live
 
     async def cluster(self, tenant: Tenant, asked: ClusterParameters, progress: Progress) -> dict[str, Any]:
         """`clusters`, the largest first, and `not_found`: how many pictures the index does not hold.
 
-        Raises ReplicaDown. The arithmetic takes a thread for as long as average_linkage says.
+        Raises ReplicaDown, Overloaded. The arithmetic takes a thread for as long as average_linkage says.
         """
+        placed = self._live()
+        words = await self._words(placed.space.id, placed.space.dim)
         ids = await self._ids(tenant, asked)
         found: list[FetchedPicture] = []
         asks = Viewer(asked.visible_to or "", sees_all=asked.visible_to is None)
         for start in range(0, len(ids), _PAGE):
             part = ids[start : start + _PAGE]
-            stored = await stored_pictures(self._live(), tenant, part, Deadline.after(_FETCH_SECONDS))
+            stored = await stored_pictures(placed, tenant, part, Deadline.after(_FETCH_SECONDS))
             found += [one for one in stored if asks.sees(one.payload.owner, private=one.payload.private)]
             progress.counts["pictures"] = len(found)
-        clusters = await asyncio.to_thread(clusters_of, found, asked.threshold)
+        clusters = await asyncio.to_thread(clusters_of, found, asked.threshold, words)
         return {"clusters": [one.document() for one in clusters], "not_found": len(ids) - len(found)}
+
+    async def _words(self, space: str, dim: int) -> KnownWords:
+        """None where the model knows none, or nobody embedded them."""
+        try:
+            return KnownWords.decode(await self._blobs.get(words_of_space_key(space)))
+        except Absent:
+            return KnownWords.none(dim)
 
     async def _ids(self, tenant: Tenant, asked: ClusterParameters) -> list[ImageId]:
         if asked.image_ids:
@@ -78,7 +94,7 @@ class Clusterer:
         return ids
 
 
-def clusters_of(pictures: Sequence[FetchedPicture], threshold: float) -> list[Cluster]:
+def clusters_of(pictures: Sequence[FetchedPicture], threshold: float, words: KnownWords) -> list[Cluster]:
     """Each picture in one cluster, the largest first, then by their lowest ids. Pure."""
     if not pictures:
         return []
@@ -91,7 +107,7 @@ def clusters_of(pictures: Sequence[FetchedPicture], threshold: float) -> list[Cl
     ids = np.array([one.image_id for one in pictures], np.int64)
     made = []
     for rows in members:
-        label = _label([tags[row] for row in rows], everywhere)
+        label = _label([tags[row] for row in rows], everywhere) or _word(vectors[rows], words)
         made.append(Cluster(tuple(ids[_from_the_middle(rows, vectors, ids)].tolist()), label))
     return sorted(made, key=lambda one: (-len(one.ids), min(one.ids)))
 
@@ -106,3 +122,10 @@ def _label(tags: Sequence[Sequence[str]], everywhere: Mapping[str, int]) -> str:
     here = Counter(tag for some in tags for tag in set(some))
     naming = [tag for tag, count in here.items() if count >= _NAMING_SHARE * len(tags)]
     return min(naming, key=lambda tag: (-here[tag] / everywhere[tag], -here[tag], tag), default="")
+
+
+def _word(vectors: Float32, words: KnownWords) -> str:
+    """The word that their middle lies unusually near to, if that is sure enough."""
+    sure = likely_words(vectors.mean(axis=0), words.words, words.vectors)
+    word = max(sure, key=lambda one: (sure[one], one), default="")
+    return word if sure.get(word, 0.0) >= _NAMING_CONFIDENCE else ""

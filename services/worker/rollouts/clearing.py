@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from omma.backlog import indexer_group
+from omma.blobs.interface import Blobs, of_space
 from omma.index import Index, IndexId, IndexState
 from omma.persistence import keep_running
 from omma.rollouts.clearing import LEASE_SECONDS, lease_of
@@ -58,8 +59,7 @@ class Clearer:
     async def _clear(self, index: Index) -> bool:
         """False when something of it is still in use."""
         blobs = self._storage.blobs
-        async for key in blobs.keys(f"snapshots/{index.id}/"):
-            await blobs.delete(key)
+        await _delete(blobs, f"snapshots/{index.id}/")
         space = next(one for one in await self._storage.catalog.spaces() if one.id == index.space)
         return await self._clear_space(space)
 
@@ -75,8 +75,14 @@ class Clearer:
                 if not await log.delete_group(indexer_group(space.id)):
                     return False
                 await log.delete_topic(space.vectors_topic)
+                await _delete(self._storage.blobs, of_space(space.id))
                 while await catalog.forget_space(space.id, _FORGOTTEN_AT_ONCE) == _FORGOTTEN_AT_ONCE:
                     pass
         finally:
             await catalog.release_lease(lease_of(space.id), self._holder)
         return True
+
+
+async def _delete(blobs: Blobs, prefix: str) -> None:
+    async for key in blobs.keys(prefix):
+        await blobs.delete(key)

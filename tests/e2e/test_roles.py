@@ -117,6 +117,7 @@ RPCS: Final[dict[str, Role]] = {
     "omma.v1.SearchService/Delete": WRITE,
     "omma.v1.EmbeddingService/Embed": ADMIN,
     "omma.v1.EmbeddingService/Describe": ADMIN,
+    "omma.v1.EmbeddingService/TrainedOn": ADMIN,
     "omma.v1.ShardService/Search": ADMIN,
     "omma.v1.ShardService/Fetch": ADMIN,
     "omma.v1.ShardService/Stats": ADMIN,

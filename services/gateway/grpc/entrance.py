@@ -28,6 +28,7 @@ CHANGE_NOTHING: Final = frozenset(
         "omma.v1.SearchService/Get",
         "omma.v1.EmbeddingService/Embed",
         "omma.v1.EmbeddingService/Describe",
+        "omma.v1.EmbeddingService/TrainedOn",
         "omma.v1.ShardService/Search",
         "omma.v1.ShardService/Fetch",
         "omma.v1.ShardService/Stats",

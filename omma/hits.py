@@ -209,15 +209,21 @@ def merge(parts: Sequence[Hits], k: int) -> Hits:
     if len(parts) == 1:
         return parts[0] if len(parts[0]) <= k else parts[0].take(np.arange(k))
     ids = np.concatenate([part.ids for part in parts])
-    versions = np.concatenate([part.versions for part in parts])
-    scores = np.concatenate([part.scores for part in parts])
-    order = np.lexsort((-versions, ids, -scores))
-    newest = np.lexsort((-versions, ids))
-    first = np.ones(len(newest), bool)
-    first[1:] = ids[newest][1:] != ids[newest][:-1]
-    keep = np.zeros(len(newest), bool)
-    keep[newest[first]] = True
-    return picked(parts, order[keep[order]][:k])
+    order = np.lexsort((ids, -np.concatenate([part.scores for part in parts])))
+    by_id = np.sort(ids)
+    if (by_id[1:] == by_id[:-1]).any():
+        order = order[_newest(ids, np.concatenate([part.versions for part in parts]))[order]]
+    return picked(parts, order[:k])
+
+
+def _newest(ids: Int64, versions: Int64) -> Bools:
+    """bool[n]: of those of one id the one with the highest version, the first of equals."""
+    order = np.lexsort((-versions, ids))
+    first = np.ones(len(order), bool)
+    first[1:] = ids[order][1:] != ids[order][:-1]
+    newest = np.zeros(len(order), bool)
+    newest[order[first]] = True
+    return newest
 
 
 def picked(parts: Sequence[Hits], rows: npt.NDArray[np.intp]) -> Hits:

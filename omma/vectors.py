@@ -26,8 +26,9 @@ def normalise(vectors: npt.ArrayLike) -> Float32:
     """
     rows = np.asarray(vectors, dtype=np.float32)
     # In float64: the square of a component above 1.8e19 does not fit float32.
-    lengths = np.linalg.norm(rows.astype(np.float64), axis=-1, keepdims=True)
-    if not np.all(np.isfinite(lengths)) or np.any(lengths < 1e-12):
+    wide = rows.astype(np.float64)
+    lengths = np.sqrt(np.vecdot(wide, wide))[..., np.newaxis]
+    if not ((lengths >= 1e-12) & (lengths < np.inf)).all():  # NaN is neither
         raise InvalidQuery("A vector must be finite and not zero.", field="vector")
     unit: Float32 = (rows / lengths).astype(np.float32)
     return unit

@@ -1,6 +1,7 @@
-"""Real embeddings, a million made from them, and the exact answers; cached, since all three are costly."""
+"""Real embeddings, a million and ten million made from them, and the exact answers; cached, since all are costly."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,15 @@ Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
 SOURCE = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "vectors" / "crops-114k-256.i8.npy"
-NAMES = ("small", "real", "million")
+NAMES = ("small", "real", "million", "ten-million")
 SMALL = 8_192
 QUERIES = 1_000
 TRUTH_K = 100
 JITTER = 0.3
 """Length of the noise added to a unit vector. A query's nearest neighbour lies at 0.49 (median), its tenth at 0.81."""
+NEIGHBOURS = 10
+BLOCK = 65_536
+_FEW = 1_024
 
 
 def cache() -> Path:
@@ -43,8 +47,8 @@ class DataSet:
 
 
 def load(name: str) -> DataSet:
-    """`real` (113,184 rows), `million` (1,000,000 rows), or `small` (8,192 rows) to see a measure run; the queries are
-    the same.
+    """`real` (113,184 rows), `million` (1,000,000 rows: their copies with noise), `ten-million` (10,000,000 distinct rows:
+    points between near neighbours, with noise), or `small` (8,192 rows) to see a measure run; the queries are the same.
     """
     folder = cache() / name
     if not (folder / "truth.npy").exists():
@@ -63,7 +67,7 @@ def unit(rows: npt.NDArray[np.generic]) -> Float32:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def exact(base: Float32, queries: Float32, k: int, block: int = 65_536) -> Int64:
+def exact(base: Float32, queries: Float32, k: int, block: int = BLOCK) -> Int64:
     """int64[queries, k]: rows of base by inner product, best first, equal scores by row."""
     scores = np.empty((len(queries), 0), np.float32)
     ids = np.empty((len(queries), 0), np.int64)
@@ -81,24 +85,53 @@ def _make(name: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     every = unit(np.load(SOURCE))
     base, queries = every[:-QUERIES], every[-QUERIES:]
-    if name == "million":
-        base = _jittered(base, 1_000_000)
-    elif name == "small":
+    if name == "small":
         base = base[np.random.default_rng(3).permutation(len(base))[:SMALL]]
-    elif name != "real":
+    path = folder / "base.npy"
+    if name == "million":
+        _write(path, 1_000_000, base.shape[1], _jittered(base))
+    elif name == "ten-million":
+        _write(path, 10_000_000, base.shape[1], _between(base))
+    elif name in NAMES:
+        np.save(path, base)
+    else:
         raise SystemExit(f"There is no data set {name!r}: one of {', '.join(NAMES)}.")
-    np.save(folder / "base.npy", base)
     np.save(folder / "queries.npy", queries)
-    np.save(folder / "truth.npy", exact(base, queries, TRUTH_K))
+    np.save(folder / "truth.npy", exact(np.load(path, mmap_mode="r"), queries, TRUTH_K))
 
 
-def _jittered(base: Float32, rows: int) -> Float32:
+def _write(path: Path, rows: int, dim: int, draw: Callable[[int, int], Float32]) -> None:
+    """draw: given the first row and how many, these rows; BLOCK of them are in memory at a time."""
+    out = np.lib.format.open_memmap(path, "w+", np.float32, (rows, dim))
+    for start in range(0, rows, BLOCK):
+        count = min(BLOCK, rows - start)
+        out[start : start + count] = draw(start, count)
+    out.flush()
+
+
+def _jittered(base: Float32) -> Callable[[int, int], Float32]:
     """Copies of base in random order, each moved by noise of length JITTER."""
     random = np.random.default_rng(7)
-    out = np.empty((rows, base.shape[1]), np.float32)
-    of = random.permutation(np.arange(rows) % len(base))
-    for start in range(0, rows, 65_536):
-        rows_here = base[of[start : start + 65_536]]
-        noise = random.standard_normal(rows_here.shape, np.float32) * (JITTER / np.sqrt(base.shape[1]))
-        out[start : start + 65_536] = unit(rows_here + noise)
-    return out
+    order = random.permutation(len(base))
+    return lambda start, count: _noisy(base[order[np.arange(start, start + count) % len(base)]], random)
+
+
+def _between(base: Float32) -> Callable[[int, int], Float32]:
+    """Each between a row of base and one of its NEIGHBOURS nearest, at a random share of the way, moved by the noise."""
+    random = np.random.default_rng(8)
+    near = np.concatenate(
+        [exact(base, base[start : start + _FEW], NEIGHBOURS + 1) for start in range(0, len(base), _FEW)]
+    )
+
+    def draw(_: int, count: int) -> Float32:
+        one = random.integers(len(base), size=count)
+        other = near[one, random.integers(1, NEIGHBOURS + 1, size=count)]
+        share = random.random((count, 1), np.float32)
+        return _noisy(base[one] * (1 - share) + base[other] * share, random)
+
+    return draw
+
+
+def _noisy(rows: Float32, random: np.random.Generator) -> Float32:
+    noise = random.standard_normal(rows.shape, np.float32) * (JITTER / np.sqrt(rows.shape[1]))
+    return unit(rows + noise)

@@ -35,10 +35,9 @@ def span(name: str, **attributes: Attribute) -> AbstractContextManager[Any]:
 
     An exception that leaves it is recorded on the span. In a coroutine it may span awaits, in one task.
     """
+    of_tracer = _NOTHING if _tracer is None else _tracer.start_as_current_span(name, attributes=attributes)
     times = _times.get()
-    if times is None:
-        return _NOTHING if _tracer is None else _tracer.start_as_current_span(name, attributes=attributes)
-    return _timed(name, attributes, times)
+    return of_tracer if times is None else _Timed(name, of_tracer, times)
 
 
 @contextmanager
@@ -129,13 +128,25 @@ class _Nothing:
 _NOTHING: Final = _Nothing()
 
 
-@contextmanager
-def _timed(name: str, attributes: Mapping[str, Attribute], times: dict[str, int]) -> Iterator[None]:
-    started = time.perf_counter_ns()
-    try:
-        with _NOTHING if _tracer is None else _tracer.start_as_current_span(name, attributes=attributes):
-            yield
-    finally:
-        took_us = (time.perf_counter_ns() - started) // 1000
-        with _lock:
-            times[name] = times.get(name, 0) + took_us
+class _Timed:
+    """A span whose time is added to those of its name. A class, since a generator costs a search's twenty 15 us."""
+
+    __slots__ = ("_name", "_span", "_started_ns", "_times")
+
+    def __init__(self, name: str, of_tracer: AbstractContextManager[Any], times: dict[str, int]) -> None:
+        self._name = name
+        self._span = of_tracer
+        self._times = times
+        self._started_ns = 0
+
+    def __enter__(self) -> None:
+        self._started_ns = time.perf_counter_ns()
+        self._span.__enter__()
+
+    def __exit__(self, *raised: Any) -> bool | None:
+        try:
+            return self._span.__exit__(*raised)
+        finally:
+            took_us = (time.perf_counter_ns() - self._started_ns) // 1000
+            with _lock:
+                self._times[self._name] = self._times.get(self._name, 0) + took_us

@@ -94,10 +94,12 @@ def folded(
             for row, leads in enumerate(leader)
             if leads != row
         }
-    kept, pairs = _twins(candidates, {id for pair in (*query.together, *query.apart) for id in pair}, policy)
+    signed = _signed(candidates)
+    kept, pairs = _twins(candidates, signed, {id for pair in (*query.together, *query.apart) for id in pair}, policy)
+    left = candidates if len(kept) == len(candidates) else candidates.take(kept)
     pairs += [
         Pair(int(kept[pair.first]), int(kept[pair.second]), pair.distance, pair.rule)
-        for pair in _compared(candidates if len(kept) == len(candidates) else candidates.take(kept), policy, check)
+        for pair in _compared(left, signed[kept], policy, check)
         if not most_bits or pair.distance <= most_bits
     ]
     if not (query.together or query.apart or query.grouped):
@@ -116,14 +118,16 @@ def folded(
     return grouped(candidates.ids, pairs, rows(query.apart))
 
 
-def _twins(candidates: Hits, spoken_of: Collection[int], policy: Policy) -> tuple[npt.NDArray[np.intp], list[Pair]]:
+def _twins(
+    candidates: Hits, is_signed: Bools, spoken_of: Collection[int], policy: Policy
+) -> tuple[npt.NDArray[np.intp], list[Pair]]:
     """The rows that are compared, and for each other row the pair with the one of them whose signature, or without one
     whose pHash and vector, is the same.
 
     Equal ones are copies by either rule; compared each with each, thousands of copies of one picture would be millions
     of pairs. spoken_of: ids that stay, as people's verdicts name them.
     """
-    signed = _signed(candidates).tolist()
+    signed = is_signed.tolist()
     keys = _keys(candidates, signed, policy)
     if len(set(keys)) == len(keys):
         return np.arange(len(keys)), []
@@ -166,12 +170,14 @@ def _keys(candidates: Hits, signed: Sequence[bool], policy: Policy) -> list[obje
 def _signed(candidates: Hits) -> Bools:
     """bool[n]: who has a signature that is compared."""
     signatures = candidates.signatures
-    return np.zeros(len(candidates), bool) if signatures is None else np.array([*map(readable, signatures)], bool)
+    if signatures is None or not any(signatures):
+        return np.zeros(len(candidates), bool)
+    return np.array([*map(readable, signatures)], bool)
 
 
-def _compared(candidates: Hits, policy: Policy, check: Callable[[], object]) -> list[Pair]:
+def _compared(candidates: Hits, signed: Bools, policy: Policy, check: Callable[[], object]) -> list[Pair]:
     """Pairs of copies among all, by their rows."""
-    unsigned = ~_signed(candidates)
+    unsigned = ~signed
     pairs = [] if unsigned.all() else copies(Signatures.of(candidates.signatures or ()), check)
     if unsigned.any():
         pairs += _by_phash(candidates, unsigned, policy, check)

@@ -12,7 +12,7 @@ from omma.hits import Payload
 from omma.identity import ImageId
 from omma.images import signature
 from services.rerank.client import DropReason, Folded, NearDuplicates, RerankQuery
-from services.rerank.near_duplicates import _compared, folded, hamming, leaders
+from services.rerank.near_duplicates import _compared, _signed, folded, hamming, leaders
 from services.rerank.policies import DEFAULT, Policy
 from services.rerank.rerank import rerank
 from tests.pictures import scene
@@ -130,7 +130,7 @@ def test_equal_pictures_that_are_compared_once_fold_as_if_each_were_compared(
     )
     apart = tuple((ImageId(one), ImageId(other)) for one, other in said if one != other)
     leader, pairs = folded(DEFAULT, hits, RerankQuery(k=1, apart=apart))
-    every = _compared(hits, DEFAULT, lambda: None) if rows else []
+    every = _compared(hits, _signed(hits), DEFAULT, lambda: None) if rows else []
     expected, _ = grouped(
         hits.ids, every, [(one - 1, other - 1) for one, other in apart if max(one, other) <= len(rows)]
     )

@@ -74,17 +74,17 @@ def encode_cursor(
     query_mark: int, seen: Iterable[int], index: str, variant: Variant | None = None, draft: Draft | None = None
 ) -> str | None:
     """Opaque text; None when more than MAX_SEEN were seen, by one arm or the other."""
-    lists = [np.unique(np.fromiter(one, np.int64)) for one in (seen, draft.seen if draft else ())]
-    ids = np.union1d(*lists)
+    of_control, of_candidate = frozenset(seen), frozenset(draft.seen if draft else ())
+    ids = sorted(of_control | of_candidate)
     if len(ids) > MAX_SEEN:
         return None
     place = [index, *((variant.rollout, variant.arm.value) if variant else ())]
     place += [draft.beside, f"{draft.seed:x}"] if draft else []
     said = "\0".join(place).encode()
     content = query_mark.to_bytes(4, "little") + len(said).to_bytes(2, "little") + said
-    content += np.diff(ids, prepend=0).astype("<i8").tobytes()
+    content += np.diff(np.array([0, *ids], "<i8")).tobytes()
     if draft:
-        content += (np.isin(ids, lists[0]) + 2 * np.isin(ids, lists[1])).astype(np.uint8).tobytes()
+        content += bytes((one in of_control) + 2 * (one in of_candidate) for one in ids)
     return base64.urlsafe_b64encode(zlib.compress(content, level=1)).decode().rstrip("=")
 
 

@@ -89,10 +89,10 @@ def mark_of(served: ServedIndex, query: SearchQuery) -> int:
 
 def shown_by(found: Found) -> Iterator[int]:
     """Ids of the hits, and of the near-duplicates that they stand for."""
-    ids = found.candidates.ids
+    ids = found.candidates.ids.tolist()
     for one in found.ranked:
-        yield int(ids[one.position])
-        yield from map(int, one.duplicates)
+        yield ids[one.position]
+        yield from one.duplicates
 
 
 def dropped_by(found: Found) -> Iterator[int]:

@@ -47,8 +47,8 @@ class DataSet:
 
 
 def load(name: str) -> DataSet:
-    """`real` (113,184 rows), `million` (1,000,000 rows: their copies with noise), `ten-million` (10,000,000 distinct rows:
-    points between near neighbours, with noise), or `small` (8,192 rows) to see a measure run; the queries are the same.
+    """`real` (113,184 rows), `million` (their copies with noise), `ten-million` (distinct rows: points between near
+    neighbours, with noise), or `small` (8,192 rows) to see a measure run. The queries are the same.
     """
     folder = cache() / name
     if not (folder / "truth.npy").exists():
@@ -117,7 +117,7 @@ def _jittered(base: Float32) -> Callable[[int, int], Float32]:
 
 
 def _between(base: Float32) -> Callable[[int, int], Float32]:
-    """Each between a row of base and one of its NEIGHBOURS nearest, at a random share of the way, moved by the noise."""
+    """Each between a row of base and one of its NEIGHBOURS nearest, at a random share of the way, moved by noise."""
     random = np.random.default_rng(8)
     near = np.concatenate(
         [exact(base, base[start : start + _FEW], NEIGHBOURS + 1) for start in range(0, len(base), _FEW)]

@@ -81,7 +81,7 @@ class RawFaiss:
         if not file.exists() or (codebook.exists() and codebook.stat().st_mtime > file.stat().st_mtime):
             faiss.write_index(_filled(codebook, base), str(file))
         self._coarse = faiss.read_index(str(file))
-        self._ivf = faiss.extract_index_ivf(self._coarse)
+        self._ivf = faiss.downcast_index(faiss.extract_index_ivf(self._coarse))
         self._originals = faiss.IndexScalarQuantizer(
             base.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
         )

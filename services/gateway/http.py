@@ -9,10 +9,13 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _BACKLOG: Final = 2048
 _LEAVE_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.05
+_MAX_HEAD_BYTES: Final = 64 * 1024
+"""Of a request's first line and headers, as far as they come later than the read that began them."""
 
 
 def listening(address: str, port: int) -> socket.socket:
@@ -30,6 +33,29 @@ def listening(address: str, port: int) -> socket.socket:
     return bound
 
 
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's quick parser, which takes a head of any length."""
+
+    _in_head = False
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > _MAX_HEAD_BYTES:
+            self._in_head = False
+            self.send_400_response("The request's head is too long.")
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+
 class HttpServer(uvicorn.Server):
     """uvicorn without its signal handlers: the process decides when it stops."""
 
@@ -38,6 +64,8 @@ class HttpServer(uvicorn.Server):
             uvicorn.Config(
                 self._answer,
                 interface="asgi3",
+                http=BoundedHttp,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 lifespan="off",

@@ -1,9 +1,13 @@
 """The REST face's server as it ends, on a real socket."""
 
 import asyncio
+import contextlib
 from http.client import HTTPConnection
 
+import pytest
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from services.gateway.http import HttpServer, listening
 
@@ -28,3 +32,51 @@ async def test_a_caller_is_told_to_leave_before_connections_are_closed() -> None
     assert await asyncio.to_thread(ask) == "close"  # another one is still answered
     await server.end()
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * 1_000_000, id="one header without an end"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"X-Many: a\r\n" * 100_000, id="many headers"),
+        pytest.param(b"GET /" + b"a" * 1_000_000, id="a path without an end"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", id="two lengths"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            id="both",
+        ),
+        pytest.param(b"no HTTP at all\r\n\r\n", id="something else"),
+    ],
+)
+async def test_a_head_that_is_none_or_too_long_is_refused_and_the_connection_closed(head: bytes) -> None:
+    server = HttpServer(PlainTextResponse("here"), drain_seconds=60)
+    bound = listening("127.0.0.1", 0)
+    server.begin(bound)
+    reader, writer = await asyncio.open_connection(*bound.getsockname())
+    with contextlib.suppress(ConnectionError):
+        for start in range(0, len(head), 65_536):
+            writer.write(head[start : start + 65_536])
+            await writer.drain()
+            await asyncio.sleep(0.001)
+    with contextlib.suppress(ConnectionError):  # it went on sending: the answer may be lost
+        assert (await asyncio.wait_for(reader.read(), 30)).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+    await server.end()
+
+
+async def test_a_long_body_and_what_follows_it_are_no_head() -> None:
+    async def length(scope: Scope, receive: Receive, send: Send) -> None:
+        body = await Request(scope, receive).body()
+        await PlainTextResponse(str(len(body)))(scope, receive, send)
+
+    server = HttpServer(length, drain_seconds=60)
+    bound = listening("127.0.0.1", 0)
+    server.begin(bound)
+    reader, writer = await asyncio.open_connection(*bound.getsockname())
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"a" * 1_000_000
+    writer.write(2 * request + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    told = await asyncio.wait_for(reader.read(), 30)
+    assert told.count(b"\r\n\r\n1000000") == 2
+    assert told.endswith(b"\r\n\r\n0")
+    writer.close()
+    await server.end()

@@ -17,10 +17,17 @@ METHODS = {"omma": "/omma.v1.ShardService/Search", "weaviate": "/weaviate.v1.Wea
 
 
 def encode(server: str, given: dict[str, Any]) -> list[bytes]:
-    """given: data_set, k, filtered, and for Omma index, space, effort. Query i asks as tenant i % 100 when filtered."""
+    """given: data_set, k, filtered, together (queries in a call), and for Omma index, space, effort. Query i asks as
+    tenant i % 100 when filtered.
+    """
     queries = vectors.load(given["data_set"]).queries
     made = _omma_request if server == "omma" else _weaviate_request
-    return [made(given, query, f"tenant-{at % 100:02d}").SerializeToString() for at, query in enumerate(queries)]
+    requests = [made(given, query, f"tenant-{at % 100:02d}") for at, query in enumerate(queries)]
+    together = given["together"]
+    if together > 1:
+        for first in range(0, len(requests), together):
+            requests[first].others.extend(requests[first + 1 : first + together])
+    return [one.SerializeToString() for one in requests[::together]]
 
 
 def decode(server: str, answers: Sequence[bytes]) -> list[list[int]]:
@@ -28,7 +35,8 @@ def decode(server: str, answers: Sequence[bytes]) -> list[list[int]]:
     if server == "omma":
         from omma.v1 import shard_pb2
 
-        return [[one - 1 for one in shard_pb2.ShardServiceSearchResponse.FromString(answer).ids] for answer in answers]
+        replies = map(shard_pb2.ShardServiceSearchResponse.FromString, answers)
+        return [[one - 1 for one in reply.ids] for first in replies for reply in (first, *first.others)]
     from weaviate.proto.v1 import search_get_pb2
 
     replies = (search_get_pb2.SearchReply.FromString(answer) for answer in answers)

@@ -186,7 +186,7 @@ def _engine(name: str, data: vectors.DataSet, known: Callable[[int], tuple[Tenan
 
 def _reopened(name: str, data: vectors.DataSet) -> Engine:
     settings = EngineSettings()
-    return engines.opened(_folder(name, data), data, settings, engines.trained(data, settings))
+    return engines.opened(_folder(name, data), data, settings, engines.trained(data))
 
 
 def _folder(name: str, data: vectors.DataSet) -> Path:

@@ -51,7 +51,7 @@ def changes(report: Report, data: vectors.DataSet, table: Table) -> None:
     half = len(data.base) * 2 // 3
     order = random.permutation(len(data.base))
     first, added = order[:half], order[half : half + half // 2]
-    codebook, settings = engines.trained(data, EngineSettings()), EngineSettings(seal_rows=16_384)
+    codebook, settings = engines.trained(data), EngineSettings(seal_rows=16_384)
     lived, folder = _empty("lived", data, settings, codebook)
     vector_of = {int(row) + 1: data.base[row] for row in first}
     for start in range(0, half, engines.BLOCK):
@@ -160,7 +160,7 @@ def growth(report: Report, data: vectors.DataSet, table: Table) -> None:
 def filters(report: Report, data: vectors.DataSet, table: Table) -> None:
     """Filters on an attribute that has nothing to do with the vectors, and on one that follows a direction of them."""
     settings = EngineSettings()
-    codebook = engines.trained(data, settings)
+    codebook = engines.trained(data)
     engine, folder = _empty("filtered", data, settings, codebook)
     base = np.asarray(data.base)
     order = {

@@ -58,7 +58,7 @@ def measured(pictures: int, queries: int, regions: int) -> dict[str, Any]:
     settings = EngineSettings()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "index"
-        engine = engines.opened(folder, data, settings, engines.trained(data, settings))
+        engine = engines.opened(folder, data, settings, engines.trained(data))
         chance = np.random.default_rng(regions)
         for start in range(0, pictures, engines.BLOCK):
             wholes = data.base[start : min(start + engines.BLOCK, pictures)]
@@ -69,7 +69,7 @@ def measured(pictures: int, queries: int, regions: int) -> dict[str, Any]:
         engine.checkpoint(engine.freeze(), {})
         engine.close()
         before = _resident()
-        engine = engines.opened(folder, data, settings, engines.trained(data, settings))
+        engine = engines.opened(folder, data, settings, engines.trained(data))
         asked = data.queries[:queries]
         found = {over: _times(engine, asked, use_crops=over == "parts") for over in ("wholes", "parts")}
         disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6

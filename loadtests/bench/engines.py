@@ -18,7 +18,7 @@ from omma.records import VectorRecord
 from omma.space import SpaceId
 from services.nn_shard.engine import Codebook, Engine, EngineSettings
 from services.nn_shard.engine import codebook as codebook_module
-from services.nn_shard.training.fitting import train_codebook
+from services.nn_shard.training.fitting import planned_rows, sample_rows, train_codebook
 
 SPACE = SpaceId("bench-1-00000000")
 INDEX = IndexId(f"{SPACE}.1")
@@ -50,7 +50,7 @@ def owner_of(image_id: int) -> str:
 
 def built(data: vectors.DataSet, settings: EngineSettings) -> Engine:
     """Every row of base as the picture row + 1, sealed and merged, checkpointed; only opened when it is there."""
-    codebook = trained(data, settings)
+    codebook = trained(data)
     files = sorted(path.name for path in _ENGINE.glob("*.py"))
     mark = _fingerprint(files) + codebook.id[:12] + hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]
     home = vectors.cache() / data.name / "omma" / "engine"
@@ -85,13 +85,15 @@ def maintain(engine: Engine) -> None:
         engine.install(task)
 
 
-def trained(data: vectors.DataSet, settings: EngineSettings) -> Codebook:
-    """The codebook that the trainer would make of this data set, from a sample of the settings' size."""
+def trained(data: vectors.DataSet) -> Codebook:
+    """The codebook that the trainer would make for a shard that holds this data set."""
     file = vectors.cache() / data.name / "omma" / f"codebook-{_fingerprint(_TRAINING)}"
     if not file.exists():
         start = time.perf_counter()
-        chosen = np.random.default_rng(0).permutation(len(data.base))[: settings.train_sample_rows]
-        codebook = train_codebook(np.ascontiguousarray(data.base[np.sort(chosen)]), DEFAULT_FACTORY)
+        planned = planned_rows(len(data.base), EngineSettings())
+        chosen = np.random.default_rng(0).permutation(len(data.base))[: sample_rows(planned)]
+        sample = np.ascontiguousarray(data.base[np.sort(chosen)])
+        codebook = train_codebook(sample, DEFAULT_FACTORY, planned_rows=planned)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(codebook.to_bytes())
         print(f"trained a codebook in {time.perf_counter() - start:.0f} s", file=sys.stderr)

@@ -23,7 +23,6 @@ from omma.records import image_key
 from omma.space import Space
 from omma.v1 import shard_pb2, shard_pb2_grpc
 from services.nn_shard.codebooks import codebook_key
-from services.nn_shard.engine import EngineSettings
 
 FILL_SECONDS = 1_800
 REST_SECONDS = 8.0
@@ -85,7 +84,7 @@ class ShardServer:
 
 def data_folder(data: vectors.DataSet) -> Path:
     """With every row in the log and a published codebook; what the shard makes of it stays in it."""
-    codebook = engines.trained(data, EngineSettings())
+    codebook = engines.trained(data)
     folder = vectors.cache() / data.name / "omma" / f"served-2-{codebook.id[:12]}"
     if not (folder / "filled").exists():
         shutil.rmtree(folder, ignore_errors=True)

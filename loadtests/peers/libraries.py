@@ -89,13 +89,17 @@ class RawFaiss:
         self._index = faiss.IndexRefine(self._coarse, self._originals)
         faiss.omp_set_num_threads(1)
 
-    def use(self, setting: tuple[int, int]) -> None:
+    def use(self, setting: tuple[int, int], k: int = 10) -> None:
         self._probes, self._candidates = setting
         self._ivf.nprobe = self._probes
-        self._index.k_factor = self._candidates / 10
+        self._index.k_factor = self._candidates / k
 
     def search(self, query: Float32, k: int) -> npt.NDArray[np.integer]:
-        return self._index.search(query, k)[1][0]
+        return self.search_all(query, k)[0]
+
+    def search_all(self, queries: Float32, k: int) -> npt.NDArray[np.integer]:
+        """[queries, k]"""
+        return self._index.search(queries, k)[1]
 
     def described(self) -> str:
         pq = self._ivf.pq

@@ -159,10 +159,9 @@ async def test_the_sample_is_the_others_newest_vectors(world: World, monkeypatch
 def test_a_sample_grows_with_the_root_of_what_it_stands_for(planned: int) -> None:
     rows = sample_rows(planned)
     lists = int(re.findall(r"IVF(\d+)", adapt_factory("IVF{nlist},PQ8x8", 16, rows, planned))[0])
-    assert rows == min(planned, 64 * lists) or planned < 65_536
-    assert rows <= max(planned, 0) and rows <= 64 * 65_536
+    assert rows == min(planned, 4_194_304, 128 * lists) or planned < 65_536
     if planned >= 1_000_000:
-        assert 2 * math.sqrt(planned) < lists < 8 * math.sqrt(planned) or lists == 65_536
+        assert math.sqrt(planned) < lists < 4 * math.sqrt(planned)
 
 
 async def test_what_a_training_that_died_left_is_removed(world: World) -> None:

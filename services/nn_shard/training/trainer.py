@@ -25,7 +25,7 @@ from services.nn_shard.lease import Lease
 from services.nn_shard.replica import Replica
 from services.nn_shard.settings import ShardSettings
 from services.nn_shard.supervision import repeated
-from services.nn_shard.training.fitting import sample_rows
+from services.nn_shard.training.fitting import planned_rows, sample_rows
 from services.nn_shard.training.sampling import LogSample
 
 _FOLDER: Final = "codebook-"
@@ -119,7 +119,7 @@ class Trainer:
             raise TrainingFailed(f"it took longer than {seconds} s.") from None
 
     async def _train(self, engine: Engine, factory: str) -> bytes:
-        planned = self._planned_rows(engine.counts().live)
+        planned = planned_rows(engine.counts().live, self._settings.engine)
         # Beside the shard's files: the system's own folder may lie in memory.
         with tempfile.TemporaryDirectory(prefix=_FOLDER, dir=self._replica.folder.parent) as folder:
             sample, codebook = Path(folder) / "sample", Path(folder) / "codebook"
@@ -136,11 +136,6 @@ class Trainer:
         # Buckets are a hash of the id: a shard's are a fair sample, but n shards would wait for n times the rows.
         async for part in self._others.read(rows - written):
             await run_in(self._executor, _append, path, [part])
-
-    def _planned_rows(self, live: int) -> int:
-        """Of a shard: so many that it may double before it outgrows its codebook."""
-        settings = self._settings.engine
-        return max(settings.train_sample_rows, int(2 * live / settings.rebuild_growth))
 
     async def _run_process(self, arguments: tuple[str, ...]) -> None:
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(self._settings.training_threads)}

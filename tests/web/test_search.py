@@ -1,5 +1,6 @@
 """Searching on the page: by words, by picture, by a part, by link, by keys."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -51,6 +52,43 @@ def test_a_dropped_picture_is_searched_by_and_still_there_after_a_reload(page: P
     page.reload()
     assert first_hits(page, 1) == found
     expect(page.get_by_alt_text("The picture")).to_be_visible()
+
+
+GIVEN = """([name, kind, base64]) => {
+  const bytes = Uint8Array.from(atob(base64), one => one.charCodeAt(0)), given = new DataTransfer();
+  given.items.add(new File([bytes], name, { type: "image/jpeg" }));
+  const event = kind === "paste" ? new ClipboardEvent(kind, { clipboardData: given, bubbles: true, cancelable: true })
+    : new DragEvent(kind, { dataTransfer: given, bubbles: true, cancelable: true });
+  document.body.dispatchEvent(event);
+}"""
+
+
+def test_a_picture_is_dropped_or_pasted_and_words_beside_it_weigh(page: Page, pictures: Path) -> None:
+    content = base64.b64encode(sorted((pictures / "helicopter").iterdir())[2].read_bytes()).decode()
+    page.goto("/")
+    page.evaluate(GIVEN, ["a.jpg", "dragenter", content])
+    page.evaluate(GIVEN, ["a.jpg", "dragover", content])
+    expect(page.get_by_text("Drop the picture to search by it")).to_be_visible()
+    page.evaluate(GIVEN, ["a.jpg", "drop", content])
+    expect(page).to_have_url(re.compile("upload="))
+    dropped = first_hits(page)
+    page.goto("/")
+    page.evaluate(GIVEN, ["b.jpg", "paste", content])
+    expect(page).to_have_url(re.compile("upload="))
+    assert first_hits(page) == dropped
+
+    page.keyboard.press("/")
+    page.keyboard.type("a pizza")
+    page.keyboard.press("Enter")
+    weight = page.get_by_role("slider", name="Picture or words")
+    for key, found in (("Home", "helicopter"), ("End", "pizza")):
+        weight.focus()
+        with page.expect_response(lambda one: one.url.endswith("/search")):
+            page.keyboard.press(key)
+        expect(page).to_have_url(re.compile(r"weight=[01]$"))
+        page.wait_for_load_state("networkidle")
+        first = first_hits(page, 1)[0].rsplit("/", 1)[1]
+        assert f"/{found}/" in page.request.get(f"/images/{first}").json()["uri"]
 
 
 def test_what_can_be_done_with_a_picture_is_there_for_the_one_that_is_pointed_at_or_in_focus(page: Page) -> None:

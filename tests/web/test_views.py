@@ -154,6 +154,20 @@ def test_beside_a_picture_stand_those_that_searches_fold_with_it(page: Page, res
     until(apart)
 
 
+def test_what_a_measure_lacks_is_said_beside_the_choice_of_another(page: Page) -> None:
+    refused = "This model does not say what it was trained on."
+    page.route(
+        "**/qa/anomalies?by=training*",
+        lambda route: route.fulfill(status=409, json={"kind": "wrong_state", "detail": refused}),
+    )
+    page.goto("/ui/anomalies")
+    measure = page.get_by_label("Measured by")
+    measure.select_option("training")
+    expect(page.get_by_role("alert")).to_contain_text(refused)
+    measure.select_option("density")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 def test_what_stands_apart_is_measured_and_reviewed(page: Page, rest: httpx.Client) -> None:
     page.goto("/ui/anomalies")
     page.get_by_role("button", name="Measure anew").click()

@@ -266,7 +266,7 @@ export const texts = {
     about: "Pictures that are unlike all others, the farthest first: strays, broken scans, or the one of its kind.",
     needsRole: "Your key may look, and not review.",
     by: "Measured by",
-    measures: { distance: "distance to the nearest", density: "distance to the ten nearest" },
+    measures: { distance: "distance to the nearest", density: "distance to the ten nearest", training: "distance to what the model knows" },
     measure: "Measure anew",
     measuring: "Measuring …",
     empty: "Nothing stands apart, or nothing was measured yet.",

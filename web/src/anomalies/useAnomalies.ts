@@ -6,7 +6,7 @@ import type { Json } from "../api/types";
 import { isRunning, useJob } from "../jobs/useJobs";
 import { useSay } from "../shell/toasts";
 
-export const MEASURES = ["distance", "density"] as const;
+export const MEASURES = ["distance", "density", "training"] as const;
 export type Measure = (typeof MEASURES)[number];
 export type Anomaly = Json<paths["/qa/anomalies"]["get"]["responses"][200]>["images"][number];
 

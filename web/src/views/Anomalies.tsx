@@ -17,9 +17,7 @@ export function Anomalies() {
   const list = useRef<HTMLOListElement>(null);
   const leaves = useFollowing(list, "a");
   if (!may) return <p className="p-6 text-soft">{texts.anomalies.needsRole}</p>;
-  if (found.error && !found.data) return <Failed error={found.error} again={() => void found.refetch()} />;
-  if (!found.data) return null;
-  const left = found.data.pages.flatMap((page) => page.images).filter((one) => said.get(one.id) === undefined);
+  const left = found.data?.pages.flatMap((page) => page.images).filter((one) => said.get(one.id) === undefined) ?? [];
   return (
     <div className="mx-auto flex max-w-6xl flex-col gap-4 px-4 pt-4 pb-10 sm:px-6">
       <div className="flex flex-wrap items-end justify-between gap-3">
@@ -28,7 +26,7 @@ export function Anomalies() {
           <p className="text-small text-soft">{texts.anomalies.about}</p>
         </div>
         <div className="flex flex-wrap items-center gap-2">
-          <select aria-label={texts.anomalies.by} className="field" value={by} onChange={(event) => setBy(event.target.value as Measure)}>
+          <select aria-label={texts.anomalies.by} className="field max-w-full" value={by} onChange={(event) => setBy(event.target.value as Measure)}>
             {MEASURES.map((one) => (
               <option key={one} value={one}>
                 {texts.anomalies.measures[one]}
@@ -42,7 +40,8 @@ export function Anomalies() {
           )}
         </div>
       </div>
-      {left.length === 0 && !found.hasNextPage && <p className="py-8 text-center text-soft">{said.size ? texts.anomalies.done : texts.anomalies.empty}</p>}
+      {found.error && !found.data && <Failed error={found.error} again={() => void found.refetch()} />}
+      {found.data && left.length === 0 && !found.hasNextPage && <p className="py-8 text-center text-soft">{said.size ? texts.anomalies.done : texts.anomalies.empty}</p>}
       <ol ref={list} aria-label={texts.anomalies.title} aria-busy={found.isFetching}>
         {left.map((one, at) => (
           <Item

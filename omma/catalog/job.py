@@ -73,6 +73,9 @@ class JobBook(Protocol):
     async def newest_jobs(self, tenant: Tenant, kinds: Collection[str], limit: int) -> list[Job]:
         """Of these kinds, the newest first."""
 
+    async def jobs_of_others(self, kind: str, holder: str) -> list[Job]:
+        """Of every tenant: those of the kind that run and that another one holds, the oldest first."""
+
     async def take_job(self, holder: str, ttl_seconds: float, running: Collection[str]) -> Job | None:
         """The oldest job that nobody runs, the holder's from now on; None when there is none.
 

@@ -72,6 +72,13 @@ class Jobs:
             return [_job(row) for row in (await connection.execute(query)).mappings()]
 
     @uninterrupted
+    async def jobs_of_others(self, kind: str, holder: str) -> list[Job]:
+        of_others = (jobs.c.kind == kind, jobs.c.state == JobState.RUNNING.value, jobs.c.holder != holder)
+        query = select(jobs).where(*of_others).order_by(jobs.c.created_at, jobs.c.id)
+        async with self._database.reading() as connection:
+            return [_job(row) for row in (await connection.execute(query)).mappings()]
+
+    @uninterrupted
     async def take_job(self, holder: str, ttl_seconds: float, running: Collection[str]) -> Job | None:
         now_ms = self._database.shared_now_ms()
         # Not what runs here under a lease that lapsed, as when the machine was asleep: it would run twice.

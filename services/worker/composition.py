@@ -52,6 +52,7 @@ from services.worker.jobs.schedule import Scheduled, keep_schedule
 from services.worker.jobs.vectors import VectorsWork
 from services.worker.jobs.verify import VerifyWork
 from services.worker.judge import Judge
+from services.worker.lists.helping import ListHelper
 from services.worker.lists.ingest import ListIngest
 from services.worker.lists.places import Places
 from services.worker.lists.vectors import VectorIngest
@@ -120,7 +121,9 @@ def compose(
         backlog=waiting,
         indexed=indexed,
         max_backlog=settings.bucket_backlog,
-        at_once=settings.urls.at_once,
+        urls=settings.urls,
+        holder=holder,
+        lease_seconds=settings.job_lease_seconds,
     )
     vectors = VectorIngest(
         catalog,
@@ -180,6 +183,7 @@ def compose(
     )
     work: list[Run] = [
         jobs.run,
+        ListHelper(catalog, lists, holder, settings.job_poll_seconds).run,
         partial(keep_schedule, catalog, schedule, jobs.wake),
         partial(relay, outbox, settings.resend_seconds),
         Builder(catalog, placed, every_seconds=settings.rollout_look_seconds).run,

@@ -33,6 +33,27 @@ async def test_a_job_is_run_by_one_and_taken_over_when_that_one_is_silent(backen
         await catalog.job(BOB, over.id)
 
 
+async def test_what_others_are_at_work_on(backend: Backend, clock: Clock) -> None:
+    catalog, other = await backend.open(), await backend.open()
+    first = await catalog.add_job(ANN, "ingest_list", "a", {"refetch": True}, 9)
+    clock.seconds += 1
+    second = await catalog.add_job(BOB, "ingest_list", "b", {}, 9)
+    clock.seconds += 1
+    await catalog.add_job(ANN, "ingest", "c", {}, 9)
+    assert await catalog.jobs_of_others("ingest_list", "two") == [], "nobody runs them yet"
+    for running in ((), {first.id}, {first.id, second.id}):
+        assert await catalog.take_job("one", 60, running) is not None
+    await catalog.keep_job(first.id, "one", 60, "run", {})
+    found = await other.jobs_of_others("ingest_list", "two")
+    assert [(one.id, one.tenant, one.cursor, one.parameters) for one in found] == [
+        (first.id, ANN, "run", {"refetch": True}),
+        (second.id, BOB, "", {}),
+    ]
+    assert await catalog.jobs_of_others("ingest_list", "one") == []
+    await catalog.end_job(first.id, "one", JobState.DONE)
+    assert [one.id for one in await other.jobs_of_others("ingest_list", "two")] == [second.id]
+
+
 async def test_whoever_is_started_again_takes_its_own_job_at_once(catalog: Catalog) -> None:
     added = await catalog.add_job(ANN, "ingest", "/p", {}, 9)
     assert await catalog.take_job("one", 60, ()) is not None

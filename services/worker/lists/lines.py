@@ -1,7 +1,6 @@
 """The lines of one list, side by side within bounds: each is found, kept and written, or told why not."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Final
 
 from omma.blobs.interface import Blobs, original_key
 from omma.blobs.originals import Originals, uri_of
-from omma.catalog.download import TAKEN, Download, Taken
+from omma.catalog.download import Download, Taken
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import NewPicture
 from omma.collection import is_kept
@@ -35,7 +34,6 @@ class Run:
     name: str
     list_sha256: str
     refetch: bool
-    counts: Counter[str]
 
 
 class Lines:
@@ -61,10 +59,12 @@ class Lines:
         self._run = run
         self._holding = asyncio.Semaphore(at_once)
         self._window = asyncio.Semaphore(_WINDOW_LINES)
-        self._under_way: set[str] = set()
 
     async def all(self, lines: Iterator[Listed | WrongLine], room: Callable[[], Awaitable[None]]) -> None:
-        """Every line that this run has not ended yet. room: awaited before some are begun. Raises OmmaError."""
+        """Every line that this run has not ended yet; each key is there once, and nobody else is at work on it.
+
+        room: awaited before some are begun. Raises OmmaError.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 while batch := list(islice(lines, _BATCH_LINES)):
@@ -83,11 +83,7 @@ class Lines:
             before = known.get(key)
             if before is not None and before.run == self._run.name:
                 continue
-            if key in self._under_way:
-                self._run.counts["pictures"] -= 1  # the list has it twice
-                continue
             await self._window.acquire()
-            self._under_way.add(key)
             group.create_task(self._end(key, line, before))
 
     def _key(self, line: Listed | WrongLine) -> str:
@@ -97,28 +93,26 @@ class Lines:
         try:
             if isinstance(line, WrongLine):
                 wrong = Download(key, f"line {line.line}", self._run.name, "wrong_line", line.reason)
-                outcome = await self._recorder.write(wrong)
-            else:
-                outcome = await self._again(line, before) or await self._anew(line)
-            count(self._run.counts, outcome, 1)
+                await self._recorder.write(wrong)
+            elif not await self._again(line, before):
+                await self._anew(line)
         finally:
-            self._under_way.discard(key)
             self._window.release()
 
-    async def _again(self, line: Listed, before: Download | None) -> str | None:
-        """The row of a picture that an earlier run downloaded; None when it has to be downloaded."""
+    async def _again(self, line: Listed, before: Download | None) -> bool:
+        """The row of a picture that an earlier run downloaded; False when it has to be downloaded."""
         if self._run.refetch or before is None or before.sha256 is None or before.place != line.place:
-            return None
+            return False
         if not line.scheme.startswith("http") or await self._blobs.size(original_key(before.sha256)) is None:
-            return None
+            return False
         sha256 = before.sha256
         found = Found(
             sha256, uri_of(sha256), before.bytes, None, None, before.status, before.media_type, before.latency_ms
         )
-        outcome = await self._write(line, found)
-        return outcome if await is_kept(self._catalog, self._blobs, sha256) else None
+        await self._write(line, found)
+        return await is_kept(self._catalog, self._blobs, sha256)
 
-    async def _anew(self, line: Listed) -> str:
+    async def _anew(self, line: Listed) -> None:
         # A place is held until the row is durable: what waits to be written holds its picture.
         async with self._holding:
             try:
@@ -130,13 +124,13 @@ class Lines:
                 failed = Download(
                     line.key, line.place, self._run.name, refused.name, refused.reason, status=refused.status
                 )
-                return await self._recorder.write(failed)
+                await self._recorder.write(failed)
+                return
             outcome = await self._write(line, found)
             if found.content is not None:
                 await self._settle(found.sha256, found.content, outcome)
             if line.scheme == SCHEME:
                 await self._blobs.delete(upload_key(self._run.tenant, upload_of(line.place)))
-            return outcome
 
     async def _require_room(self, line: Listed, found: Found) -> None:
         """Raises Refused: the tenant keeps as much as it may."""
@@ -190,12 +184,6 @@ class Lines:
 async def _key(line: Listed, found: Found) -> str:
     """Of the row."""
     return line.description.external_id or (found.sha256 if line.scheme == SCHEME else line.place)
-
-
-def count(counts: Counter[str], outcome: str, number: int) -> None:
-    """Add so many lines of an outcome to a job's counts."""
-    counts["looked_at"] += number
-    counts[outcome if outcome in TAKEN else "unreadable"] += number
 
 
 def _first(error: BaseException) -> BaseException:

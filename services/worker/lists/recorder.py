@@ -1,10 +1,11 @@
 """Rows and what came of their lines, written for as many lines as wait: one commit a line would be the brake."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Final
 
-from omma.catalog.download import Download, Taken
+from omma.catalog.download import TAKEN, Download, Taken
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Change, NewPicture
 from omma.identity import Tenant
@@ -19,6 +20,12 @@ OUTCOMES: Final = {
     Change.LEFT_DELETED: Taken.LEFT_DELETED,
     Change.OVER_QUOTA: OVER_QUOTA,
 }
+
+
+def count(counts: Counter[str], outcome: str, number: int) -> None:
+    """Add so many lines of an outcome to a job's counts."""
+    counts["looked_at"] += number
+    counts[outcome if outcome in TAKEN else "unreadable"] += number
 
 
 @dataclass(frozen=True, slots=True)

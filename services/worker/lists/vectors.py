@@ -17,8 +17,7 @@ from omma.room import OVER_QUOTA
 from omma.vector_list import VectorList, VectorRow
 from omma.vectors import Float16
 from services.worker.jobs.progress import Progress
-from services.worker.lists.lines import count
-from services.worker.lists.recorder import OUTCOMES
+from services.worker.lists.recorder import OUTCOMES, count
 
 _AT_ONCE: Final = 512
 _LOOK_SECONDS: Final = 0.1

@@ -33,7 +33,7 @@ _LOOK_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ListParts:
-    """Where the lines of a list begin, each key once: 17 bytes a line. numbers, starts: int64[n], by part."""
+    """Where the lines of a list begin, each key once. numbers, starts: int64[n], by part, none of them empty."""
 
     content: bytes
     limits: RowLimits
@@ -53,7 +53,7 @@ class ListParts:
         rows = np.sort(first)
         count = max(1, min(_MOST, len(rows) // _LINES))
         part_of = np.array(places, np.uint64)[rows] % np.uint64(count)
-        chosen = [rows[part_of == part] for part in range(count)]
+        chosen = [rows[part_of == part] for part in np.unique(part_of)]
         all_numbers, all_starts = np.array(numbers, np.int64), np.array(starts, np.int64)
         return cls(
             content,

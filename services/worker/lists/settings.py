@@ -8,7 +8,9 @@ from omma.settings import Section
 class UrlSettings(Section):
     """Patience with other people's web servers, and bounds of what is asked of them at once."""
 
-    at_once: int = Field(default=16, ge=1, le=1_024, description="downloads of a list in one process; each may hold a picture")
+    at_once: int = Field(
+        default=16, ge=1, le=1_024, description="downloads of a list by one process; each holds a picture"
+    )
     by_host: int = Field(default=4, ge=1, le=1_024, description="of them, from one host")
     seconds: float = Field(default=20.0, gt=0, le=3600, description="for one try at one picture")
     tries: int = Field(default=3, ge=1, le=20, description="of what may go better another time")

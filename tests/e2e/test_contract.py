@@ -18,7 +18,7 @@ from omma.identity import ImageId
 from omma.v1 import search_pb2, search_pb2_grpc
 from services.standalone.sample.catalogue import COLOURS, samples
 from tests.e2e.contract_world import ANSWER, FORMATS, HIT, PICTURES, World, left_out, world
-from tests.pictures import encoded, scene
+from tests.pictures import encoded, oriented, scene
 
 pytestmark = pytest.mark.timeout(600)
 __all__ = ["world"]
@@ -74,6 +74,10 @@ def test_a_box_is_of_the_upright_picture(world: World) -> None:
     assert clipped["results"]
     world.refused(422, "bbox", "POST", "/search", json={"image_id": ids[0], "bbox": "5000,5000,6000,6000"})
     world.refused(422, "bbox", "POST", "/search", json={"image_id": ids[0], "bbox": "5,5,5,5"})
+    stored = [oriented(scene(seed=0), orientation, "PNG") for orientation in (1, 6)]
+    asked = {"bbox": "20,10,300,120", "timeout_ms": 30_000, "near_duplicates": "keep"}
+    upright, turned = (world.ok("POST", "/search", files={"image": one}, data=asked)["results"] for one in stored)
+    assert [(hit["id"], hit["score"]) for hit in upright] == [(hit["id"], hit["score"]) for hit in turned]
 
 
 def test_k_and_cursors(world: World) -> None:
@@ -90,6 +94,15 @@ def test_k_and_cursors(world: World) -> None:
     first = world.search(**asked, k=3)
     other = {"image_id": world.ids[1], "near_duplicates": "keep", "k": 3, "cursor": first["next_cursor"]}
     world.refused(422, "cursor", "POST", "/search", json=other)
+    listed: list[int] = []
+    following: dict[str, Any] = {"limit": 3, "filter": '{"tags": "scene"}'}
+    while True:
+        some = world.ok("GET", "/images", params=following)
+        listed += [one["id"] for one in some["images"]]
+        if "next_cursor" not in some:
+            break
+        following["cursor"] = some["next_cursor"]
+    assert sorted(listed) == sorted(world.ids)
     for k in (0, 1001):
         world.refused(422, "k", "POST", "/search", json={**asked, "k": k})
 
@@ -135,8 +148,20 @@ def test_what_an_answer_may_be_asked(world: World) -> None:
     cut = (best[1]["score"] + best[2]["score"]) / 2
     assert len(world.search(**asked, score_threshold=cut)["results"]) == 2
     assert not left_out(world.search(image_id=ids[0], score_threshold="auto"))
-    for mode in ("collapse", "drop", "keep"):
-        assert not left_out(world.search(image_id=ids[0], near_duplicates=mode))
+    copy = world.ok("POST", "/images", 201, files={"image": encoded(scene(seed=1), quality=60)})
+    found = {}
+    for mode in ("", "collapse", "drop", "keep"):
+        told = {"near_duplicates": mode} if mode else {}
+        found[mode] = world.search(image_id=ids[0], receipts=[copy["receipt"]], k=50, **told)
+        assert not left_out(found[mode])
+    several = {ids[1], copy["id"]}
+    groups = [{hit["id"], *(one["id"] for one in hit.get("duplicates", ()))} for hit in found["collapse"]["results"]]
+    assert several in groups and found[""]["results"] == found["collapse"]["results"]
+    shown = {mode: several & {hit["id"] for hit in found[mode]["results"]} for mode in ("drop", "keep")}
+    assert len(shown["drop"]) == 1 and shown["keep"] == several
+    assert not any("duplicates" in hit for mode in ("drop", "keep") for hit in found[mode]["results"])
+    gone = world.rest.delete(f"/images/{copy['id']}").headers["omma-receipt"]
+    world.search(image_id=ids[0], receipts=[gone])
     gated = world.search(**asked, phash_gate=64)["results"]
     assert len(gated) == PICTURES - 1 and all("phash_distance" in hit for hit in gated)
     crops = world.search(**asked, use_crops=True)["results"]
@@ -226,8 +251,10 @@ def test_bulk(world: World, tmp_path: Path) -> None:
     dim = len(world.ok("POST", "/embed/text", json={"text": "lamp"})["vector"])
     space = world.search(image_id=world.ids[0])["space"]
     vector = np.random.default_rng(1).standard_normal(dim).tolist()
-    given = world.ok("POST", "/vectors", 202, json={"space": space, "vectors": [{"id": "own", "vector": vector}]})
-    assert world.job(given["job_id"])["state"] == "done"
+    body = {"space": space, "vectors": [{"id": "own", "vector": vector}]}
+    for path in ("/ingest", "/vectors"):
+        given = world.ok("POST", path, 202, json=body)
+        assert world.job(given["job_id"])["state"] == "done"
     listed = world.until(
         lambda: [hit for hit in world.search(vector=vector, space=space, k=1)["results"] if hit["score"] > 0.99]
     )

@@ -82,12 +82,15 @@ def test_every_good_picture_is_in_and_every_bad_one_named(tmp_path: Path, web: H
 
         answer = rest.post("/search", files={"image": picture(7)}, data={"k": "1"}).json()
         (hit,) = answer["results"]
+        asked = {"image_url": f"{web.url}/good/7", "k": 1, "timeout_ms": 30_000}
+        assert rest.post("/search", json=asked).json()["results"][0]["id"] == hit["id"]
         row = rest.get(f"/images/{hit['id']}").json()
         assert row["source_url"] == f"{web.url}/good/7" and row["sha256"] == one["sha256"]
 
         again = ingest(rest, listed)
         assert (again["created"], again["unchanged"], again["unreadable"]) == (0, GOOD, 11)
-        assert set(web.served.values()) == {1}, "what is there is not downloaded again"
+        assert set(web.served.values()) == {1, 2}, "what is there is not downloaded again"
+        assert [path for path, times in web.served.items() if times == 2] == ["/good/7"], "a search asked for it"
         assert rest.delete(f"/images/{hit['id']}").status_code == 204
         after = ingest(rest, listed)
         assert (after["left_deleted"], after["created"], after["changed"]) == (1, 0, 0)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -86,8 +87,10 @@ def test_a_run_leaves_what_it_should(unbroken: Path):
     report = (unbroken / "run" / "report.md").read_text()
     assert "round/broken.jpg" in report and "95 % interval" in report and "simclr-small-cnn@0.1.0" in report
     assert (unbroken / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
-    entry = load_model(unbroken / "models", "simclr-small-cnn@0.1.0").manifest
-    assert entry.dim == 256 and entry.preprocessing.size == 32
+    model = load_model(unbroken / "models", "simclr-small-cnn@0.1.0")
+    assert model.manifest.dim == 256 and model.manifest.preprocessing.size == 32
+    middles = model.trained_on()
+    assert middles is not None and np.allclose(np.linalg.norm(middles.astype(np.float32), axis=1), 1, atol=2e-3)
     assert not list((unbroken / "run").rglob("*.part*"))
 
 

@@ -25,7 +25,6 @@ export function Add() {
     <div className="mx-auto flex max-w-6xl flex-col gap-6 px-4 pt-4 pb-10 sm:px-6">
       <h1 className="text-title">{texts.add.title}</h1>
       <Place />
-      {mayFetch && <Links said={() => uploads.said} />}
       {counts.all > 0 && (
         <section className="flex flex-col gap-3">
           <div className="flex flex-wrap items-center gap-2">
@@ -59,6 +58,7 @@ export function Add() {
           <List items={uploads.list()} />
         </section>
       )}
+      {mayFetch && <Links said={() => uploads.said} />}
     </div>
   );
 }

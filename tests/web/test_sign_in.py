@@ -44,6 +44,11 @@ def test_signing_in_shows_pictures_and_what_the_role_may(
     expect(picture).to_be_visible()
     assert picture.evaluate("one => one.decode().then(() => one.naturalWidth)") > 0
     expect(page.get_by_role("link", name="Add", exact=True)).to_have_count(0)
+    for address in ("/ui/add", "/ui/duplicates", "/ui/anomalies", "/ui/rollouts"):
+        page.goto(address)
+        expect(page.get_by_role("alert").get_by_role("link", name="To the search")).to_be_visible()
+    page.goto("/")
+    expect(picture).to_be_visible()
     (cookie,) = context.cookies()
     assert cookie["httpOnly"] and cookie["sameSite"] == "Strict" and keys["read"] not in cookie["value"]
     assert page.evaluate("document.cookie") == ""
@@ -82,6 +87,7 @@ def test_a_token_signs_in_and_when_it_ends_somebody_else_goes_on_where_it_was(br
                 page.keyboard.type("a lamp")
                 page.keyboard.press("Enter")
                 expect(dialog).to_contain_text("The session is over.")
+                expect(page.get_by_text("The search did not work")).to_have_count(0)
                 dialog.get_by_label("API key or token").fill(signs.token("first"))
                 page.keyboard.press("Enter")
                 expect(dialog).to_have_count(0)

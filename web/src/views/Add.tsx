@@ -6,6 +6,7 @@ import { filesOf } from "../add/dropped";
 import { Links } from "../add/Links";
 import { List } from "../add/List";
 import { looksLikePicture, Uploads } from "../add/uploads";
+import { Refused } from "../shell/Refused";
 import { texts } from "../texts";
 
 const uploads = new Uploads(); // goes on while another view is looked at
@@ -20,7 +21,7 @@ export function Add() {
   }, [busy, counts.added, queries]);
   useBlocker({ shouldBlockFn: () => false, enableBeforeUnload: () => uploads.busy });
   const mayFetch = useMay("tenant-admin");
-  if (!useMay("write")) return <p className="p-6 text-soft">{texts.add.needsRole}</p>;
+  if (!useMay("write")) return <Refused why={texts.add.needsRole} />;
   return (
     <div className="mx-auto flex max-w-6xl flex-col gap-6 px-4 pt-4 pb-10 sm:px-6">
       <h1 className="text-title">{texts.add.title}</h1>

@@ -4,6 +4,7 @@ import { type Measure, MEASURES, useAnomalies, useMeasure } from "../anomalies/u
 import { useMay } from "../api/session";
 import type { Action } from "../feedback/useFeedback";
 import { Failed } from "../shell/Failed";
+import { Refused } from "../shell/Refused";
 import { useFollowing } from "../shell/useFollowing";
 import { texts } from "../texts";
 
@@ -16,7 +17,7 @@ export function Anomalies() {
   const [said, setSaid] = useState<ReadonlyMap<number, Action>>(new Map());
   const list = useRef<HTMLOListElement>(null);
   const leaves = useFollowing(list, "a");
-  if (!may) return <p className="p-6 text-soft">{texts.anomalies.needsRole}</p>;
+  if (!may) return <Refused why={texts.anomalies.needsRole} />;
   const left = found.data?.pages.flatMap((page) => page.images).filter((one) => said.get(one.id) === undefined) ?? [];
   return (
     <div className="mx-auto flex max-w-6xl flex-col gap-4 px-4 pt-4 pb-10 sm:px-6">

@@ -6,6 +6,7 @@ import { Chosen } from "../duplicates/Chosen";
 import { GroupCard } from "../duplicates/GroupCard";
 import { type Group, useDecisions, useGroups } from "../duplicates/useDuplicates";
 import { Failed } from "../shell/Failed";
+import { Refused } from "../shell/Refused";
 import { useFollowing } from "../shell/useFollowing";
 import { texts } from "../texts";
 
@@ -19,7 +20,7 @@ export function Duplicates() {
   const [chosen, setChosen] = useState<ReadonlyMap<number, Picture>>(new Map());
   const list = useRef<HTMLUListElement>(null);
   const leaves = useFollowing(list, ".button-strong");
-  if (!may) return <p className="p-6 text-soft">{texts.duplicates.needsRole}</p>;
+  if (!may) return <Refused why={texts.duplicates.needsRole} />;
   if (found.error && !found.data) return <Failed error={found.error} again={() => void found.refetch()} />;
   const mark = (group: number, is: boolean) =>
     setDone((now) => {

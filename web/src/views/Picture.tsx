@@ -28,7 +28,7 @@ export function Picture() {
   const mayRead = useMay("read");
   const isId = Number.isSafeInteger(id) && id > 0;
   const picture = usePicture(id, isId);
-  if (!isId) return <p className="p-6 text-soft">{texts.picture.absent}.</p>;
+  if (!isId) return <Failed title={texts.picture.absent} />;
   if (picture.error) return <Failed title={texts.picture.absent} error={picture.error} again={() => void picture.refetch()} />;
   if (!picture.data || !mayRead) return null;
   return <Shown key={id} picture={picture.data} />;
@@ -75,10 +75,12 @@ function Shown({ picture }: { picture: Row }) {
         </div>
         <p className="-mt-3 text-small text-soft">{unseen ? texts.picture.notShown : texts.asked.hint}</p>
         <Copies picture={picture} />
-        <section className="flex flex-col gap-2">
-          <h2 className="eyebrow">{texts.picture.tags}</h2>
-          <Tags tags={picture.tags} mayChange={mayWrite} onChange={(tags) => changing.mutate({ tags })} />
-        </section>
+        {(mayWrite || picture.tags.length > 0) && (
+          <section className="flex flex-col gap-2">
+            <h2 className="eyebrow">{texts.picture.tags}</h2>
+            <Tags tags={picture.tags} mayChange={mayWrite} onChange={(tags) => changing.mutate({ tags })} />
+          </section>
+        )}
         <Private picture={picture} onChange={(is) => changing.mutate({ private: is })} />
         <section className="flex flex-col gap-2">
           <h2 className="eyebrow">{texts.picture.about}</h2>

@@ -10,6 +10,7 @@ import { Steps } from "../rollouts/Steps";
 import { type Index, useIndexes, useRollout, useRollouts } from "../rollouts/useRollouts";
 import { Walk } from "../rollouts/Walk";
 import { Failed } from "../shell/Failed";
+import { Refused } from "../shell/Refused";
 import { Section } from "../shell/Section";
 import { texts } from "../texts";
 
@@ -21,7 +22,7 @@ export function Rollouts() {
   const rollouts = useRollouts(may);
   const [chosen, setChosen] = useState<string | undefined>();
   const [starting, setStarting] = useState(false);
-  if (!may) return <p className="p-6 text-soft">{texts.rollouts.needsAdmin}</p>;
+  if (!may) return <Refused why={texts.rollouts.needsAdmin} />;
   const error = indexes.error ?? rollouts.error;
   if (error) return <Failed error={error} again={() => void Promise.all([indexes.refetch(), rollouts.refetch()])} />;
   if (!indexes.data || !rollouts.data) return null;

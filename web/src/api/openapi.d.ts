@@ -4877,7 +4877,7 @@ export interface operations {
                             /** @description Nearest to the middle first. */
                             ids: number[];
                             representative: number;
-                            /** @description A tag that most of them have. */
+                            /** @description A tag that most of them have, else the model's word for them. */
                             label?: string;
                         }[];
                         /** @description Pictures that the index does not hold. */

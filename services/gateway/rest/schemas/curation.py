@@ -34,7 +34,7 @@ _SAID: Final = record(
 )
 _CLUSTER: Final = record(
     {"ids": {**_IDS, "description": "Nearest to the middle first."}, "representative": INTEGER},
-    {"label": {**STRING, "description": "A tag that most of them have."}},
+    {"label": {**STRING, "description": "A tag that most of them have, else the model's word for them."}},
 )
 
 DUPLICATES: Final = tells(record({"groups": several(_GROUP)}, _PAGED))

@@ -73,7 +73,7 @@ class ShardServer:
             rested = not sealed or time.perf_counter() - rested_since >= REST_SECONDS
             if stats.ready and stats.live == live and rested:
                 return
-            time.sleep(0.5 if sealed else 0.01)
+            time.sleep(0.5 if sealed else 0.05)
         raise SystemExit(f"The shard did not get there in {seconds} s: {stats}")
 
     def close(self) -> None:

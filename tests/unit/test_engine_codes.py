@@ -69,6 +69,8 @@ def test_candidates_grow_with_the_root_of_the_rows_and_stay_bounded() -> None:
     assert tuning.candidates_for(10, 0, 200, growth=16.0) == 480
     assert tuning.candidates_for(100, 0, 200, growth=16.0) == 2_000
     assert tuning.candidates_for(100, 8, 200, growth=16.0) == 4_000
+    assert tuning.candidates_for(100, 2, 200, growth=16.0) == 1_000
+    assert tuning.candidates_for(1_000, 1, 200) == 2_000
     assert tuning.candidates_for(10_000, 10, 200, growth=100.0) == 32_768
     assert tuning.candidates_for(100_000, 0, 200) == 200_000
 

@@ -26,7 +26,8 @@ from services.nn_shard.codebooks import codebook_key
 
 FILL_SECONDS = 1_800
 REST_SECONDS = 8.0
-"""Of no change: maintenance looks every second, and a merge of this size takes less."""
+"""Of no change: maintenance looks every second, and a merge takes less than a second more for each 100,000 rows."""
+_ROWS_A_SECOND = 100_000
 
 
 class ShardServer:
@@ -70,7 +71,7 @@ class ShardServer:
                 continue
             if stats.segments != before or stats.head_rows or stats.live != live:
                 rested_since, before = time.perf_counter(), stats.segments
-            rested = not sealed or time.perf_counter() - rested_since >= REST_SECONDS
+            rested = not sealed or time.perf_counter() - rested_since >= REST_SECONDS + live / _ROWS_A_SECOND
             if stats.ready and stats.live == live and rested:
                 return
             time.sleep(0.5 if sealed else 0.05)

@@ -1,6 +1,6 @@
 """A space: a model version with its preprocessing and dimension. Vectors of two spaces never meet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType
 
 from omma.errors import WrongSpace
@@ -13,12 +13,13 @@ SpaceId = NewType("SpaceId", str)
 class Space:
     """id: the stamp on every vector and answer. Vectors are L2-normalised and compared by inner product.
 
-    model: "" where callers bring the vectors; id is the name that they chose then. signature: sha256 hex over model
+    model: "" where callers bring the vectors; id is the name that they chose then. Not compared: a patch has the same
+    space. signature: sha256 hex over model
     towers, preprocessing, dim and metric. buckets: fixed for the space's life.
     """
 
     id: SpaceId
-    model: str
+    model: str = field(compare=False)
     signature: str
     dim: int
     buckets: int = 256

@@ -25,35 +25,35 @@ _sym_db = _symbol_database.Default()
 from omma.v1 import types_pb2 as omma_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17omma/v1/embedding.proto\x12\x07omma.v1\x1a\x13omma/v1/types.proto\"\xc6\x01\n\tEmbedItem\x12\x0f\n\x05image\x18\x01 \x01(\x0cH\x00\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12\x1b\n\x05\x62oxes\x18\x03 \x03(\x0b\x32\x0c.omma.v1.Box\x12\'\n\tfractions\x18\x04 \x03(\x0b\x32\x14.omma.v1.FractionBox\x12\x11\n\tthumbnail\x18\x05 \x01(\x08\x12\x11\n\tsignature\x18\x06 \x01(\x08\x12!\n\x07urgency\x18\x07 \x01(\x0e\x32\x10.omma.v1.UrgencyB\t\n\x07\x63ontent\"G\n\x0b\x46ractionBox\x12\x0c\n\x04left\x18\x01 \x01(\x01\x12\x0b\n\x03top\x18\x02 \x01(\x01\x12\r\n\x05right\x18\x03 \x01(\x01\x12\x0e\n\x06\x62ottom\x18\x04 \x01(\x01\"1\n\x0c\x45mbedRequest\x12!\n\x05items\x18\x01 \x03(\x0b\x32\x12.omma.v1.EmbedItem\"\x87\x02\n\x08\x45mbedded\x12!\n\x07vectors\x18\x01 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\x1b\n\x05\x62oxes\x18\x02 \x03(\x0b\x32\x0c.omma.v1.Box\x12\x12\n\x05phash\x18\x03 \x01(\x06H\x00\x88\x01\x01\x12\r\n\x05width\x18\x04 \x01(\x05\x12\x0e\n\x06height\x18\x05 \x01(\x05\x12\x12\n\nconfidence\x18\x06 \x01(\x02\x12\x11\n\tthumbnail\x18\x07 \x01(\x0c\x12!\n\x07problem\x18\x08 \x01(\x0b\x32\x10.omma.v1.Problem\x12\x11\n\tsignature\x18\t \x01(\x0c\x12!\n\x07quality\x18\n \x01(\x0b\x32\x10.omma.v1.QualityB\x08\n\x06_phash\"T\n\x07Problem\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x12\n\x05limit\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_limit\"@\n\rEmbedResponse\x12 \n\x05items\x18\x01 \x03(\x0b\x32\x11.omma.v1.Embedded\x12\r\n\x05space\x18\x02 \x01(\t\"\x11\n\x0f\x44\x65scribeRequest\"\x8e\x01\n\x10\x44\x65scribeResponse\x12\r\n\x05space\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\t\x12\x0b\n\x03\x64im\x18\x04 \x01(\r\x12\x0f\n\x07\x62uckets\x18\x05 \x01(\r\x12\x16\n\x0ehas_text_tower\x18\x06 \x01(\x08\x12\x13\n\x0btowers_away\x18\x07 \x01(\x08\"\x12\n\x10TrainedOnRequest\"E\n\x11TrainedOnResponse\x12\r\n\x05space\x18\x01 \x01(\t\x12!\n\x07middles\x18\x02 \x01(\x0b\x32\x10.omma.v1.Vectors*`\n\x07Urgency\x12\x17\n\x13URGENCY_UNSPECIFIED\x10\x00\x12\x12\n\x0eURGENCY_SEARCH\x10\x01\x12\x12\n\x0eURGENCY_INGEST\x10\x02\x12\x14\n\x10URGENCY_BACKFILL\x10\x03\x32\xcf\x01\n\x10\x45mbeddingService\x12\x36\n\x05\x45mbed\x12\x15.omma.v1.EmbedRequest\x1a\x16.omma.v1.EmbedResponse\x12?\n\x08\x44\x65scribe\x12\x18.omma.v1.DescribeRequest\x1a\x19.omma.v1.DescribeResponse\x12\x42\n\tTrainedOn\x12\x19.omma.v1.TrainedOnRequest\x1a\x1a.omma.v1.TrainedOnResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17omma/v1/embedding.proto\x12\x07omma.v1\x1a\x13omma/v1/types.proto\"\xd7\x01\n\tEmbedItem\x12\x0f\n\x05image\x18\x01 \x01(\x0cH\x00\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12\x1b\n\x05\x62oxes\x18\x03 \x03(\x0b\x32\x0c.omma.v1.Box\x12\'\n\tfractions\x18\x04 \x03(\x0b\x32\x14.omma.v1.FractionBox\x12\x11\n\tthumbnail\x18\x05 \x01(\x08\x12\x11\n\tsignature\x18\x06 \x01(\x08\x12!\n\x07urgency\x18\x07 \x01(\x0e\x32\x10.omma.v1.Urgency\x12\x0f\n\x07windows\x18\x08 \x01(\x08\x42\t\n\x07\x63ontent\"G\n\x0b\x46ractionBox\x12\x0c\n\x04left\x18\x01 \x01(\x01\x12\x0b\n\x03top\x18\x02 \x01(\x01\x12\r\n\x05right\x18\x03 \x01(\x01\x12\x0e\n\x06\x62ottom\x18\x04 \x01(\x01\"1\n\x0c\x45mbedRequest\x12!\n\x05items\x18\x01 \x03(\x0b\x32\x12.omma.v1.EmbedItem\"\x87\x02\n\x08\x45mbedded\x12!\n\x07vectors\x18\x01 \x01(\x0b\x32\x10.omma.v1.Vectors\x12\x1b\n\x05\x62oxes\x18\x02 \x03(\x0b\x32\x0c.omma.v1.Box\x12\x12\n\x05phash\x18\x03 \x01(\x06H\x00\x88\x01\x01\x12\r\n\x05width\x18\x04 \x01(\x05\x12\x0e\n\x06height\x18\x05 \x01(\x05\x12\x12\n\nconfidence\x18\x06 \x01(\x02\x12\x11\n\tthumbnail\x18\x07 \x01(\x0c\x12!\n\x07problem\x18\x08 \x01(\x0b\x32\x10.omma.v1.Problem\x12\x11\n\tsignature\x18\t \x01(\x0c\x12!\n\x07quality\x18\n \x01(\x0b\x32\x10.omma.v1.QualityB\x08\n\x06_phash\"T\n\x07Problem\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x12\n\x05limit\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_limit\"@\n\rEmbedResponse\x12 \n\x05items\x18\x01 \x03(\x0b\x32\x11.omma.v1.Embedded\x12\r\n\x05space\x18\x02 \x01(\t\"\x11\n\x0f\x44\x65scribeRequest\"\x9f\x01\n\x10\x44\x65scribeResponse\x12\r\n\x05space\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\t\x12\x0b\n\x03\x64im\x18\x04 \x01(\r\x12\x0f\n\x07\x62uckets\x18\x05 \x01(\r\x12\x16\n\x0ehas_text_tower\x18\x06 \x01(\x08\x12\x13\n\x0btowers_away\x18\x07 \x01(\x08\x12\x0f\n\x07windows\x18\x08 \x01(\r\"\x12\n\x10TrainedOnRequest\"E\n\x11TrainedOnResponse\x12\r\n\x05space\x18\x01 \x01(\t\x12!\n\x07middles\x18\x02 \x01(\x0b\x32\x10.omma.v1.Vectors*`\n\x07Urgency\x12\x17\n\x13URGENCY_UNSPECIFIED\x10\x00\x12\x12\n\x0eURGENCY_SEARCH\x10\x01\x12\x12\n\x0eURGENCY_INGEST\x10\x02\x12\x14\n\x10URGENCY_BACKFILL\x10\x03\x32\xcf\x01\n\x10\x45mbeddingService\x12\x36\n\x05\x45mbed\x12\x15.omma.v1.EmbedRequest\x1a\x16.omma.v1.EmbedResponse\x12?\n\x08\x44\x65scribe\x12\x18.omma.v1.DescribeRequest\x1a\x19.omma.v1.DescribeResponse\x12\x42\n\tTrainedOn\x12\x19.omma.v1.TrainedOnRequest\x1a\x1a.omma.v1.TrainedOnResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omma.v1.embedding_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_URGENCY']._serialized_start=1055
-  _globals['_URGENCY']._serialized_end=1151
+  _globals['_URGENCY']._serialized_start=1089
+  _globals['_URGENCY']._serialized_end=1185
   _globals['_EMBEDITEM']._serialized_start=58
-  _globals['_EMBEDITEM']._serialized_end=256
-  _globals['_FRACTIONBOX']._serialized_start=258
-  _globals['_FRACTIONBOX']._serialized_end=329
-  _globals['_EMBEDREQUEST']._serialized_start=331
-  _globals['_EMBEDREQUEST']._serialized_end=380
-  _globals['_EMBEDDED']._serialized_start=383
-  _globals['_EMBEDDED']._serialized_end=646
-  _globals['_PROBLEM']._serialized_start=648
-  _globals['_PROBLEM']._serialized_end=732
-  _globals['_EMBEDRESPONSE']._serialized_start=734
-  _globals['_EMBEDRESPONSE']._serialized_end=798
-  _globals['_DESCRIBEREQUEST']._serialized_start=800
-  _globals['_DESCRIBEREQUEST']._serialized_end=817
-  _globals['_DESCRIBERESPONSE']._serialized_start=820
-  _globals['_DESCRIBERESPONSE']._serialized_end=962
-  _globals['_TRAINEDONREQUEST']._serialized_start=964
-  _globals['_TRAINEDONREQUEST']._serialized_end=982
-  _globals['_TRAINEDONRESPONSE']._serialized_start=984
-  _globals['_TRAINEDONRESPONSE']._serialized_end=1053
-  _globals['_EMBEDDINGSERVICE']._serialized_start=1154
-  _globals['_EMBEDDINGSERVICE']._serialized_end=1361
+  _globals['_EMBEDITEM']._serialized_end=273
+  _globals['_FRACTIONBOX']._serialized_start=275
+  _globals['_FRACTIONBOX']._serialized_end=346
+  _globals['_EMBEDREQUEST']._serialized_start=348
+  _globals['_EMBEDREQUEST']._serialized_end=397
+  _globals['_EMBEDDED']._serialized_start=400
+  _globals['_EMBEDDED']._serialized_end=663
+  _globals['_PROBLEM']._serialized_start=665
+  _globals['_PROBLEM']._serialized_end=749
+  _globals['_EMBEDRESPONSE']._serialized_start=751
+  _globals['_EMBEDRESPONSE']._serialized_end=815
+  _globals['_DESCRIBEREQUEST']._serialized_start=817
+  _globals['_DESCRIBEREQUEST']._serialized_end=834
+  _globals['_DESCRIBERESPONSE']._serialized_start=837
+  _globals['_DESCRIBERESPONSE']._serialized_end=996
+  _globals['_TRAINEDONREQUEST']._serialized_start=998
+  _globals['_TRAINEDONREQUEST']._serialized_end=1016
+  _globals['_TRAINEDONRESPONSE']._serialized_start=1018
+  _globals['_TRAINEDONRESPONSE']._serialized_end=1087
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1188
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1395
 # @@protoc_insertion_point(module_scope)

@@ -52,6 +52,7 @@ class EmbedItem(_message.Message):
     THUMBNAIL_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     URGENCY_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """An encoded picture: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF."""
     text: _builtins.str
@@ -61,6 +62,8 @@ class EmbedItem(_message.Message):
     """Also tell the signature by which copies are found, and the quality."""
     urgency: Global___Urgency.ValueType
     """Whose turn is first where pictures wait for a tower; a deadline says the rest."""
+    windows: _builtins.bool
+    """Also embed the model's windows, parts of the picture by the same run, behind the whole; no boxes then."""
     @_builtins.property
     def boxes(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Box]:
         """Embeds these regions of the picture, in this order; none: the whole picture."""
@@ -79,10 +82,11 @@ class EmbedItem(_message.Message):
         thumbnail: _builtins.bool = ...,
         signature: _builtins.bool = ...,
         urgency: Global___Urgency.ValueType = ...,
+        windows: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "image", b"image", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "content", b"content", "fractions", b"fractions", "image", b"image", "signature", b"signature", "text", b"text", "thumbnail", b"thumbnail", "urgency", b"urgency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boxes", b"boxes", "content", b"content", "fractions", b"fractions", "image", b"image", "signature", b"signature", "text", b"text", "thumbnail", b"thumbnail", "urgency", b"urgency", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["image", "text"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
@@ -289,6 +293,7 @@ class DescribeResponse(_message.Message):
     BUCKETS_FIELD_NUMBER: _builtins.int
     HAS_TEXT_TOWER_FIELD_NUMBER: _builtins.int
     TOWERS_AWAY_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
     space: _builtins.str
     model: _builtins.str
     """name@version."""
@@ -299,6 +304,8 @@ class DescribeResponse(_message.Message):
     has_text_tower: _builtins.bool
     towers_away: _builtins.bool
     """The towers do not answer now: nothing can be embedded, and whoever needs no vector need not mind."""
+    windows: _builtins.int
+    """How many vectors `windows` of an item adds to a picture's; 0: the model has none, or they are not served."""
     def __init__(
         self,
         *,
@@ -309,10 +316,11 @@ class DescribeResponse(_message.Message):
         buckets: _builtins.int = ...,
         has_text_tower: _builtins.bool = ...,
         towers_away: _builtins.bool = ...,
+        windows: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "dim", b"dim", "has_text_tower", b"has_text_tower", "model", b"model", "signature", b"signature", "space", b"space", "towers_away", b"towers_away"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "dim", b"dim", "has_text_tower", b"has_text_tower", "model", b"model", "signature", b"signature", "space", b"space", "towers_away", b"towers_away", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

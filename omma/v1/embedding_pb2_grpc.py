@@ -58,7 +58,7 @@ class EmbeddingServiceServicer:
 
     def Embed(self, request, context):
         """INVALID_ARGUMENT: a picture that cannot be read, a limit, an empty box. FAILED_PRECONDITION: words on a model
-        without a text tower. Both only for a request of one item; in a larger one each fault is its item's `problem`.
+        without a text tower, windows on one without. Both only for a request of one item; in a larger one each fault is its item's `problem`.
         RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -35,7 +35,7 @@ class EmbeddingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EmbeddingServiceAsyncStub: ...
     Embed: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.EmbedResponse]
     """INVALID_ARGUMENT: a picture that cannot be read, a limit, an empty box. FAILED_PRECONDITION: words on a model
-    without a text tower. Both only for a request of one item; in a larger one each fault is its item's `problem`.
+    without a text tower, windows on one without. Both only for a request of one item; in a larger one each fault is its item's `problem`.
     RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
     """
     Describe: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.DescribeRequest, _embedding_pb2.DescribeResponse]
@@ -50,7 +50,7 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Embed: _aio.UnaryUnaryMultiCallable[_embedding_pb2.EmbedRequest, _embedding_pb2.EmbedResponse]  # type: ignore[assignment]
     """INVALID_ARGUMENT: a picture that cannot be read, a limit, an empty box. FAILED_PRECONDITION: words on a model
-    without a text tower. Both only for a request of one item; in a larger one each fault is its item's `problem`.
+    without a text tower, windows on one without. Both only for a request of one item; in a larger one each fault is its item's `problem`.
     RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
     """
     Describe: _aio.UnaryUnaryMultiCallable[_embedding_pb2.DescribeRequest, _embedding_pb2.DescribeResponse]  # type: ignore[assignment]
@@ -68,7 +68,7 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_pb2.EmbedResponse, _abc.Awaitable[_embedding_pb2.EmbedResponse]]:
         """INVALID_ARGUMENT: a picture that cannot be read, a limit, an empty box. FAILED_PRECONDITION: words on a model
-        without a text tower. Both only for a request of one item; in a larger one each fault is its item's `problem`.
+        without a text tower, windows on one without. Both only for a request of one item; in a larger one each fault is its item's `problem`.
         RESOURCE_EXHAUSTED: the queue is full. DEADLINE_EXCEEDED.
         """
 

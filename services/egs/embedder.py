@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from omma.errors import NoTextTower, OmmaError, OutOfTime
+from omma.errors import NoTextTower, OmmaError, OutOfTime, WrongState
 from omma.images import DEFAULT_LIMITS, PictureLimits
 from omma.rpc.deadline import Deadline
 from omma.space import Space
@@ -13,12 +13,13 @@ from omma.telemetry.traces import span
 from omma.vectors import Float16
 from services.egs.admission import Admission
 from services.egs.client import EmbeddedItem, ImageItem, TextItem
-from services.egs.onnx_towers import load_image_tower, load_text_tower
-from services.egs.preprocess import Prepared, Uint8Rows, prepare
+from services.egs.onnx_towers import load_image_tower, load_text_tower, load_windows_tower
+from services.egs.preprocess import Pixels, Prepared, Uint8Rows, prepare
 from services.egs.registry import Model
-from services.egs.running import RunningTower, ThreadedTower
+from services.egs.running import OpenedOnUse, RunningTower, ThreadedTower
 from services.egs.settings import EgsSettings
 from services.egs.text import TextSide, Words
+from services.egs.tower import Tower
 from services.egs.workers import Workers
 
 
@@ -35,10 +36,13 @@ class ModelEmbedder:
         image: RunningTower[Uint8Rows],
         text: tuple[RunningTower[str], Words] | None,
         *,
+        windows: RunningTower[Uint8Rows] | None = None,
         limits: PictureLimits,
         buckets: int = 256,
     ) -> None:
-        """text: the tower and what it eats. The towers become its own to close."""
+        """text: the tower and what it eats. windows: the tower of both outputs, where it can be had. The towers become
+        its own to close.
+        """
         manifest = model.manifest
         self._model = model
         self._space = manifest.space(buckets)
@@ -46,6 +50,8 @@ class ModelEmbedder:
         self._limits = limits
         self._inside = Admission(settings.queue_items, settings.queue_bytes)
         self._image = image
+        self._windows = windows
+        self._fractions = () if windows is None or manifest.windows is None else manifest.windows.fractions
         self._text = (
             None if text is None else TextSide(*text, dim=manifest.dim, max_characters=settings.max_text_characters)
         )
@@ -58,6 +64,10 @@ class ModelEmbedder:
     @property
     def has_text_tower(self) -> bool:
         return self._text is not None
+
+    @property
+    def windows(self) -> int:
+        return len(self._fractions)
 
     async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
         """As services.egs.client.Embedder; cancelling it takes its items out of the queues."""
@@ -88,6 +98,8 @@ class ModelEmbedder:
         """What waits fails with ReplicaDown; returns when every thread has ended."""
         await asyncio.to_thread(self._decoders.close)
         await self._image.close()
+        if self._windows is not None:
+            await self._windows.close()
         if self._text is not None:
             await self._text.close()
 
@@ -107,8 +119,13 @@ class ModelEmbedder:
         return answer
 
     async def _embed_picture(self, item: ImageItem, deadline: Deadline) -> EmbeddedItem:
+        if item.windows and not self._fractions:
+            raise WrongState(f"{self._space.model} has no windows here: ask for boxes.", field="windows")
         prepared = await asyncio.wrap_future(self._decoders.submit(item, deadline))
-        vectors = await self._image.run(prepared.rows, deadline, item.urgency)
+        if item.windows and self._windows is not None:
+            vectors = (await self._windows.run(prepared.rows, deadline, item.urgency))[0]
+        else:
+            vectors = await self._image.run(prepared.rows, deadline, item.urgency)
         return EmbeddedItem(
             vectors=vectors,
             boxes=prepared.boxes,
@@ -126,7 +143,7 @@ class ModelEmbedder:
     def _prepare(self, item: ImageItem) -> Prepared | Exception:
         started = time.perf_counter()
         try:
-            return prepare(item, self._limits, self._how)
+            return prepare(item, self._limits, self._how, self._fractions)
         except OmmaError as error:
             return error
         finally:
@@ -143,15 +160,23 @@ class OnnxEmbedder(ModelEmbedder):
         image = load_image_tower(model, settings.wide_threads)
         text = load_text_tower(model, settings.wide_threads)
         batch = settings.max_batch  # threads start only now that nothing can fail any more
+
+        def threaded(tower: Tower, pixels: Pixels) -> ThreadedTower[Uint8Rows]:
+            def is_alone(jobs: int) -> bool:
+                return self._inside.items <= jobs
+
+            return ThreadedTower(tower, pixels, threads=settings.model_threads, max_batch=batch, wide=is_alone)
+
         super().__init__(
             model,
             settings,
-            ThreadedTower(
-                *image, threads=settings.model_threads, max_batch=batch, wide=lambda jobs: self._inside.items <= jobs
-            ),
+            threaded(*image),
             None
             if text is None
             else (ThreadedTower(*text, threads=1, max_batch=batch, wide=lambda jobs: jobs == 1), text[1]),
+            windows=None
+            if model.manifest.windows is None
+            else OpenedOnUse(lambda: threaded(*load_windows_tower(model, settings.wide_threads))),
             limits=limits,
             buckets=buckets,
         )

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -12,6 +12,8 @@ FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]
 """A plain name in the entry's own folder."""
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Channel3 = tuple[float, float, float]
+_MAX_WINDOWS: Final = 63
+"""With the whole as many vectors as a picture may have."""
 
 
 class _Closed(BaseModel):
@@ -48,6 +50,47 @@ class ImageTower(_Closed):
     output: str = Field(min_length=1)
 
 
+class WindowsOutput(_Closed):
+    """Vectors of a picture's parts by the image tower's one run: float32[n, count, dim] beside its own output.
+
+    file: ONNX nodes that follow the image tower's own, in bytes: the two files one after the other are a graph with
+    both outputs (training/mini/windows.py). grid: places a side of the tower's feature map. window: of them, a part's
+    side.
+    """
+
+    file: FileName
+    output: str = Field(min_length=1)
+    grid: int = Field(ge=2, le=64)
+    window: int = Field(ge=1, le=64)
+
+    @model_validator(mode="after")
+    def _fits_and_is_bounded(self) -> "WindowsOutput":
+        if self.window >= self.grid:
+            raise ValueError("window must be below grid: another window is the whole picture")
+        if self.count > _MAX_WINDOWS:
+            raise ValueError(f"at most {_MAX_WINDOWS} windows a picture, and not {self.count}")
+        return self
+
+    @property
+    def count(self) -> int:
+        return (self.grid - self.window + 1) ** 2
+
+    @property
+    def fractions(self) -> tuple[tuple[float, float, float, float], ...]:
+        """Left, top, right, bottom of each in 0 … 1 of the picture, in the order of the output: row by row."""
+        steps = range(self.grid - self.window + 1)
+        return tuple(
+            (
+                left / self.grid,
+                top / self.grid,
+                (left + self.window) / self.grid,
+                (top + self.window) / self.grid,
+            )
+            for top in steps
+            for left in steps
+        )
+
+
 class TextTower(_Closed):
     """An ONNX file: input int64[n, max_tokens] to output float32[n, dim]; tokenizer: a Hugging Face tokenizer.json.
 
@@ -76,6 +119,7 @@ class Drift(_Closed):
 class Manifest(_Closed):
     """files: every file of the entry and its checksum; documents: those of them that decide no vector, as a model card.
     trained_on: another that decides none: a .npy file, float16[n, dim], of middles of the pictures that it learnt from.
+    windows: the picture's parts; they are no part of the signature, since the whole's vector is the same without them.
 
     licence, origin: words for people. precision: of the towers' weights. drift: what that and the export cost.
     """
@@ -85,6 +129,7 @@ class Manifest(_Closed):
     dim: int = Field(ge=1, le=65_536)
     image: ImageTower
     preprocessing: Preprocessing
+    windows: WindowsOutput | None = None
     text: TextTower | None = None
     files: dict[FileName, Sha256Hex]
     documents: tuple[FileName, ...] = ()
@@ -102,11 +147,14 @@ class Manifest(_Closed):
             raise ValueError(f"no checksum of {', '.join(sorted(missing))}")
         if used & self._beside():
             raise ValueError("a tower or a tokenizer is no document")
+        if self.windows is not None and self.preprocessing.how != "squash":
+            raise ValueError("windows need a tower that sees the whole picture: preprocessing.how squash")
         return self
 
     def _beside(self) -> set[str]:
-        """Files that decide no vector."""
-        return {*self.documents} | ({self.trained_on} if self.trained_on else set())
+        """Files that decide no vector of a whole picture."""
+        windows = {self.windows.file} if self.windows else set()
+        return {*self.documents} | ({self.trained_on} if self.trained_on else set()) | windows
 
     @property
     def reference(self) -> str:

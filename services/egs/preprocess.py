@@ -30,6 +30,8 @@ from services.egs.manifest import Preprocessing
 Uint8Rows = npt.NDArray[np.uint8]
 """uint8[n, size, size, 3], channels as the model wants them; a quarter of the float tensor while it waits."""
 
+Fractions = tuple[tuple[float, float, float, float], ...]
+"""Left, top, right, bottom of each in 0 … 1 of the upright picture."""
 MAX_BOXES: Final = 64
 _WHOLE: Final = (0.0, 0.0, 1.0, 1.0)
 LEAST_SIDE: Final = 512
@@ -50,17 +52,21 @@ class Prepared:
     quality: Quality | None
 
 
-def prepare(item: ImageItem, limits: PictureLimits, how: Preprocessing) -> Prepared:
+def prepare(item: ImageItem, limits: PictureLimits, how: Preprocessing, windows: Fractions = ()) -> Prepared:
     """Decode once, crop every box, hash, make the thumbnail. Blocks, also while large pictures wait for memory.
+
+    windows: of the model; an item that asks for them has one row and a box for each of them behind the whole's.
 
     Raises TooLarge, UnsupportedMedia, InvalidPicture, field `image`; InvalidQuery, field `bbox`.
     """
     file = PictureFile(item.content, limits)
-    boxes = boxes_of(item, file.width, file.height)
-    with file.decoding(max(LEAST_SIDE, 2 * how.size), boxes) as picture:
+    boxes = cropped = boxes_of(item, file.width, file.height)
+    if item.windows:
+        boxes = cropped + [fraction_box(box, file.width, file.height) for box in windows]
+    with file.decoding(max(LEAST_SIDE, 2 * how.size), cropped) as picture:
         small = picture.reduced(LEAST_SIDE)
         return Prepared(
-            rows=rows(picture, boxes, how),
+            rows=rows(picture, cropped, how),
             boxes=np.array(boxes, np.int32),
             phash=phash(small),
             width=picture.width,
@@ -74,6 +80,8 @@ def prepare(item: ImageItem, limits: PictureLimits, how: Preprocessing) -> Prepa
 def boxes_of(item: ImageItem, width: int, height: int) -> list[PixelBox]:
     """The item's boxes clipped to its picture; without any, the whole. Raises InvalidQuery, field `bbox`. Pure."""
     given: Sequence[Sequence[float]] = [] if item.boxes is None else item.boxes.tolist()
+    if item.windows and (given or item.fractions):
+        raise InvalidQuery("Ask for windows or for boxes, not both.", field="bbox")
     if given and item.fractions:
         raise InvalidQuery("Give boxes in pixels or in fractions, not both.", field="bbox")
     if max(len(given), len(item.fractions)) > MAX_BOXES:

@@ -47,6 +47,31 @@ class Batch(Protocol[Job_contra]):
         """How many rows of the batch are this job's."""
 
 
+class OpenedOnUse(Generic[Job]):
+    """A tower that is loaded by its first job, as few processes have one. Belongs to one event loop."""
+
+    def __init__(self, load: Callable[[], RunningTower[Job]]) -> None:
+        """load: blocks."""
+        self._load = load
+        self._loading = asyncio.Lock()
+        self._tower: RunningTower[Job] | None = None
+
+    async def run(self, job: Job, deadline: Deadline, urgency: Urgency = Urgency.SEARCH) -> Float32:
+        """As RunningTower; Corrupt for a file that is not its manifest's."""
+        async with self._loading:
+            if self._tower is None:
+                self._tower = await asyncio.to_thread(self._load)
+        return await self._tower.run(job, deadline, urgency)
+
+    async def ready(self) -> bool:
+        return True
+
+    async def close(self) -> None:
+        async with self._loading:
+            if self._tower is not None:
+                await self._tower.close()
+
+
 class ThreadedTower(Generic[Job]):
     """ONNX Runtime behind a micro-batcher, earliest deadline first."""
 

@@ -31,7 +31,7 @@ class EmbeddingServicer(embedding_pb2_grpc.EmbeddingServiceServicer):
     ) -> embedding_pb2.DescribeResponse:
         embedder = self._embedder()
         away = not await embedder.ready()
-        return describe_response(embedder.space, embedder.has_text_tower, towers_away=away)
+        return describe_response(embedder.space, embedder.has_text_tower, embedder.windows, towers_away=away)
 
     async def TrainedOn(  # noqa: N802 - the name is the RPC's
         self, request: embedding_pb2.TrainedOnRequest, context: Context

@@ -37,6 +37,10 @@ class BackfillEmbedder:
     def has_text_tower(self) -> bool:
         return self._embedder.has_text_tower
 
+    @property
+    def windows(self) -> int:
+        return self._embedder.windows
+
     async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
         """As services.egs.client.Embedder; the rest comes before the answer, so that nobody asks meanwhile."""
         if not self._held_back():

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from omma.errors import WrongState
+from services.egs.client import Embedder
+
 _SIDE: Final = 0.6
 """Of the picture's sides, so that a crop of a third to two thirds has a part of about its size."""
 
@@ -12,10 +15,13 @@ Fractions = tuple[float, float, float, float]
 
 
 class Regions(StrEnum):
-    """none: the whole alone. crops: and its middle and four corners."""
+    """none: the whole alone. crops: and its middle and four corners, each embedded. windows: and the windows of the
+    feature map that the whole's one run has, of a model with such an output.
+    """
 
     NONE = "none"
     CROPS = "crops"
+    WINDOWS = "windows"
 
 
 def _square(left: float, top: float) -> Fractions:
@@ -25,6 +31,7 @@ def _square(left: float, top: float) -> Fractions:
 _REST: Final = 1 - _SIDE
 FRACTIONS: Final[Mapping[Regions, tuple[Fractions, ...]]] = {
     Regions.NONE: ((0.0, 0.0, 1.0, 1.0),),
+    Regions.WINDOWS: ((0.0, 0.0, 1.0, 1.0),),
     Regions.CROPS: (
         (0.0, 0.0, 1.0, 1.0),
         _square(_REST / 2, _REST / 2),
@@ -35,3 +42,16 @@ FRACTIONS: Final[Mapping[Regions, tuple[Fractions, ...]]] = {
     ),
 }
 """What each embeds, the whole first."""
+
+
+def vectors_a_picture(regions: Regions, embedder: Embedder) -> int:
+    """Raises WrongState, field `OMMA_INDEXER__REGIONS`, for windows of a model that has none."""
+    if regions is Regions.WINDOWS and embedder.space.model:
+        if not embedder.windows:
+            raise WrongState(
+                f"OMMA_INDEXER__REGIONS is windows, and {embedder.space.model} has none where it runs: take a model "
+                "whose manifest has windows, in ONNX Runtime, or set crops or none.",
+                field="OMMA_INDEXER__REGIONS",
+            )
+        return 1 + embedder.windows
+    return len(FRACTIONS[regions])

@@ -22,7 +22,9 @@ class IndexerSettings(Section):
     chunk_pictures: int = Field(default=16, ge=1, le=64, description="pictures in one call of the embedder")
     chunk_bytes: int = Field(default=32 << 20, ge=1 << 20, le=1 << 30, description="originals read for one call")
     regions: Regions = Field(
-        default=Regions.NONE, description="that get vectors beside the whole picture; crops: its middle and corners"
+        default=Regions.NONE,
+        description="that get vectors beside the whole picture; crops: its middle and corners, each embedded; windows: "
+        "those that the model's one run has",
     )
     chunks_in_flight: int = Field(default=4, ge=1, le=64)
     recent_pictures: int = Field(default=4096, ge=0, le=1 << 20, description="vectors kept until their shard has them")

@@ -24,7 +24,7 @@ from omma.rpc.deadline import Deadline
 from omma.space import Space
 from omma.vectors import Float16
 from services.egs.client import EmbeddedItem, Embedder, ImageItem, Urgency
-from services.indexer.regions import FRACTIONS
+from services.indexer.regions import FRACTIONS, Regions, vectors_a_picture
 from services.indexer.settings import IndexerSettings
 from services.nn_shard.client import FetchedPicture
 
@@ -73,7 +73,7 @@ class StoredVectors(Protocol):
 class VectorSources:
     """Finds the vectors of rows, and embeds the same bytes only once in a space.
 
-    shards: in order; empty: nothing can be fetched.
+    shards: in order; empty: nothing can be fetched. Raises WrongState as vectors_a_picture.
     """
 
     def __init__(
@@ -98,6 +98,8 @@ class VectorSources:
         self._under_way: dict[Sha256, asyncio.Future[Outcome]] = {}
         self._chunks = asyncio.Semaphore(settings.chunks_in_flight)
         self._regions = FRACTIONS[settings.regions]
+        self._windows = settings.regions is Regions.WINDOWS
+        self._vectors = vectors_a_picture(settings.regions, embedder)
         self._chunk_pictures = max(1, settings.chunk_pictures // len(self._regions))
 
     @property
@@ -118,9 +120,7 @@ class VectorSources:
             elsewhere = await self._catalog.embedded_with(self._embedder.space.id, missing)
             found |= await self._fetch({image_id: sha256 for sha256, image_id in elsewhere.items()})
         given = {row.sha256 for row in rows if row.space}
-        return {
-            sha256: seen for sha256, seen in found.items() if len(seen.vectors) >= len(self._regions) or sha256 in given
-        }
+        return {sha256: seen for sha256, seen in found.items() if len(seen.vectors) >= self._vectors or sha256 in given}
 
     async def embed(self, rows: Sequence[Picture]) -> dict[Sha256, Outcome]:
         """An outcome for the bytes of each row, embedded once however many rows have them. Raises as `known`."""
@@ -226,7 +226,14 @@ class VectorSources:
     def _asked(self, content: bytes) -> ImageItem:
         # The whole alone is asked for without a box: so an embedder has nothing to clip.
         regions = self._regions if len(self._regions) > 1 else ()
-        return ImageItem(content, fractions=regions, thumbnail=True, signature=True, urgency=Urgency.INGEST)
+        return ImageItem(
+            content,
+            fractions=regions,
+            windows=self._windows,
+            thumbnail=True,
+            signature=True,
+            urgency=Urgency.INGEST,
+        )
 
     async def _read(self, row: Picture) -> bytes | Dead | Later:
         if row.space:

@@ -16,6 +16,7 @@ from omma.storage import Storage
 from services.egs.client import Embedder
 from services.indexer.backfill import BackfillEmbedder
 from services.indexer.embedding import OnHeld
+from services.indexer.regions import vectors_a_picture
 from services.indexer.settings import IndexerSettings
 from services.indexer.sources import StoredVectors
 from services.indexer.worker import Indexer, ignore
@@ -60,10 +61,16 @@ class Indexers:
         self._states: dict[str, IndexState] = {}
 
     async def tend(self, fed: Iterable[Fed]) -> None:
-        """Of each space its live index is fed, or its first; vectors that are known already are copied from it."""
+        """Of each space its live index is fed, or its first; vectors that are known already are copied from it.
+
+        Raises WrongState, field `OMMA_INDEXER__REGIONS`, when the live index's model has not what is set.
+        """
         chosen: dict[str, Fed] = {}
         for one in sorted(fed, key=lambda one: one.index.state is not IndexState.LIVE):
             chosen.setdefault(one.index.space, one)
+        for one in chosen.values():
+            if one.index.state is IndexState.LIVE:
+                vectors_a_picture(self._settings.regions, one.embedder)
         self._states = {space: one.index.state for space, one in chosen.items()}
         for space, (known, task) in list(self._running.items()):
             if space not in chosen or not chosen[space].continues(known):

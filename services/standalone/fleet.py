@@ -187,7 +187,7 @@ class Fleet:
         if not space.model:
             return self._embedders.setdefault(space.id, Modelless(space))
         if space.id not in self._embedders:
-            model = await asyncio.to_thread(stored_with, self._settings, space.model)
+            model = await asyncio.to_thread(stored_with, self._settings, space)
             embedder = await asyncio.to_thread(OnnxEmbedder, model, self._settings.egs, limits=self._settings.pictures)
             self._stack.push_async_callback(embedder.close)
             if embedder.space.id != space.id:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from omma.errors import Absent
+from omma.space import Space
 from services.egs.registry import Model, list_models, load_model
 from services.standalone.data_dir import DataDir
 from services.standalone.settings import StandaloneSettings
@@ -33,11 +34,22 @@ def find_model(settings: StandaloneSettings, reference: str) -> Path:
     raise Absent(f"There is no model {reference!r}; there are: {there_are}.", field="OMMA_MODEL")
 
 
-def stored_with(settings: StandaloneSettings, reference: str) -> Model:
-    """The model that stored vectors are of. Verified. Raises Absent, field `OMMA_MODEL`, saying what to do; Corrupt.
-    Blocks.
+def stored_with(settings: StandaloneSettings, space: Space) -> Model:
+    """The model that stored vectors are of, or its newest patch: any that makes vectors of their space. Verified.
+
+    Raises Absent, field `OMMA_MODEL`, saying what to do; Corrupt. Blocks.
     """
+    reference = space.model
     try:
+        patches = [
+            (manifest.version_key, -at, root)
+            for at, root in enumerate(registries(settings))
+            for manifest in list_models(root, reference.partition("@")[0])
+            if manifest.space(space.buckets).id == space.id
+        ]
+        if patches:
+            newest, _, root = max(patches)
+            return load_model(root, f"{reference.partition('@')[0]}@{'.'.join(map(str, newest))}")
         return load_model(find_model(settings, reference), reference)
     except Absent as error:
         name, _, version = reference.partition("@")

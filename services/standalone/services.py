@@ -20,6 +20,7 @@ from services.gateway.composition import Gateway, GatewayParts
 from services.gateway.composition import compose as compose_gateway
 from services.gateway.jobs import Sources
 from services.gateway.rollouts.rollouts import OWNER, Rollouts
+from services.indexer.regions import vectors_a_picture
 from services.rerank.local import LocalReranker
 from services.standalone import housekeeping
 from services.standalone.candidates import FolderCandidates
@@ -28,7 +29,7 @@ from services.standalone.fleet import Fleet
 from services.standalone.models import choose_model, find_model, stored_with
 from services.standalone.settings import StandaloneSettings
 from services.topology.indexes import ServedIndexes
-from services.topology.registration import live_index, model_in_use
+from services.topology.registration import live_index, space_in_use
 from services.worker.composition import compose as compose_worker
 
 logger = logging.getLogger(__name__)
@@ -57,10 +58,11 @@ async def start_services(
     stack: AsyncExitStack,
 ) -> Services:
     """Everything runs until the stack ends it. Another model in the settings than what is stored is rolled out beside
-    it. Raises Absent (no model), Corrupt, WrongState (the model is not what it was).
+    it. Raises Absent (no model), Corrupt, WrongState (the model is not what it was, or has not what
+    OMMA_INDEXER__REGIONS wants).
     """
     catalog, log, limits = storage.catalog, storage.log, settings.pictures
-    used = await model_in_use(catalog)
+    used = await space_in_use(catalog)
     if settings.model:  # said before anything runs
         await asyncio.to_thread(find_model, settings, settings.model)
     model = (
@@ -70,6 +72,7 @@ async def start_services(
     )
     embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs, limits=limits)
     stack.push_async_callback(embedder.close)
+    vectors_a_picture(settings.indexer.regions, embedder)
     index = await live_index(catalog, embedder.space, settings.shards)
     name = f"{socket.gethostname()}:{os.getpid()}"
     indexes = ServedIndexes()
@@ -111,15 +114,16 @@ async def start_services(
     clean = partial(housekeeping.clean, log, settings.log_compaction_seconds)
     await stack.enter_async_context(running(fleet.run, *gateway.work, *worker.work, clean))
     if used is not None and settings.model:
-        await _roll_out(gateway.rollouts, settings, used, index)
+        await _roll_out(gateway.rollouts, settings, index)
     return Services(storage, fleet, reranker, indexes, gateway)
 
 
-async def _roll_out(rollouts: Rollouts, settings: StandaloneSettings, used: str, index: Index) -> None:
+async def _roll_out(rollouts: Rollouts, settings: StandaloneSettings, index: Index) -> None:
     """OMMA_MODEL names another model than what is stored is embedded with: it is built beside, if it is not yet."""
-    wanted = (await rollouts.candidates.model(settings.model)).reference
-    if wanted == used:
+    model = await rollouts.candidates.model(settings.model)
+    if model.space.id == index.space:
         return
+    wanted = model.reference
     try:
         rollout = await rollouts.start(RolloutRequest(model=wanted, reason="OMMA_MODEL names it"), by=OWNER)
     except WrongState as error:

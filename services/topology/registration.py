@@ -10,12 +10,12 @@ from omma.space import Space
 logger = logging.getLogger(__name__)
 
 
-async def model_in_use(catalog: Catalog) -> str | None:
-    """`name@version` of the live index's model; None in a new folder."""
+async def space_in_use(catalog: Catalog) -> Space | None:
+    """The live index's; None in a new folder."""
     live = await _live_index(catalog)
     if live is None:
         return None
-    return next(space.model for space in await catalog.spaces() if space.id == live.space)
+    return next(space for space in await catalog.spaces() if space.id == live.space)
 
 
 async def live_index(catalog: Catalog, space: Space, shards: int, name: str = "", factory: str = "") -> Index:

@@ -52,6 +52,21 @@ async def test_a_part_finds_its_whole_and_says_where_it_lies(tmp_path: Path) -> 
     assert len(by_part["results"]) == len(by_whole["results"]) == 6, "a picture is one hit however many regions it has"
 
 
+async def test_a_window_says_where_it_lies_and_wholes_are_found_as_without(tmp_path: Path) -> None:
+    by_part, by_whole, whole = await served(tmp_path / "windows", "windows")
+    _, plain, plain_whole = await served(tmp_path / "none", "none")
+    best = by_part["results"][0]
+    of_same = next(hit for hit in by_whole["results"] if hit["id"] == best["id"])
+    assert of_same["score"] < best["score"] and "bbox" not in of_same
+    left, top, right, bottom = best["bbox"]
+    assert (right - left, bottom - top) == (round(WIDTH * 4 / 7), round(HEIGHT * 4 / 7))
+    assert [hit["score"] for hit in by_whole["results"]] == [hit["score"] for hit in plain["results"]]
+    assert (whole["results"][0]["id"], whole["results"][0]["bbox"]) == (
+        plain_whole["results"][0]["id"],
+        [0, 0, WIDTH, HEIGHT],
+    )
+
+
 async def test_without_regions_every_picture_is_its_whole(tmp_path: Path) -> None:
     by_part, by_whole, _ = await served(tmp_path, "none")
     assert [hit["score"] for hit in by_part["results"]] == [hit["score"] for hit in by_whole["results"]]

@@ -10,7 +10,7 @@ from services.standalone.sample.catalogue import Sample, samples
 from tests.e2e.rolled_folder import Folder
 from tests.e2e.rolling import ok, reaches
 
-OLD, NEW = "omma-mini@1.1.0", "omma-mini@1.2.0"
+OLD, NEW = "omma-mini@1.1.0", "omma-mini@1.2.1"
 
 
 def _drawn(sample: Sample) -> bytes:

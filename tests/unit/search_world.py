@@ -107,6 +107,7 @@ class SeedEmbedder:
 
     def __init__(self, has_text_tower: bool = True) -> None:
         self.has_text_tower = has_text_tower
+        self.windows = 0
         self.calls: list[Sequence[ImageItem | TextItem]] = []
 
     async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:

@@ -31,6 +31,7 @@ class Scripted:
     def __init__(self) -> None:
         self.space = SPACE
         self.has_text_tower = False
+        self.windows = 16
         self.calls: list[list[ImageItem | TextItem]] = []
         self.full = False
         self.towers = True
@@ -90,7 +91,7 @@ async def test_connecting_learns_the_space(remote: RemoteEmbedder, behind: Scrip
     assert await remote.ready()
     behind.towers = False
     assert not await remote.ready()
-    assert remote.has_text_tower is False
+    assert remote.has_text_tower is False and remote.windows == 16
 
 
 async def test_what_the_model_was_trained_on_goes_over(remote: RemoteEmbedder, behind: Scripted) -> None:
@@ -106,7 +107,7 @@ async def test_what_the_model_was_trained_on_goes_over(remote: RemoteEmbedder, b
 async def test_items_go_over_whole_and_answers_come_back_in_order(remote: RemoteEmbedder, behind: Scripted) -> None:
     boxes = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.int32)
     fractions = ((0.1, 0.2, 0.3, 0.4),)
-    second_item = ImageItem(b"bb", fractions=fractions, thumbnail=True, urgency=Urgency.BACKFILL)
+    second_item = ImageItem(b"bb", fractions=fractions, windows=True, thumbnail=True, urgency=Urgency.BACKFILL)
     items = [ImageItem(b"a", boxes=boxes), second_item]
     first, second = await remote.embed(items, Deadline.after(20))
     assert isinstance(first, EmbeddedItem)

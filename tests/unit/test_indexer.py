@@ -45,6 +45,7 @@ class CountingEmbedder:
 
     space = SPACE
     has_text_tower = False
+    windows = 0
 
     def __init__(self) -> None:
         self.embedded: Counter[bytes] = Counter()

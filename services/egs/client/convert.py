@@ -44,7 +44,9 @@ def embedded_items(message: embedding_pb2.EmbedResponse, dim: int) -> list[Embed
     return [_answer_from_wire(item, dim) for item in message.items]
 
 
-def describe_response(space: Space, has_text_tower: bool, *, towers_away: bool) -> embedding_pb2.DescribeResponse:
+def describe_response(
+    space: Space, has_text_tower: bool, windows: int, *, towers_away: bool
+) -> embedding_pb2.DescribeResponse:
     return embedding_pb2.DescribeResponse(
         space=space.id,
         model=space.model,
@@ -53,6 +55,7 @@ def describe_response(space: Space, has_text_tower: bool, *, towers_away: bool) 
         buckets=space.buckets,
         has_text_tower=has_text_tower,
         towers_away=towers_away,
+        windows=windows,
     )
 
 
@@ -73,6 +76,7 @@ def _item_to_wire(item: ImageItem | TextItem) -> embedding_pb2.EmbedItem:
         thumbnail=item.thumbnail,
         signature=item.signature,
         urgency=_URGENCY_TO_WIRE[item.urgency],
+        windows=item.windows,
     )
 
 
@@ -85,6 +89,7 @@ def _item_from_wire(message: embedding_pb2.EmbedItem) -> ImageItem | TextItem:
                 content=message.image,
                 boxes=boxes_from_wire(message.boxes) if message.boxes else None,
                 fractions=tuple((box.left, box.top, box.right, box.bottom) for box in message.fractions),
+                windows=message.windows,
                 thumbnail=message.thumbnail,
                 signature=message.signature,
                 urgency=_URGENCY.get(message.urgency, Urgency.SEARCH),

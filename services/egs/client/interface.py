@@ -27,6 +27,7 @@ class ImageItem:
     """content: an encoded picture. boxes: int32[n, 4] in pixels of the upright picture; None: the whole picture.
 
     fractions: the same in 0 … 1 of the upright picture, for a caller that does not know its size; not both.
+    windows: also the vectors and boxes of the model's windows, by the same run, behind the whole's; without boxes.
     thumbnail, signature: also make these, of the whole picture; with the signature comes the quality. urgency: among
     those that wait for Triton.
     """
@@ -34,6 +35,7 @@ class ImageItem:
     content: bytes
     boxes: Int32Boxes | None = None
     fractions: tuple[tuple[float, float, float, float], ...] = ()
+    windows: bool = False
     thumbnail: bool = False
     signature: bool = False
     urgency: Urgency = Urgency.SEARCH
@@ -72,6 +74,10 @@ class Embedder(Protocol):
 
     @property
     def has_text_tower(self) -> bool: ...
+
+    @property
+    def windows(self) -> int:
+        """How many vectors of parts ImageItem.windows adds to a picture's; 0 where they cannot be had."""
 
     async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
         """One answer an item, in order; an item's own fault (InvalidPicture, UnsupportedMedia, TooLarge, InvalidQuery,

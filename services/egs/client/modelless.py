@@ -22,6 +22,10 @@ class Modelless:
     def has_text_tower(self) -> bool:
         return False
 
+    @property
+    def windows(self) -> int:
+        return 0
+
     async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
         """WrongState for each."""
         words = f"Space {self._space.id} has no model: search it with a vector, or with a picture's id."

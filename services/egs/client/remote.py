@@ -27,18 +27,19 @@ _PEER: Final = "The embedder"
 class RemoteEmbedder:
     """Embedder over a channel, which it closes. Make it with `connect` or `found`."""
 
-    def __init__(self, channel: grpc.aio.Channel, space: Space, has_text_tower: bool) -> None:
+    def __init__(self, channel: grpc.aio.Channel, space: Space, has_text_tower: bool, windows: int = 0) -> None:
         self._channel = channel
         self._stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
         self._space = space
         self._has_text_tower = has_text_tower
+        self._windows = windows
 
     @classmethod
     async def connect(cls, channel: grpc.aio.Channel, deadline: Deadline) -> "RemoteEmbedder":
         """Asks the service for its space. Raises ReplicaDown, OutOfTime."""
         stub = embedding_pb2_grpc.EmbeddingServiceStub(channel)
         said = await call(stub.Describe, embedding_pb2.DescribeRequest(), deadline, _PEER)
-        return cls(channel, described_space(said), said.has_text_tower)
+        return cls(channel, described_space(said), said.has_text_tower, said.windows)
 
     @classmethod
     async def found(cls, channel: grpc.aio.Channel) -> "RemoteEmbedder":
@@ -52,6 +53,10 @@ class RemoteEmbedder:
     @property
     def has_text_tower(self) -> bool:
         return self._has_text_tower
+
+    @property
+    def windows(self) -> int:
+        return self._windows
 
     async def embed(self, items: Sequence[ImageItem | TextItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
         """As Embedder, in as many calls as the items' sizes need. Raises WrongSpace after the service changed model."""

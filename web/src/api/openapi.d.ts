@@ -2805,7 +2805,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "model_name": "omma-mini",
-                     *       "model_version": "1.2.0"
+                     *       "model_version": "1.2.1"
                      *     }
                      */
                     "application/json": {
@@ -3086,7 +3086,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "model_name": "omma-mini",
-                     *       "model_version": "1.2.0"
+                     *       "model_version": "1.2.1"
                      *     }
                      */
                     "application/json": {

@@ -16,7 +16,7 @@ from loadtests.bench.figures import targets_markdown
 from loadtests.bench.vectors import cache
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-MARKS = re.compile(r"(<!-- figures: (?P<name>\w+) -->\n)(?P<standing>.*?)(<!-- end -->)", re.DOTALL)
+MARKS = re.compile(r"(<!-- figures: (?P<name>[\w-]+) -->\n)(?P<standing>.*?)(<!-- end -->)", re.DOTALL)
 
 
 def main() -> int:

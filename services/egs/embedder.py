@@ -12,7 +12,7 @@ from omma.telemetry.metrics import DECODE_SECONDS, EMBED_ITEMS, EMBED_TOWERS_AWA
 from omma.telemetry.traces import span
 from omma.vectors import Float16
 from services.egs.admission import Admission
-from services.egs.client import EmbeddedItem, ImageItem, TextItem
+from services.egs.client import EmbeddedItem, ImageItem, TextItem, Urgency
 from services.egs.onnx_towers import load_image_tower, load_text_tower, load_windows_tower
 from services.egs.preprocess import Pixels, Prepared, Uint8Rows, prepare
 from services.egs.registry import Model
@@ -121,7 +121,8 @@ class ModelEmbedder:
     async def _embed_picture(self, item: ImageItem, deadline: Deadline) -> EmbeddedItem:
         if item.windows and not self._fractions:
             raise WrongState(f"{self._space.model} has no windows here: ask for boxes.", field="windows")
-        prepared = await asyncio.wrap_future(self._decoders.submit(item, deadline))
+        later = item.urgency is Urgency.BACKFILL
+        prepared = await asyncio.wrap_future(self._decoders.submit(item, deadline, yields=later))
         if item.windows and self._windows is not None:
             vectors = (await self._windows.run(prepared.rows, deadline, item.urgency))[0]
         else:

@@ -25,7 +25,8 @@ class RunningTower(Protocol[Job_contra]):
     async def run(self, job: Job_contra, deadline: Deadline, urgency: Urgency = Urgency.SEARCH) -> Float32:
         """float32[rows, dim], L2-normalised. Cancelling it takes the job out of the queue.
 
-        urgency: for a queue that orders by it; one that orders by deadlines has it in those.
+        urgency: for a queue that orders by it; one that orders by deadlines has it in those, but for BACKFILL, which
+        leaves a thread to others.
 
         Raises the job's own fault (InvalidPicture, InvalidQuery), OutOfTime, ReplicaDown, Corrupt.
         """
@@ -83,7 +84,7 @@ class ThreadedTower(Generic[Job]):
         self._workers = Workers(f"egs-{tower.kind}", self._run, threads=threads, max_batch=max_batch)
 
     async def run(self, job: Job, deadline: Deadline, urgency: Urgency = Urgency.SEARCH) -> Float32:
-        return await asyncio.wrap_future(self._workers.submit(job, deadline))
+        return await asyncio.wrap_future(self._workers.submit(job, deadline, yields=urgency is Urgency.BACKFILL))
 
     async def ready(self) -> bool:
         return True

@@ -176,3 +176,63 @@ def test_every_job_is_answered_once_with_its_own_answer(jobs: list[int], threads
     workers.close()
     assert sum(sizes) == len(jobs)
     assert max(sizes, default=0) <= max_batch
+
+
+def test_what_yields_leaves_a_thread_to_what_is_awaited() -> None:
+    gate = Gate()
+    workers = Workers("t", gate, threads=2)
+    gate.hold(workers)
+    later = [workers.submit(job, SOON, yields=True) for job in (1, 2, 3)]
+    assert gate.entered.acquire(timeout=20)  # one beside the job that is awaited
+    gate.open.set()
+    assert [future.result(20) for future in later] == [10, 20, 30], "when nothing more is awaited all threads take it"
+    workers.close()
+
+
+def test_a_search_finds_a_thread_however_much_yields(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.egs.workers.PRESSED_SECONDS", 3_600.0)
+    held = [threading.Event(), threading.Event()]
+    begun: list[int] = []
+
+    def run(jobs: Sequence[int]) -> list[int | Exception]:
+        begun.extend(jobs)
+        assert held[jobs[0] >= 100].wait(20)
+        return list(jobs)
+
+    workers = Workers("t", run, threads=2)
+    held[1].set()
+    assert workers.submit(100, SOON).result(20) == 100
+    later = [workers.submit(job, SOON, yields=True) for job in (1, 2, 3)]
+    searches = [workers.submit(job, SOON) for job in (101, 102, 103)]
+    assert [future.result(20) for future in searches] == [101, 102, 103]
+    assert [one for one in begun if one < 100] == [1], "the others wait for it, with a thread idle"
+    held[0].set()
+    assert [future.result(20) for future in later] == [1, 2, 3]
+    workers.close()
+
+
+def test_one_thread_takes_what_yields_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.egs.workers.PRESSED_SECONDS", 3_600.0)
+    gate = Gate()
+    gate.open.set()
+    workers = Workers("t", gate, threads=1)
+    assert workers.submit(1, SOON).result(20) == 10
+    assert workers.submit(2, SOON, yields=True).result(20) == 20
+    workers.close()
+
+
+def test_what_is_held_back_ends_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.egs.workers.PRESSED_SECONDS", 3_600.0)
+    gate = Gate()
+    workers = Workers("t", gate, threads=2)
+    gate.hold(workers)
+    workers.submit(1, SOON, yields=True)
+    assert gate.entered.acquire(timeout=20)
+    kept = workers.submit(2, SOON, yields=True)
+    closing = threading.Thread(target=workers.close)
+    closing.start()
+    with pytest.raises(ReplicaDown):
+        kept.result(20)
+    gate.open.set()
+    closing.join(20)
+    assert not closing.is_alive()

@@ -116,6 +116,7 @@ def test_what_is_decided_leaves_and_keys_go_on_at_what_comes_next(page: Page, pi
 
 def test_files_are_chosen_by_keys(page: Page, tmp_path: Path) -> None:
     (tmp_path / "none.jpg").write_bytes(b"no picture")
+    page.on("filechooser", lambda _: None)  # asked for now, so that it is in force when the key is pressed
     page.goto("/ui/add")
     page.wait_for_load_state("networkidle")
     page.get_by_role("button", name="Choose files").focus()

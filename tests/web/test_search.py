@@ -66,6 +66,7 @@ GIVEN = """([name, kind, base64]) => {
 def test_a_picture_is_dropped_or_pasted_and_words_beside_it_weigh(page: Page, pictures: Path) -> None:
     content = base64.b64encode(sorted((pictures / "helicopter").iterdir())[2].read_bytes()).decode()
     page.goto("/")
+    page.wait_for_load_state("networkidle")
     page.evaluate(GIVEN, ["a.jpg", "dragenter", content])
     page.evaluate(GIVEN, ["a.jpg", "dragover", content])
     expect(page.get_by_text("Drop the picture to search by it")).to_be_visible()
@@ -73,6 +74,7 @@ def test_a_picture_is_dropped_or_pasted_and_words_beside_it_weigh(page: Page, pi
     expect(page).to_have_url(re.compile("upload="))
     dropped = first_hits(page)
     page.goto("/")
+    page.wait_for_load_state("networkidle")
     page.evaluate(GIVEN, ["b.jpg", "paste", content])
     expect(page).to_have_url(re.compile("upload="))
     assert first_hits(page) == dropped

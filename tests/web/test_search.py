@@ -7,6 +7,8 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
+from tests.web.conftest import until
+
 
 def picture_of(rest: httpx.Client, name: str) -> int:
     """The first of a class."""
@@ -19,6 +21,12 @@ def first_hits(page: Page, count: int = 3) -> list[str]:
     cards = page.get_by_label("Results").get_by_role("listitem").get_by_role("link")
     expect(cards.nth(count - 1)).to_be_visible()
     return [cards.nth(at).get_attribute("href") or "" for at in range(count)]
+
+
+def uri_of(page: Page, address: str) -> str:
+    """Of the picture that an address leads to."""
+    uri: str = page.request.get(f"/images/{address.rsplit('/', 1)[1]}").json()["uri"]
+    return uri
 
 
 def test_words_find_pictures_and_the_address_holds_the_search(page: Page) -> None:
@@ -89,8 +97,7 @@ def test_a_picture_is_dropped_or_pasted_and_words_beside_it_weigh(page: Page, pi
             page.keyboard.press(key)
         expect(page).to_have_url(re.compile(r"weight=[01]$"))
         page.wait_for_load_state("networkidle")
-        first = first_hits(page, 1)[0].rsplit("/", 1)[1]
-        assert f"/{found}/" in page.request.get(f"/images/{first}").json()["uri"]
+        until(lambda kind=found: f"/{kind}/" in uri_of(page, first_hits(page, 1)[0]))
 
 
 def test_what_can_be_done_with_a_picture_is_there_for_the_one_that_is_pointed_at_or_in_focus(page: Page) -> None:

@@ -35,8 +35,8 @@ class HostileWeb:
 
 
 @contextmanager
-def hostile_web(picture: Callable[[int], bytes]) -> Iterator[HostileWeb]:
-    """Until the block ends. picture: the bytes of number n."""
+def hostile_web(picture: Callable[[int], bytes], host: str = "127.0.0.1") -> Iterator[HostileWeb]:
+    """Until the block ends. picture: the bytes of number n. host: an address of this machine."""
     web = HostileWeb(picture)
 
     class Handler(BaseHTTPRequestHandler):
@@ -51,9 +51,9 @@ def hostile_web(picture: Callable[[int], bytes]) -> Iterator[HostileWeb]:
             except OSError:
                 return  # the client went
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     server.daemon_threads = True
-    web.url = f"http://127.0.0.1:{server.server_port}"
+    web.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -4,30 +4,41 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import pytest
 
-from tests.e2e.process import OMMA, Folder
-from tests.integration.small_cluster import small_cluster
+from tests.e2e.process import OMMA
 from tests.pictures import encoded, scene
 
 PICTURES, SECONDS = 8, 120.0
 HIT = {"id", "score", "uri", "thumbnail_url"}
 ANSWER = {"results", "latency_ms", "query_id", "space", "index", "coverage", "degraded"}
 FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+WEB_HOST = "127.0.0.2"
+"""The only private address that pictures are fetched from: of 127.0.0.1 it can be seen that none are."""
+SETTINGS = {
+    "OMMA_FETCH__NETWORKS": f'["{WEB_HOST}/32"]',
+    "OMMA_DELETED_GRACE_SECONDS": "30",
+    "OMMA_WORKER__COLLECT_SECONDS": "1",
+}
 
 
 @dataclass
 class World:
-    """ids: of the pictures in it, by seed; each is 320x200. reads_folders: a list may name files of this machine."""
+    """ids: of the pictures in it, by seed; each is 320x200. deleted: the id of one that was deleted first of all.
+    reads_folders: a list may name files of this machine. source, put: a folder or a bucket that is ingested from, and
+    how a file comes into it.
+    """
 
     rest: httpx.Client
     grpc: str
     reads_folders: bool
+    source: str
+    put: Callable[[str, bytes], None]
+    deleted: int = 0
     ids: list[int] = field(default_factory=list)
     receipts: list[str] = field(default_factory=list)
 
@@ -78,20 +89,9 @@ class World:
         return subprocess.run(run, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.fixture(scope="module", params=["one process", "cluster"])
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    if request.param == "one process":
-        with Folder(tmp_path_factory.mktemp("contract")).up() as server:
-            with httpx.Client(base_url=server.url, timeout=120) as rest:
-                yield filled(World(rest, server.grpc, reads_folders=True))
-            assert server.stop() == 0, "ends cleanly on SIGTERM"
-        return
-    settings = {"OMMA_WORKER__JOB_POLL_SECONDS": "0.2", "OMMA_SHARD__STALE_SECONDS": "900"}
-    with small_cluster(2, 1, **settings) as running, httpx.Client(base_url=running.rest, timeout=120) as rest:
-        yield filled(World(rest, running.grpc, reads_folders=False))
-
-
 def filled(world: World) -> World:
+    world.deleted = world.ok("POST", "/images", 201, files={"image": encoded(scene(seed=PICTURES))})["id"]
+    world.receipts.append(world.rest.delete(f"/images/{world.deleted}").headers["omma-receipt"])
     for seed in range(PICTURES):
         form = {
             "external_id": f"p{seed}",

@@ -80,6 +80,10 @@ async def test_a_model_is_rolled_out_and_then_resharded_without_embedding(runnin
             return answer.is_success and len(answer.json()["results"]) == PICTURES - 1
 
         await until(all_there)
+        for path in ("/search", "/embed/text"):
+            refused = await client.post(path, json={"text": "a lamp"})
+            told = refused.json()
+            assert (refused.status_code, told["kind"], told["field"]) == (409, "model_has_no_text_tower", "text")
         for body, field, said in [
             ({"model": B}, "model", f"model: {B}"),
             ({"index": "wide", "shards": 3}, "index", "{index: wide"),

@@ -272,6 +272,8 @@ def _costs_told(report: Report, found: Found) -> None:
     paused, beside = (percentile(found.ledger.took[phase], 95) for phase in (_PAUSED, "building"))
     ratio = f"{beside / paused:.2f}x"
     report.target("rollout: p95 of searches beside the backfill", ratio, "<= 1.25x", beside <= 1.25 * paused)
+    if not found.rates["nothing"]:
+        raise SystemExit("So few pictures are taken in before anything is measured: ask for more.")
     rate = found.rates["searches"] / found.rates["nothing"]
     report.target("rollout: rate of the backfill beside searches", f"{rate:.2f}x", ">= 0.4x", rate >= 0.4)
     report.notes.append(

@@ -34,7 +34,7 @@ class Workers(Generic[Job, Result]):
 
     A free thread takes what waits, up to max_batch jobs, and never lingers for more: a lone job starts at once, and
     under load batches fill while the threads are busy. A search (two seconds left) overtakes ingest (minutes left).
-    Work that yields leaves a thread free while other work comes: a run cannot be stopped for a search.
+    Work that yields comes last, and leaves a thread free while other work comes: a run cannot be stopped for a search.
     A job whose future is cancelled is let go of at once, one whose deadline passed when its turn comes. Idle threads
     sleep.
     """

@@ -178,7 +178,7 @@ def test_every_job_is_answered_once_with_its_own_answer(jobs: list[int], threads
     assert max(sizes, default=0) <= max_batch
 
 
-def test_what_yields_leaves_a_thread_to_what_is_awaited() -> None:
+def test_what_yields_runs_beside_what_is_awaited_and_on_every_thread_after_it() -> None:
     gate = Gate()
     workers = Workers("t", gate, threads=2)
     gate.hold(workers)

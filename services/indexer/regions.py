@@ -50,7 +50,8 @@ def vectors_a_picture(regions: Regions, embedder: Embedder) -> int:
         if not embedder.windows:
             raise WrongState(
                 f"OMMA_INDEXER__REGIONS is windows, and {embedder.space.model} has none where it runs: take a model "
-                "whose manifest has windows, in ONNX Runtime, or set crops or none.",
+                "whose manifest has windows (for Triton, render it again with omma model triton-repo), or set crops "
+                "or none.",
                 field="OMMA_INDEXER__REGIONS",
             )
         return 1 + embedder.windows

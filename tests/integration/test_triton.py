@@ -243,13 +243,14 @@ def test_the_wire_of_the_configuration_is_tritons(model: Model) -> None:
 
     for platform in ("onnxruntime", "tensorrt", "python"):
         config = model_config_pb2.ModelConfig()
-        text_format.Parse(config_pbtxt(model.manifest, "text", Serving(platform=platform, max_batch=8)), config)
+        serving = Serving(platform=platform, max_batch=8)
+        text_format.Parse(config_pbtxt(model.manifest, "text", serving, "0" * 64), config)
         assert config.name == f"{model.manifest.space().id}-text"
         assert config.backend == ("python" if platform == "python" else "onnxruntime")
         assert (config.max_batch_size, list(config.input[0].dims), list(config.output[0].dims)) == (8, [4], [5])
         assert config.input[0].data_type == model_config_pb2.TYPE_INT64
         image = model_config_pb2.ModelConfig()
-        text_format.Parse(config_pbtxt(model.manifest, "image", Serving(platform=platform, max_batch=8)), image)
+        text_format.Parse(config_pbtxt(model.manifest, "image", serving, "0" * 64), image)
         takes = (image.input[0].data_type, list(image.input[0].dims))
         pixels, floats = (model_config_pb2.TYPE_UINT8, [8, 8, 3]), (model_config_pb2.TYPE_FP32, [3, 8, 8])
         assert takes == (pixels if platform == "python" else floats)

@@ -1,5 +1,6 @@
 """Triton's model repository of a registry entry: a folder a tower, with its configuration."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -9,12 +10,11 @@ from tempfile import mkdtemp
 from typing import Final, Literal, TypeAlias
 
 from services.egs.client import Urgency
-from services.egs.manifest import Manifest
+from services.egs.manifest import ImageTower, Manifest, TextTower
 from services.egs.registry import Model
-from services.egs.triton.naming import SIGNATURE, VERSION, outputs_of, triton_name
+from services.egs.triton.naming import SIGNATURE, VERSION, Kind, kinds_of, outputs_of, signature_of, triton_name
 
 Platform: TypeAlias = Literal["onnxruntime", "tensorrt", "python"]
-Kind: TypeAlias = Literal["image", "text"]
 
 _BACKEND: Final[Mapping[Platform, str]] = {"onnxruntime": "onnxruntime", "tensorrt": "onnxruntime", "python": "python"}
 _TENSORRT: Final = """optimization {
@@ -52,40 +52,42 @@ class Serving:
 def write_repository(model: Model, folder: Path, serving: Serving) -> list[Path]:
     """One folder a tower, each replaced whole; other models in the folder stay. Returns them. Blocks."""
     folder.mkdir(parents=True, exist_ok=True)
-    kinds: list[Kind] = ["image"] if model.manifest.text is None else ["image", "text"]
-    return [_write_tower(model, kind, folder, serving) for kind in kinds]
+    return [_write_tower(model, kind, folder, serving) for kind in kinds_of(model.manifest)]
 
 
-def config_pbtxt(manifest: Manifest, kind: Kind, serving: Serving) -> str:
-    """The configuration of one tower (https://github.com/triton-inference-server/common, model_config.proto). Pure."""
-    tower = manifest.image if kind == "image" else manifest.text
-    if tower is None:
-        raise ValueError(f"{manifest.reference} has no {kind} tower")
+def config_pbtxt(manifest: Manifest, kind: Kind, serving: Serving, sha256: str) -> str:
+    """The configuration of one tower (https://github.com/triton-inference-server/common, model_config.proto). Pure.
+
+    sha256: of its graph.
+    """
+    tower = _tower(manifest, kind)
+    file = _graph_file(manifest, kind)
     size = manifest.preprocessing.size
-    datatype, dims = ("TYPE_FP32", [3, size, size])
-    if manifest.text is not None and kind == "text":
-        datatype, dims = "TYPE_INT64", [manifest.text.max_tokens]
     on_gpu = serving.platform != "python"
-    if kind == "image" and not on_gpu:
+    if kind == "text" and manifest.text is not None:
+        datatype, dims = "TYPE_INT64", [manifest.text.max_tokens]
+    elif on_gpu:
+        datatype, dims = "TYPE_FP32", [3, size, size]
+    else:
         datatype, dims = "TYPE_UINT8", [size, size, 3]
     preferred = [batch for batch in (4, 8, 16, 32, 64, 128) if batch <= serving.max_batch]
-    parameters = {SIGNATURE: manifest.signature()}
-    if serving.platform == "python":
+    parameters = {SIGNATURE: signature_of(manifest, kind)}
+    if not on_gpu:
         parameters |= {
-            "file": tower.file,
-            "sha256": manifest.files[tower.file],
+            "file": file,
+            "sha256": sha256,
             "input": tower.input,
             "outputs": " ".join(outputs_of(manifest, kind)),
         }
-        if kind == "image":
+        if kind != "text":
             parameters |= {name: json.dumps(getattr(manifest.preprocessing, name)) for name in ("mean", "std")}
     lines = [
         f"name: {_quoted(triton_name(manifest, kind))}",
         f"backend: {_quoted(_BACKEND[serving.platform])}",
-        f"default_model_filename: {_quoted(tower.file if on_gpu else 'model.py')}",
+        f"default_model_filename: {_quoted(file if on_gpu else 'model.py')}",
         f"max_batch_size: {serving.max_batch}",
         f"input {{ name: {_quoted(tower.input)} data_type: {datatype} dims: {dims} }}",
-        *(_output(name, size, scalar=name != tower.output) for name, size in outputs_of(manifest, kind).items()),
+        *(_output(name, shape) for name, shape in outputs_of(manifest, kind).items()),
         f"instance_group {{ count: {serving.instances} kind: {'KIND_GPU' if on_gpu else 'KIND_CPU'} }}",
         "dynamic_batching {",
         *([f"  preferred_batch_size: {preferred}"] if on_gpu and preferred else []),
@@ -112,21 +114,15 @@ def config_pbtxt(manifest: Manifest, kind: Kind, serving: Serving) -> str:
 
 
 def _write_tower(model: Model, kind: Kind, folder: Path, serving: Serving) -> Path:
-    manifest = model.manifest
-    tower = manifest.image if kind == "image" else manifest.text
-    assert tower is not None
-    target = folder / triton_name(manifest, kind)
+    target = folder / triton_name(model.manifest, kind)
     partial = Path(mkdtemp(prefix=".partial-", dir=folder))
     try:
         version = partial / VERSION
         version.mkdir()
-        # Weights that do not fit one ONNX file lie beside it under its name.
-        for file in manifest.files:
-            if file == tower.file or file.startswith(f"{tower.file}."):
-                shutil.copyfile(model.path(file), version / file)
+        sha256 = _write_graph(model, kind, version)
         if serving.platform == "python":
             shutil.copyfile(_PYTHON_MODEL, version / "model.py")
-        (partial / "config.pbtxt").write_text(config_pbtxt(manifest, kind, serving))
+        (partial / "config.pbtxt").write_text(config_pbtxt(model.manifest, kind, serving, sha256))
         partial.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
@@ -135,10 +131,37 @@ def _write_tower(model: Model, kind: Kind, folder: Path, serving: Serving) -> Pa
     return target
 
 
-def _output(name: str, size: int, *, scalar: bool) -> str:
-    """scalar: the graph gives [n], which Triton knows only as [n, 1]."""
-    reshape = " reshape: { shape: [] }" if scalar else ""
-    return f"output {{ name: {_quoted(name)} data_type: TYPE_FP32 dims: [{size}]{reshape} }}"
+def _write_graph(model: Model, kind: Kind, version: Path) -> str:
+    """Its sha256. Weights that do not fit one ONNX file lie beside it under the tower's name."""
+    manifest, tower, graph = model.manifest, _tower(model.manifest, kind).file, _graph_file(model.manifest, kind)
+    for file in manifest.files:
+        if file.startswith(f"{tower}."):
+            shutil.copyfile(model.path(file), version / file)
+    if graph == tower:
+        shutil.copyfile(model.path(tower), version / tower)
+        return manifest.files[tower]
+    content = model.path(tower).read_bytes() + model.path(graph).read_bytes()
+    (version / graph).write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _graph_file(manifest: Manifest, kind: Kind) -> str:
+    """Of windows the nodes' own, with the bytes of the image tower before them."""
+    if kind == "windows" and manifest.windows is not None:
+        return manifest.windows.file
+    return _tower(manifest, kind).file
+
+
+def _tower(manifest: Manifest, kind: Kind) -> ImageTower | TextTower:
+    tower = manifest.text if kind == "text" else manifest.image
+    assert tower is not None
+    return tower
+
+
+def _output(name: str, shape: tuple[int, ...]) -> str:
+    """Of a number a row the graph gives [n], which Triton knows only as [n, 1]."""
+    dims, reshape = (list(shape), "") if shape else ([1], " reshape: { shape: [] }")
+    return f"output {{ name: {_quoted(name)} data_type: TYPE_FP32 dims: {dims}{reshape} }}"
 
 
 def _quoted(text: str) -> str:

@@ -1,7 +1,7 @@
 """One tower on Triton, asked over gRPC; Triton makes the batches."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import grpc
 import numpy as np
@@ -19,16 +19,14 @@ from omma.vectors import Float32
 from services.egs.client import Urgency
 from services.egs.manifest import ImageTower, Manifest, TextTower
 from services.egs.running import Batch
-from services.egs.tower import Kind, first_fault, stamped_rows
+from services.egs.tower import first_fault, stamped_rows
 from services.egs.triton.gate import Gate
-from services.egs.triton.naming import SIGNATURE, VERSION, outputs_of, triton_name
+from services.egs.triton.naming import SIGNATURE, VERSION, Kind, outputs_of, signature_of, triton_name
 
 Job = TypeVar("Job")
 
-_DATATYPE: Final[dict[Kind, tuple[str, np.dtype[Any]]]] = {
-    "image": ("FP32", np.dtype("<f4")),
-    "text": ("INT64", np.dtype("<i8")),
-}
+_FLOATS: Final = ("FP32", np.dtype("<f4"))
+_TOKENS: Final = ("INT64", np.dtype("<i8"))
 _PIXELS: Final = ("UINT8", np.dtype(np.uint8))
 """What an image tower takes that normalises for itself: a quarter of the bytes, and nothing to be made of them here."""
 _PEER: Final = "Triton"
@@ -51,13 +49,15 @@ class TritonTower(Generic[Job]):
         timeout_seconds: float,
     ) -> None:
         """executor: where jobs become tensors. timeout_seconds: of one request, when the deadline is later."""
-        tower = manifest.image if kind == "image" else manifest.text
+        tower = manifest.text if kind == "text" else manifest.image
         if tower is None:
             raise ValueError(f"{manifest.reference} has no {kind} tower")
         self._tower: ImageTower | TextTower = tower
-        self._sizes = outputs_of(manifest, kind)
+        self._shapes = outputs_of(manifest, kind)
         self._manifest = manifest
-        self._kind: Kind = kind
+        self._signature = signature_of(manifest, kind)
+        self._eats: Literal["image", "text"] = "text" if kind == "text" else "image"
+        self._datatype = _TOKENS if kind == "text" else _FLOATS
         self._batch = batch
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         self._gate = gate
@@ -76,10 +76,10 @@ class TritonTower(Generic[Job]):
         waited_for = f"Triton's {self._name}"
         config = await until_there(waited_for, self._config, patience_seconds=patience_seconds)
         signature = config.parameters[SIGNATURE].string_value if SIGNATURE in config.parameters else ""
-        if signature != self._manifest.signature():
+        if signature != self._signature:
             raise WrongSpace(
                 f"Triton's {self._name} has signature {signature or 'none'}, and {self._manifest.reference} has "
-                f"{self._manifest.signature()}: render it again with omma model triton-repo.",
+                f"{self._signature}: render it again with omma model triton-repo.",
                 field="OMMA_TRITON__URL",
             )
         self._max_batch = max(1, config.max_batch_size)
@@ -110,7 +110,7 @@ class TritonTower(Generic[Job]):
     async def _infer(self, tensor: npt.NDArray[Any], deadline: Deadline, urgency: Urgency) -> list[Float32 | Exception]:
         left = min(deadline.require(), self._timeout_seconds)
         try:
-            with span("triton"), EMBED_SECONDS.labels(self._kind).time():
+            with span("triton"), EMBED_SECONDS.labels(self._eats).time():
                 request = self._request(tensor, left, urgency)
                 answer = await call(self._stub.ModelInfer, request, Deadline.after(left), _PEER)
         except InvalidQuery as error:  # the request is ours: nothing that a caller sends can make it invalid
@@ -121,15 +121,15 @@ class TritonTower(Generic[Job]):
             if deadline.remaining_seconds() > 0:
                 raise ReplicaDown(f"Triton did not answer within {self._timeout_seconds} s.") from error
             raise
-        EMBED_BATCH_ITEMS.labels(self._kind).observe(len(tensor))
-        rows, *sure = self._outputs_of(answer, len(tensor))
-        return stamped_rows(rows, sure[0][:, 0] if sure else None, self._kind)
+        EMBED_BATCH_ITEMS.labels(self._eats).observe(len(tensor))
+        rows, *second = self._outputs_of(answer, len(tensor))
+        return stamped_rows(rows, second[0] if second else None, self._eats)
 
     def _request(self, tensor: npt.NDArray[Any], timeout_seconds: float, urgency: Urgency) -> Any:
-        datatype, dtype = _PIXELS if self._takes_pixels else _DATATYPE[self._kind]
+        datatype, dtype = _PIXELS if self._takes_pixels else self._datatype
         request = service_pb2.ModelInferRequest(model_name=self._name, model_version=VERSION)
         request.inputs.add(name=self._tower.input, datatype=datatype, shape=tensor.shape)
-        for output in self._sizes:
+        for output in self._shapes:
             request.outputs.add(name=output)
         request.raw_input_contents.append(np.ascontiguousarray(tensor, dtype).tobytes())
         # What waits longer in Triton's queue is dropped there: nobody waits for it any more.
@@ -139,13 +139,13 @@ class TritonTower(Generic[Job]):
         return request
 
     def _outputs_of(self, answer: Any, count: int) -> list[Float32]:
-        """In the order of the manifest: vectors, and the confidence of a text tower that has one."""
+        """In the order of the manifest: vectors, and the confidence of a text tower that has one, or windows."""
         said = {output.name: (output.datatype, list(output.shape)) for output in answer.outputs}
-        expected = {name: ("FP32", [count, size]) for name, size in self._sizes.items()}
+        expected = {name: ("FP32", [count, *(shape or [1])]) for name, shape in self._shapes.items()}
         if said != expected:
             raise Corrupt(f"Triton's {self._name} gives {said}, and its manifest says {expected}.")
         contents = {one.name: raw for one, raw in zip(answer.outputs, answer.raw_output_contents, strict=True)}
-        return [np.frombuffer(contents[name], "<f4").reshape(expected[name][1]) for name in expected]
+        return [np.frombuffer(contents[name], "<f4").reshape(count, *shape) for name, shape in self._shapes.items()]
 
     async def _config(self) -> Any:
         await self._require_ready()

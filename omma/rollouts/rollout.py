@@ -30,6 +30,8 @@ class RolloutState(StrEnum):
 
 RUNNING: Final = frozenset({RolloutState.BUILDING, RolloutState.PAUSED, RolloutState.SHADOW, RolloutState.CANARY})
 """One rollout at a time is in one of these."""
+INDEXER: Final = "indexer"
+"""The part of a rollout's figures in which an indexer says `fault`, why it cannot embed for the candidate."""
 
 
 class Mode(StrEnum):
@@ -43,7 +45,8 @@ class Mode(StrEnum):
 class Rollout:
     """model: `name@version` of the candidate. share: percent of callers in canary. changed_at_ms: of its last step.
 
-    figures: what was measured so far, by what measured it: `build`, `shadow`, `canary`, `verdict`; JSON values only.
+    figures: what was measured so far, by what measured it: `build`, `indexer`, `shadow`, `canary`, `verdict`; JSON
+    values only.
     settings: of an experiment, whose candidate is the live index searched with these. name: of an experiment.
     """
 
@@ -60,6 +63,11 @@ class Rollout:
     figures: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     settings: SearchSettings | None = None
+
+
+def fault_of(figures: Mapping[str, Any]) -> str:
+    """Why the candidate cannot be embedded for, in words; "" when nothing stands in the way. Pure."""
+    return str(figures.get(INDEXER, {}).get("fault", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,13 +46,16 @@ FRACTIONS: Final[Mapping[Regions, tuple[Fractions, ...]]] = {
 
 def vectors_a_picture(regions: Regions, embedder: Embedder) -> int:
     """Raises WrongState, field `OMMA_INDEXER__REGIONS`, for windows of a model that has none."""
-    if regions is Regions.WINDOWS and embedder.space.model:
-        if not embedder.windows:
-            raise WrongState(
-                f"OMMA_INDEXER__REGIONS is windows, and {embedder.space.model} has none where it runs: take a model "
-                "whose manifest has windows (for Triton, render it again with omma model triton-repo), or set crops "
-                "or none.",
-                field="OMMA_INDEXER__REGIONS",
-            )
-        return 1 + embedder.windows
-    return len(FRACTIONS[regions])
+    model = embedder.space.model
+    require_regions(regions, model, embedder.windows)
+    return 1 + embedder.windows if regions is Regions.WINDOWS and model else len(FRACTIONS[regions])
+
+
+def require_regions(regions: Regions, model: str, windows: int, *, field: str = "OMMA_INDEXER__REGIONS") -> None:
+    """Raises WrongState for windows of a model that has none. model: "" of a space without one. Pure."""
+    if regions is Regions.WINDOWS and model and not windows:
+        raise WrongState(
+            f"OMMA_INDEXER__REGIONS is windows, and {model} has none where it runs: take a model whose manifest has "
+            "windows (for Triton, render it again with omma model triton-repo), or set crops or none.",
+            field=field,
+        )

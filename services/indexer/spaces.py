@@ -4,14 +4,17 @@ A space that stalls, a candidate's above all, holds no other one back.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from omma.errors import WrongState
 from omma.images import PictureLimits
-from omma.index import Index, IndexState
+from omma.index import Index, IndexId, IndexState
 from omma.persistence import keep_running
+from omma.rollouts.rollout import INDEXER, fault_of
 from omma.storage import Storage
 from services.egs.client import Embedder
 from services.indexer.backfill import BackfillEmbedder
@@ -22,6 +25,8 @@ from services.indexer.sources import StoredVectors
 from services.indexer.worker import Indexer, ignore
 
 _RETRY_SECONDS: Final = 1.0
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +64,22 @@ class Indexers:
         self._on_held = on_held
         self._running: dict[str, tuple[Fed, asyncio.Task[None]]] = {}
         self._states: dict[str, IndexState] = {}
+        self._told: dict[IndexId, str] = {}
 
     async def tend(self, fed: Iterable[Fed]) -> None:
         """Of each space its live index is fed, or its first; vectors that are known already are copied from it.
 
-        Raises WrongState, field `OMMA_INDEXER__REGIONS`, when the live index's model has not what is set.
+        A candidate whose model has not what is set is not fed, and its rollout says why. Raises WrongState, field
+        `OMMA_INDEXER__REGIONS`, when that is the live index's model.
         """
         chosen: dict[str, Fed] = {}
         for one in sorted(fed, key=lambda one: one.index.state is not IndexState.LIVE):
             chosen.setdefault(one.index.space, one)
-        for one in chosen.values():
-            if one.index.state is IndexState.LIVE:
-                vectors_a_picture(self._settings.regions, one.embedder)
+        for space, one in list(chosen.items()):
+            if fault := self._fault(one):
+                del chosen[space]
+            if one.index.state is not IndexState.LIVE:
+                await self._tell(one.index, fault)
         self._states = {space: one.index.state for space, one in chosen.items()}
         for space, (known, task) in list(self._running.items()):
             if space not in chosen or not chosen[space].continues(known):
@@ -90,6 +99,27 @@ class Indexers:
     async def close(self) -> None:
         """End them all; what was not committed is taken again by the next."""
         await _ended(*(task for _, task in self._running.values()))
+
+    def _fault(self, fed: Fed) -> str:
+        """Why a candidate cannot be fed, in words."""
+        try:
+            vectors_a_picture(self._settings.regions, fed.embedder)
+        except WrongState as error:
+            if fed.index.state is IndexState.LIVE:
+                raise
+            return error.detail
+        return ""
+
+    async def _tell(self, index: Index, fault: str) -> None:
+        """Its rollout, once."""
+        if self._told.get(index.id) == fault:
+            return
+        rollout = (await self._storage.catalog.routing()).running
+        if rollout is not None and rollout.candidate == index.id and fault_of(rollout.figures) != fault:
+            await self._storage.catalog.note_rollout(rollout.id, INDEXER, {"fault": fault})
+        if fault:
+            logger.error("index %s is not fed: %s", index.id, fault)
+        self._told[index.id] = fault
 
     async def _index(self, fed: Fed) -> None:
         space, storage = fed.index.space, self._storage

@@ -12,6 +12,7 @@ from omma.rollouts.preflight import Room
 from omma.space import Space
 from services.egs.registry import load_model
 from services.gateway.rollouts.rollouts import CandidateModel, Place, place_beside
+from services.indexer.regions import require_regions
 from services.standalone.data_dir import DataDir
 from services.standalone.models import find_model
 from services.standalone.settings import StandaloneSettings
@@ -25,7 +26,9 @@ class FolderCandidates:
         self._data = data
 
     async def model(self, reference: str) -> CandidateModel:
-        """Raises Absent, field `model`; WrongState, field `model`, for one whose files are not its checksums'."""
+        """Raises Absent, field `model`; WrongState, field `model`, for one whose files are not its checksums', or that
+        has not what OMMA_INDEXER__REGIONS wants.
+        """
         return await asyncio.to_thread(self._model, reference)
 
     async def room(self) -> Room:
@@ -46,6 +49,8 @@ class FolderCandidates:
             raise Absent(error.detail, field="model") from None
         except Corrupt as error:
             raise WrongState(f"Model {reference} is damaged. {error.detail}", field="model") from None
+        windows = found.windows.count if found.windows else 0
+        require_regions(self._settings.indexer.regions, found.reference, windows, field="model")
         return CandidateModel(found.reference, found.space(), bool(found.text))
 
 

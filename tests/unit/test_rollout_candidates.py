@@ -28,3 +28,15 @@ async def test_a_model_whose_file_is_not_its_checksums_is_refused_and_the_caller
             await candidates.model(reference)
         assert raised.value.field == "model"
     assert (await candidates.model(B)).has_text_tower is False
+
+
+async def test_a_model_without_windows_is_refused_where_they_are_set(tmp_path: Path) -> None:
+    register_two(tmp_path / "models")
+    settings = StandaloneSettings(
+        data_dir=tmp_path / "data", egs={"models_dir": tmp_path / "models"}, indexer={"regions": "windows"}
+    )
+    candidates = FolderCandidates(settings, cast(DataDir, None))
+    with pytest.raises(WrongState, match="OMMA_INDEXER__REGIONS") as refused:
+        await candidates.model(B)
+    assert refused.value.field == "model"
+    assert (await candidates.model("omma-mini@1.2.1")).reference == "omma-mini@1.2.1"

@@ -12,7 +12,7 @@ from omma.judging.watching import WATCH
 from omma.request_body import RequestBody
 from omma.rollouts.asked import MAX_REASON_CHARACTERS, NO_NUL, JudgmentsRequest, RolloutRequest
 from omma.rollouts.gates import JUDGED, Gate, build_gates, shadow_figures_of, shadow_gates
-from omma.rollouts.rollout import Rollout, RolloutState
+from omma.rollouts.rollout import RUNNING, Rollout, RolloutState, fault_of
 from omma.rollouts.walk import Step, allowed_steps, standing_of
 from omma.together import together
 from services.gateway.callers.auth import Caller
@@ -111,6 +111,7 @@ def rollout_document(rollout: Rollout, candidate: Index, control: Index) -> dict
     """As GET /rollouts tells it. gates: of the next step that has any."""
     figures = {part: told for part, told in rollout.figures.items() if part != WATCH}
     verdict = figures.get("verdict", {"verdict": "wait", "reasons": []})
+    fault = fault_of(figures) if rollout.state in RUNNING else ""
     return {
         "id": rollout.id,
         "state": rollout.state.value,
@@ -128,7 +129,7 @@ def rollout_document(rollout: Rollout, candidate: Index, control: Index) -> dict
         "judged": figures.get(JUDGED),
         "canary": figures.get("canary"),
         "verdict": verdict["verdict"],
-        "reasons": verdict["reasons"],
+        "reasons": [*([fault] if fault else []), *verdict["reasons"]],
         "allowed": list(allowed_steps(standing_of(rollout, {one.id: one.state for one in (candidate, control)}))),
     }
 

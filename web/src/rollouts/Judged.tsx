@@ -23,7 +23,7 @@ export function Judged({ rollout }: { rollout: Rollout }) {
         ]}
       />
     );
-  if (!canary) return <p className="text-small text-soft">{texts.rollouts.judgeNone}</p>;
+  if (!canary) return <p className="text-small text-soft">{rollout.reasons.join("; ") || texts.rollouts.judgeNone}</p>;
   const bounds = canary.ctr_ratio ?? canary.win_rate;
   return (
     <div className="flex flex-col gap-3">

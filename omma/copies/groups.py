@@ -31,28 +31,31 @@ def grouped(ids: Int64, pairs: Sequence[Pair], apart: Iterable[tuple[int, int]] 
     ids: int64[n], each once; what is near counts before what is far, and of equals the pair with the lower ids, so that
     the order of the rows changes nothing. apart: rows that never share a group, whatever connects them. Pure.
     """
-    leader = np.arange(len(ids))
     if not pairs:
-        return leader, {}
-    members = {row: {row} for row in range(len(ids))}
+        return np.arange(len(ids)), {}
+    # Plain numbers and lists: numpy's take longer one at a time.
+    id_of, leader = ids.tolist(), list(range(len(ids)))
+    members: dict[int, list[int]] = {}
     enemies: dict[int, set[int]] = {}
     for one, other in apart:
         enemies.setdefault(one, set()).add(other)
         enemies.setdefault(other, set()).add(one)
     nearest: dict[int, Pair] = {}
-    for pair in sorted(pairs, key=lambda pair: _order(pair, ids)):
-        first, second = sorted((int(leader[pair.first]), int(leader[pair.second])))
+    for pair in sorted(pairs, key=lambda pair: _order(pair, id_of)):
+        first, second = leader[pair.first], leader[pair.second]
         if first != second:
-            if enemies and any(enemies[one] & members[first] for one in members[second] & enemies.keys()):
+            first, second = min(first, second), max(first, second)
+            joining = members.get(second, [second])
+            if enemies and any(leader[foe] == first for one in joining for foe in enemies.get(one, ())):
                 continue
-            joining = members.pop(second)
-            members[first] |= joining
-            leader[list(joining)] = first
+            members.setdefault(first, [first]).extend(joining)
+            for row in joining:
+                leader[row] = first
         nearest.setdefault(pair.first, pair)
         nearest.setdefault(pair.second, pair)
-    return leader, nearest
+    return np.array(leader, np.intp), nearest
 
 
-def _order(pair: Pair, ids: Int64) -> tuple[bool, int, int, int]:
-    lower, higher = sorted((int(ids[pair.first]), int(ids[pair.second])))
-    return pair.rule != MERGED, pair.distance, lower, higher
+def _order(pair: Pair, ids: Sequence[int]) -> tuple[bool, int, int, int]:
+    one, other = ids[pair.first], ids[pair.second]
+    return pair.rule != MERGED, pair.distance, min(one, other), max(one, other)

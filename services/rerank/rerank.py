@@ -42,9 +42,8 @@ def rerank(
         dropped += _told(candidates, np.array(followers, np.intp), DropReason.NEAR_DUPLICATE)
         duplicates = {}
     chosen = _diversified(query, policy, candidates, alive, check)
-    stands_for = {
-        leader: tuple(ImageId(int(candidates.ids[one])) for one in group) for leader, group in duplicates.items()
-    }
+    id_of = candidates.ids.tolist() if duplicates else []
+    stands_for = {leader: tuple(id_of[one] for one in group) for leader, group in duplicates.items()}
     return Reranked(
         ranked=tuple(
             RankedHit(position, distance, stands_for.get(position, ()))
@@ -99,13 +98,14 @@ def _without_near_duplicates(
     left = candidates if len(alive) == len(candidates) else candidates.take(alive)
     leader, pairs = folded(policy, left, query, check)
     leads = leader == np.arange(len(alive))
+    position, id_of = alive.tolist(), left.ids.tolist()
     groups: dict[int, list[int]] = {}
     why = []
-    for row in np.flatnonzero(~leads).tolist():
-        into, pair = int(alive[leader[row]]), pairs[row]
-        groups.setdefault(into, []).append(int(alive[row]))
-        id, into_id = (ImageId(int(candidates.ids[one])) for one in (alive[row], into))
-        why.append(Folded(id, into_id, pair.rule, pair.distance))
+    followers = np.flatnonzero(~leads)
+    for row, into in zip(followers.tolist(), leader[followers].tolist(), strict=True):
+        groups.setdefault(position[into], []).append(position[row])
+        pair = pairs[row]
+        why.append(Folded(id_of[row], id_of[into], pair.rule, pair.distance))
     return alive[leads], groups, tuple(why)
 
 

@@ -1,8 +1,9 @@
 """Concurrent REST clients (Locust) against the whole cluster on this machine, at the highest steady rate that it holds.
 
-    python -m loadtests.rest_load [--seconds 300] [--clients 50 100] [--shards 4] [--replicas 2] [--stored N]
+    python -m loadtests.rest_load [--seconds 300] [--clients 50 100] [--shards 4] [--replicas 2] [--stored N] [--kept]
 
 Real Kafka, PostgreSQL, MinIO and Triton, every service a process. Clients keep their pace whatever the answers take.
+They ask again and again for the same pictures; unless --kept says so, no vector of a query is kept for that.
 The rate is searched by halving between one that holds p95 < 200 ms without an error and one that does not, then held
 for --seconds by each number of clients. Locust shares the machine. Ingest is timed first: uploads until all are
 searchable, against the same pictures given to EGS directly. Needs loadtests/setup.
@@ -42,8 +43,10 @@ P95_MS = 200.0
 TARGET_RATE, TARGET_INGEST = 50.0, 0.8
 QUERY_PICTURES = 200
 PROBE_SECONDS, WARM_UP_SECONDS = 15.0, 3.0
+KEPT_NOT = {"OMMA_GATEWAY__KEPT_EMBEDDINGS_BYTES": "0"}
 UPLOADS_AT_ONCE, RECEIPTS_AT_ONCE = 16, 256
 FLAT_MIB, IDLE_SECONDS, SETTLE_SECONDS = 16.0, 20.0, 30.0
+LOOKED_AT_WITHIN_SECONDS = 180.0
 TICKS = os.sysconf("SC_CLK_TCK")
 STAGE = re.compile(r'omma_search_stage_seconds_(sum|count)\{stage="(\w+)"\} (\S+)')
 
@@ -166,11 +169,14 @@ def main() -> int:
     parser.add_argument("--model", default="omma-mini")
     parser.add_argument("--models-dir", default="models")
     parser.add_argument("--no-triton", action="store_true")
+    parser.add_argument(
+        "--kept", action="store_true", help="vectors of what was sought before, as the gateway's default is"
+    )
     given = parser.parse_args()
     report = Report("rest_load", "python -m loadtests.rest_load")
     shape = Shape(
         shards=given.shards, replicas=given.replicas, model=given.model, models_dir=given.models_dir,
-        triton=not given.no_triton, environment={"OMMA_LOG_LEVEL": "warning"},
+        triton=not given.no_triton, environment={"OMMA_LOG_LEVEL": "warning", **({} if given.kept else KEPT_NOT)},
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as name, cluster(shape) as running:
         folder = Path(name)
@@ -196,7 +202,7 @@ def main() -> int:
 
 def _idle(report: Report, running: Cluster) -> None:
     """What each process costs while nobody asks and nothing comes."""
-    time.sleep(5)
+    _worker_rests(running)
     before, started = cpu_seconds(running), time.perf_counter()
     time.sleep(IDLE_SECONDS)
     seconds = time.perf_counter() - started
@@ -207,6 +213,15 @@ def _idle(report: Report, running: Cluster) -> None:
     most, name = max((share, name) for name, share in own.items())
     print(f"  idle: {', '.join(f'{name} {share:.1%}' for name, share in shares.items())}", flush=True)
     report.target("rest_load: an idle process, the busiest", f"{most:.1%} ({name})", "< 1% of a core", most < 0.01)
+
+
+def _worker_rests(running: Cluster) -> None:
+    """Pictures that came in are looked at twice, by the worker, for a while after."""
+    deadline, spent = time.monotonic() + LOOKED_AT_WITHIN_SECONDS, math.inf
+    while spent > 0.25 and time.monotonic() < deadline:
+        before = cpu_seconds(running)["worker"]
+        time.sleep(5)
+        spent = cpu_seconds(running)["worker"] - before
 
 
 def _held(report: Report, running: Cluster, load: Load, clients: Sequence[int], rate: float, seconds: float) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from deploy import parts
-from tests.congruence.twins import compared, rolled_out, twins
+from tests.congruence.twins import compared, twins
 from tests.e2e.two_models import A, register_two
 from tests.part_fixtures import skip_without
 from tests.pictures import encoded, scene
+from tests.rolled_out import rolled_out
 
 CASES = 60
 
@@ -21,9 +22,9 @@ def test_what_was_rolled_out_answers_as_what_was_not(tmp_path: Path) -> None:
         with twins(tmp_path, tmp_path / "models", A, pictures, seed=7, shards=2, replicas=1) as sides:
             alone, together = sides.clients.values()
             sides.cluster.add_index("again", model=A, shards=3)
-            rolled_out(together, "again", 3)
+            rolled_out(together, index="again", shards=3)
             outcomes = [compared(sides, CASES)]
-            rolled_out(alone, "again", 2)
+            rolled_out(alone, index="again", shards=2)
             outcomes.append(compared(sides, CASES))
     except parts.PartMissing as missing:
         skip_without(missing)

@@ -1,8 +1,7 @@
 """`omma up` in one process and a cluster on real parts that hold the same collection."""
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from loadtests.bench.up import up
 from tests.congruence.cases import Cases
 from tests.congruence.comparison import differences, recall, shared_differences
 from tests.congruence.history import life, lived
+from tests.rolled_out import until
 
 # One thread a run of the model, so that both get the same bits; few rows a segment, so that there are several. Nobody
 # looks for copies: each side would know of them at another time.
@@ -26,8 +26,6 @@ _ALIKE: Final = {
     "OMMA_WORKER__COPIES_SECONDS": "86400",
     "OMMA_LOG_LEVEL": "warning",
 }
-_PATIENCE_SECONDS: Final = 300.0
-"""Until all have a codebook, or a rollout is built and followed."""
 _SCORES_ALIKE: Final = 1e-5
 """Of an approximate search: the same originals score them, in another order of additions."""
 
@@ -123,28 +121,6 @@ def compared(sides: Sides, count: int) -> Outcome:
     return outcome
 
 
-def rolled_out(client: httpx.Client, index: str, shards: int) -> None:
-    """Another index of the same space, of so many shards, answers from now on."""
-    begun = client.post("/rollouts", json={"index": index, "shards": shards}).raise_for_status().json()
-    at = f"/rollouts/{begun['id']}"
-    _until(lambda: bool(client.get(at).raise_for_status().json()["state"] == "shadow"), f"{index} is not built")
-    client.post(f"{at}/canary", json={"share": 100, "force": True}).raise_for_status()
-    epoch = client.post(f"{at}/promote").raise_for_status().json()["routing"]["epoch"]
-
-    def followed() -> bool:
-        return bool(min(client.get(at).raise_for_status().json()["routing"]["followers"].values()) >= epoch)
-
-    _until(followed, f"{index} is not followed")
-
-
-def _until(look: Callable[[], bool], failed: str) -> None:
-    until = time.monotonic() + _PATIENCE_SECONDS
-    while not look():
-        if time.monotonic() > until:
-            raise RuntimeError(failed)
-        time.sleep(0.2)
-
-
 def _until_encoded(client: httpx.Client) -> None:
     """Wait until every replica has a codebook, and segments that are encoded with it."""
 
@@ -152,7 +128,7 @@ def _until_encoded(client: httpx.Client) -> None:
         shards = client.get("/stats").raise_for_status().json()["shards"]
         return all(one.get("codebook") and one["segments"] for one in shards)
 
-    _until(encoded, "No codebook everywhere")
+    until(encoded, "No codebook everywhere")
 
 
 def _seen(said: Sequence[tuple[int, dict[str, Any]]]) -> Iterator[str]:

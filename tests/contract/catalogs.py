@@ -1,6 +1,9 @@
 """A catalog of each kind, and pictures for it."""
 
 import hashlib
+from typing import Final
+
+import pytest
 
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Embedded, NewPicture, Upserted
@@ -15,6 +18,10 @@ SPACE = Space(SpaceId("mini-1-abcdef01"), "mini", "f" * 64, 256)
 INDEX = Index(IndexId("mini-1-abcdef01.1"), SPACE.id, "Flat", 1, IndexState.BUILDING)
 
 SIGNATURE = b"\x01\x00\xff"
+
+AFTER_A_ROLLOUT: Final = "after a rollout"
+ALSO_AFTER_A_ROLLOUT: Final = pytest.mark.parametrize("backend", ["sqlite", "postgres", AFTER_A_ROLLOUT], indirect=True)
+"""Of what is said of rows: INDEX, and SPACE with it, may be live by a rollout, with the former one in standby."""
 
 
 class Clock:

@@ -12,8 +12,9 @@ from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.log.interface import Log
-from tests.contract.catalogs import Backend, Clock
+from tests.contract.catalogs import AFTER_A_ROLLOUT, Backend, Clock
 from tests.contract.logs import LogBackend, kafka_backend, sqlite_backend
+from tests.contract.rollouts import roll_out
 from tests.databases import empty, shared_database
 
 
@@ -30,9 +31,11 @@ def database(postgres: parts.Postgres) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 async def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Backend]:
-    if request.param == "sqlite":
+    if request.param in ("sqlite", AFTER_A_ROLLOUT):
         path = tmp_path / "catalog.db"
         backend = Backend(lambda: open_sqlite_catalog(path, clock=clock))
+        if request.param == AFTER_A_ROLLOUT:
+            await roll_out(await backend.open())
         yield backend
         await backend.close()
     else:

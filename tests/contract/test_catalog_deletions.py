@@ -16,7 +16,22 @@ from omma.catalog.sql import SqlCatalog
 from omma.errors import Absent
 from omma.identity import ImageId, Version
 from omma.records import EventKind
-from tests.contract.catalogs import ANN, BOB, SPACE, Backend, Clock, embedded, kind, new, one, sent, sha
+from tests.contract.catalogs import (
+    ALSO_AFTER_A_ROLLOUT,
+    ANN,
+    BOB,
+    SPACE,
+    Backend,
+    Clock,
+    embedded,
+    kind,
+    new,
+    one,
+    sent,
+    sha,
+)
+
+pytestmark = ALSO_AFTER_A_ROLLOUT
 
 GRACE = 60.0
 DESCRIBED = replace(

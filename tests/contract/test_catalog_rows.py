@@ -23,7 +23,9 @@ from omma.filters import parse_filter
 from omma.identity import ImageId, Tenant, Version
 from omma.records import EventKind
 from omma.viewing import NOBODY, Viewer, visible
-from tests.contract.catalogs import ANN, BOB, SPACE, Clock, embedded, kind, new, one, sent, sha
+from tests.contract.catalogs import ALSO_AFTER_A_ROLLOUT, ANN, BOB, SPACE, Clock, embedded, kind, new, one, sent, sha
+
+pytestmark = ALSO_AFTER_A_ROLLOUT
 
 
 async def test_a_new_picture_is_a_row_that_waits(catalog: Catalog, clock: Clock) -> None:

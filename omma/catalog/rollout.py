@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from omma.index import Index
+from omma.rollouts.event import StepEvent
 from omma.rollouts.rollout import AuditEntry, Rollout, Routing
 from omma.rollouts.walk import Step
 from omma.space import Space
@@ -64,6 +65,12 @@ class RolloutBook(Protocol):
 
     async def rollout_audit(self, rollout_id: str) -> list[AuditEntry]:
         """Oldest first."""
+
+    async def unsent_steps(self, count: int) -> list[StepEvent]:
+        """Of any rollout or experiment, oldest first, at most so many: those that mark_steps_sent was not told of."""
+
+    async def mark_steps_sent(self, until: int) -> None:
+        """Every step up to this id is in the log."""
 
     async def routing(self) -> Routing:
         """As it is now, in one snapshot."""

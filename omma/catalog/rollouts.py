@@ -13,6 +13,7 @@ from omma.catalog.routes import tell_rows_of
 from omma.catalog.schema.serving import indexes, rollout_audit, rollouts, routing, routing_followers
 from omma.errors import Absent, WrongState
 from omma.index import Index, IndexId, IndexState
+from omma.rollouts.event import StepEvent
 from omma.rollouts.rollout import RUNNING, AuditEntry, Mode, Rollout, RolloutId, RolloutState, Routing
 from omma.rollouts.settings import SearchSettings
 from omma.rollouts.walk import Step, after, another_runs, require_alone, standing_of
@@ -101,6 +102,26 @@ class Rollouts:
             )
             for row in found
         ]
+
+    @uninterrupted
+    async def unsent_steps(self, count: int) -> list[StepEvent]:
+        step, of = rollout_audit.c, rollouts.c
+        query = (
+            select(step.id, step.at, of.id, of.name, of.candidate, of.control, of.model)
+            .add_columns(step.step, step.state, step.by, step.reason, step.share)
+            .where(step.rollout == of.id, step.id > select(routing.c.steps_sent).scalar_subquery())
+            .order_by(step.id)
+            .limit(count)
+        )
+        async with self._database.reading() as connection:
+            return [StepEvent(*row) for row in (await connection.execute(query)).all()]
+
+    @uninterrupted
+    async def mark_steps_sent(self, until: int) -> None:
+        # Steps get their ids under one lock: none with a lower one is still to come.
+        later = update(routing).where(routing.c.steps_sent < until).values(steps_sent=until)
+        async with self._database.writing() as connection:
+            await connection.execute(later)
 
     @uninterrupted
     async def routing(self) -> Routing:

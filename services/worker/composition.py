@@ -60,6 +60,7 @@ from services.worker.recording import record_interactions
 from services.worker.relay import relay
 from services.worker.rollouts.builder import Builder
 from services.worker.rollouts.clearing import Clearer
+from services.worker.rollouts.telling import tell_steps
 from services.worker.settings import WorkerSettings
 from services.worker.truth.collector import Collector
 from services.worker.truth.verify import Verifier
@@ -188,6 +189,7 @@ def compose(
         partial(relay, outbox, settings.resend_seconds),
         Builder(catalog, placed, every_seconds=settings.rollout_look_seconds).run,
         Clearer(storage, holder, every_seconds=settings.rollout_look_seconds).run,
+        partial(tell_steps, catalog, log, settings.rollout_look_seconds),
         partial(record_interactions, log, catalog, kept_days=settings.interactions_kept_days),
         partial(forget_audit, catalog, settings.audit_kept_days),
         Judge(catalog, holder, settings.judge_seconds).run,

@@ -37,6 +37,27 @@ async def test_the_whole_walk_is_told_by_states_epochs_and_audit(catalog: Catalo
     assert (await catalog.routing()).running is None
 
 
+async def test_steps_wait_in_order_until_the_log_has_them(backend: Backend) -> None:
+    catalog = await backend.open()
+    await with_live_index(catalog)
+    assert await catalog.unsent_steps(10) == []
+    await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    for step in (Step.SHADOW, Step.CANARY):
+        await catalog.move_rollout(ROLLOUT.id, step, Told("judge", f"why {step}"), 5.0)
+    waiting = await catalog.unsent_steps(10)
+    assert await catalog.unsent_steps(2) == waiting[:2]
+    audit = await catalog.rollout_audit(ROLLOUT.id)
+    assert [(one.step, one.state, one.by, one.reason, one.share, one.at_ms) for one in waiting] == [
+        (one.step, one.state, one.by, one.reason, one.share, one.at_ms) for one in audit
+    ]
+    assert {(one.rollout, one.candidate, one.control, one.model, one.name) for one in waiting} == {
+        (ROLLOUT.id, CANDIDATE.id, LIVE.id, OTHER.model, "")
+    }
+    await catalog.mark_steps_sent(waiting[1].id)
+    await catalog.mark_steps_sent(waiting[0].id)  # by another worker, late
+    assert await (await backend.open()).unsent_steps(10) == waiting[2:]
+
+
 async def test_routing_shows_the_one_that_runs(catalog: Catalog) -> None:
     await with_live_index(catalog)
     await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)

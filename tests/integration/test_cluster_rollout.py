@@ -3,6 +3,7 @@ and its processes are killed.
 """
 
 import asyncio
+import json
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from omma.backlog import indexer_group
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
 from omma.records import IMAGES_TOPIC
+from omma.rollouts.event import ROLLOUTS_TOPIC
 from tests.e2e.rolling import Traffic, ids_in, ok, reaches, until, upload
 from tests.e2e.two_models import A, B, register_two
 from tests.part_fixtures import skip_without
@@ -132,6 +134,7 @@ async def test_a_model_is_rolled_out_and_then_resharded_without_embedding(runnin
             assert await ids_in(client, "wide", []) == sorted(traffic.live)
         assert traffic.failed == []
         await is_cleared(running, old)
+        await is_told(running, client)
         await asyncio.to_thread(running.remove_index, "main")
         assert await ids_in(client, "wide", []) == sorted(traffic.live)
 
@@ -160,6 +163,26 @@ async def index_of(http_port: int) -> str:
 
         await until(ready)
         return str((await ok(client.post("/search", json={"image_id": 2, "k": 1, "timeout_ms": 60_000})))["index"])
+
+
+async def is_told(running: Cluster, client: httpx.AsyncClient) -> None:
+    """Each step of each rollout is in the log, in order; one that was told as the worker was killed may be twice."""
+    every = (await ok(client.get("/rollouts")))["rollouts"]
+    steps = {one["id"]: (await ok(client.get(f"/rollouts/{one['id']}")))["audit"] for one in every}
+    wanted = {id: [(one["step"], one["by"], one["reason"], one["at_ms"]) for one in of] for id, of in steps.items()}
+    log = await KafkaLog.open(KafkaSettings(brokers=running.kafka.brokers))
+    try:
+
+        async def told() -> bool:
+            events = {one["id"]: one async for record in log.scan(ROLLOUTS_TOPIC) if (one := json.loads(record.value))}
+            found: dict[str, list[tuple[Any, ...]]] = {id: [] for id in wanted}
+            for one in events.values():
+                found[one["rollout"]].append((one["step"], one["by"], one["reason"], one["at_ms"]))
+            return found == wanted
+
+        await until(told)
+    finally:
+        await log.close()
 
 
 async def is_cleared(running: Cluster, space: str) -> None:

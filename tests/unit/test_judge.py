@@ -89,6 +89,8 @@ async def test_errors_in_two_windows_running_go_back_with_the_reason_in_words(co
     assert (last.by, last.step) == ("judge", "rollback")
     assert "errors: 33.3% of the candidate's searches failed, 0.0% of the control's" in last.reason
     assert last.figures["canary"]["arms"]["candidate"] == {"searches": 120, "errors": 40}
+    event = (await court.catalog.unsent_steps(100))[-1]
+    assert (event.by, event.step, event.state, event.reason) == ("judge", "rollback", "rolled_back", last.reason)
 
 
 async def test_a_slow_candidate_goes_back(court: Court) -> None:

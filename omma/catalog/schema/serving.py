@@ -73,6 +73,7 @@ routing: Final = Table(
     Column("id", Integer, primary_key=True, autoincrement=False, comment="of the one row, 1"),
     Column("epoch", BigInteger, nullable=False, comment="raised by each change of which index answers whom"),
     Column("defaults", DOCUMENT, comment="rollouts.SearchSettings; null for none"),
+    Column("steps_sent", BigInteger, nullable=False, server_default="0", comment="rollout_audit's, up to this id"),
 )
 
 routing_followers: Final = Table(

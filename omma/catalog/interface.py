@@ -76,6 +76,9 @@ class Catalog(
 
     async def release_lease(self, name: str, holder: str) -> None: ...
 
+    async def forget_leases(self, ended_seconds: float) -> int:
+        """Those that ended so long ago, or longer, and were neither released nor taken over. Returns how many."""
+
     async def counts(self) -> dict[str, int]:
         """Rows by state over all tenants, and `unsent`."""
 

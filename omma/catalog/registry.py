@@ -87,6 +87,12 @@ class Registry:
         async with self._database.writing() as connection:
             await connection.execute(leases.delete().where(leases.c.name == name, leases.c.holder == holder))
 
+    @uninterrupted
+    async def forget_leases(self, ended_seconds: float) -> int:
+        ended = leases.delete().where(leases.c.expires_at <= self._database.shared_ms_ago(ended_seconds))
+        async with self._database.writing() as connection:
+            return (await connection.execute(ended)).rowcount
+
 
 async def add_space(connection: AsyncConnection, dialect: Dialect, space: Space) -> None:
     """As `register_space`, in a transaction of others."""

@@ -174,7 +174,7 @@ def compose(
             ANOMALIES.name: AnomaliesWork(AnomalyScorer(catalog, storage.blobs, live)),
             AUTO_TAGS.name: AutoTagsWork(AutoTagger(catalog, storage.blobs, live)),
             CLUSTER.name: ClusterWork(Clusterer(catalog, storage.blobs, live)),
-            COLLECT.name: CollectWork(collector, storage.blobs),
+            COLLECT.name: CollectWork(collector, catalog, storage.blobs),
             ERASE.name: EraseWork(eraser),
             INGEST.name: IngestWork(folders, buckets),
             INGEST_LIST.name: ListWork(lists),

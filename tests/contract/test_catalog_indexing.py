@@ -188,6 +188,18 @@ async def test_a_lease_has_one_holder(catalog: Catalog, clock: Clock) -> None:
     assert await catalog.acquire_lease("train", "a", 10)
 
 
+async def test_leases_that_ended_long_ago_are_forgotten(catalog: Catalog, clock: Clock) -> None:
+    for name in ("list/run/1", "list/run/2", "train"):
+        assert await catalog.acquire_lease(name, "a", 10)
+    clock.seconds += 60
+    assert await catalog.acquire_lease("train", "b", 10)
+    assert await catalog.acquire_lease("new", "b", 10)
+    assert await catalog.forget_leases(51) == 0
+    assert await catalog.forget_leases(50) == 2
+    assert not await catalog.acquire_lease("train", "a", 10) and not await catalog.acquire_lease("new", "a", 10)
+    assert await catalog.acquire_lease("list/run/1", "a", 10)
+
+
 async def test_keys_are_revoked_by_a_prefix_that_fits_one(catalog: Catalog) -> None:
     first = ApiKey("ab12", "one", ANN, Role.READ, 1)
     second = ApiKey("ab34", "two", BOB, Role.ADMIN, 2)

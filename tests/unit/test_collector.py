@@ -9,9 +9,12 @@ import pytest
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.interface import Blobs, original_key, thumbnail_key
 from omma.catalog.interface import Catalog
+from omma.catalog.job import Job, JobId, JobState
 from omma.catalog.picture import NewPicture
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.identity import DEFAULT_TENANT, ImageId, Sha256
+from omma.job_kinds import COLLECT
+from services.worker.jobs.collect import CollectWork
 from services.worker.jobs.progress import Progress
 from services.worker.truth.collector import Collector
 from tests.contract.catalogs import Clock
@@ -51,6 +54,18 @@ async def collected(world: World) -> dict[str, int]:
     progress = Progress()
     await Collector(world.catalog, world.blobs, GRACE).collect(progress)
     return {name: count for name, count in progress.counts.items() if count}
+
+
+async def test_the_job_forgets_leases_of_who_was_killed(world: World) -> None:
+    """As of a list's part whose worker was killed, and whose job was cancelled: nobody takes it over."""
+    assert await world.catalog.acquire_lease("list/run/3", "killed", 30)
+    world.clock.seconds += 30 + 3_600
+    assert await world.catalog.acquire_lease("list/other/1", "at work", 30)
+    job = Job(JobId("j"), DEFAULT_TENANT, COLLECT.name, "", JobState.RUNNING, 0)
+    work = CollectWork(Collector(world.catalog, world.blobs, GRACE), world.catalog, world.blobs)
+    await work.run(job, Progress())
+    assert await world.catalog.forget_leases(0) == 0, "it is gone"
+    assert not await world.catalog.acquire_lease("list/other/1", "another", 30)
 
 
 async def test_bytes_go_when_the_last_row_that_needs_them_can_be_restored_no_more(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
-from omma.errors import InvalidQuery, WrongState
+from omma.errors import InvalidQuery, OutOfTime, WrongState
 from omma.evaluation.metrics import measure
 from omma.index import Index, IndexId, IndexState
 from omma.judging.relevance import LEAST_QUERIES, ndcg_at_10, relevance_figures
@@ -40,7 +40,13 @@ class Book:
 
 
 class OtherShard(BruteForceShard):
+    """search_seconds: that each search takes of a clock that the test has."""
+
+    search_seconds = 0.0
+    clock_seconds = 0.0
+
     async def search(self, query: Any, deadline: Any) -> Any:
+        OtherShard.clock_seconds += self.search_seconds
         return replace(await super().search(query, deadline), index=CANDIDATE)
 
 
@@ -73,7 +79,8 @@ def random_head(id: int) -> Float32:
 
 
 async def judged(world: World, **request: Any) -> dict[str, Any]:
-    found = await Relevance(Book(), world.core).judge(RUN, ANN, JudgmentsRequest(**request).checked())  # type: ignore[arg-type]
+    relevance = Relevance(Book(), world.core, lambda: OtherShard.clock_seconds)  # type: ignore[arg-type]
+    found = await relevance.judge(RUN, ANN, JudgmentsRequest(**request).checked())
     return {"shadow": {"searches": 500, "error_share": 0.0, "p95_ratio": 1.0}, **found.figures}
 
 
@@ -100,6 +107,21 @@ async def test_a_picture_that_the_candidate_lacks_is_a_query_that_it_fails(world
     figures = await judged(world, labels=LABELS)
     assert figures["judged"]["queries"] == 40
     assert figures["judged"]["ndcg_loss"] >= 0.5
+
+
+async def test_on_a_busy_machine_fewer_are_asked_and_the_interval_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside(world, random_head)
+    whole = (await judged(world, labels=LABELS))["judged"]
+    monkeypatch.setattr(OtherShard, "search_seconds", 0.45)
+    some = (await judged(world, labels=LABELS))["judged"]
+    assert LEAST_QUERIES <= some["queries"] < whole["queries"]
+    assert some["ndcg_loss"] == pytest.approx(whole["ndcg_loss"], abs=0.1)
+    assert some["ndcg_loss_upper"] - some["ndcg_loss"] > whole["ndcg_loss_upper"] - whole["ndcg_loss"]
+    monkeypatch.setattr(OtherShard, "search_seconds", 1.0)
+    with pytest.raises(OutOfTime, match="30 are needed"):
+        await judged(world, labels=LABELS)
 
 
 async def test_too_few_or_none_are_refused(world: World) -> None:

@@ -1,14 +1,14 @@
 """A rollout's arms on what people judged: both are asked the same stored pictures, and their nDCG@10 is compared."""
 
-import asyncio
 import random
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from omma.catalog.interface import Catalog
-from omma.errors import Absent, InvalidQuery, ReplicaDown, WrongState
+from omma.errors import Absent, InvalidQuery, OutOfTime, ReplicaDown, WrongState
 from omma.identity import ImageId, Tenant
 from omma.judging.relevance import LEAST_QUERIES, K, ndcg_at_10, relevance_figures
 from omma.rollouts.asked import JudgmentsRequest
@@ -24,7 +24,10 @@ from services.topology.indexes import ServedIndex
 _MAX_QUERIES: Final = 500
 """Of more a sample is asked: an interval that a thousand would halve costs a canary nothing."""
 _AT_ONCE: Final = 2
+_BEGUN_SECONDS: Final = 15.0
+"""In which queries begin: on a busy machine fewer do, and the interval is as wide as that makes it."""
 _SECONDS: Final = 25.0
+"""In which the last of them end, and a caller has an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +41,17 @@ class Judged:
 class Relevance:
     """Asks beside live searches, a few at once."""
 
-    def __init__(self, catalog: Catalog, search: SearchCore) -> None:
+    def __init__(self, catalog: Catalog, search: SearchCore, now: Callable[[], float] = time.monotonic) -> None:
         self._catalog = catalog
         self._search = search
+        self._now = now
 
     async def judge(self, rollout: Rollout, tenant: Tenant, request: JudgmentsRequest) -> Rollout:
         """Keep what was measured with the rollout, for its gate. Pictures that neither index has are no queries; one
         that the candidate lacks is a query that it fails.
 
-        Raises InvalidQuery, field `labels` or `grades`, where fewer than LEAST_QUERIES are left; WrongState while the
-        candidate is built; ReplicaDown, OutOfTime.
+        Raises InvalidQuery, field `labels` or `grades`, where fewer than LEAST_QUERIES are left, OutOfTime where the
+        time ended before; WrongState while the candidate is built; ReplicaDown.
         """
         control, candidate = (self._placed(index_id) for index_id in (rollout.control, rollout.candidate))
         if rollout.settings is not None:
@@ -55,18 +59,26 @@ class Relevance:
         # As the catalog has it: what this gateway follows may be half a second older.
         if rollout.state in (RolloutState.BUILDING, RolloutState.PAUSED):
             raise WrongState("The candidate is still being built.", field="state")
-        deadline = Deadline.after(_SECONDS)
-        places = asyncio.Semaphore(_AT_ONCE)
+        begun, deadline = (Deadline.after(seconds, self._now) for seconds in (_BEGUN_SECONDS, _SECONDS))
+        left = iter(sampled(queries_of(request)))
+        known: list[tuple[float, float]] = []
 
-        async def one(query: Judged) -> tuple[float | None, float | None]:
-            async with places:
-                return (
-                    await self._ndcg(control, tenant, query, deadline),
-                    await self._ndcg(candidate, tenant, query, deadline),
-                )
+        async def some() -> None:
+            while begun.remaining_seconds() and (query := next(left, None)) is not None:
+                try:
+                    here = await self._ndcg(control, tenant, query, deadline)
+                    there = await self._ndcg(candidate, tenant, query, deadline)
+                except OutOfTime:
+                    return
+                if here is not None:
+                    known.append((here, there or 0.0))
 
-        asked = [one(query) for query in sampled(queries_of(request))]
-        known = [(here, there or 0.0) for here, there in await together(asked) if here is not None]
+        await together(some() for _ in range(_AT_ONCE))
+        if len(known) < LEAST_QUERIES and not begun.remaining_seconds():
+            raise OutOfTime(
+                f"{len(known)} judged queries were asked in {_BEGUN_SECONDS:g} s, and {LEAST_QUERIES} are needed: try "
+                "again when less is going on."
+            )
         if len(known) < LEAST_QUERIES:
             raise InvalidQuery(
                 f"{len(known)} of the judged pictures are in the live index and have something to find; "
@@ -130,5 +142,5 @@ class _Others(Mapping[int, int]):
 
 
 def sampled(queries: Sequence[Judged]) -> Sequence[Judged]:
-    """At most _MAX_QUERIES, the same ones each time."""
-    return queries if len(queries) <= _MAX_QUERIES else random.Random(0).sample(queries, _MAX_QUERIES)
+    """At most _MAX_QUERIES, the same ones each time, in an order of which any beginning is a sample too."""
+    return random.Random(0).sample(queries, min(len(queries), _MAX_QUERIES))

@@ -16,7 +16,7 @@ MAX_SHARDS: Final = 64
 MAX_JUDGED: Final = 100_000
 NO_NUL: Final = r"^[^\x00]*$"
 """What PostgreSQL's text takes."""
-_Id = Annotated[int, Field(strict=False)]
+_Id = Annotated[int, Field(strict=False, ge=1, lt=1 << 63)]
 """A picture's, which JSON has as text where it is a key."""
 _INDEX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 

@@ -85,6 +85,13 @@ class Faces:
         words = f"rollout {name} {body.get('share', '')}{flags}"
         self.refused(kind, field, f"/rollouts/{self.rollout}/{name}", body, words)
 
+    def command_refused(self, *words: str, says: str = "") -> None:
+        """Of what only a command can be told: one line, an exit code of bad input or of nothing there."""
+        before = self.state()
+        done = CliRunner().invoke(command_line(), ["rollout", *words])
+        assert done.exit_code in (EXIT_CODES[Kind.INVALID_QUERY], EXIT_CODES[Kind.ABSENT]), (words, done.output)
+        assert says in done.output and self.state() == before, (words, done.output)
+
     def search_refused(self, kind: Kind, field: str, **asked: Any) -> None:
         """A search, by REST, gRPC and the SDK."""
         before = self.state()
@@ -140,7 +147,37 @@ def opened(server: Server) -> Iterator[Faces]:
         yield faces
 
 
-def test_every_line_of_bad_input_is_refused_on_every_face(faces: Faces) -> None:
+def judge_refused(faces: Faces, folder: Path) -> None:
+    """Judgments that are none, by REST and as files."""
+    at, query = f"/rollouts/{faces.rollout}/judgments", Kind.INVALID_QUERY
+    for field, body in [
+        ("labels", {}),
+        ("labels.-1.[key]", {"labels": {"-1": "a", "1": "a"}}),
+        ("labels.9223372036854775808.[key]", {"labels": {str(1 << 63): "a"}}),
+        ("labels.a.[key]", {"labels": {"a": "b"}}),
+        ("labels.1", {"labels": {"1": True}}),
+        ("grades.1.2", {"grades": {"1": {"2": 6}}}),
+        ("grades.1.2", {"grades": {"1": {"2": True}}}),
+        ("grades", {"grades": {"1": {"2": 5}}}),
+        ("labels", {"labels": {"1": "a", "2": "a"}}),
+    ]:
+        faces.refused(query, field, at, body)
+    path = folder / "judgments.csv"
+    for content in (
+        b"\xff\xfe\0",
+        b"1,2,good\n",
+        b"1," + b"x" * 200_000,
+        b"",
+        b"picture,label\n",
+        "²,a\n١,a\n".encode(),
+    ):
+        path.write_bytes(content)
+        faces.command_refused("judge", str(path), says="invalid_query (")
+    for missing in (str(folder), str(folder / "nowhere")):
+        faces.command_refused("judge", missing, says="invalid_query (FILE)")
+
+
+def test_every_line_of_bad_input_is_refused_on_every_face(faces: Faces, tmp_path: Path) -> None:
     (live,) = faces.ok("GET", "/indexes")["indexes"]
     (space,) = faces.ok("GET", "/spaces")["spaces"]
     start, query, state = Kind.WRONG_STATE, Kind.INVALID_QUERY, Kind.WRONG_STATE
@@ -157,12 +194,16 @@ def test_every_line_of_bad_input_is_refused_on_every_face(faces: Faces) -> None:
         faces.refused(kind, field, "/rollouts", body, f"{START} {words}")
     for step in ("promote", "rollback", "retire", "pause", "abort"):
         faces.refused(Kind.ABSENT, "rollout", f"/rollouts/none/{step}", {}, f"rollout {step}")
+    for id in ("..", "../keys", "a/../../erase", "none?x=1", "none#x", "%2e%2e"):
+        faces.command_refused("promote", "--id", id)
 
     # Of another dimension and without a text tower: allowed, and said.
     begun = faces.ok("POST", "/rollouts", json={"model": B})
     faces.rollout, candidate = begun["id"], begun["candidate"]["id"]
     assert (begun["figures"]["preflight"]["words"], begun["figures"]["preflight"]["dim"]) == (False, 32)
     faces.step("pause")
+    labels = {"labels": {str(id): "one" for id in range(1, 9)}}
+    faces.refused(state, "state", f"/rollouts/{faces.rollout}/judgments", labels)
     for body, words in (({"model": A}, f"--model {A}"), ({"index": "wide", "shards": 2}, "--index wide --shards 2")):
         faces.refused(state, "rollout", "/rollouts", body, f"{START} {words}")
     experiment = {"name": "diverse", "arm": {"policy": "diverse"}}
@@ -177,6 +218,7 @@ def test_every_line_of_bad_input_is_refused_on_every_face(faces: Faces) -> None:
     faces.step("resume")
     until(lambda: bool(faces.shown()["state"] == "shadow"))
     faces.step_refused(state, "gates", "canary", share=5)
+    judge_refused(faces, tmp_path)
     for step in ("promote", "rollback", "retire", "pause"):
         faces.step_refused(state, "state", step)
     faces.step("canary", share=50, force=True)

@@ -133,9 +133,9 @@ async def test_too_few_or_none_are_refused(world: World) -> None:
         await judged(world)
     with pytest.raises(InvalidQuery):
         await judged(world, labels={1: "a"}, grades={1: {2: 5}})
-    building = replace(RUN, state=RolloutState.BUILDING)
-    with pytest.raises(WrongState):
-        await Relevance(Book(), world.core).judge(building, ANN, JudgmentsRequest(labels=LABELS))  # type: ignore[arg-type]
+    for one in (RolloutState.BUILDING, RolloutState.PAUSED, RolloutState.ABORTED, RolloutState.RETIRED):
+        with pytest.raises(WrongState):
+            await Relevance(Book(), world.core).judge(replace(RUN, state=one), ANN, JudgmentsRequest(labels=LABELS))  # type: ignore[arg-type]
 
 
 def test_queries_are_those_with_something_to_find() -> None:

@@ -51,14 +51,16 @@ class Relevance:
         that the candidate lacks is a query that it fails.
 
         Raises InvalidQuery, field `labels` or `grades`, where fewer than LEAST_QUERIES are left, OutOfTime where the
-        time ended before; WrongState while the candidate is built; ReplicaDown.
+        time ended before; WrongState while the candidate is built, or one of both is gone; ReplicaDown.
         """
-        control, candidate = (self._placed(index_id) for index_id in (rollout.control, rollout.candidate))
         if rollout.settings is not None:
             raise WrongState("An experiment has no index of its own to judge.", field="rollout")
         # As the catalog has it: what this gateway follows may be half a second older.
         if rollout.state in (RolloutState.BUILDING, RolloutState.PAUSED):
             raise WrongState("The candidate is still being built.", field="state")
+        if rollout.state in (RolloutState.ABORTED, RolloutState.RETIRED):
+            raise WrongState("One of its indexes is gone.", field="state")
+        control, candidate = (self._placed(index_id) for index_id in (rollout.control, rollout.candidate))
         begun, deadline = (Deadline.after(seconds, self._now) for seconds in (_BEGUN_SECONDS, _SECONDS))
         left = iter(sampled(queries_of(request)))
         known: list[tuple[float, float]] = []

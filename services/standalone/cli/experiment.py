@@ -8,7 +8,7 @@ import typer
 from omma.errors import Absent, InvalidQuery
 from omma.rollouts.rollout import Mode
 from services.standalone.cli.rollout import show_audit
-from services.standalone.connection import call_once
+from services.standalone.connection import call_once, in_path
 from services.standalone.output import Json, console, print_json, run
 
 app = typer.Typer(no_args_is_help=True, help="Compare two ways to search the same index, and keep the better one.")
@@ -79,11 +79,11 @@ def settings_of(arms: Sequence[str]) -> dict[str, Any]:
 
 
 async def _one(name: str) -> Any:
-    return await call_once("GET", f"/experiments/{await _chosen(name)}")
+    return await call_once("GET", f"/experiments/{in_path(await _chosen(name))}")
 
 
 async def _step(name: str, step: str, body: Mapping[str, Any]) -> Any:
-    return await call_once("POST", f"/experiments/{await _chosen(name)}/{step}", json=body)
+    return await call_once("POST", f"/experiments/{in_path(await _chosen(name))}/{step}", json=body)
 
 
 async def _chosen(name: str) -> str:

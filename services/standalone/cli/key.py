@@ -8,7 +8,7 @@ from rich.table import Table
 
 from omma.catalog.api_key import Role
 from omma.catalog.postgres_settings import PostgresSettings
-from services.standalone.connection import Connection, call_once
+from services.standalone.connection import Connection, call_once, in_path
 from services.standalone.output import Json, console, errors, print_json, run
 from services.standalone.settings import StandaloneSettings
 
@@ -52,7 +52,7 @@ def list_keys(json: Json = False) -> None:
 @app.command()
 def revoke(id: Annotated[str, typer.Argument(help="As `omma key list` shows it.")], json: Json = False) -> None:
     """A key works no more, some seconds from now at the latest."""
-    revoked = run(_ask("DELETE", f"/keys/{id}"))
+    revoked = run(_ask("DELETE", f"/keys/{in_path(id)}"))
     if json:
         print_json(revoked)
     else:

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from omma.catalog.quota import MAX_BYTES, MAX_PICTURES
-from services.standalone.connection import call_once
+from services.standalone.connection import call_once, in_path
 from services.standalone.output import Json, console, print_json, run
 
 app = typer.Typer(no_args_is_help=True, help="How many pictures, and bytes of them, a tenant may keep.")
@@ -41,7 +41,7 @@ def set_quota(
 ) -> None:
     """Limit how much a tenant may keep. What it keeps already stays."""
     asked: dict[str, Any] = {"max_pictures": pictures, "max_bytes": bytes}
-    told = run(call_once("PUT", f"/quotas/{tenant}", json=asked))
+    told = run(call_once("PUT", f"/quotas/{in_path(tenant)}", json=asked))
     if json:
         print_json(told)
         return
@@ -53,7 +53,7 @@ def set_quota(
 @app.command()
 def remove(tenant: _Tenant) -> None:
     """Take a tenant's limits away."""
-    run(call_once("DELETE", f"/quotas/{tenant}"))
+    run(call_once("DELETE", f"/quotas/{in_path(tenant)}"))
     console.print(f"Tenant {tenant} has no limits of its own.")
 
 

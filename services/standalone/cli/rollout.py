@@ -13,7 +13,7 @@ from rich.table import Table
 
 from omma.errors import Absent, InvalidQuery
 from omma.rollouts.rollout import RUNNING, Mode
-from services.standalone.connection import Connection, connected
+from services.standalone.connection import Connection, connected, in_path
 from services.standalone.output import Json, console, print_json, run
 from services.standalone.settings import StandaloneSettings
 
@@ -95,7 +95,7 @@ def judge(
     json: Json = False,
 ) -> None:
     """Compare the arms on what people judged; the loss in nDCG@10 is a gate of the canary."""
-    _show(run(_step(id, "judgments", _judgments(file))), json)
+    _show(run(_judge(id, file)), json)
 
 
 @app.command()
@@ -146,11 +146,15 @@ async def _call(method: str, path: str, **options: Any) -> Any:
 
 async def _step(id: str, step: str, body: Mapping[str, Any]) -> Any:
     async with connected(StandaloneSettings()) as connection:
-        return await connection.call("POST", f"/rollouts/{await _chosen(connection, id)}/{step}", json=body)
+        return await connection.call("POST", f"/rollouts/{in_path(await _chosen(connection, id))}/{step}", json=body)
 
 
 async def _canary(id: str, share: str, body: Mapping[str, Any]) -> Any:
     return await _step(id, "canary", {**body, "share": _number(share)})
+
+
+async def _judge(id: str, file: Path) -> Any:
+    return await _step(id, "judgments", await asyncio.to_thread(_judgments, file))
 
 
 def _judgments(file: Path) -> dict[str, Any]:
@@ -161,13 +165,13 @@ def _judgments(file: Path) -> dict[str, Any]:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             for row in csv.reader(lines):
                 match [cell.strip() for cell in row]:
-                    case [picture, label] if picture.isdecimal():
+                    case [picture, label] if picture.isascii() and picture.isdecimal():
                         labels[picture] = label
-                    case [query, picture, grade] if query.isdecimal():
+                    case [query, picture, grade] if query.isascii() and query.isdecimal():
                         grades.setdefault(query, {})[picture] = int(grade)
                     case _:  # a header, an empty line
                         continue
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise InvalidQuery(f"{file} cannot be read as judgments: {error}.", field="FILE") from None
     return {name: value for name, value in (("labels", labels), ("grades", grades)) if value}
 
@@ -195,7 +199,7 @@ async def _status(id: str, watch: bool, json: bool) -> None:
     async with connected(StandaloneSettings()) as connection:
         chosen = await _chosen(connection, id)
         while True:
-            found = await connection.call("GET", f"/rollouts/{chosen}")
+            found = await connection.call("GET", f"/rollouts/{in_path(chosen)}")
             _show(found, json)
             if not watch or found["state"] not in RUNNING:
                 return

@@ -23,6 +23,8 @@ _JOINING: Final = frozenset(
 _MAX_WORDS: Final = 24
 _APOSTROPHE: Final = re.compile(r"['\u2019]s?(?!\w)|['\u2019]")
 _BETWEEN: Final = re.compile(r"[\W_]+")
+_APART: Final = re.compile(r"[\s_\u2010-\u2015-]+")
+"""Between words that may be one."""
 _PLURALS: Final = (("ies", ("y",)), ("ves", ("f", "fe")), ("men", ("man",)), ("es", ("", "e")), ("s", ("",)))
 _LETTERS: Final = "tvx"
 """Which are words before another, as in t-shirt, v-neck and x-ray."""
@@ -57,6 +59,22 @@ class Reader:
         # A joining word that was never taught is cut into pieces, which then count for words that tell something.
         kept = [word for word in words if word in telling or self._is_whole(word)]
         return [" ".join(kept or words or [text])]
+
+    def joined(self, text: str) -> str:
+        """The text with words that follow each other written together where that is a word: star fish, motor-bikes."""
+        first, *rest = re.split(f"({_BETWEEN.pattern})", text)
+        said = [first]
+        for between, word in zip(rest[::2], rest[1::2], strict=True):
+            if _APART.fullmatch(between) and self._is_one(said[-1], word):
+                said[-1] += word
+            else:
+                said += [between, word]
+        return "".join(said)
+
+    def _is_one(self, word: str, next: str) -> bool:
+        if {word.lower(), next.lower()} & {"", *_JOINING}:
+            return False
+        return any(map(self._is_whole, (word + next, *_singulars(word + next))))
 
     def _words_of(self, chunk: str) -> list[str]:
         if self._is_whole(chunk) or chunk.lower() in _JOINING:

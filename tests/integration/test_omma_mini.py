@@ -115,6 +115,11 @@ async def test_it_trusts_itself_on_words_it_knows_and_not_on_others(embedder: On
     [
         ("t-shirt", "t shirt"),
         ("T-Shirt", "t shirt"),
+        ("\uff34\uff0d\uff33\uff28\uff29\uff32\uff34", "t shirt"),  # as Japanese keyboards write it
+        ("jeans\u2122", "jeans"),
+        ("star fish", "starfish"),
+        ("Motor-Bikes", "motorbike"),
+        ("a basket ball", "basketball"),
         ("tshirts", "t shirt"),
         ("T-SHIRTS!", "t shirt"),
         ("Grand-Pianos", "grand piano"),

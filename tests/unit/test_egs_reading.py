@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from omma.vectors import Float32
 from services.egs.reading import Reader, phrases
-from services.egs.text import meant
+from services.egs.text import meant, understood
 
 KNOWN = {
     *("a", "an", "the", "on", "of", "with", "t", "x", "shirt", "shirts", "dress", "dresses", "cherry", "knife", "man"),
@@ -50,6 +50,25 @@ def test_a_word_is_read_as_the_vocabulary_has_it(typed: str, words: str) -> None
     assert " ".join(read(typed)) == words
 
 
+@pytest.mark.parametrize(
+    ("typed", "joined"),
+    [
+        ("tea pot", "teapot"),
+        ("a Tea-Pot on the sofa", "a TeaPot on the sofa"),
+        ("tea\u2011pots", "teapots"),
+        ("rain  coat", "raincoat"),
+        ("tea, pot", "tea, pot"),  # two things
+        ("tea or pot", "tea or pot"),
+        ("tea/pot", "tea/pot"),
+        ("rain dog", "rain dog"),
+        ("", ""),
+    ],
+)
+def test_words_written_apart_are_one_where_the_vocabulary_has_it(typed: str, joined: str) -> None:
+    known = {*KNOWN, "raincoat"}
+    assert Reader(lambda word: word.lower() in known).joined(typed) == joined
+
+
 @given(st.text(max_size=60).filter(str.strip))
 def test_a_text_is_never_read_as_nothing_and_is_read_the_same_again(text: str) -> None:
     words = read(text)
@@ -78,6 +97,14 @@ def test_what_the_tower_does_not_know_has_no_say_in_a_sentence() -> None:
     assert vector[0] == pytest.approx(2 * vector[2])
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
     assert sure == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("together", "axis"), [(0.95, 3), (0.9, 0), (0.5, 0)])
+def test_written_together_it_counts_only_where_that_is_clearly_better_understood(together: float, axis: int) -> None:
+    apart = (0, 0.9), (0, 0.9), (0, 0.9), (0, 0.9)
+    vector, sure = understood(*rows(*apart, (3, together + 0.05)), [["tea", "pot"], ["teapot"]])
+    assert np.argmax(vector) == axis
+    assert sure == pytest.approx(max(0.9, together + 0.05) if axis == 3 else 0.9)
 
 
 def test_a_name_of_two_words_is_as_sure_as_it_is_whole() -> None:

@@ -147,8 +147,14 @@ async def test_words_that_the_tower_does_not_know_are_not_understood(
         ("two \U0001f697\ufe0f", "two  automobile  "),
         ("\U0001f44d\U0001f3fd", " thumbs up sign  "),
         ("\u732b кот é", "\u732b кот é"),
+        ("\u2665", " black heart suit "),
     ],
 )
 def test_signs_are_spelled_out_by_their_names(text: str, spelled: str) -> None:
     assert named(text, lambda character: False) == spelled
     assert named(text, lambda character: True) == text
+
+
+@pytest.mark.parametrize("text", ["jeans\u2122", "\u00ae jeans", "\u2605\u2605 jeans", "jeans \u2764\ufe0f"])
+def test_marks_of_rights_and_ornaments_beside_words_say_nothing(text: str) -> None:
+    assert named(text, lambda character: False).split() == ["jeans"]

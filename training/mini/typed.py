@@ -9,7 +9,7 @@ import numpy as np
 from omma.evaluation import Interval, interval, words_to_pictures
 from services.egs.onnx_towers import load_text_tower
 from services.egs.registry import load_model
-from services.egs.text import meant
+from services.egs.text import understood as heard
 from training.mini.measure import FAR, NONSENSE, Float32, Labels
 from training.mini.phrases import plural
 
@@ -51,7 +51,7 @@ class Speaker:
         rows = np.stack(
             [one for one in self._tower.run(self._words([text]), wide=False) if isinstance(one, np.ndarray)]
         )
-        vector, sure = meant(rows[:, : self._dim], rows[:, self._dim], len(self._words.read(text)))
+        vector, sure = heard(rows[:, : self._dim], rows[:, self._dim], self._words.readings(text))
         return vector, sure * self._words.known_share(text)
 
 

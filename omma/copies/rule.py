@@ -68,7 +68,7 @@ def copies(signatures: Signatures, check: Callable[[], object] = lambda: None) -
     """
     best: dict[tuple[int, int], int] = {}
     for one, other, orientation, bits in _near(signatures, check):
-        good = _alike(signatures, one, other, orientation, bits)
+        good = _alike(signatures, one, other, orientation, bits) & _alike_around(signatures, one, other)
         ends = np.sort(np.stack([signatures.pictures[one[good]], signatures.pictures[other[good]]]), axis=0).tolist()
         for first, second, distance in zip(*ends, bits[good].tolist(), strict=True):
             best[first, second] = min(distance, best.get((first, second), distance))
@@ -159,6 +159,20 @@ def _alike(
     light &= colour | (grey & near & same_light)
     flat_alike = (np.abs(theirs - ours).max(axis=1) <= _FLAT_LIGHT) & (apart <= _FLAT_COLOUR)
     alike: npt.NDArray[np.bool_] = np.where(flat, flat_alike, light)
+    return alike
+
+
+def _alike_around(signatures: Signatures, one: Rows, other: Rows) -> npt.NDArray[np.bool_]:
+    """Whether borders are of one colour, where both views are what one surrounds: flags may share two stripes of three.
+    bool[n].
+    """
+    alike = np.ones(len(one), bool)
+    inner = np.flatnonzero(
+        (np.minimum(one, other) >= signatures.wholes) & (signatures.full[one] & signatures.full[other])
+    )
+    if len(inner):
+        apart = signatures.around(one[inner]) - signatures.around(other[inner])
+        alike[inner] = np.linalg.norm(apart, axis=1) <= _OTHER_COLOUR
     return alike
 
 

@@ -46,7 +46,8 @@ _MIRRORING: Final = _steps((9, 0x0055005500550055), (18, 0x0000333300003333), (3
 class Signatures:
     """Views of pictures: the whole; what its plain border surrounds, if it has one; its middle, once for each of CROPS.
 
-    pictures: intp[v], the row of the picture that each view is of. full: bool[v], whole or inner, not a middle.
+    pictures: intp[v], the row of the picture that each view is of. full: bool[v], whole or inner, not a middle. wholes:
+    how many are whole; they come first, and the inner ones next.
     hashes, turned: uint64[v, 4], a pHash and that of the view mirrored at its diagonal, 64 coefficients a parity.
     variation, plain: float32[v] of the picture: standard deviation of its greys, share of one grey. fields: uint8 of
     the full views, which come first.
@@ -54,6 +55,7 @@ class Signatures:
 
     pictures: Rows
     full: npt.NDArray[np.bool_]
+    wholes: int
     hashes: UInt64
     turned: UInt64
     variation: Float32
@@ -77,6 +79,7 @@ class Signatures:
         return cls(
             pictures=rows[of],
             full=np.arange(len(of)) < count + len(bordered),
+            wholes=count,
             hashes=hashes,
             turned=_turned(hashes),
             variation=heads[of, 1].astype(np.float32) / 2,
@@ -91,6 +94,11 @@ class Signatures:
     def colours(self, views: Rows) -> Float32:
         """float32[n, 4, 4, 2], Cb and Cr, -128 … 127, as `light`."""
         return self._seen(views, slice(LIGHT_SIDE**2, FIELD_BYTES), COLOUR_SIDE) - np.float32(128)
+
+    def around(self, views: Rows) -> Float32:
+        """float32[n, 2], Cb and Cr in the first corner of the whole pictures that these views are of."""
+        wholes = np.searchsorted(self.pictures[: self.wholes], self.pictures[views])
+        return self.colours(wholes)[:, 0, 0]
 
     def _seen(self, views: Rows, part: slice, side: int) -> Float32:
         full = len(self.fields)

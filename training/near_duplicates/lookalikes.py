@@ -175,6 +175,27 @@ def _charts(random: np.random.Generator) -> Iterator[Image.Image]:
         yield chart
 
 
+def _flags(random: np.random.Generator) -> Iterator[Image.Image]:
+    """Of three stripes: several share two of them, and the first may look like a border."""
+    blue, white, red, green = (0, 38, 100), (255, 255, 255), (206, 17, 38), (0, 122, 61)
+    black, yellow, orange = (0, 0, 0), (255, 206, 0), (255, 130, 0)
+    upright = (
+        (blue, white, red),
+        (green, white, red),
+        (black, yellow, red),
+        (blue, yellow, red),
+        (green, white, orange),
+    )
+    lying = ((white, blue, red), (black, red, yellow), (red, white, green), (blue, black, white))
+    for stripes in (*upright, *lying):
+        flag = Image.new("RGB", (480, 320))
+        pen = ImageDraw.Draw(flag)
+        for place, paint in enumerate(stripes):
+            box = (160 * place, 0, 160 * place + 159, 319) if stripes in upright else (0, 107 * place, 479, 320)
+            pen.rectangle(box, fill=paint)
+        yield flag
+
+
 FAMILIES: Final[Mapping[str, Family]] = {
     "invoices of one form": _invoices,
     "pages of text": _pages,
@@ -186,6 +207,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "plain walls": _walls,
     "plain colours": _plain,
     "charts": _charts,
+    "flags of three stripes": _flags,
 }
 
 

@@ -14,6 +14,8 @@ async def is_kept(catalog: OrphanBook, blobs: Blobs, sha256: Sha256) -> bool:
     """Whether the original is in our blobs to stay. Asked by whoever made a row that needs it, once that is durable:
     from then on no collector begins with these bytes. Waits for one that has begun, two minutes at most.
     """
-    while (collected := await catalog.collected(sha256)) is Collected.UNDER_WAY:  # noqa: ASYNC110  it may be elsewhere
+    while True:
+        collected = (await catalog.collected([sha256]))[sha256]
+        if collected is not Collected.UNDER_WAY:
+            return collected is Collected.NO or await blobs.size(original_key(sha256)) is not None
         await asyncio.sleep(_LOOK_SECONDS)
-    return collected is Collected.NO or await blobs.size(original_key(sha256)) is not None

@@ -9,6 +9,7 @@ from typing import Final
 from omma.buckets import bucket_of
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Upserted
+from omma.gathered import Gathered
 from omma.log.interface import Log, Producer, TopicSpec
 from omma.records import IMAGES_TOPIC, ImageEvent, image_key
 from omma.telemetry.metrics import OUTBOX_OLDEST_AT
@@ -20,6 +21,8 @@ _RESEND_BATCH: Final = 1_000
 _OFFER_SECONDS: Final = 1.0
 """How long a caller's answer waits for its event, whose row is durable already."""
 _PROBE_SECONDS: Final = 1.0
+_MARKED_AT_ONCE: Final = 64
+"""Callers whose rows one transaction marks."""
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ class Outbox:
         self._away = False
         self._probe: asyncio.Task[None] | None = None
         self._probed_at = 0.0
+        self._marks: Gathered[None, Sequence[ImageEvent], None] = Gathered(self._mark, most=_MARKED_AT_ONCE)
 
     async def send(self, changes: Sequence[Upserted]) -> None:
         """The events of these changes are durable in the log when it returns. None to send: returns at once."""
@@ -91,7 +95,11 @@ class Outbox:
             return
         records = [(bucket_of(e.image_id, self._partitions), image_key(e.image_id), e.encode()) for e in events]
         await self._producer.send_many(IMAGES_TOPIC, records)
-        await self._catalog.mark_sent(events)
+        await self._marks.ask(None, events)
+
+    async def _mark(self, _: None, sent: Sequence[Sequence[ImageEvent]]) -> list[None]:
+        await self._catalog.mark_sent([event for events in sent for event in events])
+        return [None] * len(sent)
 
 
 async def open_outbox(catalog: Catalog, log: Log, new_partitions: int = IMAGES_PARTITIONS) -> Outbox:

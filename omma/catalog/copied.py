@@ -80,7 +80,7 @@ class Copied:
         known, ahead = {image_id}, {image_id}
         pairs: dict[tuple[int, int], CopyPair] = {}
         said: dict[tuple[int, int], tuple[int, bool]] = {}
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             while ahead and len(known) < limit:
                 for pair in await self._pairs_of(connection, tenant, ahead):
                     pairs[pair.first, pair.second] = pair
@@ -146,7 +146,7 @@ class Copied:
         mine = select(columns.image_id, columns.group_id).where(
             columns.tenant_id == tenant, columns.group_id != NO_GROUP, among(columns.image_id, sorted(image_ids))
         )
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             found = {ImageId(row.image_id): int(row.group_id) for row in await connection.execute(mine)}
             groups = sorted(set(found.values()))
             if groups:

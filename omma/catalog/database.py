@@ -29,15 +29,22 @@ class Crossed(Overloaded):
 
 
 class Database:
-    """read and write: one pool with two isolations where the database itself orders writers, as PostgreSQL does.
+    """read, snapshot and write: one pool with three isolations where the database itself orders writers, as PostgreSQL
+    does.
 
     clock: seconds since 1970; None: the process's, and for what several processes compare, the database's.
     """
 
     def __init__(
-        self, read: AsyncEngine, write: AsyncEngine, dialect: Dialect, clock: Callable[[], float] | None
+        self,
+        read: AsyncEngine,
+        snapshot: AsyncEngine,
+        write: AsyncEngine,
+        dialect: Dialect,
+        clock: Callable[[], float] | None,
     ) -> None:
         self._read = read
+        self._snapshot = snapshot
         self._write = write
         self._clock = clock
         self._running: set[asyncio.Task[Any]] = set()
@@ -62,8 +69,16 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """One snapshot. Raises Overloaded when every connection is taken for too long, ReplicaDown when none opens."""
+        """For one statement, which needs no transaction: two round trips less. Raises Overloaded when every connection
+        is taken for too long, ReplicaDown when none opens.
+        """
         async with self._connection(self._read) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """For several statements that see the same moment. Raises as `reading`."""
+        async with self._connection(self._snapshot) as connection:
             yield connection
 
     @asynccontextmanager

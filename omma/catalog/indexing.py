@@ -181,7 +181,7 @@ class Indexing(Copied):
     async def counts(self) -> dict[str, int]:
         by_state = select(images.c.state, func.count()).group_by(images.c.state)
         unsent = select(func.count()).select_from(images).where(images.c.sent_version < images.c.version)
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             found = (await connection.execute(by_state)).all()
             waiting = (await connection.execute(unsent)).scalar_one()
         return {state.value: 0 for state in PictureState} | {row[0]: row[1] for row in found} | {"unsent": waiting}

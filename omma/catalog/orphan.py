@@ -59,8 +59,8 @@ class OrphanBook(Protocol):
     async def needs(self, sha256s: Collection[Sha256], grace_seconds: float) -> Needs:
         """Of live rows, and of those deleted no longer ago, which can be restored."""
 
-    async def collected(self, sha256: Sha256) -> Collected:
-        """To be asked once a row that needs the bytes is durable."""
+    async def collected(self, sha256s: Collection[Sha256]) -> dict[Sha256, Collected]:
+        """Of each of them. To be asked once rows that need the bytes are durable."""
 
     async def overdue(self, sha256s: Collection[Sha256], grace_seconds: float) -> set[Sha256]:
         """Those of them that have been orphans for longer, and are not collected."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, false, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
@@ -69,14 +69,14 @@ class Orphans:
         return Needs(kept, frozenset(Sha256(sha256) for sha256, _ in found))
 
     @uninterrupted
-    async def collected(self, sha256: Sha256) -> Collected:
-        under_way = (orphans.c.taken_until > self._database.shared_now_ms()).label("under_way")
-        query = select(orphans.c.taken_until, orphans.c.gone_at, under_way).where(orphans.c.sha256 == sha256)
+    async def collected(self, sha256s: Collection[Sha256]) -> dict[Sha256, Collected]:
+        touched = or_(orphans.c.taken_until.is_not(None), orphans.c.gone_at.is_not(None))
+        under_way = func.coalesce(orphans.c.taken_until > self._database.shared_now_ms(), false())
+        query = select(orphans.c.sha256, under_way).where(self._sha256_in(orphans.c.sha256, sha256s), touched)
         async with self._database.reading() as connection:
-            found = (await connection.execute(query)).first()
-        if found is None or (found.taken_until is None and found.gone_at is None):
-            return Collected.NO
-        return Collected.UNDER_WAY if found.under_way else Collected.PERHAPS
+            found = (await connection.execute(query)).all()
+        known = {Sha256(one): Collected.UNDER_WAY if now else Collected.PERHAPS for one, now in found}
+        return {one: known.get(one, Collected.NO) for one in sha256s}
 
     @uninterrupted
     async def overdue(self, sha256s: Collection[Sha256], grace_seconds: float) -> set[Sha256]:

@@ -158,7 +158,7 @@ class Pictures(Orphans, Givens, Quotas, Copied):
         if cursor is not None:
             last = _from_cursor(cursor)
             query = query.where(images.c.id < last if newest_first else images.c.id > last)
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             # Bounded: a million rows take PostgreSQL a quarter of a second to count, for every page.
             counted = select(literal(1)).select_from(images).where(*matching).limit(_COUNTED_AT_MOST + 1).subquery()
             count = (await connection.execute(select(func.count()).select_from(counted))).scalar_one()
@@ -186,7 +186,7 @@ class Pictures(Orphans, Givens, Quotas, Copied):
     async def dead_pictures(self, tenant: Tenant, key_prefix: str, limit: int) -> tuple[int, list[Picture]]:
         dead = (images.c.tenant_id == tenant, images.c.state == PictureState.DEAD, _starts_with(key_prefix))
         query = rows.select_pictures().where(*dead).order_by(images.c.id).limit(limit)
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             count = (await connection.execute(select(func.count()).select_from(images).where(*dead))).scalar_one()
             found = (await connection.execute(query)).mappings().all()
         return count, [rows.stored_picture(row).picture for row in found]

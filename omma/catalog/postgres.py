@@ -180,14 +180,15 @@ async def open_postgres_catalog(
     """
     await _migrated(settings)
     pool = _engine(settings, settings.server_settings(), settings.statement_timeout_seconds)
-    reading = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return SqlCatalog(Database(reading, pool, PostgresDialect(), clock), row_limits)
+    read = pool.execution_options(isolation_level="AUTOCOMMIT")
+    snapshot = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return SqlCatalog(Database(read, snapshot, pool, PostgresDialect(), clock), row_limits)
 
 
 async def _migrated(settings: PostgresSettings) -> None:
     # A migration may take long: alone on a connection of its own, without the bounds of a call.
     engine = _engine(settings, {"application_name": f"{settings.application_name}-migration"[:63]}, None)
-    database = Database(engine, engine, PostgresDialect(), None)
+    database = Database(engine, engine, engine, PostgresDialect(), None)
     try:
         async with database.writing() as connection:
             await connection.execute(select(func.set_config("lock_timeout", _MIGRATION_WAIT, True)))

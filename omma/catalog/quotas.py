@@ -45,7 +45,7 @@ class Quotas:
 
     @uninterrupted
     async def quota(self, tenant: Tenant) -> Quota | None:
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             own, others = await self._rows(connection, _known(tenant))
             if own is None and others is not None:
                 used = (await connection.execute(_used(tenant))).one()

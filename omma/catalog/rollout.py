@@ -75,6 +75,9 @@ class RolloutBook(Protocol):
     async def routing(self) -> Routing:
         """As it is now, in one snapshot."""
 
+    async def routing_epoch(self) -> int:
+        """Of the routing as it is now: another one after each change of states, shares and defaults."""
+
     async def acknowledge_routing(self, follower: str, epoch: int) -> None:
         """This follower routes by this epoch."""
 

@@ -125,11 +125,16 @@ class Rollouts:
 
     @uninterrupted
     async def routing(self) -> Routing:
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             row = (await connection.execute(select(routing.c.epoch, routing.c.defaults))).first()
             epoch, defaults = (0, None) if row is None else row
             running = await _running(connection)
             return Routing(epoch, tuple(await read_indexes(connection)), running, SearchSettings.of(defaults))
+
+    @uninterrupted
+    async def routing_epoch(self) -> int:
+        async with self._database.reading() as connection:
+            return (await connection.execute(select(routing.c.epoch))).scalar() or 0
 
     @uninterrupted
     async def acknowledge_routing(self, follower: str, epoch: int) -> None:

@@ -148,7 +148,7 @@ async def open_sqlite_catalog(
     """
     write = _engine(path, busy_timeout_seconds, connections=1, begin="BEGIN IMMEDIATE")
     read = _engine(path, busy_timeout_seconds, connections=_READERS, begin="BEGIN")
-    database = Database(read, write, SqliteDialect(), clock)
+    database = Database(read, read, write, SqliteDialect(), clock)
     try:
         async with database.writing() as connection:
             await connection.run_sync(upgrade)

@@ -11,6 +11,8 @@ from services.topology.indexes import ServedIndexes
 
 EVERY_SECONDS: Final = 0.5
 """Every follower has seen a promotion after it, and one look: two seconds are promised."""
+_WHOLE_LOOKS: Final = 4
+"""Between two at the whole routing while its epoch stays: what raises none (an index's match score) is seen by then."""
 _LOOK_SECONDS: Final = 5.0
 _HEARTBEAT_LOOKS: Final = 20
 _PATIENT_LOOKS: Final = 20
@@ -28,6 +30,7 @@ class RoutingFollower:
         self._indexes = indexes
         self._name = name
         self._acknowledged = 0
+        self._epoch = -1
         self._looks = 0
         self._misplaced_looks = 0
 
@@ -43,13 +46,15 @@ class RoutingFollower:
 
     async def look(self) -> None:
         """Once; acknowledges what is new, and now and then what is not. Raises what the catalog raises."""
-        routing = await self._catalog.routing()
-        self._indexes.follow(routing)
-        ROUTING_EPOCH.set(routing.epoch)
+        if self._looks % _WHOLE_LOOKS == 0 or await self._catalog.routing_epoch() != self._epoch:
+            routing = await self._catalog.routing()
+            self._indexes.follow(routing)
+            self._epoch = routing.epoch
+            ROUTING_EPOCH.set(routing.epoch)
         self._say_misplaced()
-        if routing.epoch != self._acknowledged or self._looks % _HEARTBEAT_LOOKS == 0:
-            await self._catalog.acknowledge_routing(self._name, routing.epoch)
-            self._acknowledged = routing.epoch
+        if self._epoch != self._acknowledged or self._looks % _HEARTBEAT_LOOKS == 0:
+            await self._catalog.acknowledge_routing(self._name, self._epoch)
+            self._acknowledged = self._epoch
         self._looks += 1
 
     def _say_misplaced(self) -> None:

@@ -165,18 +165,18 @@ async def test_bytes_that_lost_a_row_are_taken_after_their_grace(catalog: Catalo
 
 async def test_whoever_needs_bytes_learns_that_they_are_collected(catalog: Catalog, clock: Clock) -> None:
     await catalog.note_orphans([sha("a")])
-    assert await catalog.collected(sha("a")) is Collected.NO
+    assert await catalog.collected([sha("a")]) == {sha("a"): Collected.NO}
     clock.seconds += GRACE
     (taken,) = await catalog.take_orphans(GRACE, 10, 30)
-    assert await catalog.collected(sha("a")) is Collected.UNDER_WAY
+    assert await catalog.collected([sha("a")]) == {sha("a"): Collected.UNDER_WAY}
     clock.seconds += 30
-    assert await catalog.collected(sha("a")) is Collected.PERHAPS
+    assert await catalog.collected([sha("a")]) == {sha("a"): Collected.PERHAPS}
     await catalog.end_orphans([taken], [])
-    assert await catalog.collected(sha("a")) is Collected.PERHAPS
+    assert await catalog.collected([sha("a")]) == {sha("a"): Collected.PERHAPS}
     assert await catalog.take_orphans(GRACE, 10, 30) == []
     clock.seconds += 3_600
     assert await catalog.take_orphans(GRACE, 10, 30) == []
-    assert await catalog.collected(sha("a")) is Collected.NO
+    assert await catalog.collected([sha("a")]) == {sha("a"): Collected.NO}
 
 
 async def test_what_a_row_needs_after_all_is_no_orphan(catalog: Catalog, clock: Clock) -> None:
@@ -185,7 +185,7 @@ async def test_what_a_row_needs_after_all_is_no_orphan(catalog: Catalog, clock: 
     clock.seconds += GRACE
     (taken,) = await catalog.take_orphans(GRACE, 10, 30)
     await catalog.end_orphans([], [taken])
-    assert await catalog.collected(sha("a")) is Collected.NO
+    assert await catalog.collected([sha("a")]) == {sha("a"): Collected.NO}
     await catalog.note_orphans([sha("a")])
     clock.seconds += GRACE
     (taken,) = await catalog.take_orphans(GRACE, 10, 30)
@@ -204,7 +204,7 @@ async def test_bytes_that_came_and_went_again_are_collected_again(catalog: Catal
     made = await one(catalog, new("a"))
     await catalog.delete(ANN, [made.id])
     await catalog.end_orphans([taken], [])
-    assert await catalog.collected(sha("a")) is Collected.PERHAPS
+    assert await catalog.collected([sha("a")]) == {sha("a"): Collected.PERHAPS}
     clock.seconds += GRACE
     (again,) = await catalog.take_orphans(GRACE, 10, 30)
     await catalog.end_orphans([again], [])

@@ -18,7 +18,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.picture import PictureChange, PictureState
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import Description, RowLimits
-from omma.errors import Absent, InvalidPicture, InvalidQuery, Overloaded, TooLarge
+from omma.errors import Absent, InvalidPicture, InvalidQuery, NotAllowed, Overloaded, TooLarge
 from omma.hits import Payload
 from omma.identity import Tenant
 from omma.images import PictureLimits
@@ -36,7 +36,9 @@ from omma.records import (
     decode_interaction,
     encode_interaction,
 )
-from services.gateway.pictures.core import PictureCore
+from omma.viewing import Viewer
+from services.gateway.callers.viewing import looks
+from services.gateway.pictures.core import PictureCore, Uploaded
 from services.gateway.search.answer import SearchAnswer, SearchHit
 from services.gateway.search.fanout import Coverage
 from services.gateway.search.interactions import (
@@ -111,6 +113,42 @@ async def test_the_same_upload_again_is_a_duplicate_and_no_event(parts: Parts) -
     other_bytes = await core.upload(ANN, encoded(scene(seed=1)), Description(external_id="k"))
     replaced = await core.upload(ANN, PICTURE, Description(external_id="k"))
     assert (replaced.id, replaced.duplicate) == (other_bytes.id, False)
+
+
+async def test_uploads_that_come_together_are_each_what_they_would_be_alone(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = parts.core(max_concurrent_uploads=64)
+    looks(Viewer("cecil"))
+    await core.upload(ANN, PICTURE, Description("taken", private=True))
+    looks(Viewer("ann"))
+    transactions = 0
+    upsert = parts.catalog.upsert
+
+    async def counted(*given: Any, **options: Any) -> Any:
+        nonlocal transactions
+        transactions += 1
+        return await upsert(*given, **options)
+
+    monkeypatch.setattr(parts.catalog, "upsert", counted)
+    several = [core.upload(ANN, PICTURE, Description(f"sku-{n}", tags=(f"t{n}",))) for n in range(24)]
+    same = [core.upload(ANN, PICTURE, Description("same", tags=(f"t{n}",))) for n in range(4)]
+    of_another = core.upload(ANN, PICTURE, Description("taken"))
+    others = [core.upload(BOB, PICTURE, Description(f"sku-{n}")) for n in range(4)]
+    done = await asyncio.gather(*several, *same, of_another, *others, return_exceptions=True)
+    refused = done.pop(28)
+    assert isinstance(refused, NotAllowed) and refused.field == "external_id"
+    uploaded = cast(list[Uploaded], done)
+    for n, one in enumerate(uploaded[:24]):
+        row = await core.picture(ANN, one.id)
+        assert (row.key, row.tags, one.duplicate) == (f"sku-{n}", (f"t{n}",), False)
+    assert len({one.id for one in uploaded[24:28]}) == 1, "one row of one key"
+    assert len({one.receipt.version for one in uploaded[24:28]}) == 4, "each wrote after the one before it"
+    assert {(await core.picture(BOB, one.id)).tenant for one in uploaded[28:]} == {BOB}
+    assert transactions < 40, "a refused one makes its turn go one by one, once"
+    told = {(one.image_id, one.version) for one in await parts.events()}
+    assert {(one.id, one.receipt.version) for one in uploaded} <= told
+    assert await parts.catalog.unsent(100) == []
 
 
 async def test_another_tenants_copy_is_its_own_picture_on_the_same_blob(parts: Parts) -> None:

@@ -123,6 +123,9 @@ class FewIndexes:
             raise ReplicaDown("away")
         return Routing(1, self.indexes)
 
+    async def routing_epoch(self) -> int:
+        return (await self.routing()).epoch
+
     async def spaces(self) -> list[Space]:
         return [SPACE]
 

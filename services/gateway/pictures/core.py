@@ -11,6 +11,7 @@ from typing import Final
 from omma.blobs.interface import Blobs, original_key, thumbnail_key
 from omma.blobs.originals import Originals, uri_of
 from omma.catalog.interface import Catalog
+from omma.catalog.orphan import Collected
 from omma.catalog.picture import Change, NewPicture, Page, Picture, PictureChange, Upserted
 from omma.collection import is_kept
 from omma.description import Description, RowLimits
@@ -29,6 +30,7 @@ from services.gateway.callers.changes import concerns
 from services.gateway.callers.viewing import viewer
 from services.gateway.pictures.original import no_original, read_original, told_of
 from services.gateway.pictures.private import key_of_bytes, owned, require_own
+from services.gateway.pictures.rows import Rows
 from services.gateway.sharing.places import Places
 from services.gateway.sharing.shares import Held, Shares
 
@@ -97,6 +99,7 @@ class PictureCore:
         self._blobs = blobs
         self._originals = originals
         self._outbox = outbox
+        self._rows = Rows(catalog)
         self._executor = executor
         self._row_limits = row_limits
         self._uploads = Held(max_concurrent_uploads, shares or Shares())
@@ -139,12 +142,12 @@ class PictureCore:
                 private=description.private,
             )
             with span("row"):
-                (upserted,) = await self._catalog.upsert(tenant, [new], viewer=viewer())
+                upserted, collected = await self._rows.upsert(tenant, new, viewer())
                 if upserted.change is Change.OVER_QUOTA:
                     await self._catalog.note_orphans({sha256})
                     await self._require_room(tenant, content, description)
                     raise QuotaExceeded("This tenant has no room for the picture; try again.")
-                if not await is_kept(self._catalog, self._blobs, sha256):
+                if collected is not Collected.NO and not await is_kept(self._catalog, self._blobs, sha256):
                     await self._originals.put(content)
         concerns("picture", upserted.id)
         await self._send(upserted)

@@ -4,17 +4,20 @@
 
 Requests are encoded before and answers decoded after the clock runs (loadtests/generator, which needs Go), so that the
 generator takes as little as it can of the cores that it shares with the server. Same vectors, recall@10 >= 0.95 for
-both at their cheapest setting. Then a hundred tenants' filters mixed, and the shard again in a memory cgroup in which,
-beside its own memory and PQ codes, only a fifth of the originals fits.
+both at their cheapest setting; and two replicas of the shard on this machine, between which clients take turns. Then
+a hundred tenants' filters mixed, and the shard again in a memory cgroup in which, beside its own memory and PQ
+codes, only a fifth of the originals fits.
 """
 
 import argparse
 import contextlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,7 +26,7 @@ import numpy as np
 from loadtests.bench import engines, vectors, wire
 from loadtests.bench.cgroup import MemoryCgroup, forget, rss_anon_mib
 from loadtests.bench.figures import Report, percentile, spread
-from loadtests.bench.shard_server import ShardServer
+from loadtests.bench.shard_server import ShardServer, data_folder
 from loadtests.bench.weaviate_server import BINARY, WeaviateServer
 from loadtests.engine_peers import BENCH_PYTHON, RECALL, ROOT
 
@@ -32,6 +35,7 @@ PLAIN, FILTERED, TOGETHER = "plain", "filtered", "together"
 """Kinds of requests: of one query; with a tenant's filter; of QUERIES_A_CALL, which only a shard takes."""
 QUERIES_A_CALL = 16
 _TOLD = {PLAIN: "", FILTERED: ", 100 tenants mixed", TOGETHER: f", {QUERIES_A_CALL} queries a call"}
+TWO_REPLICAS = "omma, two replicas"
 GENERATOR = Path(os.environ.get("OMMA_BENCH_GENERATOR", Path.home() / ".cache/omma/bin/omma-load"))
 K = 10
 EFFORTS = (1, 2, 3, 4, 5, 6)
@@ -39,10 +43,13 @@ EFS = (10, 12, 16, 20, 24, 32, 48, 64, 100)
 
 
 class Contestant:
-    """A running server and how it is asked."""
+    """Running servers that clients take turns between, and how they are asked."""
 
-    def __init__(self, name: str, server: ShardServer | WeaviateServer, data: vectors.DataSet) -> None:
+    def __init__(
+        self, name: str, data: vectors.DataSet, server: ShardServer | WeaviateServer, *others: ShardServer
+    ) -> None:
         self.name, self.server, self._data = name, server, data
+        self.servers = (server, *others)
         self.kind = "weaviate" if isinstance(server, WeaviateServer) else "omma"
         self.setting = 0
         self.kinds = (PLAIN, FILTERED) if self.kind == "weaviate" else (PLAIN, FILTERED, TOGETHER)
@@ -89,7 +96,7 @@ class Contestant:
 
     def _generate(self, kind: str, *options: str) -> str:
         return _output(
-            [GENERATOR, "-address", self.server.address, "-method", wire.METHODS[self.kind],
+            [GENERATOR, "-address", ",".join(one.address for one in self.servers), "-method", wire.METHODS[self.kind],
              "-requests", str(self._file("requests", kind)), *options]
         )  # fmt: skip
 
@@ -114,20 +121,26 @@ def main() -> int:
     parser.add_argument("data_set", nargs="?", default="real", choices=vectors.NAMES)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--without", nargs="*", default=[], choices=["weaviate", "cgroup"])
+    parser.add_argument("--without", nargs="*", default=[], choices=["weaviate", "cgroup", "replica"])
     given = parser.parse_args()
     data = vectors.load(given.data_set)
     report = Report(f"served_{given.data_set}", f"python -m loadtests.served {given.data_set}")
     warm_up_folder(data)
     with contextlib.ExitStack() as stack:
+        copied = None if "replica" in given.without else _copied(data, stack)
         shard = ShardServer(data)
         stack.callback(shard.close)
         shard.wait(len(data.base), sealed=True)
-        contestants = [Contestant("omma", shard, data)]
+        contestants = [Contestant("omma", data, shard)]
         if "weaviate" not in given.without and BINARY.exists():
             weaviate = WeaviateServer(data, BENCH_PYTHON)
             stack.callback(weaviate.close)
-            contestants.append(Contestant("weaviate", weaviate, data))
+            contestants.append(Contestant("weaviate", data, weaviate))
+        if copied is not None:
+            second = ShardServer(data, folder=copied)
+            stack.callback(second.close)
+            second.wait(len(data.base), sealed=True)
+            contestants.append(Contestant(TWO_REPLICAS, data, shard, second))
         _run(contestants, data, given.rounds, given.seconds)
         _tell(report, contestants)
     if "cgroup" not in given.without:
@@ -143,6 +156,12 @@ def warm_up_folder(data: vectors.DataSet) -> None:
     server.close()
 
 
+def _copied(data: vectors.DataSet, stack: contextlib.ExitStack) -> Path:
+    """The data folder of another replica."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="omma-replica-"))) / "data"
+    return Path(shutil.copytree(data_folder(data), folder))
+
+
 def _run(contestants: list[Contestant], data: vectors.DataSet, rounds: int, seconds: float) -> None:
     of_tenants = _truth_of_tenants(data)
     for one in contestants:
@@ -151,7 +170,8 @@ def _run(contestants: list[Contestant], data: vectors.DataSet, rounds: int, seco
         for clients in CLIENTS:
             for one in contestants:
                 one.measure(clients, seconds)
-            contestants[0].measure(clients, seconds, TOGETHER)
+                if TOGETHER in one.kinds:
+                    one.measure(clients, seconds, TOGETHER)
         for one in contestants:
             one.measure(64, seconds, FILTERED)
 
@@ -161,7 +181,7 @@ def _tell(report: Report, contestants: list[Contestant]) -> None:
         "gRPC, bare stubs: queries a second as median (min … max) over rounds, latency in ms over all of them.",
         ["", "clients", "recall@10", "queries/s", "p50", "p99", "RssAnon MiB"],
     )
-    memory = {one.name: rss_anon_mib(one.server.pid) for one in contestants}
+    memory = {one.name: sum(rss_anon_mib(server.pid) for server in one.servers) for one in contestants}
     for one in contestants:
         for (clients, kind), rates in one.rates.items():
             took = one.latencies[clients, kind]
@@ -176,8 +196,8 @@ def _tell(report: Report, contestants: list[Contestant]) -> None:
         return statistics.median(one.rates[clients, kind])
 
     reached = omma.recall[PLAIN] >= RECALL
-    if len(contestants) > 1:
-        peer = contestants[1]
+    by_name = {one.name: one for one in contestants}
+    if (peer := by_name.get("weaviate")) is not None:
         for clients in CLIENTS:
             for kind, least in ((PLAIN, 1), (TOGETHER, 3)):
                 ratio = rate(omma, clients, kind) / rate(peer, clients)
@@ -214,7 +234,7 @@ def _in_cgroup(report: Report, data: vectors.DataSet, free: Contestant, rounds: 
         return
     forget(server.folder)
     shard = ShardServer(data, group=group)
-    served = Contestant("omma in a cgroup", shard, data)
+    served = Contestant("omma in a cgroup", data, shard)
     try:
         shard.wait(len(data.base), sealed=True)
         served.take(free.setting)

@@ -31,10 +31,17 @@ _ROWS_A_SECOND = 100_000
 
 
 class ShardServer:
-    """Runs from construction to close. group: the memory cgroup it lives in."""
+    """Runs from construction to close. group: the memory cgroup it lives in. folder: instead of `data_folder`."""
 
-    def __init__(self, data: vectors.DataSet, *, group: MemoryCgroup | None = None, **settings: str) -> None:
-        self.folder = data_folder(data)
+    def __init__(
+        self,
+        data: vectors.DataSet,
+        *,
+        group: MemoryCgroup | None = None,
+        folder: Path | None = None,
+        **settings: str,
+    ) -> None:
+        self.folder = folder or data_folder(data)
         self.address = f"127.0.0.1:{free_port()}"
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("OMMA_")},

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ func (raw) Unmarshal(data []byte, v any) error {
 func (raw) Name() string { return "proto" }
 
 func main() {
-	address := flag.String("address", "", "host:port")
+	address := flag.String("address", "", "host:port of the servers, by commas: clients take turns between them")
 	method := flag.String("method", "", "/package.Service/Method")
 	requestsPath := flag.String("requests", "", "file of request frames")
 	answersPath := flag.String("answers", "", "send each request once, in order, and keep the answers here")
@@ -43,9 +44,11 @@ func main() {
 	flag.Parse()
 
 	requests := read(*requestsPath)
-	connections := make([]*grpc.ClientConn, (*clients+clientsAConnection-1)/clientsAConnection)
+	addresses := strings.Split(*address, ",")
+	needed := (*clients + clientsAConnection - 1) / clientsAConnection
+	connections := make([]*grpc.ClientConn, max(needed, min(*clients, len(addresses))))
 	for i := range connections {
-		connection, err := grpc.NewClient(*address,
+		connection, err := grpc.NewClient(addresses[i%len(addresses)],
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithDefaultCallOptions(grpc.ForceCodec(raw{}), grpc.WaitForReady(true), grpc.MaxCallRecvMsgSize(64<<20)))
 		must(err)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.gateway.lists import MAX_PAGE
 from services.gateway.rest.schemas import answers, jobs
 from services.gateway.rest.schemas.parts import BYTES, INTEGER, STRING, answer, body, operation, parameters
 from services.gateway.rest.schemas.vectors import ROW
@@ -74,7 +75,7 @@ DOWNLOADS: Final = {
             {
                 "failed": {"type": "boolean", "default": False, "description": "Only those that failed."},
                 "cursor": STRING,
-                "limit": {**INTEGER, "default": 1000, "maximum": 1000},
+                "limit": {**INTEGER, "default": MAX_PAGE, "maximum": MAX_PAGE},
             }
         ),
     ),

@@ -2,11 +2,13 @@
 
 from typing import Any, Final
 
+from services.gateway.search.query import MAX_USER_ID_CHARACTERS
+
 STRING: Final = {"type": "string"}
 INTEGER: Final = {"type": "integer"}
 NUMBER: Final = {"type": "number"}
 TRUTH: Final = {"type": "boolean", "default": False}
-USER_ID: Final = {"oneOf": [{"type": "string", "maxLength": 256}, {"type": "integer"}]}
+USER_ID: Final = {"oneOf": [{"type": "string", "maxLength": MAX_USER_ID_CHARACTERS}, {"type": "integer"}]}
 BYTES: Final = {"type": "string", "format": "binary"}
 
 PROBLEM: Final = {

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from fastapi.responses import Response
 
+from services.gateway.pictures.core import MAX_ASKED, MAX_PAGE
+from services.gateway.pictures.vectors import MAX_VECTORS
 from services.gateway.rest.schemas import answers
 from services.gateway.rest.schemas.parts import BYTES, INTEGER, STRING, answer, body, operation, parameters
 from services.gateway.rest.schemas.search import OPTIONS
@@ -57,7 +59,7 @@ KNOWN: Final = operation(
             "schema": {
                 "type": "object",
                 "required": ["sha256"],
-                "properties": {"sha256": {"type": "array", "minItems": 1, "maxItems": 1_000, "items": STRING}},
+                "properties": {"sha256": {"type": "array", "minItems": 1, "maxItems": MAX_ASKED, "items": STRING}},
             },
             "example": {"sha256": [_SHA256]},
         }
@@ -69,7 +71,7 @@ LIST: Final = operation(
         {
             "filter": OPTIONS["filter"],
             "cursor": STRING,
-            "limit": {**INTEGER, "default": 100, "maximum": 1000},
+            "limit": {**INTEGER, "default": 100, "maximum": MAX_PAGE},
             "order": {**STRING, "enum": ["oldest", "newest"], "default": "oldest"},
         }
     ),
@@ -124,7 +126,7 @@ VECTORS: Final = {
             {
                 "filter": OPTIONS["filter"],
                 "cursor": STRING,
-                "limit": {**INTEGER, "default": 256, "maximum": 256},
+                "limit": {**INTEGER, "default": MAX_VECTORS, "maximum": MAX_VECTORS},
                 "index": {**STRING, "description": "The live one unless told."},
             }
         ),

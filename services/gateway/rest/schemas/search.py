@@ -17,6 +17,8 @@ from services.gateway.rest.schemas.parts import (
     operation,
     parameters,
 )
+from services.gateway.search.core import MAX_BATCH
+from services.gateway.search.query import DEFAULT_K, DEFAULT_TIMEOUT_MS, MAX_K, MAX_TIMEOUT_MS
 
 FILTER: Final = (
     'JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", '
@@ -34,7 +36,7 @@ OPTIONS: Final[dict[str, Any]] = {
     "vector_weight": {**NUMBER, "default": 1},
     "bbox": {**STRING, "description": "x1,y1,x2,y2 of the upright picture, right and bottom exclusive."},
     "bbox_unit": {**STRING, "enum": ["pixel", "fraction"], "default": "pixel"},
-    "k": {**INTEGER, "minimum": 1, "maximum": 1000, "default": 50},
+    "k": {**INTEGER, "minimum": 1, "maximum": MAX_K, "default": DEFAULT_K},
     "cursor": {**STRING, "description": "next_cursor of an earlier answer."},
     "filter": {**STRING, "description": FILTER},
     "score_threshold": {
@@ -49,7 +51,7 @@ OPTIONS: Final[dict[str, Any]] = {
     "effort": {**INTEGER, "minimum": 1, "maximum": 10},
     "exact": TRUTH,
     "explain": TRUTH,
-    "timeout_ms": {**INTEGER, "minimum": 1, "maximum": 60000, "default": 2000},
+    "timeout_ms": {**INTEGER, "minimum": 1, "maximum": MAX_TIMEOUT_MS, "default": DEFAULT_TIMEOUT_MS},
     "min_coverage": {**NUMBER, "minimum": 0, "maximum": 1, "default": 0},
     "receipts": {"type": "array", "items": STRING, "description": "Waits for these writes."},
     "user_id": {**USER_ID, "description": "For impressions."},
@@ -134,7 +136,7 @@ SEARCH_BATCH: Final = operation(
             "schema": {
                 "type": "object",
                 "required": ["searches"],
-                "properties": {"searches": {"type": "array", "maxItems": 64, "items": SEARCH_JSON}},
+                "properties": {"searches": {"type": "array", "maxItems": MAX_BATCH, "items": SEARCH_JSON}},
             },
             "example": {"searches": [{"image_id": 123}, {"image_id": 456, "k": 5}]},
         }

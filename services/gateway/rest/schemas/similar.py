@@ -5,10 +5,11 @@ from typing import Any, Final
 from services.gateway.rest.schemas import answers
 from services.gateway.rest.schemas.parts import INTEGER, NUMBER, STRING, answer, body, operation, parameters
 from services.gateway.rest.schemas.search import OPTIONS, SEARCH_FORM, SEARCH_JSON
+from services.gateway.search.query import MAX_K
 
 _MORE: Final = {
     "text_query": {**STRING, "maxLength": 2000, "description": "text."},
-    "limit": {**INTEGER, "minimum": 1, "maximum": 1000, "default": 10, "description": "k."},
+    "limit": {**INTEGER, "minimum": 1, "maximum": MAX_K, "default": 10, "description": "k."},
     "include_payload": {"type": "boolean", "default": True},
 }
 _RESULT: Final = answers.record(

@@ -26,7 +26,7 @@ class RunningTower(Protocol[Job_contra]):
         """float32[rows, dim], L2-normalised. Cancelling it takes the job out of the queue.
 
         urgency: for a queue that orders by it; one that orders by deadlines has it in those, but for BACKFILL, which
-        comes last and leaves a thread to others.
+        has threads of its own that come after others.
 
         Raises the job's own fault (InvalidPicture, InvalidQuery), OutOfTime, ReplicaDown, Corrupt.
         """

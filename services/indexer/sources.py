@@ -13,7 +13,8 @@ from omma.blobs.interface import Blobs, thumbnail_key
 from omma.blobs.originals import Originals
 from omma.buckets import shard_of
 from omma.catalog.interface import Catalog
-from omma.catalog.picture import Picture
+from omma.catalog.picture import Picture, PictureState
+from omma.copies import readable
 from omma.errors import Absent, Bug, OmmaError, Overloaded, may_pass
 from omma.hits import Int32Boxes
 from omma.identity import ImageId, Sha256, Tenant
@@ -199,39 +200,41 @@ class VectorSources:
     async def _embed_chunk(self, rows: Sequence[Picture], futures: dict[Sha256, asyncio.Future[Outcome]]) -> None:
         async with self._chunks:
             contents = await asyncio.gather(*[self._read(row) for row in rows])
-            readable = [(row, c) for row, c in zip(rows, contents, strict=True) if isinstance(c, bytes)]
+            read = [(row, c) for row, c in zip(rows, contents, strict=True) if isinstance(c, bytes)]
             for row, content in zip(rows, contents, strict=True):
                 if not isinstance(content, bytes):
                     futures[row.sha256].set_result(content)
-            answers = await self._answers([content for _, content in readable])
+            answers = await self._answers(read)
         puts = []
-        for (row, _), answer in zip(readable, answers, strict=True):
+        for (row, _), answer in zip(read, answers, strict=True):
             if isinstance(answer, EmbeddedItem):
-                puts.append(self._keep(row.sha256, answer, futures[row.sha256]))
+                puts.append(self._keep(row, answer, futures[row.sha256]))
             else:
                 futures[row.sha256].set_result(answer)
         await asyncio.gather(*puts)
 
-    async def _answers(self, contents: Sequence[bytes]) -> list[EmbeddedItem | Dead | Later]:
-        if not contents:
+    async def _answers(self, read: Sequence[tuple[Picture, bytes]]) -> list[EmbeddedItem | Dead | Later]:
+        if not read:
             return []
         deadline = Deadline.after(self._settings.embed_timeout_seconds)
         try:
-            asked = [self._asked(content) for content in contents]
+            asked = [self._asked(row, content) for row, content in read]
             items = await self._embedder.embed(asked, deadline)
         except OmmaError as error:
-            return [Later(error)] * len(contents)
+            return [Later(error)] * len(read)
         return [item if isinstance(item, EmbeddedItem) else _whose_fault(item) for item in items]
 
-    def _asked(self, content: bytes) -> ImageItem:
+    def _asked(self, row: Picture, content: bytes) -> ImageItem:
         # The whole alone is asked for without a box: so an embedder has nothing to clip.
         regions = self._regions if len(self._regions) > 1 else ()
+        # Of a candidate: 0.9 ms of decoding in place of 6.1, and no blob that is there.
+        new = not _looked_at(row)
         return ImageItem(
             content,
             fractions=regions,
             windows=self._windows,
-            thumbnail=True,
-            signature=True,
+            thumbnail=new,
+            signature=new,
             urgency=Urgency.INGEST,
         )
 
@@ -249,10 +252,10 @@ class VectorSources:
         except OSError as error:
             return Later(file_error(error, row.uri), reading=True)
 
-    async def _keep(self, sha256: Sha256, item: EmbeddedItem, future: asyncio.Future[Outcome]) -> None:
+    async def _keep(self, row: Picture, item: EmbeddedItem, future: asyncio.Future[Outcome]) -> None:
         try:
             if item.thumbnail:
-                await self._blobs.put(thumbnail_key(sha256), item.thumbnail, content_type="image/webp")
+                await self._blobs.put(thumbnail_key(row.sha256), item.thumbnail, content_type="image/webp")
         except OmmaError as error:
             future.set_result(Later(error))
             return
@@ -262,13 +265,18 @@ class VectorSources:
             item.phash,
             item.width,
             item.height,
-            item.signature,
-            item.quality,
+            item.signature or row.signature,
+            item.quality or row.quality,
         )
-        self._recent[sha256] = seen
+        self._recent[row.sha256] = seen
         if len(self._recent) > self._settings.recent_pictures:
             self._recent.popitem(last=False)
         future.set_result(seen)
+
+
+def _looked_at(row: Picture) -> bool:
+    """Whether another space has told all of these bytes that no model is needed for, and their thumbnail is there."""
+    return row.state is PictureState.INDEXED and readable(row.signature) and row.quality is not None
 
 
 def _seen(picture: FetchedPicture) -> Seen:

@@ -2,10 +2,7 @@
 
 import asyncio
 import logging
-import os
 import secrets
-import sys
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +18,7 @@ from omma.errors import Absent, Corrupt, Kind, OmmaError
 from omma.identity import ImageId
 from omma.index import Index
 from omma.log.interface import Log
+from omma.priority import lower_thread
 from omma.space import Space
 from omma.telemetry import metrics
 from omma.telemetry.context import run_in
@@ -37,7 +35,6 @@ from services.nn_shard.supervision import SOON_SECONDS, kept_going, repeated
 from services.nn_shard.training.sampling import LogSample
 from services.nn_shard.training.trainer import Trainer, find_index
 
-_NICE: Final = 10
 _PASSING: Final = frozenset({Kind.OVERLOADED, Kind.REPLICA_DOWN, Kind.STORAGE_FULL, Kind.OUT_OF_TIME})
 """Kinds of errors that may be gone at the next try."""
 
@@ -240,5 +237,4 @@ def _one_faiss_thread() -> None:
 
 def _in_the_background() -> None:
     _one_faiss_thread()
-    if sys.platform == "linux":  # only there has a thread a niceness of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    lower_thread()

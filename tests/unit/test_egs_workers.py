@@ -1,5 +1,7 @@
 """The micro-batcher: order, batches, isolation, dropping, closing."""
 
+import os
+import sys
 import threading
 import weakref
 from collections.abc import Sequence
@@ -178,61 +180,59 @@ def test_every_job_is_answered_once_with_its_own_answer(jobs: list[int], threads
     assert max(sizes, default=0) <= max_batch
 
 
-def test_what_yields_runs_beside_what_is_awaited_and_on_every_thread_after_it() -> None:
-    gate = Gate()
-    workers = Workers("t", gate, threads=2)
-    gate.hold(workers)
-    later = [workers.submit(job, SOON, yields=True) for job in (1, 2, 3)]
-    assert gate.entered.acquire(timeout=20)  # one beside the job that is awaited
-    gate.open.set()
-    assert [future.result(20) for future in later] == [10, 20, 30], "when nothing more is awaited all threads take it"
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has no niceness of its own")
+def test_what_yields_has_threads_of_its_own_that_come_after_others() -> None:
+    def run(jobs: Sequence[str]) -> list[int | Exception]:
+        return [os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) for _ in jobs]
+
+    workers: Workers[str, int] = Workers("t", run, threads=2)
+    awaited = workers.submit("search", SOON).result(20)
+    assert awaited == os.getpriority(os.PRIO_PROCESS, 0)
+    assert workers.submit("backfill", SOON, yields=True).result(20) == min(19, awaited + 10)
     workers.close()
 
 
-def test_a_search_finds_a_thread_however_much_yields(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.egs.workers.PRESSED_SECONDS", 3_600.0)
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_search_finds_a_thread_however_much_yields_and_the_other_way_round(threads: int) -> None:
     held = [threading.Event(), threading.Event()]
     begun: list[int] = []
+    entered = threading.Semaphore(0)
 
     def run(jobs: Sequence[int]) -> list[int | Exception]:
         begun.extend(jobs)
+        entered.release()
         assert held[jobs[0] >= 100].wait(20)
         return list(jobs)
 
-    workers = Workers("t", run, threads=2)
+    workers = Workers("t", run, threads=threads)
+    later = [workers.submit(job, SOON, yields=True) for job in range(9)]
+    for _ in range(max(1, threads - 1)):
+        assert entered.acquire(timeout=20)
     held[1].set()
-    assert workers.submit(100, SOON).result(20) == 100
-    later = [workers.submit(job, SOON, yields=True) for job in (1, 2, 3)]
-    searches = [workers.submit(job, SOON) for job in (101, 102, 103)]
-    assert [future.result(20) for future in searches] == [101, 102, 103]
-    assert [one for one in begun if one < 100] == [1], "the others wait for it, with a thread idle"
+    assert [workers.submit(job, SOON).result(20) for job in (100, 101)] == [100, 101]
+    yielding = [one for one in begun if one < 100]
+    assert len(yielding) == max(1, threads - 1), "a core is left to searches"
+    held[1].clear()
+    searches = [workers.submit(job, SOON) for job in range(102, 111)]
     held[0].set()
-    assert [future.result(20) for future in later] == [1, 2, 3]
+    assert [future.result(20) for future in later] == list(range(9)), "while all others are busy"
+    held[1].set()
+    assert [future.result(20) for future in searches] == list(range(102, 111))
     workers.close()
 
 
-def test_one_thread_takes_what_yields_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.egs.workers.PRESSED_SECONDS", 3_600.0)
+def test_what_yields_ends_with_its_owner() -> None:
     gate = Gate()
-    gate.open.set()
     workers = Workers("t", gate, threads=1)
-    assert workers.submit(1, SOON).result(20) == 10
-    assert workers.submit(2, SOON, yields=True).result(20) == 20
-    workers.close()
-
-
-def test_what_is_held_back_ends_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.egs.workers.PRESSED_SECONDS", 3_600.0)
-    gate = Gate()
-    workers = Workers("t", gate, threads=2)
     gate.hold(workers)
-    workers.submit(1, SOON, yields=True)
+    running = workers.submit(1, SOON, yields=True)
     assert gate.entered.acquire(timeout=20)
     kept = workers.submit(2, SOON, yields=True)
+    assert len(workers) == 1
     closing = threading.Thread(target=workers.close)
     closing.start()
     with pytest.raises(ReplicaDown):
         kept.result(20)
     gate.open.set()
     closing.join(20)
-    assert not closing.is_alive()
+    assert not closing.is_alive() and running.result(0) == 10

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ from omma.blobs.interface import thumbnail_key
 from omma.blobs.originals import Originals
 from omma.buckets import bucket_of
 from omma.catalog.interface import Catalog
-from omma.catalog.picture import NewPicture, PictureChange, PictureState, Upserted
+from omma.catalog.picture import Embedded, NewPicture, PictureChange, PictureState, Upserted
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.dead_letters import DeadLetters
 from omma.errors import InvalidPicture, OutOfTime, Overloaded, ReplicaDown
 from omma.identity import DEFAULT_TENANT, ImageId, Sha256
+from omma.images.signature import VERSION, WHOLE_BYTES
 from omma.log.interface import Log, ProducerFenced
 from omma.log.sqlite import SqliteLog
 from omma.outbox import Outbox, open_outbox
+from omma.quality import Quality
 from omma.records import IMAGES_TOPIC, VectorRecord
 from omma.rpc.deadline import Deadline
 from omma.space import Space, SpaceId
@@ -49,6 +52,7 @@ class CountingEmbedder:
 
     def __init__(self) -> None:
         self.embedded: Counter[bytes] = Counter()
+        self.items: list[ImageItem] = []
         self.refused = False
         self.middles: Float16 | None = None
 
@@ -59,6 +63,7 @@ class CountingEmbedder:
         if any(item.content.startswith(b"busy") for item in items) and not self.refused:
             self.refused = True
             raise Overloaded("The queue is full.")
+        self.items += items
         self.embedded.update(item.content for item in items)
         return [self._answer(item.content) for item in items]
 
@@ -176,6 +181,23 @@ async def test_an_upload_becomes_a_vector_a_row_and_a_thumbnail(world: World):
     assert record.payload.sha256 == row.sha256 and (record.payload.width, record.payload.height) == (8, 6)
     assert row.state is PictureState.INDEXED and (row.width, row.height, row.phash) == (8, 6, 7)
     assert await world.blobs.get(thumbnail_key(row.sha256)) == b"thumbnail"
+
+
+async def test_a_candidate_asks_for_nothing_that_the_live_index_has_told_of_the_bytes(world: World):
+    """A thumbnail, a signature and what a picture looks like are no model's."""
+    seen, unsigned, new = await world.upload(b"seen", b"unsigned", b"new")
+    signature, quality = bytes([VERSION]).ljust(WHOLE_BYTES, b"s"), Quality(0.5, 0.25)
+    told = partial(Embedded, width=8, height=6, phash=7, quality=quality)
+    await world.catalog.record_embedded(
+        "live", [told(seen.id, seen.version, signature=signature), told(unsigned.id, unsigned.version)]
+    )
+    records = await world.indexed()
+    asked = {item.content: (item.thumbnail, item.signature) for item in world.embedder.items}
+    assert asked == {b"seen": (False, False), b"unsigned": (True, True), b"new": (True, True)}
+    assert (records[seen.id].signature, records[seen.id].payload.quality) == (signature, quality)
+    row = await world.catalog.picture(DEFAULT_TENANT, seen.id)
+    assert (row.signature, row.quality, row.state) == (signature, quality, PictureState.INDEXED)
+    assert records[new.id].signature == b""
 
 
 @pytest.mark.parametrize("says", [True, False])

@@ -12,15 +12,15 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from omma.priority import lower_process
 from services.nn_shard.training.fitting import train_codebook
 
-_NICE = 10
 _ORPHANED = 3
 
 
 def main(sample: Path, codebook: Path, factory: str, *, dim: int, planned_rows: int, threads: int) -> None:
     """sample: a file of float16[n, dim]; planned_rows: of a shard; codebook: written whole or not at all."""
-    os.nice(_NICE)
+    lower_process()
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     faiss.omp_set_num_threads(threads)
     rows = np.memmap(sample, np.float16, mode="r").reshape(-1, dim)

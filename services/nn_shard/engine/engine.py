@@ -83,9 +83,10 @@ class Engine:
     ) -> "Engine":
         """Load what the folder's `manifest.json` lists; an absent manifest is an empty engine.
 
-        Every file is hashed and compared, unless verified says that this was done just now. A segment that fails is
-        left out and named in `dropped_segments`: its pictures are then missing until the owner replays the log from the
-        start. codebook: the one that `read_manifest(folder)` names. clock: seconds, monotonic, that deadlines are on.
+        Every file is hashed and compared, unless verified says that this was done just now, or Seen that it was done
+        and nobody wrote it since. A segment that fails is left out and named in `dropped_segments`: its pictures are
+        then missing until the owner replays the log from the start. codebook: the one that `read_manifest(folder)`
+        names. clock: seconds, monotonic, that deadlines are on.
         Raises Corrupt for a manifest that cannot be read, WrongSpace for one of another space, dim or index,
         WrongState when the manifest names a codebook and another one or none is given.
         """

@@ -11,6 +11,7 @@ from services.nn_shard.engine.arrayfile import sync_folder
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.manifest import MANIFEST, Checkpoint, FileSum, SegmentSum, dead_text, write_manifest
 from services.nn_shard.engine.part import Part
+from services.nn_shard.engine.seen import Seen
 from services.nn_shard.engine.segment import Segment, dead_rows, file_sum, verify
 
 SEGMENTS: Final = "segments"
@@ -38,6 +39,7 @@ class SegmentFiles:
         self.folder = folder
         self.segments = folder / SEGMENTS
         self.segments.mkdir(parents=True, exist_ok=True)
+        self._seen = Seen(folder)
         self._sums: dict[str, SegmentSum] = {}
         self._named: frozenset[str] = frozenset()
         self._there: set[str] = set()
@@ -45,11 +47,15 @@ class SegmentFiles:
     def open(
         self, sums: Sequence[SegmentSum], codebook: Codebook | None, *, verified: bool = False
     ) -> list[Part | None]:
-        """Each segment as a part, None for one that is corrupt. Hashes every file, on two threads, unless verified."""
+        """Each segment as a part, None for one that is corrupt. Hashes every file, on two threads, but for those that
+        Seen holds; none when verified.
+        """
         self._sums = {one.name: one for one in sums}
         self._named = frozenset(self._sums)
         with ThreadPoolExecutor(max_workers=2) as pool:
-            return list(pool.map(lambda one: self._open(one, codebook, verified), sums))
+            parts = list(pool.map(lambda one: self._open(one, codebook, verified), sums))
+        self._seen.note(file for one, part in zip(sums, parts, strict=True) if part is not None for file in one.files)
+        return parts
 
     def sum(self, part: Part) -> SegmentSum:
         """Checksums of a sealed part, hashed once, and its rows that are dead now."""
@@ -63,6 +69,7 @@ class SegmentFiles:
     def write(self, checkpoint: Checkpoint) -> None:
         """Make it the folder's manifest, durably."""
         write_manifest(self.folder, checkpoint)
+        self._seen.note(checkpoint.files())
         self._named = frozenset(segment.name for segment in checkpoint.segments)
 
     def installed(self, part: Part) -> None:
@@ -91,7 +98,7 @@ class SegmentFiles:
     def _open(self, summed: SegmentSum, codebook: Codebook | None, verified: bool) -> Part | None:
         try:
             if not verified:
-                verify(self.folder, summed.files)
+                verify(self.folder, [file for file in summed.files if not self._seen.holds(file)])
             return Segment(self.segments / summed.name, codebook).part(summed.dead_rows())
         except Corrupt:
             return None

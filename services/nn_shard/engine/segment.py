@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -161,7 +162,7 @@ class Segment:
         return np.where(at < 0, -1, self._deleted_versions[at]) if len(self._deleted_ids) else at
 
 
-def verify(folder: Path, files: tuple[FileSum, ...]) -> None:
+def verify(folder: Path, files: Iterable[FileSum]) -> None:
     """Raises Corrupt naming the first file that is absent, cut or changed. Reads everything: 1.5 GB/s on one core."""
     for file in files:
         path = folder / file.path

@@ -159,11 +159,15 @@ async def _built(walk: Walk, traffic: Traffic, given: argparse.Namespace, found:
     found.rates["searches"] = pictures / max(1e-3, worked)
     await traffic.settled()
     ledger.phase = "building"
-    before = await _held(walk)
-    seconds += worked + await _until_held(walk, 0.95 * given.pictures)
-    after = await _held(walk)
-    found.rates["nothing"] = (after[0] - before[0]) / max(1e-3, after[1] - before[1])
-    seconds += await walk.reaches("shadow")
+    seconds += worked
+    began = asyncio.get_running_loop().time()
+    before = last = await _held(walk)
+    while (now := await _held(walk))[1]:
+        last = now
+        await asyncio.sleep(0.3)
+    found.rates["nothing"] = (last[0] - before[0]) / max(1e-3, last[1] - before[1])
+    seconds += asyncio.get_running_loop().time() - began
+    await walk.reaches("shadow")
     traffic.per_second = given.rate
     return seconds
 
@@ -190,7 +194,7 @@ async def _held_after(walk: Walk, seconds: float) -> tuple[int, float]:
 
 
 async def _held(walk: Walk) -> tuple[int, float]:
-    """Pictures that the candidate has, and when that was looked at, in seconds."""
+    """Pictures that the candidate has, and when that was looked at, in seconds: 0 when it is built."""
     shown = await walk.shown()
     if shown["state"] != "building":
         return sys.maxsize, 0.0

@@ -262,7 +262,7 @@ class VectorSources:
         seen = Seen(
             item.vectors.astype(np.float16),
             item.boxes,
-            item.phash,
+            row.phash if _looked_at(row) else item.phash,  # of one way of decoding, in every space
             item.width,
             item.height,
             item.signature or row.signature,

@@ -187,7 +187,7 @@ async def test_a_candidate_asks_for_nothing_that_the_live_index_has_told_of_the_
     """A thumbnail, a signature and what a picture looks like are no model's."""
     seen, unsigned, new = await world.upload(b"seen", b"unsigned", b"new")
     signature, quality = bytes([VERSION]).ljust(WHOLE_BYTES, b"s"), Quality(0.5, 0.25)
-    told = partial(Embedded, width=8, height=6, phash=7, quality=quality)
+    told = partial(Embedded, width=8, height=6, phash=9, quality=quality)
     await world.catalog.record_embedded(
         "live", [told(seen.id, seen.version, signature=signature), told(unsigned.id, unsigned.version)]
     )
@@ -195,6 +195,7 @@ async def test_a_candidate_asks_for_nothing_that_the_live_index_has_told_of_the_
     asked = {item.content: (item.thumbnail, item.signature) for item in world.embedder.items}
     assert asked == {b"seen": (False, False), b"unsigned": (True, True), b"new": (True, True)}
     assert (records[seen.id].signature, records[seen.id].payload.quality) == (signature, quality)
+    assert (records[seen.id].phash, records[new.id].phash) == (9, 7), "what finds a copy is the same in both"
     row = await world.catalog.picture(DEFAULT_TENANT, seen.id)
     assert (row.signature, row.quality, row.state) == (signature, quality, PictureState.INDEXED)
     assert records[new.id].signature == b""

@@ -1,11 +1,9 @@
-"""Rows of pictures: made, changed, deleted, read."""
+"""Rows of pictures: made, changed, deleted."""
 
-import base64
-import binascii
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog import rows
@@ -13,33 +11,25 @@ from omma.catalog.copied import Copied
 from omma.catalog.database import uninterrupted
 from omma.catalog.erasure import bytes_digest
 from omma.catalog.givens import Givens
+from omma.catalog.lookups import LIVE, Lookups, absent, row_id
 from omma.catalog.orphans import Orphans
 from omma.catalog.picture import (
     DeletedBy,
     NewPicture,
-    Page,
-    Picture,
     PictureChange,
     PictureState,
-    ReferencedFile,
     Upserted,
 )
 from omma.catalog.quotas import Quotas
 from omma.catalog.schema.pictures import erased_bytes, image_hash, image_spaces, images
-from omma.catalog.where import where
 from omma.description import RowLimits, check_place
-from omma.errors import Absent, InvalidQuery
-from omma.filters import Filter
-from omma.identity import MAX_IMAGE_ID, ImageId, Sha256, Tenant
+from omma.errors import Absent
+from omma.identity import ImageId, Tenant
 from omma.viewing import EVERYTHING, Viewer
 
-_LIVE: Final = images.c.state != PictureState.DELETED
-_FILES_AT_ONCE: Final = 2_000
-_COUNTED_AT_MOST: Final = 100_000
 
-
-class Pictures(Orphans, Givens, Quotas, Copied):
-    """The catalog's calls about pictures; see omma.catalog.picture.PictureBook."""
+class Pictures(Lookups, Orphans, Givens, Quotas, Copied):
+    """The catalog's calls that write pictures; see omma.catalog.picture.PictureBook."""
 
     _row_limits: RowLimits
 
@@ -55,10 +45,10 @@ class Pictures(Orphans, Givens, Quotas, Copied):
         self._row_limits.check(change)
         async with self._database.writing() as connection:
             found = await self._locked(
-                connection, and_(images.c.tenant_id == tenant, images.c.id == _id(image_id), _LIVE)
+                connection, and_(images.c.tenant_id == tenant, images.c.id == row_id(image_id), LIVE)
             )
             if not found:
-                raise _absent(image_id)
+                raise absent(image_id)
             (stored,) = found.values()
             rewrite = rows.patched(stored, change, self._database.now_ms())
             await self._rewrite(connection, [(stored, rewrite)])
@@ -77,7 +67,7 @@ class Pictures(Orphans, Givens, Quotas, Copied):
         async with self._database.writing() as connection:
             room = await self._room(connection, tenant)
             found = await self._locked(
-                connection, and_(images.c.tenant_id == tenant, images.c.id == _id(image_id), within)
+                connection, and_(images.c.tenant_id == tenant, images.c.id == row_id(image_id), within)
             )
             if not found:
                 raise Absent(f"There is no picture {image_id} that can be restored.", field="id")
@@ -110,95 +100,6 @@ class Pictures(Orphans, Givens, Quotas, Copied):
             rewritten = [(stored, rows.retried(stored, now_ms)) for stored in found.values()]
             await self._rewrite(connection, rewritten)
         return [rows.answer(stored, rewrite) for stored, rewrite in rewritten]
-
-    @uninterrupted
-    async def picture(self, tenant: Tenant, image_id: ImageId) -> Picture:
-        query = rows.select_pictures().where(images.c.tenant_id == tenant, images.c.id == _id(image_id), _LIVE)
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
-        if row is None:
-            raise _absent(image_id)
-        return rows.stored_picture(row).picture
-
-    @uninterrupted
-    async def pictures(self, image_ids: Collection[ImageId]) -> dict[ImageId, Picture]:
-        query = rows.select_pictures().where(self._id_in(image_ids))
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).mappings().all()
-        pictures = [rows.stored_picture(row).picture for row in found]
-        return {picture.id: picture for picture in pictures}
-
-    @uninterrupted
-    async def with_bytes(
-        self, tenant: Tenant, sha256s: Collection[Sha256], filter: Filter | None = None
-    ) -> dict[Sha256, ImageId]:
-        query = (
-            select(images.c.sha256, func.min(images.c.id))
-            .where(images.c.tenant_id == tenant, self._database.dialect.among(images.c.sha256, list(sha256s)))
-            .where(images.c.state.in_((PictureState.PENDING, PictureState.INDEXED)))
-            .group_by(images.c.sha256)
-        )
-        if filter is not None:
-            query = query.where(where(filter, self._database.dialect))
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
-        return {Sha256(sha256): ImageId(image_id) for sha256, image_id in found}
-
-    @uninterrupted
-    async def list_pictures(
-        self, tenant: Tenant, filter: Filter | None, cursor: str | None, limit: int, newest_first: bool = False
-    ) -> Page:
-        if limit < 1:
-            raise InvalidQuery("A page has at least one picture.", field="limit", limit=1)
-        matching = [images.c.tenant_id == tenant, _LIVE]
-        if filter is not None:
-            matching.append(where(filter, self._database.dialect))
-        query = rows.select_pictures().where(*matching).limit(limit + 1)
-        query = query.order_by(images.c.id.desc() if newest_first else images.c.id)
-        if cursor is not None:
-            last = _from_cursor(cursor)
-            query = query.where(images.c.id < last if newest_first else images.c.id > last)
-        async with self._database.snapshot() as connection:
-            # Bounded: a million rows take PostgreSQL a quarter of a second to count, for every page.
-            counted = select(literal(1)).select_from(images).where(*matching).limit(_COUNTED_AT_MOST + 1).subquery()
-            count = (await connection.execute(select(func.count()).select_from(counted))).scalar_one()
-            found = (await connection.execute(query)).mappings().all()
-        page = tuple(rows.stored_picture(row).picture for row in found[:limit])
-        following = _to_cursor(page[-1].id) if len(found) > limit else None
-        return Page(page, min(count, _COUNTED_AT_MOST), following, capped=count > _COUNTED_AT_MOST)
-
-    async def referenced_files(self, tenant: Tenant, key_prefix: str) -> AsyncIterator[ReferencedFile]:
-        columns = images.c
-        query = (
-            select(columns.id, columns.key, columns.sha256, columns.bytes, columns.mtime_ns, columns.state)
-            .where(columns.tenant_id == tenant, _starts_with(key_prefix))
-            .where(columns.mtime_ns.is_not(None), _LIVE)
-            .order_by(columns.id)
-            .limit(_FILES_AT_ONCE)
-        )
-        last = 0
-        while files := await self._files(query.where(columns.id > last)):
-            for file in files:
-                yield file
-            last = files[-1].id
-
-    @uninterrupted
-    async def dead_pictures(self, tenant: Tenant, key_prefix: str, limit: int) -> tuple[int, list[Picture]]:
-        dead = (images.c.tenant_id == tenant, images.c.state == PictureState.DEAD, _starts_with(key_prefix))
-        query = rows.select_pictures().where(*dead).order_by(images.c.id).limit(limit)
-        async with self._database.snapshot() as connection:
-            count = (await connection.execute(select(func.count()).select_from(images).where(*dead))).scalar_one()
-            found = (await connection.execute(query)).mappings().all()
-        return count, [rows.stored_picture(row).picture for row in found]
-
-    @uninterrupted
-    async def _files(self, query: Select[Any]) -> list[ReferencedFile]:
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
-        return [
-            ReferencedFile(ImageId(i), key, Sha256(sha256), size, mtime_ns, dead=state == PictureState.DEAD)
-            for i, key, sha256, size, mtime_ns, state in found
-        ]
 
     async def _upsert(
         self,
@@ -269,7 +170,7 @@ class Pictures(Orphans, Givens, Quotas, Copied):
         self, connection: AsyncConnection, tenant: Tenant, image_ids: Sequence[ImageId], by: DeletedBy
     ) -> list[Upserted]:
         now_ms, at_ms = self._database.now_ms(), await self._database.read_shared_now_ms(connection)
-        found = await self._locked(connection, and_(images.c.tenant_id == tenant, self._id_in(image_ids), _LIVE))
+        found = await self._locked(connection, and_(images.c.tenant_id == tenant, self._id_in(image_ids), LIVE))
         by_id = {stored.picture.id: stored for stored in found.values()}
         gone = [by_id[image_id] for image_id in dict.fromkeys(image_ids) if image_id in by_id]
         rewritten = [(stored, rows.deleted(stored, by, at_ms, now_ms)) for stored in gone]
@@ -285,12 +186,6 @@ class Pictures(Orphans, Givens, Quotas, Copied):
             for table in (image_hash, image_spaces):
                 theirs = self._database.dialect.among(table.c.image_id, ids)
                 await connection.execute(delete(table).where(table.c.tenant_id == tenant, theirs))
-
-    def _key_in(self, keys: Iterable[str]) -> ColumnElement[bool]:
-        return self._database.dialect.among(images.c.key, list(keys))
-
-    def _id_in(self, image_ids: Iterable[ImageId]) -> ColumnElement[bool]:
-        return self._database.dialect.among(images.c.id, [_id(image_id) for image_id in image_ids])
 
     async def _locked(
         self, connection: AsyncConnection, condition: ColumnElement[bool]
@@ -324,31 +219,3 @@ class Pictures(Orphans, Givens, Quotas, Copied):
         changes = [{"at_id": stored.picture.id, **one.values} for stored, one in rewritten if not one.idle]
         if changes:
             await connection.execute(update(images).where(images.c.id == bindparam("at_id")), changes)
-
-
-def _starts_with(key_prefix: str) -> ColumnElement[bool]:
-    """Not LIKE: SQLite's knows no case, and a prefix may hold its wildcards."""
-    return func.substr(images.c.key, 1, len(key_prefix)) == key_prefix
-
-
-def _id(image_id: int) -> int:
-    """An id that no row can have becomes 0, which none has either; a larger one would not fit the column."""
-    return image_id if 0 < image_id <= MAX_IMAGE_ID else 0
-
-
-def _absent(image_id: ImageId) -> Absent:
-    return Absent(f"There is no picture {image_id}.", field="id")
-
-
-def _to_cursor(last: ImageId) -> str:
-    return base64.urlsafe_b64encode(last.to_bytes(8, "big")).decode().rstrip("=")
-
-
-def _from_cursor(cursor: str) -> int:
-    try:
-        last = base64.b64decode(cursor.encode("ascii") + b"=", altchars=b"-_", validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        last = b""
-    if len(last) != 8 or last[0] & 0x80:
-        raise InvalidQuery(f"{cursor[:80]!r} is no cursor; take it from the page before.", field="cursor")
-    return int.from_bytes(last, "big")

@@ -78,25 +78,26 @@ def prometheus() -> Path:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[parts.Kafka]:
-    yield from _started(parts.kafka)
+    yield from started(parts.kafka)
 
 
 @pytest.fixture(scope="session")
 def minio() -> Iterator[parts.Minio]:
-    yield from _started(parts.minio)
+    yield from started(parts.minio)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[parts.Postgres]:
-    yield from _started(lambda: parts.postgres(fsync=False))
+    yield from started(lambda: parts.postgres(fsync=False))
 
 
 @pytest.fixture(scope="session")
 def toxiproxy() -> Iterator[parts.Toxiproxy]:
-    yield from _started(parts.toxiproxy)
+    yield from started(parts.toxiproxy)
 
 
-def _started(start: Callable[[], AbstractContextManager[P]]) -> Iterator[P]:
+def started(start: Callable[[], AbstractContextManager[P]]) -> Iterator[P]:
+    """For a fixture: the part while it runs; where it is missing its tests are skipped, as skip_without."""
     with ExitStack() as running:
         try:
             part = running.enter_context(start())

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pytest
 from pictures import encoded, oriented, png_bomb, scene
 from PIL import Image
 
-from deploy.parts import PartMissing
 from deploy.parts.triton import Triton, triton
 from omma.errors import (
     Corrupt,
@@ -37,7 +36,7 @@ from services.egs.settings import EgsSettings
 from services.egs.triton.open import open_triton_embedder
 from services.egs.triton.repository import Serving, write_repository
 from services.egs.triton.settings import TritonSettings
-from tests.part_fixtures import skip_without
+from tests.part_fixtures import started
 from tests.teacher import ONNX_NAME, register_teacher
 
 
@@ -50,12 +49,7 @@ def model(teacher_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Mode
 def served(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
     repository = tmp_path_factory.mktemp("repository")
     write_repository(model, repository, Serving(platform="python", max_batch=8))
-    with ExitStack() as running:
-        try:
-            part = running.enter_context(triton(repository))
-        except PartMissing as missing:
-            skip_without(missing)
-        yield part
+    yield from started(lambda: triton(repository))
 
 
 @pytest.fixture(params=["onnxruntime", "triton"])

@@ -1,9 +1,9 @@
-"""The picture core and interactions on the embedded catalog, log and blobs."""
+"""The picture core on the embedded catalog, log and blobs."""
 
 import asyncio
 import hashlib
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +19,6 @@ from omma.catalog.picture import PictureChange, PictureState
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import Description, RowLimits
 from omma.errors import Absent, InvalidPicture, InvalidQuery, NotAllowed, Overloaded, TooLarge
-from omma.hits import Payload
 from omma.identity import Tenant
 from omma.images import PictureLimits
 from omma.log.interface import Log, Producer
@@ -27,26 +26,14 @@ from omma.log.sqlite import SqliteLog
 from omma.outbox import Outbox, open_outbox
 from omma.records import (
     IMAGES_TOPIC,
-    INTERACTIONS_TOPIC,
-    Answered,
     EventKind,
     ImageEvent,
-    Interaction,
-    InteractionType,
-    decode_interaction,
-    encode_interaction,
 )
 from omma.viewing import Viewer
 from services.gateway.callers.viewing import looks
 from services.gateway.pictures.core import PictureCore, Uploaded
-from services.gateway.search.answer import SearchAnswer, SearchHit
-from services.gateway.search.fanout import Coverage
-from services.gateway.search.interactions import (
-    Click,
-    Impressions,
-    open_impressions,
-)
 from services.worker.relay import relay
+from tests.hung_producer import HungProducer
 from tests.pictures import encoded, scene
 
 ANN, BOB = Tenant("ann"), Tenant("bob")
@@ -162,21 +149,6 @@ async def test_another_tenants_copy_is_its_own_picture_on_the_same_blob(parts: P
     assert [piece async for piece in (await core.content(BOB, theirs.id)).pieces] == [PICTURE]
 
 
-class HungProducer:
-    """Of a log that takes nothing and says nothing, until it is back."""
-
-    def __init__(self, producer: Producer) -> None:
-        self.producer = producer
-        self.hangs = True
-        self.asked = 0
-
-    async def send_many(self, topic: str, records: Sequence[tuple[int, bytes, bytes | None]]) -> None:
-        self.asked += 1
-        if self.hangs:
-            await asyncio.Event().wait()
-        await self.producer.send_many(topic, records)
-
-
 async def test_writes_are_accepted_while_the_log_hangs_and_their_events_follow(parts: Parts) -> None:
     producer, now = HungProducer(await parts.log.producer()), 0.0
     outbox = Outbox(parts.catalog, cast(Producer, producer), 8, lambda: now)
@@ -202,28 +174,6 @@ async def test_writes_are_accepted_while_the_log_hangs_and_their_events_follow(p
     relaying.cancel()
     newest = {event.image_id: event.version for event in await parts.events()}
     assert newest == {uploaded.id: 2, **{one.id: 1 for one in others[1:]}, others[0].id: 2, last.id: 1, again.id: 1}
-
-
-async def test_clicks_are_kept_while_the_log_hangs_and_follow(parts: Parts) -> None:
-    await open_impressions(parts.log)
-    producer = HungProducer(await parts.log.producer())
-    impressions = Impressions(cast(Producer, producer), 4, max_queued=3, linger_seconds=0)
-    async with asyncio.timeout(5):
-        for number in range(1, 4):
-            await impressions.clicked(ANN, Click("u", 0, number, 1))
-    assert producer.asked == 1
-    with pytest.raises(Overloaded):
-        await impressions.clicked(ANN, Click("u", 0, 4, 1))
-    producer.hangs = False
-    running = asyncio.create_task(impressions.run())
-    found: list[int] = []
-    async with asyncio.timeout(10):
-        while len(found) < 3:
-            scanned = parts.log.scan(INTERACTIONS_TOPIC)
-            found = [decode_interaction(record.value or b"").displayed[0] async for record in scanned]
-            await asyncio.sleep(0.01)
-    running.cancel()
-    assert sorted(found) == [1, 2, 3]
 
 
 async def test_a_picture_that_cannot_be_read_leaves_nothing(parts: Parts) -> None:
@@ -309,74 +259,3 @@ async def test_a_restore_whose_bytes_are_gone_is_none(parts: Parts) -> None:
     again = await core.upload(ANN, PICTURE, Description())
     assert (again.id, (await core.picture(ANN, again.id)).tags) == (uploaded.id, ())
     assert await parts.blobs.size(original_key(uploaded.sha256)) == len(PICTURE)
-
-
-def answer_of(ids: Sequence[int]) -> SearchAnswer:
-    hits = tuple(SearchHit(id, 0.5, Payload(), None, None, ()) for id in ids)
-    return SearchAnswer(hits, "q1", "s", "i", "default", Coverage(1.0, 1, 1), (), 1.0)
-
-
-async def interactions(log: Log) -> list[Interaction]:
-    found = [decode_interaction(record.value or b"") async for record in log.scan(INTERACTIONS_TOPIC)]
-    return sorted(found, key=lambda one: (one.type, one.rank))
-
-
-async def test_impressions_and_clicks_reach_the_log(parts: Parts) -> None:
-    impressions = await open_impressions(parts.log)
-    running = asyncio.create_task(impressions.run())
-    impressions.shown(ANN, "u", 7, answer_of([3, 1]))
-    await impressions.clicked(ANN, Click("u", 7, 1, 2, "q1"))
-    await asyncio.sleep(0)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    click, shown = await interactions(parts.log)
-    assert (click.type, click.displayed, click.rank, click.query_id) == (InteractionType.CLICK, (1,), 2, "q1")
-    assert (shown.displayed, shown.rank, shown.query_image_id) == ((3, 1), 1, 7)
-    assert shown.answered == Answered("i", "s", "default")
-    assert [decode_interaction(encode_interaction(one)) for one in (click, shown)] == [click, shown]
-
-
-class Counting:
-    """A producer that keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.sent: list[Any] = []
-
-    async def send_many(self, topic: str, records: Sequence[Any]) -> None:
-        self.sent += records
-
-
-async def test_a_click_never_overtakes_what_it_is_of() -> None:
-    producer = Counting()
-    impressions = Impressions(producer, 4, linger_seconds=60)  # type: ignore[arg-type]  # only send_many is called
-    running = asyncio.create_task(impressions.run())
-    impressions.shown(ANN, "u", 0, answer_of([1, 2]))
-    await impressions.clicked(ANN, Click("u", 0, 2, 2, "q1"))
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    sent = [decode_interaction(value).type for _, _, value in producer.sent]
-    assert sent == [InteractionType.IMPRESSION, InteractionType.CLICK]
-
-
-async def test_what_does_not_fit_the_queue_is_lost_not_waited_for() -> None:
-    producer = Counting()
-    impressions = Impressions(producer, 4, max_queued=5)  # type: ignore[arg-type]  # only send_many is called
-    for number in range(1, 9):
-        impressions.shown(ANN, "u", 0, answer_of([number, number + 1]))
-    running = asyncio.create_task(impressions.run())
-    await asyncio.sleep(0)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert len(producer.sent) == 5
-    unsampled = Impressions(producer, 4, sampled=0.0)  # type: ignore[arg-type]
-    unsampled.shown(ANN, "u", 0, answer_of([1]))
-    assert len(producer.sent) == 5
-
-
-@pytest.mark.parametrize(
-    "bad", [{"displayed_image_id": 0}, {"query_image_id": -1}, {"rank": -1}, {"user_id": "u" * 300}]
-)
-def test_a_click_is_checked(bad: dict[str, Any]) -> None:
-    with pytest.raises(InvalidQuery) as failure:
-        Click(**{"user_id": "u", "query_image_id": 0, "displayed_image_id": 1, "rank": 1, **bad})
-    assert failure.value.field == next(iter(bad))

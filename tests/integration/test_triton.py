@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from deploy.parts import PartMissing
 from deploy.parts.triton import Triton, triton
 from omma.errors import Absent, InvalidQuery, OutOfTime, ReplicaDown, WrongSpace
 from omma.rpc.deadline import Deadline
@@ -26,7 +25,7 @@ from services.egs.triton.naming import triton_name
 from services.egs.triton.open import open_triton_embedder
 from services.egs.triton.repository import Serving, write_repository
 from services.egs.triton.settings import TritonSettings
-from tests.part_fixtures import skip_without
+from tests.part_fixtures import started
 
 WORDS = ["[pad]", "[unk]", "red", "boat", "at", "sea"]
 QUICK = EgsSettings()
@@ -79,12 +78,7 @@ def served(model: Model, forged: Model, tmp_path_factory: pytest.TempPathFactory
     write_repository(forged, repository, serving)
     config = repository / triton_name(forged.manifest, "image") / "config.pbtxt"
     config.write_text(config.read_text().replace(forged.manifest.signature(), "0" * 64))
-    with ExitStack() as running:
-        try:
-            part = running.enter_context(triton(repository))
-        except PartMissing as missing:
-            skip_without(missing)
-        yield part
+    yield from started(lambda: triton(repository))
 
 
 async def opened(model: Model, url: str, stack: AsyncExitStack, **settings: float) -> ModelEmbedder:

@@ -4,14 +4,13 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
-from deploy.parts import PartMissing
 from deploy.parts.triton import Triton, triton
 from omma.errors import WrongState
 from omma.rpc.deadline import Deadline
@@ -23,7 +22,7 @@ from services.egs.triton.naming import triton_name
 from services.egs.triton.open import open_triton_embedder
 from services.egs.triton.repository import Serving, write_repository
 from services.egs.triton.settings import TritonSettings
-from tests.part_fixtures import skip_without
+from tests.part_fixtures import started
 from tests.pictures import encoded, scene
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -63,12 +62,7 @@ def served(before: Model, moved: Model, tmp_path_factory: pytest.TempPathFactory
     shutil.rmtree(repository / triton_name(before.manifest, "windows"))
     config = repository / triton_name(moved.manifest, "windows") / "config.pbtxt"
     config.write_text(config.read_text().replace(moved.manifest.files["windows.onnx"], "0" * 64))
-    with ExitStack() as running:
-        try:
-            part = running.enter_context(triton(repository))
-        except PartMissing as missing:
-            skip_without(missing)
-        yield part
+    yield from started(lambda: triton(repository))
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ P95_MS = 200.0
 TARGET_RATE, TARGET_INGEST = 50.0, 0.8
 QUERY_PICTURES = 200
 PROBE_SECONDS, WARM_UP_SECONDS = 15.0, 3.0
-KEPT_NOT = {"OMMA_GATEWAY__KEPT_EMBEDDINGS_BYTES": "0"}
+NONE_KEPT = {"OMMA_GATEWAY__KEPT_EMBEDDINGS_BYTES": "0"}
 UPLOADS_AT_ONCE, RECEIPTS_AT_ONCE = 16, 256
 FLAT_MIB, IDLE_SECONDS, SETTLE_SECONDS = 16.0, 20.0, 30.0
 LOOKED_AT_WITHIN_SECONDS = 180.0
@@ -176,7 +176,7 @@ def main() -> int:
     report = Report("rest_load", "python -m loadtests.rest_load")
     shape = Shape(
         shards=given.shards, replicas=given.replicas, model=given.model, models_dir=given.models_dir,
-        triton=not given.no_triton, environment={"OMMA_LOG_LEVEL": "warning", **({} if given.kept else KEPT_NOT)},
+        triton=not given.no_triton, environment={"OMMA_LOG_LEVEL": "warning", **({} if given.kept else NONE_KEPT)},
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as name, cluster(shape) as running:
         folder = Path(name)

@@ -18,6 +18,7 @@ from omma.client.requests import (
     SearchOptions,
     content_of,
     document_of,
+    in_path,
 )
 from omma.client.results import Picture, SearchResults, Uploaded
 
@@ -80,7 +81,7 @@ class AsyncClient:
 
     async def get(self, image_id: int) -> Picture:
         """Raises Absent."""
-        return Picture.from_json(document_of(await self._send(Request("GET", f"/images/{image_id}"))))
+        return Picture.from_json(document_of(await self._send(Request("GET", f"/images/{in_path(image_id)}"))))
 
     async def patch(
         self,
@@ -97,11 +98,11 @@ class AsyncClient:
 
     async def delete(self, image_id: int) -> str:
         """Returns the receipt. Raises Absent."""
-        return (await self._send(Request("DELETE", f"/images/{image_id}"))).headers["omma-receipt"]
+        return (await self._send(Request("DELETE", f"/images/{in_path(image_id)}"))).headers["omma-receipt"]
 
     async def restore(self, image_id: int) -> str:
         """Take a delete back, for a day unless the server has another grace; returns the receipt. Raises Absent."""
-        return (await self._send(Request("POST", f"/images/{image_id}/restore"))).headers["omma-receipt"]
+        return (await self._send(Request("POST", f"/images/{in_path(image_id)}/restore"))).headers["omma-receipt"]
 
     async def ingest(
         self,
@@ -122,15 +123,15 @@ class AsyncClient:
 
     async def job(self, job_id: str) -> Mapping[str, Any]:
         """How far a job is: `state`, counts, `result`. Raises Absent."""
-        return document_of(await self._send(Request("GET", f"/jobs/{job_id}")))
+        return document_of(await self._send(Request("GET", f"/jobs/{in_path(job_id)}")))
 
     async def content(self, image_id: int) -> bytes:
         """The original file. Raises Absent."""
-        return (await self._send(Request("GET", f"/images/{image_id}/content"))).content
+        return (await self._send(Request("GET", f"/images/{in_path(image_id)}/content"))).content
 
     async def thumbnail(self, image_id: int) -> bytes:
         """WebP. Raises Absent."""
-        return (await self._send(Request("GET", f"/images/{image_id}/thumbnail"))).content
+        return (await self._send(Request("GET", f"/images/{in_path(image_id)}/thumbnail"))).content
 
     async def click(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypedDict
+from urllib.parse import quote
 
 import httpx
 
@@ -20,6 +21,11 @@ _ANSWER_SECONDS: Final = 10.0
 
 _KINDS: Final = frozenset(kind.value for kind in Kind)
 _KIND_OF_HTTP: Final = {**{status.http: kind for kind, status in reversed(STATUS.items())}, 500: Kind.BUG}
+
+
+def in_path(word: str | int) -> str:
+    """Somebody's word as one part of a path, and never two, or a way to another one."""
+    return quote(str(word), safe="").replace(".", "%2E")
 
 
 class PillowImage(Protocol):
@@ -183,7 +189,9 @@ def change_request(
     """What is None stays as it is."""
     told = None if tags is None else list(tags)
     fields = {"tags": told, "owner": owner, "attributes": attributes, "private": private}
-    return Request("PATCH", f"/images/{image_id}", json={name: one for name, one in fields.items() if one is not None})
+    return Request(
+        "PATCH", f"/images/{in_path(image_id)}", json={name: one for name, one in fields.items() if one is not None}
+    )
 
 
 def click_request(

@@ -17,6 +17,7 @@ from omma.client.requests import (
     SearchOptions,
     content_of,
     document_of,
+    in_path,
 )
 from omma.client.results import Picture, SearchResults, Uploaded
 
@@ -79,7 +80,7 @@ class Client:
 
     def get(self, image_id: int) -> Picture:
         """Raises Absent."""
-        return Picture.from_json(document_of(self._send(Request("GET", f"/images/{image_id}"))))
+        return Picture.from_json(document_of(self._send(Request("GET", f"/images/{in_path(image_id)}"))))
 
     def patch(
         self,
@@ -96,11 +97,11 @@ class Client:
 
     def delete(self, image_id: int) -> str:
         """Returns the receipt. Raises Absent."""
-        return self._send(Request("DELETE", f"/images/{image_id}")).headers["omma-receipt"]
+        return self._send(Request("DELETE", f"/images/{in_path(image_id)}")).headers["omma-receipt"]
 
     def restore(self, image_id: int) -> str:
         """Take a delete back, for a day unless the server has another grace; returns the receipt. Raises Absent."""
-        return self._send(Request("POST", f"/images/{image_id}/restore")).headers["omma-receipt"]
+        return self._send(Request("POST", f"/images/{in_path(image_id)}/restore")).headers["omma-receipt"]
 
     def ingest(
         self,
@@ -121,15 +122,15 @@ class Client:
 
     def job(self, job_id: str) -> Mapping[str, Any]:
         """How far a job is: `state`, counts, `result`. Raises Absent."""
-        return document_of(self._send(Request("GET", f"/jobs/{job_id}")))
+        return document_of(self._send(Request("GET", f"/jobs/{in_path(job_id)}")))
 
     def content(self, image_id: int) -> bytes:
         """The original file. Raises Absent."""
-        return self._send(Request("GET", f"/images/{image_id}/content")).content
+        return self._send(Request("GET", f"/images/{in_path(image_id)}/content")).content
 
     def thumbnail(self, image_id: int) -> bytes:
         """WebP. Raises Absent."""
-        return self._send(Request("GET", f"/images/{image_id}/thumbnail")).content
+        return self._send(Request("GET", f"/images/{in_path(image_id)}/thumbnail")).content
 
     def click(
         self,

@@ -75,11 +75,9 @@ class Indexers:
         chosen: dict[str, Fed] = {}
         for one in sorted(fed, key=lambda one: one.index.state is not IndexState.LIVE):
             chosen.setdefault(one.index.space, one)
-        for space, one in list(chosen.items()):
-            if fault := self._fault(one):
-                del chosen[space]
-            if one.index.state is not IndexState.LIVE:
-                await self._tell(one.index, fault)
+        faults = {space: self._fault(one) for space, one in chosen.items()}
+        candidates = [one for one in chosen.values() if one.index.state is not IndexState.LIVE]
+        chosen = {space: one for space, one in chosen.items() if not faults[space]}
         self._states = {space: one.index.state for space, one in chosen.items()}
         for space, (known, task) in list(self._running.items()):
             if space not in chosen or not chosen[space].continues(known):
@@ -89,6 +87,8 @@ class Indexers:
             if space not in self._running:
                 work = keep_running("indexer", partial(self._index, one), _RETRY_SECONDS)
                 self._running[space] = one, asyncio.ensure_future(work)
+        for one in candidates:
+            await self._tell(one.index, faults[one.index.space])
 
     def raise_faults(self) -> None:
         """What ended one by itself: another one has fenced it. Raises ProducerFenced."""

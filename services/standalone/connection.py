@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
-from urllib.parse import quote
 
 import httpx
 
@@ -75,11 +74,6 @@ async def call_once(method: str, path: str, *, make: bool = False, **options: An
     """One call where this environment's settings say; for a command that makes no other. Raises as `connected`."""
     async with connected(StandaloneSettings(), make=make) as connection:
         return await connection.call(method, path, **options)
-
-
-def in_path(word: str) -> str:
-    """Somebody's word as one part of a path, and never two, or a way to another one."""
-    return quote(word, safe="").replace(".", "%2E")
 
 
 @asynccontextmanager

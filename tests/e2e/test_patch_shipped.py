@@ -2,7 +2,7 @@
 
 import io
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from omma.rpc.deadline import Deadline
+from services.egs.client import EmbeddedItem, ImageItem, TextItem
 from services.egs.embedder import OnnxEmbedder
 from services.egs.registry import load_model, register
 from services.standalone.sample.canvas import COLOURS
@@ -74,7 +76,9 @@ async def test_every_picture_is_found_as_before_and_none_was_embedded_again(
     embedded: list[int] = []
     embed = OnnxEmbedder.embed
 
-    async def counted(self, items, deadline):  # type: ignore[no-untyped-def]  # as the other
+    async def counted(
+        self: OnnxEmbedder, items: Sequence[ImageItem | TextItem], deadline: Deadline
+    ) -> list[EmbeddedItem | Exception]:
         embedded.append(len(items))
         return await embed(self, items, deadline)
 

@@ -5,10 +5,9 @@ import inspect
 import io
 import json
 from collections.abc import Callable
-from email.message import Message
-from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -19,82 +18,7 @@ from omma.client import AsyncClient, Client
 from omma.errors import Absent, Bug, OutOfTime, ReplicaDown, TooLarge
 from omma.hits import Degraded
 from omma.telemetry.context import bind_request_id
-
-ANSWER = {
-    "results": [
-        {
-            "id": 7,
-            "score": 0.5,
-            "uri": "omma:ab",
-            "thumbnail_url": "/images/7/thumbnail",
-            "bbox": [1, 2, 3, 4],
-            "phash_distance": 3,
-            "duplicates": [{"id": 9}, {"id": 8}],
-            "attributes": {"price": 3},
-            "tags": ["a"],
-            "width": 10,
-            "height": 20,
-            "invented_later": 1,
-        },
-        {"id": 5, "score": 0.25, "uri": "file:///x", "thumbnail_url": "/images/5/thumbnail"},
-    ],
-    "latency_ms": 12.5,
-    "query_id": "q",
-    "space": "s",
-    "index": "s.1",
-    "coverage": {"fraction": 0.5, "shards_answered": 1, "shards_total": 2},
-    "degraded": ["shard_missing"],
-    "next_cursor": "c",
-}
-ROW = {
-    "id": 7,
-    "key": "mine",
-    "sha256": "ab",
-    "uri": "omma:ab",
-    "version": 2,
-    "receipt": "7@2",
-    "state": "indexed",
-    "created_at": "2026-11-21T10:00:00.000+00:00",
-    "width": 10,
-    "height": 20,
-    "tags": ["a"],
-}
-
-
-class Wire:
-    """Answers as told, and remembers what it was asked."""
-
-    def __init__(self, answer: httpx.Response | Exception | None = None) -> None:
-        self.answer = answer or httpx.Response(200, json=ANSWER)
-        self.requests: list[httpx.Request] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-    def client(self, **options: Any) -> Client:
-        return Client("http://omma.test", transport=httpx.MockTransport(self), **options)
-
-    @property
-    def request(self) -> httpx.Request:
-        return self.requests[-1]
-
-    def parts(self) -> dict[str, list[Message]]:
-        """The multipart body by name."""
-        head = f"Content-Type: {self.request.headers['content-type']}\r\n\r\n".encode()
-        parts: dict[str, list[Message]] = {}
-        for part in BytesParser().parsebytes(head + self.request.content).get_payload():
-            assert isinstance(part, Message)
-            parts.setdefault(str(part.get_param("name", header="content-disposition")), []).append(part)
-        return parts
-
-    def form(self) -> dict[str, list[bytes]]:
-        return {
-            name: [bytes(part.get_payload(decode=True) or b"") for part in parts]
-            for name, parts in self.parts().items()
-        }
+from tests.unit.client_wire import ANSWER, ROW, Wire
 
 
 def test_the_package_offers_both_clients() -> None:
@@ -231,6 +155,16 @@ def test_bytes_of_a_picture() -> None:
     wire = Wire(httpx.Response(200, content=b"bytes"))
     assert wire.client().content(7) == wire.client().thumbnail(7) == b"bytes"
     assert [request.url.path for request in wire.requests] == ["/images/7/content", "/images/7/thumbnail"]
+
+
+@pytest.mark.parametrize("word", ["../keys", "7?all=1", "7#", "7/../8", ".", "ä b"])
+@pytest.mark.parametrize("call", ["get", "delete", "restore", "content", "thumbnail", "patch", "job"])
+def test_a_word_in_a_path_is_one_part_of_it(call: str, word: str) -> None:
+    wire = Wire(httpx.Response(200, json=ROW, headers={"Omma-Receipt": "7@4"}))
+    getattr(wire.client(), call)(word)
+    room, part, *rest = wire.request.url.raw_path.decode().strip("/").split("/")
+    assert (room, rest) in [("images", []), ("images", [call]), ("jobs", [])]
+    assert unquote(part) == word and not {"?", "#", "."} & set(part)
 
 
 def test_clicking() -> None:

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
+from omma.catalog.interface import Catalog
 from omma.errors import InvalidQuery, OutOfTime, WrongState
 from omma.evaluation.metrics import measure
 from omma.index import Index, IndexId, IndexState
@@ -79,7 +80,7 @@ def random_head(id: int) -> Float32:
 
 
 async def judged(world: World, **request: Any) -> dict[str, Any]:
-    relevance = Relevance(Book(), world.core, lambda: OtherShard.clock_seconds)  # type: ignore[arg-type]
+    relevance = Relevance(cast(Catalog, Book()), world.core, lambda: OtherShard.clock_seconds)
     found = await relevance.judge(RUN, ANN, JudgmentsRequest(**request).checked())
     return {"shadow": {"searches": 500, "error_share": 0.0, "p95_ratio": 1.0}, **found.figures}
 
@@ -135,7 +136,8 @@ async def test_too_few_or_none_are_refused(world: World) -> None:
         await judged(world, labels={1: "a"}, grades={1: {2: 5}})
     for one in (RolloutState.BUILDING, RolloutState.PAUSED, RolloutState.ABORTED, RolloutState.RETIRED):
         with pytest.raises(WrongState):
-            await Relevance(Book(), world.core).judge(replace(RUN, state=one), ANN, JudgmentsRequest(labels=LABELS))  # type: ignore[arg-type]
+            relevance = Relevance(cast(Catalog, Book()), world.core)
+            await relevance.judge(replace(RUN, state=one), ANN, JudgmentsRequest(labels=LABELS))
 
 
 def test_queries_are_those_with_something_to_find() -> None:

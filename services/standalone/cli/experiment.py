@@ -5,10 +5,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from omma.client.requests import in_path
 from omma.errors import Absent, InvalidQuery
 from omma.rollouts.rollout import Mode
 from services.standalone.cli.rollout import show_audit
-from services.standalone.connection import call_once, in_path
+from services.standalone.connection import call_once
 from services.standalone.output import Json, console, print_json, run
 
 app = typer.Typer(no_args_is_help=True, help="Compare two ways to search the same index, and keep the better one.")

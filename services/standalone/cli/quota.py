@@ -6,7 +6,8 @@ import typer
 from rich.table import Table
 
 from omma.catalog.quota import MAX_BYTES, MAX_PICTURES
-from services.standalone.connection import call_once, in_path
+from omma.client.requests import in_path
+from services.standalone.connection import call_once
 from services.standalone.output import Json, console, print_json, run
 
 app = typer.Typer(no_args_is_help=True, help="How many pictures, and bytes of them, a tenant may keep.")

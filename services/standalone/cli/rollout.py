@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
+from omma.client.requests import in_path
 from omma.errors import Absent, InvalidQuery
 from omma.rollouts.rollout import RUNNING, Mode
-from services.standalone.connection import Connection, connected, in_path
+from services.standalone.connection import Connection, connected
 from services.standalone.output import Json, console, print_json, run
 from services.standalone.settings import StandaloneSettings
 

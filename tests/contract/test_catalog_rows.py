@@ -188,7 +188,7 @@ async def test_pages_hold_every_picture_once(catalog: Catalog, newest_first: boo
 
 
 async def test_a_count_goes_only_so_far(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omma.catalog.pictures._COUNTED_AT_MOST", 3)
+    monkeypatch.setattr("omma.catalog.lookups._COUNTED_AT_MOST", 3)
     await catalog.upsert(ANN, [new(str(i)) for i in range(3)])
     exact = await catalog.list_pictures(ANN, None, None, 10)
     await catalog.upsert(ANN, [new("more")])

@@ -97,7 +97,7 @@ class Topics:
                     raise for_code(error_code)()
 
     async def specs(self, names: Sequence[str] | None = None) -> list[TopicSpec]:
-        """Of these topics, or of all that carry the prefix, by name."""
+        """Of these topics, or of all that carry the prefix, by name; without one that is deleted meanwhile."""
         prefix = self._settings.prefix
         found = [
             topic
@@ -116,6 +116,7 @@ class Topics:
                     retention_seconds=int(configs[topic.name]["retention.ms"]) // 1000,
                 )
                 for topic in found
+                if topic.name in configs
             ),
             key=lambda spec: spec.name,
         )
@@ -153,10 +154,13 @@ class Topics:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _configs(self, full_names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """By topic, of those that are there by now."""
         wanted = [(_TOPIC_RESOURCE, name, ["cleanup.policy", "retention.ms"]) for name in full_names]
         answer = await self._connection.ask(DescribeConfigsRequest(wanted, False))
         configs = {}
         for error_code, detail, _, name, entries in answer.resources:
+            if error_code == _UNKNOWN_TOPIC:
+                continue
             if error_code:
                 with translated():
                     raise for_code(error_code)(detail)

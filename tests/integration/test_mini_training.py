@@ -198,3 +198,20 @@ def test_auc_is_how_often_a_match_scores_above_none() -> None:
     assert auc(np.array([3, 4], np.float32), np.array([1, 2], np.float32)) == 1
     assert auc(np.array([1, 3], np.float32), np.array([2, 2], np.float32)) == 0.5
     assert auc(np.array([2], np.float32), np.array([2], np.float32)) == 0.5
+
+
+def test_captions_of_held_out_photographs_find_them(photographs: Path) -> None:
+    from omma.evaluation import held_out
+    from training.mini.captions import captions, found_within
+    from training.mini.measure import Shipped
+    from training.mini.typed import Speaker
+
+    models, reference = Path(__file__).parents[2] / "models", "omma-mini@1.2.1"
+    written = captions(photographs)
+    texts = [one.text for one in written]
+    names = [one.path.name if one.set != "grocery" else one.path.relative_to(photographs / one.set) for one in written]
+    assert all(held_out(str(name)) for name in names)
+    assert len({one.path for one in written}) == len(set(texts)) == 100
+    pictures = Shipped(models / "omma-mini" / "1.2.1").pictures([one.path for one in written])
+    found = found_within(Speaker(models, reference), texts, pictures, (1, 10, 100))
+    assert found[1].mean > 0.3 and found[10].mean > 0.8 and found[100].mean == 1

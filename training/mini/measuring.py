@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from omma.evaluation import Interval, interval, leave_one_out
+from training.mini.captions import captions, found_within
 from training.mini.concepts import plain
 from training.mini.edits import EDITS
 from training.mini.features import CLEAN, FeatureReader
@@ -66,7 +67,9 @@ def main() -> int:
     _print_sets(chosen, gallery)
     _print_edits(gallery, edited)
     _print_calibration(chosen, gallery, edited)
-    _print_words(Speaker(said.models, said.model), chosen, gallery.by_model["omma-mini"])
+    speaker = Speaker(said.models, said.model)
+    _print_words(speaker, chosen, gallery.by_model["omma-mini"])
+    _print_captions(speaker, said.data, eyes, chosen, gallery.by_model["omma-mini"])
     return 0
 
 
@@ -181,6 +184,22 @@ def _print_words(speaker: Speaker, chosen: Sequence[Photograph], vectors: Float3
     print("\n| words that are not there | understood, least … most |\n| --- | --- |")
     for kind, (least, most) in understood(speaker).items():
         print(f"| {kind} | {least:.2f} … {most:.2f} |")
+
+
+def _print_captions(speaker: Speaker, data: Path, eyes: Eyes, chosen: Sequence[Photograph], vectors: Float32) -> None:
+    """Each sought among the captioned photographs and all the others."""
+    written = captions(data)
+    own = eyes.look([one.path for one in written], "captioned").by_model["omma-mini"]
+    captioned = {one.path for one in written}
+    others = vectors[[row for row, one in enumerate(chosen) if one.path not in captioned]]
+    print(f"\n| captions of photographs, among {len(own) + len(others)} | how many | found first | among ten |")
+    print("| --- | --- | --- | --- |")
+    for name in ("", *SETS):
+        mine = np.array([name in ("", one.set) for one in written])
+        texts = [one.text for one, asked in zip(written, mine, strict=True) if asked]
+        among = np.concatenate([own[mine], own[~mine], others])
+        found = found_within(speaker, texts, among, (1, 10))
+        print(f"| {name or 'all'} | {len(texts)} | {_told(found[1])} | {_told(found[10])} |")
 
 
 def _unit(rows: Float32) -> Float32:

@@ -126,11 +126,11 @@ def _tell(report: Report, contestants: dict[str, Contestant]) -> None:
     databases = [statistics.median(contestants[name].rates) for name in DATABASES if name in contestants]
     if databases:
         ratio = own / max(databases)
-        report.target(f"{report.measure}: best database", f"{ratio:.1f}x", ">= 4x", valid and ratio >= 4)
+        report.target(f"{report.measure}: best database", f"{ratio:.1f}x", ">= 6x", valid and ratio >= 6)
     if "faiss" in contestants:
         # Round by round: both had the same minute.
         ratio = statistics.median(a / b for a, b in zip(omma.rates, contestants["faiss"].rates, strict=True))
-        report.target(f"{report.measure}: raw FAISS", f"{ratio:.2f}x", ">= 0.75x", valid and ratio >= 0.75)
+        report.target(f"{report.measure}: raw FAISS", f"{ratio:.2f}x", ">= 0.9x", valid and ratio >= 0.9)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@
 
 Requests are encoded before and answers decoded after the clock runs (loadtests/generator, which needs Go), so that the
 generator takes as little as it can of the cores that it shares with the server. Same vectors, recall@10 >= 0.95 for
-both at their cheapest setting; and two replicas of the shard on this machine, between which clients take turns. Then
-a hundred tenants' filters mixed, and the shard again in a memory cgroup in which, beside its own memory and PQ
-codes, only a fifth of the originals fits.
+both at their cheapest setting; two replicas of the shard on this machine, between which clients take turns; and
+SearchService of a gateway with one shard, on real parts, with all that a gateway does for an answer. Then a hundred
+tenants' filters mixed, and the shard again in a memory cgroup in which, beside its own memory and PQ codes, only a
+fifth of the originals fits.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import numpy as np
 from loadtests.bench import engines, vectors, wire
 from loadtests.bench.cgroup import MemoryCgroup, forget, rss_anon_mib
 from loadtests.bench.figures import Report, percentile, spread
+from loadtests.bench.own_space import INDEX, OwnSpace, own_space
 from loadtests.bench.shard_server import ShardServer, data_folder
 from loadtests.bench.weaviate_server import BINARY, WeaviateServer
 from loadtests.engine_peers import BENCH_PYTHON, RECALL, ROOT
@@ -36,6 +38,7 @@ PLAIN, FILTERED, TOGETHER = "plain", "filtered", "together"
 QUERIES_A_CALL = 16
 _TOLD = {PLAIN: "", FILTERED: ", 100 tenants mixed", TOGETHER: f", {QUERIES_A_CALL} queries a call"}
 TWO_REPLICAS = "omma, two replicas"
+GATEWAY = "omma, a gateway before one shard"
 GENERATOR = Path(os.environ.get("OMMA_BENCH_GENERATOR", Path.home() / ".cache/omma/bin/omma-load"))
 K = 10
 EFFORTS = (1, 2, 3, 4, 5, 6)
@@ -46,13 +49,13 @@ class Contestant:
     """Running servers that clients take turns between, and how they are asked."""
 
     def __init__(
-        self, name: str, data: vectors.DataSet, server: ShardServer | WeaviateServer, *others: ShardServer
+        self, name: str, data: vectors.DataSet, server: ShardServer | WeaviateServer | OwnSpace, *others: ShardServer
     ) -> None:
         self.name, self.server, self._data = name, server, data
         self.servers = (server, *others)
-        self.kind = "weaviate" if isinstance(server, WeaviateServer) else "omma"
+        self.kind = {WeaviateServer: "weaviate", OwnSpace: "gateway"}.get(type(server), "omma")
         self.setting = 0
-        self.kinds = (PLAIN, FILTERED) if self.kind == "weaviate" else (PLAIN, FILTERED, TOGETHER)
+        self.kinds = {"weaviate": (PLAIN, FILTERED), "gateway": (PLAIN,)}.get(self.kind, (PLAIN, FILTERED, TOGETHER))
         self.rates: dict[tuple[int, str], list[float]] = {}
         self.latencies: dict[tuple[int, str], list[float]] = {}
         self.recall: dict[str, float] = {}
@@ -65,8 +68,9 @@ class Contestant:
             print(f"  {self.name} at {setting}: recall {self.recall[PLAIN]:.4f}", flush=True)
             if self.recall[PLAIN] >= RECALL:
                 break
-        of_tenants = vectors.DataSet("", self._data.base, self._data.queries, truth_of_tenants)
-        self.recall[FILTERED] = of_tenants.recall_at_10(self._found(FILTERED))
+        if FILTERED in self.kinds:
+            of_tenants = vectors.DataSet("", self._data.base, self._data.queries, truth_of_tenants)
+            self.recall[FILTERED] = of_tenants.recall_at_10(self._found(FILTERED))
         if TOGETHER in self.kinds:
             self.recall[TOGETHER] = self._data.recall_at_10(self._found(TOGETHER))
 
@@ -75,10 +79,13 @@ class Contestant:
         self.setting = setting
         if isinstance(self.server, WeaviateServer):
             self.server.use(setting)
+        index, space = engines.INDEX, engines.SPACE
+        if isinstance(self.server, OwnSpace):
+            index, space = INDEX, self.server.space.id
         for kind in self.kinds:
             given = {
                 "data_set": self._data.name, "k": K, "filtered": kind == FILTERED, "together": _queries_a_call(kind),
-                "index": engines.INDEX, "space": engines.SPACE, "effort": setting,
+                "index": index, "space": space, "effort": setting,
             }  # fmt: skip
             self._wire("encode", json.dumps(given), self._file("requests", kind))
 
@@ -121,7 +128,7 @@ def main() -> int:
     parser.add_argument("data_set", nargs="?", default="real", choices=vectors.NAMES)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--without", nargs="*", default=[], choices=["weaviate", "cgroup", "replica"])
+    parser.add_argument("--without", nargs="*", default=[], choices=["weaviate", "cgroup", "replica", "gateway"])
     given = parser.parse_args()
     data = vectors.load(given.data_set)
     report = Report(f"served_{given.data_set}", f"python -m loadtests.served {given.data_set}")
@@ -141,6 +148,11 @@ def main() -> int:
             stack.callback(second.close)
             second.wait(len(data.base), sealed=True)
             contestants.append(Contestant(TWO_REPLICAS, data, shard, second))
+        if "gateway" not in given.without:
+            own = stack.enter_context(own_space(data.base.shape[1]))
+            own.write(data, np.arange(len(data.base)), version=1)
+            own.wait(len(data.base), rested=True)
+            contestants.append(Contestant(GATEWAY, data, own))
         _run(contestants, data, given.rounds, given.seconds)
         _tell(report, contestants)
     if "cgroup" not in given.without:
@@ -173,7 +185,8 @@ def _run(contestants: list[Contestant], data: vectors.DataSet, rounds: int, seco
                 if TOGETHER in one.kinds:
                     one.measure(clients, seconds, TOGETHER)
         for one in contestants:
-            one.measure(64, seconds, FILTERED)
+            if FILTERED in one.kinds:
+                one.measure(64, seconds, FILTERED)
 
 
 def _tell(report: Report, contestants: list[Contestant]) -> None:
@@ -205,6 +218,12 @@ def _tell(report: Report, contestants: list[Contestant]) -> None:
                     f"{name}: queries/s at {clients} clients{_TOLD[kind]}, over Weaviate's", f"{ratio:.2f}x",
                     f">= {least}x", reached and ratio >= least,
                 )  # fmt: skip
+        if (gateway := by_name.get(GATEWAY)) is not None:
+            ratio = rate(gateway, 8) / rate(peer, 8)
+            report.target(
+                f"{name}: SearchService of a gateway with one shard, 8 clients, over Weaviate's", f"{ratio:.2f}x",
+                ">= 0.5x", gateway.recall[PLAIN] >= RECALL and ratio >= 0.5,
+            )  # fmt: skip
         ratio = memory["omma"] / memory["weaviate"]
         report.target(f"{name}: RssAnon, over Weaviate's", f"{ratio:.2f}x", "<= 0.25x", ratio <= 0.25)
     ratio = rate(omma, 64) / rate(omma, 1)

@@ -1,4 +1,4 @@
-"""Requests as bytes and answers as rows, for both servers of the served measure, by their generated stubs.
+"""Requests as bytes and answers as rows, for the servers of the served measure, by their generated stubs.
 
 As a command it runs where the stubs are (Weaviate's lie in the benches' venv):
 
@@ -13,15 +13,19 @@ from typing import Any
 
 from loadtests.bench import vectors
 
-METHODS = {"omma": "/omma.v1.ShardService/Search", "weaviate": "/weaviate.v1.Weaviate/Search"}
+METHODS = {
+    "omma": "/omma.v1.ShardService/Search",
+    "gateway": "/omma.v1.SearchService/Search",
+    "weaviate": "/weaviate.v1.Weaviate/Search",
+}
 
 
 def encode(server: str, given: dict[str, Any]) -> list[bytes]:
     """given: data_set, k, filtered, together (queries in a call), and for Omma index, space, effort. Query i asks as
-    tenant i % 100 when filtered.
+    tenant i % 100 when filtered; a gateway is asked for neither.
     """
     queries = vectors.load(given["data_set"]).queries
-    made = _omma_request if server == "omma" else _weaviate_request
+    made = {"omma": _omma_request, "gateway": _gateway_request, "weaviate": _weaviate_request}[server]
     requests = [made(given, query, f"tenant-{at % 100:02d}") for at, query in enumerate(queries)]
     together = given["together"]
     if together > 1:
@@ -37,6 +41,11 @@ def decode(server: str, answers: Sequence[bytes]) -> list[list[int]]:
 
         replies = map(shard_pb2.ShardServiceSearchResponse.FromString, answers)
         return [[one - 1 for one in reply.ids] for first in replies for reply in (first, *first.others)]
+    if server == "gateway":
+        from omma.v1 import search_pb2
+
+        found = map(search_pb2.SearchResponse.FromString, answers)
+        return [[one.id - 1 for one in reply.results] for reply in found]
     from weaviate.proto.v1 import search_get_pb2
 
     replies = (search_get_pb2.SearchReply.FromString(answer) for answer in answers)
@@ -66,6 +75,19 @@ def _omma_request(given: dict[str, Any], query: vectors.Float32, tenant: str) ->
         effort=given["effort"],
         query=types_pb2.Vectors(data=query.tobytes(), dtype=types_pb2.DTYPE_FLOAT32, dim=len(query)),
         filter=json.dumps({"owner": tenant}) if given["filtered"] else "",
+    )
+
+
+def _gateway_request(given: dict[str, Any], query: vectors.Float32, _tenant: str) -> Any:
+    from omma.v1 import search_pb2, types_pb2
+
+    vector = types_pb2.Vectors(data=query.tobytes(), dtype=types_pb2.DTYPE_FLOAT32, dim=len(query))
+    return search_pb2.SearchRequest(
+        index=given["index"],
+        space=given["space"],
+        k=given["k"],
+        effort=given["effort"],
+        queries=[search_pb2.SearchQuery(vector=vector)],
     )
 
 

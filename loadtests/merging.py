@@ -64,10 +64,7 @@ def main() -> int:
     report = Report(f"merging_{given.data_set}", f"python -m loadtests.merging {given.data_set}")
     rows = len(data.base)
     again = np.random.default_rng(0).permutation(rows)[: int(given.share * rows)]
-    with own_space(data.base.shape[1]) as own:
-        own.write(data, np.arange(rows), version=1)
-        print(f"  {rows:,} written", flush=True)
-        own.wait(rows, rested=True)
+    with own_space(data) as own:
         print(f"  at rest: {own.stats().segments} segments", flush=True)
         caller = Caller(own, data)
         idle_until = time.monotonic() + IDLE_SECONDS

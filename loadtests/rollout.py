@@ -69,13 +69,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=2_000)
     parser.add_argument("--seconds", type=float, default=30.0, help="of traffic in each state")
-    parser.add_argument("--rate", type=float, default=5.0, help="searches a second: half of what is steady here")
+    parser.add_argument("--rate", type=float, default=25.0, help="searches a second: half of what is steady here")
     parser.add_argument("--shards", type=int, default=2, help="of the candidate; resharded to half as many again")
     parser.add_argument("--kills", action="store_true", help="kill -9 of every kind of process in each state")
     given = parser.parse_args()
     report = Report(
         "rollout_kills" if given.kills else "rollout",
-        f"python -m loadtests.rollout --pictures {given.pictures}{' --kills' if given.kills else ''}",
+        f"python -m loadtests.rollout --pictures {given.pictures} --rate {given.rate:g}"
+        f"{' --kills' if given.kills else ''}",
     )
     with tempfile.TemporaryDirectory() as folder:
         models = Path(folder) / "models"

@@ -149,10 +149,7 @@ def main() -> int:
             second.wait(len(data.base), sealed=True)
             contestants.append(Contestant(TWO_REPLICAS, data, shard, second))
         if "gateway" not in given.without:
-            own = stack.enter_context(own_space(data.base.shape[1]))
-            own.write(data, np.arange(len(data.base)), version=1)
-            own.wait(len(data.base), rested=True)
-            contestants.append(Contestant(GATEWAY, data, own))
+            contestants.append(Contestant(GATEWAY, data, stack.enter_context(own_space(data))))
         _run(contestants, data, given.rounds, given.seconds)
         _tell(report, contestants)
     if "cgroup" not in given.without:

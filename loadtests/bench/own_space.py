@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import grpc
 import httpx
+import numpy as np
 
 from deploy.local import Cluster, Shape, cluster
 from loadtests.bench import engines, vectors
 from omma.buckets import bucket_of
+from omma.log.interface import TopicSpec
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
 from omma.records import image_key
@@ -21,7 +23,10 @@ from omma.v1 import shard_pb2, shard_pb2_grpc
 INDEX, NAME = "own", "bench"
 PATIENCE_SECONDS = 1_800.0
 _LOOK_SECONDS = 0.5
-_REST_LOOKS = 20
+_REST_LOOKS, _ROWS_A_LOOK = 20, 25_000
+"""Of no change: the more rows, the longer a merge of them may last."""
+_TRAIN_ROWS = 50_000
+"""As by default; a small set is trained all the same."""
 
 
 class OwnSpace:
@@ -47,10 +52,6 @@ class OwnSpace:
         """Of the gateway's process."""
         return self.running.gateway.server.pid
 
-    def write(self, data: vectors.DataSet, rows: vectors.Int64, *, version: int) -> None:
-        """These rows of the data set as the pictures row + 1, as fast as they go. Blocks."""
-        write_rows(self.running.kafka.brokers, self.space, data.name, rows, version)
-
     def stats(self) -> shard_pb2.ShardServiceStatsResponse:
         return self._stub.Stats(shard_pb2.ShardServiceStatsRequest(), timeout=30, wait_for_ready=True)
 
@@ -61,7 +62,8 @@ class OwnSpace:
             stats = self.stats()
             state = stats.live, stats.lag, stats.segments, stats.dead_rows, stats.head_rows, stats.codebook
             quiet, before = (quiet + 1 if state == before else 0), state
-            if stats.live == live and not stats.lag and (not rested or (quiet >= _REST_LOOKS and stats.codebook)):
+            calm = quiet >= _REST_LOOKS + live // _ROWS_A_LOOK and stats.codebook
+            if stats.live == live and not stats.lag and (calm or not rested):
                 return
             time.sleep(_LOOK_SECONDS)
         raise SystemExit(f"The shard did not get there in {PATIENCE_SECONDS:.0f} s: {stats}")
@@ -82,10 +84,14 @@ class OwnSpace:
 
 
 @contextmanager
-def own_space(dim: int, **environment: str) -> Iterator[OwnSpace]:
-    """environment: OMMA_… of every service. Embedded inside EGS, which nobody asks."""
-    with cluster(Shape(1, 1, triton=False, environment=environment)) as running:
-        made = OwnSpace(running, dim)
+def own_space(data: vectors.DataSet) -> Iterator[OwnSpace]:
+    """With every row in it, trained, sealed and merged. There is an embedder, which nobody asks."""
+    rows = len(data.base)
+    few = {"OMMA_SHARD__ENGINE__TRAIN_ROWS": str(min(_TRAIN_ROWS, rows // 2))}
+    with cluster(Shape(1, 1, triton=False, environment=few)) as running:
+        made = OwnSpace(running, data.base.shape[1])
+        write_rows(running.kafka.brokers, made.space, data.name, np.arange(rows), version=1)
+        made.wait(rows, rested=True)
         try:
             yield made
         finally:
@@ -95,7 +101,7 @@ def own_space(dim: int, **environment: str) -> Iterator[OwnSpace]:
 def write_rows(
     brokers: str, space: Space, data_set: str, rows: vectors.Int64, version: int, per_second: float = 0.0
 ) -> None:
-    """As OwnSpace.write, by a process of its own too. per_second: 0: as fast as they go. Blocks."""
+    """These rows of the data set as the pictures row + 1. per_second: 0: as fast as they go. Blocks."""
     asyncio.run(_written(brokers, space, vectors.load(data_set).base, rows, version, per_second))
 
 
@@ -103,6 +109,7 @@ async def _written(
     brokers: str, space: Space, base: vectors.Float32, rows: vectors.Int64, version: int, per_second: float
 ) -> None:
     log = await KafkaLog.open(KafkaSettings(brokers=brokers))
+    await log.ensure_topic(TopicSpec(space.vectors_topic, space.buckets, compacted=True))
     producer = await log.producer()
     loop = asyncio.get_running_loop()
     began = loop.time()

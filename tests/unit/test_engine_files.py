@@ -1,7 +1,10 @@
 """What lies on disk: checkpoints, corruption, crashes between steps, codebooks as files."""
 
+import errno
 import json
+import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,9 @@ from omma.errors import Corrupt, InvalidQuery, WrongSpace, WrongState
 from omma.identity import ImageId
 from omma.index import IndexId
 from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings, SearchOptions
+from services.nn_shard.engine.manifest import FileSum, write_manifest
+from services.nn_shard.engine.seen import SEEN, Seen
+from services.nn_shard.engine.segment import file_sum
 from services.nn_shard.training.fitting import adapt_factory, train_codebook
 from tests.unit.engine_lives import DIM, SPACE, TENANT, clustered, far, gone, maintain, opened, record
 
@@ -48,6 +54,93 @@ def test_a_damaged_segment_is_dropped_and_a_replay_brings_it_back(
     again.apply([record(i + 1, row) for i, row in enumerate(ROWS)])
     assert again.counts().pictures == len(ROWS)
     assert answers(again) == wanted
+
+
+@pytest.mark.parametrize("file", ["vectors", "codes", "columns", "payloads", "signatures", "segment.json"])
+@pytest.mark.parametrize("how", ["flipped", "cut", "replaced"])
+def test_what_changed_while_it_ran_is_damage_to_the_next_start(
+    tmp_path: Path, codebook: Codebook, file: str, how: str
+) -> None:
+    """A checkpoint between the change and the start says nothing of files that it did not read."""
+    engine = filled(tmp_path, codebook)
+    engine.checkpoint(engine.freeze(), {})
+    assert not opened(tmp_path, codebook).dropped_segments
+    engine = opened(tmp_path, codebook)
+    damaged = next(tmp_path.glob(f"segments/*/{file}"))
+    before, content = damaged.stat(), bytearray(damaged.read_bytes())
+    if how == "cut":
+        del content[len(content) // 2 :]
+    else:
+        content[len(content) // 2] ^= 1
+    if how == "flipped":
+        damaged.write_bytes(content)
+    else:  # another inode: what the engine has mapped stays
+        (tmp_path / "copy").write_bytes(content)
+        os.utime(tmp_path / "copy", ns=(before.st_atime_ns, before.st_mtime_ns))
+        (tmp_path / "copy").replace(damaged)
+    engine.apply([record(1_000, ROWS[0])])
+    engine.checkpoint(engine.freeze(), {})
+    again = opened(tmp_path, codebook)
+    assert again.dropped_segments == (damaged.parent.name,)
+    again.apply([record(i + 1, row) for i, row in enumerate(ROWS)])
+    assert again.counts().pictures == len(ROWS) + 1
+
+
+def test_every_file_is_read_again_a_week_later_whatever_checkpoints_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_800_000_000.0
+    monkeypatch.setitem(Seen.__init__.__kwdefaults__, "clock", lambda: now)
+    engine = filled(tmp_path)
+    (first,) = engine.checkpoint(engine.freeze(), {}).segments
+    for day in range(60):
+        now += 86_400
+        engine.apply([gone(day + 1, 2)])
+        engine.checkpoint(engine.freeze(), {})
+    read: list[str] = []
+
+    def reading(path: Path, folder: Path) -> FileSum:
+        read.append(path.relative_to(folder).as_posix())
+        return file_sum(path, folder)
+
+    monkeypatch.setattr("services.nn_shard.engine.segment.file_sum", reading)
+    assert not opened(tmp_path).dropped_segments
+    assert {one.path for one in first.files} <= set(read)
+    read.clear()
+    opened(tmp_path)
+    assert read == [], "a minute later nothing is"
+
+
+@pytest.mark.parametrize("file", ["columns", "segment.json"])
+def test_a_file_of_the_right_checksum_that_cannot_be_read_as_what_it_is_is_damage(tmp_path: Path, file: str) -> None:
+    engine = filled(tmp_path)
+    made = engine.checkpoint(engine.freeze(), {})
+    odd = next(tmp_path.glob(f"segments/*/{file}"))
+    odd.write_bytes(odd.read_bytes()[:-100])
+    (segment,) = made.segments
+    sums = tuple(file_sum(tmp_path / one.path, tmp_path) for one in segment.files)
+    write_manifest(tmp_path, replace(made, segments=(replace(segment, files=sums),)))
+    assert opened(tmp_path).dropped_segments == (segment.name,)
+
+
+def test_a_file_that_the_disk_cannot_give_is_damage_and_a_want_of_memory_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = filled(tmp_path)
+    engine.checkpoint(engine.freeze(), {})
+    (tmp_path / SEEN).unlink()
+
+    def failing(number: int) -> None:
+        def fail(path: Path, folder: Path) -> FileSum:
+            raise OSError(number, os.strerror(number), str(path))
+
+        monkeypatch.setattr("services.nn_shard.engine.segment.file_sum", fail)
+
+    failing(errno.ENOMEM)
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        opened(tmp_path)
+    failing(errno.EIO)
+    assert len(opened(tmp_path).dropped_segments) == 1
 
 
 def test_an_absent_file_is_damage_too(tmp_path: Path) -> None:

@@ -1,20 +1,26 @@
 """The engine's folder: which segments lie in it, their checksums, and what may go."""
 
+import errno
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from omma.errors import Corrupt
+from omma.errors import Corrupt, causes
 from services.nn_shard.engine.arrayfile import sync_folder
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.manifest import MANIFEST, Checkpoint, FileSum, SegmentSum, dead_text, write_manifest
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.seen import Seen
-from services.nn_shard.engine.segment import Segment, dead_rows, file_sum, verify
+from services.nn_shard.engine.segment import Segment, dead_rows
 
 SEGMENTS: Final = "segments"
+_DAMAGE: Final = (errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.ENOENT)
+"""What a disk says of a file that it cannot give any more; the others (no memory, too many files) pass."""
+
+logger = logging.getLogger(__name__)
 
 
 def discard(folder: Path) -> None:
@@ -47,14 +53,17 @@ class SegmentFiles:
     def open(
         self, sums: Sequence[SegmentSum], codebook: Codebook | None, *, verified: bool = False
     ) -> list[Part | None]:
-        """Each segment as a part, None for one that is corrupt. Hashes every file, on two threads, but for those that
-        Seen holds; none when verified.
+        """Each segment as a part, None for one that is damaged; the log says why. Hashes every file, on two threads,
+        but for those that Seen holds; none when verified.
         """
         self._sums = {one.name: one for one in sums}
         self._named = frozenset(self._sums)
         with ThreadPoolExecutor(max_workers=2) as pool:
             parts = list(pool.map(lambda one: self._open(one, codebook, verified), sums))
-        self._seen.note(file for one, part in zip(sums, parts, strict=True) if part is not None for file in one.files)
+        whole = [file for one, part in zip(sums, parts, strict=True) if part is not None for file in one.files]
+        if verified:
+            self._seen.take(whole)
+        self._seen.keep(whole)
         return parts
 
     def sum(self, part: Part) -> SegmentSum:
@@ -69,7 +78,7 @@ class SegmentFiles:
     def write(self, checkpoint: Checkpoint) -> None:
         """Make it the folder's manifest, durably."""
         write_manifest(self.folder, checkpoint)
-        self._seen.note(checkpoint.files())
+        self._seen.keep(checkpoint.files())
         self._named = frozenset(segment.name for segment in checkpoint.segments)
 
     def installed(self, part: Part) -> None:
@@ -97,11 +106,14 @@ class SegmentFiles:
 
     def _open(self, summed: SegmentSum, codebook: Codebook | None, verified: bool) -> Part | None:
         try:
-            if not verified:
-                verify(self.folder, [file for file in summed.files if not self._seen.holds(file)])
+            for file in () if verified else summed.files:
+                self._seen.verify(file)
             return Segment(self.segments / summed.name, codebook).part(summed.dead_rows())
-        except Corrupt:
+        except (Corrupt, ValueError, KeyError, TypeError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in _DAMAGE:
+                raise
+            logger.error("Segment %s is not used: %s", summed.name, causes(error))
             return None
 
     def _hash(self, name: str) -> tuple[FileSum, ...]:
-        return tuple(file_sum(file, self.folder) for file in sorted((self.segments / name).iterdir()))
+        return tuple(self._seen.sum(file) for file in sorted((self.segments / name).iterdir()))

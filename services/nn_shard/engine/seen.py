@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from services.nn_shard.engine.manifest import FileSum
+from services.nn_shard.engine.segment import file_sum, verify
 
 SEEN: Final = "seen.json"
 _DAYS: Final = 7
@@ -32,7 +33,9 @@ class _Sight(NamedTuple):
 
 
 class Seen:
-    """Of an engine's folder, kept in it. A loss costs time and nothing else. Belongs to one thread."""
+    """Of an engine's folder, kept in it. A loss costs time and nothing else. Threads may verify files of their own at
+    once; all else belongs to one.
+    """
 
     def __init__(self, folder: Path, *, boot: Path = _BOOT, clock: Callable[[], float] = time.time) -> None:
         """boot: the file that says which boot this is. clock: seconds since 1970."""
@@ -40,32 +43,54 @@ class Seen:
         self._folder = folder
         self._clock = clock
         self._sights = _read(folder / SEEN)
+        self._kept = dict(self._sights)
 
     def holds(self, file: FileSum) -> bool:
         """Whether it is as it was when its checksum was compared, no longer than a week ago."""
         sight = self._sights.get(file.path)
         if not self._boot or sight is None or not 0 <= self._clock() - sight.at < _DAYS * 86_400:
             return False
-        return self._look(file, sight.at) == sight
+        return sight.bytes == file.bytes and self._look(file.path)._replace(sha256=file.sha256, at=sight.at) == sight
 
-    def note(self, files: Iterable[FileSum]) -> None:
-        """All the files there are, whose checksums are right: those that are not known yet were compared just now."""
-        now, sights = self._clock(), {}
+    def verify(self, file: FileSum) -> None:
+        """Read and compare it, unless it is held; it is from now on. Raises Corrupt, or what reading raises."""
+        if not self.holds(file):
+            # Looked at before it is read: what is written meanwhile makes it another file than the one that was seen.
+            before = self._look(file.path)
+            verify(self._folder, file)
+            self._sights[file.path] = before._replace(sha256=file.sha256)
+
+    def sum(self, path: Path) -> FileSum:
+        """Hash what this process has just written below the folder, and hold it from now on."""
+        before = self._look(path.relative_to(self._folder).as_posix())
+        summed = file_sum(path, self._folder)
+        self._sights[summed.path] = before._replace(sha256=summed.sha256)
+        return summed
+
+    def take(self, files: Iterable[FileSum]) -> None:
+        """Hold what somebody else has just hashed, as a restore does."""
         for file in files:
-            known = self._sights.get(file.path)
-            sight = known if known is not None and self.holds(file) else self._look(file, now)
-            if sight is not None:
-                sights[file.path] = sight
-        if sights != self._sights:
-            self._sights = sights
-            _write(self._folder / SEEN, sights)
+            self._sights[file.path] = self._look(file.path)._replace(sha256=file.sha256)
 
-    def _look(self, file: FileSum, at: float) -> _Sight | None:
+    def keep(self, files: Iterable[FileSum]) -> None:
+        """All the files there are: what is known of them is written down as it is, what is known of others goes.
+
+        A file that changed since it was hashed stays as it was seen then, so that the next start reads it.
+        """
+        known = {file.path: self._sights[file.path] for file in files if file.path in self._sights}
+        self._sights = known
+        if known != self._kept:
+            self._kept = dict(known)
+            _write(self._folder / SEEN, known)
+
+    def _look(self, path: str) -> _Sight:
+        """As it is now, of no checksum. One that is absent has no bytes: what is read of it raises."""
         try:
-            found = (self._folder / file.path).stat()
+            found = (self._folder / path).stat()
         except OSError:
-            return None
-        return _Sight(self._boot, file.sha256, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, at)
+            return _Sight(self._boot, "", -1, 0, 0, 0, self._clock())
+        times = found.st_mtime_ns, found.st_ctime_ns
+        return _Sight(self._boot, "", found.st_size, *times, found.st_ino, self._clock())
 
 
 def _read(path: Path) -> dict[str, _Sight]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -162,12 +161,11 @@ class Segment:
         return np.where(at < 0, -1, self._deleted_versions[at]) if len(self._deleted_ids) else at
 
 
-def verify(folder: Path, files: Iterable[FileSum]) -> None:
-    """Raises Corrupt naming the first file that is absent, cut or changed. Reads everything: 1.5 GB/s on one core."""
-    for file in files:
-        path = folder / file.path
-        if not path.is_file() or path.stat().st_size != file.bytes or file_sum(path, folder).sha256 != file.sha256:
-            raise Corrupt(f"{file.path} does not have the checksum that the manifest gives.")
+def verify(folder: Path, file: FileSum) -> None:
+    """Raises Corrupt when it is absent, cut or changed. Reads all of it: 1.5 GB/s on one core."""
+    path = folder / file.path
+    if not path.is_file() or path.stat().st_size != file.bytes or file_sum(path, folder).sha256 != file.sha256:
+        raise Corrupt(f"{file.path} does not have the checksum that the manifest gives.")
 
 
 def file_sum(path: Path, folder: Path) -> FileSum:

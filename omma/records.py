@@ -19,10 +19,25 @@ IMAGES_TOPIC = "omma.images"
 DEAD_LETTERS_TOPIC = "omma.dead-letters"
 INTERACTIONS_TOPIC = "omma.interactions"
 
+_IMAGE_KEY_BYTES: Final = 8
+
 
 def image_key(image_id: int) -> bytes:
-    """The key of every record about a picture: its id, 8 bytes big-endian."""
-    return image_id.to_bytes(8, "big")
+    """The key of every record about a picture but letters: its id, 8 bytes big-endian."""
+    return image_id.to_bytes(_IMAGE_KEY_BYTES, "big")
+
+
+def letter_key(image_id: int, space: str) -> bytes:
+    """The key of the letter of a picture's death in a space: its image_key, then the space.
+
+    Compaction keeps the last one of a key: what died in two spaces has a letter of each.
+    """
+    return image_key(image_id) + space.encode()
+
+
+def image_key_in(key: bytes) -> bytes:
+    """The image_key that a key of any topic begins with."""
+    return key[:_IMAGE_KEY_BYTES]
 
 
 class EventKind(Enum):

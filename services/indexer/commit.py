@@ -14,7 +14,7 @@ from omma.errors import Bug, OmmaError, TooLarge
 from omma.hits import Payload
 from omma.identity import ImageId
 from omma.log.interface import MAX_RECORD_BYTES, Log, LogRecord, Producer, ProducerFenced, TopicPartition
-from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC, VectorRecord, deleted_record, image_key
+from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC, VectorRecord, deleted_record, image_key, letter_key
 from omma.space import Space
 from omma.telemetry.metrics import INDEXED_PICTURES
 from omma.v1 import records_pb2
@@ -181,8 +181,7 @@ class Committer:
             failed_at_ms=int(self._now() * 1000),
             uri=readable(row.uri),
         )
-        # Compaction keeps the last one of a key: what died in two spaces has a letter of each.
-        return image_key(row.id) + self._space.id.encode(), letter.SerializeToString()
+        return letter_key(row.id, self._space.id), letter.SerializeToString()
 
 
 def _checked(record: VectorRecord) -> tuple[VectorRecord, bytes]:

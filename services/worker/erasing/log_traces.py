@@ -1,7 +1,8 @@
 """What the log still has of erased pictures: vectors and what was said of them, and letters of their deaths."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Final
 
@@ -14,7 +15,7 @@ from omma.identity import Tenant, Version
 from omma.index import IndexState
 from omma.log.interface import Log, LogRecord, Producer, TopicPartition
 from omma.outbox import Outbox
-from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC, deleted_record, image_key
+from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC, deleted_record, image_key, image_key_in
 from omma.space import Space
 from omma.v1 import records_pb2
 from services.worker.jobs.progress import Progress
@@ -23,6 +24,9 @@ _LOOKED_AT_ONCE: Final = 1_000
 _LOOK_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
+
+_Held = Mapping[TopicPartition, Counter[bytes]]
+"""How many records of each key say something of the pictures, by partition."""
 
 
 class LogTraces:
@@ -68,27 +72,27 @@ class LogTraces:
                 await purge()
                 held = await self._held(topic)
                 if not counted:
-                    progress.counts["log_records"] += sum(held.values())
+                    progress.counts["log_records"] += sum(keys.total() for keys in held.values())
                     counted = True
                 if not held:
                     return
-                await topic.write_again(held.keys())
+                await topic.write_again(held)
                 await asyncio.sleep(pause_seconds)
                 pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 
-    async def _held(self, topic: "_Topic") -> dict[TopicPartition, int]:
-        """Records that say something of the pictures, by partition; of those that have none nothing is read again."""
+    async def _held(self, topic: "_Topic") -> _Held:
+        """What says something of the pictures; of partitions that have nothing nothing is read again."""
         beginnings = await self._log.beginning_offsets(topic.name)
         ends = await self._log.end_offsets(topic.name)
-        held: dict[TopicPartition, int] = {}
+        held: dict[TopicPartition, Counter[bytes]] = {}
         for partition in sorted(topic.partitions):
             at, end = TopicPartition(topic.name, partition), ends[partition]
             consumer = await self._log.assign({at: beginnings[partition]})
             try:
                 while consumer.position(at) < end:
                     for record in await consumer.poll(_LOOKED_AT_ONCE, _LOOK_SECONDS):
-                        if record.key in topic.keys and topic.says_something(record):
-                            held[at] = held.get(at, 0) + 1
+                        if image_key_in(record.key) in topic.image_keys and topic.says_something(record):
+                            held.setdefault(at, Counter())[record.key] += 1
             finally:
                 await consumer.close()
         topic.partitions = {at.partition for at in held}
@@ -96,19 +100,19 @@ class LogTraces:
 
 
 class _Topic:
-    """partitions: where the pictures' records may be. keys: of them."""
+    """partitions: where the pictures' records may be. image_keys: what the keys of their records begin with."""
 
     def __init__(self, name: str, buckets: int, erased: Sequence[Erasure]) -> None:
         self.name = name
         self.erased = erased
         self.buckets = buckets
         self.partitions = {bucket_of(one.image_id, buckets) for one in erased}
-        self.keys = {image_key(one.image_id) for one in erased}
+        self.image_keys = {image_key(one.image_id) for one in erased}
 
     def says_something(self, record: LogRecord) -> bool:
         raise NotImplementedError
 
-    async def write_again(self, at: Collection[TopicPartition]) -> None:
+    async def write_again(self, held: _Held) -> None:
         """Something to these partitions, after which what is superseded may go."""
         raise NotImplementedError
 
@@ -120,7 +124,7 @@ class _Topic:
 
 
 class _Letters(_Topic):
-    """Of deaths: a null after each."""
+    """Of deaths, of each space one: a null after each."""
 
     def __init__(self, partitions: int, erased: Sequence[Erasure], producer: Producer) -> None:
         super().__init__(DEAD_LETTERS_TOPIC, partitions, erased)
@@ -129,10 +133,9 @@ class _Letters(_Topic):
     def says_something(self, record: LogRecord) -> bool:
         return record.value is not None
 
-    async def write_again(self, at: Collection[TopicPartition]) -> None:
-        wanted = {one.partition for one in at}
-        nulls = [(bucket_of(one.image_id, self.buckets), image_key(one.image_id), None) for one in self.erased]
-        await self._producer.send_many(self.name, [each for each in nulls if each[0] in wanted])
+    async def write_again(self, held: _Held) -> None:
+        nulls = [(at.partition, key, None) for at, keys in held.items() for key in sorted(keys)]
+        await self._producer.send_many(self.name, nulls)
 
 
 class _Vectors(_Topic):
@@ -153,8 +156,8 @@ class _Followed(_Vectors):
         self._outbox = outbox
         self._log = log
 
-    async def write_again(self, at: Collection[TopicPartition]) -> None:
-        changes = await self._catalog.overtake({one.image_id: one.version for one in self.one_each(at)})
+    async def write_again(self, held: _Held) -> None:
+        changes = await self._catalog.overtake({one.image_id: one.version for one in self.one_each(held)})
         await self._outbox.send(changes)
         await wait_until_handled(self._log, IMAGES_TOPIC, self._group)
 
@@ -168,8 +171,8 @@ class _Abandoned(_Vectors):
         self._tenant = tenant
         self._producer = producer
 
-    async def write_again(self, at: Collection[TopicPartition]) -> None:
-        wanted = {one.partition for one in at}
+    async def write_again(self, held: _Held) -> None:
+        wanted = {one.partition for one in held}
         gone = [
             deleted_record(one.image_id, Version(one.version), self._tenant, self._space.id, self._space.dim)
             for one in self.erased

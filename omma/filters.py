@@ -14,6 +14,9 @@ MAX_CHARACTERS: Final = 100_000
 MAX_TERMS: Final = 64
 MAX_DEPTH: Final = 8
 MAX_IN_VALUES: Final = 1_000
+LEAST_INEXACT: Final = 2**53
+"""Float64, and so every filter, does not tell this whole number from the next, nor most beyond it."""
+_INT64: Final = 2**63
 
 TEXT_FIELDS: Final = frozenset({"tags", "owner", "source", "source_domain"})
 NUMBER_FIELDS: Final = frozenset({"created_at", "width", "height"})
@@ -100,7 +103,8 @@ def parse_filter(source: str | dict[str, Any] | None) -> Filter | None:
     """JSON text or its parsed form to a filter; None or empty text: no filter.
 
     `{field: value}`, `{field: {"in": […]}}`, `{field: {"gte"|"gt"|"lte"|"lt": number}}`, `{"and": […]}`, `{"or": […]}`,
-    `{"not": …}`; an object with several keys is an `and`. created_at takes milliseconds or ISO 8601.
+    `{"not": …}`; an object with several keys is an `and`. created_at takes milliseconds or ISO 8601. Whole numbers
+    from 2^53 on are refused.
     Raises InvalidQuery or TooLarge, field `filter`.
     """
     if source is None or source == "":
@@ -221,6 +225,13 @@ def _number(field: str, value: Any) -> float:
     number = as_float(value)
     if number is None:
         raise InvalidQuery(f"{field!r} takes a number that fits 64 bits.", field="filter")
+    # Below 2^53 comparing as float64 is exact, whatever whole number is stored; beyond 64 bits none is.
+    if abs(number) >= LEAST_INEXACT and (isinstance(value, int) or abs(number) <= _INT64):
+        raise InvalidQuery(
+            f"{field[:160]!r} takes no whole number from 2^53 ({LEAST_INEXACT:,}) on, which is not told from its "
+            "neighbours: store and ask for such numbers as text.",
+            field="filter",
+        )
     return number
 
 

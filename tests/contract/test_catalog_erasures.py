@@ -1,6 +1,8 @@
 """Erasing a row: what it said is nowhere in the catalog, and no ingest brings its bytes back."""
 
 import dataclasses
+from collections.abc import Callable
+from operator import ge, gt, le, lt
 
 from omma.catalog.inbox_object import SeenObject
 from omma.catalog.interface import Catalog
@@ -40,6 +42,26 @@ async def test_what_a_row_said_is_gone_and_its_id_is_not_given_again(catalog: Ca
     again = await one(catalog, new("secret-key"))
     assert again.change is Change.CREATED and again.id > other.id
     await catalog.scrub()
+
+
+async def test_a_filter_takes_the_numbers_that_it_names_and_none_beside_them(catalog: Catalog) -> None:
+    """Rows hold all of int64, float64 does not tell those from 2^53 on: a filter may name what lies below, no more."""
+    last = 2**53 - 1
+    stored = [number + beside for number in (-last, last, 1234567890123456789) for beside in (-2, -1, 0, 1, 2)]
+    ids = {
+        number: (await one(catalog, dataclasses.replace(new(f"{number}"), attributes={"a": number}))).id
+        for number in stored
+    }
+    text = await one(catalog, dataclasses.replace(new("text"), attributes={"a": "1234567890123456789"}))
+    tests: dict[str, Callable[[int, int], bool]] = {"gte": ge, "gt": gt, "lte": le, "lt": lt}
+    for asked in (-last, 1 - last, last - 1, last):
+        for name, keeps in tests.items():
+            found = await catalog.find_erasable(ANN, parse_filter({"attributes.a": {name: asked}}) or (), 100)
+            assert found == [ids[number] for number in stored if keeps(number, asked)], (name, asked)
+        found = await catalog.find_erasable(ANN, parse_filter({"attributes.a": asked}) or (), 100)
+        assert found == [ids[asked]]
+    named = parse_filter({"attributes.a": "1234567890123456789"}) or ()
+    assert await catalog.find_erasable(ANN, named, 100) == [text.id]
 
 
 async def test_an_ingest_leaves_erased_bytes_out_and_who_asks_gets_them(catalog: Catalog) -> None:

@@ -284,7 +284,6 @@ async def test_a_row_overtakes_what_was_seen_of_it(catalog: Catalog) -> None:
         (True, ["true"]),
         (1, ["1", "1.0"]),
         ("1", ["text"]),
-        (2**53, ["2^53", "2^53+1"]),
         ({"in": [True, 1, "1"]}, ["true", "1", "1.0", "text"]),
         ({"gte": 1}, ["1", "1.0", "2^53", "2^53+1"]),
         ({"lt": 1e308}, ["1", "1.0", "2^53", "2^53+1"]),

@@ -12,6 +12,8 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from omma import AsyncClient
+from omma.errors import InvalidQuery
 from omma.v1 import search_pb2
 from tests.e2e.bad_input import GOOD, Server, server, unharmed
 from tests.e2e.test_bad_input import assert_problem
@@ -124,6 +126,40 @@ async def test_bad_keys_are_not_made(server: Server) -> None:
     ):
         assert_answered(await server.rest.post("/keys", json=body), body)
     assert (await server.rest.get("/keys")).json()["keys"] == []
+
+
+LONG: Final = {"attributes.tweet": 1234567890123456789}
+ASKED: Final = {"/search": {"image_id": "1"}, "/search/similar": {"text_query": "a"}}
+
+
+async def test_no_filter_asks_for_a_number_that_is_not_told_from_its_neighbours(server: Server) -> None:
+    """At every entrance that takes one; a new one too, by the OpenAPI document."""
+    refused = []
+    for method, path, said in await operations(server):
+        filled = re.sub(r"\{\w+\}", "1", path)
+        if "filter" in [one["name"] for one in said.get("parameters", ())]:
+            asked = {**ASKED.get(path, {}), "filter": json.dumps(LONG)}
+            refused.append((path, "query", await server.rest.get(filled, params=asked)))
+        for type, content in said.get("requestBody", {}).get("content", {}).items():
+            if "filter" not in content["schema"].get("properties", {}):
+                continue
+            if type == "application/json":
+                beside = {"image_id": 1} if path in FORMS else {}
+                refused.append((path, type, await server.rest.request(method, filled, json={**beside, "filter": LONG})))
+            else:
+                form = {"data": {"filter": json.dumps(LONG)}, "files": {"image": ("a.jpg", GOOD)}}
+                refused.append((path, type, await server.rest.request(method, filled, **form)))
+    batch = await server.rest.post("/search/batch", json={"searches": [{"image_id": 1, "filter": LONG}]})
+    assert "as text" in batch.text, batch.text
+    for path, place, answer in refused:
+        assert (answer.status_code, answer.json().get("field")) == (422, "filter"), (path, place, answer.text)
+        assert "'attributes.tweet'" in answer.json()["detail"] and "as text" in answer.json()["detail"]
+    assert {path for path, _, _ in refused} >= {"/search", "/images", "/erase", "/search/cluster", "/search/similar"}
+    async with AsyncClient(str(server.rest.base_url)) as client:
+        for call in (client.search(image_id=1, filter=LONG), client.clusters(filter=LONG)):
+            with pytest.raises(InvalidQuery, match="as text") as error:
+                await call
+            assert error.value.field == "filter"
 
 
 NUMBERS: Final = {

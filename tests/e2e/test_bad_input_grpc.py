@@ -54,6 +54,11 @@ RPC_SEARCHES |= {
     "bbox reversed": (_box(100, 100, 20, 20), grpc.StatusCode.INVALID_ARGUMENT, "bbox"),
     "filter that is no JSON": (_of(filter="{owner"), grpc.StatusCode.INVALID_ARGUMENT, "filter"),
     "filter of no field": (_of(filter='{"colour":1}'), grpc.StatusCode.INVALID_ARGUMENT, "filter"),
+    "filter of a number beyond 2^53": (
+        _of(filter='{"attributes.a":9007199254740992}'),
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "filter",
+    ),
     "filter 1,000 deep": (_of(filter=NESTED), grpc.StatusCode.INVALID_ARGUMENT, "filter"),
     "receipt that is none": (_of(receipts=["yesterday"]), grpc.StatusCode.INVALID_ARGUMENT, "receipts"),
     "score threshold": (_of(score_threshold=float("nan")), grpc.StatusCode.INVALID_ARGUMENT, "score_threshold"),

@@ -19,6 +19,8 @@ ATTRIBUTES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), mi
     "attributes.{}".format
 )
 TEXTS = st.text(max_size=8)
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+EXACT = st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-(2.0**52), 2.0**52) | st.floats(2.0**64, 1.7e308)
 NUMBERS = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = TEXTS | NUMBERS | st.booleans()
 
@@ -126,7 +128,13 @@ def test_true_is_not_one() -> None:
     assert canonical(parse_filter({"attributes.a": True})) != canonical(parse_filter({"attributes.a": 1}))
 
 
-@given(st.lists(SCALARS | st.sampled_from([True, 1, 1.0, "1", False, 0, -0.0, 0.0]), min_size=2, max_size=4))
+@given(
+    st.lists(
+        WORDS | EXACT | st.booleans() | st.sampled_from([True, 1, 1.0, "1", False, 0, -0.0, 0.0]),
+        min_size=2,
+        max_size=4,
+    )
+)
 def test_filters_are_equal_as_their_values_are(values: list[Any]) -> None:
     """What caches are keyed by: a dict must tell apart what the canonical text does, and nothing else."""
     filters = [parse_filter({"attributes.a": value}) for value in values]
@@ -136,6 +144,37 @@ def test_filters_are_equal_as_their_values_are(values: list[Any]) -> None:
 def test_one_is_equal_to_its_float_and_to_no_truth_value() -> None:
     assert AnyOf("attributes.a", (1,)) == AnyOf("attributes.a", (1.0,))
     assert AnyOf("attributes.a", (1,)) != AnyOf("attributes.a", (True,))
+
+
+BEYOND = (2**53, 2**53 + 1, -(2**53), 1234567890123456789, 2**63, 2**64, 10**20, 2.0**53, -1e17, 2.0**63)
+PLACES: dict[str, Any] = {
+    "value": lambda number: number,
+    "in": lambda number: {"in": [1, number]},
+    **{name: (lambda number, name=name: {name: number}) for name in ("gte", "gt", "lte", "lt")},
+}
+
+
+@pytest.mark.parametrize("field", ["attributes.tweet", "created_at", "width", "height"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_number_that_is_not_told_from_its_neighbours_is_refused(field: str, place: str) -> None:
+    for number in BEYOND:
+        term = {field: PLACES[place](number)}
+        for filter in (term, {"not": term}, {"and": [{"owner": "a"}, {"or": [term]}]}, json.dumps(term)):
+            with pytest.raises(InvalidQuery, match=rf"'{field}'.*as text") as refused:
+                parse_filter(filter)
+            assert refused.value.field == "filter"
+    for number in (2**53 - 1, -(2**53) + 1, 1e20, -1e300):
+        assert parse_filter({field: PLACES[place](number)}) is not None
+
+
+@given(st.integers(-(2**63), 2**63 - 1) | st.integers(2**53 - 3, 2**53 + 3), EXACT)
+def test_what_is_asked_as_float64_is_asked_exactly(stored: int, asked: float) -> None:
+    """Whatever whole number a row holds."""
+    filter = parse_filter({"attributes.a": asked})
+    assert isinstance(filter, AnyOf)
+    (number,) = filter.values
+    assert isinstance(number, float)
+    assert (float(stored) == number, float(stored) < number) == (stored == asked, stored < asked)
 
 
 def test_created_at_is_in_milliseconds() -> None:

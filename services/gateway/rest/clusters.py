@@ -14,6 +14,7 @@ from services.gateway.callers.viewing import viewer
 from services.gateway.curation.clusters import ClusterDesk
 from services.gateway.jobs import Jobs
 from services.gateway.rest.schemas.curation import CLUSTERS
+from services.gateway.rest.schemas.search import FILTER
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.waited import result_in_time
 
@@ -31,7 +32,7 @@ class ClusterRequest(RequestBody):
         max_length=MAX_CLUSTERED,
         description="these pictures; unless given, those of the filter",
     )
-    filter: dict[str, Any] | None = Field(default=None, description="as of a search; neither: every picture")
+    filter: dict[str, Any] | None = Field(default=None, description=f"Neither: every picture. {FILTER}")
     limit: int = Field(default=1_000, ge=1, le=MAX_CLUSTERED, description="pictures, by id")
     linkage: Literal["average"] = "average"
     threshold: float = Field(

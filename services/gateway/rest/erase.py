@@ -14,6 +14,7 @@ from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.erasing import MAX_PICTURES, Erasing
 from services.gateway.rest.schemas.jobs import ERASED
+from services.gateway.rest.schemas.search import FILTER
 from services.gateway.rest.signed_in import SignedIn
 
 _ExternalId = Annotated[str, Field(min_length=1, max_length=MAX_KEY_BYTES, pattern=r"^[^\x00]*$")]
@@ -34,7 +35,7 @@ class EraseRequest(RequestBody):
         description="as given at upload; of a folder or a bucket, the URIs",
     )
     owner: str | None = Field(default=None, min_length=1, max_length=MAX_KEY_BYTES, description="every picture of")
-    filter: dict[str, Any] | None = Field(default=None, description="as of a search")
+    filter: dict[str, Any] | None = Field(default=None, description=FILTER)
 
     def wanted(self) -> Filter | Collection[ImageId] | Collection[str]:
         """Raises InvalidQuery, TooLarge."""

@@ -1335,7 +1335,7 @@ export interface components {
             image_ids?: number[] | null;
             /**
              * Filter
-             * @description as of a search; neither: every picture
+             * @description Neither: every picture. JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. Whole numbers from 2^53 on are refused: ask for such as text.
              */
             filter?: {
                 [key: string]: unknown;
@@ -1381,7 +1381,7 @@ export interface components {
             owner?: string | null;
             /**
              * Filter
-             * @description as of a search
+             * @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. Whole numbers from 2^53 on are refused: ask for such as text.
              */
             filter?: {
                 [key: string]: unknown;
@@ -2004,7 +2004,7 @@ export interface operations {
                     k?: number;
                     /** @description next_cursor of an earlier answer. */
                     cursor?: string;
-                    /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. */
+                    /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. Whole numbers from 2^53 on are refused: ask for such as text. */
                     filter?: string;
                     /** @description Cosine; auto: the index's own match_score, where it is known and pictures are sought. */
                     score_threshold?: number | "auto";
@@ -2066,7 +2066,7 @@ export interface operations {
                     k?: number;
                     /** @description next_cursor of an earlier answer. */
                     cursor?: string;
-                    /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. */
+                    /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. Whole numbers from 2^53 on are refused: ask for such as text. */
                     filter?: {
                         [key: string]: unknown;
                     };
@@ -2525,7 +2525,7 @@ export interface operations {
                         k?: number;
                         /** @description next_cursor of an earlier answer. */
                         cursor?: string;
-                        /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. */
+                        /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. Whole numbers from 2^53 on are refused: ask for such as text. */
                         filter?: {
                             [key: string]: unknown;
                         };
@@ -2914,7 +2914,7 @@ export interface operations {
                     k?: number;
                     /** @description next_cursor of an earlier answer. */
                     cursor?: string;
-                    /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. */
+                    /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. Whole numbers from 2^53 on are refused: ask for such as text. */
                     filter?: {
                         [key: string]: unknown;
                     };
@@ -3016,7 +3016,7 @@ export interface operations {
                     k?: number;
                     /** @description next_cursor of an earlier answer. */
                     cursor?: string;
-                    /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. */
+                    /** @description JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", "lt"}}; fields: created_at, height, owner, source, source_domain, tags, width, attributes.<name>. Whole numbers from 2^53 on are refused: ask for such as text. */
                     filter?: string;
                     /** @description Cosine; auto: the index's own match_score, where it is known and pictures are sought. */
                     score_threshold?: number | "auto";
@@ -3637,7 +3637,7 @@ export interface operations {
                     /** @description With commas between them, or repeated. */
                     tags?: string;
                     source_url?: string;
-                    /** @description A JSON object of texts, numbers and truth values. */
+                    /** @description A JSON object of texts, numbers and truth values. What only looks like a number, such as another system's id, is better a text: no filter asks for whole numbers from 2^53 on. */
                     attributes?: string;
                     /** @description Its owner and administrators see it, nobody else. */
                     private?: boolean;
@@ -3995,6 +3995,7 @@ export interface operations {
                 "application/json": {
                     tags?: string[];
                     owner?: string;
+                    /** @description A JSON object of texts, numbers and truth values. What only looks like a number, such as another system's id, is better a text: no filter asks for whole numbers from 2^53 on. */
                     attributes?: {
                         [key: string]: unknown;
                     };
@@ -6128,6 +6129,7 @@ export interface operations {
                         owner?: string;
                         tags?: string[];
                         source_url?: string;
+                        /** @description A JSON object of texts, numbers and truth values. What only looks like a number, such as another system's id, is better a text: no filter asks for whole numbers from 2^53 on. */
                         attributes?: {
                             [key: string]: unknown;
                         };
@@ -6600,6 +6602,7 @@ export interface operations {
                         owner?: string;
                         tags?: string[];
                         source_url?: string;
+                        /** @description A JSON object of texts, numbers and truth values. What only looks like a number, such as another system's id, is better a text: no filter asks for whole numbers from 2^53 on. */
                         attributes?: {
                             [key: string]: unknown;
                         };

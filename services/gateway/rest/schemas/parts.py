@@ -10,6 +10,10 @@ NUMBER: Final = {"type": "number"}
 TRUTH: Final = {"type": "boolean", "default": False}
 USER_ID: Final = {"oneOf": [{"type": "string", "maxLength": MAX_USER_ID_CHARACTERS}, {"type": "integer"}]}
 BYTES: Final = {"type": "string", "format": "binary"}
+ATTRIBUTES_ARE: Final = (
+    "A JSON object of texts, numbers and truth values. What only looks like a number, such as another system's id, is "
+    "better a text: no filter asks for whole numbers from 2^53 on."
+)
 
 PROBLEM: Final = {
     "type": "object",

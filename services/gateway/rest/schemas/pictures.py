@@ -7,7 +7,16 @@ from fastapi.responses import Response
 from services.gateway.pictures.core import MAX_ASKED, MAX_PAGE
 from services.gateway.pictures.vectors import MAX_VECTORS
 from services.gateway.rest.schemas import answers
-from services.gateway.rest.schemas.parts import BYTES, INTEGER, STRING, answer, body, operation, parameters
+from services.gateway.rest.schemas.parts import (
+    ATTRIBUTES_ARE,
+    BYTES,
+    INTEGER,
+    STRING,
+    answer,
+    body,
+    operation,
+    parameters,
+)
 from services.gateway.rest.schemas.search import OPTIONS
 
 _UPLOAD_EXAMPLE: Final = {"id": 123, "sha256": "9f86d081…", "receipt": "123@1", "duplicate": False}
@@ -37,7 +46,7 @@ UPLOAD: Final = operation(
                     "owner": STRING,
                     "tags": {**STRING, "description": "With commas between them, or repeated."},
                     "source_url": STRING,
-                    "attributes": {**STRING, "description": "A JSON object of texts, numbers and truth values."},
+                    "attributes": {**STRING, "description": ATTRIBUTES_ARE},
                     "private": _PRIVATE,
                 },
             },
@@ -95,7 +104,7 @@ CHANGE: Final = operation(
                 "properties": {
                     "tags": {"type": "array", "items": STRING},
                     "owner": STRING,
-                    "attributes": {"type": "object", "additionalProperties": True},
+                    "attributes": {"type": "object", "additionalProperties": True, "description": ATTRIBUTES_ARE},
                     "private": _PRIVATE,
                 },
             },

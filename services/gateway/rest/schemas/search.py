@@ -22,7 +22,8 @@ from services.gateway.search.query import DEFAULT_K, DEFAULT_TIMEOUT_MS, MAX_K, 
 
 FILTER: Final = (
     'JSON: {"and": […]}, {"or": […]}, {"not": …}, {field: value}, {field: {"in": […]}}, {field: {"gte", "gt", "lte", '
-    f'"lt"}}}}; fields: {", ".join(sorted(TEXT_FIELDS | NUMBER_FIELDS))}, {ATTRIBUTES}<name>.'
+    f'"lt"}}}}; fields: {", ".join(sorted(TEXT_FIELDS | NUMBER_FIELDS))}, {ATTRIBUTES}<name>. '
+    "Whole numbers from 2^53 on are refused: ask for such as text."
 )
 OPTIONS: Final[dict[str, Any]] = {
     "image_url": {**STRING, "description": "A public http or https URL."},

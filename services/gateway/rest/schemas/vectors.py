@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.gateway.rest.schemas import answers
-from services.gateway.rest.schemas.parts import BYTES, STRING, answer, body, operation
+from services.gateway.rest.schemas.parts import ATTRIBUTES_ARE, BYTES, STRING, answer, body, operation
 
 ROW: Final = {
     "type": "object",
@@ -18,7 +18,7 @@ ROW: Final = {
         "owner": STRING,
         "tags": {"type": "array", "items": STRING},
         "source_url": STRING,
-        "attributes": {"type": "object", "additionalProperties": True},
+        "attributes": {"type": "object", "additionalProperties": True, "description": ATTRIBUTES_ARE},
     },
 }
 _OPTIONS: Final = {

@@ -70,7 +70,7 @@ class Candidates:
         # FAISS keeps any of those that equal the last one that it returns.
         self._cut = (estimates[:, -1] == self._edge) & np.isfinite(self._edge)
         kept = (estimates >= self._edge[:, None]) & (rows >= 0)
-        self.counts = np.count_nonzero(kept, axis=1)
+        self.counts = kept.sum(axis=1)
         width = int(self.counts.max())
         self.estimates = estimates[:, :width]
         self.rows = np.where(kept[:, :width], rows[:, :width], -1)

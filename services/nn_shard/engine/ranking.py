@@ -100,7 +100,7 @@ class _Ranked:
         """order: [b, k]; a position of -1 is none."""
         at = order if order.min(initial=0) >= 0 else np.maximum(order, 0)
         self._rows, self._pictures = along(self._rows, at), along(self._pictures, at)
-        counts = np.count_nonzero((self._rows >= 0) & (order >= 0), axis=1).tolist()
+        counts = ((self._rows >= 0) & (order >= 0)).sum(axis=1).tolist()
         if not isinstance(self._of, int):
             self._of = along(self._of, at)
         ids, scores = along(self.ids, at), along(self._scores, at)

@@ -53,8 +53,11 @@ class Catalog(
     the database does not answer, of a write also when nobody knows whether it was done: it is safe to repeat.
     """
 
-    async def register_space(self, space: Space) -> None:
-        """Idempotent. Raises WrongSpace when the id exists with another signature, dim or buckets."""
+    async def register_space(self, space: Space, index: Index | None = None) -> None:
+        """Idempotent. index: of this space, registered with it: both or neither.
+
+        Raises WrongSpace when the id exists with another signature, dim or buckets; with an index as register_index.
+        """
 
     async def spaces(self) -> list[Space]: ...
 

@@ -24,9 +24,11 @@ class Registry:
     _database: Database
 
     @uninterrupted
-    async def register_space(self, space: Space) -> None:
+    async def register_space(self, space: Space, index: Index | None = None) -> None:
         async with self._database.writing() as connection:
             await add_space(connection, self._database.dialect, space)
+            if index is not None:
+                await _add_index(connection, self._database.dialect, index)
 
     @uninterrupted
     async def spaces(self) -> list[Space]:
@@ -36,18 +38,7 @@ class Registry:
     @uninterrupted
     async def register_index(self, index: Index) -> None:
         async with self._database.writing() as connection:
-            if index.space not in await held_spaces(connection):
-                raise WrongState(f"Space {index.space!r} is not registered.", field="space")
-            known = {one.id: one for one in await read_indexes(connection)}
-            if index.id not in known:
-                if index.state is IndexState.LIVE:
-                    _require_none_live(known.values())
-                await insert_index(connection, self._database.dialect, index)
-                await raise_epoch(connection, self._database.dialect)
-            stored = known.get(index.id, index)
-        # State and codebook are the index's walk; what it is does not change.
-        if (stored.space, stored.factory, stored.shards) != (index.space, index.factory, index.shards):
-            raise WrongState(f"Index {index.id!r} is registered and differs: {stored}.", field="index")
+            await _add_index(connection, self._database.dialect, index)
 
     @uninterrupted
     async def indexes(self) -> list[Index]:
@@ -111,6 +102,25 @@ async def add_space(connection: AsyncConnection, dialect: Dialect, space: Space)
         raise WrongSpace(
             f"Space {space.id!r} is registered with another signature, dimension or number of buckets.",
             field="space",
+        )
+
+
+async def _add_index(connection: AsyncConnection, dialect: Dialect, index: Index) -> None:
+    if index.space not in await held_spaces(connection):
+        raise WrongState(f"Space {index.space!r} is not registered.", field="space")
+    known = {one.id: one for one in await read_indexes(connection)}
+    if index.id not in known:
+        if index.state is IndexState.LIVE:
+            _require_none_live(known.values())
+        await insert_index(connection, dialect, index)
+        await raise_epoch(connection, dialect)
+    stored = known.get(index.id, index)
+    # State and codebook are the index's walk; what it is does not change.
+    if (stored.space, stored.factory, stored.shards) != (index.space, index.factory, index.shards):
+        raise WrongState(
+            f"Index {index.id!r} is registered and differs: it is of space {stored.space!r}, with {stored.shards} "
+            f"shards and the factory {stored.factory}.",
+            field="index",
         )
 
 

@@ -40,7 +40,8 @@ class OwnSpaces:
         names it or its space.
 
         Raises InvalidQuery, fields `name` and `dim`; WrongSpace when another space has the name; Absent, WrongState
-        where its shards have no place, or the place is that of an index of it that is retired.
+        where its shards have no place, or the place is that of an index of it that is retired, or of another space.
+        What is refused changes nothing.
         """
         if not _NAME.fullmatch(name):
             raise InvalidQuery(
@@ -51,23 +52,24 @@ class OwnSpaces:
         concerns("space", name)
         signature = hashlib.sha256(f"given\0{name}\0{dim}".encode()).hexdigest()
         space = Space(SpaceId(name), "", signature, dim)
-        own = [one for one in await self._catalog.indexes() if one.space == name]
-        answering = next((one for one in own if one.state is not IndexState.RETIRED), None)
+        known = {one.id: one for one in await self._catalog.indexes()}
+        answering = next(
+            (one for one in known.values() if one.space == name and one.state is not IndexState.RETIRED), None
+        )
         if answering is not None:
             await self._catalog.register_space(space)
             return space, answering
         place = await self._candidates.place_space(space)
-        if place.index in {one.id for one in own}:
-            raise WrongState(
-                f"Index {place.index} of space {name!r} is retired, and no other may have its name: choose another "
-                "name for the space, or give its shards an entry with another index.",
-                field="name",
-            )
-        await self._catalog.register_space(space)
         index = Index(
             IndexId(place.index), space.id, place.factory or DEFAULT_FACTORY, place.shards, IndexState.STANDBY
         )
-        await self._catalog.register_index(index)
+        if taken := known.get(index.id):
+            raise WrongState(
+                f"Index {taken.id} of space {taken.space!r} is {taken.state}, and no other may have its name: choose "
+                "another name for the space, or give its shards an entry with another index.",
+                field="name",
+            )
+        await self._catalog.register_space(space, index)
         return space, index
 
     async def fed(self, name: str) -> Space:

@@ -10,9 +10,10 @@ from omma.catalog.interface import Catalog
 from omma.catalog.picture import Embedded, PictureChange, PictureState
 from omma.errors import Absent, InvalidQuery, WrongSpace, WrongState
 from omma.identity import ImageId
-from omma.index import IndexId, IndexState
+from omma.index import Index, IndexId, IndexState
 from omma.quality import Quality
 from omma.records import EventKind
+from omma.space import Space, SpaceId
 from tests.contract.catalogs import (
     ANN,
     BOB,
@@ -150,6 +151,25 @@ async def test_an_index_never_changes(catalog: Catalog) -> None:
         await catalog.register_index(replace(INDEX, shards=2))
     with pytest.raises(Absent):
         await catalog.adopt_codebook("x", "c")
+
+
+async def test_a_space_comes_with_its_index_or_not_at_all(catalog: Catalog) -> None:
+    await catalog.register_space(SPACE, replace(INDEX, state=IndexState.LIVE))
+    own = Space(SpaceId("own"), "", "e" * 64, 5)
+    before = await catalog.routing()
+    for index in (
+        replace(INDEX, space=own.id),
+        Index(IndexId("own.1"), own.id, "Flat", 1, IndexState.LIVE),
+        Index(IndexId("own.1"), SpaceId("nobody's"), "Flat", 1, IndexState.STANDBY),
+    ):
+        with pytest.raises(WrongState) as refused:
+            await catalog.register_space(own, index)
+        assert "Index(" not in refused.value.detail
+        assert (await catalog.spaces(), await catalog.routing()) == ([SPACE], before)
+    standby = Index(IndexId("own.1"), own.id, "Flat", 1, IndexState.STANDBY)
+    for _ in range(2):
+        await catalog.register_space(replace(own, dim=6), standby)
+    assert standby in await catalog.indexes() and len(await catalog.spaces()) == 2
 
 
 async def test_an_index_keeps_its_match_score_and_the_routing_has_it(catalog: Catalog) -> None:

@@ -31,7 +31,7 @@ QUERIES: Final = ("", "\0", "0", "-1", "1.5", str(2**64), "9" * 400, "NaN", "1_0
 BODIES: Final = (b"", b"null", b"1", b'"a"', b"[]", b"{", b"\xff", b'{"a": 1}', b"[" * 100_000)
 INSIDES: Final = re.compile(
     r"Traceback|object at 0x|<class|Error\(|Exception|asyncio|grpc|ipv4:|127\.0\.0\.1:\d|sqlite|asyncpg|\.py\b|/tmp/"
-    r"|None|True\b"
+    r"|None|True\b|\b[A-Z]\w+\(\w+=|<\w+\.\w+: "
 )
 
 

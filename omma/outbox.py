@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from omma.buckets import bucket_of
@@ -18,6 +19,7 @@ IMAGES_PARTITIONS: Final = 8
 """Of a new `omma.images`; an existing topic keeps its own. The indexer has one transactional producer a partition."""
 
 _RESEND_BATCH: Final = 1_000
+_RETOLD_AT_ONCE: Final = 1_000
 _OFFER_SECONDS: Final = 1.0
 """How long a caller's answer waits for its event, whose row is durable already."""
 _PROBE_SECONDS: Final = 1.0
@@ -90,6 +92,12 @@ class Outbox:
         OUTBOX_OLDEST_AT.set(0)
         return sent
 
+    async def retell(self) -> int:
+        """Some of the pictures whose events an older version's `omma.images` forgot are unsent again, so few that new
+        ones hardly wait behind them; returns how many were looked at.
+        """
+        return await self._catalog.retell(_RETOLD_AT_ONCE)
+
     async def _send(self, events: Sequence[ImageEvent]) -> None:
         if not events:
             return
@@ -109,8 +117,15 @@ async def open_outbox(catalog: Catalog, log: Log, new_partitions: int = IMAGES_P
 
 
 async def ensure_images_topic(log: Log, new_partitions: int = IMAGES_PARTITIONS) -> TopicSpec:
-    """`omma.images` as it is; made with `new_partitions` if it is absent."""
-    existing = {spec.name: spec for spec in await log.topics()}
-    spec = existing.get(IMAGES_TOPIC, TopicSpec(IMAGES_TOPIC, new_partitions))
-    await log.ensure_topic(spec)
-    return spec
+    """`omma.images`, with the partitions that it has; made with `new_partitions` if it is absent.
+
+    A new space reads it from its beginning, so it keeps the last event of each picture; one that an older version made
+    forgot them after a week, and does so no more. Raises NotAllowed where Kafka lets us change no topic.
+    """
+    found = next((spec for spec in await log.topics() if spec.name == IMAGES_TOPIC), None)
+    if found is None:
+        found = TopicSpec(IMAGES_TOPIC, new_partitions, compacted=True)
+        await log.ensure_topic(found)
+    elif not found.compacted:
+        await log.make_compacted(IMAGES_TOPIC)
+    return replace(found, compacted=True)

@@ -11,7 +11,7 @@ from omma.catalog.database import uninterrupted
 from omma.catalog.givens import OF_ROW
 from omma.catalog.picture import Embedded, PictureState
 from omma.catalog.routes import counts_for_rows
-from omma.catalog.schema.pictures import given_vectors, image_hash, image_spaces, images, space_deaths
+from omma.catalog.schema.pictures import given_vectors, image_hash, image_spaces, images, space_deaths, untold
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.records import EventKind, ImageEvent
 
@@ -159,6 +159,31 @@ class Indexing(Copied):
             async with self._database.writing() as connection:
                 rows = [{"at_id": at, "at_version": version} for at, version in sorted(put_off.items())]
                 await connection.execute(statement, rows)
+
+    @uninterrupted
+    async def retell(self, limit: int) -> int:
+        async with self._database.reading() as connection:
+            if (await connection.execute(select(untold.c.up_to))).first() is None:
+                return 0
+        columns = images.c
+        again = (
+            update(images)
+            .where(columns.id == bindparam("at_id"), columns.sent_version >= columns.version)
+            .where(columns.state != PictureState.DELETED)
+            .values(sent_version=columns.version - 1, changed_at=self._database.now_ms())
+        )
+        async with self._database.writing() as connection:
+            up_to = (await connection.execute(select(untold.c.up_to).with_for_update())).scalar_one_or_none()
+            if up_to is None:
+                return 0
+            newest = select(columns.id).where(columns.id <= up_to).order_by(columns.id.desc()).limit(limit)
+            ids = sorted((await connection.execute(newest)).scalars())
+            if ids:
+                await connection.execute(again, [{"at_id": at} for at in ids])
+                await connection.execute(update(untold).values(up_to=ids[0] - 1))
+            else:
+                await connection.execute(delete(untold))
+        return len(ids)
 
     @uninterrupted
     async def embedded_with(self, space: str, sha256s: Collection[Sha256]) -> dict[Sha256, ImageId]:

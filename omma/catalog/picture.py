@@ -316,6 +316,11 @@ class PictureBook(Protocol):
     async def postpone(self, put_off: Mapping[ImageId, Version], reason: str, seconds: float) -> None:
         """The rows that still have these versions go back to the outbox: to be sent again after so long."""
 
+    async def retell(self, limit: int) -> int:
+        """So many of the pictures whose events an older version let go go back to the outbox, the newest first; returns
+        how many were looked at, deleted ones included: 0 once there are no more.
+        """
+
     # What the indexer learned
     async def record_embedded(self, space: str, embedded: Sequence[Embedded]) -> None:
         """Sets size, pHash and state `indexed` where the row still has that version; idempotent.

@@ -129,6 +129,9 @@ class Log(Protocol):
     async def ensure_topic(self, spec: TopicSpec) -> None:
         """Create it, or check it. Raises WrongState when it exists with other partitions or compaction."""
 
+    async def make_compacted(self, topic: str) -> None:
+        """From now on it keeps the last record of each key for ever, what it has of them included. Raises Absent."""
+
     async def topics(self) -> Sequence[TopicSpec]: ...
 
     async def delete_topic(self, name: str) -> None:

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ImageEvent(_message.Message):
-    """Topic omma.images, keyed by image_id: the row of this picture changed. The row is the truth; the event only points at it."""
+    """Topic omma.images, compacted, keyed by image_id: the row of this picture changed. The row is the truth; the event only points at it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

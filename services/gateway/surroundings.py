@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from omma.backlog import indexer_group
+from omma.backlog import goes_on_at, indexer_group
 from omma.catalog.interface import Catalog
 from omma.errors import OmmaError
 from omma.log.interface import Log
@@ -75,8 +75,8 @@ class Surroundings:
 
     async def _look_at_log(self) -> None:
         ends = await self._log.end_offsets(IMAGES_TOPIC)
-        committed = await self._log.committed(indexer_group(self._indexes.live_space()), IMAGES_TOPIC)
-        waiting = {at: committed.get(at, 0) for at, end in ends.items() if committed.get(at, 0) < end}
+        reached = await goes_on_at(self._log, IMAGES_TOPIC, indexer_group(self._indexes.live_space()))
+        waiting = {at: reached[at] for at, end in ends.items() if reached[at] < end}
         if not waiting:
             self._stuck = None
         elif self._stuck is None or not _any_stands(self._stuck[0], waiting):

@@ -25,21 +25,22 @@ class Living:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """settled: what needs no vectors: deletes, events that are dropped, records that are no event."""
+    """settled: what needs no vectors: deletes, events that are overtaken or have no row, records that are no event."""
 
     settled: tuple[Settled, ...]
     living: tuple[Living, ...]
 
 
 def plan(taken: Sequence[Taken], rows: Mapping[ImageId, Picture], space: Space) -> Plan:
-    """An event older than its row is dropped: a newer one is on its way. The row decides, the event only points.
+    """The row decides, the event only points: an older one than the row may be the last that the log has of a picture,
+    since two writers' events come in any order and compaction keeps the last.
 
     What belongs to another space has nothing here; had it once, before its key got another meaning, that goes.
     """
     settled, living = [], []
     for one in taken:
         row = None if one.event is None else rows.get(one.event.image_id)
-        if one.overtaken or one.event is None or row is None or one.event.version < row.version:
+        if one.overtaken or one.event is None or row is None:
             settled.append(Settled(one))
         elif row.state is PictureState.DELETED:
             settled.append(Settled(one, row))

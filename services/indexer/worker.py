@@ -184,9 +184,9 @@ class _Run:
             settled = [*made.settled, *(Settled(one) for one in overtaken if one is not None)]
             if settled:
                 await self._settled.put(settled)
-            if made.living:
+            if living := [one for one in made.living if not one.taken.overtaken]:
                 await self._looks.acquire()
-                tasks.create_task(self._look(made.living)).add_done_callback(self._looked)
+                tasks.create_task(self._look(living)).add_done_callback(self._looked)
 
     async def commit(self) -> None:
         while True:

@@ -1,4 +1,6 @@
-"""The outbox relay: events whose sending failed, or was cut off by a crash, are sent again."""
+"""The outbox relay: events whose sending failed, or was cut off by a crash, are sent again; so are those that a topic
+of an older version forgot, some at each look.
+"""
 
 import asyncio
 import logging
@@ -12,6 +14,7 @@ logger = logging.getLogger(__name__)
 async def relay(outbox: Outbox, every_seconds: float) -> None:
     """Until cancelled. Several may run: an event that is sent twice is dropped or repeated by the indexer."""
     while True:
+        await persist("telling of pictures again", outbox.retell, every_seconds)
         # The log may be away for a while; the rows wait.
         sent = await persist("sending events again", outbox.send_unsent, every_seconds)
         if sent:

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import insert
 
 from omma.buckets import ROW_BUCKETS, row_bucket_of
 from omma.catalog.api_key import ApiKey, Role
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Embedded, PictureChange, PictureState
+from omma.catalog.schema.pictures import untold
 from omma.errors import Absent, InvalidQuery, WrongSpace, WrongState
 from omma.identity import ImageId
 from omma.index import Index, IndexId, IndexState
@@ -51,6 +53,27 @@ async def test_the_row_is_the_outbox(backend: Backend, clock: Clock) -> None:
     (gone,) = await catalog.delete(ANN, [first.id])
     await catalog.mark_sent(waiting)  # an older event that is sent late does not count for the newer one
     assert [(e.version, e.kind) for e in await catalog.unsent(10)] == [(gone.version, EventKind.DELETE)]
+
+
+async def test_what_an_older_version_let_go_is_sent_once_more(catalog: Catalog, clock: Clock) -> None:
+    rows = [await one(catalog, new(key)) for key in "abcde"]
+    await catalog.delete(ANN, [rows[3].id])
+    await catalog.mark_sent(await catalog.unsent(10))
+    clock.seconds += 60
+    assert await catalog.retell(10) == 0 and await catalog.unsent(10) == [], "nobody forgot anything"
+    async with catalog._database.writing() as connection:  # type: ignore[attr-defined]
+        await connection.execute(insert(untold).values(up_to=rows[-1].id))
+    later = await one(catalog, new("later"))
+    await catalog.mark_sent(await catalog.unsent(10))
+    told = []
+    while looked_at := await catalog.retell(2):
+        events = await catalog.unsent(10)
+        assert await catalog.unsent_since() == clock.seconds if events else looked_at == 1
+        await catalog.mark_sent(events)
+        told.append([(event.image_id, event.version) for event in events])
+    assert told == [[(rows[4].id, 1)], [(rows[1].id, 1), (rows[2].id, 1)], [(rows[0].id, 1)]]
+    assert (await catalog.picture(ANN, later.id)).version == 1
+    assert await catalog.retell(2) == 0 and await catalog.unsent(10) == []
 
 
 async def test_what_is_put_off_comes_back_to_the_outbox_when_it_is_time(catalog: Catalog, clock: Clock) -> None:

@@ -165,6 +165,30 @@ async def test_other_topics_are_not_compacted(log: Log) -> None:
     assert len(await all_of(log, "t")) == 2
 
 
+async def test_a_topic_that_forgot_keeps_the_last_record_of_each_key_from_then_on(log_backend: LogBackend) -> None:
+    log = await log_backend.open()
+    await log.ensure_topic(TopicSpec("t", 1))
+    producer = await log.producer()
+    for key, value in [(b"a", b"1"), (b"b", b"1"), (b"a", b"2")]:
+        await producer.send("t", 0, key, value)
+    for _ in range(2):
+        await log.make_compacted("t")
+
+    async def is_compacted() -> bool:
+        return [(spec.partitions, spec.compacted) for spec in await log.topics()] == [(1, True)]
+
+    await eventually(is_compacted)
+    await log.ensure_topic(TopicSpec("t", 1, compacted=True))
+    with pytest.raises(Absent):
+        await log.make_compacted("other")
+    await log.close()
+    log = await log_backend.open()
+    assert await is_compacted()
+    await log_backend.make_compactable("t")
+    await (await log.producer()).send("t", 0, b"c", b"1")
+    await compacted_to(log, [(0, 1, b"b", b"1"), (0, 2, b"a", b"2"), (0, 3, b"c", b"1")])
+
+
 async def test_scan_ends_where_the_log_ended_when_it_began(log: Log) -> None:
     await log.ensure_topic(TopicSpec("t", 1))
     producer = await log.producer()

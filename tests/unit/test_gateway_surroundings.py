@@ -29,6 +29,9 @@ class World:
     async def end_offsets(self, topic: str) -> dict[int, int]:
         return self.ends
 
+    async def beginning_offsets(self, topic: str) -> dict[int, int]:
+        return {0: 0, 1: 0}
+
     async def committed(self, group: str, topic: str) -> dict[int, int]:
         return dict(self.done)
 

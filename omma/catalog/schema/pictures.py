@@ -69,6 +69,18 @@ Index(
     postgresql_where=images.c.sent_version < images.c.version,
 )
 
+untold: Final = Table(
+    "untold",
+    metadata,
+    Column(
+        "up_to",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="the events of pictures with this id or a lower one are still to be sent once more",
+    ),
+)
+
 image_hash: Final = Table(
     "image_hash",
     metadata,

@@ -67,6 +67,10 @@ class KafkaLog(Log):
     async def ensure_topic(self, spec: TopicSpec) -> None:
         await self._topics.ensure(spec)
 
+    async def make_compacted(self, topic: str) -> None:
+        """Raises NotAllowed too, where topics may not be changed."""
+        await self._topics.make_compacted(topic)
+
     async def topics(self) -> Sequence[TopicSpec]:
         return await self._topics.specs()
 

@@ -8,8 +8,9 @@ from typing import Final
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 from aiokafka.protocol.admin import CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest
 
-from omma.errors import Absent, InvalidQuery, ReplicaDown, WrongState
+from omma.errors import Absent, InvalidQuery, NotAllowed, ReplicaDown, WrongState
 from omma.log.interface import TopicPartition, TopicSpec
+from omma.log.kafka.altering import TOPIC_RESOURCE, alter, require
 from omma.log.kafka.connection import Connection
 from omma.log.kafka.errors import translated
 from omma.log.kafka.metadata import ClusterMetadata, MetadataRequest, TopicMetadata, parse
@@ -18,9 +19,9 @@ from omma.log.names import checked_name
 
 MAX_PARTITIONS: Final = 1 << 16
 _UNKNOWN_TOPIC: Final = 3
-_TOPIC_RESOURCE: Final = 2
 _SEGMENT_MS: Final = 24 * 3600 * 1000
 """The cleaner leaves the newest segment alone: a small partition gets a new one every day."""
+_COMPACTED: Final = {"cleanup.policy": "compact", "segment.ms": str(_SEGMENT_MS)}
 _LOOK_SECONDS: Final = 0.05
 _LEADERS_SECONDS: Final = 30.0
 """Until a new topic's partitions have leaders: brokers that are busy name them long after they made it."""
@@ -86,6 +87,14 @@ class Topics:
                 field="topic",
             )
 
+    async def make_compacted(self, name: str) -> None:
+        """Brokers tell of it a moment later. Raises Absent, NotAllowed, ReplicaDown."""
+        try:
+            await alter(self._connection, self.full_name(name), _COMPACTED)
+        except NotAllowed:
+            detail = f"Topic {name!r} has to be compacted: set cleanup.policy=compact, which Kafka does not allow us."
+            raise NotAllowed(detail, field="topic") from None
+
     async def delete(self, name: str) -> None:
         """For good; nothing where there is none."""
         timeout_ms = int(self._settings.request_seconds * 1000)
@@ -112,7 +121,7 @@ class Topics:
                 TopicSpec(
                     topic.name.removeprefix(prefix),
                     topic.partitions,
-                    compacted="compact" in configs[topic.name]["cleanup.policy"],
+                    compacted=configs[topic.name]["cleanup.policy"] == "compact",
                     retention_seconds=int(configs[topic.name]["retention.ms"]) // 1000,
                 )
                 for topic in found
@@ -128,7 +137,7 @@ class Topics:
             "min.insync.replicas": str(min(2, max(1, factor - 1))),
         }
         if spec.compacted:
-            configs |= {"cleanup.policy": "compact", "segment.ms": str(_SEGMENT_MS)}
+            configs |= _COMPACTED
         else:
             configs["cleanup.policy"] = "delete"
         no_assignment: list[int] = []
@@ -155,14 +164,12 @@ class Topics:
 
     async def _configs(self, full_names: Sequence[str]) -> dict[str, dict[str, str]]:
         """By topic, of those that are there by now."""
-        wanted = [(_TOPIC_RESOURCE, name, ["cleanup.policy", "retention.ms"]) for name in full_names]
+        wanted = [(TOPIC_RESOURCE, name, ["cleanup.policy", "retention.ms"]) for name in full_names]
         answer = await self._connection.ask(DescribeConfigsRequest(wanted, False))
         configs = {}
         for error_code, detail, _, name, entries in answer.resources:
             if error_code == _UNKNOWN_TOPIC:
                 continue
-            if error_code:
-                with translated():
-                    raise for_code(error_code)(detail)
+            require(error_code, detail)
             configs[name] = {entry[0]: entry[1] for entry in entries}
         return configs

@@ -16,7 +16,16 @@ from omma.log.sqlite.consumer import AssignedConsumer, GroupConsumer, Membership
 from omma.log.sqlite.groups import Group
 from omma.log.sqlite.producer import PlainProducer, TransactionalProducer, claim_epoch
 from omma.log.sqlite.reader import Readers
-from omma.log.sqlite.topics import MAX_PARTITIONS, Topics, create_topic, delete_some, delete_topic, load, times_deleted
+from omma.log.sqlite.topics import (
+    MAX_PARTITIONS,
+    Topics,
+    create_topic,
+    delete_some,
+    delete_topic,
+    load,
+    make_compacted,
+    times_deleted,
+)
 from omma.log.sqlite.writer import Batch, Writer
 from omma.sqlite_errors import BUSY_TIMEOUT_SECONDS
 
@@ -79,6 +88,10 @@ class SqliteLog(Log):
         if not 1 <= spec.partitions <= MAX_PARTITIONS:
             raise InvalidQuery(f"A topic has 1 to {MAX_PARTITIONS} partitions.", field="partitions")
         self._topics.add(await self._writer.run(partial(create_topic, spec=spec)), {})
+
+    async def make_compacted(self, topic: str) -> None:
+        self._topics.find(topic)
+        self._topics.add(await self._writer.run(partial(make_compacted, name=topic)), {})
 
     async def topics(self) -> Sequence[TopicSpec]:
         return [topic.spec for topic in self._topics.all()]

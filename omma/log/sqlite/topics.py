@@ -121,6 +121,15 @@ def create_topic(batch: Batch, spec: TopicSpec) -> Topic:
     return Topic(spec, topic.first_partition_id)
 
 
+def make_compacted(batch: Batch, name: str) -> Topic:
+    """Raises Absent."""
+    batch.connection.execute("UPDATE topic SET compacted = TRUE WHERE name = ?", (name,))
+    topic = _stored(batch.connection, name)
+    if topic is None:
+        raise Absent(f"The log has no topic {name!r}.", field="topic")
+    return topic
+
+
 def delete_some(batch: Batch, topic: Topic, records: int) -> int:
     """Delete so many of its records at most; returns how many it were."""
     ids = topic.partition_ids

@@ -29,7 +29,7 @@ _UNREACHED: Final = (
     "older versions of objects where a bucket keeps them, what MinIO has in its own trash for some minutes, and "
     "PostgreSQL's own log and free pages",
     "the sha256 of their bytes, for an hour",
-    "ids of pictures in omma.images, and in omma.interactions for its retention",
+    "ids of pictures in omma.images, as in the catalog, and in omma.interactions for its retention",
     "what models and codebooks learned from them",
 )
 """What the report says of what nobody erases here."""

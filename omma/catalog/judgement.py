@@ -1,12 +1,13 @@
 """What a rollout is judged by, as the catalog keeps it, and the judge's decisions."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from omma.catalog.rollout import Told
 from omma.judging.moments import Moments
-from omma.judging.tally import ArmMinute
+from omma.judging.tally import ArmMinute, Tally
 from omma.rollouts.rollout import Rollout
 from omma.rollouts.walk import Step
 
@@ -20,10 +21,28 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldMinute:
+    """All that a follower has said of a minute so far. judged: how much of it was counted."""
+
+    follower: str
+    told: ArmMinute
+    judged: Tally
+
+    @property
+    def news(self) -> ArmMinute:
+        """What was not counted yet."""
+        more = {name: count - self.judged[name] for name, count in self.told.counts.items()}
+        return replace(self.told, counts=Counter({name: count for name, count in more.items() if count}))
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
-    """figures: by part, kept in place of what was known of that part. step: taken in the same transaction."""
+    """figures: by part, kept in place of what was known of that part. minutes: that these hold, counted from now on.
+    step: taken in the same transaction.
+    """
 
     figures: Mapping[str, Mapping[str, Any]]
+    minutes: Sequence[ToldMinute] = ()
     step: Step | None = None
     told: Told | None = None
 
@@ -34,15 +53,17 @@ class JudgementBook(Protocol):
     async def put_arm_minutes(self, rollout_id: str, follower: str, minutes: Sequence[ArmMinute]) -> None:
         """What this follower counted in these minutes, in place of what it had said of them."""
 
-    async def arm_minutes(self, rollout_id: str, after: int, until: int) -> list[ArmMinute]:
-        """Of every follower, after < minute <= until."""
+    async def arm_minutes(self, rollout_id: str, stage: int, limit: int) -> list[ToldMinute]:
+        """Of every follower, those of the step at `stage` of which something was not counted yet, whenever it was said
+        and whatever the followers' clocks say: the earliest so many.
+        """
 
-    async def drop_arm_minutes(self, before: int) -> None:
-        """Minutes before this one, of any rollout; searches as old can be clicked no more for an arm."""
+    async def drop_arm_minutes(self, kept_seconds: float) -> None:
+        """Minutes that nobody told of for longer, of any rollout; searches as old can be clicked no more for an arm."""
 
-    async def forget_callers(self, over_before_ms: int) -> int:
-        """What callers did in steps that are past, and all that is known of those of rollouts that are over since
-        before then; nothing that a judge still looks at. Returns how many rows went.
+    async def forget_callers(self, kept_seconds: float) -> int:
+        """What callers did in steps that are past, and all that is known of those of rollouts that are over for longer;
+        nothing that a judge still looks at. Returns how many rows went.
         """
 
     async def remember_before(self, rollout_id: str, day: int) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from sqlalchemy import BigInteger, ColumnElement, case, cast, delete, func, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, cast, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
-from omma.catalog.judgement import Fence, Judgement
+from omma.catalog.judgement import Fence, Judgement, ToldMinute
 from omma.catalog.rollouts import move, read_rollout
 from omma.catalog.schema.people import DAY_MS, interactions
 from omma.catalog.schema.serving import rollout_callers, rollout_history, rollout_minutes, rollout_searches, rollouts
@@ -32,7 +32,7 @@ class Judging:
     async def put_arm_minutes(self, rollout_id: str, follower: str, minutes: Sequence[ArmMinute]) -> None:
         if not minutes:
             return
-        statement = self._database.dialect.insert(rollout_minutes)
+        statement = self._database.dialect.insert(rollout_minutes).values(told_at=self._database.shared_now_ms())
         rows = [
             {
                 "rollout": rollout_id,
@@ -40,36 +40,50 @@ class Judging:
                 "arm": one.arm,
                 "follower": follower,
                 "counts": dict(one.counts),
+                "stage": one.stage,
             }
             for one in sorted(minutes, key=lambda one: (one.minute, one.arm))
         ]
         key = ["rollout", "minute", "arm", "follower"]
-        newer = statement.on_conflict_do_update(index_elements=key, set_={"counts": statement.excluded.counts})
+        said = {name: statement.excluded[name] for name in ("counts", "stage", "told_at")}
+        newer = statement.on_conflict_do_update(index_elements=key, set_=said)
         async with self._database.writing() as connection:
             await connection.execute(newer, rows)
 
     @uninterrupted
-    async def arm_minutes(self, rollout_id: str, after: int, until: int) -> list[ArmMinute]:
+    async def arm_minutes(self, rollout_id: str, stage: int, limit: int) -> list[ToldMinute]:
         columns = rollout_minutes.c
+        # A minute without a stage may have searches of before the step that falls into it.
+        of_stage = or_(columns.stage == stage, columns.stage.is_(None) & (columns.minute > stage // _MINUTE_MS))
         query = (
-            select(columns.minute, columns.arm, columns.counts)
-            .where(columns.rollout == rollout_id, columns.minute > after, columns.minute <= until)
-            .order_by(columns.minute, columns.arm, columns.follower)
+            select(columns.follower, columns.minute, columns.arm, columns.counts, columns.judged)
+            .where(columns.rollout == rollout_id, of_stage, columns.judged.is_distinct_from(columns.counts))
+            .order_by(columns.minute, columns.follower, columns.arm)
+            .limit(limit)
         )
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
-        return [ArmMinute(minute, arm, Counter(counts)) for minute, arm, counts in found]
+        return [
+            ToldMinute(follower, ArmMinute(minute, arm, Counter(counts), stage), Counter(judged or {}))
+            for follower, minute, arm, counts, judged in found
+        ]
 
     @uninterrupted
-    async def drop_arm_minutes(self, before: int) -> None:
+    async def drop_arm_minutes(self, kept_seconds: float) -> None:
         async with self._database.writing() as connection:
-            await connection.execute(delete(rollout_minutes).where(rollout_minutes.c.minute < before))
-            await connection.execute(delete(rollout_searches).where(rollout_searches.c.at < before * _MINUTE_MS))
+            before_ms = await self._database.read_shared_now_ms(connection) - int(kept_seconds * 1000)
+            columns = rollout_minutes.c
+            # Of the version before, which stamps none.
+            unstamped = columns.told_at.is_(None) & (columns.minute < before_ms // _MINUTE_MS)
+            past = delete(rollout_minutes).where(or_(columns.told_at < before_ms, unstamped))
+            await connection.execute(past)
+            await connection.execute(delete(rollout_searches).where(rollout_searches.c.at < before_ms))
 
     @uninterrupted
-    async def forget_callers(self, over_before_ms: int) -> int:
+    async def forget_callers(self, kept_seconds: float) -> int:
         running = rollouts.c.state.in_(sorted(RUNNING))
-        over = select(rollouts.c.id).where(~running, rollouts.c.changed_at < over_before_ms)
+        over_for_long = rollouts.c.changed_at < self._database.shared_ms_ago(kept_seconds)
+        over = select(rollouts.c.id).where(~running, over_for_long)
         now = select(rollouts.c.changed_at).where(rollouts.c.id == rollout_callers.c.rollout).scalar_subquery()
         past = delete(rollout_callers).where(or_(rollout_callers.c.stage < now, rollout_callers.c.rollout.in_(over)))
         async with self._database.writing() as connection:
@@ -146,6 +160,7 @@ class Judging:
             known = await read_rollout(connection, rollout_id, hold=True)
             noted = {**known.figures, **{part: dict(figures) for part, figures in judgement.figures.items()}}
             await connection.execute(update(rollouts).where(rollouts.c.id == rollout_id).values(figures=noted))
+            await _count(connection, rollout_id, judgement.minutes)
             if judgement.step is None or judgement.told is None:
                 return await read_rollout(connection, rollout_id)
             return await move(self._database, connection, rollout_id, judgement.step, judgement.told)
@@ -164,3 +179,23 @@ class Judging:
         )
         if (await connection.execute(held)).first() is None:
             raise WrongState("Another judge has the lease by now.", field="lease")
+
+
+async def _count(connection: AsyncConnection, rollout_id: str, minutes: Sequence[ToldMinute]) -> None:
+    """What was said since they were read stays uncounted."""
+    if not minutes:
+        return
+    columns = rollout_minutes.c
+    one_row = (
+        (columns.rollout == rollout_id)
+        & (columns.minute == bindparam("at"))
+        & (columns.arm == bindparam("of"))
+        & (columns.follower == bindparam("by"))
+    )
+    counted = update(rollout_minutes).where(one_row).values(judged=bindparam("now", type_=columns.judged.type))
+    # In the order in which followers write theirs.
+    ordered = sorted(minutes, key=lambda one: (one.told.minute, one.told.arm, one.follower))
+    rows = [
+        {"at": one.told.minute, "of": one.told.arm, "by": one.follower, "now": dict(one.told.counts)} for one in ordered
+    ]
+    await connection.execute(counted, rows)

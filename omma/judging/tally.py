@@ -19,11 +19,16 @@ TRIPPED: Final = "tripped"
 
 @dataclass(frozen=True, slots=True)
 class ArmMinute:
-    """minute: since 1970. arm: one of omma.rollouts.arms.Arm, or SHADOW."""
+    """minute: since 1970, by its gateway's clock: a name of the counts, which may be off, and nothing else.
+
+    arm: one of omma.rollouts.arms.Arm, or SHADOW. stage: the rollout's changed_at_ms, as the gateway followed it while
+    it counted.
+    """
 
     minute: int
     arm: str
     counts: Tally
+    stage: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,12 @@ _OF_ANSWERED: Final = ("coverage", "degraded", "zero_hits")
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """since_ms: the step of the rollout that began what is watched. minute: the last one that was counted.
+    """since_ms: the step of the rollout that began what is watched.
 
     totals: by arm, since then. window: by arm, not yet enough for a look. slow_ms: beyond it a search is slow.
     """
 
     since_ms: int
-    minute: int
     totals: Mapping[str, Tally] = field(default_factory=dict)
     window: Mapping[str, Tally] = field(default_factory=dict)
     slow_ms: float | None = None
@@ -34,7 +33,6 @@ class Watched:
         """JSON values only."""
         return {
             "since_ms": self.since_ms,
-            "minute": self.minute,
             "totals": {arm: dict(counts) for arm, counts in self.totals.items()},
             "window": {arm: dict(counts) for arm, counts in self.window.items()},
             "slow_ms": self.slow_ms,
@@ -47,7 +45,6 @@ class Watched:
         """Of a document."""
         return cls(
             since_ms=known["since_ms"],
-            minute=known["minute"],
             totals={arm: Counter(counts) for arm, counts in known["totals"].items()},
             window={arm: Counter(counts) for arm, counts in known["window"].items()},
             slow_ms=known["slow_ms"],
@@ -55,10 +52,10 @@ class Watched:
         )
 
 
-def after_minutes(known: Watched, minutes: Sequence[ArmMinute], until: int) -> tuple[Watched, tuple[str, ...]]:
-    """What is known after every minute up to `until`, and the harm that was found, in words. Pure.
+def after_minutes(known: Watched, minutes: Sequence[ArmMinute]) -> tuple[Watched, tuple[str, ...]]:
+    """What is known with these as well, and the harm that was found, in words. Pure.
 
-    minutes: later than known.minute, of every gateway, in any order.
+    minutes: what no earlier call was given, of every gateway, in any order; the rest of a minute may come later.
     """
     harm: list[str] = []
     for minute in sorted({one.minute for one in minutes}):
@@ -70,7 +67,7 @@ def after_minutes(known: Watched, minutes: Sequence[ArmMinute], until: int) -> t
         if known.window.get(CANDIDATE, Counter())["searches"] >= WINDOW_SEARCHES:
             known, found = _looked(known)
             harm += found
-    return replace(known, minute=max(known.minute, until)), tuple(harm)
+    return known, tuple(harm)
 
 
 def _looked(known: Watched) -> tuple[Watched, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 import uuid
 from collections import Counter
@@ -25,14 +26,13 @@ from omma.telemetry.metrics import ROLLOUT_DECISIONS
 LEASE: Final = "rollout judge"
 _LEASES_LOOKS: Final = 2.5
 """A lease outlives so many looks; then another worker judges."""
-_LATE_SECONDS: Final = 15.0
-"""After a minute's end, until every gateway has told what it counted in it."""
-_KEPT_MINUTES: Final = 3 * 24 * 60
+_MOST_MINUTES: Final = 20_000
+"""Of gateways and arms, taken in at one look; after an outage the next looks take in the rest."""
+_KEPT_MINUTES_SECONDS: Final = 3 * 86_400.0
 _DAYS_BEFORE: Final = 14
-_KEPT_OVER_DAYS: Final = 30
+_KEPT_OVER_SECONDS: Final = 30 * 86_400.0
 """Of a rollout that is over: it may be taken up again."""
 _FORGET_SECONDS: Final = 3_600.0
-_MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000
 
 logger = logging.getLogger(__name__)
@@ -42,14 +42,14 @@ class Judge:
     """One of many that may run; whoever has the lease decides, and each decision checks the lease as it is written."""
 
     def __init__(
-        self, catalog: Catalog, holder: str, every_seconds: float, *, clock: Callable[[], float] = time.time
+        self, catalog: Catalog, holder: str, every_seconds: float, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """holder: this process. clock: seconds since 1970, as the gateways' is."""
+        """holder: this process. clock: seconds, of how often it forgets; what it judges goes by no clock of its own."""
         self._catalog = catalog
         self._fence = Fence(LEASE, f"{holder} {uuid.uuid4().hex[:12]}")
         self._every_seconds = every_seconds
         self._clock = clock
-        self._forgot_at = 0.0
+        self._forgot_at = -math.inf
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -77,17 +77,16 @@ class Judge:
         now = self._clock()
         if now - self._forgot_at >= _FORGET_SECONDS:
             self._forgot_at = now
-            await self._catalog.forget_callers(int((now - _KEPT_OVER_DAYS * 86_400) * 1000))
+            await self._catalog.forget_callers(_KEPT_OVER_SECONDS)
 
     async def _judge(self, rollout: Rollout) -> None:
         known = self._known(rollout)
-        until = int((self._clock() - _LATE_SECONDS) // 60) - 1
-        minutes = await self._catalog.arm_minutes(rollout.id, known.minute, until) if until > known.minute else []
-        known, harm = after_minutes(known, minutes, until)
+        minutes = await self._catalog.arm_minutes(rollout.id, rollout.changed_at_ms, _MOST_MINUTES)
+        known, harm = after_minutes(known, [one.news for one in minutes])
         figures: dict[str, Any] = {WATCH: known.document()}
         if rollout.state is RolloutState.SHADOW:
             figures["shadow"] = shadow_figures(known.totals.get(SHADOW, Counter()))
-            await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(figures))
+            await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(figures, minutes))
             return
         if "before" not in rollout.figures:
             figures["before"] = {"days": await self._remember_before(rollout)}
@@ -99,18 +98,19 @@ class Judge:
         figures["verdict"] = {"verdict": verdict.decision.value, "reasons": list(verdict.reasons)}
         step = _step(rollout, verdict)
         told = Told("judge", "; ".join(verdict.reasons), {part: figures[part] for part in ("canary", "verdict")})
-        await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(figures, step, told))
+        await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(figures, minutes, step, told))
         if step is not None:
             ROLLOUT_DECISIONS.labels(step.value).inc()
             logger.error("the judge took a step", extra={"rollout": rollout.id, "step": step.value, "why": told.reason})
-        await self._catalog.drop_arm_minutes(until - _KEPT_MINUTES)
+        await self._catalog.drop_arm_minutes(_KEPT_MINUTES_SECONDS)
 
     def _known(self, rollout: Rollout) -> Watched:
         """What was watched since the rollout's last step: another state, or another share, is another comparison."""
-        if (kept := rollout.figures.get(WATCH)) and kept["since_ms"] == rollout.changed_at_ms:
+        kept = rollout.figures.get(WATCH)
+        # An earlier version kept the last minute that it had read, and marked no minute as counted: all are anew.
+        if kept and kept["since_ms"] == rollout.changed_at_ms and "minute" not in kept:
             return Watched.of(kept)
-        # The minute of the step has searches of before it.
-        return Watched(rollout.changed_at_ms, rollout.changed_at_ms // _MINUTE_MS)
+        return Watched(rollout.changed_at_ms)
 
     async def _remember_before(self, rollout: Rollout) -> int:
         today = rollout.changed_at_ms // _DAY_MS

@@ -23,8 +23,9 @@ from omma.rollouts.walk import Step
 from tests.contract.catalogs import ANN, BOB, Clock
 from tests.contract.rollouts import CANDIDATE, OTHER, ROLLOUT, TOLD, states, with_live_index
 
+STAGE = 1_000
 FENCE = Fence("judge", "worker 1")
-BACK = Judgement({"verdict": {"decision": "roll_back"}}, Step.ROLLBACK, Told("judge", "errors", {"n": 1}))
+BACK = Judgement({"verdict": {"decision": "roll_back"}}, (), Step.ROLLBACK, Told("judge", "errors", {"n": 1}))
 
 
 async def _in_canary(catalog: Catalog) -> None:
@@ -35,24 +36,58 @@ async def _in_canary(catalog: Catalog) -> None:
 
 
 def _minute(minute: int, arm: str = "control", **counts: float) -> ArmMinute:
-    return ArmMinute(minute, arm, Counter(counts))  # type: ignore[arg-type]
+    return ArmMinute(minute, arm, Counter(counts), STAGE)  # type: ignore[arg-type]
 
 
-async def test_minutes_are_what_each_follower_said_last(catalog: Catalog) -> None:
+async def _told(catalog: Catalog, rollout: str = "r", stage: int = STAGE, limit: int = 99) -> list[ArmMinute]:
+    return [one.told for one in await catalog.arm_minutes(rollout, stage, limit)]
+
+
+async def test_minutes_are_what_each_follower_said_last(catalog: Catalog, clock: Clock) -> None:
     await catalog.put_arm_minutes("r", "a", [_minute(5, searches=1), _minute(5, "candidate", searches=2, overlap=0.5)])
     await catalog.put_arm_minutes("r", "a", [_minute(5, searches=3), _minute(6, searches=1)])
     await catalog.put_arm_minutes("r", "b", [_minute(5, searches=7)])
     await catalog.put_arm_minutes("other", "b", [_minute(5, searches=7)])
     await catalog.put_arm_minutes("r", "b", [])
-    assert await catalog.arm_minutes("r", 4, 5) == [
+    said = [
         _minute(5, "candidate", searches=2, overlap=0.5),
         _minute(5, searches=3),
         _minute(5, searches=7),
+        _minute(6, searches=1),
     ]
-    assert await catalog.arm_minutes("r", 5, 9) == [_minute(6, searches=1)]
-    await catalog.drop_arm_minutes(6)
-    assert await catalog.arm_minutes("r", 0, 9) == [_minute(6, searches=1)]
-    assert await catalog.arm_minutes("other", 0, 9) == []
+    assert await _told(catalog) == said
+    assert await _told(catalog, limit=3) == said[:3], "the earliest"
+    assert await _told(catalog, stage=STAGE + 1) == []
+    clock.seconds += 60
+    await catalog.put_arm_minutes("r", "a", [_minute(5, searches=3)])
+    await catalog.drop_arm_minutes(30.0)
+    assert await _told(catalog) == [_minute(5, searches=3)], "told of since, whatever minute it was"
+    assert await _told(catalog, "other") == []
+
+
+async def test_what_is_counted_is_no_news_and_what_is_said_later_is(catalog: Catalog) -> None:
+    await _in_canary(catalog)
+    await catalog.acquire_lease(FENCE.lease, FENCE.holder, 60)
+
+    async def news() -> list[tuple[str, str, Counter[str]]]:
+        found = await catalog.arm_minutes(ROLLOUT.id, STAGE, 99)
+        return [(one.follower, one.news.arm, one.news.counts) for one in found]
+
+    await catalog.put_arm_minutes(ROLLOUT.id, "a", [_minute(5, searches=3, shift=-0.25), _minute(5, "candidate", n=1)])
+    read = await catalog.arm_minutes(ROLLOUT.id, STAGE, 99)
+    await catalog.put_arm_minutes(ROLLOUT.id, "a", [_minute(5, searches=4, shift=-0.5)])
+    await catalog.put_arm_minutes(ROLLOUT.id, "b", [_minute(4, searches=1)])
+    await catalog.judge_rollout(ROLLOUT.id, FENCE, Judgement({}, read))
+    wanted = [("b", "control", Counter(searches=1)), ("a", "control", Counter(searches=1, shift=-0.25))]
+    assert await news() == wanted
+    read = await catalog.arm_minutes(ROLLOUT.id, STAGE, 99)
+    with pytest.raises(WrongState):
+        await catalog.judge_rollout(ROLLOUT.id, replace(FENCE, holder="another"), Judgement({}, read))
+    assert await news() == wanted, "what was not written was not counted"
+    await catalog.judge_rollout(ROLLOUT.id, FENCE, Judgement({}, read))
+    assert await news() == []
+    await catalog.put_arm_minutes(ROLLOUT.id, "a", [_minute(5, searches=4, shift=-0.5)])
+    assert await news() == [], "said again"
 
 
 async def test_a_decision_is_the_lease_holders_whole(catalog: Catalog, clock: Clock) -> None:
@@ -159,13 +194,16 @@ async def test_callers_of_steps_that_are_past_are_forgotten(catalog: Catalog, cl
     await catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 20.0)
     await catalog.add_interactions("log", [_interaction(2, shown, "q2", "control")])
     second = (await catalog.rollout(ROLLOUT.id)).changed_at_ms
-    assert await catalog.forget_callers(0) == 1, "the step before"
+    assert await catalog.forget_callers(0.0) == 1, "the step before"
     assert await catalog.arm_moments(ROLLOUT.id, first) == {}
     assert int((await catalog.arm_moments(ROLLOUT.id, second))["control"].callers) == 1
-    assert await catalog.forget_callers(2**62) == 0, "it runs"
+    clock.seconds += 100
+    assert await catalog.forget_callers(60.0) == 0, "it runs"
     await catalog.move_rollout(ROLLOUT.id, Step.ROLLBACK, TOLD)
-    assert await catalog.forget_callers(2**62) == 2, "and what was before it, now that it is over"
-    assert await catalog.forget_callers(2**62) == 0
+    assert await catalog.forget_callers(60.0) == 1, "of the step; what was before it stays, as it may go on"
+    clock.seconds += 100
+    assert await catalog.forget_callers(60.0) == 1, "it is over for long"
+    assert await catalog.forget_callers(60.0) == 0
 
 
 async def test_interleaved_clicks_are_credited_to_the_arm_that_brought_the_hit(catalog: Catalog) -> None:

@@ -43,12 +43,14 @@ class Minutes:
 
     def __init__(self) -> None:
         self.told: dict[tuple[int, str], Tally] = {}
+        self.stages: dict[int, int] = {}
         self.away = False
 
     async def put_arm_minutes(self, rollout_id: str, follower: str, minutes: Sequence[ArmMinute]) -> None:
         if self.away:
             raise ReplicaDown("The catalog does not answer.")
-        assert (rollout_id, follower) == (RUN, "g1")
+        assert rollout_id == RUN and follower.startswith("g1/")
+        self.stages |= {one.minute: one.stage for one in minutes}
         self.told |= {(one.minute, one.arm): one.counts for one in minutes}
 
     def of(self, arm: str) -> Tally:
@@ -205,6 +207,42 @@ async def test_an_arm_that_fails_is_tripped_at_once_until_the_rollouts_next_step
     assert await scene.search(user_id="u1") == CONTROL
     scene.route(RolloutState.CANARY, share=100, changed_at_ms=2)
     assert await scene.search(user_id="u1") == CANDIDATE.id
+
+
+async def test_a_minute_is_of_one_step_and_a_trip_right_after_one_is_of_that(scene: Scene) -> None:
+    scene.route(RolloutState.CANARY, share=100, changed_at_ms=1)
+    await scene.search(user_id="u1")
+    scene.route(RolloutState.CANARY, share=100, changed_at_ms=2)
+    scene.shard.fault = ReplicaDown("gone")
+    for n in range(20):
+        with pytest.raises(ReplicaDown):
+            await scene.search(user_id=f"u{n}")
+    await scene.figures.flush()
+    assert scene.minutes.stages == {10: 1, 11: 2}
+    assert scene.minutes.told[10, Arm.CANDIDATE]["searches"] == 1
+    counts = scene.minutes.told[11, Arm.CANDIDATE]
+    assert (counts["searches"], counts["errors"], counts[TRIPPED]) == (20, 20, 1)
+    scene.seconds += 60
+    await scene.figures.flush()
+    scene.shard.fault = None
+    scene.route(RolloutState.CANARY, share=100, changed_at_ms=3)
+    await scene.search(user_id="u1")
+    await scene.figures.flush()
+    assert scene.minutes.stages == {10: 1, 11: 2, 12: 3}
+
+
+async def test_a_clock_that_is_set_back_takes_no_minute_twice(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = 6_000.0
+    monkeypatch.setattr("time.time", lambda: wall)
+    figures = ArmFigures(scene.minutes, scene.world.indexes, "g1")  # type: ignore[arg-type]
+    scene.world.core._arms = figures
+    scene.route(RolloutState.CANARY, share=100)
+    await scene.search(user_id="u1")
+    await figures.flush()
+    wall -= 3_600
+    await scene.search(user_id="u2")
+    await figures.flush()
+    assert [counts["searches"] for counts in scene.minutes.told.values()] == [2]
 
 
 async def test_trouble_of_both_arms_trips_neither(scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """The judge over a real catalog: minutes become figures, harm becomes a step back, and only one judge decides."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -31,12 +32,10 @@ class Court:
     async def minute(self, **arms: Tally) -> None:
         """A minute passes in which a gateway counted this, and the judge looks."""
         self.seconds += 60
-        at = int(self.seconds // 60)
-        told = [ArmMinute(at, arm, counts) for arm, counts in arms.items()]
+        at, stage = int(self.seconds // 60), (await self.catalog.rollout(ROLLOUT.id)).changed_at_ms
+        told = [ArmMinute(at, arm, counts, stage) for arm, counts in arms.items()]
         await self.catalog.put_arm_minutes(ROLLOUT.id, "g1", told)
-        self.seconds += 80
         await self.judge.look()
-        self.seconds -= 80
 
 
 @pytest.fixture
@@ -131,6 +130,26 @@ async def test_only_one_judge_decides_and_another_takes_over(court: Court) -> No
     assert (await court.catalog.rollout(ROLLOUT.id)).figures["canary"]["arms"]["control"]["searches"] == 30
     await first.look()
     assert (await court.catalog.rollout(ROLLOUT.id)).figures["canary"]["arms"]["control"]["searches"] == 30
+
+
+async def test_what_an_earlier_version_knew_of_a_step_is_counted_anew_from_its_minutes(
+    court: Court, tmp_path: Path
+) -> None:
+    await court.catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 5.0)
+    stage = (await court.catalog.rollout(ROLLOUT.id)).changed_at_ms
+    minutes = [ArmMinute(stage // 60_000 + n, "control", many(GOOD, 10), stage) for n in range(3)]
+    await court.catalog.put_arm_minutes(ROLLOUT.id, "g1", minutes)
+    with sqlite3.connect(tmp_path / "catalog.db") as before:
+        before.execute("UPDATE rollout_minutes SET stage = NULL")
+    totals = {"control": dict(many(GOOD, 10))}
+    kept = {"since_ms": stage, "minute": 7, "totals": totals, "window": {}, "slow_ms": None, "looks": 9, "running": {}}
+    await court.catalog.note_rollout(ROLLOUT.id, "watch", kept)
+    for _ in range(2):
+        await court.judge.look()
+        figures = (await court.catalog.rollout(ROLLOUT.id)).figures
+        # The minute of the step had searches of before it.
+        assert figures["canary"]["arms"] == {"control": {"searches": 20, "errors": 0}}
+        assert figures["watch"]["looks"] == 0
 
 
 async def test_there_is_nothing_to_judge_without_a_rollout(tmp_path: Path) -> None:

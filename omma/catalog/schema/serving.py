@@ -92,8 +92,10 @@ rollout_minutes: Final = Table(
     Column("arm", Text, primary_key=True, comment="rollouts.Arm, or shadow"),
     Column("follower", Text, primary_key=True, comment="who counted"),
     Column("counts", DOCUMENT, nullable=False, comment="as judging.tally has them"),
+    Column("stage", BigInteger, comment="changed_at of the rollout as they were counted; of the version before: none"),
+    Column("judged", DOCUMENT, comment="the counts that a judge has counted"),
+    Column("told_at", BigInteger, comment="last, by the database's clock"),
 )
-Index("ix_rollout_minutes_minute", rollout_minutes.c.minute)
 
 rollout_searches: Final = Table(
     "rollout_searches",

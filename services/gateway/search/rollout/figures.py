@@ -3,10 +3,11 @@
 import asyncio
 import hashlib
 import logging
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from omma.catalog.judgement import JudgementBook
 from omma.errors import OmmaError
@@ -27,19 +28,31 @@ _KEPT_MINUTES: Final = 60
 logger = logging.getLogger(__name__)
 
 
+class _Minute(NamedTuple):
+    """As an ArmMinute has it."""
+
+    minute: int
+    arm: str
+    stage: int
+
+
 class ArmFigures:
     """Counting never waits or fails; what the catalog was not told is kept an hour. Belongs to one event loop."""
 
     def __init__(
-        self, catalog: JudgementBook, indexes: ServedIndexes, name: str, *, clock: Callable[[], float] = time.time
+        self, catalog: JudgementBook, indexes: ServedIndexes, name: str, *, clock: Callable[[], float] | None = None
     ) -> None:
-        """name: this gateway's, no other's. clock: seconds since 1970."""
+        """name: this gateway's, no other's. clock: seconds since 1970 that never go back; None: as this machine has
+        them now, whatever it is set to later.
+        """
         self._catalog = catalog
         self._indexes = indexes
-        self._name = name
-        self._clock = clock
+        # A minute is told as a whole: a process that begins again within one has another whole to tell.
+        self._name = f"{name}/{secrets.token_hex(4)}"
+        self._clock = clock or _steady()
         self._step: tuple[str, int] = ("", 0)
-        self._counts: dict[tuple[int, str], Tally] = {}
+        self._first_minute = 0
+        self._counts: dict[_Minute, Tally] = {}
         self._counted: set[bytes] = set()
         self._counted_minute = 0
         self._breaker = Breaker()
@@ -74,8 +87,8 @@ class ArmFigures:
     async def flush(self) -> None:
         """Once. What could not be told is told again, for an hour."""
         now, rollout = self._now(), self._step[0]
-        self._counts = {at: counts for at, counts in self._counts.items() if at[0] > now - _KEPT_MINUTES}
-        rows = [ArmMinute(minute, arm, Counter(counts)) for (minute, arm), counts in self._counts.items()]
+        self._counts = {at: counts for at, counts in self._counts.items() if at.minute > now - _KEPT_MINUTES}
+        rows = [ArmMinute(at.minute, at.arm, Counter(counts), at.stage) for at, counts in self._counts.items()]
         if not rows:
             return
         try:
@@ -85,7 +98,7 @@ class ArmFigures:
             logger.warning("a rollout's figures wait for the catalog", extra={"reason": repr(error)})
             return
         if rollout == self._step[0]:
-            self._counts = {at: counts for at, counts in self._counts.items() if at[0] >= now}
+            self._counts = {at: counts for at, counts in self._counts.items() if at.minute >= now}
 
     def _follow(self, rollout: str) -> None:
         running = self._indexes.rollout
@@ -93,6 +106,8 @@ class ArmFigures:
         if step[0] != self._step[0]:
             self._counts = {}
         if step != self._step:
+            # A minute's counts are of one step: what comes after it is told with the next minute's.
+            self._first_minute = max((at.minute + 1 for at in self._counts), default=self._first_minute)
             self._step, self._breaker = step, Breaker()
 
     def _is_first(self, arm: str, tenant: Tenant, caller: str) -> bool:
@@ -108,7 +123,7 @@ class ArmFigures:
         return True
 
     def _count(self, arm: str, counts: Tally) -> None:
-        self._counts.setdefault((self._now(), arm), Counter()).update(counts)
+        self._counts.setdefault(_Minute(self._now(), arm, self._step[1]), Counter()).update(counts)
 
     def _trip(self, variant: Variant, *, failed: bool) -> None:
         if not self._breaker.answered(of_candidate=variant.arm is Arm.CANDIDATE, failed=failed):
@@ -119,4 +134,9 @@ class ArmFigures:
         logger.error("too many searches of the candidate fail: it is asked no more", extra={"rollout": variant.rollout})
 
     def _now(self) -> int:
-        return int(self._clock() // 60)
+        return max(int(self._clock() // 60), self._first_minute)
+
+
+def _steady() -> Callable[[], float]:
+    began = time.time() - time.monotonic()
+    return lambda: began + time.monotonic()

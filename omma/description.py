@@ -6,7 +6,7 @@ metadata) is taken at what it said rightly, and the rest is named (`RowLimits.sa
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -19,8 +19,8 @@ _MAX_TAG_CHARACTERS: Final = 256
 _MAX_ATTRIBUTE_NAME_CHARACTERS: Final = 128
 _MAX_NAME_CHARACTERS: Final = 1_024
 _MAX_URL_CHARACTERS: Final = 2_048
-_MAX_KEY_CHARACTERS: Final = 16_384
-"""A file's path has 4,096 bytes at most, and each may be quoted as three."""
+MAX_KEY_BYTES: Final = 2_480
+"""Of a row's key in UTF-8: PostgreSQL indexes tenant and key together in at most 2,704."""
 _INT64: Final = 2**63
 _LAYOUT: Final = "\t\n\r"
 """What a text of several lines is laid out with: in an attribute, such as a caption, and nowhere else."""
@@ -55,8 +55,8 @@ class Description:
     private: bool | None = None
 
     def __post_init__(self) -> None:
-        _check_text("external_id", self.external_id, _MAX_NAME_CHARACTERS)
-        _check_text("source_url", self.source_url, _MAX_URL_CHARACTERS)
+        _check_external_id(self.external_id)
+        _check_source_url(self.source_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class RowLimits(Section):
             for tag in said.tags:
                 _check_tag(tag)
         if said.owner is not None:
-            _check_text("owner", said.owner, _MAX_NAME_CHARACTERS)
+            _check_owner(said.owner)
         if said.attributes is not None:
             for name, value in said.attributes.items():
                 self._check_attribute(name, value)
@@ -102,18 +102,18 @@ class RowLimits(Section):
         """
         wrong: list[PassedOver] = []
 
-        def text(field: str, value: object, most: int) -> str:
+        def text(field: str, value: object, check: Callable[[str], str]) -> str:
             try:
-                return _check_text(field, _text(field, value), most)
+                return check(_text(field, value))
             except OmmaError as error:
                 wrong.append(PassedOver(field, error.detail))
                 return ""
 
         description = Description(
-            external_id=text("external_id", external_id, _MAX_NAME_CHARACTERS),
-            owner=text("owner", owner, _MAX_NAME_CHARACTERS),
+            external_id=text("external_id", external_id, _check_external_id),
+            owner=text("owner", owner, _check_owner),
             tags=tuple(dict.fromkeys(self._sane_tags(tags, wrong))),
-            source_url=text("source_url", source_url, _MAX_URL_CHARACTERS),
+            source_url=text("source_url", source_url, _check_source_url),
             attributes=self._sane_attributes(attributes, wrong),
             private=private if isinstance(private, bool) else None,
         )
@@ -186,8 +186,8 @@ class RowLimits(Section):
 
 def check_place(key: str, source_url: str) -> None:
     """What a row has beside its description. Raises InvalidQuery, field `external_id` or `source_url`."""
-    _check_text("external_id", key, _MAX_KEY_CHARACTERS)
-    _check_text("source_url", source_url, _MAX_URL_CHARACTERS)
+    _check_key(key, MAX_KEY_BYTES)
+    _check_source_url(source_url)
 
 
 def check_uri(uri: str) -> None:
@@ -202,6 +202,27 @@ def readable(text: str) -> str:
 
 def _json_bytes(attributes: Mapping[str, Any]) -> int:
     return len(json.dumps(attributes))
+
+
+def _check_external_id(external_id: str) -> str:
+    return _check_key(external_id, _MAX_NAME_CHARACTERS)
+
+
+def _check_key(key: str, max_characters: int) -> str:
+    _check_text("external_id", key, max_characters)
+    if len(key.encode()) > MAX_KEY_BYTES:
+        raise InvalidQuery(
+            f"external_id has at most {MAX_KEY_BYTES:,} bytes as UTF-8.", field="external_id", limit=MAX_KEY_BYTES
+        )
+    return key
+
+
+def _check_owner(owner: str) -> str:
+    return _check_text("owner", owner, _MAX_NAME_CHARACTERS)
+
+
+def _check_source_url(source_url: str) -> str:
+    return _check_text("source_url", source_url, _MAX_URL_CHARACTERS)
 
 
 def _check_tag(tag: str) -> str:

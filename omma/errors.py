@@ -5,6 +5,7 @@ Cores raise these; faces look the kind up in STATUS. Nothing else maps an error 
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Kind(StrEnum):
@@ -173,6 +174,8 @@ class Bug(OmmaError):
 ERROR_OF_KIND: dict[Kind, type[OmmaError]] = {error.kind: error for error in [*OmmaError.__subclasses__()]}
 
 _MAX_REASON_CHARACTERS = 500
+TOLD_OF_A_BUG: Final = "Something went wrong inside; the log of the server says what."
+"""What is kept as the reason of what failed by one."""
 
 
 def may_pass(error: Exception) -> bool:

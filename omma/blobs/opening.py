@@ -4,6 +4,7 @@ A pipe, a socket or a device is no file to read: opening one may block for ever,
 longer than the kernel takes at once.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -17,10 +18,10 @@ _FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
 class NotAFile(OSError):
-    """A folder, pipe, socket or device."""
+    """A folder, pipe, socket or device; as the system says it of a device that nothing is behind."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(None, "it is no regular file", str(path))
+        super().__init__(errno.ENXIO, "it is no regular file", str(path))
 
 
 def open_file(path: Path) -> BinaryIO:

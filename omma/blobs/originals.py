@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from omma.blobs.interface import Blobs, original_key
 from omma.blobs.object_uri import place_of
 from omma.blobs.objects import Objects
-from omma.blobs.opening import NotAFile, open_file
+from omma.blobs.opening import open_file
 from omma.blobs.pieces import pieces
 from omma.blocking import BlockingCalls
 from omma.errors import Absent, Corrupt, InvalidQuery, TooLarge
@@ -54,7 +54,7 @@ class Originals:
         if uri == uri_of(sha256):
             content = await self._blobs.get(original_key(sha256), max_bytes)
         elif urlsplit(uri).scheme == "file":
-            content = await self._files.run(_FILE_SECONDS, _read_file, path_of(uri), max_bytes)
+            content, _ = await self._files.run(_FILE_SECONDS, read_file, path_of(uri), max_bytes)
         elif self._objects is not None and urlsplit(uri).scheme == "s3":
             content = await self._objects.read(*place_of(uri), max_bytes)
         else:
@@ -135,22 +135,25 @@ def sha256_of(content: bytes) -> Sha256:
     return Sha256(hashlib.sha256(content).hexdigest())
 
 
-def _read_file(path: Path, max_bytes: int) -> bytes:
+def read_file(path: Path, max_bytes: int) -> tuple[bytes, os.stat_result]:
+    """The bytes of a file, and what the system said of it before they were read. Blocking.
+
+    Raises as Originals.read, whatever the path is.
+    """
     with _open_file(path, max_bytes) as file:
         try:
-            content = file.read(max_bytes + 1)
+            status = os.fstat(file.fileno())
+            content = file.read(max_bytes + 1) or b""  # None: of a file that may have some later, as /proc/kmsg
         except OSError as error:
             raise file_error(error, _shown(path)) from error
     if len(content) > max_bytes:
         raise _too_large(_shown(path), max_bytes)
-    return content
+    return content, status
 
 
 def _open_file(path: Path, max_bytes: int) -> BinaryIO:
     try:
         file = open_file(path)
-    except NotAFile:
-        raise Absent(f"{_shown(path)} is no file any more; ingest its folder again.", field="uri") from None
     except OSError as error:
         raise file_error(error, _shown(path)) from error
     except ValueError:  # a name that no file can have

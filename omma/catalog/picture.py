@@ -16,8 +16,6 @@ Signature: TypeAlias = bytes
 """A name of its own, since rows call their size `bytes`."""
 
 MAX_TENANT_BYTES: Final = 200
-MAX_KEY_BYTES: Final = 2_480
-"""Of a row's key in UTF-8: PostgreSQL indexes tenant and key together in at most 2,704."""
 
 
 class DeletedBy(StrEnum):

@@ -8,7 +8,6 @@ import pytest
 
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import (
-    MAX_KEY_BYTES,
     MAX_TENANT_BYTES,
     Change,
     DeletedBy,
@@ -18,6 +17,7 @@ from omma.catalog.picture import (
     PictureState,
     Upserted,
 )
+from omma.description import MAX_KEY_BYTES
 from omma.errors import Absent, InvalidQuery, NotAllowed
 from omma.filters import parse_filter
 from omma.identity import ImageId, Tenant, Version
@@ -262,6 +262,15 @@ async def test_a_key_of_the_longest_kind_is_kept(catalog: Catalog) -> None:
     tenant, key = Tenant(noise[:MAX_TENANT_BYTES]), noise[MAX_TENANT_BYTES:]
     (made,) = await catalog.upsert(tenant, [new(key)])
     assert (await catalog.picture(tenant, made.id)).key == key
+
+
+async def test_a_key_is_measured_in_bytes(catalog: Catalog) -> None:
+    wide = random.Random(5).choices([chr(one) for one in range(0x20000, 0x2A6DF)], k=MAX_KEY_BYTES // 4 + 1)
+    (made,) = await catalog.upsert(ANN, [new("".join(wide[1:]))])
+    assert (await catalog.picture(ANN, made.id)).key == "".join(wide[1:])
+    with pytest.raises(InvalidQuery) as refused:
+        await catalog.upsert(ANN, [new("".join(wide))])
+    assert refused.value.field == "external_id"
 
 
 async def test_a_row_overtakes_what_was_seen_of_it(catalog: Catalog) -> None:

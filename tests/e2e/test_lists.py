@@ -135,6 +135,10 @@ def test_a_list_says_what_is_known_of_its_pictures(tmp_path: Path, web: HostileW
         {"uri": (tmp_path / "lamp.jpg").as_uri(), "external_id": "c"},
         {"url": f"{web.url}/good/3", "tags": [""]},
         {"path": "absent.jpg"},
+        {"path": "."},
+        {"uri": "file:///dev/zero"},
+        {"uri": f"{tmp_path.as_uri()}/caf%E9%00.jpg"},
+        {"uri": "file:///proc/self/mem"},
         {"path": "list.jsonl", "url": "https://example.org"},
         {"url": f"{web.url}/good/4", "colour": "red"},
     ]
@@ -143,7 +147,7 @@ def test_a_list_says_what_is_known_of_its_pictures(tmp_path: Path, web: HostileW
     with folder.up(**LOOPBACK) as server, server.client() as rest:
         job = folder.json("ingest", str(listed))
         assert (job["state"], job["created"]) == ("done", 3)
-        assert job["result"]["failed"] == {"absent": 1, "wrong_line": 3}
+        assert job["result"]["failed"] == {"absent": 4, "unreadable": 1, "wrong_line": 3}
         rows = {row["key"]: row for row in rest.get("/images").json()["images"]}
         assert (rows["b"]["tags"], rows["b"]["owner"]) == (["lamp"], "ann")
         assert rows["b"]["attributes"] == {"caption": "one\ntwo"}

@@ -10,20 +10,22 @@ import pytest
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
-from omma.errors import STATUS, Absent, Kind, ReplicaDown, StorageFull
+from omma.errors import STATUS, Absent, Kind, Overloaded, ReplicaDown, StorageFull
 from omma.identity import Sha256
 from omma.os_errors import file_error
 
 OWN = {"ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG", "EINVAL", "EACCES", "EPERM", "ENXIO", "EOPNOTSUPP"}
 OWN |= {"ENOTSUP"}  # on Linux another name of EOPNOTSUPP
 FULL = {"ENOSPC", "EDQUOT"}
+SHORT = {"EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"}
 
 
 @pytest.mark.parametrize("name", sorted(errno.errorcode[number] for number in errno.errorcode))
 def test_only_what_the_file_itself_is_counts_against_it(name: str):
     number = getattr(errno, name)
     found = file_error(OSError(number, os.strerror(number)), "a.jpg")
-    expected = Absent if name in OWN else StorageFull if name in FULL else ReplicaDown
+    tables = ((OWN, Absent), (FULL, StorageFull), (SHORT, Overloaded))
+    expected = next((error for names, error in tables if name in names), ReplicaDown)
     assert type(found) is expected
     assert "a.jpg" in found.detail and "Errno" not in found.detail
     if name not in OWN | FULL:
@@ -50,7 +52,7 @@ async def test_a_machine_that_cannot_read_says_nothing_of_the_picture(
     try:
         with monkeypatch.context() as patch:
             patch.setattr(os, "open", fail)
-            with pytest.raises(ReplicaDown):
+            with pytest.raises(Overloaded if number == errno.EMFILE else ReplicaDown):
                 await originals.read(file.as_uri(), Sha256(hashlib.sha256(b"content").hexdigest()), 100)
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", fail)

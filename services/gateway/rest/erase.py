@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import ConfigDict, Field
 
-from omma.catalog.picture import MAX_KEY_BYTES
+from omma.description import MAX_KEY_BYTES
 from omma.errors import InvalidQuery
 from omma.filters import Filter, parse_filter
 from omma.identity import MAX_IMAGE_ID, ImageId

@@ -63,7 +63,7 @@ class Captions:
 def _content(path: Path) -> bytes:
     """Raises OSError, ValueError for more than memory is given to."""
     with open_file(path) as file:
-        content = file.read(_MAX_BYTES + 1)
+        content = file.read(_MAX_BYTES + 1) or b""
     if len(content) > _MAX_BYTES:
         raise ValueError(f"it is larger than {_MAX_BYTES:,} bytes")
     if sum(content.count(mark) for mark in (b",", b"[", b"{")) > _MAX_PARTS:

@@ -11,8 +11,8 @@ from omma.blobs.objects import ObjectLook, Objects
 from omma.catalog.inbox_object import SeenObject
 from omma.catalog.interface import Catalog
 from omma.catalog.objects import is_newer
-from omma.catalog.picture import MAX_KEY_BYTES, NewPicture, Upserted
-from omma.description import Description
+from omma.catalog.picture import NewPicture, Upserted
+from omma.description import MAX_KEY_BYTES, Description
 from omma.errors import Absent
 from omma.identity import Sha256, Tenant
 from omma.outbox import Outbox

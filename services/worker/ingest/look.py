@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from omma.blobs.opening import open_file
-from omma.catalog.picture import MAX_KEY_BYTES, NewPicture
-from omma.description import Description
+from omma.catalog.picture import NewPicture
+from omma.description import MAX_KEY_BYTES, Description
 from omma.identity import ImageId, Sha256
 from services.worker.ingest.captions import CAPTIONS_FILE, Captions
 from services.worker.ingest.follower import unread

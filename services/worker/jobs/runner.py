@@ -4,16 +4,15 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from omma.catalog.interface import Catalog
 from omma.catalog.job import Job, JobState
-from omma.errors import InvalidQuery, OmmaError, may_pass
+from omma.description import readable
+from omma.errors import TOLD_OF_A_BUG, InvalidQuery, OmmaError, may_pass
 from omma.persistence import persist
 from services.worker.jobs.progress import Progress
 from services.worker.settings import WorkerSettings
-
-_BUG: Final = "Something went wrong inside; the log of the server says what."
 
 logger = logging.getLogger(__name__)
 
@@ -117,10 +116,10 @@ class JobRunner:
                 f"a job of kind {job.kind}", attempt, wait_seconds, longest_wait_seconds=longest, passes=may_pass
             )
         except OmmaError as error:
-            return JobState.FAILED, error.detail, {}
+            return JobState.FAILED, readable(error.detail), {}
         except Exception:
             logger.exception("a job failed", extra={"job_id": job.id, "job": job.kind, "source": job.source})
-            return JobState.FAILED, _BUG, {}
+            return JobState.FAILED, TOLD_OF_A_BUG, {}
         return JobState.DONE, "", result
 
     def _work_of(self, job: Job) -> Work:

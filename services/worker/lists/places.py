@@ -1,6 +1,7 @@
 """The picture that a line of a list names: downloaded, or looked at where it stays."""
 
 import asyncio
+import logging
 import os
 import random
 import time
@@ -13,15 +14,13 @@ from typing import Final
 from omma.blobs.interface import Blobs
 from omma.blobs.object_uri import place_of
 from omma.blobs.objects import Objects
-from omma.blobs.opening import open_file
-from omma.blobs.originals import path_of, sha256_of, uri_of
+from omma.blobs.originals import path_of, read_file, sha256_of, uri_of
 from omma.blocking import BlockingCalls
-from omma.errors import STATUS, Absent, OmmaError, TooLarge
+from omma.errors import STATUS, TOLD_OF_A_BUG, Absent, Kind, OmmaError, ReplicaDown, TooLarge
 from omma.fetching import Fetched, Fetcher, Unfetched, Why
 from omma.fetching.fetcher import host_of, plain_url
 from omma.identity import Sha256, Tenant
 from omma.images import PictureLimits, verify
-from omma.os_errors import file_error
 from omma.picture_list import Listed
 from omma.uploads import SCHEME, upload_key, upload_of
 from services.worker.ingest.follower import stamp_of
@@ -34,6 +33,8 @@ _FILES_AT_ONCE: Final = 4
 _HUNG: Final = 16
 _MAX_HOSTS: Final = 4_096
 _LONGEST_WAIT_SECONDS: Final = 60.0
+
+logger = logging.getLogger(__name__)
 
 
 class Refused(Exception):
@@ -92,7 +93,10 @@ class Places:
         self._files = BlockingCalls("omma-listed-files", at_once=_FILES_AT_ONCE, left_behind=_HUNG)
 
     async def find(self, line: Listed) -> Found:
-        """Raises Refused: what is wrong with the picture; OmmaError: with this machine, all may be tried again."""
+        """Raises Refused: what is wrong with the picture; OmmaError: with this machine, all may be tried again.
+
+        A bug is its line's alone, too: no line ends or holds up the others.
+        """
         try:
             if line.scheme == "file":
                 return await self._file(line.place)
@@ -105,6 +109,11 @@ class Places:
             if STATUS[error.kind].retry:
                 raise
             raise Refused(error.kind, error.detail) from error
+        except Refused:
+            raise
+        except Exception as error:
+            logger.exception("a line of a list failed", extra={"place": line.place})
+            raise Refused(Kind.BUG, TOLD_OF_A_BUG) from error
 
     async def close(self) -> None:
         await self._fetcher.close()
@@ -117,7 +126,7 @@ class Places:
         failure: Unfetched | None = None
         for tried in range(self._settings.tries):
             if failure is not None:
-                await self._sleep(self._pause(tried, failure))
+                await self._sleep(max(self._pause(tried), min(failure.wait_seconds, _LONGEST_WAIT_SECONDS)))
             began = self._now()
             try:
                 fetched = await host.ask(lambda: self._fetcher.fetch(url, self._settings.seconds))
@@ -135,9 +144,9 @@ class Places:
             raise AssertionError(url)
         raise Refused(_name(failure), failure.detail, failure.status)
 
-    def _pause(self, tried: int, failure: Unfetched) -> float:
+    def _pause(self, tried: int) -> float:
         doubled: float = self._settings.wait_seconds * 2 ** (tried - 1) * random.uniform(0.5, 1.5)
-        return min(max(doubled, failure.wait_seconds), _LONGEST_WAIT_SECONDS)
+        return min(doubled, _LONGEST_WAIT_SECONDS)
 
     async def _checked(self, fetched: Fetched, latency_ms: int) -> Found:
         content = fetched.content
@@ -157,20 +166,21 @@ class Places:
         return sha256_of(content)
 
     async def _file(self, uri: str) -> Found:
-        path = path_of(uri)
-        content, status = await self._files.run(_FILE_SECONDS, self._read, path)
+        content, status = await self._read(path_of(uri))
         sha256 = await self._checks.run(None, self._verified, content)
         return Found(sha256, uri, status.st_size, mtime_ns=status.st_mtime_ns)
 
-    def _read(self, path: Path) -> tuple[bytes, os.stat_result]:
-        try:
-            with open_file(path) as file:
-                content = file.read(self._limits.max_bytes + 1)
-                status = os.fstat(file.fileno())
-        except OSError as error:
-            raise file_error(error, path.name) from error
-        self._require_size(len(content))
-        return content, status
+    async def _read(self, path: Path) -> tuple[bytes, os.stat_result]:
+        """Raises Refused also for a fault that lasts: it may be the disk's, and is told of this file alone."""
+        tried = 0
+        while True:
+            try:
+                return await self._files.run(_FILE_SECONDS, read_file, path, self._limits.max_bytes)
+            except ReplicaDown as error:
+                tried += 1
+                if tried == self._settings.tries:
+                    raise Refused("unreadable", error.detail) from error
+            await self._sleep(self._pause(tried))
 
     async def _upload(self, place: str) -> Found:
         content = await self._blobs.get(upload_key(self._tenant, upload_of(place)), self._limits.max_bytes)
@@ -184,16 +194,9 @@ class Places:
         if look is None:
             raise Absent("There is no such object.", field="uri")
         if look.sha256 is None:
-            raise self._too_large()
+            limit = self._limits.max_bytes
+            raise TooLarge(f"The picture has more than {limit:,} bytes.", field="uri", limit=limit)
         return Found(look.sha256, uri, look.bytes, mtime_ns=stamp_of(look.etag))
-
-    def _require_size(self, size: int) -> None:
-        if size > self._limits.max_bytes:
-            raise self._too_large()
-
-    def _too_large(self) -> TooLarge:
-        limit = self._limits.max_bytes
-        return TooLarge(f"The picture has more than {limit:,} bytes.", field="uri", limit=limit)
 
     def _host(self, name: str) -> Host:
         """Of many hosts the one that was asked for longest ago is forgotten."""

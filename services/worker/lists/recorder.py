@@ -8,6 +8,7 @@ from typing import Final
 from omma.catalog.download import TAKEN, Download, Taken
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Change, NewPicture
+from omma.description import readable
 from omma.identity import Tenant
 from omma.outbox import Outbox
 from omma.room import NO_ROOM, OVER_QUOTA
@@ -91,4 +92,4 @@ class Recorder:
 def _ended(download: Download, outcome: str) -> Download:
     if outcome == OVER_QUOTA:  # without its bytes' name, so that the next run does not look for them
         return replace(download, outcome=outcome, reason=NO_ROOM, sha256=None)
-    return replace(download, outcome=outcome)
+    return replace(download, outcome=outcome, reason=readable(download.reason))

@@ -97,7 +97,7 @@ class Indexing(Copied):
             )
 
     @uninterrupted
-    async def record_dead(self, image_id: ImageId, version: Version, reason: str, space: str = "") -> None:
+    async def record_dead(self, image_id: ImageId, version: Version, reason: str, space: str = "") -> bool:
         live = images.c.state != PictureState.DELETED
         mine = (images.c.id == image_id, images.c.version == version, live)
         held = (
@@ -110,14 +110,17 @@ class Indexing(Copied):
             # Held, so that a promotion sees either the note or the row.
             row = (await connection.execute(held)).first()
             if row is None:
-                return
+                return True
             tenant, given = row
+            if await self._is_embedded(connection, tenant, image_id, version, space):
+                return False
             if given == space or (given is None and await counts_for_rows(connection, space)):
                 dead = update(images).where(*mine).values(state=PictureState.DEAD, reason=reason)
                 await connection.execute(dead)
             if space:
                 note = {"tenant_id": tenant, "space": space, "image_id": image_id, "version": version, "reason": reason}
                 await connection.execute(self._upsert_death(), [note])
+        return True
 
     @uninterrupted
     async def dead_in(self, space: str, image_ids: Collection[ImageId]) -> dict[ImageId, Version]:
@@ -210,6 +213,14 @@ class Indexing(Copied):
             found = (await connection.execute(by_state)).all()
             waiting = (await connection.execute(unsent)).scalar_one()
         return {state.value: 0 for state in PictureState} | {row[0]: row[1] for row in found} | {"unsent": waiting}
+
+    async def _is_embedded(
+        self, connection: AsyncConnection, tenant: str, image_id: ImageId, version: Version, space: str
+    ) -> bool:
+        columns = image_spaces.c
+        of_it = (columns.tenant_id == tenant, columns.space == space, columns.image_id == image_id)
+        found = await connection.execute(select(columns.version).where(*of_it, columns.version == version))
+        return found.first() is not None
 
     async def _forget_changed(self, connection: AsyncConnection, hashed: Sequence[Mapping[str, Any]]) -> None:
         """What was told of bytes that these rows are no longer of."""

@@ -326,8 +326,12 @@ class PictureBook(Protocol):
         Of another space than the live index's only the space's own note is changed: a row's state is of what answers.
         """
 
-    async def record_dead(self, image_id: ImageId, version: Version, reason: str, space: str = "") -> None:
-        """The space has no vector of it. space: "" is the live index's, and only that one's makes the row `dead`."""
+    async def record_dead(self, image_id: ImageId, version: Version, reason: str, space: str = "") -> bool:
+        """The space has no vector of it. space: "" is the live index's, and only that one's makes the row `dead`.
+
+        False, and nothing is noted, where the space was told to have one of this very version: whoever says otherwise
+        is late.
+        """
 
     async def dead_in(self, space: str, image_ids: Collection[ImageId]) -> dict[ImageId, Version]:
         """Which of these could not be embedded in this space, at which version."""

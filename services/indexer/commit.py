@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from omma.blobs.originals import plain_key
 from omma.buckets import bucket_of
@@ -24,6 +25,9 @@ from services.indexer.taken import Settled, Taken
 
 logger = logging.getLogger(__name__)
 
+_Written = tuple[Settled, tuple[VectorRecord | None, bytes]]
+"""With its record in the vectors topic, and that record's bytes."""
+_NO_RECORD: Final = (None, b"")
 _UNWRITABLE = (ValueError, TypeError, OverflowError)
 """What a row raises that no record can say: text that is no text, a number without room."""
 
@@ -34,12 +38,6 @@ class _Held:
 
     producer: Producer
     offsets: Offsets = field(default_factory=Offsets)
-
-
-@dataclass(slots=True)
-class _Writes:
-    vectors: list[tuple[int, bytes, bytes]] = field(default_factory=list)
-    dead_letters: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
 class Committer:
@@ -89,21 +87,22 @@ class Committer:
         """Everything of the batch is durable, and its offsets handled, when it returns. May be repeated.
 
         assignment: what is this indexer's now. Of a partition that was assigned anew, here or elsewhere, since a record
-        was read nothing is written: it is read again. A row that no record can say is a dead letter. Raises
-        ProducerFenced when another indexer has taken a partition over and this one was not told.
+        was read nothing is written, no row either: it is read again. A row that no record can say is a dead letter.
+        Raises ProducerFenced when another indexer has taken a partition over and this one was not told.
         """
-        written = [self._written(one) for one in batch]
-        await self._write_rows(one for one, _ in written)
+        assigned = assignment()
+        mine = [one for one in batch if _partition(one) in assigned and self.holds(one.taken)]
+        written = await self._write_rows([self._written(one) for one in mine])
         by_partition: dict[int, list[tuple[Settled, VectorRecord | None, bytes]]] = {}
         for one, encoded in written:
             by_partition.setdefault(one.taken.record.partition, []).append((one, *encoded))
         for partition, settled in by_partition.items():
             held = self._held.get(partition)
-            mine = [one for one in settled if held is not None and one[0].taken.claim is held.producer]
-            if held is None or not mine:
+            still = [one for one in settled if held is not None and one[0].taken.claim is held.producer]
+            if held is None or not still:
                 continue
             try:
-                await self._transact(held, partition, mine)
+                await self._transact(held, partition, still)
             except ProducerFenced:
                 if TopicPartition(IMAGES_TOPIC, partition) in assignment():
                     raise
@@ -115,11 +114,11 @@ class Committer:
         for held in self._held.values():
             await held.producer.close()
 
-    def _written(self, one: Settled) -> "tuple[Settled, tuple[VectorRecord | None, bytes]]":
+    def _written(self, one: Settled) -> _Written:
         """With its record in the vectors topic; overtaken ones have none, and those that cannot be written are dead."""
         row = None if one.taken.overtaken else one.row
         if row is None:
-            return Settled(one.taken), (None, b"")
+            return Settled(one.taken), _NO_RECORD
         if isinstance(one.outcome, Seen):
             try:
                 return one, _checked(_vector_record(row, one.outcome, self._space.id))
@@ -132,9 +131,11 @@ class Committer:
         space, dead = self._space, isinstance(one.outcome, OmmaError)
         return one, _checked(deleted_record(row.id, row.version, row.tenant, space.id, space.dim, dead=dead))
 
-    async def _write_rows(self, batch: Iterable[Settled]) -> None:
+    async def _write_rows(self, batch: Sequence[_Written]) -> list[_Written]:
+        """What is to be written to the log then: nothing of a death that its row does not take."""
         embedded: dict[ImageId, Embedded] = {}
-        for one in batch:
+        left: list[_Written] = []
+        for one, record in batch:
             row = one.row
             match one.outcome:
                 case Seen() as seen if row is not None:
@@ -142,9 +143,15 @@ class Committer:
                         row.id, row.version, seen.width, seen.height, seen.phash, seen.signature, seen.quality
                     )
                 case OmmaError() as error if row is not None:
-                    await self._catalog.record_dead(row.id, row.version, readable(error.detail), self._space.id)
+                    reason = readable(error.detail)
+                    if not await self._catalog.record_dead(row.id, row.version, reason, self._space.id):
+                        logger.warning("a picture that has its vector does not die", extra={"image_id": row.id})
+                        left.append((Settled(one.taken), _NO_RECORD))
+                        continue
+            left.append((one, record))
         if embedded:
             await self._catalog.record_embedded(self._space.id, list(embedded.values()))
+        return left
 
     async def _transact(
         self, held: _Held, partition: int, settled: "Sequence[tuple[Settled, VectorRecord | None, bytes]]"
@@ -182,6 +189,10 @@ class Committer:
             uri=readable(row.uri),
         )
         return letter_key(row.id, self._space.id), letter.SerializeToString()
+
+
+def _partition(one: Settled) -> TopicPartition:
+    return TopicPartition(one.taken.record.topic, one.taken.record.partition)
 
 
 def _checked(record: VectorRecord) -> tuple[VectorRecord, bytes]:

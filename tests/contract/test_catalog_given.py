@@ -7,7 +7,7 @@ import pytest
 
 from omma.catalog.given import GivenVector
 from omma.catalog.interface import Catalog
-from omma.catalog.picture import Change, DeletedBy, Embedded, NewPicture, PictureState
+from omma.catalog.picture import Change, DeletedBy, Embedded, NewPicture, PictureChange, PictureState
 from omma.errors import InvalidQuery
 from omma.index import IndexState
 from omma.space import Space, SpaceId
@@ -65,6 +65,7 @@ async def test_what_its_own_space_learned_is_the_rows_state(catalog: Catalog) ->
     await catalog.record_embedded(SPACE.id, [Embedded(picture.id, picture.version, 5, 4, 1)])
     await catalog.record_dead(vector.id, vector.version, "not its business", SPACE.id)
     assert await states() == [PictureState.INDEXED, PictureState.INDEXED]
+    vector = await catalog.change(ANN, vector.id, PictureChange(owner="x"))
     await catalog.record_dead(vector.id, vector.version, "gone", OWN.id)
     assert await states() == [PictureState.DEAD, PictureState.INDEXED]
 

@@ -17,6 +17,7 @@ from omma.quality import Quality
 from omma.records import EventKind
 from omma.space import Space, SpaceId
 from tests.contract.catalogs import (
+    ALSO_AFTER_A_ROLLOUT,
     ANN,
     BOB,
     INDEX,
@@ -130,6 +131,20 @@ async def test_what_the_indexer_learned_counts_for_its_version_only(catalog: Cat
     await embedded(catalog, changed)
     row = await catalog.picture(ANN, first.id)
     assert (row.state, row.reason) == (PictureState.INDEXED, "")
+
+
+@ALSO_AFTER_A_ROLLOUT
+async def test_who_says_late_that_a_picture_died_kills_none_that_has_its_vector(catalog: Catalog) -> None:
+    first = await one(catalog, new("k"))
+    await embedded(catalog, first)
+    assert not await catalog.record_dead(first.id, first.version, "late", SPACE.id)
+    row = await catalog.picture(ANN, first.id)
+    assert (row.state, row.reason) == (PictureState.INDEXED, "")
+    assert await catalog.dead_in(SPACE.id, [first.id]) == {}
+    assert await catalog.record_dead(first.id, first.version, "not for me", "another space")
+    changed = await catalog.change(ANN, first.id, PictureChange(owner="x"))
+    assert await catalog.record_dead(changed.id, changed.version, "truncated", SPACE.id), "of another version it may"
+    assert (await catalog.picture(ANN, first.id)).state is PictureState.DEAD
 
 
 async def test_the_same_bytes_are_found_in_a_space(catalog: Catalog) -> None:

@@ -44,8 +44,11 @@ class OrphanBook(Protocol):
     A delete and a change of bytes make orphans by themselves, whether or not another row needs the bytes.
     """
 
-    async def note_orphans(self, sha256s: Collection[Sha256]) -> None:
-        """These were found without a row that needs them: their grace begins now, unless it has begun."""
+    async def note_orphans(self, sha256s: Collection[Sha256], *, urgent: bool = False) -> None:
+        """These were found without a row that needs them: their grace begins now, unless it has begun.
+
+        urgent: they have none, as those of erased pictures.
+        """
 
     async def take_orphans(self, grace_seconds: float, limit: int, lease_seconds: float) -> list[Orphan]:
         """Of those whose grace is over the oldest, this caller's for so long: then another one may take them."""

@@ -24,9 +24,12 @@ class Orphans:
     _database: Database
 
     @uninterrupted
-    async def note_orphans(self, sha256s: Collection[Sha256]) -> None:
+    async def note_orphans(self, sha256s: Collection[Sha256], *, urgent: bool = False) -> None:
         async with self._database.writing() as connection:
-            await self._orphan(connection, sha256s, anew=~_PENDING)
+            if urgent:
+                await self._hurry(connection, sha256s)
+            else:
+                await self._orphan(connection, sha256s, anew=~_PENDING)
 
     @uninterrupted
     async def take_orphans(self, grace_seconds: float, limit: int, lease_seconds: float) -> list[Orphan]:

@@ -5,7 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from services.indexer.settings import IndexerSettings
 from services.nn_shard.client import FetchedPicture
 
 logger = logging.getLogger(__name__)
+
+_HOWEVER_LONG_SECONDS: Final = 1e9
+"""Ago that a row was deleted which still names its bytes: they are its grace's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +208,11 @@ class VectorSources:
                 if not isinstance(content, bytes):
                     futures[row.sha256].set_result(content)
             answers = await self._answers(read)
-        puts = []
-        for (row, _), answer in zip(read, answers, strict=True):
-            if isinstance(answer, EmbeddedItem):
-                puts.append(self._keep(row, answer, futures[row.sha256]))
-            else:
-                futures[row.sha256].set_result(answer)
-        await asyncio.gather(*puts)
+        items = [(row, item) for (row, _), item in zip(read, answers, strict=True)]
+        outcomes = await asyncio.gather(*[self._kept(row, item) for row, item in items])
+        await self._let_go([row.sha256 for row, item in items if isinstance(item, EmbeddedItem) and item.thumbnail])
+        for (row, _), outcome in zip(read, outcomes, strict=True):
+            futures[row.sha256].set_result(outcome)
 
     async def _answers(self, read: Sequence[tuple[Picture, bytes]]) -> list[EmbeddedItem | Dead | Later]:
         if not read:
@@ -252,13 +253,15 @@ class VectorSources:
         except OSError as error:
             return Later(file_error(error, row.uri), reading=True)
 
-    async def _keep(self, row: Picture, item: EmbeddedItem, future: asyncio.Future[Outcome]) -> None:
+    async def _kept(self, row: Picture, item: EmbeddedItem | Dead | Later) -> Outcome:
+        """With its thumbnail durable."""
+        if not isinstance(item, EmbeddedItem):
+            return item
         try:
             if item.thumbnail:
                 await self._blobs.put(thumbnail_key(row.sha256), item.thumbnail, content_type="image/webp")
         except OmmaError as error:
-            future.set_result(Later(error))
-            return
+            return Later(error)
         seen = Seen(
             item.vectors.astype(np.float16),
             item.boxes,
@@ -271,7 +274,19 @@ class VectorSources:
         self._recent[row.sha256] = seen
         if len(self._recent) > self._settings.recent_pictures:
             self._recent.popitem(last=False)
-        future.set_result(seen)
+        return seen
+
+    async def _let_go(self, sha256s: Collection[Sha256]) -> None:
+        """Of bytes that no row names any more the thumbnails go: a picture may be erased, and its bytes be collected,
+        while it is embedded. Asked once they are put, as ADR 0015 has it: a collector or this sees the other.
+        """
+        if not sha256s:
+            return
+        needs = await self._catalog.needs(sha256s, _HOWEVER_LONG_SECONDS)
+        if lost := set(sha256s) - needs.thumbnails:
+            await self._catalog.note_orphans(lost, urgent=True)
+            for sha256 in lost:
+                self._recent.pop(sha256, None)
 
 
 def _looked_at(row: Picture) -> bool:

@@ -197,6 +197,17 @@ async def test_what_a_row_needs_after_all_is_no_orphan(catalog: Catalog, clock: 
     assert [one.sha256 for one in await catalog.take_orphans(GRACE, 10, 30)] == [sha("a")]
 
 
+async def test_what_is_noted_as_urgent_has_no_grace_whatever_was_known_of_it(catalog: Catalog) -> None:
+    await catalog.note_orphans([sha("waiting")])
+    await catalog.note_orphans([sha("waiting"), sha("new")], urgent=True)
+    assert await catalog.overdue([sha("waiting"), sha("new")], GRACE) == {sha("waiting"), sha("new")}
+    taken = await catalog.take_orphans(GRACE, 10, 30)
+    assert {one.sha256 for one in taken} == {sha("waiting"), sha("new")}
+    await catalog.end_orphans(taken, [])
+    await catalog.note_orphans([sha("new")])
+    assert await catalog.overdue([sha("new")], GRACE) == set(), "it is not urgent for ever"
+
+
 async def test_bytes_that_came_and_went_again_are_collected_again(catalog: Catalog, clock: Clock) -> None:
     await catalog.note_orphans([sha("a")])
     clock.seconds += GRACE

@@ -1,0 +1,102 @@
+"""A picture that goes while it is embedded leaves no thumbnail behind, and takes nobody else's with it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from omma.blobs.interface import thumbnail_key
+from omma.catalog.picture import Upserted
+from omma.identity import DEFAULT_TENANT, Sha256
+from omma.images import DEFAULT_LIMITS
+from omma.rpc.deadline import Deadline
+from services.egs.client import EmbeddedItem, ImageItem
+from services.indexer.sources import VectorSources
+from services.worker.jobs.progress import Progress
+from services.worker.truth.collector import Collector
+from tests.unit.test_indexer import CountingEmbedder, World, opened
+
+GRACE = 3600.0
+
+
+class Interrupted(CountingEmbedder):
+    """While it embeds something happens to the pictures."""
+
+    def __init__(self, happens: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self._happens = happens
+
+    async def embed(self, items: Sequence[ImageItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
+        await self._happens()
+        return await super().embed(items, deadline)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with opened(tmp_path) as made:
+        yield made
+
+
+async def embed(world: World, picture: Upserted, happens: Callable[[], Awaitable[None]]) -> Sha256:
+    """happens: before the thumbnail is put. Returns the sha256 of what was embedded."""
+    sources = VectorSources(
+        catalog=world.catalog,
+        blobs=world.blobs,
+        originals=world.originals,
+        embedder=Interrupted(happens),
+        shards=[],
+        settings=world.settings,
+        limits=DEFAULT_LIMITS,
+    )
+    row = (await world.catalog.pictures([picture.id]))[picture.id]
+    assert (await sources.embed([row])).keys() == {row.sha256}
+    return row.sha256
+
+
+async def collect(world: World, grace_seconds: float = GRACE) -> None:
+    await Collector(world.catalog, world.blobs, grace_seconds).collect(Progress())
+
+
+async def has_thumbnail(world: World, sha256: Sha256) -> bool:
+    return await world.blobs.size(thumbnail_key(sha256)) is not None
+
+
+async def test_a_picture_that_is_erased_and_collected_meanwhile_leaves_no_thumbnail(world: World) -> None:
+    (picture,) = await world.upload(b"erased")
+
+    async def erased() -> None:
+        await world.catalog.erase(DEFAULT_TENANT, [picture.id])
+        await collect(world)
+
+    sha256 = await embed(world, picture, erased)
+    assert await world.catalog.overdue([sha256], GRACE) == {sha256}, "without a grace"
+    await collect(world)
+    assert not await has_thumbnail(world, sha256)
+
+
+async def test_bytes_that_another_picture_has_too_keep_their_thumbnail(world: World) -> None:
+    (picture,) = await world.upload(b"the same")
+
+    async def erased() -> None:
+        await world.upload(b"the same", key=lambda _: "another")
+        await world.catalog.erase(DEFAULT_TENANT, [picture.id])
+        await collect(world)
+
+    sha256 = await embed(world, picture, erased)
+    assert await world.catalog.overdue([sha256], 0) == set()
+    await collect(world)
+    assert await has_thumbnail(world, sha256)
+
+
+async def test_what_can_be_restored_keeps_its_thumbnail_for_its_grace_and_no_longer(world: World) -> None:
+    (picture,) = await world.upload(b"deleted")
+
+    async def deleted() -> None:
+        await world.catalog.delete(DEFAULT_TENANT, [picture.id])
+
+    sha256 = await embed(world, picture, deleted)
+    await collect(world)
+    assert await has_thumbnail(world, sha256) and await world.catalog.overdue([sha256], GRACE) == set()
+    await collect(world, grace_seconds=0)
+    assert not await has_thumbnail(world, sha256)

@@ -1,6 +1,5 @@
 """A picture that goes while it is embedded leaves no thumbnail behind, and takes nobody else's with it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from omma.errors import InvalidQuery
+from omma.written import number_of
 
 Corners = tuple[float, float, float, float]
 """left, top, right, bottom as the caller gave them: pixels of the upright picture, or fractions of it."""
@@ -13,11 +14,10 @@ PixelBox = tuple[int, int, int, int]
 
 def parse_bbox(text: str) -> Corners:
     """The four numbers of `"x1,y1,x2,y2"`. Raises InvalidQuery, field `bbox`; says nothing of the picture yet."""
-    try:
-        numbers = [float(part) for part in text.split(",", 4)]
-    except ValueError:
-        raise _invalid(f"{text[:80]!r} is not four numbers with commas between them.") from None
-    return check_corners(numbers)
+    numbers = [number_of(part.strip()) for part in text.split(",", 4)]
+    if None in numbers:
+        raise _invalid(f"{text[:80]!r} is not four numbers with commas between them.")
+    return check_corners([one for one in numbers if one is not None])
 
 
 def check_corners(numbers: Sequence[float]) -> Corners:

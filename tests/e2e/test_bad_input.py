@@ -38,7 +38,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], int, str]] = {
     "effort": ({"effort": "0"}, 422, "effort"),
     "coverage": ({"min_coverage": "2"}, 422, "min_coverage"),
     "gate": ({"phash_gate": "65"}, 422, "phash_gate"),
-    "weight that is infinite": ({"image_weight": "inf"}, 422, "weight"),
+    "weight that is infinite": ({"image_weight": "inf"}, 422, "image_weight"),
     "weights that cancel out": ({"image_weight": "0"}, 422, "weight"),
     "policy": ({"policy": "nobody-made-this"}, 422, "policy"),
     "near duplicates": ({"near_duplicates": "hide"}, 422, "near_duplicates"),

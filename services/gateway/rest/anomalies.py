@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import Field
 
 from omma.catalog.anomaly import AnomalyMeasure
 from omma.job_kinds import ANOMALIES
@@ -12,6 +13,7 @@ from services.gateway.jobs import Jobs
 from services.gateway.rest.schemas import curation as shapes
 from services.gateway.rest.schemas.jobs import STARTED
 from services.gateway.rest.signed_in import SignedIn
+from services.gateway.rest.written import WHOLE
 from services.topology.indexes import ServedIndexes
 
 
@@ -29,7 +31,7 @@ def anomalies_router(
             Query(description="to the nearest picture; mean to the ten nearest; to what the model was trained on"),
         ] = "distance",
         cursor: Annotated[str, Query(max_length=64, description="next_cursor of a page")] = "",
-        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+        limit: Annotated[int, Field(ge=1, le=MAX_PAGE), WHOLE, Query()] = 50,
     ) -> dict[str, Any]:
         """As last measured, each night unless set otherwise. One that was reviewed is listed again once it is measured
         anew. Empty until the first measuring.

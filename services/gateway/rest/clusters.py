@@ -17,6 +17,7 @@ from services.gateway.rest.schemas.curation import CLUSTERS
 from services.gateway.rest.schemas.search import FILTER
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.waited import result_in_time
+from services.gateway.rest.written import NUMBER
 
 
 class ClusterRequest(RequestBody):
@@ -55,7 +56,7 @@ def clusters_router(desk: ClusterDesk, jobs: Jobs, writer: SignedIn) -> APIRoute
         request: ClusterRequest,
         http: Request,
         caller: Annotated[Caller, Depends(writer)],
-        wait_seconds: Annotated[float, Query(ge=0, le=600, description="for the clusters")] = 10.0,
+        wait_seconds: Annotated[float, Field(ge=0, le=600), NUMBER, Query(description="for the clusters")] = 10.0,
     ) -> Any:
         """200 with the clusters, the largest first, if they are there in time, as of a thousand pictures they are; else
         202 with the job, whose `result` they become. The same asked again meanwhile is the same job.

@@ -13,6 +13,7 @@ from services.gateway.callers.auth import Caller
 from services.gateway.rest.bounds import bounds_of
 from services.gateway.rest.schemas import ops as shapes
 from services.gateway.rest.signed_in import SignedIn
+from services.gateway.rest.written import PictureId
 
 _WAIT_SECONDS: Final = 30.0
 """For the outcome of a replay; what takes longer goes on after the answer."""
@@ -33,7 +34,7 @@ def dead_letters_router(dead_letters: DeadLetters, tenant_admin: SignedIn) -> AP
         return {"dead_letters": [asdict(letter) for letter in await dead_letters.letters(caller.tenant)]}
 
     @router.get("/{image_id}", summary="One of them", **shapes.DEAD_LETTER)
-    async def show(image_id: int, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
+    async def show(image_id: PictureId, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:
         return asdict(await dead_letters.show(caller.tenant, ImageId(image_id)))
 
     @router.post("/replay", summary="Try to read them again", **shapes.REPLAYED)

@@ -14,7 +14,9 @@ from services.gateway.callers.auth import Caller
 from services.gateway.curation.feedback import MAX_PAGE, FeedbackDesk, ToldFeedback
 from services.gateway.rest.schemas import curation as shapes
 from services.gateway.rest.signed_in import SignedIn
+from services.gateway.rest.written import WHOLE
 
+_Id = Annotated[int, Field(ge=1, le=MAX_IMAGE_ID), WHOLE]
 _NO_NUL: Final = r"^[^\x00]*$"
 
 
@@ -58,9 +60,9 @@ def feedback_router(desk: FeedbackDesk, reader: SignedIn, writer: SignedIn) -> A
     @router.get("", summary="What was said, the newest first", **shapes.FEEDBACK)
     async def page(
         caller: Annotated[Caller, Depends(reader)],
-        image_id: Annotated[int | None, Query(ge=1, le=MAX_IMAGE_ID, description="of this picture only")] = None,
-        cursor: Annotated[int | None, Query(ge=1, le=MAX_IMAGE_ID, description="next_cursor of a page")] = None,
-        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+        image_id: Annotated[_Id | None, Query(description="of this picture only")] = None,
+        cursor: Annotated[_Id | None, Query(description="next_cursor of a page")] = None,
+        limit: Annotated[int, Field(ge=1, le=MAX_PAGE), WHOLE, Query()] = 100,
     ) -> dict[str, Any]:
         of = None if image_id is None else ImageId(image_id)
         told, before = await desk.page(caller.tenant, limit, image_id=of, before=cursor)

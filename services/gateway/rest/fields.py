@@ -2,13 +2,13 @@
 
 import difflib
 import json
-import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from omma.errors import InvalidQuery, TooLarge
+from omma.written import number_of, whole_of
 
-_INTEGER: Final = re.compile(r"\s*[+-]?[0-9]{1,19}\s*")
 _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -54,8 +54,9 @@ def as_object(value: Any, field: str | None = None) -> dict[str, Any]:
 
 def as_integer(value: Any, field: str) -> int:
     if isinstance(value, str):
-        if _INTEGER.fullmatch(value):
-            return int(value)
+        number = whole_of(value)
+        if number is not None:
+            return number
     elif isinstance(value, int) and not isinstance(value, bool):
         return value
     raise InvalidQuery(f"{field} must be a whole number, not {_shown(value)}.", field=field)
@@ -69,13 +70,13 @@ def as_whole(value: Any, field: str) -> int:
 
 
 def as_number(value: Any, field: str) -> float:
-    # Python reads 1_000 too; whoever wrote it meant something else.
-    written_so = not (isinstance(value, str) and "_" in value)
-    if isinstance(value, str | int | float) and not isinstance(value, bool) and written_so:
-        try:
+    if isinstance(value, str):
+        number = number_of(value)
+        if number is not None:
+            return number
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError):
             return float(value)
-        except (ValueError, OverflowError):
-            pass
     raise InvalidQuery(f"{field} must be a number, not {_shown(value)}.", field=field)
 
 
@@ -126,7 +127,7 @@ def as_numbers(value: Any, field: str, at_most: int) -> list[float]:
     """A list of numbers: JSON's, JSON as text, or text with commas. Looked at only when there are at_most of them."""
     if isinstance(value, str):
         _check_count(value.count(",") + value.count("[", 1), field, at_most)
-        value = _parsed(value, field) if value.lstrip().startswith("[") else value.split(",")
+        value = _parsed(value, field) if value.lstrip().startswith("[") else [one.strip() for one in value.split(",")]
     if not isinstance(value, list):
         raise InvalidQuery(f"{field} must be a list of numbers.", field=field)
     _check_count(len(value), field, at_most)

@@ -36,6 +36,7 @@ from services.gateway.rest.fields import (
 )
 from services.gateway.rest.schemas import pictures as shapes
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
+from services.gateway.rest.written import PictureId
 from services.gateway.settings import GatewaySettings
 
 RECEIPT_HEADER = "Omma-Receipt"
@@ -96,25 +97,25 @@ def images_router(
         return JsonResponse(page_document(page))
 
     @router.get("/{image_id}", **shapes.PICTURE)
-    async def picture(image_id: int, caller: reader) -> Response:
+    async def picture(image_id: PictureId, caller: reader) -> Response:
         """A picture's row, and the tags that nobody gave, where they were asked for (`POST /qa/auto-tags`)."""
         row = await core.picture(caller.tenant, image_id)
         return JsonResponse(picture_document(row) | auto_tags_document(await auto_tags.of(caller.tenant, row.id)))
 
     @router.get("/{image_id}/content", **shapes.CONTENT)
-    async def content(image_id: int, request: Request, caller: reader) -> Response:
+    async def content(image_id: PictureId, request: Request, caller: reader) -> Response:
         """The original's bytes; for ever the same under the `v` of `content_url`."""
         known = etags(request.headers.get("if-none-match"))
         return content_response(await core.content(caller.tenant, image_id, known), request.query_params.get("v"))
 
     @router.get("/{image_id}/thumbnail", **shapes.THUMBNAIL)
-    async def thumbnail(image_id: int, request: Request, caller: reader) -> Response:
+    async def thumbnail(image_id: PictureId, request: Request, caller: reader) -> Response:
         """WebP, at most 256 pixels a side; for ever the same under the `v` of `thumbnail_url`."""
         known = etags(request.headers.get("if-none-match"))
         return content_response(await core.thumbnail(caller.tenant, image_id, known), request.query_params.get("v"))
 
     @router.patch("/{image_id}", **shapes.CHANGE)
-    async def change(image_id: int, request: Request, caller: writer) -> Response:
+    async def change(image_id: PictureId, request: Request, caller: writer) -> Response:
         """Replace tags, owner, attributes or who sees it; nothing is embedded again."""
         body = as_object(await read_json(request, settings.max_json_bytes))
         require_known(body, _CHANGE_FIELDS)
@@ -125,13 +126,13 @@ def images_router(
         return JsonResponse({**changed, "receipt": str(receipt)}, headers={RECEIPT_HEADER: str(receipt)})
 
     @router.delete("/{image_id}", status_code=204, **shapes.DELETE)
-    async def delete(image_id: int, caller: writer) -> Response:
+    async def delete(image_id: PictureId, caller: writer) -> Response:
         """Forget a picture."""
         receipt = await core.delete(caller.tenant, image_id)
         return Response(status_code=204, headers={RECEIPT_HEADER: str(receipt)})
 
     @router.post("/{image_id}/restore", **shapes.RESTORE)
-    async def restore(image_id: int, caller: writer) -> Response:
+    async def restore(image_id: PictureId, caller: writer) -> Response:
         """Take a delete back, for a day unless set: the picture is as it was."""
         receipt = await core.restore(caller.tenant, image_id)
         restored = picture_document(await core.picture(caller.tenant, image_id))

@@ -12,6 +12,7 @@ from omma.identity import Tenant
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.schemas import keeping as shapes
 from services.gateway.rest.signed_in import SignedIn
+from services.gateway.rest.written import Day
 
 _MAX_DAYS: Final = 92
 _DAYS: Final = 7
@@ -25,8 +26,8 @@ def insights_router(book: InsightBook, tenant_admin: SignedIn, *, sampled: float
     @router.get("/insights", summary="How searches fare, by day and index", **shapes.INSIGHTS)
     async def insights(
         caller: Annotated[Caller, Depends(tenant_admin)],
-        since: Annotated[date | None, Query(description="the first day, UTC; a week's unless given")] = None,
-        until: Annotated[date | None, Query(description="the last day; today unless given")] = None,
+        since: Annotated[Day | None, Query(description="the first day, UTC; a week's unless given")] = None,
+        until: Annotated[Day | None, Query(description="the last day; today unless given")] = None,
         tenant: Annotated[
             str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="another one's, for an admin")
         ] = None,

@@ -17,6 +17,7 @@ from services.gateway.jobs import Jobs
 from services.gateway.lists import Lists
 from services.gateway.rest.schemas import jobs as shapes
 from services.gateway.rest.signed_in import SignedIn
+from services.gateway.rest.written import WHOLE
 
 _MAX_JOBS: Final = 100
 _MAX_PLACE: Final = 13_000
@@ -108,7 +109,8 @@ def jobs_router(jobs: Jobs, lists: Lists, tenant_admin: SignedIn, reader: Signed
 
     @router.get("/jobs", summary="The newest jobs, and how far they are", **shapes.JOBS)
     async def newest(
-        caller: Annotated[Caller, Depends(reader)], limit: Annotated[int, Query(ge=1, le=_MAX_JOBS)] = 20
+        caller: Annotated[Caller, Depends(reader)],
+        limit: Annotated[int, Field(ge=1, le=_MAX_JOBS), WHOLE, Query()] = 20,
     ) -> dict[str, Any]:
         """Of the kinds that the caller's role may see, without their results. Finished ones are kept for a while."""
         found, waiting = await jobs.newest(caller, limit), await jobs.waiting()

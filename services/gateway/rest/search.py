@@ -18,6 +18,7 @@ from services.gateway.rest.problems import problem_document
 from services.gateway.rest.schemas import search as shapes
 from services.gateway.rest.search_fields import FORM_FIELDS, QUERY_FIELDS, REPEATED, json_query, search_query
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
+from services.gateway.rest.written import PictureId
 from services.gateway.search.core import MAX_BATCH, SearchCore
 from services.gateway.search.query import MAX_SOUGHT, SearchQuery
 from services.gateway.settings import GatewaySettings
@@ -52,7 +53,7 @@ def search_router(
         return await answered(request, caller, search_query(query_string(request, QUERY_FIELDS)))
 
     @router.get("/images/{image_id}/neighbours", **shapes.NEIGHBOURS)
-    async def neighbours(image_id: int, request: Request, caller: reader) -> Response:
+    async def neighbours(image_id: PictureId, request: Request, caller: reader) -> Response:
         """Pictures like this stored one; takes the options of a search."""
         given = query_string(request, _NEIGHBOUR_FIELDS)
         return await answered(request, caller, search_query({**given, "image_id": image_id}))

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
+from pydantic import Field
 
 from omma.catalog.api_key import Role
 from omma.catalog.picture import PictureState
@@ -27,6 +28,7 @@ from services.gateway.rest.fields import as_object, as_truth, require_known, sai
 from services.gateway.rest.schemas import similar as shapes
 from services.gateway.rest.search_fields import FORM_FIELDS, JSON_FIELDS, QUERY_FIELDS, REPEATED, search_query
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
+from services.gateway.rest.written import WHOLE, PictureId
 from services.gateway.search.answer import SearchAnswer, SearchHit
 from services.gateway.search.core import SearchCore
 from services.gateway.search.query import MAX_SOUGHT, SearchQuery, SoughtStored
@@ -79,10 +81,10 @@ def similar_router(
 
     @router.get("/image/{image_id}", **shapes.IMAGE)
     async def image(
-        image_id: int,
+        image_id: PictureId,
         request: Request,
         caller: reader,
-        limit: Annotated[int, Query(ge=1, le=100, description="of similar_images")] = _DEFAULT_LIMIT,
+        limit: Annotated[int, Field(ge=1, le=100), WHOLE, Query(description="of similar_images")] = _DEFAULT_LIMIT,
     ) -> Response:
         """A picture's row, the pictures like it, and words for it."""
         row = await pictures.picture(caller.tenant, image_id)

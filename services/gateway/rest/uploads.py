@@ -16,6 +16,7 @@ from services.gateway.rest.body import read_content
 from services.gateway.rest.body_budget import signed
 from services.gateway.rest.schemas.ops import PRESIGNED
 from services.gateway.rest.signed_in import SignedIn
+from services.gateway.rest.written import WHOLE
 from services.gateway.uploads import Uploads
 
 
@@ -51,7 +52,9 @@ def uploads_router(uploads: Uploads, tenant_admin: SignedIn) -> APIRouter:
         )
 
     @router.put("/uploads/{name}", summary="Put a picture to an address of POST /images/presign", status_code=204)
-    async def put(request: Request, name: str, tenant: str = "", bytes: int = 0, signature: str = "") -> Response:
+    async def put(
+        request: Request, name: str, tenant: str = "", bytes: Annotated[int, WHOLE] = 0, signature: str = ""
+    ) -> Response:
         """Whoever has the address may."""
         of = Tenant(tenant)
         uploads.allowed(of, name, bytes, signature)

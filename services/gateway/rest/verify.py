@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
 
 from omma.job_kinds import VERIFY, VerifyParameters
 from services.gateway.callers.auth import Caller
@@ -10,6 +11,7 @@ from services.gateway.jobs import Jobs
 from services.gateway.rest.schemas.ops import VERIFIED
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.waited import result_in_time
+from services.gateway.rest.written import NUMBER
 
 
 def verify_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
@@ -21,7 +23,7 @@ def verify_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
         request: VerifyParameters,
         http: Request,
         caller: Annotated[Caller, Depends(admin)],
-        wait_seconds: Annotated[float, Query(ge=0, le=600, description="for the report")] = 60.0,
+        wait_seconds: Annotated[float, Field(ge=0, le=600), NUMBER, Query(description="for the report")] = 60.0,
     ) -> Any:
         """The worker compares, one comparison at a time, which takes as long as reading the catalog. 200 with the
         report if it is there in time, else 202 with the job, whose `result` it becomes.

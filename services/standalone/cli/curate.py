@@ -9,7 +9,7 @@ from rich.table import Table
 
 from omma.errors import InvalidQuery, ReplicaDown
 from services.standalone.connection import call_once, connected
-from services.standalone.output import Json, console, fail, print_json, run
+from services.standalone.output import Json, console, fail, picture_id, print_json, run
 from services.standalone.settings import StandaloneSettings
 
 _EVERY_SECONDS: Final = 0.25
@@ -18,7 +18,9 @@ _MEASURES: Final = ("distance", "density", "training")
 
 
 def clusters(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Of these pictures; else of all.")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(parser=picture_id, metavar="[ID]...", help="Of these pictures; else of all.")
+    ] = None,
     filter: Annotated[str | None, typer.Option(help="JSON, as of a search.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Pictures, by id.")] = 1_000,
     threshold: Annotated[float | None, typer.Option(help="Least mean cosine of two that become one.")] = None,

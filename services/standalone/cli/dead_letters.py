@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from services.standalone.connection import call_once
-from services.standalone.output import Json, console, print_json, run
+from services.standalone.output import Json, console, picture_id, print_json, run
 
 app = typer.Typer(no_args_is_help=True, help="Pictures that could not be read, why, and another try.")
 
@@ -27,7 +27,7 @@ def list_letters(json: Json = False) -> None:
 
 
 @app.command()
-def show(image_id: int, json: Json = False) -> None:
+def show(image_id: Annotated[int, typer.Argument(parser=picture_id, metavar="ID")], json: Json = False) -> None:
     """All that is known of one."""
     letter = run(call_once("GET", f"/dead-letters/{image_id}"))
     if json:
@@ -39,7 +39,10 @@ def show(image_id: int, json: Json = False) -> None:
 
 @app.command()
 def replay(
-    image_ids: Annotated[list[int] | None, typer.Argument(help="None: all of them.")] = None, json: Json = False
+    image_ids: Annotated[
+        list[int] | None, typer.Argument(parser=picture_id, metavar="ID", help="None: all of them.")
+    ] = None,
+    json: Json = False,
 ) -> None:
     """Try to read them again, after mending what was wrong."""
     replayed = run(call_once("POST", "/dead-letters/replay", json={"image_ids": image_ids or None}))

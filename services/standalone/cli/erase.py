@@ -8,7 +8,7 @@ import typer
 
 from omma.errors import InvalidQuery, ReplicaDown
 from services.standalone.connection import Connection, connected
-from services.standalone.output import Json, console, fail, print_json, run
+from services.standalone.output import Json, console, fail, picture_id, print_json, run
 from services.standalone.settings import StandaloneSettings
 
 _EVERY_SECONDS: Final = 0.25
@@ -16,7 +16,9 @@ _SUMMED: Final = ("pictures", "log_records", "blobs", "blobs_of_others", "intera
 
 
 def erase(  # noqa: PLR0917  a command's options
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Ids of pictures.")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(parser=picture_id, metavar="[ID]...", help="Ids of pictures.")
+    ] = None,
     external_id: Annotated[
         list[str] | None, typer.Option(help="As given at upload, or a URI; may be repeated.")
     ] = None,

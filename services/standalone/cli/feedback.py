@@ -14,7 +14,7 @@ from omma.catalog.feedback import FeedbackAction
 from omma.errors import InvalidQuery
 from omma.evaluation.feedback import Opinion, judgments_of_feedback, pairs_of_feedback
 from services.standalone.connection import Connection, call_once, connected
-from services.standalone.output import Json, console, errors, fail, print_json, run
+from services.standalone.output import Json, console, errors, fail, picture_id, print_json, run
 from services.standalone.settings import StandaloneSettings
 
 _AT_ONCE: Final = 1_000
@@ -24,7 +24,7 @@ app = typer.Typer(no_args_is_help=True, help="What people said of pictures, and 
 
 @app.command("list")
 def list_feedback(
-    image_id: Annotated[int | None, typer.Option(help="Of this picture only.")] = None,
+    image_id: Annotated[int | None, typer.Option(parser=picture_id, metavar="ID", help="Of this picture only.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
     json: Json = False,
 ) -> None:

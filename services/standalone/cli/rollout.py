@@ -14,6 +14,7 @@ from rich.table import Table
 from omma.client.requests import in_path
 from omma.errors import Absent, InvalidQuery
 from omma.rollouts.rollout import RUNNING, Mode
+from omma.written import number_of
 from services.standalone.connection import Connection, connected
 from services.standalone.output import Json, console, print_json, run
 from services.standalone.settings import StandaloneSettings
@@ -178,11 +179,8 @@ def _judgments(file: Path) -> dict[str, Any]:
 
 
 def _number(share: str) -> float:
-    try:
-        number = float(share)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):  # which JSON cannot say
+    number = number_of(share)
+    if number is None or not math.isfinite(number):  # which JSON cannot say
         raise InvalidQuery("share is a percentage of callers, 1 to 100.", field="share")
     return number
 

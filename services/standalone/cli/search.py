@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from omma.errors import OmmaError
+from omma.written import number_of
 from services.standalone.asking import Question, ask, picture_argument, section, table
 from services.standalone.connection import connected
 from services.standalone.contact_sheet import render
@@ -46,10 +47,10 @@ def _threshold(given: str) -> float | Literal["auto"] | None:
         return None
     if given == "auto":
         return "auto"
-    try:
-        return float(given)
-    except ValueError:
-        raise typer.BadParameter("A threshold is a number or auto.") from None
+    threshold = number_of(given)
+    if threshold is None:
+        raise typer.BadParameter("A threshold is a number or auto.")
+    return threshold
 
 
 async def _search(question: Question, html: Path | None) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from omma.written import NUMBER as NUMBER_FORM
+from omma.written import WHOLE
 from services.gateway.search.query import MAX_USER_ID_CHARACTERS
 
 STRING: Final = {"type": "string"}
@@ -60,7 +62,15 @@ def body(**content: dict[str, Any]) -> dict[str, Any]:
 
 
 def parameters(names: dict[str, Any]) -> dict[str, Any]:
-    return {"parameters": [{"in": "query", "name": name, "schema": schema} for name, schema in names.items()]}
+    """Of a query, where numbers are written in digits."""
+    return {"parameters": [{"in": "query", "name": name, "schema": _written(one)} for name, one in names.items()]}
+
+
+def _written(schema: dict[str, Any]) -> dict[str, Any]:
+    forms = {"integer": WHOLE, "number": NUMBER_FORM}
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_written(one) for one in schema["anyOf"]]}
+    return {**schema, "pattern": f"^{forms[schema['type']]}$"} if schema.get("type") in forms else schema
 
 
 def operation(ok: dict[int | str, Any], extra: dict[str, Any] | None = None) -> dict[str, Any]:

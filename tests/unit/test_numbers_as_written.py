@@ -1,0 +1,74 @@
+"""A number is what stands there, at every entrance: 1_9 is no 19, and nobody's picture goes in place of another's."""
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from omma.errors import InvalidQuery
+from omma.images.crops import parse_bbox
+from omma.written import number_of, whole_of
+from services.gateway.rest.fields import as_integer, as_number, as_numbers
+from services.standalone.cli import command_line
+from services.standalone.cli.rollout import _number
+from services.standalone.cli.search import _threshold
+
+OTHERWISE = ("1_9", "1_0.5", " 1", "1 ", "+1", "\t1", "1\n", "\u0661", "\uff11", "0x10", "1e", "e1", "", "--1", "1__0")
+"""What Python, pydantic or another language may take for a number that nobody wrote."""
+NO_WHOLE = (*OTHERWISE, "1.0", "1e0", "1.", "True", "inf", "nan")
+
+
+@given(st.integers(-(10**19) + 1, 10**19 - 1))
+def test_whole_numbers_are_read(number: int) -> None:
+    assert whole_of(str(number)) == number and as_integer(str(number), "k") == number
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_are_read(number: float) -> None:
+    assert number_of(repr(number)) == number and as_number(repr(number), "weight") == number
+
+
+@pytest.mark.parametrize("text", OTHERWISE)
+def test_nothing_else_is(text: str) -> None:
+    for read in (
+        lambda: as_integer(text, "k"),
+        lambda: as_number(text, "weight"),
+        lambda: _number(text),
+        *(
+            []
+            if text.strip() == "1"
+            else [lambda: parse_bbox(f"0,0,{text},5"), lambda: as_numbers(f"1,{text}", "v", 9)]
+        ),
+    ):
+        with pytest.raises(InvalidQuery):
+            read()
+    if text.strip() != "1":
+        for listed in (lambda: parse_bbox(f"0,0,{text},5"), lambda: as_numbers(f"1,{text}", "vector", 9)):
+            with pytest.raises(InvalidQuery):
+                listed()
+    if text:
+        with pytest.raises(typer.BadParameter):
+            _threshold(text)
+
+
+def test_what_stands_between_commas_may_have_spaces() -> None:
+    assert parse_bbox("0, 0, 1.5 ,5") == (0, 0, 1.5, 5)
+    assert as_numbers("1, 2.5", "vector", 9) == [1, 2.5]
+
+
+@pytest.mark.parametrize("text", [one for one in NO_WHOLE if one not in ("", "--1")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["erase", "--yes"],
+        ["clusters"],
+        ["dead-letters", "show"],
+        ["dead-letters", "replay"],
+        ["feedback", "list", "--image-id"],
+    ],
+)
+def test_commands_take_ids_in_digits(command: list[str], text: str) -> None:
+    """Before anything is asked."""
+    result = CliRunner().invoke(command_line(), [*command, text])
+    assert result.exit_code == 2 and "no id of a picture" in " ".join(result.output.split()), result.output

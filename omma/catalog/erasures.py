@@ -115,7 +115,10 @@ class Erasures(Objects):
         await self._forget_objects(connection, tenant, keys)
         await forget(pair_verdicts, among(pair_verdicts.c.first_id, ids), among(pair_verdicts.c.second_id, ids))
         await forget(feedback, among(feedback.c.image_id, ids), among(feedback.c.query_image_id, ids))
-        await forget(downloads, among(downloads.c.key, keys))
+        # An upload's line is kept by its place, and its row by its bytes.
+        sha256s = sorted({stored.picture.sha256 for stored in found})
+        brought_in = and_(downloads.c.sha256.is_not(None), among(downloads.c.sha256, sha256s))
+        await forget(downloads, among(downloads.c.key, keys), brought_in)
 
     @uninterrupted
     async def _hide_displayed(self, tenant: Tenant, ids: Sequence[ImageId]) -> int:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from operator import ge, gt, le, lt
 
+from omma.catalog.download import Download, Taken
 from omma.catalog.inbox_object import SeenObject
 from omma.catalog.interface import Catalog
 from omma.catalog.logged_interaction import LoggedInteraction
@@ -116,6 +117,23 @@ async def test_erased_bytes_have_no_grace_unless_another_row_needs_them(catalog:
     await catalog.end_orphans([each for each in taken if each.sha256 == sha("b")], [])
     assert await catalog.overdue([sha("b")], 86_400) == set()
     assert other.id
+
+
+async def test_no_line_of_a_list_says_what_an_erased_picture_was(catalog: Catalog) -> None:
+    erased, kept = await one(catalog, new(sha("bytes"), "bytes")), await one(catalog, new("kept"))
+
+    def line(key: str, content: str) -> Download:
+        return Download(key, key, "run", Taken.CREATED, sha256=sha(content))
+
+    lines = [line("upload:1", "bytes"), line("https://x/the-same", "bytes"), line("upload:2", "kept")]
+    failed = Download("upload:3", "upload:3", "run", "too_slow", "It did not come in time.")
+    for tenant in (ANN, BOB):
+        await catalog.record_downloads(tenant, [*lines, failed])
+    await catalog.erase(ANN, [erased.id])
+    keys = [each.key for each in (*lines, failed)]
+    assert (await catalog.downloads(ANN, keys)).keys() == {"upload:2", "upload:3"}
+    assert (await catalog.downloads(BOB, keys)).keys() == set(keys), "another tenant's are another's"
+    assert kept.id
 
 
 async def test_interactions_name_an_erased_picture_no_more(catalog: Catalog, clock: Clock) -> None:

@@ -89,3 +89,4 @@ downloads: Final = Table(
     Column("at", BigInteger, nullable=False),
 )
 Index("ix_downloads_run", downloads.c.tenant_id, downloads.c.run, downloads.c.key)
+Index("ix_downloads_sha256", downloads.c.tenant_id, downloads.c.sha256)

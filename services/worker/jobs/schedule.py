@@ -15,6 +15,8 @@ from omma.job_kinds import JobKind, JobParameters
 _LOOKS: Final = 4
 """In the time between two jobs."""
 _LONGEST_SECONDS: Final = 30.0
+_ADDING_SECONDS: Final = 60.0
+"""Longer than it takes to add a job, or to be told that it cannot be added."""
 _UNFINISHED: Final = 10_000
 """Of all kinds: what a schedule adds is one job a kind, and takes no place from what people ask for."""
 
@@ -39,18 +41,26 @@ async def keep_schedule(catalog: Catalog, schedule: Sequence[Scheduled], wake: C
     while True:
         for one in schedule:
             try:
-                if await _is_due(catalog, one):
-                    asked = one.parameters.model_dump(mode="json")
-                    await catalog.add_job(
-                        DEFAULT_TENANT, one.kind.name, one.source, asked, _UNFINISHED, goes_on=one.kind.goes_on
-                    )
+                if await _add_if_due(catalog, one):
                     wake()
             except OmmaError as error:
                 logger.warning("a job could not be scheduled", extra={"job": one.kind.name, "reason": error.detail})
         await asyncio.sleep(pause_seconds)
 
 
-async def _is_due(catalog: Catalog, one: Scheduled) -> bool:
-    """Its time is up, and nobody else saw so: a holder that never comes again makes a lease an interval."""
-    name = f"scheduled/{one.kind.name}/{one.source}"
-    return await catalog.acquire_lease(name, uuid.uuid4().hex, one.every_seconds)
+async def _add_if_due(catalog: Catalog, one: Scheduled) -> bool:
+    """Whether its time is up, nobody else saw so, and the job is there now: the lease lasts the interval from then on.
+
+    Before, it is short: whoever dies meanwhile costs a turn, not an interval. Raises what the catalog raises.
+    """
+    name, holder = f"scheduled/{one.kind.name}/{one.source}", uuid.uuid4().hex
+    if not await catalog.acquire_lease(name, holder, min(_ADDING_SECONDS, one.every_seconds)):
+        return False
+    asked = one.parameters.model_dump(mode="json")
+    try:
+        await catalog.add_job(DEFAULT_TENANT, one.kind.name, one.source, asked, _UNFINISHED, goes_on=one.kind.goes_on)
+    except OmmaError:
+        await catalog.release_lease(name, holder)
+        raise
+    await catalog.acquire_lease(name, holder, one.every_seconds)
+    return True

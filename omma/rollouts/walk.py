@@ -82,12 +82,12 @@ TABLE: Final[tuple[tuple[Step, Standing, Standing], ...]] = (
 EXPERIMENTS: Final[tuple[tuple[Step, Standing, Standing], ...]] = tuple(
     (step, Standing(before, None, None), Standing(then, None, None))
     for step, before, then in (
-        (Step.CANARY, _R.CANARY, _R.CANARY),
         (Step.PROMOTE, _R.CANARY, _R.PROMOTED),
         (Step.ROLLBACK, _R.CANARY, _R.ROLLED_BACK),
         (Step.ROLLBACK, _R.PROMOTED, _R.ROLLED_BACK),
     )
 )
+"""One keeps the share that it began with."""
 
 
 def standing_of(rollout: Rollout, states: Mapping[IndexId, IndexState]) -> Standing:

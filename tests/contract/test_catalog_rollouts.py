@@ -215,9 +215,11 @@ async def test_an_experiment_moves_no_index_and_promoted_it_is_what_every_search
     with pytest.raises(WrongState) as refused:
         await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
     assert refused.value.field == "rollout" and "Experiment diverse runs" in refused.value.detail
-    for step in (Step.PAUSE, Step.SHADOW, Step.ABORT, Step.RETIRE):
-        with pytest.raises(WrongState, match="An experiment that is canary cannot"):
-            await catalog.move_rollout(EXPERIMENT.id, step, TOLD)
+    for step in (Step.PAUSE, Step.RESUME, Step.SHADOW, Step.CANARY, Step.ABORT, Step.RETIRE):
+        with pytest.raises(WrongState, match="An experiment that is canary cannot") as refused:
+            await catalog.move_rollout(EXPERIMENT.id, step, TOLD, 5.0 if step is Step.CANARY else None)
+        assert refused.value.field == "state" and "allowed: promote, rollback." in refused.value.detail
+    assert await catalog.routing() == routed
     promoted = await catalog.move_rollout(EXPERIMENT.id, Step.PROMOTE, TOLD)
     assert promoted.state is RolloutState.PROMOTED
     assert (await catalog.routing()).defaults == SearchSettings("diverse", 4)

@@ -172,6 +172,15 @@ async def test_an_experiment_compares_two_ways_to_search_and_the_better_one_stay
         begun = await ok(client.post("/experiments", json={"name": "diverse", "arm": arm, "share": 100}))
         assert (begun["state"], begun["arms"]) == ("running", {"control": {}, "candidate": arm})
         assert begun["allowed"] == ["promote", "stop"]
+        for step, asked in (
+            ("canary", {"share": 5}),
+            ("canary", {"share": 5, "force": True}),
+            ("retire", {"yes": True}),
+        ):
+            other = await client.post(f"/rollouts/{begun['id']}/{step}", json=asked)
+            assert (other.status_code, other.json()["kind"], other.json()["field"]) == (409, "wrong_state", "state")
+        kept = await ok(client.get("/experiments/diverse"))
+        assert (kept["share"], kept["changed_at_ms"]) == (100, begun["changed_at_ms"])
         second = await client.post("/rollouts", json={"model": B})
         assert (second.status_code, second.json()["field"]) == (409, "rollout")
         assert "Experiment diverse runs" in second.json()["detail"]

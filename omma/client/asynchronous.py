@@ -211,11 +211,11 @@ class AsyncClient:
 
     async def merge_duplicates(self, keep: int, ids: Sequence[int]) -> None:
         """These are copies of one picture, whatever the rule says. Raises Absent."""
-        await self._send(Request("POST", "/duplicates/merge", json={"keep": keep, "ids": list(ids)}))
+        await self._send(requests.copies_request("/duplicates/merge", keep, ids))
 
     async def split_duplicates(self, keep: int, ids: Sequence[int]) -> None:
         """These are no copies of it, whatever the rule says. Raises Absent."""
-        await self._send(Request("POST", "/duplicates/split", json={"keep": keep, "ids": list(ids)}))
+        await self._send(requests.copies_request("/duplicates/split", keep, ids))
 
     async def health(self) -> Mapping[str, Any]:
         """`{"ok": true, …}`. Raises ReplicaDown while it cannot search."""

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
+from omma.client.arguments import as_list, as_numbers, as_rows
 from omma.errors import ERROR_OF_KIND, STATUS, Bug, Kind, OmmaError, OutOfTime, ReplicaDown
 from omma.telemetry.context import request_id
 
@@ -111,9 +112,9 @@ def search_request(image: bytes | None, options: SearchOptions, timeout_seconds:
     fields: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if isinstance(fields.get("bbox"), tuple | list):
         fields["bbox"] = ",".join(str(corner) for corner in fields["bbox"])
-    for name in ("vector", "receipts"):
+    for name, listed in (("vector", as_numbers), ("receipts", as_list), ("queries", as_list)):
         if name in fields:
-            fields[name] = [one if isinstance(one, str) else float(one) for one in fields[name]]
+            fields[name] = listed(name, fields[name])
     session = fields.pop("session", "")
     wait = timeout_seconds
     if "timeout_ms" in fields:
@@ -136,7 +137,7 @@ def upload_request(
     fields = {
         "external_id": external_id,
         "owner": owner,
-        "tags": list(tags) or None,
+        "tags": as_list("tags", tags) or None,
         "source_url": source_url,
         "attributes": attributes,
         "private": private,
@@ -148,13 +149,13 @@ def upload_request(
 def ingest_request(
     urls: Sequence[str], pictures: Sequence[Mapping[str, Any]], *, refetch: bool, revive_deleted: bool
 ) -> Request:
-    body = {"urls": list(urls), "pictures": list(pictures), "refetch": refetch, "revive_deleted": revive_deleted}
+    listed = {"urls": as_list("urls", urls), "pictures": as_list("pictures", pictures)}
+    body = {**listed, "refetch": refetch, "revive_deleted": revive_deleted}
     return Request("POST", "/ingest", json=body)
 
 
 def vectors_request(space: str, rows: Sequence[Mapping[str, Any]], *, revive_deleted: bool) -> Request:
-    vectors = [{**row, "vector": [float(number) for number in row["vector"]]} for row in rows]
-    body = {"space": space, "vectors": vectors, "revive_deleted": revive_deleted}
+    body = {"space": space, "vectors": as_rows("rows", rows), "revive_deleted": revive_deleted}
     return Request("POST", "/vectors", json=body)
 
 
@@ -165,7 +166,12 @@ def clusters_request(
     threshold: float | None,
     wait_seconds: float,
 ) -> Request:
-    fields = {"image_ids": list(image_ids) or None, "filter": filter, "limit": limit, "threshold": threshold}
+    fields = {
+        "image_ids": as_list("image_ids", image_ids) or None,
+        "filter": filter,
+        "limit": limit,
+        "threshold": threshold,
+    }
     body = {name: value for name, value in fields.items() if value is not None}
     timeout_seconds = wait_seconds + CONNECT_TIMEOUT_SECONDS + _ANSWER_SECONDS
     path = page_request("/search/cluster", wait_seconds=wait_seconds).path
@@ -187,11 +193,15 @@ def change_request(
     private: bool | None,
 ) -> Request:
     """What is None stays as it is."""
-    told = None if tags is None else list(tags)
+    told = None if tags is None else as_list("tags", tags)
     fields = {"tags": told, "owner": owner, "attributes": attributes, "private": private}
     return Request(
         "PATCH", f"/images/{in_path(image_id)}", json={name: one for name, one in fields.items() if one is not None}
     )
+
+
+def copies_request(path: str, keep: int, ids: Sequence[int]) -> Request:
+    return Request("POST", path, json={"keep": keep, "ids": as_list("ids", ids)})
 
 
 def click_request(

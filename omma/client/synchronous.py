@@ -210,11 +210,11 @@ class Client:
 
     def merge_duplicates(self, keep: int, ids: Sequence[int]) -> None:
         """These are copies of one picture, whatever the rule says. Raises Absent."""
-        self._send(Request("POST", "/duplicates/merge", json={"keep": keep, "ids": list(ids)}))
+        self._send(requests.copies_request("/duplicates/merge", keep, ids))
 
     def split_duplicates(self, keep: int, ids: Sequence[int]) -> None:
         """These are no copies of it, whatever the rule says. Raises Absent."""
-        self._send(Request("POST", "/duplicates/split", json={"keep": keep, "ids": list(ids)}))
+        self._send(requests.copies_request("/duplicates/split", keep, ids))
 
     def health(self) -> Mapping[str, Any]:
         """`{"ok": true, …}`. Raises ReplicaDown while it cannot search."""

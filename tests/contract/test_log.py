@@ -8,7 +8,7 @@ import pytest
 
 from omma.errors import Absent, InvalidQuery, WrongState
 from omma.log.interface import Log, ProducerFenced, TopicPartition, TopicSpec
-from tests.contract.logs import LogBackend, all_of, committed_is, drain, eventually, values_are
+from tests.contract.logs import PLENTY, LogBackend, all_of, committed_is, drain, eventually, values_are
 
 
 async def test_identity_stays_with_the_log(log_backend: LogBackend) -> None:
@@ -235,6 +235,24 @@ async def test_a_topic_that_is_deleted_is_gone_and_begins_anew(log: Log) -> None
     assert await log.identity("t") != before, "whoever knows the former one replays"
     assert await producer.send("t", 0, b"k", b"new") == 0
     assert dict(await log.end_offsets("kept")) == {0: 1}
+
+
+async def test_a_topic_is_deleted_beside_its_writer_who_is_told(log: Log) -> None:
+    for name in ("t", "kept"):
+        await log.ensure_topic(TopicSpec(name, 1))
+    producer = await log.producer()
+
+    async def write() -> None:
+        while True:
+            await producer.send("t", 0, b"k", b"v")
+
+    writing = asyncio.create_task(write())
+    await asyncio.wait([writing], timeout=0.05)
+    async with asyncio.timeout(PLENTY):
+        await log.delete_topic("t")
+        with pytest.raises(Absent):
+            await writing
+        await producer.send("kept", 0, b"k", b"v")
 
 
 async def test_a_group_is_forgotten_once_it_has_no_members(log: Log) -> None:

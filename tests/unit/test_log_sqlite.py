@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from omma.errors import Corrupt, Overloaded, StorageFull, TooLarge, WrongState
+from omma.errors import Absent, Corrupt, Overloaded, StorageFull, TooLarge, WrongState
 from omma.log.interface import OffsetOutOfRange, TopicPartition, TopicSpec
 from omma.log.sqlite import SqliteLog
 from omma.log.sqlite import writer as writer_module
@@ -199,3 +199,107 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     assert len(acknowledged) >= 300
     assert acknowledged.items() <= found.items()
     assert list(found) == list(range(len(found)))
+
+
+async def test_a_topic_is_deleted_under_writers_that_never_pause_and_who_are_told(log: SqliteLog) -> None:
+    for name in ("t", "other"):
+        await log.ensure_topic(TopicSpec(name, 2))
+    plain, worker = await log.producer(), await log.producer("worker")
+    await plain.send_many("t", [(i % 2, b"k", bytes(100)) for i in range(12_000)])
+    reader, member = await log.assign({AT: 0}), await log.subscribe("t", "group")
+
+    async def write() -> None:
+        while True:
+            await asyncio.gather(*[plain.send("t", i % 2, b"k", bytes(100)) for i in range(50)])
+
+    async def transact() -> None:
+        while True:
+            async with worker.transaction() as transaction:
+                await transaction.send("other", 0, b"k", b"v")
+                await transaction.send("t", 0, b"k", b"v")
+
+    async def read() -> None:
+        while True:
+            await reader.poll(100, 0)
+
+    async with asyncio.timeout(20):
+        busy = [asyncio.create_task(one()) for one in (write, transact, read)]
+        await asyncio.sleep(0)
+        await log.delete_topic("t")
+        for task in busy:
+            with pytest.raises(Absent):
+                await task
+        with pytest.raises(Absent):
+            await member.poll(1, 0)
+        for consumer in (reader, member):
+            await consumer.close()
+        await log.ensure_topic(TopicSpec("t", 3))
+        assert await plain.send("t", 2, b"k", b"new") == 0
+        assert await plain.send("other", 1, b"k", b"v") == 0
+        assert await values_of(log, "t") == [b"new"], "nothing of the former one"
+        assert len((await log.subscribe("t", "group")).assignment()) == 3
+
+
+async def values_of(log: SqliteLog, topic: str) -> list[bytes | None]:
+    return [record.value async for record in log.scan(topic)]
+
+
+async def test_a_transaction_to_a_topic_that_goes_meanwhile_writes_nothing_by_halves(log: SqliteLog) -> None:
+    for name in ("t", "other"):
+        await log.ensure_topic(TopicSpec(name, 1))
+    worker = await log.producer("worker")
+    with pytest.raises(Absent):
+        async with worker.transaction() as transaction:
+            await transaction.send("other", 0, b"k", b"v")
+            await transaction.send("t", 0, b"k", b"v")
+            deleting = asyncio.create_task(log.delete_topic("t"))
+            await asyncio.sleep(0)  # its turn in the writer is before the commit's
+    await deleting
+    assert await log.end_offsets("other") == {0: 0}
+
+
+async def test_what_a_crash_left_of_a_deleted_topic_goes_when_the_log_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await SqliteLog.open(tmp_path / "log.db")
+    await log.ensure_topic(TopicSpec("t", 1))
+    await (await log.producer()).send("t", 0, b"k", b"v")
+
+    async def dies(self: SqliteLog, ids: range) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(SqliteLog, "_delete_records", dies)
+        await log.delete_topic("t")
+    await log.close()
+    log = await SqliteLog.open(tmp_path / "log.db")
+    assert await log.topics() == []
+    assert await log._readers.run(lambda c: c.execute("SELECT count(*) FROM record").fetchone()) == (0,)
+    await log.close()
+
+
+async def test_whatever_a_commit_meets_its_writers_are_answered_and_later_ones_write(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await log.ensure_topic(TopicSpec("t", 1))
+    producer = await log.producer()
+
+    def breaks(ends: dict[int, int]) -> None:
+        raise KeyError("a bug")
+
+    async with asyncio.timeout(20):
+        with monkeypatch.context() as patched:
+            patched.setattr(log._writer, "_on_append", breaks)
+            for answer in await asyncio.gather(
+                *[producer.send("t", 0, b"k", b"v") for _ in range(3)], return_exceptions=True
+            ):
+                assert isinstance(answer, KeyError)
+        assert await producer.send("t", 0, b"k", b"v") == 3
+        stopped = asyncio.ensure_future(producer.send("t", 0, b"k", b"v"))
+        await asyncio.sleep(0)
+        assert log._writer._flushing is not None
+        await asyncio.sleep(0)
+        log._writer._flushing.cancel()
+        with pytest.raises(WrongState):
+            await stopped
+        assert await producer.send("t", 0, b"k", b"v") in (4, 5), "the one that was stopped is written or not"

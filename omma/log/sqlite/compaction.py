@@ -52,7 +52,10 @@ def _superseded(
     connection: sqlite3.Connection, partition_id: int, tombstones_before_ms: int
 ) -> tuple[list[tuple[int]], int] | None:
     """Positions to delete, and the offset from which the next pass has work; None when there is none yet."""
-    end, cleaned = connection.execute("SELECT next, cleaned FROM partition WHERE id = ?", (partition_id,)).fetchone()
+    found = connection.execute("SELECT next, cleaned FROM partition WHERE id = ?", (partition_id,)).fetchone()
+    if found is None:  # its topic was deleted meanwhile
+        return None
+    end, cleaned = found
     if cleaned == end:
         return None
     last: dict[bytes, int] = {}
@@ -80,9 +83,10 @@ def _superseded(
 
 def _first_kept(connection: sqlite3.Connection, partition_id: int, before_ms: int) -> int | None:
     """The partition's new beginning, at most a slice further on; None when nothing has expired."""
-    beginning, end = connection.execute(
-        "SELECT beginning, next FROM partition WHERE id = ?", (partition_id,)
-    ).fetchone()
+    found = connection.execute("SELECT beginning, next FROM partition WHERE id = ?", (partition_id,)).fetchone()
+    if found is None:  # its topic was deleted meanwhile
+        return None
+    beginning, end = found
     limit = min(beginning + _SLICE, end)
     row = connection.execute(
         "SELECT position FROM record WHERE position >= ? AND position < ? AND timestamp_ms >= ? "

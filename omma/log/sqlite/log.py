@@ -22,6 +22,7 @@ from omma.log.sqlite.topics import (
     create_topic,
     delete_some,
     delete_topic,
+    left_behind,
     load,
     make_compacted,
     times_deleted,
@@ -67,6 +68,8 @@ class SqliteLog(Log):
         log = cls(topics, Readers(path, busy_timeout_seconds), writer, clock)
         try:
             found, ends = await log._readers.run(load)
+            for ids in await log._readers.run(left_behind):
+                await log._delete_records(ids)
         except BaseException:
             await log.close()
             raise
@@ -97,14 +100,15 @@ class SqliteLog(Log):
         return [topic.spec for topic in self._topics.all()]
 
     async def delete_topic(self, name: str) -> None:
+        """Nobody reaches it any more before its first record goes: however busy its writers, it ends."""
         try:
             topic = self._topics.find(name)
         except Absent:
             return
-        while await self._writer.run(partial(delete_some, topic=topic, records=_DELETED_AT_ONCE)):
-            pass
-        await self._writer.run(partial(delete_topic, topic=topic))
-        self._topics.remove(name)
+        if await self._writer.run(partial(delete_topic, topic=topic)):
+            self._topics.remove(name)
+            self._groups = {key: members for key, members in self._groups.items() if key[0] != name}
+        await self._delete_records(topic.partition_ids)
 
     async def delete_group(self, group: str) -> bool:
         checked_name(group, "group")
@@ -197,6 +201,10 @@ class SqliteLog(Log):
         ids = self._topics.find(topic).partition_ids
         rows = await self._readers.run(lambda c: c.execute(query, (ids.start, ids.stop, *arguments)).fetchall())
         return {partition_id - ids.start: offset for partition_id, offset in rows}
+
+    async def _delete_records(self, ids: range) -> None:
+        while await self._writer.run(partial(delete_some, ids=ids, records=_DELETED_AT_ONCE)):
+            pass
 
     def _require_open(self) -> None:
         if self._closed:

@@ -90,6 +90,7 @@ class TransactionalProducer(Producer):
             ).fetchone()
             if newest != self._epoch:
                 raise ProducerFenced(f"{self._transactional_id!r} has a newer producer: {newest} after {self._epoch}")
+            batch.require({partition_id for partition_id, _, _ in transaction.records})
             for partition_id, key, value in transaction.records:
                 batch.append(partition_id, key, value, timestamp_ms)
             write_offsets(batch, transaction.offsets)

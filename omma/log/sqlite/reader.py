@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from omma.errors import WrongState
+from omma.errors import Absent, WrongState
 from omma.log.interface import LogRecord, OffsetOutOfRange, TopicPartition
 from omma.log.sqlite.schema import OFFSET_MASK, open_reader, position
 from omma.sqlite_errors import storage_error
@@ -84,7 +84,8 @@ class Fetched:
 def fetch(connection: sqlite3.Connection, spans: Sequence[Span], max_records: int) -> Fetched:
     """Records of the spans, in their order, until max_records or MAX_FETCH_BYTES. Blocking.
 
-    Raises OffsetOutOfRange when a span starts before the first offset that its partition still has.
+    Raises OffsetOutOfRange when a span starts before the first offset that its partition still has, Absent when its
+    topic was deleted.
     """
     records: list[LogRecord] = []
     positions: dict[TopicPartition, int] = {}
@@ -92,10 +93,10 @@ def fetch(connection: sqlite3.Connection, spans: Sequence[Span], max_records: in
     for span in spans:
         if len(records) >= max_records or left_bytes <= 0:
             break
-        (beginning,) = connection.execute(
-            "SELECT beginning FROM partition WHERE id = ?", (span.partition_id,)
-        ).fetchone()
-        if span.start < beginning:
+        row = connection.execute("SELECT beginning FROM partition WHERE id = ?", (span.partition_id,)).fetchone()
+        if row is None:
+            raise Absent(f"The log has topic {span.at.topic!r} no more.", field="topic")
+        if span.start < row[0]:
             raise OffsetOutOfRange(span.at, span.start)
         rows = connection.execute(
             "SELECT position, key, value, timestamp_ms FROM record "

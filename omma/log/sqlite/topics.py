@@ -68,12 +68,19 @@ class Topics:
         return topic.first_partition_id + at.partition
 
     def end(self, partition_id: int) -> int:
-        return self._ends[partition_id]
+        """Raises Absent when its topic was deleted."""
+        end = self._ends.get(partition_id)
+        if end is None:
+            raise Absent("The log has this topic no more.", field="topic")
+        return end
 
     def grew(self, ends: Mapping[int, int]) -> None:
-        """Take over the new ends by partition id and wake the readers of their topics."""
-        self._ends.update(ends)
-        for name in {self._topic_of_partition[partition_id] for partition_id in ends}:
+        """Take over the new ends by partition id and wake the readers of their topics. What is of no topic is passed
+        over: it was deleted meanwhile.
+        """
+        known = {partition_id: end for partition_id, end in ends.items() if partition_id in self._ends}
+        self._ends.update(known)
+        for name in {self._topic_of_partition[partition_id] for partition_id in known}:
             self.wake(name)
 
     def wake(self, name: str) -> None:
@@ -100,7 +107,9 @@ def create_topic(batch: Batch, spec: TopicSpec) -> Topic:
     """Create the topic, or find it. Raises WrongState when it exists with other partitions or compaction."""
     topic = _stored(batch.connection, spec.name)
     if topic is None:
-        (first,) = batch.connection.execute("SELECT coalesce(max(id), 0) + 1 FROM partition").fetchone()
+        # Of deleted ones too: an id is never another's.
+        query = "SELECT coalesce(max(first_partition_id + partitions), 1) FROM topic"
+        (first,) = batch.connection.execute(query).fetchone()
         topic = Topic(spec, first)
         batch.connection.execute(
             "INSERT INTO topic VALUES (?, ?, ?, ?, ?)",
@@ -130,25 +139,30 @@ def make_compacted(batch: Batch, name: str) -> Topic:
     return topic
 
 
-def delete_some(batch: Batch, topic: Topic, records: int) -> int:
-    """Delete so many of its records at most; returns how many it were."""
+def delete_topic(batch: Batch, topic: Topic) -> bool:
+    """From now on nobody reaches it; its records go after. False where it was deleted already."""
     ids = topic.partition_ids
+    renamed = batch.connection.execute(
+        "UPDATE topic SET name = name || ? WHERE name = ? AND first_partition_id = ?",
+        (f"{_DELETED}{ids.start}", topic.spec.name, ids.start),
+    )
+    if renamed.rowcount == 0:
+        return False
+    for query in (
+        "DELETE FROM partition WHERE id >= ? AND id < ?",
+        "DELETE FROM group_offset WHERE partition_id >= ? AND partition_id < ?",
+    ):
+        batch.connection.execute(query, (ids.start, ids.stop))
+    return True
+
+
+def delete_some(batch: Batch, ids: range, records: int) -> int:
+    """Delete so many records of these partitions at most; returns how many it were."""
     query = (
         "DELETE FROM record WHERE position IN "
         "(SELECT position FROM record WHERE position >= ? AND position < ? LIMIT ?)"
     )
-    return batch.connection.execute(query, (position(ids.start, 0), position(ids.stop, 0), records)).rowcount
-
-
-def delete_topic(batch: Batch, topic: Topic) -> None:
-    """With what is committed of it. Its records go before."""
-    ids = topic.partition_ids
-    batch.connection.execute(
-        "UPDATE topic SET name = name || ? WHERE name = ?", (f"{_DELETED}{ids.start}", topic.spec.name)
-    )
-    batch.connection.execute(
-        "DELETE FROM group_offset WHERE partition_id >= ? AND partition_id < ?", (ids.start, ids.stop)
-    )
+    return batch.connection.execute(query, (*_positions(ids), records)).rowcount
 
 
 def times_deleted(connection: sqlite3.Connection, name: str) -> int:
@@ -159,11 +173,23 @@ def times_deleted(connection: sqlite3.Connection, name: str) -> int:
     return int(count)
 
 
+def left_behind(connection: sqlite3.Connection) -> list[range]:
+    """Partition ids of deleted topics that have records: whoever deleted them was cut off. Blocking."""
+    rows = connection.execute("SELECT name, first_partition_id, partitions FROM topic").fetchall()
+    deleted = [range(first, first + partitions) for name, first, partitions in rows if _DELETED in name]
+    query = "SELECT 1 FROM record WHERE position >= ? AND position < ? LIMIT 1"
+    return [ids for ids in deleted if connection.execute(query, _positions(ids)).fetchone()]
+
+
 def load(connection: sqlite3.Connection) -> tuple[list[Topic], dict[int, int]]:
     """Every topic, and the end of each partition by its id. Blocking."""
     rows = connection.execute("SELECT name, partitions, compacted, retention_seconds, first_partition_id FROM topic")
     topics = [_topic(row) for row in rows if _DELETED not in row[0]]
     return topics, dict(connection.execute("SELECT id, next FROM partition").fetchall())
+
+
+def _positions(ids: range) -> tuple[int, int]:
+    return position(ids.start, 0), position(ids.stop, 0)
 
 
 def _stored(connection: sqlite3.Connection, name: str) -> Topic | None:

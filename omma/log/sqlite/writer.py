@@ -2,14 +2,14 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from omma.errors import Overloaded, WrongState
+from omma.errors import Absent, Overloaded, WrongState
 from omma.log.sqlite.schema import open_writer, position
 from omma.sqlite_errors import storage_error
 
@@ -28,24 +28,35 @@ class Batch:
         self._next: dict[int, int] = {}
         self._rows: list[tuple[int, int, bytes, bytes | None]] = []
 
+    def require(self, partition_ids: Iterable[int]) -> None:
+        """Raises Absent for a partition whose topic was deleted meanwhile."""
+        for partition_id in partition_ids:
+            self._end(partition_id)
+
     def append(self, partition_id: int, key: bytes, value: bytes | None, timestamp_ms: int) -> int:
-        """Returns the record's offset."""
-        offset = self._next.get(partition_id)
-        if offset is None:
-            row = self.connection.execute("SELECT next FROM partition WHERE id = ?", (partition_id,)).fetchone()
-            offset = int(row[0])
+        """Returns the record's offset. Raises as `require`."""
+        offset = self._end(partition_id)
         self._next[partition_id] = offset + 1
         self._rows.append((position(partition_id, offset), timestamp_ms, key, value))
         return offset
 
     def flush(self) -> dict[int, int]:
-        """Write the records; returns the new end of each partition that got some."""
+        """Write the records; returns the end of each partition that was looked at."""
         # In the order of the b-tree, each of its pages is written once.
         self._rows.sort(key=_position)
         self.connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", self._rows)
         ends = [(end, partition_id) for partition_id, end in self._next.items()]
         self.connection.executemany("UPDATE partition SET next = ? WHERE id = ?", ends)
         return self._next
+
+    def _end(self, partition_id: int) -> int:
+        end = self._next.get(partition_id)
+        if end is None:
+            row = self.connection.execute("SELECT next FROM partition WHERE id = ?", (partition_id,)).fetchone()
+            if row is None:
+                raise Absent("The log has this topic no more.", field="topic")
+            end = self._next[partition_id] = int(row[0])
+        return end
 
 
 Write = Callable[[Batch], T]
@@ -128,20 +139,28 @@ class Writer:
         self._executor.shutdown(wait=False)
 
     async def _flush(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._pending:
-            group, self._pending = self._pending, []
-            try:
-                job = partial(_commit, self._connection, [pending.write for pending in group])
-                results, ends = await loop.run_in_executor(self._executor, job)
-            except Exception as error:  # noqa: BLE001 - it becomes the answer of each writer of the group
-                results, ends = [storage_error(error, "The log") or error] * len(group), {}
+        try:
+            while self._pending:
+                group, self._pending = self._pending, []
+                await self._write(group)
+        finally:
+            self._flushing = None
+
+    async def _write(self, group: Sequence[_Pending]) -> None:
+        """Every writer of the group is answered, whatever is raised: who is not would wait for ever."""
+        results: list[Any] = [WrongState("The log was closed while it wrote.")] * len(group)
+        try:
+            job = partial(_commit, self._connection, [pending.write for pending in group])
+            found, ends = await asyncio.get_running_loop().run_in_executor(self._executor, job)
             self._on_append(ends)
+            results = found
+        except Exception as error:  # noqa: BLE001 - it becomes the answer of each writer of the group
+            results = [storage_error(error, "The log") or error] * len(group)
+        finally:
             for pending, result in zip(group, results, strict=True):
                 self._pending_bytes -= pending.size
                 _answer(pending.result, result)
             self._room.set()
-        self._flushing = None
 
 
 def _checkpoint(connection: sqlite3.Connection) -> tuple[int, int, int]:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 from omma.errors import InvalidQuery
 from omma.space import SpaceId
@@ -13,6 +13,8 @@ IndexId = NewType("IndexId", str)
 
 DEFAULT_FACTORY = "OPQ128_256,IVF{nlist},PQ128x4fs"
 """nlist is chosen from the training size when the codebook is trained; the rest shrinks to the space's dimensions."""
+MAX_SHARDS: Final = 256
+"""Of an index: as many as a space has buckets unless told."""
 _FACTORY = re.compile(
     r"(?:OPQ(?P<blocks>\d{1,4})_(?P<out>\d{1,5}),)?IVF(?P<nlist>\d{1,7}|\{nlist\}),PQ(?P<m>\d{1,4})(?P<bits>x8|x4fs)?"
 )

@@ -6,13 +6,12 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from omma.errors import InvalidQuery
-from omma.index import Factory, Index
+from omma.index import MAX_SHARDS, Factory, Index
 from omma.request_body import RequestBody
 from omma.rollouts.rollout import Mode
 from omma.rollouts.settings import SearchSettings
 
 MAX_REASON_CHARACTERS: Final = 1_000
-MAX_SHARDS: Final = 64
 MAX_JUDGED: Final = 100_000
 NO_NUL: Final = r"^[^\x00]*$"
 """What PostgreSQL's text takes."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from omma.errors import InvalidQuery
+from omma.index import MAX_SHARDS
 
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
@@ -48,7 +49,6 @@ _BUSY: Final = 0.6
 """Of a core, on average: what is left is for peaks, ingest and a replica that is away."""
 _SEARCH_SECONDS: Final = 0.025
 """A shard's engine may take so long by itself: a quarter of a search whose p95 is to be 100 ms."""
-_BUCKETS: Final = 256
 _MAX_REPLICAS: Final = 100
 _MIN_REPLICAS: Final = 2
 _PARTITION_PICTURES: Final = 25_000_000
@@ -106,7 +106,7 @@ def plan(wanted: Wanted) -> Plan:
     shards = next((count for count in _powers_of_two() if _fits(wanted, count)), None)
     if shards is None:
         raise InvalidQuery(
-            f"{wanted.pictures:,} pictures need more than 256 shards at {wanted.shard_gib:g} GiB each, or "
+            f"{wanted.pictures:,} pictures need more than {MAX_SHARDS} shards at {wanted.shard_gib:g} GiB each, or "
             f"more than {_MAX_REPLICAS} replicas; allow more memory a shard, less recall or fewer searches.",
             field="pictures",
         )
@@ -157,11 +157,11 @@ def _fits(wanted: Wanted, shards: int) -> bool:
     replicas = wanted.qps * (search + _CALL_SECONDS) / _BUSY
     small = shard_memory_bytes(rows, wanted.dimension) <= wanted.shard_gib * GIB and replicas <= _MAX_REPLICAS
     # The largest number of shards is taken for searches that are slow in any: only memory and rate can say no.
-    return small and (search <= _SEARCH_SECONDS or shards == _BUCKETS)
+    return small and (search <= _SEARCH_SECONDS or shards == MAX_SHARDS)
 
 
 def _powers_of_two() -> list[int]:
-    return [1 << power for power in range(_BUCKETS.bit_length())]
+    return [1 << power for power in range(MAX_SHARDS.bit_length())]
 
 
 def _check(wanted: Wanted) -> None:

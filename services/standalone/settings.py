@@ -4,6 +4,7 @@ from pydantic import Field
 
 from omma.fetching import FetchSettings
 from omma.images import PictureLimits
+from omma.index import MAX_SHARDS
 from services.egs.settings import EgsSettings
 from services.gateway.callers.first_key import FirstKeySettings
 from services.gateway.settings import GatewaySettings
@@ -23,7 +24,7 @@ class StandaloneSettings(FirstKeySettings):
 
     http_port: int = Field(default=8080, ge=0, le=65535, description="0: a free one")
     model: str = Field(default="", description="name@version; empty: the only one, or omma-mini")
-    shards: int = Field(default=1, ge=1, le=64, description="of a new index")
+    shards: int = Field(default=1, ge=1, le=MAX_SHARDS, description="of a new index")
     log_compaction_seconds: float = Field(default=3600.0, ge=1, le=7 * 86_400)
     url: str = Field(default="", description="for commands: the server to talk to")
     api_key: str = Field(default="", repr=False, description="for commands: sent to that server")

@@ -15,29 +15,32 @@ indexes:
 """
 
 import re
+import reprlib
+from collections import Counter
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, TypeAlias
 
 import yaml  # type: ignore[import-untyped]  # its stubs are not among our dependencies
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from omma.errors import InvalidQuery, WrongState
-from omma.index import Factory
+from omma.index import MAX_SHARDS, Factory
 from omma.settings import Section
 from omma.space import Space
 
 SETTING: Final = "OMMA_TOPOLOGY"
 MAX_BYTES: Final = 1 << 20
 _MAX_INDEXES: Final = 64
-_MAX_SHARDS: Final = 256
 _MAX_REPLICAS: Final = 64
-_ADDRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+_ADDRESS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _NUMBER: Final = "{shard}"
 
 
 def _address(given: Any) -> str:
     match = _ADDRESS.fullmatch(given) if isinstance(given, str) else None
     if match is None or not 1 <= int(match[1]) <= 65_535:
-        raise ValueError(f"{str(given)[:80]!r} is not host:port")
+        shown = repr(given[:80]) if isinstance(given, str) else reprlib.repr(given)
+        raise ValueError(f"{shown} is not host:port")
     return str(given)
 
 
@@ -47,15 +50,15 @@ def _shards(given: Any) -> tuple[tuple[str, ...], ...] | str:
             raise ValueError(f"a pattern has {_NUMBER} once, where the shard's number goes")
         _address(given.replace(_NUMBER, "0"))
         return given
-    if not isinstance(given, list) or not 1 <= len(given) <= _MAX_SHARDS:
-        raise ValueError(f"1 to {_MAX_SHARDS} lists of replicas, or a pattern with {_NUMBER}")
+    if not isinstance(given, list) or not 1 <= len(given) <= MAX_SHARDS:
+        raise ValueError(f"1 to {MAX_SHARDS} lists of replicas, or a pattern with {_NUMBER}")
     for number, replicas in enumerate(given):
         if not isinstance(replicas, list) or not 1 <= len(replicas) <= _MAX_REPLICAS:
             raise ValueError(f"shard {number} is absent: it has 1 to {_MAX_REPLICAS} replicas, each host:port")
     shards = tuple(tuple(map(_address, replicas)) for replicas in given)
-    every = [replica for replicas in shards for replica in replicas]
-    if twice := sorted({one for one in every if every.count(one) > 1}):
-        raise ValueError(f"{twice[0]} is there twice")
+    most, times = Counter(replica for replicas in shards for replica in replicas).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"{most} is there twice")
     return shards
 
 
@@ -78,7 +81,7 @@ class Entry(Section):
     egs: Address = ""
     space: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9._-]{0,99})?$")
     shards: Shards
-    count: int | None = Field(default=None, ge=1, le=_MAX_SHARDS)
+    count: int | None = Field(default=None, ge=1, le=MAX_SHARDS, strict=True)
     factory: str = ""
 
     @field_validator("factory")
@@ -116,6 +119,11 @@ class Entry(Section):
             return (self.shards.replace(_NUMBER, str(shard)),)
         return self.shards[shard]
 
+    def addresses(self) -> Iterator[str]:
+        """Those of its shards, as far as the document alone says: of a pattern without a count, that of shard 0."""
+        for shard in range(self.numbered or 1):
+            yield from self.named(shard)
+
     def fits(self, space: Space) -> bool:
         """Whether an index of this space may be here."""
         return self.is_of(space.model) if space.model else self.space == space.id
@@ -138,22 +146,48 @@ class Topology(Section):
                 raise ValueError(f"two indexes are called {name!r}")
         return self
 
+    @model_validator(mode="after")
+    def _no_shard_of_two(self) -> "Topology":
+        """An embedder may serve several indexes; a shard is of one."""
+        holders: dict[str, str] = {}
+        for one in self.indexes:
+            for address in one.addresses():
+                if address in holders:
+                    raise ValueError(f"{address} is there twice: a shard of {holders[address]} and of {one.index}")
+                holders[address] = one.index
+        return self
+
     def entry(self, index: str) -> Entry | None:
         return next((one for one in self.indexes if one.index == index), None)
 
 
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # see its import
+    """Refuses what YAML forbids and PyYAML takes: a key that is there twice, of which the last would count."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{reprlib.repr(key.value)} is there twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return node
+
+
 def parsed(content: bytes) -> Topology:
-    """Raises WrongState, field OMMA_TOPOLOGY, which names what is wrong in the document."""
+    """Raises WrongState, field OMMA_TOPOLOGY, which names what is wrong in the document, whatever the content is."""
     if len(content) > MAX_BYTES:
         raise WrongState(f"The topology has more than {MAX_BYTES:,} bytes.", field=SETTING, limit=MAX_BYTES)
     try:
-        document = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        document = yaml.load(content, _Loader)  # noqa: S506  it is a safe one
+    except Exception as error:  # noqa: BLE001  of what only looks like a date or a number PyYAML raises anything
         raise WrongState(f"The topology is no YAML: {' '.join(str(error).split())[:300]}", field=SETTING) from None
     try:
         return Topology.model_validate(document)
     except ValidationError as error:
-        faults = "; ".join(_fault(one) for one in error.errors()[:3])
+        faults = "; ".join(_fault(one)[:300] for one in error.errors()[:3])
         raise WrongState(f"The topology is wrong: {faults}.", field=SETTING) from None
 
 

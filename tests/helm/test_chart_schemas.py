@@ -2,12 +2,20 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from tests.helm.chart import EVERYTHING, PLACES, VALUES_FILES, Chart, name_of
+from omma.errors import InvalidQuery
+from omma.index import MAX_SHARDS
+from omma.rollouts.asked import RolloutRequest
+from omma.space import Space, SpaceId
+from services.standalone.settings import StandaloneSettings
+from services.topology.document import Entry
+from tests.helm.chart import CHART, EVERYTHING, PLACES, VALUES_FILES, Chart, name_of
 
 Schemas = Mapping[str, Mapping[str, Any]]
 TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
@@ -36,6 +44,35 @@ def test_resources_are_what_kubernetes_takes(case: str | Path, chart: Chart, sch
         assert name or one["kind"] in OF_OPERATORS, name_of(one)
         if name:
             assert list(faults(one, schemas[name], schemas, name_of(one))) == []
+
+
+def test_an_index_has_as_many_shards_everywhere() -> None:
+    """The chart's bound is that of the topology, of a rollout and of one process; none is beyond a space's buckets."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    shards = [found for found in every(schema, "shards") if found.get("type") == "integer"]
+    assert shards and {(one["minimum"], one["maximum"]) for one in shards} == {(1, MAX_SHARDS)}
+    assert Space(SpaceId("m"), "m@1.0.0", "0" * 64, 8).buckets >= MAX_SHARDS
+    for shards_asked, fits in ((MAX_SHARDS, True), (MAX_SHARDS + 1, False)):
+        with nullcontext() if fits else pytest.raises(InvalidQuery, match=f"1 to {MAX_SHARDS}"):
+            RolloutRequest(index="next", shards=shards_asked).checked()
+        with nullcontext() if fits else pytest.raises(ValidationError, match="shards"):
+            StandaloneSettings(shards=shards_asked)
+        with nullcontext() if fits else pytest.raises(ValidationError, match="shards"):
+            Entry(index="i", model="m", egs="e:1", shards=[[f"s{n}:1"] for n in range(shards_asked)])
+        with nullcontext() if fits else pytest.raises(ValidationError, match="count"):
+            Entry(index="i", model="m", egs="e:1", shards="s{shard}:1", count=shards_asked)
+
+
+def every(schema: Any, name: str) -> Iterator[dict[str, Any]]:
+    """What a schema says of each property of this name, wherever it is."""
+    if isinstance(schema, dict):
+        if isinstance(found := schema.get(name), dict):
+            yield found
+        for one in schema.values():
+            yield from every(one, name)
+    elif isinstance(schema, list):
+        for one in schema:
+            yield from every(one, name)
 
 
 def test_a_field_that_is_none_is_a_fault(schemas: Schemas) -> None:

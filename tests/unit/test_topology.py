@@ -1,11 +1,15 @@
 """The topology: what a document may say, that it is followed, and that what disagrees with the catalog has no place."""
 
+import asyncio
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from omma.catalog.interface import Catalog
 from omma.errors import ReplicaDown, WrongState
@@ -59,6 +63,16 @@ def test_a_document_says_where_each_index_is() -> None:
         (document(MAIN.replace("]}", "], count: 3}")), "count is 3 and 2 shards are listed"),
         (document(MAIN.replace("main", "a/b")), "indexes.0.index"),
         (document(MAIN.replace("egs:", "factory: Flat, egs:")), "indexes.0.factory"),
+        (document(MAIN, OWN.replace("d:1", "c:1")), "c:1 is there twice: a shard of main and of own"),
+        (document(MAIN, NEXT, NEXT.replace("index: next", "index: other")), "next-0:9 is there twice"),
+        (document(NEXT.replace("egs:", "count: 3, egs:"), MAIN.replace("c:1", "next-2:9")), "next-2:9 is there twice"),
+        (document("{index: a, index: b}"), "'index' is there twice"),
+        (document(MAIN) + document(NEXT), "'indexes' is there twice"),
+        (document(NEXT.replace("egs:", "count: true, egs:")), "indexes.0.count: Input should be a valid integer"),
+        (document(NEXT.replace("egs:", "count: 2.0, egs:")), "indexes.0.count: Input should be a valid integer"),
+        (document(NEXT.replace("egs:", "count: 257, egs:")), "less than or equal to 256"),
+        (document(MAIN.replace("main", "2026-13-01")), "no YAML: month must be in 1..12"),
+        (document(MAIN.replace("main", "9" * 5_000)), "no YAML: Exceeds the limit"),
         (b"", "Input should be"),
         (b"[1]", "Input should be"),
         (b"indexes: {", "no YAML"),
@@ -71,6 +85,52 @@ def test_a_bad_document_is_refused_with_what_is_wrong_in_it(content: bytes, said
     with pytest.raises(WrongState) as refused:
         parsed(content)
     assert said in refused.value.detail and refused.value.field == "OMMA_TOPOLOGY"
+
+
+def test_an_embedder_may_serve_two_indexes_and_a_merge_is_no_key_twice() -> None:
+    merged = b"indexes:\n- &main {index: main, model: m, egs: 'e:1', shards: [['a:1']]}\n"
+    merged += b"- {<<: *main, index: next, shards: [['b:1']]}\n"
+    for content in (document(MAIN, NEXT), merged):
+        assert [one.egs for one in parsed(content).indexes] == ["e:1", "e:1"]
+
+
+ODD = (
+    *("2026-13-01", "0001-01-01t00:00:00+23:00", "9" * 5_000, "0x" + "f" * 5_000, "1:2:3", "-0b", "1e999", ".inf"),
+    *("!!timestamp x", "!!int ''", "!!float x", "!!bool x", "!!binary x", "!!set {a}", "!!omap [a: 1]", "!!pairs x"),
+    *("!!map [a]", "!!seq {a: b}", "!!str {a: b}", "!!python/name:os.system", "&a [*a]", "*a", "<<: 1", "? [a]\n: b"),
+    *(
+        "{{}: 1}",
+        '{"\\ud800": 1}',
+        '"\\ud800"',
+        "{2026-01-01: 1}",
+        "{~: 1}",
+        "null",
+        "true",
+        "[",
+        "}",
+        "'",
+        "\0",
+        "---",
+    ),
+    *("%YAML 9.9\n---\n", "=", "\u2028", "{0x" + "f" * 5_000 + ": 1}", "[" * 5_000),
+)
+PLACES = st.sampled_from(["main", "m@1.0.0", "'e:1'", "'a:1'", "['c:1']", "index", "shards", "indexes", "next", "- "])
+
+
+@given(st.lists(st.tuples(PLACES, st.sampled_from(ODD) | st.text(max_size=9)), min_size=1, max_size=3))
+def test_whatever_the_file_holds_the_last_good_content_counts(changes: list[tuple[str, str]]) -> None:
+    content = document(MAIN, NEXT)
+    for old, new in changes:
+        content = content.replace(old.encode(), new.encode("utf-8", "replace"), 1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "topology.yaml"
+        path.write_bytes(document(MAIN))
+        followed = TopologyFile(path)
+        before = followed.topology
+        path.write_bytes(content)
+        asyncio.run(followed.look())
+        assert (followed.topology is before) == bool(followed.fault)
+        assert len(followed.fault.encode()) < 2_000
 
 
 def test_either_a_topology_or_the_settings_of_one_index_say_where_it_is(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from services.topology.file import TopologyFile
 MODEL = Space(SpaceId("m-1-0"), "m@1.0.0", "0" * 64, 8)
 CONTROL = Index(IndexId("main"), MODEL.id, DEFAULT_FACTORY, 1, IndexState.LIVE)
 MAIN = "{index: main, model: m@1.0.0, egs: 'e:1', shards: [['a:1']]}"
-WIDE = "{index: wide, model: m@1.0.0, egs: 'e:1', shards: [['a:1'], ['b:2', 'b:3'], ['c:4']]}"
+WIDE = "{index: wide, model: m@1.0.0, egs: 'e:1', shards: [['a:2'], ['b:2', 'b:3'], ['c:4']]}"
 
 
 def written(path: Path, *entries: str) -> None:
@@ -40,10 +40,10 @@ async def refused(file: TopologyFile, *answering: tuple[str, int]) -> OmmaError:
 
 
 async def test_a_shard_that_is_absent_is_named(file: TopologyFile) -> None:
-    error = await refused(file, ("a", 1), ("b", 3))
+    error = await refused(file, ("a", 2), ("b", 3))
     assert error.field == "shards" and "At c:4, where" in error.detail
     error = await refused(file, ("c", 4))
-    assert "At a:1 and b:2, b:3, where" in error.detail
+    assert "At a:2 and b:2, b:3, where" in error.detail
 
 
 async def test_where_a_replica_of_each_shard_answers_it_has_a_place(file: TopologyFile) -> None:
@@ -58,7 +58,7 @@ async def test_where_a_replica_of_each_shard_answers_it_has_a_place(file: Topolo
 async def test_a_file_that_is_refused_begins_nothing(file: TopologyFile, tmp_path: Path) -> None:
     for entries, said in (((MAIN, MAIN), "two indexes"), ((MAIN, WIDE.replace("['c:4']", "[]")), "shard 2 is absent")):
         written(tmp_path / "topology.yaml", *entries)
-        error = await refused(file, ("a", 1), ("b", 2), ("c", 4))
+        error = await refused(file, ("a", 2), ("b", 2), ("c", 4))
         assert error.field == "OMMA_TOPOLOGY" and said in error.detail
 
 

@@ -95,7 +95,8 @@ class Consumer(Protocol):
     async def poll(self, max_records: int, timeout_seconds: float) -> list[LogRecord]:
         """Up to max_records, as soon as there are any; none after waiting for so long in vain.
 
-        With timeout 0 it does not wait for a server: what has arrived already. Raises OffsetOutOfRange.
+        With timeout 0 it does not wait for a server: what has arrived already. Raises OffsetOutOfRange; a member of a
+        group goes on at the beginning instead, when what it was to read has expired.
         """
 
     def assignment(self) -> Collection[TopicPartition]:
@@ -152,8 +153,10 @@ class Log(Protocol):
     async def producer(self, transactional_id: str | None = None) -> Producer: ...
 
     async def subscribe(self, topic: str, group: str, on_assigned: OnAssigned | None = None) -> Consumer:
-        """A member of the group: starts at its committed offsets, or the beginning. Partitions are shared out; they may
-        come with a later poll, and after each change of hands are read from their committed offsets again.
+        """A member of the group: starts at its committed offsets, or the beginning if that is later.
+
+        Partitions are shared out; they may come with a later poll, and after each change of hands are read from their
+        committed offsets again.
         """
 
     async def assign(self, positions: Mapping[TopicPartition, int]) -> Consumer:

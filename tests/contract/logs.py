@@ -1,15 +1,19 @@
 """Logs for the contract, and what its tests ask of them."""
 
 import asyncio
+import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from deploy.parts import Kafka
-from omma.log.interface import Consumer, Log, LogRecord
+from omma.log.interface import Consumer, Log, LogRecord, TopicSpec
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
@@ -19,20 +23,40 @@ PLENTY = 10.0
 
 
 class LogBackend(Reopened[Log]):
-    """make_compactable: sees to it that what is written to a topic from now on can be compacted at once."""
+    """make_compactable: sees to it that what is written to a topic from now on can be compacted at once.
+    let_expire: what a topic that is not compacted has is older than its retention.
+    """
 
     def __init__(
-        self, open_log: Callable[[], Awaitable[Log]], make_compactable: Callable[[str], Awaitable[None]]
+        self,
+        open_log: Callable[[], Awaitable[Log]],
+        *,
+        make_compactable: Callable[[str], Awaitable[None]],
+        let_expire: Callable[[str], Awaitable[None]],
     ) -> None:
         super().__init__(open_log)
         self.make_compactable = make_compactable
+        self.let_expire = let_expire
 
 
 def sqlite_backend(folder: Path) -> LogBackend:
+    later_seconds = 0.0
+
     async def nothing(topic: str) -> None:
         """`compact` is all it takes."""
 
-    return LogBackend(lambda: SqliteLog.open(folder / "log.db"), nothing)
+    async def a_week_goes_by(topic: str) -> None:
+        nonlocal later_seconds
+        later_seconds += TopicSpec(topic, 1).retention_seconds + 1
+        await backend.opened[-1].compact()
+
+    def now() -> float:
+        return time.time() + later_seconds
+
+    backend = LogBackend(
+        lambda: SqliteLog.open(folder / "log.db", clock=now), make_compactable=nothing, let_expire=a_week_goes_by
+    )
+    return backend
 
 
 def kafka_backend(part: Kafka) -> LogBackend:
@@ -48,12 +72,24 @@ def kafka_backend(part: Kafka) -> LogBackend:
     async def clean_soon(topic: str) -> None:
         # A segment a record, as the cleaner leaves only the newest alone.
         soon = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0.0"}
+        async with administering() as admin:
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.prefix + topic, soon)])
+
+    async def delete_all(topic: str) -> None:
+        # What retention does, which looks once in five minutes.
+        async with administering() as admin:
+            found = await admin.describe_topics([settings.prefix + topic])
+            partitions = [KafkaPartition(settings.prefix + topic, one["partition"]) for one in found[0]["partitions"]]
+            await admin.delete_records({at: RecordsToDelete(before_offset=-1) for at in partitions})
+
+    @asynccontextmanager
+    async def administering() -> AsyncIterator[AIOKafkaAdminClient]:
         admin = AIOKafkaAdminClient(bootstrap_servers=part.brokers)
         await admin.start()
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.prefix + topic, soon)])
+        yield admin
         await admin.close()
 
-    return LogBackend(lambda: KafkaLog.open(settings), clean_soon)
+    return LogBackend(lambda: KafkaLog.open(settings), make_compactable=clean_soon, let_expire=delete_all)
 
 
 async def drain(consumer: Consumer, count: int) -> list[LogRecord]:

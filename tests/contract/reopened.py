@@ -16,12 +16,12 @@ class Reopened(Generic[Opened]):
 
     def __init__(self, open_one: Callable[[], Awaitable[Opened]]) -> None:
         self._open_one = open_one
-        self._opened: list[Opened] = []
+        self.opened: list[Opened] = []
 
     async def open(self) -> Opened:
-        self._opened.append(await self._open_one())
-        return self._opened[-1]
+        self.opened.append(await self._open_one())
+        return self.opened[-1]
 
     async def close(self) -> None:
-        for one in self._opened:
+        for one in self.opened:
             await one.close()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from omma.backlog import backlog, wait_until_handled
 from omma.errors import ConcurrentWrite, WrongState
 from omma.log.interface import Log, OffsetOutOfRange, TopicPartition, TopicSpec
 from tests.contract.logs import PLENTY, LogBackend, drain, share_out
@@ -27,6 +28,35 @@ async def test_a_group_goes_on_where_it_committed(log_backend: LogBackend) -> No
     assert consumer.position(at) == 3
     assert [record.offset for record in await drain(consumer, 2)] == [3, 4]
     assert [r.offset for r in await drain(await log.subscribe("t", "newcomers"), 5)] == [0, 1, 2, 3, 4]
+
+
+async def test_a_group_whose_records_expired_unread_goes_on_at_the_beginning(log_backend: LogBackend) -> None:
+    log = await log_backend.open()
+    await log.ensure_topic(TopicSpec("t", 1))
+    producer = await log.producer()
+    for number in range(5):
+        await producer.send("t", 0, b"k", b"%d" % number)
+    at = TopicPartition("t", 0)
+    running, away = await log.subscribe("t", "running"), await log.subscribe("t", "away")
+    for member in (running, away):
+        assert [record.offset for record in await member.poll(1, PLENTY)] == [0]
+        await member.commit({at: 1})
+    await away.close()
+    assert [await backlog(log, "t", group) for group in ("away", "new")] == [4, 5]
+    await log_backend.let_expire("t")
+    assert await log.beginning_offsets("t") == await log.end_offsets("t") == {0: 5}
+    async with asyncio.timeout(PLENTY):
+        for group in ("away", "new"):
+            assert await backlog(log, "t", group) == 0
+            await wait_until_handled(log, "t", group)
+        await producer.send("t", 0, b"k", b"young")
+        for member in (running, await log.subscribe("t", "away")):
+            values: list[bytes | None] = []
+            while b"young" not in values:  # what a server had sent before may still come
+                values += [record.value for record in await member.poll(10, PLENTY)]
+            assert member.position(at) == 6
+            await member.commit({at: 6})
+    assert [await backlog(log, "t", group) for group in ("running", "away", "new")] == [0, 0, 1]
 
 
 async def test_members_of_a_group_share_partitions(log: Log) -> None:

@@ -1,6 +1,7 @@
 """Consumers: explicit positions, or a member of a group."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from omma.errors import ConcurrentWrite, WrongState
 from omma.log.interface import Consumer, LogRecord, OffsetOutOfRange, OnAssigned, TopicPartition
 from omma.log.sqlite.groups import Group
 from omma.log.sqlite.producer import offsets_of, write_offsets
-from omma.log.sqlite.reader import Readers, Span, fetch
+from omma.log.sqlite.reader import Readers, Span, fetch, first_offset
 from omma.log.sqlite.topics import Topics
 from omma.log.sqlite.writer import Writer
+
+logger = logging.getLogger(__name__)
 
 
 class AssignedConsumer(Consumer):
@@ -132,6 +135,18 @@ class GroupConsumer(AssignedConsumer):
         topics.watch(self._watched, self._grew)
         self._members.join(self)
 
+    async def poll(self, max_records: int, timeout_seconds: float) -> list[LogRecord]:
+        """Records that expired before they were read are passed over, as Kafka's groups do: it goes on where the
+        partition begins.
+        """
+        while True:
+            try:
+                return await super().poll(max_records, timeout_seconds)
+            except OffsetOutOfRange as error:
+                first = await self._readers.run(partial(first_offset, partition_id=self._ids[error.at]))
+                logger.warning("records expired unread", extra={"at": str(error), "goes_on_at": first})
+                self._positions[error.at] = first
+
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Raises ConcurrentWrite when a partition has gone to another member meanwhile."""
         lost = [at for at in offsets if not self._members.owns(self, at)]
@@ -165,10 +180,12 @@ class GroupConsumer(AssignedConsumer):
 
 
 def group_starts(connection: sqlite3.Connection, group: str, partition_ids: Collection[int]) -> dict[int, int]:
-    """Where a group goes on: its committed next-offset, else the partition's beginning. Blocking."""
-    query = """
-        SELECT coalesce(committed.next, partition.beginning) FROM partition
-        LEFT JOIN group_offset AS committed ON committed.group_name = ? AND committed.partition_id = partition.id
-        WHERE partition.id = ?
+    """Where a group goes on: its committed next-offset, or the partition's beginning where that is later. Raises Absent
+    when the topic was deleted. Blocking.
     """
-    return {i: connection.execute(query, (group, i)).fetchone()[0] for i in partition_ids}
+    query = "SELECT next FROM group_offset WHERE group_name = ? AND partition_id = ?"
+    starts = {}
+    for partition_id in partition_ids:
+        (committed,) = connection.execute(query, (group, partition_id)).fetchone() or (0,)
+        starts[partition_id] = max(committed, first_offset(connection, partition_id))
+    return starts

@@ -81,6 +81,14 @@ class Fetched:
     positions: dict[TopicPartition, int]
 
 
+def first_offset(connection: sqlite3.Connection, partition_id: int) -> int:
+    """That the partition still has. Raises Absent when its topic was deleted. Blocking."""
+    row = connection.execute("SELECT beginning FROM partition WHERE id = ?", (partition_id,)).fetchone()
+    if row is None:
+        raise Absent("The log has this topic no more.", field="topic")
+    return int(row[0])
+
+
 def fetch(connection: sqlite3.Connection, spans: Sequence[Span], max_records: int) -> Fetched:
     """Records of the spans, in their order, until max_records or MAX_FETCH_BYTES. Blocking.
 
@@ -93,10 +101,7 @@ def fetch(connection: sqlite3.Connection, spans: Sequence[Span], max_records: in
     for span in spans:
         if len(records) >= max_records or left_bytes <= 0:
             break
-        row = connection.execute("SELECT beginning FROM partition WHERE id = ?", (span.partition_id,)).fetchone()
-        if row is None:
-            raise Absent(f"The log has topic {span.at.topic!r} no more.", field="topic")
-        if span.start < row[0]:
+        if span.start < first_offset(connection, span.partition_id):
             raise OffsetOutOfRange(span.at, span.start)
         rows = connection.execute(
             "SELECT position, key, value, timestamp_ms FROM record "

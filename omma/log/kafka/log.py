@@ -12,6 +12,7 @@ from aiokafka.errors import GroupIdNotFound, NonEmptyGroup, for_code
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.protocol.commit import OffsetFetchRequest
 
+from omma.errors import ReplicaDown
 from omma.log.interface import Consumer, Log, LogRecord, OnAssigned, Producer, Purge, TopicPartition, TopicSpec
 from omma.log.kafka.connection import Connection
 from omma.log.kafka.consumer import AssignedConsumer, client, stop
@@ -109,15 +110,15 @@ class KafkaLog(Log):
         partitions = range((await self._topics.find(topic)).partitions)
         request = OffsetFetchRequest(full_group, [(self._topics.full_name(topic), list(partitions))])
         answer = await self._connection.ask_coordinator(full_group, request)
-        committed = {}
-        for _, found in answer.topics:
-            for partition, offset, _, error_code in found:
+        offsets = {partition: offset for _, found in answer.topics for partition, offset, *_ in found}
+        with translated():
+            # A coordinator that is loading, or is none any more, says so of the whole and names no partition.
+            for error_code in (answer.error_code, *(code for _, found in answer.topics for *_, code in found)):
                 if error_code:
-                    with translated():
-                        raise for_code(error_code)()
-                if offset >= 0:
-                    committed[partition] = offset
-        return committed
+                    raise for_code(error_code)()
+        if offsets.keys() != set(partitions):
+            raise ReplicaDown(f"Kafka does not tell what group {group!r} committed.", retry_after_seconds=1.0)
+        return {partition: offset for partition, offset in offsets.items() if offset >= 0}
 
     async def producer(self, transactional_id: str | None = None) -> Producer:
         self._connection.require_open()

@@ -1,18 +1,23 @@
 """Dead letters: pictures that could not be read, why, and another try."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
 
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import PictureState
 from omma.errors import Absent
 from omma.identity import ImageId, Tenant
-from omma.log.interface import Log
+from omma.log.interface import Log, LogRecord
 from omma.outbox import Outbox
 from omma.records import DEAD_LETTERS_TOPIC, ImageEvent
 from omma.v1 import records_pb2
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,9 @@ class DeadLetters:
         live_space = self._live_space()
         newest: dict[ImageId, DeadLetter] = {}
         async for record in self._log.scan(DEAD_LETTERS_TOPIC):
-            letter = _letter(records_pb2.DeadLetter.FromString(record.value or b""))
+            letter = _letter(record)
+            if letter is None:
+                continue
             known = newest.get(letter.image_id)
             if known is None or letter.version > known.version or known.space != live_space:
                 newest[letter.image_id] = letter
@@ -87,8 +94,17 @@ class DeadLetters:
         return sent, [one for one in sent if rows[one].state is PictureState.DEAD]
 
 
-def _letter(message: records_pb2.DeadLetter) -> DeadLetter:
-    event = ImageEvent.from_message(message.event) if message.event.image_id else None
+def _letter(record: LogRecord) -> DeadLetter | None:
+    """None of one that was taken back, and of one that cannot be read."""
+    if record.value is None:
+        return None
+    try:
+        message = records_pb2.DeadLetter.FromString(record.value)
+        event = ImageEvent.from_message(message.event) if message.event.image_id else None
+    except (DecodeError, ValueError) as error:
+        at = f"{record.topic}[{record.partition}]@{record.offset}"
+        logger.error("a dead letter is passed over", extra={"at": at, "reason": str(error)})
+        return None
     return DeadLetter(
         image_id=event.image_id if event else ImageId(0),
         version=event.version if event else 0,

@@ -12,20 +12,23 @@ from omma.background import running
 from omma.backlog import indexer_group, wait_until_handled
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
+from omma.buckets import bucket_of
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.identity import DEFAULT_TENANT
 from omma.index import Index, IndexId, IndexState
-from omma.log.interface import Log
+from omma.log.interface import Log, TopicSpec
 from omma.outbox import open_outbox
 from omma.persistence import persist
-from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC
+from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC, image_key
 from omma.space import SpaceId
 from omma.v1 import records_pb2
 from services.worker.erasing.log_traces import LogTraces
 from services.worker.jobs.progress import Progress
 from tests.unit.test_indexer import SPACE, CountingEmbedder, ReplayedShard, World
 
+JUNK = b"\xff no record"
 CANDIDATE = dataclasses.replace(SPACE, id=SpaceId("tiny-2.0.0-11111111"))
+ABANDONED = dataclasses.replace(SPACE, id=SpaceId("tiny-0.9.0-22222222"))
 
 
 @pytest.fixture
@@ -77,3 +80,22 @@ async def test_no_letter_of_an_erased_picture_is_left_in_whichever_spaces_it_die
     await LogTraces(world.catalog, world.log, world.outbox).clear(DEFAULT_TENANT, erasures, progress)
     assert await letters(world.log) == sorted((kept.id, space) for space in both)
     assert progress.counts["log_records"] == 2
+
+
+async def test_what_nobody_can_read_of_an_erased_picture_goes_too(world: World) -> None:
+    """Of the spaces with an indexer, and of one that no index is of any more."""
+    await world.catalog.register_space(ABANDONED)
+    await world.log.ensure_topic(TopicSpec(ABANDONED.vectors_topic, ABANDONED.buckets, compacted=True))
+    (erased,) = await world.upload(b"erased")
+    await handled(world.log)
+    topics = [space.vectors_topic for space in (SPACE, CANDIDATE, ABANDONED)]
+    producer = await world.log.producer()
+    for topic in topics:
+        await producer.send(topic, bucket_of(erased.id, SPACE.buckets), image_key(erased.id), JUNK)
+    await producer.close()
+    await world.send(await world.catalog.erase(DEFAULT_TENANT, [erased.id]))
+    erasures = await world.catalog.erasures(DEFAULT_TENANT, 10)
+    await LogTraces(world.catalog, world.log, world.outbox).clear(DEFAULT_TENANT, erasures, Progress())
+    for topic in topics:
+        left = [record.value async for record in world.log.scan(topic) if record.key == image_key(erased.id)]
+        assert left and all(records_pb2.VectorRecord.FromString(value or b"").deleted for value in left)

@@ -1,8 +1,10 @@
 """Where one picture is: row, blobs, events, vector records, and what every replica of its shard holds."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, Final
+
+from google.protobuf.message import DecodeError
 
 from omma.blobs.interface import original_key, thumbnail_key
 from omma.blobs.originals import uri_of
@@ -71,7 +73,8 @@ class Tracer:
         if await self._catalog.pictures([image_id]):
             raise Absent(f"There is no picture {image_id}.", field="place")  # another tenant's
         document = await self._one(tenant, image_id, None)
-        said = [*document["events"]["records"], *document["vectors"]["records"]]
+        records = [*document["events"]["records"], *document["vectors"]["records"]]
+        said = [record for record in records if "unreadable" not in record]
         if any(record["tenant"] != tenant for record in said) or not (said or _held(document)):
             raise Absent(f"There is no picture {image_id}.", field="place")
         return document
@@ -136,27 +139,33 @@ class Tracer:
             return None
 
 
-def _found(found: Found, document: Any) -> dict[str, Any]:
+def _found(found: Found, document: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
     return {
         "topic": found.topic,
         "partition": found.partition,
-        "records": [document(record) for record in found.records],
+        "records": [_record(record, document) for record in found.records],
         "read_to": found.read_to,
         "end": found.end,
         "cut": found.cut,
     }
 
 
-def _event(record: LogRecord) -> dict[str, Any]:
-    event = ImageEvent.decode(record.value or b"")
-    said = {"version": event.version, "kind": event.kind.name.lower(), "tenant": event.tenant}
+def _record(record: LogRecord, document: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        said = document(record.value or b"")
+    except (DecodeError, ValueError):
+        said = {"unreadable": True}
     return {"offset": record.offset, "timestamp_ms": record.timestamp_ms, **said}
 
 
-def _vector(record: LogRecord) -> dict[str, Any]:
-    message = records_pb2.VectorRecord.FromString(record.value or b"")
-    said = {"version": message.version, "deleted": message.deleted, "tenant": message.tenant}
-    return {"offset": record.offset, "timestamp_ms": record.timestamp_ms, **said}
+def _event(value: bytes) -> dict[str, Any]:
+    event = ImageEvent.decode(value)
+    return {"version": event.version, "kind": event.kind.name.lower(), "tenant": event.tenant}
+
+
+def _vector(value: bytes) -> dict[str, Any]:
+    message = records_pb2.VectorRecord.FromString(value)
+    return {"version": message.version, "deleted": message.deleted, "tenant": message.tenant}
 
 
 async def _replicas(served: ServedIndex, tenant: Tenant, image_id: ImageId) -> list[dict[str, Any]]:

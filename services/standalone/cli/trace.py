@@ -59,15 +59,17 @@ def _blob(blob: Mapping[str, Any]) -> str:
 
 def _records(found: Mapping[str, Any]) -> str:
     where = f"{found['topic']}[{found['partition']}]"
-    said = [f"{where}@{one['offset']}: version {one['version']}, {_kind(one)}" for one in found["records"]]
+    said = [f"{where}@{one['offset']}: {_said(one)}" for one in found["records"]]
     if found["cut"]:
         said.append(f"{where}: read up to {found['read_to']} of {found['end']}, then time was up")
     return "\n".join(said) or f"none in {where}, read up to {found['end']}"
 
 
-def _kind(record: Mapping[str, Any]) -> str:
+def _said(record: Mapping[str, Any]) -> str:
     """Of an event, or of a vector record."""
-    return str(record.get("kind") or ("deleted" if record["deleted"] else "live"))
+    if "unreadable" in record:
+        return "[red]cannot be read[/]"
+    return f"version {record['version']}, {record.get('kind') or ('deleted' if record['deleted'] else 'live')}"
 
 
 def _replica(replica: Mapping[str, Any]) -> str:

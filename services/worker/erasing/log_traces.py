@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from omma.backlog import indexer_group, wait_until_handled
 from omma.buckets import bucket_of
 from omma.catalog.erasure import Erasure
@@ -91,7 +93,7 @@ class LogTraces:
             try:
                 while consumer.position(at) < end:
                     for record in await consumer.poll(_LOOKED_AT_ONCE, _LOOK_SECONDS):
-                        if image_key_in(record.key) in topic.image_keys and topic.says_something(record):
+                        if topic.is_of_them(record.key) and topic.says_something(record):
                             held.setdefault(at, Counter())[record.key] += 1
             finally:
                 await consumer.close()
@@ -100,7 +102,7 @@ class LogTraces:
 
 
 class _Topic:
-    """partitions: where the pictures' records may be. image_keys: what the keys of their records begin with."""
+    """partitions: where the pictures' records may be."""
 
     def __init__(self, name: str, buckets: int, erased: Sequence[Erasure]) -> None:
         self.name = name
@@ -108,6 +110,9 @@ class _Topic:
         self.buckets = buckets
         self.partitions = {bucket_of(one.image_id, buckets) for one in erased}
         self.image_keys = {image_key(one.image_id) for one in erased}
+
+    def is_of_them(self, key: bytes) -> bool:
+        return key in self.image_keys
 
     def says_something(self, record: LogRecord) -> bool:
         raise NotImplementedError
@@ -130,6 +135,9 @@ class _Letters(_Topic):
         super().__init__(DEAD_LETTERS_TOPIC, partitions, erased)
         self._producer = producer
 
+    def is_of_them(self, key: bytes) -> bool:
+        return image_key_in(key) in self.image_keys
+
     def says_something(self, record: LogRecord) -> bool:
         return record.value is not None
 
@@ -143,7 +151,12 @@ class _Vectors(_Topic):
         super().__init__(space.vectors_topic, space.buckets, erased)
 
     def says_something(self, record: LogRecord) -> bool:
-        return record.value is not None and not records_pb2.VectorRecord.FromString(record.value).deleted
+        if record.value is None:
+            return False
+        try:
+            return not records_pb2.VectorRecord.FromString(record.value).deleted
+        except DecodeError:
+            return True  # nobody knows what
 
 
 class _Followed(_Vectors):

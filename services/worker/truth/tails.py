@@ -1,13 +1,20 @@
 """What the log says last of each picture of some buckets."""
 
+import logging
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Final
 
-from omma.errors import ConcurrentWrite, OutOfTime
+from google.protobuf.message import DecodeError
+
+from omma.errors import ConcurrentWrite, OmmaError, OutOfTime
 from omma.log.interface import Consumer, Log, LogRecord, OffsetOutOfRange, TopicPartition
-from omma.records import VectorRecord
+from omma.records import VectorRecord, image_key
+from omma.telemetry.metrics import SHARD_RECORDS_PASSED_OVER
 from omma.v1 import records_pb2
 from services.worker.truth.compare import Tail
+
+logger = logging.getLogger(__name__)
 
 _POLL_RECORDS: Final = 1_000
 _POLL_SECONDS: Final = 1.0
@@ -16,7 +23,11 @@ _EMPTY_POLLS: Final = 30
 
 
 class LogTails:
-    """Reads whole partitions: a record is 2 bytes a dimension, of which only id, version and place are kept."""
+    """Reads whole partitions: a record is 2 bytes a dimension, of which only id, version and place are kept.
+
+    One that cannot be read, or has not its picture's key, is passed over and counted, as shards do: what they hold is
+    what was there before it.
+    """
 
     def __init__(self, log: Log, topic: str, buckets: Collection[int]) -> None:
         self.tails: dict[int, dict[int, Tail]] = {bucket: {} for bucket in buckets}
@@ -38,13 +49,18 @@ class LogTails:
         self._positions |= await self._read(self._positions, self._take)
 
     async def last_records(self, wanted: Mapping[int, Collection[int]], dim: int) -> dict[int, VectorRecord]:
-        """By id, the last records of these pictures, by bucket; read once more. Raises as `read_on` does."""
+        """By id, the last readable records of these pictures, by bucket; read once more. Raises as `read_on` does."""
         found: dict[int, VectorRecord] = {}
 
         def take(record: LogRecord) -> None:
             image_id = int.from_bytes(record.key, "big")
-            if image_id in wanted[record.partition] and record.value is not None:
-                found[image_id] = VectorRecord.decode(record.value, dim)
+            if (
+                image_id in wanted[record.partition]
+                and record.value is not None
+                and not isinstance(_decoded(record), str)
+            ):
+                with suppress(OmmaError, ValueError):  # of another dimension, or with attributes that are none
+                    found[image_id] = VectorRecord.decode(record.value, dim)
 
         first = {
             bucket: min(tail.offset for image_id, tail in self.tails[bucket].items() if image_id in image_ids)
@@ -86,5 +102,20 @@ class LogTails:
         if record.value is None:
             tails.pop(image_id, None)
             return
-        message = records_pb2.VectorRecord.FromString(record.value)
+        message = _decoded(record)
+        if isinstance(message, str):
+            SHARD_RECORDS_PASSED_OVER.labels("verify", message).inc()
+            at = f"{record.topic}[{record.partition}]@{record.offset}"
+            logger.error("a record is passed over", extra={"at": at, "reason": message})
+            return
         tails[image_id] = Tail(message.version, message.deleted, message.tenant, record.offset)
+
+
+def _decoded(record: LogRecord) -> records_pb2.VectorRecord | str:
+    """Or what is wrong with it: its bytes, or its key."""
+    try:
+        message = records_pb2.VectorRecord.FromString(record.value or b"")
+    except DecodeError:
+        return "bytes"
+    is_its = message.image_id > 0 and record.key == image_key(message.image_id)
+    return message if is_its else "key"

@@ -148,6 +148,7 @@ async def test_bad_values_in_forms(server: Server) -> None:
 async def test_bad_keys_are_not_made(server: Server) -> None:
     for body in (
         {"name": ""},
+        {"name": "  \u00a0"},
         {"name": "a\0b"},
         {"name": "a" * 200},
         {"name": "a", "role": "king"},
@@ -155,8 +156,12 @@ async def test_bad_keys_are_not_made(server: Server) -> None:
         {"name": "a", "tenant": ""},
         {"name": ["a"]},
         {"name": "a", "hash": "b"},
+        {"name": "a"},
+        {"name": "a", "role": "tenant-admin", "tenant": "b"},
     ):
-        assert_answered(await server.rest.post("/keys", json=body), body)
+        answer = await server.rest.post("/keys", json=body)
+        assert answer.is_client_error, (body, answer.text)
+        assert_answered(answer, body)
     assert (await server.rest.get("/keys")).json()["keys"] == []
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from omma.catalog.api_key import ApiKey, Role
 from omma.identity import Tenant
@@ -15,9 +15,12 @@ from services.gateway.rest.signed_in import SignedIn
 
 
 class KeyRequest(RequestBody):
-    """tenant: the caller's own unless given; an admin's, `default`."""
+    """tenant: the caller's own unless given; an admin's, `default`. The first key is an admin's."""
 
-    name: str = Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")
+    name: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    ]
     role: Role = Field(default=Role.WRITE, strict=False)
     tenant: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
 

@@ -83,3 +83,6 @@ class RolloutBook(Protocol):
 
     async def acknowledged_routing(self, within_seconds: float) -> dict[str, Acknowledged]:
         """By follower: those that were heard of since then."""
+
+    async def forget_followers(self, silent_seconds: float) -> int:
+        """Those that were not heard of for longer: a process that starts again has another name. Returns how many."""

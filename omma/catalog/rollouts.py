@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, insert, null, select, update
+from sqlalchemy import RowMapping, delete, insert, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
@@ -149,6 +149,12 @@ class Rollouts:
         async with self._database.reading() as connection:
             found = (await connection.execute(select(routing_followers).where(recent))).all()
         return {follower: Acknowledged(epoch, at_ms) for follower, epoch, at_ms in found}
+
+    @uninterrupted
+    async def forget_followers(self, silent_seconds: float) -> int:
+        silent = delete(routing_followers).where(routing_followers.c.at < self._database.shared_ms_ago(silent_seconds))
+        async with self._database.writing() as connection:
+            return int((await connection.execute(silent)).rowcount)
 
 
 async def move(

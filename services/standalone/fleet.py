@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -59,13 +59,13 @@ class Fleet:
         stack: AsyncExitStack,
     ) -> None:
         """indexes: what the gateway asks; the fleet puts each index there once its shards are ready. stack: closes the
-        embedders.
+        embedders that are left.
         """
+        stack.push_async_callback(self._close_embedders)
         self._settings = settings
         self._data = data
         self._storage = storage
         self._indexes = indexes
-        self._stack = stack
         self._embedders: dict[str, Embedder] = {}
         self._spaces: Mapping[str, Space] = {}
         self._indexers = Indexers(
@@ -77,7 +77,7 @@ class Fleet:
         self._live_is_up = asyncio.Event()
 
     def know(self, embedder: Embedder) -> None:
-        """One that is open already."""
+        """One that is open already; the fleet closes it."""
         self._embedders[embedder.space.id] = embedder
 
     async def until_live(self) -> None:
@@ -119,6 +119,7 @@ class Fleet:
             await self._stop(index_id)
         started = [await self._start(index) for index in wanted.values() if index.id not in self._running]
         await self._indexers.tend(self._fed(one) for one in wanted.values() if one.id in self._running)
+        await self._close_embedders(but={one.space for one in active})
         for index in routing.indexes:
             if index.state is IndexState.RETIRED:
                 await asyncio.to_thread(shutil.rmtree, self._data.shards / index.id, ignore_errors=True)
@@ -184,20 +185,28 @@ class Fleet:
         return Fed(index, self._embedders[index.space], shards)
 
     async def _embedder(self, space: Space) -> Embedder:
-        if not space.model:
-            return self._embedders.setdefault(space.id, Modelless(space))
         if space.id not in self._embedders:
-            model = await asyncio.to_thread(stored_with, self._settings, space)
-            embedder = await asyncio.to_thread(OnnxEmbedder, model, self._settings.egs, limits=self._settings.pictures)
-            self._stack.push_async_callback(embedder.close)
-            if embedder.space.id != space.id:
-                raise WrongState(
-                    f"{space.model} makes vectors of {embedder.space.id} now, and those of {space.id} are stored. Put "
-                    "the model back as it was.",
-                    field="OMMA_MODEL",
-                )
-            self._embedders[space.id] = embedder
+            self._embedders[space.id] = await self._opened(space)
         return self._embedders[space.id]
+
+    async def _opened(self, space: Space) -> Embedder:
+        if not space.model:
+            return Modelless(space)
+        model = await asyncio.to_thread(stored_with, self._settings, space)
+        embedder = await asyncio.to_thread(OnnxEmbedder, model, self._settings.egs, limits=self._settings.pictures)
+        if embedder.space.id != space.id:
+            await embedder.close()
+            raise WrongState(
+                f"{space.model} makes vectors of {embedder.space.id} now, and those of {space.id} are stored. Put "
+                "the model back as it was.",
+                field="OMMA_MODEL",
+            )
+        return embedder
+
+    async def _close_embedders(self, *, but: Collection[str] = ()) -> None:
+        """Of every space but these: no index of theirs runs here any more."""
+        for space in self._embedders.keys() - set(but):
+            await self._embedders.pop(space).close()
 
     def _shards(self, index: Index, space: Space) -> tuple[Shard, ...]:
         return tuple(

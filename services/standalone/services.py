@@ -70,17 +70,16 @@ async def start_services(
         if used is None
         else await asyncio.to_thread(stored_with, settings, used)
     )
+    indexes = ServedIndexes()
+    fleet = Fleet(settings, data, storage, indexes, stack)
     embedder = await asyncio.to_thread(OnnxEmbedder, model, settings.egs, limits=limits)
-    stack.push_async_callback(embedder.close)
+    fleet.know(embedder)
     vectors_a_picture(settings.indexer.regions, embedder)
     index = await live_index(catalog, embedder.space, settings.shards)
     name = f"{socket.gethostname()}:{os.getpid()}"
-    indexes = ServedIndexes()
     indexes.follow(await catalog.routing())
     reranker = LocalReranker.configured(settings.rerank)
     stack.push_async_callback(reranker.close)
-    fleet = Fleet(settings, data, storage, indexes, stack)
-    fleet.know(embedder)
     outbox = await open_outbox(catalog, log, settings.indexer.images_partitions)
     worker = compose_worker(
         settings.worker,

@@ -29,6 +29,7 @@ _LEASES_LOOKS: Final = 2.5
 _MOST_MINUTES: Final = 20_000
 """Of gateways and arms, taken in at one look; after an outage the next looks take in the rest."""
 _KEPT_MINUTES_SECONDS: Final = 3 * 86_400.0
+_KEPT_FOLLOWERS_SECONDS: Final = 86_400.0
 _DAYS_BEFORE: Final = 14
 _KEPT_OVER_SECONDS: Final = 30 * 86_400.0
 """Of a rollout that is over: it may be taken up again."""
@@ -73,11 +74,13 @@ class Judge:
             logger.info("a judgement came too late", extra={"rollout": rollout.id, "reason": error.detail})
 
     async def _forget(self) -> None:
-        """What no judgement needs any more, once an hour."""
+        """What no judgement needs any more, and who follows no routing; once an hour, whether or not anything runs."""
         now = self._clock()
         if now - self._forgot_at >= _FORGET_SECONDS:
             self._forgot_at = now
             await self._catalog.forget_callers(_KEPT_OVER_SECONDS)
+            await self._catalog.drop_arm_minutes(_KEPT_MINUTES_SECONDS)
+            await self._catalog.forget_followers(_KEPT_FOLLOWERS_SECONDS)
 
     async def _judge(self, rollout: Rollout) -> None:
         known = self._known(rollout)
@@ -102,7 +105,6 @@ class Judge:
         if step is not None:
             ROLLOUT_DECISIONS.labels(step.value).inc()
             logger.error("the judge took a step", extra={"rollout": rollout.id, "step": step.value, "why": told.reason})
-        await self._catalog.drop_arm_minutes(_KEPT_MINUTES_SECONDS)
 
     def _known(self, rollout: Rollout) -> Watched:
         """What was watched since the rollout's last step: another state, or another share, is another comparison."""

@@ -4,13 +4,17 @@ import random
 from collections import Counter
 
 import pytest
+from sqlalchemy import text
 
 from omma.catalog.interface import Catalog
+from omma.catalog.logged_interaction import LoggedInteraction
+from omma.identity import ImageId
 from omma.judging.tally import TRIPPED, Answer, ArmMinute, Tally, of_search, total
+from omma.records import Answered, Interaction, InteractionType
 from omma.rollouts.rollout import Rollout, RolloutState
 from omma.rollouts.walk import Step
 from services.worker.judge import Judge
-from tests.contract.catalogs import Clock
+from tests.contract.catalogs import ANN, Clock
 from tests.contract.rollouts import CANDIDATE, OTHER, ROLLOUT, TOLD, with_live_index
 
 GOOD, BAD = of_search(Answer([1], [0.9], 10.0)), of_search(None)
@@ -134,3 +138,42 @@ async def test_each_search_counts_once_however_it_is_told(canary: Canary, seed: 
     assert await canary.searches() == expected
     figures = (await canary.catalog.rollout(ROLLOUT.id)).figures["watch"]
     assert figures["totals"]["control"] == dict(total(wholes.values()))
+
+
+@pytest.mark.parametrize("over", [False, True])
+async def test_what_no_judgement_needs_goes_whether_or_not_anything_runs(
+    canary: Canary, clock: Clock, over: bool
+) -> None:
+    catalog = canary.catalog
+    shown = Interaction(
+        tenant=ANN,
+        user_id="u",
+        caller="user u",
+        query_image_id=0,
+        displayed=(ImageId(1),),
+        rank=1,
+        type=InteractionType.IMPRESSION,
+        query_id="q1",
+        ts_ms=int(clock() * 1000),
+        answered=Answered("i", "s", "p", ROLLOUT.id, "control"),
+    )
+    await catalog.add_interactions("log", [LoggedInteraction(0, 0, shown)])
+    await canary.tell("g1", control=many(GOOD, 10))
+    await catalog.acknowledge_routing("g1", 1)
+    if over:
+        await catalog.move_rollout(ROLLOUT.id, Step.ROLLBACK, TOLD)
+    tables = ("rollout_minutes", "rollout_searches", "routing_followers")
+
+    async def rows() -> list[int]:
+        async with catalog._database.reading() as connection:  # type: ignore[attr-defined]
+            counts = [await connection.execute(text(f"SELECT count(*) FROM {name}")) for name in tables]
+            return [int(one.scalar_one()) for one in counts]
+
+    await canary.look()
+    assert await rows() == [1, 1, 1]
+    clock.seconds += 25 * 3_600
+    await canary.look()
+    assert await rows() == [1, 1, 0]
+    clock.seconds += 49 * 3_600
+    await canary.look()
+    assert await rows() == [0, 0, 0]

@@ -164,6 +164,9 @@ async def test_who_follows_the_routing_is_known_for_a_while(catalog: Catalog, cl
     await catalog.acknowledge_routing("b", 3)
     assert {name: seen.epoch for name, seen in (await catalog.acknowledged_routing(60)).items()} == {"a": 1, "b": 3}
     assert set(await catalog.acknowledged_routing(4)) == {"b"}
+    assert await catalog.forget_followers(4) == 1
+    assert set(await catalog.acknowledged_routing(60)) == {"b"}
+    assert await catalog.forget_followers(4) == 0
 
 
 async def test_a_candidates_faults_are_its_own_until_it_is_live(catalog: Catalog) -> None:

@@ -1,7 +1,9 @@
 """A model is rolled out in one process while it is searched and written to: every step, there and back."""
 
 import asyncio
+import gc
 import shutil
+import threading
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.egs.embedder import OnnxEmbedder
 from tests.e2e.rolled_folder import Folder
 from tests.e2e.rolling import Traffic, ids_in, ok, reaches, until, upload
 from tests.e2e.two_models import A, B, register_two
@@ -150,6 +153,46 @@ async def test_two_models_answer_one_page_and_a_click_counts_for_who_brought_the
             return bool(canary and canary.get("credited") == of_one)
 
         await until(credited)
+
+
+def embedders() -> list[str]:
+    """Spaces of the models that this process holds, threads and sessions."""
+    gc.collect()
+    return sorted(one.space.id for one in gc.get_objects() if isinstance(one, OnnxEmbedder))
+
+
+def embedding_threads() -> int:
+    return sum(one.name.startswith("egs-") for one in threading.enumerate())
+
+
+async def test_a_model_whose_space_has_no_index_left_is_closed(folder: Folder) -> None:
+    others, others_threads = embedders(), embedding_threads()  # of tests before this one
+    async with folder.up() as client:
+        receipts = [(await upload(client, seed))["receipt"] for seed in range(4)]
+        (old,) = (await ok(client.get("/indexes")))["indexes"]
+        assert len(await ids_in(client, old["id"], receipts)) == 4
+        threads = embedding_threads()
+        given_up = await ok(client.post("/rollouts", json={"model": B}))
+        await reaches(client, given_up["id"], "shadow")
+        assert len(embedders()) == len(others) + 2 and embedding_threads() > threads
+        await ok(client.post(f"/rollouts/{given_up['id']}/abort"))
+
+        async def holds(*spaces: str) -> bool:
+            return embedders() == sorted([*others, *spaces])
+
+        await until(lambda: holds(old["space"]))
+        assert embedding_threads() == threads
+        begun = await ok(client.post("/rollouts", json={"model": B}))
+        await reaches(client, begun["id"], "shadow")
+        await ok(client.post(f"/rollouts/{begun['id']}/canary", json={"share": 100, "force": True}))
+        await ok(client.post(f"/rollouts/{begun['id']}/promote"))
+        await ok(client.post(f"/rollouts/{begun['id']}/retire", json={"yes": True}))
+        await until(lambda: holds(begun["candidate"]["space"]))
+        assert embedding_threads() == threads
+        assert (await upload(client, 9))["receipt"]
+        found = await ok(client.post("/search", json={"image_id": 1, "k": 3}))
+        assert found["index"] == begun["candidate"]["id"]
+    assert embedding_threads() == others_threads
 
 
 async def test_an_experiment_compares_two_ways_to_search_and_the_better_one_stays(folder: Folder) -> None:

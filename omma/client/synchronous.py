@@ -192,7 +192,7 @@ class Client:
         """Pictures in groups that look alike: `clusters`, each with `ids`, `representative` and perhaps `label`; or,
         when they are not there in time, `job_id`, the job whose `result` they become.
 
-        image_ids: these; unless given those of the filter, or the first `limit`.
+        image_ids: these, or those of the filter, else the first `limit`; both: InvalidQuery, field `filter`.
         """
         request = requests.clusters_request(image_ids, filter, limit, threshold, wait_seconds)
         return document_of(self._send(request))

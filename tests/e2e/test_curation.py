@@ -14,7 +14,7 @@ import pytest_asyncio
 from typer.testing import CliRunner
 
 from omma import AsyncClient
-from omma.errors import Absent
+from omma.errors import Absent, InvalidQuery
 from omma.trained_on import distances_to
 from omma.vectors import normalise
 from services.egs.registry import load_model
@@ -94,7 +94,9 @@ async def test_what_people_say_becomes_judgments_and_pairs(
     assert json.loads(evaluated)
 
 
-async def test_pictures_in_clusters_at_once_or_as_a_job(collection: Collection) -> None:
+async def test_pictures_in_clusters_at_once_or_as_a_job(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ids = sorted(collection.ids.values())
     async with httpx.AsyncClient(base_url=collection.url, timeout=60) as rest:
         asked = {"threshold": 1.0, "linkage": "average"}
@@ -115,9 +117,19 @@ async def test_pictures_in_clusters_at_once_or_as_a_job(collection: Collection) 
             ({"limit": 10_001}, "limit"),
             ({"image_ids": [0]}, "image_ids"),
             ({"filter": {"nobody": 1}}, "filter"),
+            ({"image_ids": ids, "filter": {"owner": "ann"}}, "filter"),
+            ({"image_ids": ids, "filter": {}}, "filter"),
         ):
             refused = await rest.post("/search/cluster", json=bad)
             assert refused.status_code == 422 and refused.json()["field"].startswith(field), refused.text
+    async with AsyncClient(collection.url) as client:
+        with pytest.raises(InvalidQuery, match="either image_ids or filter") as refusal:
+            await client.clusters(ids, filter={"owner": "ann"})
+        assert refusal.value.field == "filter"
+    monkeypatch.setenv("OMMA_URL", collection.url)
+    both = ["clusters", str(ids[0]), "--filter", '{"owner": "ann"}']
+    told = await asyncio.to_thread(CliRunner().invoke, command_line(), both)
+    assert told.exit_code != 0 and "either image_ids or filter" in told.output
 
 
 async def test_what_stands_apart_is_measured_and_listed(collection: Collection) -> None:

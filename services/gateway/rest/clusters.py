@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import ConfigDict, Field
 
+from omma.errors import InvalidQuery
 from omma.filters import canonical, parse_filter
 from omma.identity import MAX_IMAGE_ID
 from omma.job_kinds import DEFAULT_THRESHOLD, MAX_CLUSTERED, ClusterParameters
@@ -42,6 +43,8 @@ class ClusterRequest(RequestBody):
 
     def parameters(self) -> ClusterParameters:
         """Raises InvalidQuery, TooLarge."""
+        if self.image_ids is not None and self.filter is not None:
+            raise InvalidQuery("Say which pictures: either image_ids or filter.", field="filter")
         filter = canonical(parse_filter(self.filter))
         ids = tuple(self.image_ids or ())
         return ClusterParameters(image_ids=ids, filter=filter, limit=self.limit, threshold=self.threshold)

@@ -19,7 +19,8 @@ _MEASURES: Final = ("distance", "density", "training")
 
 def clusters(
     ids: Annotated[
-        list[int] | None, typer.Argument(parser=picture_id, metavar="[ID]...", help="Of these pictures; else of all.")
+        list[int] | None,
+        typer.Argument(parser=picture_id, metavar="[ID]...", help="Of these pictures; else of all, or of --filter."),
     ] = None,
     filter: Annotated[str | None, typer.Option(help="JSON, as of a search.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Pictures, by id.")] = 1_000,

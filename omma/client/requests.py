@@ -1,18 +1,26 @@
 """Arguments to HTTP requests, and answers to errors: what both clients share. No network here."""
 
 import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypedDict
-from urllib.parse import quote
 
 import httpx
 
-from omma.client.arguments import as_list, as_numbers, as_rows
-from omma.errors import ERROR_OF_KIND, STATUS, Bug, Kind, OmmaError, OutOfTime, ReplicaDown
+from omma.client.arguments import (
+    as_header,
+    as_json,
+    as_list,
+    as_numbers,
+    as_object,
+    as_rows,
+    as_seconds,
+    as_text,
+    in_path,
+)
+from omma.errors import ERROR_OF_KIND, STATUS, Bug, InvalidQuery, Kind, OmmaError, OutOfTime, ReplicaDown
 from omma.telemetry.context import request_id
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
@@ -20,13 +28,11 @@ CONNECT_TIMEOUT_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 10.0
 """Beside what a call was told to wait for."""
 
+_LONGEST_SECONDS: Final = 3_600.0
+"""More than a server lets anything wait for."""
+
 _KINDS: Final = frozenset(kind.value for kind in Kind)
 _KIND_OF_HTTP: Final = {**{status.http: kind for kind, status in reversed(STATUS.items())}, 500: Kind.BUG}
-
-
-def in_path(word: str | int) -> str:
-    """Somebody's word as one part of a path, and never two, or a way to another one."""
-    return quote(str(word), safe="").replace(".", "%2E")
 
 
 class PillowImage(Protocol):
@@ -94,14 +100,17 @@ class Request:
     session: str = ""
 
     def arguments(self, api_key: str | None, timeout_seconds: float) -> dict[str, Any]:
-        """Keyword arguments of httpx's `request`."""
-        headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        """Keyword arguments of httpx's `request`. Raises InvalidQuery for what no request can carry."""
+        headers = {"authorization": f"Bearer {as_header('api_key', api_key)}"} if api_key else {}
         if request_id():
             headers["x-request-id"] = request_id()
         if self.session:
             headers["omma-session"] = self.session
         timeout = httpx.Timeout(self.timeout_seconds or timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS)
-        body: dict[str, Any] = {} if self.json is None else {"json": self.json}
+        body: dict[str, Any] = {}
+        if self.json is not None:
+            headers["content-type"] = "application/json"
+            body = {"content": as_object(self.json)}
         if self.image is not None:
             body = {"data": self.form, "files": {"image": ("image", self.image, "application/octet-stream")}}
         return {"method": self.method, "url": self.path, "headers": headers, "timeout": timeout, **body}
@@ -115,10 +124,11 @@ def search_request(image: bytes | None, options: SearchOptions, timeout_seconds:
     for name, listed in (("vector", as_numbers), ("receipts", as_list), ("queries", as_list)):
         if name in fields:
             fields[name] = listed(name, fields[name])
-    session = fields.pop("session", "")
+    session = as_header("session", fields.pop("session", ""))
     wait = timeout_seconds
     if "timeout_ms" in fields:
-        wait = max(wait, fields["timeout_ms"] / 1000 + CONNECT_TIMEOUT_SECONDS)
+        asked_seconds = as_seconds("timeout_ms", fields["timeout_ms"]) / 1000
+        wait = max(wait, min(asked_seconds, _LONGEST_SECONDS) + CONNECT_TIMEOUT_SECONDS)
     if image is None:
         return Request("POST", "/search", json=fields, timeout_seconds=wait, session=session)
     return Request("POST", "/search", form=_form(fields), image=image, timeout_seconds=wait, session=session)
@@ -173,14 +183,19 @@ def clusters_request(
         "threshold": threshold,
     }
     body = {name: value for name, value in fields.items() if value is not None}
-    timeout_seconds = wait_seconds + CONNECT_TIMEOUT_SECONDS + _ANSWER_SECONDS
+    asked_seconds = min(as_seconds("wait_seconds", wait_seconds), _LONGEST_SECONDS)
+    timeout_seconds = asked_seconds + CONNECT_TIMEOUT_SECONDS + _ANSWER_SECONDS
     path = page_request("/search/cluster", wait_seconds=wait_seconds).path
     return Request("POST", path, json=body, timeout_seconds=timeout_seconds)
 
 
+def picture_path(image_id: int, part: str = "") -> str:
+    return f"/images/{in_path(image_id, 'image_id')}{'/' if part else ''}{part}"
+
+
 def page_request(path: str, **asked: Any) -> Request:
     """What is empty is not asked."""
-    given = {name: value for name, value in asked.items() if value != ""}
+    given = {name: as_text(name, value) for name, value in asked.items() if value != ""}
     return Request("GET", f"{path}?{httpx.QueryParams(given)}" if given else path)
 
 
@@ -196,7 +211,9 @@ def change_request(
     told = None if tags is None else as_list("tags", tags)
     fields = {"tags": told, "owner": owner, "attributes": attributes, "private": private}
     return Request(
-        "PATCH", f"/images/{in_path(image_id)}", json={name: one for name, one in fields.items() if one is not None}
+        "PATCH",
+        f"/images/{in_path(image_id, 'image_id')}",
+        json={name: one for name, one in fields.items() if one is not None},
     )
 
 
@@ -226,11 +243,16 @@ def feedback_request(
 
 
 def content_of(image: ImageSource) -> bytes:
-    """The bytes to send. Reads a file: blocks. Raises OSError."""
+    """The bytes to send. Reads a file: blocks. Raises OSError; InvalidQuery for no picture at all."""
     if isinstance(image, bytes):
         return image
     if isinstance(image, str | os.PathLike):
-        return Path(image).read_bytes()
+        try:
+            return Path(image).read_bytes()
+        except ValueError as error:  # a name that no file system takes
+            raise InvalidQuery(f"image is no file: {error}.", field="image") from None
+    if not hasattr(image, "save"):
+        raise InvalidQuery("image must be a path, the bytes of a file or a Pillow picture.", field="image")
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()
@@ -257,8 +279,10 @@ def require_success(response: httpx.Response) -> httpx.Response:
     raise error
 
 
-def unreachable(error: httpx.HTTPError) -> OmmaError:
-    """A network's failure as an error with a kind."""
+def unreachable(error: httpx.HTTPError | httpx.InvalidURL) -> OmmaError:
+    """A network's failure as an error with a kind; an address's that is too long, for one, as the caller's."""
+    if isinstance(error, httpx.InvalidURL):
+        return InvalidQuery(f"This cannot be asked: {error}.")
     if isinstance(error, httpx.TimeoutException):
         return OutOfTime(f"Omma did not answer in time ({type(error).__name__}).")
     return ReplicaDown(f"Omma cannot be reached: {error}.")
@@ -277,7 +301,10 @@ def document_of(response: httpx.Response) -> Mapping[str, Any]:
 
 def _form(fields: Mapping[str, Any]) -> dict[str, str]:
     """Lists as JSON: what they hold may have a comma."""
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+    return {
+        as_text(name, name): as_text(name, value) if isinstance(value, str) else as_json(name, value)
+        for name, value in fields.items()
+    }
 
 
 def _problem(response: httpx.Response) -> Mapping[str, Any]:

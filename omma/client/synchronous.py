@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, Unpack
 import httpx
 
 from omma.client import requests
+from omma.client.arguments import in_path
 from omma.client.reach import straight
 from omma.client.requests import (
     DEFAULT_URL,
@@ -17,7 +18,6 @@ from omma.client.requests import (
     SearchOptions,
     content_of,
     document_of,
-    in_path,
 )
 from omma.client.results import Picture, SearchResults, Uploaded
 
@@ -26,7 +26,8 @@ class Client:
     """One connection pool to one Omma; threads may share it. Close it, or use it in a `with` block.
 
     Every method raises omma.errors classes: what the server answered, by kind; ReplicaDown when it cannot be reached;
-    OutOfTime. Nothing is tried again.
+    OutOfTime; InvalidQuery, which names the argument, for what no request can carry. A picture's file that cannot be
+    read is an OSError. Nothing is tried again.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Client:
 
     def get(self, image_id: int) -> Picture:
         """Raises Absent."""
-        return Picture.from_json(document_of(self._send(Request("GET", f"/images/{in_path(image_id)}"))))
+        return Picture.from_json(document_of(self._send(Request("GET", requests.picture_path(image_id)))))
 
     def patch(
         self,
@@ -97,11 +98,11 @@ class Client:
 
     def delete(self, image_id: int) -> str:
         """Returns the receipt. Raises Absent."""
-        return self._send(Request("DELETE", f"/images/{in_path(image_id)}")).headers["omma-receipt"]
+        return self._send(Request("DELETE", requests.picture_path(image_id))).headers["omma-receipt"]
 
     def restore(self, image_id: int) -> str:
         """Take a delete back, for a day unless the server has another grace; returns the receipt. Raises Absent."""
-        return self._send(Request("POST", f"/images/{in_path(image_id)}/restore")).headers["omma-receipt"]
+        return self._send(Request("POST", requests.picture_path(image_id, "restore"))).headers["omma-receipt"]
 
     def ingest(
         self,
@@ -122,15 +123,15 @@ class Client:
 
     def job(self, job_id: str) -> Mapping[str, Any]:
         """How far a job is: `state`, counts, `result`. Raises Absent."""
-        return document_of(self._send(Request("GET", f"/jobs/{in_path(job_id)}")))
+        return document_of(self._send(Request("GET", f"/jobs/{in_path(job_id, 'job_id')}")))
 
     def content(self, image_id: int) -> bytes:
         """The original file. Raises Absent."""
-        return self._send(Request("GET", f"/images/{in_path(image_id)}/content")).content
+        return self._send(Request("GET", requests.picture_path(image_id, "content"))).content
 
     def thumbnail(self, image_id: int) -> bytes:
         """WebP. Raises Absent."""
-        return self._send(Request("GET", f"/images/{in_path(image_id)}/thumbnail")).content
+        return self._send(Request("GET", requests.picture_path(image_id, "thumbnail"))).content
 
     def click(
         self,
@@ -234,6 +235,6 @@ class Client:
     def _send(self, request: Request) -> httpx.Response:
         try:
             response = self._http.request(**request.arguments(self._api_key, self._timeout_seconds))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise requests.unreachable(error) from error
         return requests.require_success(response)

@@ -78,8 +78,8 @@ def test_with_a_picture_it_is_a_form() -> None:
         "image": [b"\xff\xd8picture"],
         "bbox": [b"30,20,220,200"],
         "k": [b"50"],
-        "filter": [json.dumps({"owner": "ä"}).encode()],
-        "receipts": [b'["1@2", "3@4"]'],
+        "filter": ['{"owner":"ä"}'.encode()],
+        "receipts": [b'["1@2","3@4"]'],
         "exact": [b"true"],
         "text": [b"x"],
     }
@@ -127,8 +127,8 @@ def test_uploading() -> None:
         "image": [b"x"],
         "external_id": [b"mine"],
         "owner": [b"ann"],
-        "tags": [b'["a", "b"]'],
-        "attributes": [b'{"price": 3}'],
+        "tags": [b'["a","b"]'],
+        "attributes": [b'{"price":3}'],
     }
 
 

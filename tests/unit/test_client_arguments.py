@@ -10,7 +10,7 @@ import pytest
 
 from omma.client import AsyncClient, Client
 from omma.client.requests import SearchOptions
-from omma.errors import InvalidQuery
+from omma.errors import InvalidQuery, OmmaError
 
 NEEDED = {
     "image": b"a picture",
@@ -74,6 +74,8 @@ class Both:
 
     def _answered(self, request: httpx.Request) -> httpx.Response:
         self.sent.append(request)
+        timeouts = request.extensions["timeout"].values()
+        assert all(0 < seconds <= 4_000 for seconds in timeouts), "a socket takes no other"
         return httpx.Response(503, json={"kind": "replica_down", "detail": "not now"})
 
     def _waiting(self, method: str, arguments: dict[str, Any]) -> None:
@@ -130,3 +132,55 @@ def test_a_vector_is_of_numbers(both: Both, vector: Any) -> None:
     error = both.call("add_vectors", rows=[{"id": "a"}])
     assert isinstance(error, InvalidQuery) and error.field == "rows"
     assert both.sent == []
+
+
+SELF: list[Any] = []
+SELF.append(SELF)
+HOSTILE = (
+    *("\ud800", "é", "a\nb", "a\0b", " ", "", "a" * 100_000, b"\xff", "\u0661"),
+    *(float("nan"), float("inf"), -float("inf"), 1e300, -1, 10**400, 10**5_000, True, None),
+    *(object(), {1}, {"\ud800": 1}, {(1, 2): 3}, {"a": float("nan")}, [["\ud800"]], [float("nan")], SELF, len),
+)
+
+
+@pytest.mark.parametrize(("method", "name"), [(method, name) for method in METHODS for name, _ in parameters(method)])
+def test_whatever_is_given_an_error_has_a_kind(both: Both, method: str, name: str) -> None:
+    for given in HOSTILE:
+        error = both.call(method, **{name: given})
+        missing = name == "image" and isinstance(error, OSError)
+        assert missing or isinstance(error, OmmaError), (given, error)
+        if isinstance(error, InvalidQuery):
+            assert error.field in (name, None), (given, error)
+            assert error.field or "too long" in error.detail, (given, error)
+
+
+HALVES = ("\ud800", "a\udfff", "\udc80b")
+
+
+@pytest.mark.parametrize(("method", "name"), [(method, name) for method in METHODS for name, _ in parameters(method)])
+def test_half_a_character_is_named(both: Both, method: str, name: str) -> None:
+    """Of text; a list of the kind is refused as no list, and a file of the name is not there."""
+    if name == "image":
+        return
+    for given in HALVES:
+        error = both.call(method, **{name: given})
+        assert isinstance(error, InvalidQuery) and error.field == name, (given, error)
+    assert both.sent == []
+
+
+NO_HEADERS = ["é", "a\nb", "a\r\nX-API-Key: b", " a", "a ", "\ud800", "\0", float("nan"), 7, b"a", ["a"]]
+
+
+@pytest.mark.parametrize("wrong", NO_HEADERS)
+def test_what_is_sent_as_a_header_can_be_one(both: Both, wrong: Any) -> None:
+    for method, given in (("search", {"image_id": 1}), ("search", {"image": b"a picture"})):
+        error = both.call(method, session=wrong, **given)
+        assert isinstance(error, InvalidQuery) and error.field == "session", error
+    with Client("http://omma.test", api_key=wrong, transport=httpx.MockTransport(both._answered)) as client:
+        for call in (client.health, lambda: client.get(1), lambda: client.search(image_id=1)):
+            with pytest.raises(InvalidQuery) as refused:
+                call()
+            assert refused.value.field == "api_key"
+    assert both.sent == []
+    both.call("search", image_id=1, session="a session of ann's", user_id="ä\n")
+    assert both.sent[0].headers["omma-session"] == "a session of ann's"

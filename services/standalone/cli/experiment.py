@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from omma.client.requests import in_path
+from omma.client.arguments import in_path
 from omma.errors import Absent, InvalidQuery
 from omma.rollouts.rollout import Mode
 from services.standalone.cli.rollout import show_audit

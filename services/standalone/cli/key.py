@@ -8,7 +8,7 @@ from rich.table import Table
 
 from omma.catalog.api_key import Role
 from omma.catalog.postgres_settings import PostgresSettings
-from omma.client.requests import in_path
+from omma.client.arguments import in_path
 from services.standalone.connection import Connection, call_once
 from services.standalone.output import Json, console, errors, print_json, run
 from services.standalone.settings import StandaloneSettings

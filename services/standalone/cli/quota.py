@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from omma.catalog.quota import MAX_BYTES, MAX_PICTURES
-from omma.client.requests import in_path
+from omma.client.arguments import in_path
 from services.standalone.connection import call_once
 from services.standalone.output import Json, console, print_json, run
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from omma.client.requests import in_path
+from omma.client.arguments import in_path
 from omma.errors import Absent, InvalidQuery
 from omma.rollouts.rollout import RUNNING, Mode
 from omma.written import number_of

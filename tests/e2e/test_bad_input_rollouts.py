@@ -187,7 +187,7 @@ def test_every_line_of_bad_input_is_refused_on_every_face(faces: Faces, tmp_path
         (start, "model", {"model": space["model"]}, f"--model {space['model']}"),
         (start, "index", {"index": live["id"], "codebook": "retrain"}, f"--index {live['id']} --codebook retrain"),
         (query, "index", {"index": "same", "shards": live["shards"]}, f"--index same --shards {live['shards']}"),
-        (query, "shards", {"index": "wide", "shards": 65}, "--index wide --shards 65"),
+        (query, "shards", {"index": "wide", "shards": 257}, "--index wide --shards 257"),
         (query, "factory", {"index": "flat", "factory": "Flat"}, "--index flat --factory Flat"),
         (query, "model", {}, ""),
     ]:

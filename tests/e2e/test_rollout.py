@@ -305,7 +305,7 @@ async def test_what_cannot_be_rolled_out_is_refused_and_changes_nothing(folder: 
             ({"shards": 2}, 422, "index"),
             ({"index": "a/b", "shards": 2}, 422, "index"),
             ({"index": "x", "shards": 0}, 422, "shards"),
-            ({"index": "x", "shards": 65}, 422, "shards"),
+            ({"index": "x", "shards": 257}, 422, "shards"),
             ({"index": "x", "shards": 1}, 422, "index"),
             ({"index": "x", "factory": "Flat"}, 422, "factory"),
             ({"index": "x", "factory": "OPQ4_8,IVF{nlist},PQ8x8"}, 422, "factory"),

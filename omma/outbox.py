@@ -19,7 +19,7 @@ IMAGES_PARTITIONS: Final = 8
 """Of a new `omma.images`; an existing topic keeps its own. The indexer has one transactional producer a partition."""
 
 _RESEND_BATCH: Final = 1_000
-_RETOLD_AT_ONCE: Final = 1_000
+_RETOLD_AT_ONCE: Final = 100
 _OFFER_SECONDS: Final = 1.0
 """How long a caller's answer waits for its event, whose row is durable already."""
 _PROBE_SECONDS: Final = 1.0
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class Outbox:
-    """Sends events, then marks their rows; a crash between the two sends twice, which the indexer drops or repeats."""
+    """Sends events, then marks their rows; a crash between the two sends twice, and the second one changes nothing."""
 
     def __init__(
         self, catalog: Catalog, producer: Producer, partitions: int, now: Callable[[], float] = time.monotonic
@@ -94,7 +94,7 @@ class Outbox:
 
     async def retell(self) -> int:
         """Some of the pictures whose events an older version's `omma.images` forgot are unsent again, so few that new
-        ones hardly wait behind them; returns how many were looked at.
+        ones hardly wait behind them; returns how many were looked at, 0 once there are no more.
         """
         return await self._catalog.retell(_RETOLD_AT_ONCE)
 

@@ -21,7 +21,7 @@ def upgrade() -> None:
             comment="the events of pictures with this id or a lower one are still to be sent once more",
         ),
     )
-    op.execute("INSERT INTO untold SELECT MAX(id) FROM images HAVING COUNT(*) > 0")
+    op.execute("INSERT INTO untold SELECT id FROM images ORDER BY id DESC LIMIT 1")
 
 
 def downgrade() -> None:

@@ -57,7 +57,7 @@ from services.worker.lists.ingest import ListIngest
 from services.worker.lists.places import Places
 from services.worker.lists.vectors import VectorIngest
 from services.worker.recording import record_interactions
-from services.worker.relay import relay
+from services.worker.relay import relay, tell_again
 from services.worker.rollouts.builder import Builder
 from services.worker.rollouts.clearing import Clearer
 from services.worker.rollouts.telling import tell_steps
@@ -187,6 +187,7 @@ def compose(
         ListHelper(catalog, lists, holder, settings.job_poll_seconds).run,
         partial(keep_schedule, catalog, schedule, jobs.wake),
         partial(relay, outbox, settings.resend_seconds),
+        partial(tell_again, outbox, waiting, settings.bucket_backlog, settings.resend_seconds),
         Builder(catalog, placed, every_seconds=settings.rollout_look_seconds).run,
         Clearer(storage, holder, every_seconds=settings.rollout_look_seconds).run,
         partial(tell_steps, catalog, log, settings.rollout_look_seconds),

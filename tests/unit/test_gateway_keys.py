@@ -8,7 +8,7 @@ import pytest
 from omma.catalog.api_key import Role
 from omma.catalog.schema.work import api_keys
 from omma.catalog.sqlite import open_sqlite_catalog
-from omma.errors import Absent, NotAllowed, WrongState
+from omma.errors import Absent, NotAllowed
 from omma.identity import DEFAULT_TENANT, Tenant
 from services.gateway.callers.auth import Caller, hash_secret
 from services.gateway.callers.keys import Keys
@@ -34,7 +34,6 @@ async def test_an_admin_handles_every_tenants_keys(keys: Keys) -> None:
 
 
 async def test_a_tenants_administrator_handles_its_own_and_sees_no_other(keys: Keys) -> None:
-    await keys.create(ADMIN, "first", Role.ADMIN, None)
     _, bobs = await keys.create(ADMIN, "bob's", Role.READ, BOB)
     _, made = await keys.create(ANNS, "a camera", Role.WRITE, None)
     assert made.tenant == ANN
@@ -52,32 +51,6 @@ async def test_a_tenants_administrator_handles_its_own_and_sees_no_other(keys: K
     assert (await keys.revoke(ANNS, made.hash)).revoked
 
 
-KEYLESS = ADMIN
-OWNER = Caller(DEFAULT_TENANT, Role.ADMIN, "owner", "owner")
-
-
-@pytest.mark.parametrize("tenant", [None, ANN, BOB])
-@pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMIN])
-@pytest.mark.parametrize("caller", [KEYLESS, OWNER])
-async def test_no_key_leaves_nobody_admin(keys: Keys, caller: Caller, role: Role, tenant: Tenant | None) -> None:
-    """Whoever is admin without a key makes an admin's first, and again once that is revoked."""
-    for _ in range(2):
-        before = await keys.every(ADMIN)
-        with pytest.raises(WrongState) as refused:
-            await keys.create(caller, "a camera", role, tenant)
-        assert refused.value.field == "role" and "role admin" in refused.value.detail
-        assert await keys.every(ADMIN) == before
-        _, admins = await keys.create(caller, "me", Role.ADMIN, None)
-        await keys.create(caller, "a camera", role, tenant)
-        await keys.revoke(caller, admins.hash)
-
-
-async def test_whom_an_issuer_vouches_for_is_admin_whatever_keys_there_are(keys: Keys) -> None:
-    bearer = Caller(DEFAULT_TENANT, Role.ADMIN, "ann", "token:ann")
-    assert (await keys.create(bearer, "a camera", Role.WRITE, None))[1].role is Role.WRITE
-    assert (await keys.create(ANNS, "another", Role.WRITE, None))[1].tenant == ANN, "nothing gets worse by it"
-
-
 async def test_an_admins_key_is_out_of_a_tenant_administrators_reach(keys: Keys) -> None:
     _, made = await keys.create(ADMIN, "the admin's, of ann", Role.ADMIN, ANN)
     with pytest.raises(NotAllowed):
@@ -88,7 +61,7 @@ async def test_an_admins_key_is_out_of_a_tenant_administrators_reach(keys: Keys)
 async def test_a_key_of_a_role_that_is_not_known_takes_the_others_from_nobody(tmp_path: Path) -> None:
     catalog = await open_sqlite_catalog(tmp_path / "catalog.db")
     keys = Keys(catalog)
-    _, made = await keys.create(ADMIN, "one", Role.ADMIN, None)
+    _, made = await keys.create(ADMIN, "one", Role.READ, None)
     row = {"hash": "ff", "name": "later", "tenant_id": ANN, "role": "archivist", "created_at": 0, "revoked": False}
     async with catalog._database.writing() as connection:  # type: ignore[attr-defined]  # as a later version would
         await connection.execute(api_keys.insert(), row)

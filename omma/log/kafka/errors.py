@@ -16,6 +16,8 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], type[OmmaError], str], ...] = (
             kafka.TopicAuthorizationFailedError,
             kafka.GroupAuthorizationFailedError,
             kafka.ClusterAuthorizationFailedError,
+            kafka.PolicyViolationError,
+            kafka.InvalidConfigurationError,
         ),
         NotAllowed,
         "Kafka does not allow this",

@@ -82,8 +82,7 @@ class Topics:
             raise ReplicaDown(f"Topic {spec.name!r} is being deleted.")
         if (found.partitions, found.compacted) != (spec.partitions, spec.compacted):
             raise WrongState(
-                f"Topic {spec.name!r} has {found.partitions} partitions, compacted={found.compacted}, "
-                f"not {spec.partitions}, compacted={spec.compacted}.",
+                f"Topic {spec.name!r} has {_told(found)}; {_told(spec)} are needed.",
                 field="topic",
             )
 
@@ -173,3 +172,7 @@ class Topics:
             require(error_code, detail)
             configs[name] = {entry[0]: entry[1] for entry in entries}
         return configs
+
+
+def _told(spec: TopicSpec) -> str:
+    return f"{spec.partitions} partitions and cleanup.policy{'=' if spec.compacted else ' other than '}compact"

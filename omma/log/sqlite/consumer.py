@@ -144,6 +144,8 @@ class GroupConsumer(AssignedConsumer):
                 return await super().poll(max_records, timeout_seconds)
             except OffsetOutOfRange as error:
                 first = await self._readers.run(partial(first_offset, partition_id=self._ids[error.at]))
+                if first <= self._positions[error.at]:
+                    raise
                 logger.warning("records expired unread", extra={"at": str(error), "goes_on_at": first})
                 self._positions[error.at] = first
 

@@ -48,11 +48,6 @@ class Caller:
         """Whether the caller's role includes this one."""
         return _RANK[self.role] >= _RANK[role]
 
-    @property
-    def by_token(self) -> bool:
-        """Whether an issuer vouches for them, whatever keys there are."""
-        return self.credential.startswith("token:")
-
     def require(self, role: Role) -> None:
         """Raises NotAllowed when the caller's role is below this one."""
         if not self.may(role):

@@ -7,7 +7,7 @@ from typing import Final
 
 from omma.catalog.api_key import ApiKey, Role
 from omma.catalog.interface import Catalog
-from omma.errors import NotAllowed, WrongState
+from omma.errors import NotAllowed
 from omma.identity import DEFAULT_TENANT, Tenant
 from services.gateway.callers.auth import Caller, hash_secret
 from services.gateway.callers.changes import concerns
@@ -29,31 +29,19 @@ class Keys:
     async def create(self, caller: Caller, name: str, role: Role, tenant: Tenant | None) -> tuple[str, ApiKey]:
         """The secret, which is nowhere else, and its key. tenant: None is an admin's `default`, else the caller's own.
 
-        Raises NotAllowed, field `tenant` or `role`; WrongState, field `role`, for one that would leave nobody admin.
+        Raises NotAllowed, field `tenant` or `role`.
         """
         if tenant is None:
             tenant = DEFAULT_TENANT if caller.may(Role.ADMIN) else caller.tenant
         if tenant != caller.tenant and not caller.may(Role.ADMIN):
             raise NotAllowed("Keys of other tenants need an API key with role admin.", field="tenant")
         _require_reach(caller, role)
-        await self._require_admin(caller, role)
         secret = f"omma_{secrets.token_urlsafe(_SECRET_BYTES)}"
         key = ApiKey(hash_secret(secret), name, tenant, role, round(self._now() * 1000))
         await self._catalog.add_api_key(key)
         concerns("key", key.id)
         self._on_change()
         return secret, key
-
-    async def _require_admin(self, caller: Caller, role: Role) -> None:
-        """Who is admin without a key is so until the first one is made, and then nobody could make an admin's."""
-        if role is Role.ADMIN or caller.by_token or not caller.may(Role.ADMIN):
-            return
-        if not any(key.role is Role.ADMIN and not key.revoked for key in await self._catalog.api_keys()):
-            raise WrongState(
-                f"There is no valid key of role {Role.ADMIN.value}, and from the first key on every call needs one: "
-                "make that first, then this one.",
-                field="role",
-            )
 
     async def every(self, caller: Caller) -> list[ApiKey]:
         """Those that the caller may see, oldest first."""

@@ -15,7 +15,7 @@ from services.gateway.rest.signed_in import SignedIn
 
 
 class KeyRequest(RequestBody):
-    """tenant: the caller's own unless given; an admin's, `default`. The first key is an admin's."""
+    """tenant: the caller's own unless given; an admin's, `default`."""
 
     name: Annotated[
         str,

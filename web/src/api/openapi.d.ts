@@ -1529,7 +1529,7 @@ export interface components {
         };
         /**
          * KeyRequest
-         * @description tenant: the caller's own unless given; an admin's, `default`. The first key is an admin's.
+         * @description tenant: the caller's own unless given; an admin's, `default`.
          */
         KeyRequest: {
             /** Name */

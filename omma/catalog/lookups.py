@@ -85,7 +85,15 @@ class Lookups:
     async def referenced_files(self, tenant: Tenant, key_prefix: str) -> AsyncIterator[ReferencedFile]:
         columns = images.c
         query = (
-            select(columns.id, columns.key, columns.sha256, columns.bytes, columns.mtime_ns, columns.state)
+            select(
+                columns.id,
+                columns.key,
+                columns.sha256,
+                columns.bytes,
+                columns.mtime_ns,
+                columns.changed_at,
+                columns.state,
+            )
             .where(columns.tenant_id == tenant, _starts_with(key_prefix))
             .where(columns.mtime_ns.is_not(None), LIVE)
             .order_by(columns.id)
@@ -111,8 +119,8 @@ class Lookups:
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return [
-            ReferencedFile(ImageId(i), key, Sha256(sha256), size, mtime_ns, dead=state == PictureState.DEAD)
-            for i, key, sha256, size, mtime_ns, state in found
+            ReferencedFile(ImageId(i), key, Sha256(sha256), size, mtime_ns, changed_at, dead=state == PictureState.DEAD)
+            for i, key, sha256, size, mtime_ns, changed_at, state in found
         ]
 
     def _key_in(self, keys: Iterable[str]) -> ColumnElement[bool]:

@@ -154,13 +154,17 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ReferencedFile:
-    """A row whose original is a local file: what reconciling a folder compares. dead: to be tried again."""
+    """A row whose original is a local file: what reconciling a folder compares. dead: to be tried again.
+
+    changed_at_ms: of its last version.
+    """
 
     id: ImageId
     key: str
     sha256: Sha256
     bytes: int
     mtime_ns: int
+    changed_at_ms: int
     dead: bool = False
 
 

@@ -19,14 +19,18 @@ from services.worker.ingest.walk import FoundFile
 
 BATCH_FILES: Final = 64
 _PIECE_BYTES: Final = 1 << 20
+_SKEW_MS: Final = 2_000
+"""Of a file system's clock and the catalog's; and captions may change while the rows of a batch are being written."""
 
 
 class KnownFile(NamedTuple):
-    """What the catalog has of a file. dead: it could not be read, and is tried again."""
+    """What the catalog has of a file. changed_at_ms: of the row. dead: it could not be read, and is tried again."""
 
     id: ImageId
+    sha256: Sha256
     bytes: int
     mtime_ns: int
+    changed_at_ms: int
     dead: bool
 
 
@@ -74,15 +78,20 @@ class Looker:
             elif found.is_picture:
                 looked.pictures += 1
                 self._look_at(found, looked)
-            elif found.path.name != CAPTIONS_FILE:
+            elif found.path.name == CAPTIONS_FILE:
+                self._captions.enter(found.path.parent)
+            else:
                 self._told.skip(found.kind)
+        if not looked.files:
+            self._captions.leave()
         return looked
 
     def _look_at(self, found: FoundFile, looked: Looked) -> None:
         uri = found.path.as_uri()
         known = self._known.pop(uri, None)
+        caption = self._captions.of(found.path)
         if known is not None and not known.dead and (known.bytes, known.mtime_ns) == (found.bytes, found.mtime_ns):
-            looked.unchanged += 1
+            self._look_at_captions(uri, known, caption, looked)
             return
         if len(uri) > MAX_KEY_BYTES:
             self._unreadable(found.path, f"its path has more than {MAX_KEY_BYTES} characters as a URI")
@@ -97,7 +106,6 @@ class Looker:
             return
         if known is not None and known.dead:
             looked.again.add(uri)
-        caption = self._captions.of(found.path)
         looked.new.append(
             NewPicture(
                 key=uri,
@@ -109,6 +117,24 @@ class Looker:
                 attributes=caption.attributes,
                 mtime_ns=status.st_mtime_ns,
                 private=self._said.private,
+            )
+        )
+
+    def _look_at_captions(self, uri: str, known: KnownFile, caption: Description, looked: Looked) -> None:
+        """Of a picture that did not change. What somebody said of its row after the captions were written stays."""
+        is_newer = self._captions.changed_at_ms + _SKEW_MS > known.changed_at_ms
+        if not is_newer or not (caption.tags or caption.attributes):
+            looked.unchanged += 1
+            return
+        looked.new.append(
+            NewPicture(
+                key=uri,
+                sha256=known.sha256,
+                uri=uri,
+                bytes=known.bytes,
+                tags=caption.tags,
+                attributes=caption.attributes,
+                mtime_ns=known.mtime_ns,
             )
         )
 

@@ -21,6 +21,7 @@ _SAID: Final = ("owner", "tags", "source_url", "attributes", "private")
 _KNOWN: Final = frozenset((*_NAMES, *_SAID, "uri"))
 _LEAST_LENGTH: Final = 1e-12
 _HEAD_BYTES: Final = 8
+_FLOAT_BYTES: Final = (2, 4, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,16 @@ def vectors_of_npy(content: bytes) -> Float32:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, column_major, dtype = read(stream)
-    except ValueError:
+    except Exception:  # noqa: BLE001  its parser is Python's own, which raises MemoryError of brackets, and more
         raise InvalidQuery("vectors is no .npy file.", field="vectors") from None
-    if len(shape) != 2 or dtype.kind != "f":
+    if len(shape) != 2 or dtype.kind != "f" or dtype.itemsize not in _FLOAT_BYTES:
         raise InvalidQuery(
             f"vectors must be float16, float32 or float64 of two dimensions, not {dtype} of {len(shape)}.",
             field="vectors",
         )
     place = stream.tell()
+    if not all(type(size) is int and size >= 0 for size in shape):
+        raise InvalidQuery("vectors has a shape that is none.", field="vectors")
     if shape[1] == 0 or shape[0] * shape[1] * dtype.itemsize != len(content) - place:
         raise InvalidQuery("vectors is cut off, or longer than it says.", field="vectors")
     flat = np.frombuffer(content, dtype, offset=place)
@@ -119,13 +122,13 @@ def vectors_of_json(given: Sequence[Mapping[str, Any]], space: Space) -> Float32
 
 def said_of_ids(content: bytes) -> list[dict[str, Any]]:
     """An id a line, as text. Raises InvalidQuery, field `ids`."""
-    return [{"id": line} for line in _text(content, "ids").splitlines() if line.strip()]
+    return [{"id": line} for line in _lines(content, "ids")]
 
 
 def said_of_lines(content: bytes) -> list[dict[str, Any]]:
     """A JSON object a line. Raises InvalidQuery, field `items`, which names the row."""
     said = []
-    for number, line in enumerate((one for one in _text(content, "items").splitlines() if one.strip()), 1):
+    for number, line in enumerate(_lines(content, "items"), 1):
         try:
             one = json.loads(line)
         except (ValueError, RecursionError):
@@ -192,9 +195,10 @@ def _not_finite(number: int) -> InvalidQuery:
     return InvalidQuery(f"Row {number} holds a number that is not finite.", field="vectors")
 
 
-def _text(content: bytes, name: str) -> str:
+def _lines(content: bytes, name: str) -> list[str]:
+    """Those that say something. A line ends at a line feed alone: JSON and ids may hold what else Unicode calls one."""
     try:
-        return content.decode("utf-8-sig")
+        return [line for one in content.decode("utf-8-sig").split("\n") if (line := one.removesuffix("\r")).strip()]
     except UnicodeDecodeError:
         raise InvalidQuery(f"{name} is not UTF-8.", field=name) from None
 

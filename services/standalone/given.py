@@ -24,7 +24,7 @@ def requests_of(vectors: Path, said: Path, space: str, *, revive_deleted: bool) 
     """
     given = _mapped(vectors)
     name = "items" if said.suffix in (".jsonl", ".ndjson", ".json") else "ids"
-    lines = [one for one in said.read_bytes().splitlines() if one.strip()]
+    lines = [one for one in said.read_bytes().split(b"\n") if one.strip()]
     if len(lines) != len(given):
         raise InvalidQuery(f"{vectors} has {len(given):,} rows and {said} has {len(lines):,}.", field="ids")
     at_once = max(1, min(_MOST_ROWS, _REQUEST_BYTES // max(1, given.shape[1] * given.itemsize)))

@@ -1,6 +1,7 @@
 """Vectors that callers bring: what a list may say, and that a wrong row is named."""
 
 import io
+import json
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,64 @@ def test_a_file_of_numpy_is_read_as_numpy_reads_it(dtype: str) -> None:
 def test_another_file_is_refused(content: bytes, words: str) -> None:
     with pytest.raises(InvalidQuery, match=words):
         vectors_of_npy(content)
+
+
+def headed(header: str, body: bytes = b"\0" * 96) -> bytes:
+    """A .npy file of version 1.0 with this header."""
+    text = header.encode("latin-1", "replace") + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + body
+
+
+SHAPES = ("(-1, -4)", "(True, 4)", "(3, True)", "(0, 4)", "(3, 0)", "(3, 4)", "(2, 3)", "(" * 200, "[3, 4]", "(3.0, 4)")
+SHAPES += ("(10**9, 4)", "(9" + "9" * 5_000 + ", 4)", "(-3, -4)", "()", "None", "{}", "(3, 4", "1 + 2", "'x'", "b'x'")
+DTYPES = (
+    "'<f2'",
+    "'<f4'",
+    "'<f8'",
+    "'<f16'",
+    "'|O'",
+    "'<c8'",
+    "'<i4'",
+    "[('a', '<f4')]",
+    "('<f4', (2,))",
+    "3",
+    "''",
+    "'f'",
+)
+
+
+@given(
+    st.one_of(
+        st.builds(
+            "{{'descr': {}, 'fortran_order': {}, 'shape': {}, }}".format,
+            st.sampled_from(DTYPES),
+            st.sampled_from(["True", "False", "1", "None"]),
+            st.sampled_from(SHAPES),
+        ),
+        st.text(st.sampled_from("{}()[]'\"\\:,-+*0123456789fdescrhapotnTu <\0\x80") | st.characters(), max_size=80),
+        st.sampled_from(["(" * 200, "-" * 5_000 + "1", "[" * 9_000, "{" * 150, "not " * 2_000 + "1"]),
+    ),
+    st.sampled_from([0, 24, 48, 96, 192]),
+)
+@settings(max_examples=400, deadline=None)
+def test_whatever_a_header_says_it_is_vectors_or_refused(header: str, size: int) -> None:
+    try:
+        vectors = vectors_of_npy(headed(header, b"\0" * size))
+    except InvalidQuery as refused:
+        assert refused.field == "vectors"
+    else:
+        assert vectors.ndim == 2 and vectors.dtype.itemsize in (2, 4, 8) and vectors.nbytes == size
+
+
+@given(st.lists(st.text(st.sampled_from("ab\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\r") | st.characters(codec="utf-8"))))
+def test_a_line_ends_at_a_line_feed_alone(texts: list[str]) -> None:
+    kept = [one.replace("\n", "").rstrip("\r") + "." for one in texts]
+    for end in ("\n", "\r\n"):
+        assert said_of_ids(end.join(kept).encode()) == ids(
+            *(one.removeprefix("\ufeff") if at == 0 else one for at, one in enumerate(kept))
+        )
+        lines = [json.dumps({"id": one}, ensure_ascii=False) for one in kept]
+        assert said_of_lines(end.join(lines).encode()) == ids(*kept)
 
 
 def test_rows_of_json_are_numbers() -> None:

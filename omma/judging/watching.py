@@ -11,8 +11,10 @@ from omma.judging.tally import TRIPPED, ArmMinute, Tally, latencies_of, total
 
 CONTROL: Final = "control"
 CANDIDATE: Final = "candidate"
-WATCH: Final = "watch"
+WATCH: Final = "watched"
 """The part of a rollout's figures that the judge keeps for itself."""
+OF_JUDGES: Final = frozenset({WATCH, "watch"})
+"""Parts that nobody else is shown. "watch" is the version before's, which says it in another way."""
 _OF_ANSWERED: Final = ("coverage", "degraded", "zero_hits")
 
 

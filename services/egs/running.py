@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from omma.errors import ReplicaDown
 from omma.rpc.deadline import Deadline
 from omma.telemetry.metrics import EMBED_BATCH_ITEMS, EMBED_SECONDS
 from omma.vectors import Float32
@@ -56,19 +57,23 @@ class OpenedOnUse(Generic[Job]):
         self._load = load
         self._loading = asyncio.Lock()
         self._tower: RunningTower[Job] | None = None
+        self._closed = False
 
     async def run(self, job: Job, deadline: Deadline, urgency: Urgency = Urgency.SEARCH) -> Float32:
         """As RunningTower; Corrupt for a file that is not its manifest's."""
         async with self._loading:
+            if self._closed:
+                raise ReplicaDown("The embedder is closed.")
             if self._tower is None:
                 self._tower = await asyncio.to_thread(self._load)
         return await self._tower.run(job, deadline, urgency)
 
     async def ready(self) -> bool:
-        return True
+        return not self._closed
 
     async def close(self) -> None:
         async with self._loading:
+            self._closed = True
             if self._tower is not None:
                 await self._tower.close()
 

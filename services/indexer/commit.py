@@ -145,7 +145,11 @@ class Committer:
                 case OmmaError() as error if row is not None:
                     reason = readable(error.detail)
                     if not await self._catalog.record_dead(row.id, row.version, reason, self._space.id):
+                        # Whoever told of its vector may have died before the log had it: a newer event settles it from
+                        # its shard, or as dead. Nothing is written for this one, however often this is repeated.
                         logger.warning("a picture that has its vector does not die", extra={"image_id": row.id})
+                        await self._catalog.overtake({row.id: row.version})
+                        one.taken.overtaken = True
                         left.append((Settled(one.taken), _NO_RECORD))
                         continue
             left.append((one, record))

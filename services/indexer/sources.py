@@ -209,9 +209,17 @@ class VectorSources:
                     futures[row.sha256].set_result(content)
             answers = await self._answers(read)
         items = [(row, item) for (row, _), item in zip(read, answers, strict=True)]
-        outcomes = await asyncio.gather(*[self._kept(row, item) for row, item in items])
-        await self._let_go([row.sha256 for row, item in items if isinstance(item, EmbeddedItem) and item.thumbnail])
+        outcomes: list[Outcome] = await asyncio.gather(*[self._kept(row, item) for row, item in items])
+        put = {row.sha256 for row, item in items if isinstance(item, EmbeddedItem) and item.thumbnail}
+        try:
+            lost = await self._let_go(put)
+        except OmmaError as error:
+            # Put again by another try, and asked again after that: nothing of these is remembered.
+            outcomes = [Later(error) if isinstance(outcome, Seen) else outcome for outcome in outcomes]
+            lost = set()
         for (row, _), outcome in zip(read, outcomes, strict=True):
+            if isinstance(outcome, Seen) and row.sha256 not in lost:
+                self._remember(row.sha256, outcome)
             futures[row.sha256].set_result(outcome)
 
     async def _answers(self, read: Sequence[tuple[Picture, bytes]]) -> list[EmbeddedItem | Dead | Later]:
@@ -262,7 +270,7 @@ class VectorSources:
                 await self._blobs.put(thumbnail_key(row.sha256), item.thumbnail, content_type="image/webp")
         except OmmaError as error:
             return Later(error)
-        seen = Seen(
+        return Seen(
             item.vectors.astype(np.float16),
             item.boxes,
             row.phash if _looked_at(row) else item.phash,  # of one way of decoding, in every space
@@ -271,22 +279,25 @@ class VectorSources:
             item.signature or row.signature,
             item.quality or row.quality,
         )
-        self._recent[row.sha256] = seen
+
+    def _remember(self, sha256: Sha256, seen: Seen) -> None:
+        self._recent[sha256] = seen
         if len(self._recent) > self._settings.recent_pictures:
             self._recent.popitem(last=False)
-        return seen
 
-    async def _let_go(self, sha256s: Collection[Sha256]) -> None:
+    async def _let_go(self, sha256s: set[Sha256]) -> set[Sha256]:
         """Of bytes that no row names any more the thumbnails go: a picture may be erased, and its bytes be collected,
         while it is embedded. Asked once they are put, as ADR 0015 has it: a collector or this sees the other.
+
+        Returns these bytes. Raises the catalog's errors: whoever put them asks again.
         """
         if not sha256s:
-            return
+            return set()
         needs = await self._catalog.needs(sha256s, _HOWEVER_LONG_SECONDS)
-        if lost := set(sha256s) - needs.thumbnails:
+        lost = sha256s - needs.thumbnails
+        if lost:
             await self._catalog.note_orphans(lost, urgent=True)
-            for sha256 in lost:
-                self._recent.pop(sha256, None)
+        return lost
 
 
 def _looked_at(row: Picture) -> bool:

@@ -109,8 +109,7 @@ class Judge:
     def _known(self, rollout: Rollout) -> Watched:
         """What was watched since the rollout's last step: another state, or another share, is another comparison."""
         kept = rollout.figures.get(WATCH)
-        # An earlier version kept the last minute that it had read, and marked no minute as counted: all are anew.
-        if kept and kept["since_ms"] == rollout.changed_at_ms and "minute" not in kept:
+        if kept and kept["since_ms"] == rollout.changed_at_ms:
             return Watched.of(kept)
         return Watched(rollout.changed_at_ms)
 

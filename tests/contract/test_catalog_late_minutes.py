@@ -10,6 +10,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.logged_interaction import LoggedInteraction
 from omma.identity import ImageId
 from omma.judging.tally import TRIPPED, Answer, ArmMinute, Tally, of_search, total
+from omma.judging.watching import WATCH
 from omma.records import Answered, Interaction, InteractionType
 from omma.rollouts.rollout import Rollout, RolloutState
 from omma.rollouts.walk import Step
@@ -136,7 +137,7 @@ async def test_each_search_counts_once_however_it_is_told(canary: Canary, seed: 
     expected = {"control": sum(counts["searches"] for counts in wholes.values())}
     assert await canary.searches() == expected
     assert await canary.searches() == expected
-    figures = (await canary.catalog.rollout(ROLLOUT.id)).figures["watch"]
+    figures = (await canary.catalog.rollout(ROLLOUT.id)).figures[WATCH]
     assert figures["totals"]["control"] == dict(total(wholes.values()))
 
 

@@ -6,19 +6,21 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from omma.catalog.picture import NewPicture, PictureChange, PictureState, Upserted
+from omma.catalog.picture import Embedded, NewPicture, PictureChange, PictureState, Upserted
 from omma.dead_letters import DeadLetters
 from omma.description import RowLimits
-from omma.errors import InvalidPicture, Kind
+from omma.errors import InvalidPicture, Kind, Overloaded
 from omma.identity import DEFAULT_TENANT, Sha256
+from services.indexer.commit import Committer
 from services.indexer.deaths import fate_of
 from services.indexer.settings import IndexerSettings
 from services.indexer.sources import Dead, Later, Seen
 from services.indexer.taken import UPLOADS
-from tests.unit.test_indexer import World, opened, vectors_in
+from tests.unit.test_indexer import SPACE, World, opened, vectors_in
 
 SETTINGS = IndexerSettings(
     poll_seconds=0.02, retry_seconds=0.01, batch_pictures=5, deaths_window=20, patience_seconds=0.05, put_off_seconds=1
@@ -133,10 +135,50 @@ async def test_an_original_that_is_away_buries_no_vector_of_its_bytes(world: Wor
     assert found.payload.tags == ("new",) and found.version == 2
 
 
+@pytest.mark.parametrize("in_shard", [False, True])
+async def test_what_was_told_of_a_vector_that_no_log_may_have_is_looked_at_once_more(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_shard: bool
+) -> None:
+    """An indexer told the catalog and died before it wrote the log, or another one was faster."""
+    file = tmp_path / "a.jpg"
+    picture = await referenced(world, file, b"content")
+    if in_shard:
+        await world.indexed()
+        world.shard.log = await _empty(tmp_path)  # for now it cannot say
+        await world.send([picture])
+    else:
+        told = Embedded(picture.id, picture.version, width=8, height=6, phash=7)
+        await world.catalog.record_embedded(SPACE.id, [told])
+    file.write_bytes(b"other")
+    transact, tries = Committer._transact, 0
+
+    async def fails_once(self: Committer, *args: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise Overloaded("The log is away.")
+        await transact(self, *args)
+
+    monkeypatch.setattr(Committer, "_transact", fails_once)
+    found = await world.indexed()
+    assert tries > 1 and [one.version for one in found.values() if not one.deleted] == [1] * in_shard
+    if in_shard:
+        await world.shard.log.close()
+        world.shard.log = world.log
+    letters = DeadLetters(world.catalog, world.log, world.outbox, world.handled)
+    assert await letters.letters(DEFAULT_TENANT) == []
+    for _ in range(2):
+        await world.outbox.send_unsent()  # as the relay does
+        record = (await world.indexed())[picture.id]
+        row = await world.catalog.picture(DEFAULT_TENANT, picture.id)
+        assert (record.version, row.version, record.deleted) == (2, 2, not in_shard)
+        assert row.state is (PictureState.INDEXED if in_shard else PictureState.DEAD)
+        assert len(await letters.letters(DEFAULT_TENANT)) == (0 if in_shard else 1)
+
+
 async def _empty(tmp_path: Path):
     from omma.log.interface import TopicSpec
     from omma.log.sqlite import SqliteLog
-    from tests.unit.test_indexer import SPACE
 
     log = await SqliteLog.open(tmp_path / "empty.db")
     await log.ensure_topic(TopicSpec(SPACE.vectors_topic, SPACE.buckets, compacted=True))

@@ -83,7 +83,7 @@ async def test_errors_in_two_windows_running_go_back_with_the_reason_in_words(co
     assert rollout.figures["verdict"]["verdict"] == "roll_back"
     told = rollout_document(rollout, CANDIDATE, LIVE)
     assert (told["verdict"], told["canary"]["arms"]["control"]["searches"]) == ("roll_back", 1_800)
-    assert "watch" not in told["figures"] and "errors: " in told["reasons"][0]
+    assert "watched" not in told["figures"] and "errors: " in told["reasons"][0]
     last = (await court.catalog.rollout_audit(ROLLOUT.id))[-1]
     assert (last.by, last.step) == ("judge", "rollback")
     assert "errors: 33.3% of the candidate's searches failed, 0.0% of the control's" in last.reason
@@ -132,9 +132,7 @@ async def test_only_one_judge_decides_and_another_takes_over(court: Court) -> No
     assert (await court.catalog.rollout(ROLLOUT.id)).figures["canary"]["arms"]["control"]["searches"] == 30
 
 
-async def test_what_an_earlier_version_knew_of_a_step_is_counted_anew_from_its_minutes(
-    court: Court, tmp_path: Path
-) -> None:
+async def test_each_version_judges_from_what_it_has_seen_itself(court: Court, tmp_path: Path) -> None:
     await court.catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 5.0)
     stage = (await court.catalog.rollout(ROLLOUT.id)).changed_at_ms
     minutes = [ArmMinute(stage // 60_000 + n, "control", many(GOOD, 10), stage) for n in range(3)]
@@ -142,14 +140,16 @@ async def test_what_an_earlier_version_knew_of_a_step_is_counted_anew_from_its_m
     with sqlite3.connect(tmp_path / "catalog.db") as before:
         before.execute("UPDATE rollout_minutes SET stage = NULL")
     totals = {"control": dict(many(GOOD, 10))}
-    kept = {"since_ms": stage, "minute": 7, "totals": totals, "window": {}, "slow_ms": None, "looks": 9, "running": {}}
-    await court.catalog.note_rollout(ROLLOUT.id, "watch", kept)
+    theirs = {"since_ms": stage, "minute": 7, "totals": totals, "window": {}, "slow_ms": None, "looks": 9}
+    await court.catalog.note_rollout(ROLLOUT.id, "watch", theirs)
     for _ in range(2):
         await court.judge.look()
-        figures = (await court.catalog.rollout(ROLLOUT.id)).figures
+        rollout = await court.catalog.rollout(ROLLOUT.id)
         # The minute of the step had searches of before it.
-        assert figures["canary"]["arms"] == {"control": {"searches": 20, "errors": 0}}
-        assert figures["watch"]["looks"] == 0
+        assert rollout.figures["canary"]["arms"] == {"control": {"searches": 20, "errors": 0}}
+        assert rollout.figures["watch"] == theirs, "its own judge goes on with it"
+        assert rollout.figures["watched"]["looks"] == 0
+        assert not {"watch", "watched"} & rollout_document(rollout, CANDIDATE, LIVE)["figures"].keys()
 
 
 async def test_there_is_nothing_to_judge_without_a_rollout(tmp_path: Path) -> None:

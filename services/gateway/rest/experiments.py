@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path
 
-from omma.judging.watching import WATCH
+from omma.judging.watching import OF_JUDGES
 from omma.rollouts.arms import Arm
 from omma.rollouts.asked import ExperimentRequest
 from omma.rollouts.rollout import Rollout, RolloutState
@@ -73,7 +73,7 @@ def experiments_router(experiments: Experiments, admin: SignedIn) -> APIRouter:
 
 def experiment_document(experiment: Rollout) -> dict[str, Any]:
     """As GET /experiments tells it. id: what answers call their rollout."""
-    figures = {part: told for part, told in experiment.figures.items() if part not in (WATCH, CONTROL)}
+    figures = {part: told for part, told in experiment.figures.items() if part not in {*OF_JUDGES, CONTROL}}
     verdict = figures.get("verdict", {"verdict": "wait", "reasons": []})
     settings = experiment.settings or SearchSettings()
     steps = allowed_steps(standing_of(experiment, {}))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
 from omma.index import Index
-from omma.judging.watching import WATCH
+from omma.judging.watching import OF_JUDGES
 from omma.request_body import RequestBody
 from omma.rollouts.asked import MAX_REASON_CHARACTERS, NO_NUL, JudgmentsRequest, RolloutRequest
 from omma.rollouts.gates import JUDGED, Gate, build_gates, shadow_figures_of, shadow_gates
@@ -109,7 +109,7 @@ def rollouts_router(rollouts: Rollouts, relevance: Relevance, admin: SignedIn) -
 
 def rollout_document(rollout: Rollout, candidate: Index, control: Index) -> dict[str, Any]:
     """As GET /rollouts tells it. gates: of the next step that has any."""
-    figures = {part: told for part, told in rollout.figures.items() if part != WATCH}
+    figures = {part: told for part, told in rollout.figures.items() if part not in OF_JUDGES}
     verdict = figures.get("verdict", {"verdict": "wait", "reasons": []})
     fault = fault_of(figures) if rollout.state in RUNNING else ""
     return {

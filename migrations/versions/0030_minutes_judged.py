@@ -1,15 +1,16 @@
 """Which counts of a minute are of which step, and which of them a judge has counted: late ones are news, too.
 
-The version before this one writes neither; its minutes are taken for those of the step that they are later than. Its
-judge cannot read what this version's keeps of a rollout: it says so in its log until its worker is replaced.
+The version before this one writes neither; its minutes are taken for those of the step that they are later than. What
+a judge has seen of a rollout is kept by each version for itself, so that either judges while both run and after a way
+back. New columns are without a default: the table is locked for the moment of the change.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0029"
-down_revision: str | None = "0028"
+revision = "0030"
+down_revision: str | None = "0029"
 
 
 def upgrade() -> None:

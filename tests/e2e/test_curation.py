@@ -130,6 +130,12 @@ async def test_pictures_in_clusters_at_once_or_as_a_job(
     both = ["clusters", str(ids[0]), "--filter", '{"owner": "ann"}']
     told = await asyncio.to_thread(CliRunner().invoke, command_line(), both)
     assert told.exit_code != 0 and "either image_ids or filter" in told.output
+    for threshold in (0.0, -1.0):
+        async with AsyncClient(collection.url) as client:
+            by_sdk = await client.clusters(threshold=threshold)
+        asked_for = ["clusters", "--json", "--threshold", str(threshold)]
+        by_command = await asyncio.to_thread(CliRunner().invoke, command_line(), asked_for)
+        assert len(json.loads(by_command.output)["clusters"]) == len(by_sdk["clusters"])
 
 
 async def test_what_stands_apart_is_measured_and_listed(collection: Collection) -> None:

@@ -28,8 +28,8 @@ def clusters(
     json: Json = False,
 ) -> None:
     """Pictures in groups that look alike, the largest first."""
-    asked = {"image_ids": ids, "filter": _parsed(filter), "limit": limit, "threshold": threshold}
-    found = run(_clusters({name: value for name, value in asked.items() if value}))
+    asked = {"image_ids": ids or None, "filter": _parsed(filter), "limit": limit, "threshold": threshold}
+    found = run(_clusters({name: value for name, value in asked.items() if value is not None}))
     if json:
         print_json(found)
         return

@@ -24,16 +24,6 @@ ALSO_AFTER_A_ROLLOUT: Final = pytest.mark.parametrize("backend", ["sqlite", "pos
 """Of what is said of rows: INDEX, and SPACE with it, may be live by a rollout, with the former one in standby."""
 
 
-class Clock:
-    """Seconds since 1970 that a test moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 Backend = Reopened[Catalog]
 
 

@@ -12,7 +12,8 @@ from omma.catalog.postgres import open_postgres_catalog
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.log.interface import Log
-from tests.contract.catalogs import AFTER_A_ROLLOUT, Backend, Clock
+from tests.clock import Clock
+from tests.contract.catalogs import AFTER_A_ROLLOUT, Backend
 from tests.contract.logs import LogBackend, kafka_backend, sqlite_backend
 from tests.contract.rollouts import roll_out
 from tests.databases import empty, shared_database

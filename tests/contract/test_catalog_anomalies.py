@@ -4,7 +4,8 @@ from omma.catalog.anomaly import AnomalyMeasure, AnomalyScore
 from omma.catalog.feedback import Feedback, FeedbackAction
 from omma.catalog.interface import Catalog
 from omma.identity import ImageId
-from tests.contract.catalogs import ANN, BOB, SPACE, Clock, embedded, new, one
+from tests.clock import Clock
+from tests.contract.catalogs import ANN, BOB, SPACE, embedded, new, one
 
 DISTANCE, DENSITY, TRAINING = AnomalyMeasure
 

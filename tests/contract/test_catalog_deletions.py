@@ -16,13 +16,13 @@ from omma.catalog.sql import SqlCatalog
 from omma.errors import Absent
 from omma.identity import ImageId, Version
 from omma.records import EventKind
+from tests.clock import Clock
 from tests.contract.catalogs import (
     ALSO_AFTER_A_ROLLOUT,
     ANN,
     BOB,
     SPACE,
     Backend,
-    Clock,
     embedded,
     kind,
     new,

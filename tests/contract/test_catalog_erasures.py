@@ -12,7 +12,8 @@ from omma.catalog.picture import Change, PictureState
 from omma.filters import parse_filter
 from omma.identity import ImageId
 from omma.records import EventKind, Interaction, InteractionType
-from tests.contract.catalogs import ANN, BOB, INDEX, SPACE, Clock, embedded, kind, new, one, sha
+from tests.clock import Clock
+from tests.contract.catalogs import ANN, BOB, INDEX, SPACE, embedded, kind, new, one, sha
 
 
 async def test_what_a_row_said_is_gone_and_its_id_is_not_given_again(catalog: Catalog) -> None:

@@ -7,7 +7,8 @@ from omma.catalog.interface import Catalog
 from omma.errors import Absent
 from omma.identity import ImageId
 from omma.records import InteractionType
-from tests.contract.catalogs import ANN, BOB, Clock, new, one
+from tests.clock import Clock
+from tests.contract.catalogs import ANN, BOB, new, one
 from tests.contract.test_catalog_interactions import shown
 
 

@@ -11,7 +11,8 @@ from omma.catalog.picture import Change, DeletedBy, Embedded, NewPicture, Pictur
 from omma.errors import InvalidQuery
 from omma.index import IndexState
 from omma.space import Space, SpaceId
-from tests.contract.catalogs import ANN, INDEX, SPACE, Clock, new, one
+from tests.clock import Clock
+from tests.contract.catalogs import ANN, INDEX, SPACE, new, one
 
 OWN = Space(SpaceId("products"), "", "1" * 64, 4)
 

@@ -16,6 +16,7 @@ from omma.index import Index, IndexId, IndexState
 from omma.quality import Quality
 from omma.records import EventKind
 from omma.space import Space, SpaceId
+from tests.clock import Clock
 from tests.contract.catalogs import (
     ALSO_AFTER_A_ROLLOUT,
     ANN,
@@ -24,7 +25,6 @@ from tests.contract.catalogs import (
     SIGNATURE,
     SPACE,
     Backend,
-    Clock,
     embedded,
     kind,
     new,

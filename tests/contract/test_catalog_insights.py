@@ -8,7 +8,8 @@ from omma.catalog.logged_interaction import LoggedInteraction
 from omma.catalog.schema.people import DAY_MS
 from omma.identity import ImageId
 from omma.records import Answered, Interaction, InteractionType
-from tests.contract.catalogs import ANN, BOB, Clock
+from tests.clock import Clock
+from tests.contract.catalogs import ANN, BOB
 
 
 def impression(query_id: str, ts_ms: int, *shown: int, index: str = "i", tenant: str = ANN) -> Interaction:

@@ -8,7 +8,8 @@ from omma.catalog.logged_interaction import LoggedInteraction
 from omma.catalog.schema.people import DAY_MS
 from omma.identity import ImageId, Tenant
 from omma.records import Answered, Interaction, InteractionType
-from tests.contract.catalogs import ANN, BOB, Backend, Clock
+from tests.clock import Clock
+from tests.contract.catalogs import ANN, BOB, Backend
 
 
 def shown(offset: int, ts_ms: int, partition: int = 0, **more: Any) -> LoggedInteraction:

@@ -8,7 +8,8 @@ import pytest
 from omma.catalog.interface import Catalog
 from omma.catalog.job import JobState
 from omma.errors import Absent, Overloaded, WrongState
-from tests.contract.catalogs import ANN, BOB, Backend, Clock
+from tests.clock import Clock
+from tests.contract.catalogs import ANN, BOB, Backend
 
 
 async def test_a_job_is_run_by_one_and_taken_over_when_that_one_is_silent(backend: Backend, clock: Clock) -> None:

@@ -20,7 +20,8 @@ from omma.judging.tally import ArmMinute
 from omma.records import Answered, Interaction, InteractionType
 from omma.rollouts.rollout import RolloutState
 from omma.rollouts.walk import Step
-from tests.contract.catalogs import ANN, BOB, Clock
+from tests.clock import Clock
+from tests.contract.catalogs import ANN, BOB
 from tests.contract.rollouts import CANDIDATE, OTHER, ROLLOUT, TOLD, states, with_live_index
 
 STAGE = 1_000

@@ -15,7 +15,8 @@ from omma.records import Answered, Interaction, InteractionType
 from omma.rollouts.rollout import Rollout, RolloutState
 from omma.rollouts.walk import Step
 from services.worker.judge import Judge
-from tests.contract.catalogs import ANN, Clock
+from tests.clock import Clock
+from tests.contract.catalogs import ANN
 from tests.contract.rollouts import CANDIDATE, OTHER, ROLLOUT, TOLD, with_live_index
 
 GOOD, BAD = of_search(Answer([1], [0.9], 10.0)), of_search(None)

@@ -14,7 +14,8 @@ from omma.rollouts.rollout import Rollout, RolloutId, RolloutState
 from omma.rollouts.settings import SearchSettings
 from omma.rollouts.walk import Step
 from omma.space import SpaceId
-from tests.contract.catalogs import SPACE, Backend, Clock, embedded, new, one
+from tests.clock import Clock
+from tests.contract.catalogs import SPACE, Backend, embedded, new, one
 from tests.contract.rollouts import CANDIDATE, LIVE, OTHER, ROLLOUT, TOLD, states, with_live_index
 
 

@@ -23,7 +23,8 @@ from omma.filters import parse_filter
 from omma.identity import ImageId, Tenant, Version
 from omma.records import EventKind
 from omma.viewing import NOBODY, Viewer, visible
-from tests.contract.catalogs import ALSO_AFTER_A_ROLLOUT, ANN, BOB, SPACE, Clock, embedded, kind, new, one, sent, sha
+from tests.clock import Clock
+from tests.contract.catalogs import ALSO_AFTER_A_ROLLOUT, ANN, BOB, SPACE, embedded, kind, new, one, sent, sha
 
 pytestmark = ALSO_AFTER_A_ROLLOUT
 

@@ -31,7 +31,7 @@ from omma.images import PictureLimits
 from services.gateway.pictures.core import PictureCore
 from services.worker.jobs.progress import Progress
 from services.worker.truth.collector import Collector
-from tests.contract.catalogs import Clock
+from tests.clock import Clock
 from tests.databases import empty
 from tests.pictures import encoded
 

@@ -17,7 +17,7 @@ from omma.job_kinds import COLLECT
 from services.worker.jobs.collect import CollectWork
 from services.worker.jobs.progress import Progress
 from services.worker.truth.collector import Collector
-from tests.contract.catalogs import Clock
+from tests.clock import Clock
 
 GRACE = 60.0
 SHA = Sha256("5" * 64)

@@ -18,15 +18,9 @@ from omma.log.sqlite import SqliteLog
 from omma.outbox import Outbox, open_outbox
 from omma.records import IMAGES_TOPIC, ImageEvent
 from services.worker.relay import tell_again
+from tests.clock import Clock
 
 EIGHT_DAYS = 8 * 24 * 3600.0
-
-
-class Clock:
-    seconds = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from omma.records import IMAGES_TOPIC, EventKind, ImageEvent
 from services.indexer.offsets import Offsets
 from services.indexer.taken import Taken
 from services.indexer.waiting import Source, Waiting
+from tests.clock import Clock
 
 ANN, BOB = Tenant("ann"), Tenant("bob")
 FOLDER, UPLOADS = Source(ANN, "file://"), Source(BOB, "uploads")
@@ -39,13 +40,6 @@ def taken(image_id: int, version: int = 1) -> Taken:
     return Taken(record, None, event)  # type: ignore[arg-type]
 
 
-class Clock:
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 def filled(source: Source, ids: range, waiting: Waiting) -> None:
     for number in ids:
         one = taken(number)
@@ -72,7 +66,7 @@ async def test_one_source_after_another_gets_the_first_turn():
 
 
 async def test_what_is_held_waits_and_nothing_else_does():
-    clock = Clock()
+    clock = Clock(0.0)
     waiting = Waiting(0.1, clock)
     filled(FOLDER, range(1, 5), waiting)
     filled(UPLOADS, range(5, 7), waiting)
@@ -83,7 +77,7 @@ async def test_what_is_held_waits_and_nothing_else_does():
 
 
 async def test_a_failed_picture_gets_its_next_turn_later_each_time():
-    clock = Clock()
+    clock = Clock(0.0)
     waiting = Waiting(1.0, clock)
     filled(UPLOADS, range(1, 2), waiting)
     waits = []

@@ -17,16 +17,9 @@ from omma.log.sqlite import SqliteLog
 from omma.log.sqlite import writer as writer_module
 from omma.log.sqlite.compaction import TOMBSTONE_RETENTION_SECONDS
 from omma.log.sqlite.producer import MAX_RECORD_BYTES
+from tests.clock import Clock
 
 AT = TopicPartition("t", 0)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import Overloaded
 from omma.job_kinds import COLLECT, CollectParameters
 from services.worker.jobs.schedule import Scheduled, keep_schedule
-from tests.contract.catalogs import Clock
+from tests.clock import Clock
 
 SCHEDULE = (
     Scheduled(COLLECT, CollectParameters(), 0.02),

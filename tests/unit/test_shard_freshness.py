@@ -1,16 +1,9 @@
 """Freshness: a replica is as old as the newest moment that it is known to cover, whatever keeps it from the next."""
 
 from services.nn_shard.freshness import Freshness
+from tests.clock import Clock
 
 BOUND_SECONDS = 30.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def fresh(clock: Clock) -> Freshness:
@@ -18,7 +11,7 @@ def fresh(clock: Clock) -> Freshness:
 
 
 def test_nothing_is_known_before_the_log_was_asked() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     freshness = fresh(clock)
     assert not freshness.applied({0: 5})
     assert freshness.stale
@@ -26,7 +19,7 @@ def test_nothing_is_known_before_the_log_was_asked() -> None:
 
 
 def test_counts_from_when_the_log_was_asked_not_from_when_it_was_reached() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     freshness = fresh(clock)
     freshness.log_ended_at({0: 10, 1: 4, 2: 99}, clock())
     assert not freshness.applied({0: 10, 1: 3})
@@ -36,7 +29,7 @@ def test_counts_from_when_the_log_was_asked_not_from_when_it_was_reached() -> No
 
 
 def test_who_follows_a_busy_log_closely_is_fresh_though_never_at_its_end() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     freshness = fresh(clock)
     for second in range(100):
         clock.seconds += 1
@@ -46,7 +39,7 @@ def test_who_follows_a_busy_log_closely_is_fresh_though_never_at_its_end() -> No
 
 
 def test_who_reads_slower_than_the_log_grows_turns_stale() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     freshness = fresh(clock)
     freshness.log_ended_at({0: 0}, clock())
     freshness.applied({0: 0})
@@ -58,7 +51,7 @@ def test_who_reads_slower_than_the_log_grows_turns_stale() -> None:
 
 
 def test_without_word_from_the_log_the_clock_alone_makes_it_stale_and_catching_up_mends_it() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     freshness = fresh(clock)
     freshness.log_ended_at({0: 7}, clock())
     assert freshness.applied({0: 7})
@@ -74,7 +67,7 @@ def test_without_word_from_the_log_the_clock_alone_makes_it_stale_and_catching_u
 
 
 def test_a_replay_begins_with_nothing() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     freshness = fresh(clock)
     freshness.log_ended_at({0: 7}, clock())
     freshness.applied({0: 7})

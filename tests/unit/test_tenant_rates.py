@@ -9,15 +9,9 @@ from omma.errors import Overloaded
 from omma.identity import Tenant
 from services.gateway.callers.auth import Authenticator, hash_secret
 from services.gateway.callers.rates import Rates
+from tests.clock import Clock
 
 ANN, BOB, CAT = Tenant("ann"), Tenant("bob"), Tenant("cat")
-
-
-class Clock:
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def taken(rates: Rates, tenant: Tenant, times: int) -> int:
@@ -33,7 +27,7 @@ def taken(rates: Rates, tenant: Tenant, times: int) -> int:
 
 
 def test_each_tenant_has_its_own_and_the_others_theirs() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     rates = Rates({"ann": 10.0, "*": 2.0}, clock)
     assert (taken(rates, ANN, 50), taken(rates, BOB, 50), taken(rates, CAT, 3)) == (20, 4, 3)
     clock.seconds = 1.0
@@ -43,7 +37,7 @@ def test_each_tenant_has_its_own_and_the_others_theirs() -> None:
 
 @given(st.floats(0.1, 100), st.lists(st.floats(0, 3), max_size=40))
 def test_no_more_than_the_rate_and_its_burst(rate: float, pauses: list[float]) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     rates = Rates({"*": rate}, clock)
     done = 0
     for pause in pauses:

@@ -212,7 +212,7 @@ def change_request(
     fields = {"tags": told, "owner": owner, "attributes": attributes, "private": private}
     return Request(
         "PATCH",
-        f"/images/{in_path(image_id, 'image_id')}",
+        picture_path(image_id),
         json={name: one for name, one in fields.items() if one is not None},
     )
 

@@ -15,7 +15,6 @@ from omma.written import whole_of
 
 T = TypeVar("T")
 
-
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 console: Final = Console()

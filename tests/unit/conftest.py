@@ -7,6 +7,7 @@ import pytest
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
+from tests.unit.folder_library import Library, library_in
 
 
 @pytest.fixture
@@ -14,3 +15,9 @@ async def originals(tmp_path: Path) -> AsyncIterator[Originals]:
     originals = Originals(FolderBlobs(tmp_path))
     yield originals
     await originals.close()
+
+
+@pytest.fixture
+async def library(tmp_path: Path) -> AsyncIterator[Library]:
+    async with library_in(tmp_path) as made:
+        yield made

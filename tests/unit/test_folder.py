@@ -1,7 +1,6 @@
 """Walking a folder, and reconciling the catalog with it."""
 
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,7 @@ from omma.catalog.picture import PictureChange, PictureState
 from omma.description import Description
 from omma.identity import DEFAULT_TENANT
 from omma.records import EventKind
-from tests.unit.folder_library import MAX_BYTES, Library, library_in
-
-
-@pytest.fixture
-async def library(tmp_path: Path) -> AsyncIterator[Library]:
-    async with library_in(tmp_path) as made:
-        yield made
+from tests.unit.folder_library import MAX_BYTES, Library
 
 
 async def test_a_folder_becomes_rows_that_reference_it(library: Library):

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -18,12 +17,6 @@ from omma.catalog.picture import PictureChange
 from omma.identity import DEFAULT_TENANT
 from omma.records import EventKind
 from tests.unit.folder_library import Library, library_in
-
-
-@pytest.fixture
-async def library(tmp_path: Path) -> AsyncIterator[Library]:
-    async with library_in(tmp_path) as made:
-        yield made
 
 
 async def test_captions_beside_pictures_become_tags_and_attributes(library: Library):

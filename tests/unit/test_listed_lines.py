@@ -7,7 +7,7 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,22 +19,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omma.blobs.folder import FolderBlobs
+from omma.blobs.interface import Blobs
 from omma.blobs.objects import Objects
-from omma.blobs.originals import Originals
 from omma.blobs.s3_objects import S3Objects
 from omma.blobs.s3_settings import S3Settings
 from omma.catalog.download import Download
 from omma.catalog.interface import Catalog
-from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import RowLimits
 from omma.fetching import Fetcher
 from omma.identity import DEFAULT_TENANT, Tenant
 from omma.images import PictureLimits, media_type
 from omma.job_kinds import ListParameters
-from omma.log.sqlite import SqliteLog
 from omma.outbox import open_outbox
 from omma.picture_list import list_key
+from omma.storage import StorageSettings, open_storage
 from services.worker.jobs.progress import Progress
 from services.worker.lists.ingest import ListIngest
 from services.worker.lists.places import Places
@@ -52,7 +50,7 @@ class Lists:
     """Ingest of lists on a folder's parts. The web, if it is asked, has nothing."""
 
     catalog: Catalog
-    blobs: FolderBlobs
+    blobs: Blobs
     ingest: ListIngest
     folder: Path
 
@@ -66,47 +64,39 @@ class Lists:
 
 @asynccontextmanager
 async def lists_in(folder: Path, objects: Objects | None = None) -> AsyncIterator[Lists]:
-    catalog = await open_sqlite_catalog(folder / "catalog.db")
-    log = await SqliteLog.open(folder / "log.db")
-    blobs = FolderBlobs(folder / "blobs")
-    originals = Originals(blobs)
-    limits = PictureLimits(max_bytes=1_000_000)
+    async with AsyncExitStack() as stack:
+        storage = await open_storage(StorageSettings(data_dir=folder), stack)
+        limits = PictureLimits(max_bytes=1_000_000)
 
-    async def nothing(host: str, port: int) -> tuple[str, ...]:
-        return ("1.1.1.1",)
+        async def nothing(host: str, port: int) -> tuple[str, ...]:
+            return ("1.1.1.1",)
 
-    def places(tenant: Tenant) -> Places:
-        transport = httpx.MockTransport(lambda _: httpx.Response(404))
-        fetcher = Fetcher(max_bytes=1_000_000, judge=media_type, resolve=nothing, transport=transport)
-        return Places(fetcher, blobs, objects, tenant, limits=limits, settings=SETTINGS)
+        def places(tenant: Tenant) -> Places:
+            transport = httpx.MockTransport(lambda _: httpx.Response(404))
+            fetcher = Fetcher(max_bytes=1_000_000, judge=media_type, resolve=nothing, transport=transport)
+            return Places(fetcher, storage.blobs, objects, tenant, limits=limits, settings=SETTINGS)
 
-    async def none_waiting() -> int:
-        return 0
+        async def none_waiting() -> int:
+            return 0
 
-    async def indexed() -> None:
-        pass
+        async def indexed() -> None:
+            pass
 
-    ingest = ListIngest(
-        catalog,
-        blobs,
-        originals,
-        await open_outbox(catalog, log),
-        places=places,
-        row_limits=RowLimits(),
-        backlog=none_waiting,
-        indexed=indexed,
-        max_backlog=9,
-        urls=SETTINGS,
-        holder="one",
-        lease_seconds=60.0,
-    )
-    try:
-        yield Lists(catalog, blobs, ingest, folder)
-    finally:
-        await originals.close()
-        await blobs.close()
-        await log.close()
-        await catalog.close()
+        ingest = ListIngest(
+            storage.catalog,
+            storage.blobs,
+            storage.originals,
+            await open_outbox(storage.catalog, storage.log),
+            places=places,
+            row_limits=RowLimits(),
+            backlog=none_waiting,
+            indexed=indexed,
+            max_backlog=9,
+            urls=SETTINGS,
+            holder="one",
+            lease_seconds=60.0,
+        )
+        yield Lists(storage.catalog, storage.blobs, ingest, folder)
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ reference: $(VENV)/dev.stamp ## Write docs/settings.md, docs/metrics.md and depl
 
 .PHONY: api-docs
 api-docs: $(VENV)/dev.stamp ## Write the answers in docs/API.md anew whose shape has changed
-	$(BIN)/python -m tests.e2e.api_examples
+	$(BIN)/python -m tests.e2e.api_docs
 
 .PHONY: clean
 clean: ## Remove .venv and caches

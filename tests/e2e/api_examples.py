@@ -1,14 +1,11 @@
-"""The examples of docs/API.md: curl commands, each with the answer that follows it. `python -m tests.e2e.api_examples`
-writes the answers anew whose shape is no longer what is answered.
-"""
+"""The examples of docs/API.md: curl commands, each with the answer that follows it, and what runs them."""
 
 import asyncio
 import json
 import re
 import shlex
-import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +14,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-import jsonschema_rs
 
 from services.standalone.sample.canvas import COLOURS
 from services.standalone.sample.catalogue import samples
@@ -34,8 +30,6 @@ _EXAMPLE: Final = re.compile(
 )
 _UNTIL: Final = re.compile(r"# until (?P<field>\w+) is (?P<value>\w+)\n")
 _BUSY: Final = (429, 503, 504)
-_SHOWN: Final = 3
-"""Items of a long list in an answer that is written."""
 _WIDTH: Final = 120
 
 
@@ -271,85 +265,3 @@ async def documented_server() -> Any:
         ):
             openapi = (await client.get("/openapi.json")).raise_for_status().json()
             yield Shell(client, folder), openapi
-
-
-def shapeless(openapi: Mapping[str, Any]) -> list[str]:
-    """Answers in JSON of which the document says nothing."""
-    return [
-        f"{method.upper()} {path} {status}"
-        for path, methods in openapi["paths"].items()
-        for method, said in methods.items()
-        for status, answer in said["responses"].items()
-        if "json" in "".join(answer.get("content", {}))
-        and not {"properties", "$ref"} & next(iter(answer["content"].values())).get("schema", {}).keys()
-    ]
-
-
-def misfit(openapi: Mapping[str, Any], example: Example, got: Answer) -> str:
-    """How an answer in JSON is otherwise than the OpenAPI document says; "" where it fits."""
-    path = urlsplit(example.call.path).path.removeprefix("/api")
-    found = [
-        methods[example.call.method.lower()]["responses"]
-        for template, methods in openapi["paths"].items()
-        if example.call.method.lower() in methods and _pattern(template).fullmatch(path)
-    ]
-    if got.document is None or not found:
-        return ""
-    answers = found[0]
-    answer = answers.get(str(got.status)) or answers.get(f"{got.status // 100}XX") or {}
-    schema = next((one["schema"] for one in answer.get("content", {}).values()), None)
-    if schema is None:
-        return f"{got.status} is not in the document"
-    try:
-        jsonschema_rs.validate({**schema, "components": openapi["components"]}, got.document)
-    except jsonschema_rs.ValidationError as error:
-        return str(error)[:2_000]
-    return ""
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)))
-
-
-def without_example(openapi: Mapping[str, Any], asked: Iterable[tuple[str, str]]) -> list[str]:
-    """Routes of the document that nothing asked, by method and path."""
-    lacking = []
-    for template, methods in openapi["paths"].items():
-        pattern = _pattern(template)
-        for method in methods:
-            if not any(one == method.upper() and pattern.fullmatch(path) for one, path in asked):
-                lacking.append(f"{method.upper()} {template}")
-    return lacking
-
-
-async def _write_anew() -> None:
-    text = DOCUMENT.read_text()
-    replaced: list[tuple[tuple[int, int], str]] = []
-    async with documented_server() as (shell, openapi):
-        for example in examples(text):
-            try:
-                got = await shell.run(example, settled=False)
-            except Exception as error:
-                raise RuntimeError(f"docs/API.md:{example.line}") from error
-            if faults(example, got):
-                replaced.append((example.place, written_answer(Answer(got.status, got.headers, _short(got.document)))))
-        lacking = without_example(openapi, shell.asked)
-    for (begin, end), block in reversed(replaced):
-        text = text[:begin] + block + text[end:]
-    DOCUMENT.write_text(text)
-    print(f"{len(replaced)} answers written")
-    for one in lacking:
-        print(f"no example: {one}", file=sys.stderr)
-
-
-def _short(value: Any) -> Any:
-    """With the first items of long lists."""
-    if isinstance(value, dict):
-        return {name: _short(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_short(one) for one in value[:_SHOWN]]
-    return value
-
-
-if __name__ == "__main__":
-    asyncio.run(_write_anew())

@@ -2,16 +2,8 @@
 
 import pytest
 
-from tests.e2e.api_examples import (
-    DOCUMENT,
-    differences,
-    documented_server,
-    examples,
-    faults,
-    misfit,
-    shapeless,
-    without_example,
-)
+from tests.e2e.api_examples import DOCUMENT, differences, documented_server, examples, faults
+from tests.e2e.api_shapes import misfit, shapeless, without_example
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -12,13 +12,9 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition as KafkaPartition
-from pydantic import SecretStr
 
 from deploy.parts import Kafka
-from deploy.parts.kafka import SecondWay
-from deploy.parts.kafka import kafka as own_kafka
-from deploy.parts.ports import free_port
-from omma.errors import ConcurrentWrite, ReplicaDown, WrongState, causes
+from omma.errors import ConcurrentWrite, ReplicaDown
 from omma.log.interface import Consumer, Log, LogRecord, OffsetOutOfRange, ProducerFenced, TopicPartition, TopicSpec
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
@@ -331,22 +327,3 @@ async def test_a_member_whose_claim_takes_longer_than_a_session_is_not_expelled(
     await consumer.commit({TopicPartition("t", 0): record.offset + 1})
     assert len(claimed) == 1
     await log.close()
-
-
-async def test_a_wrong_password_is_no_broker_that_is_away(kafka: Kafka) -> None:
-    """aiokafka says the same of both, and only the second may be waited for."""
-    assert kafka.server.running(), "the one of this test is our own, too"
-    port = free_port("127.0.0.1")
-    with own_kafka(second=SecondWay(port, f"127.0.0.1:{port}", password="right")):
-        given = {"brokers": f"127.0.0.1:{port}", "security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN"}
-        settings = KafkaSettings.model_validate(given | {"username": "omma", "password": "right"})
-        log = await KafkaLog.open(settings)
-        assert await log.identity()
-        await log.close()
-        with pytest.raises(WrongState) as raised:
-            await KafkaLog.open(settings.model_copy(update={"password": SecretStr("wrong")}))
-        assert raised.value.field == "OMMA_KAFKA__PASSWORD"
-    with pytest.raises(ReplicaDown) as down:
-        await KafkaLog.open(settings)
-    assert "127.0.0.1" not in down.value.detail
-    assert "127.0.0.1" in causes(down.value)

@@ -8,9 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.worker.ingest.absence import away, folders_of, judge
-from tests.unit.test_folder import Library, library
-
-__all__ = ["library"]
+from tests.unit.folder_library import Library
 
 
 async def described(library: Library) -> dict[str, tuple[str, ...]]:

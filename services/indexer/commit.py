@@ -92,7 +92,7 @@ class Committer:
         """
         assigned = assignment()
         mine = [one for one in batch if _partition(one) in assigned and self.holds(one.taken)]
-        written = await self._write_rows([self._written(one) for one in mine])
+        written, undying = await self._write_rows([self._written(one) for one in mine])
         by_partition: dict[int, list[tuple[Settled, VectorRecord | None, bytes]]] = {}
         for one, encoded in written:
             by_partition.setdefault(one.taken.record.partition, []).append((one, *encoded))
@@ -103,6 +103,7 @@ class Committer:
                 continue
             try:
                 await self._transact(held, partition, still)
+                await self._tell_again([one for one in undying if one.taken.claim is held.producer])
             except ProducerFenced:
                 if TopicPartition(IMAGES_TOPIC, partition) in assignment():
                     raise
@@ -131,10 +132,11 @@ class Committer:
         space, dead = self._space, isinstance(one.outcome, OmmaError)
         return one, _checked(deleted_record(row.id, row.version, row.tenant, space.id, space.dim, dead=dead))
 
-    async def _write_rows(self, batch: Sequence[_Written]) -> list[_Written]:
-        """What is to be written to the log then: nothing of a death that its row does not take."""
+    async def _write_rows(self, batch: Sequence[_Written]) -> tuple[list[_Written], list[Settled]]:
+        """What is to be written to the log then, and the deaths that their rows do not take, of which nothing is."""
         embedded: dict[ImageId, Embedded] = {}
         left: list[_Written] = []
+        undying: list[Settled] = []
         for one, record in batch:
             row = one.row
             match one.outcome:
@@ -145,17 +147,24 @@ class Committer:
                 case OmmaError() as error if row is not None:
                     reason = readable(error.detail)
                     if not await self._catalog.record_dead(row.id, row.version, reason, self._space.id):
-                        # Whoever told of its vector may have died before the log had it: a newer event settles it from
-                        # its shard, or as dead. Nothing is written for this one, however often this is repeated.
                         logger.warning("a picture that has its vector does not die", extra={"image_id": row.id})
-                        await self._catalog.overtake({row.id: row.version})
-                        one.taken.overtaken = True
                         left.append((Settled(one.taken), _NO_RECORD))
+                        undying.append(one)
                         continue
             left.append((one, record))
         if embedded:
             await self._catalog.record_embedded(self._space.id, list(embedded.values()))
-        return left
+        return left, undying
+
+    async def _tell_again(self, undying: Sequence[Settled]) -> None:
+        """Whoever told of the vector of these may have died before the log had it, and they cannot be read now: a newer
+        event settles each from its shard, or as dead. Only who holds the partition, as its transaction has shown, says
+        so; nothing is written for this event, however often this is repeated.
+        """
+        for one in undying:
+            if one.row is not None:
+                await self._catalog.overtake({one.row.id: one.row.version})
+                one.taken.overtaken = True
 
     async def _transact(
         self, held: _Held, partition: int, settled: "Sequence[tuple[Settled, VectorRecord | None, bytes]]"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin.new_topic import NewTopic
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from deploy.parts import Kafka
-from omma.log.interface import Consumer, Log, LogRecord, TopicSpec
+from omma.log.interface import Consumer, Log, LogRecord, Producer, TopicSpec
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
@@ -23,7 +23,7 @@ PLENTY = 10.0
 
 
 class LogBackend(Reopened[Log]):
-    """make_compactable: sees to it that what is written to a topic from now on can be compacted at once.
+    """make_small_files: makes a topic, not by the log, of which all but the newest record can be compacted at once.
     let_expire: what a topic that is not compacted has is older than its retention.
     """
 
@@ -31,18 +31,18 @@ class LogBackend(Reopened[Log]):
         self,
         open_log: Callable[[], Awaitable[Log]],
         *,
-        make_compactable: Callable[[str], Awaitable[None]],
+        make_small_files: Callable[[TopicSpec], Awaitable[None]],
         let_expire: Callable[[str], Awaitable[None]],
     ) -> None:
         super().__init__(open_log)
-        self.make_compactable = make_compactable
+        self.make_small_files = make_small_files
         self.let_expire = let_expire
 
 
 def sqlite_backend(folder: Path) -> LogBackend:
     later_seconds = 0.0
 
-    async def nothing(topic: str) -> None:
+    async def nothing(spec: TopicSpec) -> None:
         """`compact` is all it takes."""
 
     async def a_week_goes_by(topic: str) -> None:
@@ -54,7 +54,7 @@ def sqlite_backend(folder: Path) -> LogBackend:
         return time.time() + later_seconds
 
     backend = LogBackend(
-        lambda: SqliteLog.open(folder / "log.db", clock=now), make_compactable=nothing, let_expire=a_week_goes_by
+        lambda: SqliteLog.open(folder / "log.db", clock=now), make_small_files=nothing, let_expire=a_week_goes_by
     )
     return backend
 
@@ -69,11 +69,15 @@ def kafka_backend(part: Kafka) -> LogBackend:
         session_seconds=3.0,
     )
 
-    async def clean_soon(topic: str) -> None:
-        # A segment a record, as the cleaner leaves only the newest alone.
-        soon = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0.0"}
+    async def make_small_files(spec: TopicSpec) -> None:
+        # A segment a record, as the cleaner leaves only the newest alone. From the first one on: a topic that is
+        # changed goes on as it was until its broker hears of it, and a segment that holds all is never cleaned.
+        policy = "compact" if spec.compacted else "delete"
+        configs = {"cleanup.policy": policy, "segment.ms": "1", "min.cleanable.dirty.ratio": "0.0"}
         async with administering() as admin:
-            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.prefix + topic, soon)])
+            await admin.create_topics(
+                [NewTopic(settings.prefix + spec.name, spec.partitions, 1, topic_configs=configs)]
+            )
 
     async def delete_all(topic: str) -> None:
         # What retention does, which looks once in five minutes.
@@ -89,7 +93,14 @@ def kafka_backend(part: Kafka) -> LogBackend:
         yield admin
         await admin.close()
 
-    return LogBackend(lambda: KafkaLog.open(settings), make_compactable=clean_soon, let_expire=delete_all)
+    return LogBackend(lambda: KafkaLog.open(settings), make_small_files=make_small_files, let_expire=delete_all)
+
+
+async def send_apart(producer: Producer, topic: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+    """To partition 0, each a few milliseconds after the one before, so that a segment of a millisecond is over."""
+    for key, value in records:
+        await producer.send(topic, 0, key, value)
+        await asyncio.sleep(0.005)
 
 
 async def drain(consumer: Consumer, count: int) -> list[LogRecord]:

@@ -1,6 +1,7 @@
 """Every resource has only fields that Kubernetes knows, of the type that it wants."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from omma.errors import InvalidQuery
-from omma.index import MAX_SHARDS
+from omma.index import MAX_SHARDS, Factory
 from omma.rollouts.asked import RolloutRequest
 from omma.space import Space, SpaceId
 from services.standalone.settings import StandaloneSettings
@@ -61,6 +62,19 @@ def test_an_index_has_as_many_shards_everywhere() -> None:
             Entry(index="i", model="m", egs="e:1", shards=[[f"s{n}:1"] for n in range(shards_asked)])
         with nullcontext() if fits else pytest.raises(ValidationError, match="count"):
             Entry(index="i", model="m", egs="e:1", shards="s{shard}:1", count=shards_asked)
+
+
+@pytest.mark.parametrize(
+    "factory",
+    ["IVF64,PQ16", "OPQ128_256,IVF{nlist},PQ128x4fs", "IVF{nlist},PQ1x8", "IVF{nlist},PQ0x8", "IVF{k},PQ8", "PQ64x8",
+     "IVF64,PQ16x4", "OPQ64,IVF64,PQ64", "OPQ64_256,IVF64,PQ64,RFlat", "IVF12345678,PQ8", "IVF64,PQ12345", "HNSW32"],
+)  # fmt: skip
+def test_the_chart_takes_a_factory_that_the_code_takes(factory: str) -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    ((pattern,),) = ([found["pattern"]] for found in every(schema, "factory"))
+    assert re.search(pattern, "")
+    with nullcontext() if re.search(pattern, factory) else pytest.raises(InvalidQuery, match="form"):
+        Factory.parsed(factory)
 
 
 def every(schema: Any, name: str) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from omma.index import DEFAULT_FACTORY, Factory
 from services.topology.document import parsed
 from tests.helm.chart import EVERYTHING, PLACES, Chart, name_of, of_kind, pods
 from tests.nginx import CONFIGURATION
@@ -58,6 +59,17 @@ def test_each_shard_of_each_index_has_pods_a_name_and_a_budget(everything: Any) 
         told = {variable["name"]: variable.get("value") for variable in container["env"]}
         assert told["OMMA_SHARD__NUMBER"] == labels["omma.io/shard"]
         assert told["OMMA_SHARD__INDEX"] == labels["omma.io/index"]
+
+
+@pytest.mark.parametrize(("gpu", "factory", "four_bits"), [(0, "", True), (1, "", False), (0, "IVF64,PQ16x4fs", True)])
+def test_an_index_on_gpus_is_made_with_codes_that_they_take(
+    gpu: int, factory: str, four_bits: bool, chart: Chart, tmp_path: Path
+) -> None:
+    index = {**EVERYTHING["indexes"][0], "gpu": gpu, "factory": factory}
+    rendered = chart.render({**PLACES, "indexes": [index]}, tmp_path)
+    (config,) = (one for one in of_kind(rendered, "ConfigMap") if one["metadata"]["name"].endswith("-topology"))
+    (entry,) = parsed(config["data"]["topology.yaml"].encode()).indexes
+    assert Factory.parsed(entry.factory or DEFAULT_FACTORY).four_bits is four_bits
 
 
 def test_replicas_are_spread_over_nodes(everything: Any) -> None:

@@ -49,6 +49,11 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
+{{/* An index's FAISS factory, empty for the code's own. A GPU takes no codes of four bits, which those are. Given: an index. */}}
+{{- define "omma.factory" -}}
+{{ .factory | default (ternary "OPQ64_256,IVF{nlist},PQ64x8" "" (gt (int .gpu) 0)) }}
+{{- end }}
+
 {{- define "omma.image" -}}
 {{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}

@@ -115,13 +115,11 @@ class SqliteDialect(Dialect):
 
     async def scrub(self, engine: AsyncEngine) -> None:
         # Deleted content is overwritten as it is deleted (secure_delete); the log of writes still holds it.
-        pooled = await engine.raw_connection()
-        try:
-            driver: Any = pooled.driver_connection
+        # No transaction is begun: inside of one nothing can be emptied.
+        async with engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
             async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
                 busy, _, _ = await cursor.fetchone()
-        finally:
-            pooled.close()
         if busy:
             raise Overloaded("The catalog is being read: its log cannot be emptied now.", retry_after_seconds=1.0)
 

@@ -49,8 +49,10 @@ async def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) 
 
 
 @pytest.fixture
-async def catalog(backend: Backend) -> Catalog:
-    return await backend.open()
+async def catalog(backend: Backend, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Catalog]:
+    """Each connection goes back to its pool as it has to: the pool tells in the log of one that did not."""
+    yield await backend.open()
+    assert [one.getMessage() for one in caplog.get_records("call") if one.name.startswith("sqlalchemy.pool")] == []
 
 
 @pytest.fixture(params=["sqlite", "kafka"])

@@ -37,10 +37,11 @@ class ToldMinute:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """figures: by part, kept in place of what was known of that part. minutes: that these hold, counted from now on.
-    step: taken in the same transaction.
+    """stage: the rollout's changed_at_ms, of the step that is judged. figures: by part, kept in place of what was known
+    of that part. minutes: that these hold, counted from now on. step: taken in the same transaction.
     """
 
+    stage: int
     figures: Mapping[str, Mapping[str, Any]]
     minutes: Sequence[ToldMinute] = ()
     step: Step | None = None
@@ -73,7 +74,8 @@ class JudgementBook(Protocol):
         """By arm, of all callers since the step at `stage`, the rollout's changed_at_ms then."""
 
     async def judge_rollout(self, rollout_id: str, fence: Fence, judgement: Judgement) -> Rollout:
-        """Keep figures and take the step, if the fence's lease is still its holder's.
+        """Keep figures and take the step, if the fence's lease is still its holder's and the rollout at the stage that
+        is judged: of another share, or of the state before, nothing that was seen says anything.
 
-        Raises WrongState, field `lease` when it is not, else as move_rollout; Absent.
+        Raises WrongState, field `lease` or `stage` when it is not, else as move_rollout; Absent.
         """

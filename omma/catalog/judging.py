@@ -158,6 +158,8 @@ class Judging:
         async with self._database.writing() as connection:
             await self._require_held(connection, fence)
             known = await read_rollout(connection, rollout_id, hold=True)
+            if known.changed_at_ms != judgement.stage:
+                raise WrongState(f"Rollout {known.id} was moved on since it was looked at.", field="stage")
             noted = {**known.figures, **{part: dict(figures) for part, figures in judgement.figures.items()}}
             await connection.execute(update(rollouts).where(rollouts.c.id == rollout_id).values(figures=noted))
             await _count(connection, rollout_id, judgement.minutes)

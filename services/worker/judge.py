@@ -83,13 +83,13 @@ class Judge:
             await self._catalog.forget_followers(_KEPT_FOLLOWERS_SECONDS)
 
     async def _judge(self, rollout: Rollout) -> None:
-        known = self._known(rollout)
-        minutes = await self._catalog.arm_minutes(rollout.id, rollout.changed_at_ms, _MOST_MINUTES)
+        known, stage = self._known(rollout), rollout.changed_at_ms
+        minutes = await self._catalog.arm_minutes(rollout.id, stage, _MOST_MINUTES)
         known, harm = after_minutes(known, [one.news for one in minutes])
         figures: dict[str, Any] = {WATCH: known.document()}
         if rollout.state is RolloutState.SHADOW:
             figures["shadow"] = shadow_figures(known.totals.get(SHADOW, Counter()))
-            await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(figures, minutes))
+            await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(stage, figures, minutes))
             return
         if "before" not in rollout.figures:
             figures["before"] = {"days": await self._remember_before(rollout)}
@@ -101,7 +101,7 @@ class Judge:
         figures["verdict"] = {"verdict": verdict.decision.value, "reasons": list(verdict.reasons)}
         step = _step(rollout, verdict)
         told = Told("judge", "; ".join(verdict.reasons), {part: figures[part] for part in ("canary", "verdict")})
-        await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(figures, minutes, step, told))
+        await self._catalog.judge_rollout(rollout.id, self._fence, Judgement(stage, figures, minutes, step, told))
         if step is not None:
             ROLLOUT_DECISIONS.labels(step.value).inc()
             logger.error("the judge took a step", extra={"rollout": rollout.id, "step": step.value, "why": told.reason})

@@ -26,14 +26,15 @@ from tests.contract.rollouts import CANDIDATE, OTHER, ROLLOUT, TOLD, states, wit
 
 STAGE = 1_000
 FENCE = Fence("judge", "worker 1")
-BACK = Judgement({"verdict": {"decision": "roll_back"}}, (), Step.ROLLBACK, Told("judge", "errors", {"n": 1}))
+BACK = Judgement(0, {"verdict": {"decision": "roll_back"}}, (), Step.ROLLBACK, Told("judge", "errors", {"n": 1}))
 
 
-async def _in_canary(catalog: Catalog) -> None:
+async def _in_canary(catalog: Catalog) -> Judgement:
+    """Without anything judged."""
     await with_live_index(catalog)
     await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
     await catalog.move_rollout(ROLLOUT.id, Step.SHADOW, TOLD)
-    await catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 5.0)
+    return Judgement((await catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 5.0)).changed_at_ms, {})
 
 
 def _minute(minute: int, arm: str = "control", **counts: float) -> ArmMinute:
@@ -67,7 +68,7 @@ async def test_minutes_are_what_each_follower_said_last(catalog: Catalog, clock:
 
 
 async def test_what_is_counted_is_no_news_and_what_is_said_later_is(catalog: Catalog) -> None:
-    await _in_canary(catalog)
+    nothing = await _in_canary(catalog)
     await catalog.acquire_lease(FENCE.lease, FENCE.holder, 60)
 
     async def news() -> list[tuple[str, str, Counter[str]]]:
@@ -78,32 +79,33 @@ async def test_what_is_counted_is_no_news_and_what_is_said_later_is(catalog: Cat
     read = await catalog.arm_minutes(ROLLOUT.id, STAGE, 99)
     await catalog.put_arm_minutes(ROLLOUT.id, "a", [_minute(5, searches=4, shift=-0.5)])
     await catalog.put_arm_minutes(ROLLOUT.id, "b", [_minute(4, searches=1)])
-    await catalog.judge_rollout(ROLLOUT.id, FENCE, Judgement({}, read))
+    await catalog.judge_rollout(ROLLOUT.id, FENCE, replace(nothing, minutes=read))
     wanted = [("b", "control", Counter(searches=1)), ("a", "control", Counter(searches=1, shift=-0.25))]
     assert await news() == wanted
     read = await catalog.arm_minutes(ROLLOUT.id, STAGE, 99)
     with pytest.raises(WrongState):
-        await catalog.judge_rollout(ROLLOUT.id, replace(FENCE, holder="another"), Judgement({}, read))
+        await catalog.judge_rollout(ROLLOUT.id, replace(FENCE, holder="another"), replace(nothing, minutes=read))
     assert await news() == wanted, "what was not written was not counted"
-    await catalog.judge_rollout(ROLLOUT.id, FENCE, Judgement({}, read))
+    await catalog.judge_rollout(ROLLOUT.id, FENCE, replace(nothing, minutes=read))
     assert await news() == []
     await catalog.put_arm_minutes(ROLLOUT.id, "a", [_minute(5, searches=4, shift=-0.5)])
     assert await news() == [], "said again"
 
 
-async def test_a_decision_is_the_lease_holders_whole(catalog: Catalog, clock: Clock) -> None:
-    await _in_canary(catalog)
+async def test_a_decision_is_the_lease_holders_whole(catalog: Catalog) -> None:
+    nothing = await _in_canary(catalog)
+    back = replace(BACK, stage=nothing.stage)
     before = await catalog.routing()
     with pytest.raises(WrongState) as refused:
-        await catalog.judge_rollout(ROLLOUT.id, FENCE, BACK)
+        await catalog.judge_rollout(ROLLOUT.id, FENCE, back)
     assert refused.value.field == "lease"
     assert await catalog.acquire_lease(FENCE.lease, FENCE.holder, 60)
     with pytest.raises(WrongState):
-        await catalog.judge_rollout(ROLLOUT.id, replace(FENCE, holder="worker 2"), BACK)
+        await catalog.judge_rollout(ROLLOUT.id, replace(FENCE, holder="worker 2"), back)
     assert await catalog.routing() == before
-    noted = await catalog.judge_rollout(ROLLOUT.id, FENCE, Judgement({"canary": {"a": 1}}))
+    noted = await catalog.judge_rollout(ROLLOUT.id, FENCE, replace(nothing, figures={"canary": {"a": 1}}))
     assert (noted.state, noted.figures) == (RolloutState.CANARY, {"canary": {"a": 1}})
-    moved = await catalog.judge_rollout(ROLLOUT.id, FENCE, BACK)
+    moved = await catalog.judge_rollout(ROLLOUT.id, FENCE, back)
     assert moved.state is RolloutState.ROLLED_BACK
     assert moved.figures == {"canary": {"a": 1}, "verdict": {"decision": "roll_back"}}
     assert (await states(catalog))[CANDIDATE.id] is IndexState.SHADOW
@@ -111,24 +113,38 @@ async def test_a_decision_is_the_lease_holders_whole(catalog: Catalog, clock: Cl
     assert (last.step, last.by, last.reason, last.figures) == ("rollback", "judge", "errors", {"n": 1})
 
 
+async def test_a_decision_is_of_the_step_that_was_looked_at(catalog: Catalog, clock: Clock) -> None:
+    back = replace(BACK, stage=(await _in_canary(catalog)).stage)
+    assert await catalog.acquire_lease(FENCE.lease, FENCE.holder, 60)
+    clock.seconds += 1
+    moved = await catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 1.0)
+    with pytest.raises(WrongState) as refused:
+        await catalog.judge_rollout(ROLLOUT.id, FENCE, back)
+    assert refused.value.field == "stage", "another share is another comparison"
+    assert await catalog.rollout(ROLLOUT.id) == moved
+    again = await catalog.judge_rollout(ROLLOUT.id, FENCE, replace(back, stage=moved.changed_at_ms))
+    assert again.state is RolloutState.ROLLED_BACK
+
+
 async def test_a_judge_whose_lease_ran_out_decides_nothing(catalog: Catalog, clock: Clock) -> None:
-    await _in_canary(catalog)
+    back = replace(BACK, stage=(await _in_canary(catalog)).stage)
     assert await catalog.acquire_lease(FENCE.lease, FENCE.holder, 60)
     clock.seconds += 61
     with pytest.raises(WrongState):
-        await catalog.judge_rollout(ROLLOUT.id, FENCE, BACK)
+        await catalog.judge_rollout(ROLLOUT.id, FENCE, back)
     assert (await catalog.rollout(ROLLOUT.id)).state is RolloutState.CANARY
 
 
 async def test_figures_of_a_step_that_is_refused_are_not_kept(catalog: Catalog) -> None:
     await with_live_index(catalog)
-    await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    begun = await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    back = replace(BACK, stage=begun.changed_at_ms)
     assert await catalog.acquire_lease(FENCE.lease, FENCE.holder, 60)
     with pytest.raises(WrongState):
-        await catalog.judge_rollout(ROLLOUT.id, FENCE, BACK)
+        await catalog.judge_rollout(ROLLOUT.id, FENCE, back)
     assert (await catalog.rollout(ROLLOUT.id)).figures == {}
     with pytest.raises(Absent):
-        await catalog.judge_rollout("none", FENCE, BACK)
+        await catalog.judge_rollout("none", FENCE, back)
 
 
 async def test_of_nobody_there_are_no_moments(catalog: Catalog) -> None:

@@ -73,13 +73,13 @@ class Scene:
         live = indexes.live()
         indexes.replace([live, ServedIndex(CANDIDATE, OTHER, ((self.shard,),), OtherEmbedder())])
 
-    def route(self, state: RolloutState, share: float = 0.0, changed_at_ms: int = 1) -> None:
+    def route(self, state: RolloutState, share: float = 0.0, changed_at_ms: int = 1, run: RolloutId = RUN) -> None:
         indexes = (
             Index(CONTROL, SPACE.id, "Flat", 2, IndexState.LIVE),
             replace(CANDIDATE, state=IndexState(state.value)),
         )
-        run = Rollout(RUN, state, CANDIDATE.id, CONTROL, "n@1", share=share, changed_at_ms=changed_at_ms)
-        self.world.indexes.follow(Routing(self.world.indexes.epoch + 1, indexes, run))
+        running = Rollout(run, state, CANDIDATE.id, CONTROL, "n@1", share=share, changed_at_ms=changed_at_ms)
+        self.world.indexes.follow(Routing(self.world.indexes.epoch + 1, indexes, running))
 
     async def search(self, seed: int = 1, **options: Any) -> str:
         query = SearchQuery((SoughtPicture(str(seed).encode()),), **options)
@@ -229,6 +229,22 @@ async def test_a_minute_is_of_one_step_and_a_trip_right_after_one_is_of_that(sce
     await scene.search(user_id="u1")
     await scene.figures.flush()
     assert scene.minutes.stages == {10: 1, 11: 2, 12: 3}
+
+
+async def test_a_page_of_a_rollout_that_is_over_takes_nothing_from_the_one_that_runs(scene: Scene) -> None:
+    scene.route(RolloutState.CANARY, share=100, run=RolloutId("r0"))
+    query = SearchQuery((SoughtPicture(b"1"),), k=5, user_id="u1")
+    first = await scene.world.core.search(ANN, query)
+    scene.route(RolloutState.CANARY, share=100, changed_at_ms=2)
+    scene.shard.fault = ReplicaDown("gone")
+    for n in range(20):
+        with pytest.raises(ReplicaDown):
+            await scene.search(user_id=f"u{n}")
+        with pytest.raises(ReplicaDown):
+            await scene.world.core.search(ANN, replace(query, cursor=first.next_cursor))
+    await scene.figures.flush()
+    counts = scene.minutes.of(Arm.CANDIDATE)
+    assert (counts["searches"], counts["errors"], counts[TRIPPED]) == (20, 20, 1)
 
 
 async def test_a_clock_that_is_set_back_takes_no_minute_twice(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

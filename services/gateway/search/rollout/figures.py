@@ -61,22 +61,23 @@ class ArmFigures:
         """One search of an arm. answer: None when it failed, and not by the caller's fault.
 
         A caller counts once a minute and arm. Where too many of the candidate's searches fail, this gateway stops
-        asking it.
+        asking it. A page of a rollout that is over counts for none.
         """
-        self._follow(variant.rollout)
+        if not self._follow(variant.rollout):
+            return
         self._trip(variant, failed=answer is None)
         if self._is_first(variant.arm, tenant, caller):
             self._count(variant.arm, of_search(answer))
 
     def repeated(self, variant: Variant, recall: float) -> None:
         """One search of an arm that was repeated exactly."""
-        self._follow(variant.rollout)
-        self._count(variant.arm, Counter({"recall_of": 1, "recall": int(recall < TARGET_RECALL)}))
+        if self._follow(variant.rollout):
+            self._count(variant.arm, Counter({"recall_of": 1, "recall": int(recall < TARGET_RECALL)}))
 
     def shadowed(self, rollout: str, live: Answer, candidate: Answer | None) -> None:
         """One search that the candidate was asked after the answer had gone out; None: it failed."""
-        self._follow(rollout)
-        self._count(SHADOW, of_shadowed(live, candidate))
+        if self._follow(rollout):
+            self._count(SHADOW, of_shadowed(live, candidate))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -100,15 +101,20 @@ class ArmFigures:
         if rollout == self._step[0]:
             self._counts = {at: counts for at, counts in self._counts.items() if at.minute >= now}
 
-    def _follow(self, rollout: str) -> None:
+    def _follow(self, rollout: str) -> bool:
+        """Whether it is the one that runs."""
         running = self._indexes.rollout
-        step = (rollout, 0 if running is None else running.changed_at_ms)
+        if running is None or running.id != rollout:
+            return False
+        step = (rollout, running.changed_at_ms)
         if step[0] != self._step[0]:
             self._counts = {}
         if step != self._step:
             # A minute's counts are of one step: what comes after it is told with the next minute's.
             self._first_minute = max((at.minute + 1 for at in self._counts), default=self._first_minute)
             self._step, self._breaker = step, Breaker()
+            self._counted.clear()
+        return True
 
     def _is_first(self, arm: str, tenant: Tenant, caller: str) -> bool:
         """Of this caller in this arm and minute."""

@@ -12,7 +12,7 @@ from omma.space import Space
 from omma.telemetry.context import run_in
 from omma.telemetry.metrics import SHARD_CORRUPT_FILES
 from services.nn_shard.checkpoint import Source, Stamp
-from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings, discard
+from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings, discard, read_manifest
 from services.nn_shard.snapshot import Snapshots, part_of
 
 logger = logging.getLogger(__name__)
@@ -62,11 +62,10 @@ class Opening:
 
         verified: every file has just been hashed, as a restore does.
         """
-        manifest = self.folder / "manifest.json"
-        if not manifest.exists():
-            return None
         try:
-            checkpoint = Checkpoint.from_json(manifest.read_bytes())
+            checkpoint = read_manifest(self.folder)
+            if checkpoint is None:
+                return None
             self.require(checkpoint)
             engine = self._engine(None if checkpoint.codebook is None else self.codebook, verified=verified)
             opened = Opened(engine, dict(Stamp.from_json(checkpoint.stamp).next_offsets))

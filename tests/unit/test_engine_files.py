@@ -1,5 +1,6 @@
 """What lies on disk: checkpoints, corruption, crashes between steps, codebooks as files."""
 
+import contextlib
 import errno
 import json
 import os
@@ -14,7 +15,7 @@ from omma.errors import Corrupt, InvalidQuery, WrongSpace, WrongState
 from omma.identity import ImageId
 from omma.index import IndexId
 from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings, SearchOptions
-from services.nn_shard.engine.manifest import FileSum, write_manifest
+from services.nn_shard.engine.manifest import FileSum, dead_text, write_manifest
 from services.nn_shard.engine.seen import SEEN, Seen
 from services.nn_shard.engine.segment import file_sum
 from services.nn_shard.training.fitting import adapt_factory, train_codebook
@@ -225,6 +226,62 @@ def test_a_manifest_of_something_else_is_refused(tmp_path: Path, codebook: Codeb
         (tmp_path / "manifest.json").write_bytes(text)
         with pytest.raises(Corrupt):
             opened(tmp_path, codebook)
+
+
+def test_a_manifest_of_which_one_byte_changed_is_refused_or_says_the_same(tmp_path: Path) -> None:
+    """Offsets, dead rows and names are text: most of what a disk makes of them is a manifest, too."""
+    engine = filled(tmp_path)
+    engine.apply([gone(3, 2)])
+    made = engine.checkpoint(engine.freeze(), {"next_offsets": [17, 4, 9]})
+    text = made.to_json()
+    for at in range(len(text)):
+        for bit in (0x01, 0x10):
+            changed = bytearray(text)
+            changed[at] ^= bit
+            with contextlib.suppress(Corrupt):
+                assert Checkpoint.from_json(bytes(changed)).segments == made.segments
+                assert Checkpoint.from_json(bytes(changed)).stamp["next_offsets"] == [17, 4, 9]
+
+
+def test_a_manifest_of_an_earlier_version_has_no_checksum_and_wrong_dead_rows_in_it_are_damage(tmp_path: Path) -> None:
+    engine = filled(tmp_path)
+    made = engine.checkpoint(engine.freeze(), {})
+    value = json.loads(made.to_json())
+    value["stamp"].clear()
+    (tmp_path / "manifest.json").write_text(json.dumps(value))
+    assert opened(tmp_path).counts().pictures == len(ROWS)
+    value["segments"][0]["dead"] = dead_text(np.array([3_000_000]))
+    (tmp_path / "manifest.json").write_text(json.dumps(value))
+    assert opened(tmp_path).dropped_segments == (made.segments[0].name,)
+
+
+def test_an_engine_opens_where_nothing_can_be_noted(tmp_path: Path) -> None:
+    """As on a full disk after a boot: a search needs no room."""
+    engine = filled(tmp_path)
+    engine.checkpoint(engine.freeze(), {})
+    (tmp_path / SEEN).unlink()
+    (tmp_path / SEEN).with_suffix(".new").mkdir()  # no file can be written there
+    assert opened(tmp_path).counts().pictures == len(ROWS)
+
+
+def test_a_manifest_that_the_disk_does_not_give_is_damage_and_one_for_which_there_are_no_files_left_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = filled(tmp_path)
+    engine.checkpoint(engine.freeze(), {})
+
+    def fails(number: int) -> None:
+        def read(_: Path) -> bytes:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(Path, "read_bytes", read)
+
+    fails(errno.EIO)
+    with pytest.raises(Corrupt):
+        opened(tmp_path)
+    fails(errno.EMFILE)
+    with pytest.raises(OSError, match="Too many open files"):
+        opened(tmp_path)
 
 
 def test_a_codebook_is_one_file_known_by_its_checksum(tmp_path: Path, codebook: Codebook) -> None:

@@ -20,7 +20,7 @@ from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.engine import Engine
 from services.nn_shard.engine.files import discard
 from services.nn_shard.engine.incoming import MAX_REGIONS, Incoming, incoming, not_unit
-from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum
+from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum, read_manifest
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.segment_tasks import Task, Work
 from services.nn_shard.engine.segment_writer import Abandoned
@@ -44,4 +44,5 @@ __all__ = [
     "discard",
     "incoming",
     "not_unit",
+    "read_manifest",
 ]

@@ -1,6 +1,5 @@
 """The engine's folder: which segments lie in it, their checksums, and what may go."""
 
-import errno
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -11,14 +10,20 @@ from typing import Final
 from omma.errors import Corrupt, causes
 from services.nn_shard.engine.arrayfile import sync_folder
 from services.nn_shard.engine.codebook import Codebook
-from services.nn_shard.engine.manifest import MANIFEST, Checkpoint, FileSum, SegmentSum, dead_text, write_manifest
+from services.nn_shard.engine.manifest import (
+    DAMAGE,
+    MANIFEST,
+    Checkpoint,
+    FileSum,
+    SegmentSum,
+    dead_text,
+    write_manifest,
+)
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.seen import Seen
 from services.nn_shard.engine.segment import Segment, dead_rows
 
 SEGMENTS: Final = "segments"
-_DAMAGE: Final = (errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.ENOENT)
-"""What a disk says of a file that it cannot give any more; the others (no memory, too many files) pass."""
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +114,8 @@ class SegmentFiles:
             for file in () if verified else summed.files:
                 self._seen.verify(file)
             return Segment(self.segments / summed.name, codebook).part(summed.dead_rows())
-        except (Corrupt, ValueError, KeyError, TypeError, OSError) as error:
-            if isinstance(error, OSError) and error.errno not in _DAMAGE:
+        except (Corrupt, ValueError, LookupError, TypeError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in DAMAGE:
                 raise
             logger.error("Segment %s is not used: %s", summed.name, causes(error))
             return None

@@ -3,11 +3,13 @@ process need not read them again. After a loss of power they are: a disk may hav
 """
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from omma.errors import causes
 from services.nn_shard.engine.manifest import FileSum
 from services.nn_shard.engine.segment import file_sum, verify
 
@@ -16,6 +18,8 @@ _DAYS: Final = 7
 """After which a file is read again at a start all the same: a disk may lose what nobody wrote."""
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 """Of Linux (https://docs.kernel.org/admin-guide/sysctl/kernel.html#random). Where there is none, all is read."""
+
+logger = logging.getLogger(__name__)
 
 
 class _Sight(NamedTuple):
@@ -101,7 +105,10 @@ def _read(path: Path) -> dict[str, _Sight]:
 
 
 def _write(path: Path, sights: dict[str, _Sight]) -> None:
-    """Not synced: after a crash the files are read once more."""
+    """Not synced, and nothing where the disk is full: then the next start reads the files once more."""
     temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(sights))
-    temporary.replace(path)
+    try:
+        temporary.write_text(json.dumps(sights))
+        temporary.replace(path)
+    except OSError as error:
+        logger.warning("The next start reads every file: %s", causes(error))

@@ -24,7 +24,7 @@ from omma.space import SpaceId
 from omma.v1 import records_pb2
 from services.worker.erasing.log_traces import LogTraces
 from services.worker.jobs.progress import Progress
-from tests.unit.test_indexer import SPACE, CountingEmbedder, ReplayedShard, World
+from tests.indexer_world import SPACE, CountingEmbedder, ReplayedShard, World
 
 JUNK = b"\xff no record"
 CANDIDATE = dataclasses.replace(SPACE, id=SpaceId("tiny-2.0.0-11111111"))

@@ -21,7 +21,7 @@ from services.indexer.taken import Settled
 from services.indexer.worker import ensure_topics
 from tests.contract.catalogs import new
 from tests.contract.logs import all_of, eventually
-from tests.unit.test_indexer import SPACE
+from tests.indexer_world import SPACE
 
 AT = TopicPartition(IMAGES_TOPIC, 0)
 SEEN = Seen(np.full((1, SPACE.dim), 0.5, np.float16), np.array([[0, 0, 8, 6]], np.int32), 7, 8, 6)

@@ -21,7 +21,7 @@ from omma.records import IMAGES_TOPIC, VectorRecord
 from omma.rpc.deadline import Deadline
 from services.egs.client import EmbeddedItem, ImageItem
 from services.indexer.worker import Indexer
-from tests.unit.test_indexer import SETTINGS, SPACE, CountingEmbedder, ReplayedShard, World, vectors_in
+from tests.indexer_world import SETTINGS, SPACE, CountingEmbedder, ReplayedShard, World, vectors_in
 
 
 class GatedEmbedder(CountingEmbedder):

@@ -13,8 +13,8 @@ from omma.identity import DEFAULT_TENANT, ImageId, Sha256, Tenant, Version
 from omma.log.interface import TopicPartition
 from omma.records import image_key
 from services.gateway.pictures.search_log import search_log
+from tests.indexer_world import SPACE
 from tests.integration.truth_world import TruthWorld
-from tests.unit.test_indexer import SPACE
 
 BOB = Tenant("bob")
 

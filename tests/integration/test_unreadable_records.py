@@ -9,8 +9,8 @@ from omma.identity import ImageId, Version
 from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC, image_key
 from omma.telemetry.metrics import SHARD_RECORDS_PASSED_OVER
 from services.worker.truth import DifferenceKind
+from tests.indexer_world import SPACE
 from tests.integration.truth_world import TruthWorld
-from tests.unit.test_indexer import SPACE
 
 JUNK = b"\xff no record"
 

@@ -15,8 +15,8 @@ from services.nn_shard.replica import Replica
 from services.worker.jobs.progress import Progress
 from services.worker.truth import DifferenceKind, rows
 from services.worker.truth.collector import Collector
+from tests.indexer_world import SPACE
 from tests.integration.truth_world import TruthWorld
-from tests.unit.test_indexer import SPACE
 
 
 async def filled(world: TruthWorld, count: int = 40) -> list[int]:

@@ -31,7 +31,7 @@ from services.nn_shard.shard import Shard
 from services.topology.indexes import ServedIndex, ServedIndexes
 from services.worker.truth import Verifier
 from tests.buckets import bucket_settings
-from tests.unit.test_indexer import SETTINGS, SPACE, CountingEmbedder
+from tests.indexer_world import SETTINGS, SPACE, CountingEmbedder
 
 INDEX = Index(IndexId("tiny.2"), SPACE.id, "IVF{nlist},PQ2x8", 2, IndexState.LIVE)
 SHARD = ShardSettings(poll_seconds=0.05, lag_check_seconds=0.1, maintenance_seconds=0.1, checkpoint_seconds=0.2)

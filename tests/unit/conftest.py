@@ -7,6 +7,7 @@ import pytest
 
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
+from tests.indexer_world import World, opened
 from tests.unit.folder_library import Library, library_in
 
 
@@ -20,4 +21,10 @@ async def originals(tmp_path: Path) -> AsyncIterator[Originals]:
 @pytest.fixture
 async def library(tmp_path: Path) -> AsyncIterator[Library]:
     async with library_in(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with opened(tmp_path) as made:
         yield made

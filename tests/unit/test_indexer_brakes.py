@@ -1,10 +1,7 @@
 """What makes the indexer stop taking: enough under way, a fault that is not the pictures', a service away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable, Sequence
 
 from omma.backlog import backlog, indexer_group
 from omma.dead_letters import DeadLetters
@@ -16,7 +13,7 @@ from services.egs.client import EmbeddedItem, ImageItem
 from services.indexer.deaths import Deaths
 from services.indexer.settings import IndexerSettings
 from services.indexer.worker import Indexer
-from tests.unit.test_indexer import SPACE, CountingEmbedder, World, opened, vectors_in
+from tests.indexer_world import SPACE, CountingEmbedder, World, vectors_in
 
 SETTINGS = IndexerSettings(
     poll_seconds=0.02,
@@ -27,12 +24,6 @@ SETTINGS = IndexerSettings(
     deaths_pause_seconds=0.05,
 )
 DEAD, CORRUPT = Kind.INVALID_PICTURE, Kind.CORRUPT
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(tmp_path) as made:
-        yield made
 
 
 class Sick(CountingEmbedder):

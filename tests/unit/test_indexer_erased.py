@@ -1,7 +1,6 @@
 """A picture that goes while it is embedded leaves no thumbnail behind, and takes nobody else's with it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import pytest
 
@@ -16,7 +15,7 @@ from services.egs.client import EmbeddedItem, ImageItem
 from services.indexer.sources import Later, Seen, VectorSources
 from services.worker.jobs.progress import Progress
 from services.worker.truth.collector import Collector
-from tests.unit.test_indexer import CountingEmbedder, World, opened
+from tests.indexer_world import CountingEmbedder, World
 
 GRACE = 3600.0
 
@@ -31,12 +30,6 @@ class Interrupted(CountingEmbedder):
     async def embed(self, items: Sequence[ImageItem], deadline: Deadline) -> list[EmbeddedItem | Exception]:
         await self._happens()
         return await super().embed(items, deadline)
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(tmp_path) as made:
-        yield made
 
 
 def sources_of(world: World, happens: Callable[[], Awaitable[None]]) -> VectorSources:

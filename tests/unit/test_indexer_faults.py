@@ -4,7 +4,6 @@ import asyncio
 import errno
 import hashlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,11 @@ from services.indexer.deaths import fate_of
 from services.indexer.settings import IndexerSettings
 from services.indexer.sources import Dead, Later, Seen
 from services.indexer.taken import UPLOADS
-from tests.unit.test_indexer import SPACE, World, opened, vectors_in
+from tests.indexer_world import SPACE, World, vectors_in
 
 SETTINGS = IndexerSettings(
     poll_seconds=0.02, retry_seconds=0.01, batch_pictures=5, deaths_window=20, patience_seconds=0.05, put_off_seconds=1
 )
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(tmp_path) as made:
-        yield made
 
 
 async def referenced(world: World, file: Path, content: bytes) -> Upserted:

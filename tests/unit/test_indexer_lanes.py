@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,15 +16,9 @@ from omma.records import IMAGES_TOPIC, VectorRecord
 from omma.rpc.deadline import Deadline
 from services.egs.client import EmbeddedItem, ImageItem
 from services.indexer.settings import IndexerSettings
-from tests.unit.test_indexer import SPACE, CountingEmbedder, World, opened, vectors_in
+from tests.indexer_world import SPACE, CountingEmbedder, World, vectors_in
 
 SETTINGS = IndexerSettings(poll_seconds=0.02, retry_seconds=0.01, batch_pictures=4, waiting_pictures=64)
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(tmp_path) as made:
-        yield made
 
 
 class TowerAway(CountingEmbedder):

@@ -15,7 +15,7 @@ from omma.vectors import normalise
 from services.egs.client import EmbeddedItem, Embedder, ImageItem
 from services.indexer.regions import FRACTIONS, Regions, vectors_a_picture
 from services.indexer.settings import IndexerSettings
-from tests.unit.test_indexer import SETTINGS, CountingEmbedder, opened
+from tests.indexer_world import SETTINGS, CountingEmbedder, opened
 
 WINDOWS = IndexerSettings(**SETTINGS.model_dump() | {"regions": "windows"})
 CROPS = IndexerSettings(**SETTINGS.model_dump() | {"regions": "crops"})

@@ -1,9 +1,11 @@
 """What is durable, opened as the settings say: catalog, log and blobs, each in a folder or on its server."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field
 
@@ -22,6 +24,8 @@ from omma.log.sqlite import SqliteLog
 from omma.persistence import until_there
 from omma.process import ProcessSettings
 from omma.scanning import Clamd, ClamdSettings, Unscanned
+
+T = TypeVar("T")
 
 
 class StorageSettings(ProcessSettings):
@@ -62,15 +66,20 @@ async def open_storage(
     """All of it, closed by the stack, once its servers are there. patience_seconds: then ReplicaDown; None: never.
 
     A server that does not answer is waited for, and so is one whose name is not known: in a cluster a name may come
-    with its server. What waiting does not mend is raised at once: WrongState, with the setting as its field, for a
-    password, a database or a bucket that is wrong; what else each part raises.
+    with its server. A folder is not: what is wrong with it is said. What waiting does not mend is raised at once:
+    WrongState, with the setting as its field, for a password, a database or a bucket that is wrong; what else each
+    part raises.
     """
-    opened = partial(until_there, patience_seconds=patience_seconds)
-    catalog = await opened("PostgreSQL", partial(_open_catalog, settings))
+
+    def opened(server: object | None, part: str, attempt: Callable[[StorageSettings], Awaitable[T]]) -> Awaitable[T]:
+        once = partial(attempt, settings)
+        return once() if server is None else until_there(part, once, patience_seconds=patience_seconds)
+
+    catalog = await opened(settings.postgres, "PostgreSQL", _open_catalog)
     stack.push_async_callback(catalog.close)
-    log = await opened("Kafka", partial(_open_log, settings))
+    log = await opened(settings.kafka, "Kafka", _open_log)
     stack.push_async_callback(log.close)
-    blobs = await opened("the object storage", partial(_open_blobs, settings))
+    blobs = await opened(settings.s3, "the object storage", _open_blobs)
     stack.push_async_callback(blobs.close)
     objects = _open_objects(settings)
     if objects is not None:

@@ -33,7 +33,7 @@ class Readers:
         self._connections: list[sqlite3.Connection] = []
 
     async def run(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """Raises Overloaded, Corrupt, and what `read` raises."""
+        """Raises Overloaded, Corrupt, ReplicaDown, and what `read` raises."""
         if self._closed:
             raise WrongState("The log is closed.")
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._in_snapshot, read)
@@ -51,7 +51,8 @@ class Readers:
             try:
                 return read(connection)
             finally:
-                connection.execute("COMMIT")
+                if connection.in_transaction:  # SQLite ends it by itself where the disk fails
+                    connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise storage_error(error, "The log") or error from None
 

@@ -124,9 +124,14 @@ class Writer:
         return result
 
     async def truncate(self) -> None:
-        """Move what was written lately to the file itself, and empty the file that it lay in. Raises Overloaded."""
+        """Move what was written lately to the file itself, and empty the file that it lay in. Raises Overloaded,
+        StorageFull, ReplicaDown.
+        """
         loop = asyncio.get_running_loop()
-        busy, _, _ = await loop.run_in_executor(self._executor, _checkpoint, self._connection)
+        try:
+            busy, _, _ = await loop.run_in_executor(self._executor, _checkpoint, self._connection)
+        except sqlite3.Error as error:
+            raise storage_error(error, "The log") or error from None
         if busy:
             raise Overloaded("The log is being read: its recent writes cannot be moved now.", retry_after_seconds=1.0)
 

@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { BoxCanvas } from "../picture/BoxCanvas";
 import { type Box, written } from "../picture/box";
 import { Icon } from "../shell/Icon";
@@ -21,15 +22,17 @@ export function AskedPanel({
   onBox: (box: Box | undefined, settled: boolean) => void;
   onChange: (asked: Asked, replace?: boolean) => void;
 }) {
+  const [unseen, setUnseen] = useState<string | null>();
+  const shown = picture && picture !== unseen;
   return (
     <aside aria-label={texts.asked.title} className="flex flex-col gap-5 sm:flex-row sm:gap-8 lg:flex-col lg:gap-5 lg:sticky lg:top-4 lg:max-h-[calc(100dvh-2rem)] lg:w-72 lg:overflow-auto lg:pe-1">
       {hasPicture(asked) && (
         <section className="flex shrink-0 flex-col gap-2 self-start lg:w-full">
-          {picture ? (
-            <BoxCanvas src={picture} alt={texts.asked.picture} box={box} onChange={onBox} className="max-h-[38vh] lg:max-h-80 [&>img]:min-h-44" />
+          {shown ? (
+            <BoxCanvas src={picture} alt={texts.asked.picture} box={box} onChange={onBox} onError={() => setUnseen(picture)} className="max-h-[38vh] lg:max-h-80 [&>img]:min-h-44" />
           ) : (
             <div className="flex aspect-square w-full max-w-72 items-center justify-center rounded-picture bg-sunk p-6 text-center text-small text-soft">
-              {picture === null ? texts.search.lost : ""}
+              {picture === null ? texts.search.lost : picture ? texts.search.unseen : ""}
             </div>
           )}
           <div className="flex flex-wrap items-center gap-1 text-small">
@@ -37,7 +40,7 @@ export function AskedPanel({
               <button type="button" className="button" onClick={() => onBox(undefined, true)}>
                 {texts.asked.whole}
               </button>
-            ) : (
+            ) : shown && (
               <>
                 <span className="me-auto text-soft">{texts.asked.hint}</span>
                 <button type="button" className="button button-bare sr-only focus:not-sr-only" onClick={() => onBox(MIDDLE, true)}>

@@ -1,12 +1,16 @@
 import type { SearchAnswer } from "../api/types";
 import { texts } from "../texts";
+import { type Asked, hasPicture, narrows } from "./asked";
+import { Empty } from "./Empty";
 
 const UNDERSTOOD = 0.5;
 
-/** What an answer says of itself: that nothing comes close, that words were not understood, that something was left out. lower: of what is asked even the best scores are lower than a whole picture's. */
-export function Notes({ answer, lower }: { answer: SearchAnswer; lower: boolean }) {
+/** What an answer says of itself: that nothing comes close, that words were not understood, that something was left out. Of a part of a picture, and away from others, even the best scores are lower than a whole picture's. */
+export function Notes({ answer, asked }: { answer: SearchAnswer; asked: Asked }) {
+  const lower = asked.box !== undefined || asked.not !== undefined;
   const nothing = answer.results.length === 0;
   const unknown = nothing && answer.understood !== undefined && answer.understood < UNDERSTOOD;
+  const none = nothing && !unknown && answer.degraded.length === 0;
   return (
     <>
       {unknown && <Note title={texts.search.notUnderstood} about={texts.search.notUnderstoodAbout} />}
@@ -20,7 +24,8 @@ export function Notes({ answer, lower }: { answer: SearchAnswer; lower: boolean 
           {texts.search.degraded(answer.degraded.join(", "))} {answer.coverage.fraction < 1 && texts.search.coverage(answer.coverage.fraction)}
         </p>
       )}
-      {nothing && !unknown && <Note title={texts.search.none} about={texts.search.noneAbout} />}
+      {none && narrows(asked) && <Note title={texts.search.none} about={texts.search.noneAbout} />}
+      {none && !narrows(asked) && <Empty title={hasPicture(asked) ? texts.search.emptyBeside : texts.search.emptyTitle} />}
     </>
   );
 }

@@ -54,7 +54,7 @@ export function Results({ asked, found, hits, onChange }: { asked: Asked; found:
         <span aria-hidden="true">·</span>
         <Took answer={first} />
       </p>
-      <Notes answer={first} lower={asked.box !== undefined || asked.not !== undefined} />
+      <Notes answer={first} asked={asked} />
       <Grid tiles={hits} label={texts.search.results} below={BAR_PX} onMore={more} onKey={pressed}>
         {(hit, rank, focusable) => (
           <Card

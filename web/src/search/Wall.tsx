@@ -1,4 +1,3 @@
-import { Link } from "@tanstack/react-router";
 import { useCallback, useMemo } from "react";
 import { useMay } from "../api/session";
 import { Clusters } from "../clusters/Clusters";
@@ -8,13 +7,13 @@ import { Grid } from "../grid/Grid";
 import { Failed } from "../shell/Failed";
 import { texts } from "../texts";
 import { type Asked, chipsOf, withChips } from "./asked";
+import { Empty } from "./Empty";
 import { FilterBar } from "./FilterBar";
 import { nameOf } from "./names";
 import { useWall } from "./useSearch";
 
 /** Before a search: what the collection holds. */
 export function Wall({ asked, onChange }: { asked: Asked; onChange: (asked: Asked, replace?: boolean) => void }) {
-  const mayAdd = useMay("write");
   const wall = useWall(asked, useMay("read"));
   const pictures = useMemo(() => wall.data?.pages.flatMap((page) => page.images) ?? [], [wall.data]);
   const chips = chipsOf(asked);
@@ -25,18 +24,7 @@ export function Wall({ asked, onChange }: { asked: Asked; onChange: (asked: Aske
   }, [hasNextPage, isFetching, fetchNextPage]);
   if (wall.error && !first) return <Failed error={wall.error} again={() => void wall.refetch()} />;
   if (!first) return null;
-  if (!pictures.length && !chips.length)
-    return (
-      <div className="flex flex-col items-center gap-3 py-10 text-center">
-        <h2 className="text-title">{texts.search.emptyTitle}</h2>
-        <p className="text-soft">{texts.search.emptyAbout}</p>
-        {mayAdd && (
-          <Link to="/ui/add" className="button button-strong">
-            {texts.search.emptyAdd}
-          </Link>
-        )}
-      </div>
-    );
+  if (!pictures.length && !chips.length) return <Empty />;
   return (
     <section aria-label={texts.search.wallLabel} className="flex flex-col gap-3">
       <div className="flex flex-wrap items-center justify-between gap-3">

@@ -76,6 +76,11 @@ export function hasPicture(asked: Asked): boolean {
   return asked.id !== undefined || asked.upload !== undefined;
 }
 
+/** Whether less could be asked, so that more is found. */
+export function narrows(asked: Asked): boolean {
+  return Boolean(asked.filters?.length) || asked.score !== undefined || asked.phash !== undefined || asked.near === "drop";
+}
+
 /** Whether anything is sought; filters alone browse. */
 export function isSearch(asked: Asked): boolean {
   return hasPicture(asked) || Boolean(asked.text);

@@ -8,6 +8,7 @@ from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
+from omma import sent_json
 from omma.errors import InvalidQuery, TooLarge
 
 MAX_CHARACTERS: Final = 100_000
@@ -129,15 +130,11 @@ def canonical(filter: Filter | None) -> str:
 
 def _from_json(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return sent_json.parse(text)
     except RecursionError:
         raise InvalidQuery(f"A filter nests at most {MAX_DEPTH} deep.", field="filter", limit=MAX_DEPTH) from None
     except ValueError as error:
         raise InvalidQuery(f"The filter is not JSON: {error}.", field="filter") from None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
 
 
 class _Builder:

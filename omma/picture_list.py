@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from omma import sent_json
 from omma.description import Description, RowLimits
 from omma.errors import InvalidQuery, OmmaError
 from omma.identity import Tenant
@@ -75,9 +76,8 @@ def absolute(content: bytes, folder: Path) -> bytes:
 
 
 def described(content: bytes, **said: Any) -> bytes:
-    """The list with this said of each line that does not say it itself; what is no JSON stays for its reader to tell.
-
-    Raises InvalidQuery, field `list`, for a path that is not UTF-8: nothing can be said of it.
+    """The list with this said of each line that does not say it itself; what is no JSON, or not UTF-8, stays for its
+    reader to tell.
     """
     return b"\n".join(_described(text, said) for _, _, text in _lines(content)) + b"\n"
 
@@ -150,7 +150,7 @@ def _decoded(text: bytes) -> str:
 
 def _object(line: str) -> dict[str, Any]:
     try:
-        entry = json.loads(line)
+        entry = sent_json.parse(line)
     except RecursionError:
         raise InvalidQuery("The line is nested too deep.", field="list") from None
     except ValueError as error:
@@ -208,10 +208,10 @@ def _absolute(text: bytes, folder: Path) -> bytes:
 
 
 def _described(text: bytes, said: dict[str, Any]) -> bytes:
-    line = _decoded(text)
-    if not line.startswith("{"):
-        return json.dumps({_place_name(line): line, **said}).encode()
     try:
+        line = _decoded(text)
+        if not line.startswith("{"):
+            return json.dumps({_place_name(line): line, **said}).encode()
         return json.dumps({**said, **_object(line)}).encode()
     except InvalidQuery:
         return text

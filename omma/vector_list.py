@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from omma import sent_json
 from omma.description import Description, RowLimits, check_uri
 from omma.errors import InvalidQuery, OmmaError, WrongSpace
 from omma.space import Space
@@ -130,9 +131,11 @@ def said_of_lines(content: bytes) -> list[dict[str, Any]]:
     said = []
     for number, line in enumerate(_lines(content, "items"), 1):
         try:
-            one = json.loads(line)
-        except (ValueError, RecursionError):
-            one = None
+            one = sent_json.parse(line)
+        except RecursionError:
+            raise InvalidQuery(f"Row {number} of items is nested too deep.", field="items") from None
+        except ValueError as error:
+            raise InvalidQuery(f"Row {number} of items is not JSON: {error}.", field="items") from None
         if not isinstance(one, dict):
             raise InvalidQuery(f"Row {number} of items is no JSON object.", field="items")
         said.append(one)

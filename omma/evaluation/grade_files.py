@@ -1,11 +1,11 @@
 """Grades of pairs from files: tab-separated, TREC qrels, JSON lines, or JSON lines of impressions and clicks."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from omma import sent_json
 from omma.errors import InvalidQuery
 from omma.evaluation.clicks import Seen, grades_from_clicks
 from omma.evaluation.judgments import Graded
@@ -81,7 +81,7 @@ def _json_lines(file: Path) -> tuple[Pairs, str]:
     for at, line in numbered_lines(file):
         where = f"{file.name}:{at}"
         try:
-            one = json.loads(line)
+            one = sent_json.parse(line)
         except ValueError as fault:
             raise InvalidQuery(f"{where} is no JSON: {fault}.", field="judgments") from None
         if not isinstance(one, dict):

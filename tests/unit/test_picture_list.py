@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omma.description import RowLimits
-from omma.errors import InvalidQuery
 from omma.picture_list import Listed, WrongLine, absolute, described, line_at, listed
 
 LIMITS = RowLimits()
@@ -63,6 +62,9 @@ def test_whatever_a_list_holds_each_line_is_one_thing(texts: list[str], odd: byt
     found = lines(content)
     assert [line_at(content, one.line, one.start, LIMITS) for one in found] == found
     assert len(lines(absolute(content, Path("/here")))) == len(found)
+    told = [one for one in lines(described(content, private=True)) if isinstance(one, Listed)]
+    assert len(told) == len([one for one in found if isinstance(one, Listed)])
+    assert all(one.description.private is not None for one in told)
 
 
 def test_something_is_said_of_every_line_that_does_not_say_it_itself() -> None:
@@ -76,8 +78,9 @@ def test_something_is_said_of_every_line_that_does_not_say_it_itself() -> None:
         ("http://x/c", "bob", True),
     ]
     assert len(lines(content)) == 4
-    with pytest.raises(InvalidQuery):
-        described(b"/\xff.jpg", private=True)
+    for odd in (b"/\xff.jpg", b'{"url": "http://x/d", "owner": "\xff"}', b'{"url": "http://x/d", "url": "http://x/e"}'):
+        [one, other] = lines(described(odd + b"\n/b.jpg", private=True))
+        assert isinstance(one, WrongLine) and isinstance(other, Listed) and other.description.private
 
 
 def test_paths_are_as_from_the_lists_folder() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from omma import sent_json
 from omma.catalog.picture import Picture
 from omma.description import Description
 from omma.errors import InvalidQuery
@@ -172,9 +173,11 @@ def _attributes(content: bytes) -> dict[str, Any]:
     if not content:
         return {}
     try:
-        attributes = json.loads(content)
-    except (ValueError, RecursionError):
-        raise InvalidQuery("attributes_json is not JSON.", field="attributes_json") from None
+        attributes = sent_json.parse(content)
+    except RecursionError:
+        raise InvalidQuery("attributes_json is nested too deep.", field="attributes_json") from None
+    except ValueError as error:
+        raise InvalidQuery(f"attributes_json is not JSON: {error}.", field="attributes_json") from None
     if not isinstance(attributes, dict):
         raise InvalidQuery("attributes_json must be a JSON object.", field="attributes_json")
     return attributes

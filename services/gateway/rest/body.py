@@ -1,6 +1,5 @@
 """Request bodies, read within bounds: counted while they stream, refused at the byte that is one too many."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,6 +9,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from omma import sent_json
 from omma.errors import InvalidQuery, TooLarge, UnsupportedMedia
 from services.gateway.rest.fields import unknown_field
 from services.gateway.settings import FORM_SLACK_BYTES
@@ -54,13 +54,14 @@ async def read_json(request: Request, max_bytes: int, max_values: int = MAX_JSON
     if content.count(b",") + content.count(b"[") + content.count(b"{") > max_values:
         raise TooLarge(f"The JSON holds more than {max_values:,} values.", limit=max_values)
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_no_constant)
+        return sent_json.parse(content)
     except UnicodeDecodeError:
         raise InvalidQuery("The body is not UTF-8.") from None
     except RecursionError:
         raise InvalidQuery("The JSON is nested too deep.") from None
     except ValueError as error:
-        raise InvalidQuery(f"The body is not JSON: {error}.") from None
+        name = error.name if isinstance(error, sent_json.DoubledName) else None
+        raise InvalidQuery(f"The body is not JSON: {error}.", field=name) from None
 
 
 async def read_form(request: Request, limits: FormLimits) -> Form:
@@ -221,7 +222,3 @@ def _text(name: str, content: bytes) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidQuery(f"{name} is not UTF-8.", field=name) from None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")

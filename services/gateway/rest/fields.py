@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from omma import sent_json
 from omma.errors import InvalidQuery, TooLarge
 from omma.written import number_of, whole_of
 
@@ -167,7 +168,7 @@ def _parsed_list(text: str, field: str) -> list[Any]:
 
 def _parsed(text: str, field: str | None) -> Any:
     try:
-        return json.loads(text)
+        return sent_json.parse(text)
     except RecursionError:
         raise InvalidQuery(f"{field} is nested too deep.", field=field) from None
     except ValueError as error:

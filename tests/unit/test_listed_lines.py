@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -20,14 +21,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omma.blobs.interface import Blobs
-from omma.blobs.objects import Objects
+from omma.blobs.objects import ObjectLook, Objects
 from omma.blobs.s3_objects import S3Objects
 from omma.blobs.s3_settings import S3Settings
 from omma.catalog.download import Download
 from omma.catalog.interface import Catalog
 from omma.description import RowLimits
+from omma.errors import ReplicaDown
 from omma.fetching import Fetcher
-from omma.identity import DEFAULT_TENANT, Tenant
+from omma.identity import DEFAULT_TENANT, Sha256, Tenant
 from omma.images import PictureLimits, media_type
 from omma.job_kinds import ListParameters
 from omma.outbox import open_outbox
@@ -164,6 +166,43 @@ async def test_whatever_the_system_says_of_a_file_is_its_own_lines(
     )
     assert [one.place.rpartition("/")[2] for one in ended if one.outcome in TAKEN] == ["sound.jpg"]
     assert len(ended) == len(numbers) + 1 and all(one.reason for one in ended if one.outcome not in TAKEN)
+
+
+class OneFails(S3Objects):
+    """Of a storage that has every object, and gives all but one."""
+
+    def __init__(self) -> None:
+        super().__init__(S3Settings(bucket="own", access_key="a", secret_key="b"))
+
+    async def look(self, bucket: str, key: str, max_bytes: int) -> ObjectLook:
+        if key == "fails.jpg":
+            raise ReplicaDown("The object storage fails; try again.")
+        return ObjectLook(len(PICTURE), "e", Sha256(sha256(key.encode()).hexdigest()))
+
+
+async def test_an_object_that_the_storage_never_gives_fails_alone(tmp_path: Path) -> None:
+    objects = OneFails()
+    async with lists_in(tmp_path, objects) as lists:
+        ended = await lists.run(b"s3://b/1.jpg\ns3://b/fails.jpg\ns3://b/2.jpg\n")
+    await objects.close()
+    told = {one.place: (one.outcome, one.reason) for one in ended}
+    assert told.pop("s3://b/fails.jpg") == ("unreadable", "The object storage fails; try again.")
+    assert {outcome for outcome, _ in told.values()} <= TAKEN and len(told) == 2
+
+
+async def test_while_the_blobs_are_away_no_line_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: object) -> int:
+        raise ReplicaDown("The object storage does not answer; try again.")
+
+    objects = OneFails()
+    async with lists_in(tmp_path, objects) as lists:
+        monkeypatch.setattr(lists.blobs, "size", away)
+        with pytest.raises(ReplicaDown, match="does not answer"):
+            await lists.run(b"s3://b/fails.jpg\n")
+        assert not await lists.catalog.downloads_of_run(DEFAULT_TENANT, RUN, "", 10, failed=True)
+        monkeypatch.undo()
+        assert [one.outcome for one in await lists.run(b"s3://b/fails.jpg\n")] == ["unreadable"]
+    await objects.close()
 
 
 def descriptions() -> st.SearchStrategy[bytes]:

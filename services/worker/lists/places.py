@@ -2,16 +2,14 @@
 
 import asyncio
 import logging
-import os
 import random
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from omma.blobs.interface import Blobs
+from omma.blobs.interface import Blobs, original_key
 from omma.blobs.object_uri import place_of
 from omma.blobs.objects import Objects
 from omma.blobs.originals import path_of, read_file, sha256_of, uri_of
@@ -33,6 +31,10 @@ _FILES_AT_ONCE: Final = 4
 _HUNG: Final = 16
 _MAX_HOSTS: Final = 4_096
 _LONGEST_WAIT_SECONDS: Final = 60.0
+_ANY_KEY: Final = original_key(Sha256("0" * 64))
+"""Which need not be there: whether the blobs answer."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -166,31 +168,40 @@ class Places:
         return sha256_of(content)
 
     async def _file(self, uri: str) -> Found:
-        content, status = await self._read(path_of(uri))
+        path = path_of(uri)
+        content, status = await self._alone(
+            lambda: self._files.run(_FILE_SECONDS, read_file, path, self._limits.max_bytes)
+        )
         sha256 = await self._checks.run(None, self._verified, content)
         return Found(sha256, uri, status.st_size, mtime_ns=status.st_mtime_ns)
 
-    async def _read(self, path: Path) -> tuple[bytes, os.stat_result]:
-        """Raises Refused also for a fault that lasts: it may be the disk's, and is told of this file alone."""
+    async def _alone(self, read: Callable[[], Awaitable[T]]) -> T:
+        """What it reads. A fault that lasts is told of this line alone, by Refused, where the blobs answer: it may be
+        its disk's or its bucket's. Where they do not, nothing could be kept: raises ReplicaDown.
+        """
         tried = 0
         while True:
             try:
-                return await self._files.run(_FILE_SECONDS, read_file, path, self._limits.max_bytes)
+                return await read()
             except ReplicaDown as error:
                 tried += 1
                 if tried == self._settings.tries:
+                    await self._blobs.size(_ANY_KEY)
                     raise Refused("unreadable", error.detail) from error
             await self._sleep(self._pause(tried))
 
     async def _upload(self, place: str) -> Found:
-        content = await self._blobs.get(upload_key(self._tenant, upload_of(place)), self._limits.max_bytes)
+        key = upload_key(self._tenant, upload_of(place))
+        content = await self._alone(lambda: self._blobs.get(key, self._limits.max_bytes))
         sha256 = await self._checks.run(None, self._verified, content)
         return Found(sha256, uri_of(sha256), len(content), content)
 
     async def _object(self, uri: str) -> Found:
-        if self._objects is None:
+        objects = self._objects
+        if objects is None:
             raise Refused("no_object_storage", "This Omma has no object storage (OMMA_S3__BUCKET).")
-        look = await self._objects.look(*place_of(uri), self._limits.max_bytes)
+        bucket, key = place_of(uri)
+        look = await self._alone(lambda: objects.look(bucket, key, self._limits.max_bytes))
         if look is None:
             raise Absent("There is no such object.", field="uri")
         if look.sha256 is None:

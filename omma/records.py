@@ -165,7 +165,8 @@ class Interaction:
     displayed: of an impression every hit of the answer in order, of a click one. rank: of the first of them, from 1,
     0 where there is none; of a click as the caller counts. query_image_id: 0 when the query was no stored picture.
     caller: of an impression in a rollout, who stays in the arm. brought: of an interleaved one, by which arm each of
-    `displayed` came. traceparent: of the search, where traces are on; the catalog does not keep it.
+    `displayed` came. traceparent: of the search, where traces are on; the catalog does not keep it. stage: of an
+    impression in a rollout, its changed_at_ms as the gateway followed it; 0 where that was not said.
     """
 
     tenant: Tenant
@@ -180,6 +181,7 @@ class Interaction:
     caller: str = ""
     brought: tuple[Brought, ...] = ()
     traceparent: str = ""
+    stage: int = 0
 
 
 def deleted_record(
@@ -291,6 +293,7 @@ def encode_interaction(interaction: Interaction) -> bytes:
         caller=interaction.caller,
         brought=[_BROUGHT[one] for one in interaction.brought],
         traceparent=interaction.traceparent,
+        stage=interaction.stage,
     ).SerializeToString()
 
 
@@ -312,6 +315,7 @@ def decode_interaction(value: bytes) -> Interaction:
         message.caller,
         tuple(_BROUGHT_BY.get(one, Brought.BOTH) for one in message.brought),
         message.traceparent,
+        message.stage,
     )
 
 

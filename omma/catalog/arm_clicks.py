@@ -28,8 +28,9 @@ async def count_by_arm(
     """The batch, each click with what answered its search; counts it in the transaction of its rows.
 
     A click counts for the arm that its query_id was answered from, of its own tenant; without one, or where the search
-    took part in no rollout, for none. A search counts as clicked once; an interleaved one counts each picture once, for
-    the arm that brought it.
+    took part in no rollout, for none. Both are of the step that the gateway followed as it answered, however late they
+    come. A search counts as clicked once, and its first click is kept alone; an interleaved one counts each picture
+    that it showed once, for the arm that brought it.
     """
     asked = await _add_searches(connection, dialect, batch)
     known = await _clicked_searches(connection, batch)
@@ -44,13 +45,14 @@ async def count_by_arm(
         stamped.append(replace(one, answered=Answered(*(search[name] for name in _ANSWERED))))
         pictures = clicked.setdefault(one.query_id, list(search["clicked"]))
         key, picture = tuple(search[name] for name in _KEY), int(one.displayed[0])
-        if search["arm"] == Arm.INTERLEAVED and picture not in pictures:
-            won = credit({int(id): Brought(arm) for id, arm in search["brought"].items()}, [picture])
+        if search["arm"] != Arm.INTERLEAVED:
+            if not pictures:
+                gained[key] += 1
+                pictures.append(picture)
+        elif str(picture) in search["brought"] and picture not in pictures:
+            won = credit({picture: Brought(search["brought"][str(picture)])}, [picture])
             gained[key] += won[Brought.CANDIDATE] - won[Brought.CONTROL]
             asked[key] += won[Brought.CANDIDATE] + won[Brought.CONTROL]
-        elif not pictures:
-            gained[key] += 1
-        if picture not in pictures:
             pictures.append(picture)
     if clicked:
         places = [{"of": query_id, "now": pictures} for query_id, pictures in sorted(clicked.items())]
@@ -80,7 +82,7 @@ async def _add_searches(
         {
             "query_id": query_id,
             "rollout": one.answered.rollout,
-            "stage": stages[one.answered.rollout],
+            "stage": one.stage or stages[one.answered.rollout],
             "arm": one.answered.arm,
             "tenant_id": one.tenant,
             "caller": one.caller or query_id,

@@ -229,6 +229,7 @@ class Interaction(_message.Message):
     CALLER_FIELD_NUMBER: _builtins.int
     BROUGHT_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     user_id: _builtins.str
     query_image_id: _builtins.int
@@ -248,6 +249,8 @@ class Interaction(_message.Message):
     """Of an impression in a rollout: who stays in that arm, a user or the hash of a session or query."""
     traceparent: _builtins.str
     """W3C, of the search that showed it, where traces are on."""
+    stage: _builtins.int
+    """Of an impression in a rollout: when the step was taken that its gateway followed; 0 of an older gateway."""
     @_builtins.property
     def displayed_image_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Of an impression: every hit of the answer in order; displayed_image_id is the first of them."""
@@ -276,10 +279,11 @@ class Interaction(_message.Message):
         caller: _builtins.str = ...,
         brought: _abc.Iterable[Global___Interaction.Brought.ValueType] | None = ...,
         traceparent: _builtins.str = ...,
+        stage: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "brought", b"brought", "caller", b"caller", "displayed_image_id", b"displayed_image_id", "displayed_image_ids", b"displayed_image_ids", "index", b"index", "policy", b"policy", "query_id", b"query_id", "query_image_id", b"query_image_id", "rank", b"rank", "rollout", b"rollout", "space", b"space", "tenant", b"tenant", "traceparent", b"traceparent", "ts_ms", b"ts_ms", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "brought", b"brought", "caller", b"caller", "displayed_image_id", b"displayed_image_id", "displayed_image_ids", b"displayed_image_ids", "index", b"index", "policy", b"policy", "query_id", b"query_id", "query_image_id", b"query_image_id", "rank", b"rank", "rollout", b"rollout", "space", b"space", "stage", b"stage", "tenant", b"tenant", "traceparent", b"traceparent", "ts_ms", b"ts_ms", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -87,6 +87,11 @@ class ServedIndexes:
         """The one that runs, whatever its state."""
         return None if self._routing is None else self._routing.running
 
+    def stage(self, rollout_id: str) -> int | None:
+        """changed_at_ms of the rollout as it is followed here, which tells its steps apart; None when it is over."""
+        running = self.rollout
+        return None if running is None or running.id != rollout_id else running.changed_at_ms
+
     def trip(self, rollout_id: str) -> None:
         """This process asks the rollout's candidate nothing more, until the rollout takes another step."""
         rollout = self.rollout

@@ -5,12 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from omma.catalog.database import Database
 from omma.catalog.interface import Catalog
 from omma.catalog.judgement import Fence, Judgement
 from omma.catalog.logged_interaction import LoggedInteraction
 from omma.catalog.rollout import Told
 from omma.catalog.schema.people import DAY_MS
+from omma.catalog.schema.serving import rollout_searches
 from omma.errors import Absent, WrongState
 from omma.identity import ImageId
 from omma.index import IndexState
@@ -197,6 +200,40 @@ async def test_clicks_count_for_the_arm_of_their_search_by_caller_and_once_a_sea
     arms = {one.displayed[0] - 1: (one.answered.arm, one.answered.index) for one in read}
     assert (arms[0], arms[10], arms[11]) == (("control", "i"), ("control", "i"), ("candidate", "i"))
     assert arms[6] == arms[7] == ("", "")
+
+
+async def test_a_search_is_of_the_step_that_its_gateway_followed_however_late_it_is_recorded(
+    catalog: Catalog, clock: Clock
+) -> None:
+    first = (await _in_canary(catalog)).stage
+    clock.seconds += 60
+    second = (await catalog.move_rollout(ROLLOUT.id, Step.CANARY, TOLD, 20.0)).changed_at_ms
+    shown, clicked = InteractionType.IMPRESSION, InteractionType.CLICK
+    late = [
+        _interaction(0, shown, "q1", "control", stage=first),
+        _interaction(1, shown, "q2", "candidate", stage=second),
+        _interaction(2, shown, "q3", "control", caller="user of an older gateway"),
+        _interaction(3, clicked, "q1", ""),
+    ]
+    await catalog.add_interactions("log", late)
+    counted = [
+        {arm: (int(one.asked), int(one.gained)) for arm, one in (await catalog.arm_moments(ROLLOUT.id, at)).items()}
+        for at in (first, second)
+    ]
+    assert counted == [{"control": (1, 1)}, {"candidate": (1, 0), "control": (1, 0)}]
+
+
+@pytest.mark.parametrize("arm", ["control", "interleaved"])
+async def test_who_clicks_on_without_end_makes_no_row_grow(catalog: Catalog, arm: str) -> None:
+    await _in_canary(catalog)
+    page: dict[str, Any] = {"displayed": (ImageId(1), ImageId(2)), "brought": (Brought.CANDIDATE, Brought.CONTROL)}
+    await catalog.add_interactions("log", [_interaction(0, InteractionType.IMPRESSION, "q1", arm, **page)])
+    clicks = [_interaction(n, InteractionType.CLICK, "q1", "", displayed=(ImageId(n),)) for n in range(1, 500)]
+    await catalog.add_interactions("log", clicks)
+    database: Database = catalog._database  # type: ignore[attr-defined]
+    async with database.reading() as connection:
+        (kept,) = (await connection.execute(select(rollout_searches.c.clicked))).scalars()
+    assert kept == ([1] if arm == "control" else [1, 2])
 
 
 async def test_callers_of_steps_that_are_past_are_forgotten(catalog: Catalog, clock: Clock) -> None:

@@ -70,7 +70,7 @@ async def interactions(log: Log) -> list[Interaction]:
 async def test_impressions_and_clicks_reach_the_log(log: Log) -> None:
     impressions = await open_impressions(log)
     running = asyncio.create_task(impressions.run())
-    impressions.shown(ANN, "u", 7, answer_of([3, 1]))
+    impressions.shown(ANN, "u", 7, answer_of([3, 1]), caller="user u", stage=5)
     await impressions.clicked(ANN, Click("u", 7, 1, 2, "q1"))
     await asyncio.sleep(0)
     running.cancel()
@@ -79,6 +79,7 @@ async def test_impressions_and_clicks_reach_the_log(log: Log) -> None:
     assert (click.type, click.displayed, click.rank, click.query_id) == (InteractionType.CLICK, (1,), 2, "q1")
     assert (shown.displayed, shown.rank, shown.query_image_id) == ((3, 1), 1, 7)
     assert shown.answered == Answered("i", "s", "default")
+    assert (shown.caller, shown.stage) == ("user u", 5)
     assert [decode_interaction(encode_interaction(one)) for one in (click, shown)] == [click, shown]
 
 

@@ -11,12 +11,14 @@ import pytest
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
 from omma.errors import ReplicaDown
+from omma.identity import Tenant
 from omma.index import Index, IndexId, IndexState
 from omma.judging.tally import SHADOW, TRIPPED, ArmMinute, Tally, shadow_figures, total
 from omma.rollouts.arms import Arm, arm_of
 from omma.rollouts.gates import require_met, shadow_gates
 from omma.rollouts.rollout import Rollout, RolloutId, RolloutState, Routing
 from omma.space import Space, SpaceId
+from services.gateway.search.answer import SearchAnswer
 from services.gateway.search.query import SearchQuery, SoughtPicture, SoughtWords
 from services.gateway.search.rollout.figures import ArmFigures
 from services.gateway.search.rollout.shadow import Shadow
@@ -245,6 +247,26 @@ async def test_a_page_of_a_rollout_that_is_over_takes_nothing_from_the_one_that_
     await scene.figures.flush()
     counts = scene.minutes.of(Arm.CANDIDATE)
     assert (counts["searches"], counts["errors"], counts[TRIPPED]) == (20, 20, 1)
+
+
+class Shown:
+    """What the log is told of searches: of which step they are."""
+
+    def __init__(self) -> None:
+        self.stages: list[int] = []
+
+    def shown(self, tenant: Tenant, user_id: str, image_id: int, answer: SearchAnswer, *, stage: int, **_: str) -> None:
+        self.stages.append(stage)
+
+
+async def test_what_was_shown_is_of_the_step_that_is_followed(scene: Scene) -> None:
+    scene.world.core._impressions = shown = Shown()  # type: ignore[assignment]
+    for step in (1, 2):
+        scene.route(RolloutState.CANARY, share=100, changed_at_ms=step)
+        await scene.search()
+    scene.route(RolloutState.SHADOW, changed_at_ms=3)
+    await scene.search()
+    assert shown.stages == [1, 2, 0]
 
 
 async def test_a_clock_that_is_set_back_takes_no_minute_twice(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,8 +141,10 @@ class SearchCore:
         for reason in answer.degraded:
             SEARCH_DEGRADED.labels(reason.value).inc()
         if self._impressions is not None:
-            caller = "" if answer.variant is None else kept_caller(query)
-            self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer, caller)
+            caller, stage = "", 0
+            if answer.variant is not None:
+                caller, stage = kept_caller(query), self.indexes.stage(answer.variant.rollout) or 0
+            self._impressions.shown(tenant, query.user_id, _query_image_id(query), answer, caller=caller, stage=stage)
         self._tell(tenant, query, answer, sides)
         return answer
 

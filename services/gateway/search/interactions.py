@@ -88,10 +88,19 @@ class Impressions:
         self._queued = asyncio.Event()
         self._under_way = asyncio.Lock()
 
-    def shown(self, tenant: Tenant, user_id: str, query_image_id: int, answer: SearchAnswer, caller: str = "") -> None:
+    def shown(
+        self,
+        tenant: Tenant,
+        user_id: str,
+        query_image_id: int,
+        answer: SearchAnswer,
+        *,
+        caller: str = "",
+        stage: int = 0,
+    ) -> None:
         """Queue what the search showed, one record, also of nothing; returns at once.
 
-        caller: who stays in the answer's arm, if any.
+        caller: who stays in the answer's arm, if any. stage: of the rollout, as Interaction has it.
         """
         if random.random() >= self._sampled:
             return
@@ -113,6 +122,7 @@ class Impressions:
                 f"user {user}" if caller and user else caller,
                 tuple(hit.origin.credited for hit in answer.hits if hit.origin is not None),
                 traceparent(),
+                stage,
             )
         )
         self._queued.set()

@@ -103,10 +103,10 @@ class ArmFigures:
 
     def _follow(self, rollout: str) -> bool:
         """Whether it is the one that runs."""
-        running = self._indexes.rollout
-        if running is None or running.id != rollout:
+        stage = self._indexes.stage(rollout)
+        if stage is None:
             return False
-        step = (rollout, running.changed_at_ms)
+        step = (rollout, stage)
         if step[0] != self._step[0]:
             self._counts = {}
         if step != self._step:

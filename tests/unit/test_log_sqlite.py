@@ -5,9 +5,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -295,3 +297,32 @@ async def test_whatever_a_commit_meets_its_writers_are_answered_and_later_ones_w
         with pytest.raises(WrongState):
             await stopped
         assert await producer.send("t", 0, b"k", b"v") in (4, 5), "the one that was stopped is written or not"
+
+
+async def test_who_sees_an_offset_sees_what_was_written_with_it(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file has both at once; what this process knows of the ends comes after, when the loop is busy much later."""
+    await log.ensure_topic(TopicSpec("t", 1))
+    await log.ensure_topic(TopicSpec("out", 1))
+    producer = await log.producer("writer")
+    commit, durable, heard = writer_module._commit, threading.Event(), threading.Event()
+
+    def heard_of_later(*args: Any) -> Any:
+        done = commit(*args)
+        durable.set()
+        heard.wait(10)
+        return done
+
+    async def written() -> None:
+        async with producer.transaction() as transaction:
+            await transaction.send("out", 0, b"k", b"v")
+            await transaction.send_offsets("g", {AT: 1})
+
+    monkeypatch.setattr(writer_module, "_commit", heard_of_later)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(written())
+        await asyncio.to_thread(durable.wait, 10)
+        asyncio.get_running_loop().call_later(0.1, heard.set)
+        assert await log.committed("g", "t") == {0: 1}
+        assert await log.end_offsets("out") == {0: 1}

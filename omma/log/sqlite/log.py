@@ -135,7 +135,10 @@ class SqliteLog(Log):
             "SELECT partition_id, next FROM group_offset "
             "WHERE partition_id >= ? AND partition_id < ? AND group_name = ?"
         )
-        return await self._by_partition(topic, query, checked_name(group, "group"))
+        found = await self._by_partition(topic, query, checked_name(group, "group"))
+        # The file has an offset before this process has heard of the records that were written with it.
+        await self._writer.told()
+        return found
 
     async def producer(self, transactional_id: str | None = None) -> Producer:
         if transactional_id is None:

@@ -84,6 +84,7 @@ class Writer:
         self._room = asyncio.Event()
         self._room.set()
         self._flushing: asyncio.Task[None] | None = None
+        self._telling = asyncio.Lock()
         self._closed = False
 
     @classmethod
@@ -123,6 +124,11 @@ class Writer:
         result: T = await pending.result
         return result
 
+    async def told(self) -> None:
+        """Return when the event loop has been told of everything that the file has by now."""
+        async with self._telling:
+            return
+
     async def truncate(self) -> None:
         """Move what was written lately to the file itself, and empty the file that it lay in. Raises Overloaded,
         StorageFull, ReplicaDown.
@@ -156,8 +162,9 @@ class Writer:
         results: list[Any] = [WrongState("The log was closed while it wrote.")] * len(group)
         try:
             job = partial(_commit, self._connection, [pending.write for pending in group])
-            found, ends = await asyncio.get_running_loop().run_in_executor(self._executor, job)
-            self._on_append(ends)
+            async with self._telling:
+                found, ends = await asyncio.get_running_loop().run_in_executor(self._executor, job)
+                self._on_append(ends)
             results = found
         except Exception as error:  # noqa: BLE001 - it becomes the answer of each writer of the group
             results = [storage_error(error, "The log") or error] * len(group)

@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import grpc
@@ -120,10 +120,10 @@ def run_service(main: Coroutine[Any, Any, None]) -> None:
     sys.exit(1)
 
 
-async def until_stopped(signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:
-    """Wait for a signal to stop. From its first call on, the signals no longer end the process by themselves."""
+async def until_stopped() -> None:
+    """Wait for SIGTERM or SIGINT. From its first call on, they no longer end the process by themselves."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for one in signals:
+    for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, stopped.set)
     await stopped.wait()

@@ -23,9 +23,9 @@ class Proxy:
     address: str
     url: str
 
-    def delay(self, milliseconds: int, jitter_milliseconds: int = 0) -> None:
+    def delay(self, milliseconds: int) -> None:
         """Every answer comes so much later."""
-        self._add("latency", {"latency": milliseconds, "jitter": jitter_milliseconds})
+        self._add("latency", {"latency": milliseconds})
 
     def partition(self) -> None:
         """Connections stay open and nothing passes, in either direction, as when packets are lost."""

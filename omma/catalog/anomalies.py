@@ -112,6 +112,6 @@ class Anomalies:
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return [
-            AnomalyScore(ImageId(row.image_id), row.distance, row.density, row.neighbours, row.training, row.scored_at)
+            AnomalyScore(ImageId(row.image_id), row.distance, row.density, row.neighbours, row.training)
             for row in found
         ]

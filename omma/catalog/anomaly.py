@@ -30,7 +30,6 @@ class AnomalyScore:
     density: float
     neighbours: int
     training: float | None = None
-    scored_at_ms: int = 0
 
     def by(self, measure: AnomalyMeasure) -> float:
         """0 for what was not measured, which is in no list."""

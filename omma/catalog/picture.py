@@ -9,7 +9,7 @@ from omma.catalog.given import GivenVector
 from omma.filters import Filter
 from omma.identity import ImageId, Sha256, Tenant, Version
 from omma.quality import Quality
-from omma.records import EventKind, ImageEvent
+from omma.records import ImageEvent
 from omma.viewing import EVERYTHING, Viewer
 
 Signature: TypeAlias = bytes
@@ -196,11 +196,6 @@ class LoggedPicture:
     version: Version
     picture: NewPicture | None
     created_at_ms: int = 0
-
-
-def event_of(picture: Picture, kind: EventKind, request_id: str = "") -> ImageEvent:
-    """The event that points at this row as it is."""
-    return ImageEvent(picture.id, picture.version, picture.tenant, kind, request_id)
 
 
 class PictureBook(Protocol):

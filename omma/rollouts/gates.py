@@ -29,7 +29,7 @@ class Gate:
         return {"name": self.name, "value": self.value, "needed": self.needed, "met": self.met}
 
 
-def build_gates(figures: Mapping[str, Any], target_recall: float = TARGET_RECALL) -> tuple[Gate, ...]:
+def build_gates(figures: Mapping[str, Any]) -> tuple[Gate, ...]:
     """building → shadow. figures: `live`, `missing` (live pictures without a vector or a dead letter), `recall_at_10`,
     `codebook_wanted` (the control has one: recall before the candidate has its own says nothing) and `codebook`.
 
@@ -43,8 +43,8 @@ def build_gates(figures: Mapping[str, Any], target_recall: float = TARGET_RECALL
         Gate(
             "recall_at_10",
             recall,
-            f"at least {target_recall} against exact search",
-            recall is not None and recall >= target_recall,
+            f"at least {TARGET_RECALL} against exact search",
+            recall is not None and recall >= TARGET_RECALL,
         ),
     )
 

@@ -6,13 +6,14 @@ import os
 import re
 import signal
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from omma.buckets import bucket_of, buckets_of_shard
+from omma.index import IndexId, IndexState
 from omma.rpc.deadline import Deadline
-from services.nn_shard.rebuild import register_rebuild
 from services.nn_shard.training import sampling
 from services.nn_shard.training.fitting import adapt_factory, sample_rows
 from services.nn_shard.training.sampling import LogSample
@@ -103,8 +104,8 @@ async def test_a_rebuild_is_a_new_index_with_its_own_codebook(world: World) -> N
         await world.put(1_000, first=1_000)
         await caught_up(world, shard)
         assert shard.replica.loaded().rebuild_proposed
-        rebuilt = await register_rebuild(world.catalog, index)
-        assert rebuilt.id != index.id
+        rebuilt = replace(index, id=IndexId(f"{SPACE.id}.rebuilt"), state=IndexState.BUILDING)
+        await world.catalog.register_index(rebuilt)
         async with running(world.shard(rebuilt, settings=settings, folder="rebuilt")) as other:
             assert await other.build()
             before, after = shard.replica.loaded(), other.replica.loaded()

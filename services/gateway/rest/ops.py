@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 import omma
 from omma.catalog.api_key import Role
@@ -13,9 +13,7 @@ from services.gateway.rest.schemas import ops as shapes
 from services.gateway.rest.signed_in import signed_in
 
 
-def ops_router(
-    health: Health, authenticator: Authenticator, *, metrics_open: bool, registry: CollectorRegistry = REGISTRY
-) -> APIRouter:
+def ops_router(health: Health, authenticator: Authenticator, *, metrics_open: bool) -> APIRouter:
     """metrics_open: to everyone, for a loopback address; else to admins."""
     router = APIRouter(tags=["operation"])
     admin = signed_in(authenticator, Role.ADMIN)
@@ -41,6 +39,6 @@ def ops_router(
         """Prometheus' text format."""
         if not metrics_open:
             await admin(request)
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -58,10 +58,6 @@ class Columns:
         """The picture's rows, region 0 first."""
         return self.picture_rows[(self.row_ends[picture - 1] if picture else 0) : self.row_ends[picture]]
 
-    def first_rows(self) -> Int32:
-        """int32[n]: the row of each picture's region 0."""
-        return self.picture_rows[starts(self.row_ends)]
-
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Name to array, as they are stored."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

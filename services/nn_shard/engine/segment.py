@@ -18,7 +18,7 @@ from services.nn_shard.engine.columns import Columns, starts, take_runs
 from services.nn_shard.engine.gpu import GpuClone, first_device
 from services.nn_shard.engine.lists import ID_BYTES, Float16Lists, list_offsets, mapped_lists, preassigned
 from services.nn_shard.engine.manifest import FileSum
-from services.nn_shard.engine.part import Bits, Part
+from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.postings import Orders, Postings
 from services.nn_shard.engine.swig import Faiss, faiss
 
@@ -178,11 +178,6 @@ def file_sum(path: Path, folder: Path) -> FileSum:
 def dead_rows(part: Part) -> Int64:
     """Row numbers that are not live, rising."""
     return np.flatnonzero(~part.live_mask())
-
-
-def whole_rows(columns: Columns) -> Bits:
-    """Bits of the rows that are region 0."""
-    return np.packbits(columns.regions == 0, bitorder="little")
 
 
 def _runs(content: npt.NDArray[np.uint8], ends: Int64, wanted: Int64) -> tuple[npt.NDArray[np.uint8], Int64]:

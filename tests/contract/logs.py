@@ -3,14 +3,10 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.new_topic import NewTopic
-from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from deploy.parts import Kafka
 from omma.log.interface import Consumer, Log, LogRecord, Producer, TopicSpec
@@ -18,6 +14,7 @@ from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
 from tests.contract.reopened import Reopened
+from tests.kafka_weeks import SMALL_FILES, administering, delete_all
 
 PLENTY = 10.0
 
@@ -70,30 +67,18 @@ def kafka_backend(part: Kafka) -> LogBackend:
     )
 
     async def make_small_files(spec: TopicSpec) -> None:
-        # A segment a record, as the cleaner leaves only the newest alone. From the first one on: a topic that is
-        # changed goes on as it was until its broker hears of it, and a segment that holds all is never cleaned.
-        policy = "compact" if spec.compacted else "delete"
-        configs = {"cleanup.policy": policy, "segment.ms": "1", "min.cleanable.dirty.ratio": "0.0"}
-        async with administering() as admin:
+        # From the first record on: a topic that is changed goes on as it was until its broker hears of it, and a
+        # segment that holds all is never cleaned.
+        configs = {"cleanup.policy": "compact" if spec.compacted else "delete", **SMALL_FILES}
+        async with administering(part.brokers) as admin:
             await admin.create_topics(
                 [NewTopic(settings.prefix + spec.name, spec.partitions, 1, topic_configs=configs)]
             )
 
-    async def delete_all(topic: str) -> None:
-        # What retention does, which looks once in five minutes.
-        async with administering() as admin:
-            found = await admin.describe_topics([settings.prefix + topic])
-            partitions = [KafkaPartition(settings.prefix + topic, one["partition"]) for one in found[0]["partitions"]]
-            await admin.delete_records({at: RecordsToDelete(before_offset=-1) for at in partitions})
+    async def let_expire(topic: str) -> None:
+        await delete_all(part.brokers, [settings.prefix + topic])
 
-    @asynccontextmanager
-    async def administering() -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=part.brokers)
-        await admin.start()
-        yield admin
-        await admin.close()
-
-    return LogBackend(lambda: KafkaLog.open(settings), make_small_files=make_small_files, let_expire=delete_all)
+    return LogBackend(lambda: KafkaLog.open(settings), make_small_files=make_small_files, let_expire=let_expire)
 
 
 async def send_apart(producer: Producer, topic: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:

@@ -1,5 +1,5 @@
-"""A model, then another number of shards, rolled out on a cluster of real parts, while it is searched and written to
-and its processes are killed.
+"""A model, then another number of shards, rolled out on a cluster of real parts over pictures whose events are older
+than the log keeps what it does not compact, while it is searched and written to and its processes are killed.
 """
 
 import asyncio
@@ -20,9 +20,11 @@ from omma.records import IMAGES_TOPIC
 from omma.rollouts.event import ROLLOUTS_TOPIC
 from tests.e2e.rolling import Traffic, ids_in, ok, reaches, until, upload
 from tests.e2e.two_models import A, B, register_two
+from tests.kafka_weeks import compact_now, delete_all
 from tests.part_fixtures import skip_without
 
 PICTURES = 16
+PATCHED = [3, 4]
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -82,6 +84,7 @@ async def test_a_model_is_rolled_out_and_then_resharded_without_embedding(runnin
             return answer.is_success and len(answer.json()["results"]) == PICTURES - 1
 
         await until(all_there)
+        gone = await weeks_go_by(running, client, live)
         for path in ("/search", "/embed/text"):
             refused = await client.post(path, json={"text": "a lamp"})
             told = refused.json()
@@ -95,7 +98,7 @@ async def test_a_model_is_rolled_out_and_then_resharded_without_embedding(runnin
 
         await asyncio.to_thread(running.add_index, "next", model=B, shards=2)
         # While a killed indexer is away a gateway says that what was just uploaded is not searchable yet.
-        traffic = Traffic(client, live, pause_seconds=0.1, tolerated=frozenset({"stale_replica"}))
+        traffic = Traffic(client, live, pause_seconds=0.1, tolerated=frozenset({"stale_replica"}), gone=gone)
         task = asyncio.create_task(traffic.run())
         walk = Walk(running, client, traffic, await ok(client.post("/rollouts", json={"model": B})))
         running.indexer.server.kill()
@@ -117,6 +120,7 @@ async def test_a_model_is_rolled_out_and_then_resharded_without_embedding(runnin
         receipts = [*traffic.live.values(), *traffic.gone.values()][-256:]
         for index in ("main", "next"):
             assert await ids_in(client, index, receipts) == sorted(traffic.live)
+            assert await tagged(client, index, "turn") == PATCHED
         old = next(one["space"] for one in (await ok(client.get("/indexes")))["indexes"] if one["id"] == "main")
         await walk.step("retire", yes=True)
 
@@ -137,6 +141,49 @@ async def test_a_model_is_rolled_out_and_then_resharded_without_embedding(runnin
         await is_told(running, client)
         await asyncio.to_thread(running.remove_index, "main")
         assert await ids_in(client, "wide", []) == sorted(traffic.live)
+
+
+async def weeks_go_by(running: Cluster, client: httpx.AsyncClient, live: dict[int, str]) -> dict[int, str]:
+    """Some pictures are patched, one deleted and one erased; then nothing is left of any event but the last of each
+    picture, and nothing of what is not compacted. Returns receipts of what is gone.
+    """
+    deleted, erased = sorted(live)[-2:]
+    del live[erased]
+    job = (await ok(client.post("/erase", json={"external_ids": [f"p{PICTURES - 1}"]})))["job_id"]
+
+    async def is_erased() -> bool:
+        return bool((await ok(client.get(f"/jobs/{job}")))["state"] == "done")
+
+    await until(is_erased)
+    del live[deleted]
+    gone = {deleted: (await client.delete(f"/images/{deleted}")).headers["omma-receipt"]}
+    turns = 0
+
+    async def write_on() -> None:
+        nonlocal turns
+        turns += 1
+        for image_id in live:
+            tags = ["turn"] if image_id in PATCHED else [f"other {turns}"]
+            live[image_id] = (await ok(client.patch(f"/images/{image_id}", json={"tags": [f"before {turns}"]})))[
+                "receipt"
+            ]
+            live[image_id] = (await ok(client.patch(f"/images/{image_id}", json={"tags": tags})))["receipt"]
+
+    log = await KafkaLog.open(KafkaSettings(brokers=running.kafka.brokers))
+    try:
+        topics = await log.topics()
+        assert [one.compacted for one in topics if one.name == IMAGES_TOPIC] == [True]
+        await compact_now(running.kafka.brokers, log, IMAGES_TOPIC, write_on)
+        await delete_all(running.kafka.brokers, [one.name for one in topics if not one.compacted])
+    finally:
+        await log.close()
+    return gone
+
+
+async def tagged(client: httpx.AsyncClient, index: str, tag: str) -> list[int]:
+    asked = {"image_id": 1, "index": index, "k": 100, "exact": True, "near_duplicates": "keep", "timeout_ms": 60_000}
+    found = await ok(client.post("/search", json={**asked, "filter": {"tags": tag}}))
+    return sorted(hit["id"] for hit in found["results"])
 
 
 async def step_to_canary(walk: Walk) -> None:

@@ -78,7 +78,7 @@ async def _add_searches(
         return Counter()
     found = await connection.execute(select(rollouts.c.id, rollouts.c.changed_at).where(rollouts.c.id.in_(names)))
     stages = {row.id: row.changed_at for row in found}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "query_id": query_id,
             "rollout": one.answered.rollout,

@@ -135,8 +135,8 @@ class SearchCore:
             self._slow.ended(tenant, query)
             raise
         self._slow.answered(tenant, query, answer, stage_us)
-        for stage, us in stage_us.items():
-            SEARCH_STAGE_SECONDS.labels(stage).observe(us / 1e6)
+        for part, us in stage_us.items():
+            SEARCH_STAGE_SECONDS.labels(part).observe(us / 1e6)
         SEARCH_COVERAGE.observe(answer.coverage.fraction)
         for reason in answer.degraded:
             SEARCH_DEGRADED.labels(reason.value).inc()

@@ -37,3 +37,9 @@ def file_error(error: OSError, what: str) -> OmmaError:
     if error.errno in _SHORT:
         return Overloaded(f"{what} cannot be read now: {reason}.", field="uri", retry_after_seconds=_RETRY_SECONDS)
     return ReplicaDown(f"{what} cannot be read now: {reason}.", field="uri")
+
+
+def require_some_left(error: OSError, what: str) -> None:
+    """Raises Overloaded for an error that says nothing of this file: none can be opened now, or memory is short."""
+    if error.errno in _SHORT:
+        raise file_error(error, what) from error

@@ -1,5 +1,6 @@
 """Walking a folder, and reconciling the catalog with it."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from omma.blobs.folder_source import folder_of, folder_source
 from omma.blobs.originals import path_of, sha256_of
 from omma.catalog.picture import PictureChange, PictureState
 from omma.description import Description
+from omma.errors import Overloaded
 from omma.identity import DEFAULT_TENANT
 from omma.records import EventKind
 from tests.unit.folder_library import MAX_BYTES, Library
@@ -148,6 +150,25 @@ async def test_an_ingest_tells_what_could_not_be_read_and_why(library: Library):
     assert library.told["dead"] == [{"id": row.id, "place": row.uri, "reason": "cut off"}]
     assert {one["reason"] for one in library.told["unreadable"]} == {"it is empty", "No such file or directory"}
     assert library.told["skipped"] == {".mp4": 1}
+
+
+@pytest.mark.parametrize("opens", ["walk.open_folder", "look.open_file", "captions.open_file"])
+async def test_where_no_file_can_be_opened_an_ingest_blames_none(
+    library: Library, monkeypatch: pytest.MonkeyPatch, opens: str
+):
+    """A row that is written without its captions does not get them later: its job is tried again, whole."""
+
+    def none_left(_: Path) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    library.add("one.jpg", "two.jpg")
+    (library.folder / "captions.json").write_text('{"one.jpg": {"tags": ["red"]}}')
+    with monkeypatch.context() as patch:
+        patch.setattr(f"services.worker.ingest.{opens}", none_left)
+        with pytest.raises(Overloaded):
+            await library.ingest()
+    assert (await library.ingest()).counts["unreadable"] == 0
+    assert {name: row.tags for name, row in (await library.rows()).items()} == {"one.jpg": ("red",), "two.jpg": ()}
 
 
 async def test_a_file_beyond_the_limit_is_not_read_and_gets_a_row_that_dies_of_it(library: Library):

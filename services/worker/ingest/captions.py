@@ -8,6 +8,7 @@ from unicodedata import normalize
 
 from omma.blobs.opening import open_file
 from omma.description import Description, RowLimits
+from omma.os_errors import require_some_left
 
 CAPTIONS_FILE: Final = "captions.json"
 """`{file name: {"caption": text, "tags": [text, …], any other attribute: value}}`"""
@@ -92,6 +93,8 @@ class Captions:
             self._tell(path, "it is nested too deeply")
             return {}
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError):
+                require_some_left(error, str(path))
             self._tell(path, str(error))
             return {}
         if not isinstance(entries, dict):

@@ -72,7 +72,7 @@ class FolderIngest:
         revive: also what a caller deleted comes back.
 
         forget_missing: also what is away with its folder or its disk is taken as deleted. Raises InvalidQuery, field
-        `folder`, when there is no such folder; Overloaded when too many walks hang.
+        `folder`, when there is no such folder; Overloaded when too many walks hang, or no file can be opened.
         """
         counts = progress.counts
         folder = await self._calls.run(None, require_folder, folder)

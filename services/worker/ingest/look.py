@@ -12,6 +12,7 @@ from omma.blobs.opening import open_file
 from omma.catalog.picture import NewPicture
 from omma.description import MAX_KEY_BYTES, Description
 from omma.identity import ImageId, Sha256
+from omma.os_errors import require_some_left
 from services.worker.ingest.captions import CAPTIONS_FILE, Captions
 from services.worker.ingest.follower import unread
 from services.worker.ingest.told import Told
@@ -69,7 +70,10 @@ class Looker:
         self._max_bytes = max_bytes
 
     def look(self) -> Looked:
-        """The next batch; without files at the end. Reads those whose size or time the catalog has not. Blocking."""
+        """The next batch; without files at the end. Reads those whose size or time the catalog has not. Blocking.
+
+        Raises Overloaded where the machine has no file left to open.
+        """
         looked = Looked()
         for found in islice(self._files, BATCH_FILES):
             looked.files += 1
@@ -102,6 +106,7 @@ class Looker:
         try:
             sha256, status = self._read(found.path)
         except OSError as error:
+            require_some_left(error, str(found.path))
             self._unreadable(found.path, error.strerror or str(error))
             return
         if known is not None and known.dead:

@@ -9,6 +9,7 @@ from typing import Final
 
 from omma.blobs.opening import open_folder
 from omma.images import PICTURE_SUFFIXES
+from omma.os_errors import require_some_left
 from services.worker.ingest.names import is_hidden, is_nobodys, kind_of, suffix_of
 
 _NO_FILE: Final = "no file"
@@ -34,7 +35,8 @@ def walk(folder: Path) -> Iterator[FoundFile]:
     """What lies below the folder, in the order of names: a folder's files, then its folders. Blocking.
 
     Links are followed, a folder that was entered already (by a link) is not entered again. As deep as it may be; one
-    handle is open at a time. What cannot be looked at, folders too, comes with its reason.
+    handle is open at a time. What cannot be looked at, folders too, comes with its reason. Raises Overloaded where the
+    machine has no file left to open.
     """
     waiting = [folder.absolute()]
     entered: set[tuple[int, int]] = set()
@@ -99,4 +101,5 @@ def _found(path: Path, status: os.stat_result) -> FoundFile:
 
 
 def _unreachable(path: Path, error: OSError) -> FoundFile:
+    require_some_left(error, str(path))
     return FoundFile(path, reason=error.strerror or type(error).__name__)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import unquote, urlsplit
 
+from rich.markup import escape
 from rich.table import Table
 
 from omma.errors import Absent, InvalidQuery
 from omma.images import PictureFile, PictureLimits, crop_box, parse_bbox, thumbnail_webp
 from services.standalone.connection import Connection
 from services.standalone.contact_sheet import Card, Fractions, Section
+from services.standalone.output import Rows
 
 _THUMBNAIL_SIDE = 480
 _TIMEOUT_MS = 20_000
@@ -73,7 +75,7 @@ async def ask(connection: Connection, question: Question) -> dict[str, Any]:
 def table(question: Question, answer: Mapping[str, Any]) -> Table:
     """Ranks, scores, ids, names and what is known of them."""
     words = f" “{question.text}”" if question.text else ""
-    made = Table(title=f"{question.title}{words} ({note(answer)})", title_justify="left", header_style="bold")
+    made = Rows(title=escape(f"{question.title}{words} ({note(answer)})"), title_justify="left", header_style="bold")
     made.add_column("#", justify="right", no_wrap=True, min_width=2)
     made.add_column("score", justify="right", no_wrap=True, min_width=6)
     made.add_column("id", justify="right", no_wrap=True, min_width=4)

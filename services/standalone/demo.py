@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, TaskID
 
 from omma.blobs.folder_source import folder_source
@@ -171,7 +172,7 @@ def main() -> None:
     try:
         run(demo(Path(given).expanduser() if given else None))
     except OmmaError as error:
-        console.print(f"[bold red]{error.kind}[/]: {error.detail}", highlight=False)
+        console.print(f"[bold red]{error.kind}[/]: {escape(error.detail)}", highlight=False)
         sys.exit(EXIT_CODES.get(error.kind, 1))
 
 

@@ -7,7 +7,10 @@ from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+from rich.text import Text
 
 from omma import process
 from omma.errors import Kind, OmmaError, causes
@@ -65,7 +68,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def fail(error: OmmaError) -> NoReturn:
     """Print the error, and what it came from where this process asked, and leave with its exit code."""
     field = f" ({error.field})" if error.field else ""
-    errors.print(f"[bold red]{error.kind}[/]{field}: {error.detail}", highlight=False)
+    errors.print(f"[bold red]{error.kind}[/]{escape(field)}: {escape(error.detail)}", highlight=False)
     if error.__cause__ is not None:
         errors.print(causes(error.__cause__), style="dim", highlight=False, markup=False)
     raise typer.Exit(EXIT_CODES.get(error.kind, 1)) from error
@@ -74,6 +77,19 @@ def fail(error: OmmaError) -> NoReturn:
 def print_json(document: Any) -> None:
     """On stdout, indented for a terminal, one line for a pipe."""
     print(json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+
+
+class Rows(Table):
+    """A table whose cells are what they say, also where somebody named a file `[/]`; a Text has colours."""
+
+    def add_row(self, *cells: Any, **style: Any) -> None:
+        super().add_row(*(Text(one) if isinstance(one, str) else one for one in cells), **style)
+
+
+def table(*columns: str, title: str | None = None) -> Rows:
+    """An empty one. What is longer than its column goes on in the next line: names are whole, to be copied."""
+    folded = (Column(one, overflow="fold") for one in columns)
+    return Rows(*folded, title=title, title_justify="left", header_style="bold")
 
 
 def progress_bar() -> Progress:

@@ -1,7 +1,10 @@
 """The `omma` command: one file a command."""
 
+from typing import Annotated
+
 import typer
 
+from omma import __version__
 from services.standalone.cli import (
     audit,
     curate,
@@ -28,11 +31,18 @@ from services.standalone.cli import (
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"omma {__version__}")
+        raise typer.Exit
+
+
 def command_line() -> typer.Typer:
     """Every command, wired."""
     app = typer.Typer(
         name="omma", no_args_is_help=True, pretty_exceptions_enable=False, help="Find pictures by picture or by words."
     )
+    app.callback()(_omma)
     app.command()(up.up)
     app.command()(ingest.ingest)
     app.command()(search.search)
@@ -58,6 +68,14 @@ def command_line() -> typer.Typer:
     app.add_typer(experiment.app, name="experiment")
     app.add_typer(space.app, name="space")
     return app
+
+
+def _omma(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which one it is.")
+    ] = False,
+) -> None:
+    """Find pictures by picture or by words."""
 
 
 def main() -> None:

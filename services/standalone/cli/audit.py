@@ -3,10 +3,9 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from services.standalone.connection import call_once
-from services.standalone.output import Json, console, print_json, run
+from services.standalone.output import Json, console, print_json, run, table
 
 
 def audit(
@@ -20,8 +19,8 @@ def audit(
     if json:
         print_json(found)
         return
-    table = Table("at", "tenant", "by", "call", "object", "outcome", header_style="bold")
+    rows = table("at", "tenant", "by", "call", "object", "outcome")
     for one in found["audit"]:
         by = f"{one['name']} ({one['by']})" if one["name"] not in ("", one["by"]) else one["by"] or "no key"
-        table.add_row(one["at"], one["tenant"], by, one["call"], one["object"], one["outcome"])
-    console.print(table if found["audit"] else "Nobody has changed anything.")
+        rows.add_row(one["at"], one["tenant"], by, one["call"], one["object"], one["outcome"])
+    console.print(rows if found["audit"] else "Nobody has changed anything.")

@@ -5,11 +5,10 @@ import json as json_text
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from omma.errors import InvalidQuery, ReplicaDown
 from services.standalone.connection import call_once, connected
-from services.standalone.output import Json, console, fail, picture_id, print_json, run
+from services.standalone.output import Json, console, fail, picture_id, print_json, run, table
 from services.standalone.settings import StandaloneSettings
 
 _EVERY_SECONDS: Final = 0.25
@@ -33,10 +32,10 @@ def clusters(
     if json:
         print_json(found)
         return
-    table = Table("pictures", "label", "such as", header_style="bold")
+    rows = table("pictures", "label", "such as")
     for one in found["clusters"]:
-        table.add_row(str(len(one["ids"])), one.get("label", ""), _few(one["ids"]))
-    console.print(table if found["clusters"] else "There are no clusters.")
+        rows.add_row(str(len(one["ids"])), one.get("label", ""), _few(one["ids"]))
+    console.print(rows if found["clusters"] else "There are no clusters.")
 
 
 def anomalies(
@@ -49,10 +48,10 @@ def anomalies(
     if json:
         print_json(found)
         return
-    table = Table("picture", "score", "reasons", header_style="bold")
+    rows = table("picture", "score", "reasons")
     for one in found:
-        table.add_row(str(one["id"]), f"{one['score']:.3f}", ", ".join(one["reasons"]))
-    console.print(table if found else "Nothing was measured yet.")
+        rows.add_row(str(one["id"]), f"{one['score']:.3f}", ", ".join(one["reasons"]))
+    console.print(rows if found else "Nothing was measured yet.")
 
 
 def duplicates(
@@ -64,11 +63,11 @@ def duplicates(
     if json:
         print_json(found)
         return
-    table = Table("keep", "copies", "bits of 256 apart", header_style="bold")
+    rows = table("keep", "copies", "bits of 256 apart")
     for one in found:
         others = [image_id for image_id in one["ids"] if image_id != one["keep"]]
-        table.add_row(str(one["keep"]), _few(others), _few(one["distances"]))
-    console.print(table if found else "There are no copies.")
+        rows.add_row(str(one["keep"]), _few(others), _few(one["distances"]))
+    console.print(rows if found else "There are no copies.")
 
 
 async def _clusters(asked: dict[str, Any]) -> dict[str, Any]:

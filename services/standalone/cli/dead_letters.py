@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.markup import escape
 
 from services.standalone.connection import call_once
-from services.standalone.output import Json, console, picture_id, print_json, run
+from services.standalone.output import Json, console, picture_id, print_json, run, table
 
 app = typer.Typer(no_args_is_help=True, help="Pictures that could not be read, why, and another try.")
 
@@ -19,11 +19,11 @@ def list_letters(json: Json = False) -> None:
     if json:
         print_json(letters)
         return
-    table = Table("id", "kind", "reason", "uri", "when", header_style="bold")
+    rows = table("id", "kind", "reason", "uri", "when")
     for letter in letters:
         when = datetime.fromtimestamp(letter["failed_at_ms"] / 1000, UTC).isoformat(sep=" ", timespec="seconds")
-        table.add_row(str(letter["image_id"]), letter["kind"], letter["reason"], letter["uri"], when)
-    console.print(table if letters else "There are no dead letters.")
+        rows.add_row(str(letter["image_id"]), letter["kind"], letter["reason"], letter["uri"], when)
+    console.print(rows if letters else "There are no dead letters.")
 
 
 @app.command()
@@ -34,7 +34,7 @@ def show(image_id: Annotated[int, typer.Argument(parser=picture_id, metavar="ID"
         print_json(letter)
         return
     for name, value in letter.items():
-        console.print(f"[bold]{name}[/]: {value}", highlight=False)
+        console.print(f"[bold]{name}[/]: {escape(str(value))}", highlight=False)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from omma.cores import cores
 from omma.errors import Absent, OmmaError
@@ -17,7 +17,7 @@ from omma.settings import warn_unknown_names
 from services.standalone.connection import Connection, connected
 from services.standalone.data_dir import DataDir
 from services.standalone.models import choose_model
-from services.standalone.output import Json, console, print_json, run
+from services.standalone.output import Json, console, print_json, run, table
 from services.standalone.settings import StandaloneSettings
 
 _LITTLE_SPACE_BYTES: Final = 1 << 30
@@ -39,11 +39,11 @@ def doctor(json: Json = False) -> None:
     if json:
         print_json([asdict(finding) for finding in findings])
     else:
-        table = Table("", "check", "found", "advice", header_style="bold")
+        rows = table("", "check", "found", "advice")
         for one in findings:
-            mark = {True: "[green]ok", None: "[yellow]look", False: "[red]wrong"}[one.ok]
-            table.add_row(mark, one.check, one.found, one.advice)
-        console.print(table)
+            mark = {True: Text("ok", "green"), None: Text("look", "yellow"), False: Text("wrong", "red")}[one.ok]
+            rows.add_row(mark, one.check, one.found, one.advice)
+        console.print(rows)
     if any(finding.ok is False for finding in findings):
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from omma.errors import InvalidQuery, OmmaError
 from omma.evaluation import Interval, compare_models, judgments_of, read_judgments, verdict
@@ -14,7 +14,7 @@ from services.egs.registry import load_model
 from services.standalone.evaluating import EvaluatedFolder, Progress, evaluate_models, pictures_in
 from services.standalone.evaluation_report import description, document, report
 from services.standalone.models import choose_model, find_model
-from services.standalone.output import Json, console, errors, fail, print_json, progress_bar, run
+from services.standalone.output import Json, console, errors, fail, print_json, progress_bar, run, table
 from services.standalone.settings import StandaloneSettings
 
 
@@ -107,16 +107,18 @@ async def _evaluated(work: Callable[[Callable[[str], Progress]], Awaitable[Evalu
 def _print(found: EvaluatedFolder) -> None:
     """The measures with their 95 % intervals, and the verdict when there are two models."""
     console.print(f"{found.folder}: {description(found)}", highlight=False)
-    table = Table("", *(one.model for one in found.evaluations), header_style="bold")
+    rows = table("", *(one.model for one in found.evaluations))
     every = [one.intervals() for one in found.evaluations]
     for name in every[-1]:
         cells = [_cell(one.get(name)) for one in every]
-        table.add_row(name, *cells)
-    console.print(table)
+        rows.add_row(name, *cells)
+    console.print(rows)
     if len(found.evaluations) == 2:
         first, second = found.evaluations
         console.print(verdict(first.model, second.model, compare_models(first, second)), highlight=False)
 
 
-def _cell(found: Interval | None) -> str:
-    return "–" if found is None else f"{found.mean:.3f}  [dim]{found.low:.3f} … {found.high:.3f}[/]"
+def _cell(found: Interval | None) -> str | Text:
+    if found is None:
+        return "–"
+    return Text.assemble(f"{found.mean:.3f}  ", (f"{found.low:.3f} … {found.high:.3f}", "dim"))

@@ -8,13 +8,12 @@ from typing import Annotated, Any, Final
 from urllib.parse import unquote, urlsplit
 
 import typer
-from rich.table import Table
 
 from omma.catalog.feedback import FeedbackAction
 from omma.errors import InvalidQuery
 from omma.evaluation.feedback import Opinion, judgments_of_feedback, pairs_of_feedback
 from services.standalone.connection import Connection, call_once, connected
-from services.standalone.output import Json, console, errors, fail, picture_id, print_json, run
+from services.standalone.output import Json, console, errors, fail, picture_id, print_json, run, table
 from services.standalone.settings import StandaloneSettings
 
 _AT_ONCE: Final = 1_000
@@ -34,12 +33,12 @@ def list_feedback(
     if json:
         print_json(said)
         return
-    table = Table("at", "picture", "action", "sought", "by", "note", header_style="bold")
+    rows = table("at", "picture", "action", "sought", "by", "note")
     for one in said:
         sought = str(one.get("query_image_id", ""))
         row = (one["at"][:19], str(one["image_id"]), one["action"], sought, one.get("given_by", ""))
-        table.add_row(*row, one.get("note", ""))
-    console.print(table if said else "Nobody has said anything yet.")
+        rows.add_row(*row, one.get("note", ""))
+    console.print(rows if said else "Nobody has said anything yet.")
 
 
 @app.command()

@@ -3,11 +3,10 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from omma.errors import Absent
 from services.standalone.connection import call_once
-from services.standalone.output import Json, console, print_json, run
+from services.standalone.output import Json, console, print_json, run, table
 
 app = typer.Typer(no_args_is_help=True, help="The indexes: how what is stored is searched.")
 
@@ -19,10 +18,10 @@ def list_indexes(json: Json = False) -> None:
     if json:
         print_json(found)
         return
-    table = Table("index", "state", "shards", "factory", "codebook", header_style="bold")
+    rows = table("index", "state", "shards", "factory", "codebook")
     for one in found:
-        table.add_row(one["id"], one["state"], str(one["shards"]), one["factory"], (one["codebook"] or "")[:12])
-    console.print(table if found else "There are no indexes.")
+        rows.add_row(one["id"], one["state"], str(one["shards"]), one["factory"], (one["codebook"] or "")[:12])
+    console.print(rows if found else "There are no indexes.")
 
 
 @app.command()

@@ -108,7 +108,7 @@ def _tell(job: dict[str, Any], json: bool) -> None:
         for line in remarks(job):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     if job["state"] != "done":
-        errors.print(f"[bold red]{job['state']}[/]: {job['error']}", highlight=False)
+        errors.print(f"[bold red]{job['state']}[/]: {escape(job['error'])}", highlight=False)
         raise typer.Exit(1)
 
 

@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from services.standalone.connection import call_once
-from services.standalone.output import Json, console, print_json, run
+from services.standalone.output import Json, console, print_json, run, table
 
 
 def insights(
@@ -22,10 +21,10 @@ def insights(
     if json:
         print_json(found)
         return
-    table = Table("day", "index", "searches", "without a hit", "clicked", "median to click", header_style="bold")
+    rows = table("day", "index", "searches", "without a hit", "clicked", "median to click")
     for one in found["insights"]:
         seconds = one["median_seconds_to_click"]
-        table.add_row(
+        rows.add_row(
             one["day"],
             one["index"],
             f"{one['searches']:,}",
@@ -33,4 +32,4 @@ def insights(
             f"{one['ctr']:.1%}",
             "" if seconds is None else f"{seconds:g} s",
         )
-    console.print(table if found["insights"] else "No searches were recorded in these days.")
+    console.print(rows if found["insights"] else "No searches were recorded in these days.")

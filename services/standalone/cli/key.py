@@ -4,13 +4,12 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.table import Table
 
 from omma.catalog.api_key import Role
 from omma.catalog.postgres_settings import PostgresSettings
 from omma.client.arguments import in_path
 from services.standalone.connection import Connection, call_once
-from services.standalone.output import Json, console, errors, print_json, run
+from services.standalone.output import Json, console, errors, print_json, run, table
 from services.standalone.settings import StandaloneSettings
 
 app = typer.Typer(no_args_is_help=True, help="API keys: who may do what, for which tenant.")
@@ -44,10 +43,10 @@ def list_keys(json: Json = False) -> None:
     if json:
         print_json(keys)
         return
-    table = Table("id", "name", "role", "tenant", "state", header_style="bold")
+    rows = table("id", "name", "role", "tenant", "state")
     for key in keys:
-        table.add_row(key["id"], key["name"], key["role"], key["tenant"], "revoked" if key["revoked"] else "valid")
-    console.print(table if keys else "There are no keys.")
+        rows.add_row(key["id"], key["name"], key["role"], key["tenant"], "revoked" if key["revoked"] else "valid")
+    console.print(rows if keys else "There are no keys.")
 
 
 @app.command()

@@ -3,14 +3,13 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from omma.errors import OmmaError
 from services.egs.registry import Model, current_version, find_entry, list_models, load_model, set_current
 from services.standalone.cli.model_make import export_model, triton_repository
 from services.standalone.cli.model_storage import pull_model, push_model
 from services.standalone.models import find_model, registries
-from services.standalone.output import Json, console, fail, print_json
+from services.standalone.output import Json, console, fail, print_json, table
 from services.standalone.settings import StandaloneSettings
 
 app = typer.Typer(no_args_is_help=True, help="The models that Omma can embed with.")
@@ -47,12 +46,12 @@ def list_all(json: Json = False) -> None:
             ]
         )
         return
-    table = Table("model", "", "dim", "words", "weights", "licence", "registry", header_style="bold")
+    rows = table("model", "", "dim", "words", "weights", "licence", "registry")
     for root, one in found:
         mark = "current" if current[root, one.name] == one.version else ""
         words = "yes" if one.text else "no"
-        table.add_row(one.reference, mark, str(one.dim), words, one.precision, one.licence, str(root))
-    console.print(table if found else "There are no models.")
+        rows.add_row(one.reference, mark, str(one.dim), words, one.precision, one.licence, str(root))
+    console.print(rows if found else "There are no models.")
 
 
 @app.command()

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from omma.errors import InvalidQuery, OmmaError
-from services.standalone.output import Json, console, fail, print_json
+from services.standalone.output import Json, Rows, console, fail, print_json, table
 from services.standalone.plan_values import size, values_yaml
 from services.standalone.planning import Plan, Wanted, plan
 
@@ -40,8 +39,8 @@ def plan_cluster(
         console.print(f"Written to {values}. Next: helm install omma helm/omma -f {values} -f …", highlight=False)
 
 
-def _table(made: Plan) -> Table:
-    table = Table("", "", "why", header_style="bold")
+def _table(made: Plan) -> Rows:
+    rows = table("", "", "why")
     for name, value, why in (
         (
             "shards",
@@ -57,8 +56,8 @@ def _table(made: Plan) -> Table:
         ("GPUs", f"{made.gpus}", "by --gpu-rate" if made.gpus else "none: say --gpu-rate of your model"),
         ("Kafka", f"{made.partitions} partitions", f"and 256 of vectors; {size(made.log_total_bytes)} a copy"),
     ):
-        table.add_row(name, value, why)
-    return table
+        rows.add_row(name, value, why)
+    return rows
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,12 +3,11 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from omma.catalog.quota import MAX_BYTES, MAX_PICTURES
 from omma.client.arguments import in_path
 from services.standalone.connection import call_once
-from services.standalone.output import Json, console, print_json, run
+from services.standalone.output import Json, console, print_json, run, table
 
 app = typer.Typer(no_args_is_help=True, help="How many pictures, and bytes of them, a tenant may keep.")
 _Tenant = Annotated[str, typer.Argument(help="Or '*', for tenants without limits of their own.")]
@@ -21,16 +20,16 @@ def list_quotas(json: Json = False) -> None:
     if json:
         print_json(found)
         return
-    table = Table("tenant", "pictures", "at most", "bytes", "at most", header_style="bold")
+    rows = table("tenant", "pictures", "at most", "bytes", "at most")
     for one in found:
-        table.add_row(
+        rows.add_row(
             one["tenant"],
             f"{one['pictures']:,}",
             _limit(one["max_pictures"]),
             f"{one['bytes']:,}",
             _limit(one["max_bytes"]),
         )
-    console.print(table if found else "No tenant has limits.")
+    console.print(rows if found else "No tenant has limits.")
 
 
 @app.command("set")

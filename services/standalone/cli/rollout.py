@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from omma.client.arguments import in_path
 from omma.errors import Absent, InvalidQuery
 from omma.rollouts.rollout import RUNNING, Mode
 from omma.written import number_of
 from services.standalone.connection import Connection, connected
-from services.standalone.output import Json, console, print_json, run
+from services.standalone.output import Json, console, print_json, run, table
 from services.standalone.settings import StandaloneSettings
 
 app = typer.Typer(no_args_is_help=True, help="Roll out a model, codebook or number of shards, and go back.")
@@ -240,8 +239,8 @@ def _show(rollout: Mapping[str, Any], json: bool) -> None:
 
 def show_audit(audit: Sequence[Mapping[str, Any]]) -> None:
     """Who took which step, when and why."""
-    table = Table("when", "step", "state", "by", "why", header_style="bold")
+    rows = table("when", "step", "state", "by", "why")
     for entry in audit:
         when = datetime.fromtimestamp(entry["at_ms"] / 1000, UTC).isoformat(sep=" ", timespec="seconds")
-        table.add_row(when, entry["step"], entry["state"], entry["by"], entry["reason"])
-    console.print(table)
+        rows.add_row(when, entry["step"], entry["state"], entry["by"], entry["reason"])
+    console.print(rows)

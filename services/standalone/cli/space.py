@@ -3,11 +3,10 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from omma.errors import Absent
 from services.standalone.connection import call_once
-from services.standalone.output import Json, console, print_json, run
+from services.standalone.output import Json, console, print_json, run, table
 
 app = typer.Typer(no_args_is_help=True, help="The spaces: what vectors of which model are comparable.")
 
@@ -19,16 +18,16 @@ def list_spaces(json: Json = False) -> None:
     if json:
         print_json(found)
         return
-    table = Table("space", "model", "dim", "buckets", "indexes", header_style="bold")
+    rows = table("space", "model", "dim", "buckets", "indexes")
     for one in found:
-        table.add_row(
+        rows.add_row(
             one["id"],
             one["model"] or "(your own vectors)",
             str(one["dim"]),
             str(one["buckets"]),
             ", ".join(one["indexes"]),
         )
-    console.print(table if found else "There are no spaces.")
+    console.print(rows if found else "There are no spaces.")
 
 
 @app.command()

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from services.standalone.connection import call_once
-from services.standalone.output import Json, console, print_json, run
+from services.standalone.output import Json, console, print_json, run, table
 
 
 def trace(
@@ -28,33 +29,33 @@ def trace(
 
 def _table(picture: Mapping[str, Any]) -> Table:
     title = f"picture {picture['image_id']}: bucket {picture['bucket']}, shard {picture['shard']}"
-    table = Table("where", "what", title=title, title_justify="left", header_style="bold")
-    table.add_row("row", _row(picture["row"]))
+    rows = table("where", "what", title=title)
+    rows.add_row("row", _row(picture["row"]))
     for name, blob in (picture["blobs"] or {}).items():
-        table.add_row(name, _blob(blob))
+        rows.add_row(name, _blob(blob))
     for name in ("events", "vectors"):
-        table.add_row(name, _records(picture[name]))
+        rows.add_row(name, _records(picture[name]))
     for replica in picture["replicas"]:
-        table.add_row(f"shard {replica['shard']}, replica {replica['replica']}", _replica(replica))
+        rows.add_row(f"shard {replica['shard']}, replica {replica['replica']}", _replica(replica))
     if picture["dead_letter"]:
-        table.add_row("dead letter", f"{picture['dead_letter']['kind']}: {picture['dead_letter']['reason']}")
-    return table
+        rows.add_row("dead letter", f"{picture['dead_letter']['kind']}: {picture['dead_letter']['reason']}")
+    return rows
 
 
-def _row(row: Mapping[str, Any] | None) -> str:
+def _row(row: Mapping[str, Any] | None) -> str | Text:
     if row is None:
-        return "[red]none[/]"
+        return Text("none", "red")
     sent = "sent" if row["sent_version"] >= row["version"] else f"sent up to version {row['sent_version']}"
     return f"version {row['version']}, {row['state']}, {sent}; key {row['key']}; {row['uri']}"
 
 
-def _blob(blob: Mapping[str, Any]) -> str:
+def _blob(blob: Mapping[str, Any]) -> str | Text:
     if "error" in blob:
-        return f"[red]{blob['error']}[/] {blob['place']}"
+        return Text.assemble((blob["error"], "red"), f" {blob['place']}")
     if not blob["present"]:
         return f"absent: {blob['place']}"
-    right = "" if blob.get("sha256_right", True) else ", [red]its sha256 is another[/]"
-    return f"{blob.get('bytes', 'some')} bytes{right}: {blob['place']}"
+    right = "" if blob.get("sha256_right", True) else ", its sha256 is another"
+    return Text.assemble(f"{blob.get('bytes', 'some')} bytes", (right, "red"), f": {blob['place']}")
 
 
 def _records(found: Mapping[str, Any]) -> str:
@@ -68,13 +69,13 @@ def _records(found: Mapping[str, Any]) -> str:
 def _said(record: Mapping[str, Any]) -> str:
     """Of an event, or of a vector record."""
     if "unreadable" in record:
-        return "[red]cannot be read[/]"
+        return "cannot be read"
     return f"version {record['version']}, {record.get('kind') or ('deleted' if record['deleted'] else 'live')}"
 
 
-def _replica(replica: Mapping[str, Any]) -> str:
+def _replica(replica: Mapping[str, Any]) -> str | Text:
     if "error" in replica:
-        return f"[red]{replica['error']}[/]"
+        return Text(replica["error"], "red")
     held = f"version {replica['version']} in {_part(replica['segment'])}" if replica["holds"] else "not there"
     return f"{held}; has read up to {replica['next_offset']}{', stale' if replica['stale'] else ''}"
 

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from omma.errors import ReplicaDown
 from services.standalone.connection import connected
-from services.standalone.output import Json, console, print_json, run
+from services.standalone.output import Json, console, print_json, run, table
 from services.standalone.settings import StandaloneSettings
 
 _EVERY_SECONDS: Final = 0.25
@@ -49,17 +48,17 @@ async def _report(asked: Mapping[str, bool | str]) -> Mapping[str, Any]:
 
 
 def _show(report: Mapping[str, Any]) -> None:
-    rows = ", ".join(f"{count} {state}" for state, count in sorted(report["rows"].items())) or "none"
+    states = ", ".join(f"{count} {state}" for state, count in sorted(report["rows"].items())) or "none"
     compared = f"{report['bucket_details']} of {report['buckets']} buckets picture by picture"
-    console.print(f"Rows: {rows}. {compared}, {report['took_seconds']:.1f} s.", highlight=False)
-    table = Table("difference", "count", "mended", "for example", "what mends it", header_style="bold")
+    console.print(f"Rows: {states}. {compared}, {report['took_seconds']:.1f} s.", highlight=False)
+    rows = table("difference", "count", "mended", "for example", "what mends it")
     for one in report["differences"]:
         examples = "\n".join(_example(each) for each in one["examples"][:3])
-        table.add_row(
+        rows.add_row(
             f"{one['kind']}: {one['meaning']}", str(one["count"]), str(one["repaired"]), examples, one["remedy"]
         )
     if report["differences"]:
-        console.print(table)
+        console.print(rows)
     for replica in report["replicas"]:
         console.print(f"Not compared: shard {replica['shard']}, replica {replica['replica']}: {replica['error']}")
     if not report["settled"]:

@@ -16,6 +16,7 @@ import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from deploy.parts.ports import free_port
 from omma.hits import merge
 from omma.index import Index
 from omma.rpc.deadline import Deadline
@@ -25,7 +26,6 @@ from services.gateway.search.fanout import Coverage, Fanout, FanoutSettings, Sha
 from services.nn_shard.client import RemoteShard
 from services.topology.indexes import ServedIndex
 from tests.integration.shard_world import DIM, SPACE, World, query
-from tests.integration.test_shard_process import free_port
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -37,7 +37,7 @@ class ReplicaProcess:
     folder: Path
     shard: int
     replica: int
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lambda: free_port("127.0.0.1"))
     process: Process | None = None
 
     async def start(self) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from deploy.parts.ports import free_port
 from omma.hits import Degraded
 from omma.identity import ImageId, Receipt, Version
 from omma.rpc.deadline import Deadline
@@ -26,12 +26,6 @@ from services.nn_shard.main import ServedShardSettings, replica_of
 from tests.integration.shard_world import DIM, World, query, world
 
 __all__ = ["world"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
@@ -84,7 +78,7 @@ async def test_ready_when_caught_up_and_the_same_after_kill_and_after_term(world
     asked = query(index, normalise(np.ones(DIM)), k=1_000, exact=True)
     answers = []
     for end in (signal.SIGKILL, signal.SIGTERM, signal.SIGTERM):
-        async with asyncio.timeout(60), process(world.folder, free_port()) as (started, remote):
+        async with asyncio.timeout(60), process(world.folder, free_port("127.0.0.1")) as (started, remote):
             answer = await remote.search(asked, Deadline.after(10))
             answers.append((answer.hits.ids.tolist(), answer.hits.scores.tolist()))
             started.send_signal(end)
@@ -100,7 +94,7 @@ async def test_told_to_stop_it_leaves_readiness_ends_its_calls_and_leaves_a_chec
     await world.catalog.close()
     never = (Receipt(ImageId(1), Version(99)),)
     waiting = query(index, normalise(np.ones(DIM)), k=10, receipts=never)
-    port = free_port()
+    port = free_port("127.0.0.1")
     async with (
         asyncio.timeout(60),
         process(world.folder, port, OMMA_SHARD__CHECKPOINT_SECONDS="3600") as (started, remote),

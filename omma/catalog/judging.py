@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.judgement import Fence, Judgement, ToldMinute
-from omma.catalog.rollouts import move, read_rollout
+from omma.catalog.rollouts import move, read_rollout, require_stage
 from omma.catalog.schema.people import DAY_MS, interactions
 from omma.catalog.schema.serving import rollout_callers, rollout_history, rollout_minutes, rollout_searches, rollouts
 from omma.catalog.schema.work import leases
@@ -158,8 +158,7 @@ class Judging:
         async with self._database.writing() as connection:
             await self._require_held(connection, fence)
             known = await read_rollout(connection, rollout_id, hold=True)
-            if known.changed_at_ms != judgement.stage:
-                raise WrongState(f"Rollout {known.id} was moved on since it was looked at.", field="stage")
+            require_stage(known, judgement.stage)
             noted = {**known.figures, **{part: dict(figures) for part, figures in judgement.figures.items()}}
             await connection.execute(update(rollouts).where(rollouts.c.id == rollout_id).values(figures=noted))
             await _count(connection, rollout_id, judgement.minutes)

@@ -46,12 +46,15 @@ class RolloutBook(Protocol):
         more), `name` when there is an experiment of this name.
         """
 
-    async def move_rollout(self, rollout_id: str, step: Step, told: Told, share: float | None = None) -> Rollout:
+    async def move_rollout(
+        self, rollout_id: str, step: Step, told: Told, share: float | None = None, stage: int | None = None
+    ) -> Rollout:
         """Take a step: rollout, candidate and control change together, or an experiment and every search's defaults;
         the routing's epoch rises.
 
-        share: percent of callers, of a canary step. Raises Absent; WrongState when the step is not allowed as things
-        are now, or another rollout runs.
+        share: percent of callers, of a canary step. stage: the rollout's changed_at_ms as it was looked at; None:
+        whatever was done since. Raises Absent; WrongState when the step is not allowed as things are now, or another
+        rollout runs, or, field `stage`, it was moved on.
         """
 
     async def note_rollout(self, rollout_id: str, part: str, figures: Mapping[str, Any]) -> None:

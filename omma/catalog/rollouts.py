@@ -61,9 +61,11 @@ class Rollouts:
             return await _begin(self._database, connection, rollout, told)
 
     @uninterrupted
-    async def move_rollout(self, rollout_id: str, step: Step, told: Told, share: float | None = None) -> Rollout:
+    async def move_rollout(
+        self, rollout_id: str, step: Step, told: Told, share: float | None = None, stage: int | None = None
+    ) -> Rollout:
         async with self._database.writing() as connection:
-            return await move(self._database, connection, rollout_id, step, told, share=share)
+            return await move(self._database, connection, rollout_id, step, told, share=share, stage=stage)
 
     @uninterrupted
     async def note_rollout(self, rollout_id: str, part: str, figures: Mapping[str, Any]) -> None:
@@ -165,10 +167,12 @@ async def move(
     told: Told,
     *,
     share: float | None = None,
+    stage: int | None = None,
 ) -> Rollout:
     """As `move_rollout`, in a transaction of others."""
     await held_spaces(connection)
     now = await read_rollout(connection, rollout_id)
+    require_stage(now, stage)
     require_alone(step, now, await _running(connection))
     known = {one.id: one for one in await read_indexes(connection)}
     states = {name: one.state for name, one in known.items()}
@@ -191,6 +195,12 @@ async def move(
     await _audit(connection, moved, step.value, now_ms, told)
     await raise_epoch(connection, database.dialect)
     return moved
+
+
+def require_stage(known: Rollout, stage: int | None) -> None:
+    """Raises WrongState, field `stage`, when another step was taken since it was looked at."""
+    if stage is not None and known.changed_at_ms != stage:
+        raise WrongState(f"Rollout {known.id} was moved on since it was looked at; look again.", field="stage")
 
 
 async def _begin(database: Database, connection: AsyncConnection, rollout: Rollout, told: Told) -> Rollout:

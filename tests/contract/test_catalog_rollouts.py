@@ -263,3 +263,20 @@ async def test_an_experiment_is_of_the_live_index(catalog: Catalog) -> None:
     with pytest.raises(WrongState) as refused:
         await catalog.start_experiment(EXPERIMENT, TOLD)
     assert refused.value.field == "control"
+
+
+async def test_what_was_looked_at_before_another_step_is_not_retired(catalog: Catalog, clock: Clock) -> None:
+    """Gone back from, its candidate is what goes; live again, it would be what was live until now."""
+    await with_live_index(catalog)
+    await catalog.start_rollout(ROLLOUT, OTHER, CANDIDATE, TOLD)
+    for step in (Step.SHADOW, Step.CANARY, Step.PROMOTE, Step.ROLLBACK):
+        clock.seconds += 1
+        looked_at = await catalog.move_rollout(ROLLOUT.id, step, TOLD, 5.0)
+    clock.seconds += 1
+    promoted = await catalog.move_rollout(ROLLOUT.id, Step.PROMOTE, TOLD)
+    with pytest.raises(WrongState) as refused:
+        await catalog.move_rollout(ROLLOUT.id, Step.RETIRE, TOLD, stage=looked_at.changed_at_ms)
+    assert refused.value.field == "stage"
+    assert await catalog.rollout(ROLLOUT.id) == promoted
+    retired = await catalog.move_rollout(ROLLOUT.id, Step.RETIRE, TOLD, stage=promoted.changed_at_ms)
+    assert retired.state is RolloutState.RETIRED

@@ -158,7 +158,8 @@ class Rollouts:
         if rollout.state is RolloutState.SHADOW and not force:
             require_met(gates)
         figures = {**rollout.figures, "gates": [gate.document() for gate in gates], "forced": force}
-        return await self._catalog.move_rollout(rollout_id, Step.CANARY, told_by(by, reason, figures), asked)
+        told = told_by(by, reason, figures)
+        return await self._catalog.move_rollout(rollout_id, Step.CANARY, told, asked, rollout.changed_at_ms)
 
     async def retire(self, rollout_id: str, by: str, reason: str = "", *, yes: bool = False) -> Rollout:
         """Clear the loser's data. yes: also what was live until lately. Raises WrongState, field `yes` or `state`."""
@@ -170,7 +171,8 @@ class Rollouts:
                 f"{self._keep_for_seconds / 3600:g}; after that nothing can be gone back to. Say yes to retire it now.",
                 field="yes",
             )
-        return await self._catalog.move_rollout(rollout_id, Step.RETIRE, told_by(by, reason))
+        told = told_by(by, reason)
+        return await self._catalog.move_rollout(rollout_id, Step.RETIRE, told, stage=rollout.changed_at_ms)
 
     async def indexes(self) -> Sequence[Index]:
         """Retired ones too."""

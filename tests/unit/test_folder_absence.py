@@ -1,5 +1,7 @@
 """What is not there any more: deleted, or away with its disk."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omma.errors import Overloaded
 from services.worker.ingest.absence import away, folders_of, judge
 from tests.unit.folder_library import Library
 
@@ -65,6 +68,28 @@ async def test_single_files_that_were_deleted_are_taken_for_deleted(library: Lib
         (library.folder / "album" / f"{number}.jpg").unlink()
     progress = await library.ingest()
     assert (progress.counts["vanished"], progress.counts["missing"]) == (4, 0)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE])
+async def test_what_a_disk_does_not_tell_is_no_deletion(
+    library: Library, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    library.add("one.jpg", "two.jpg", "three.jpg", "album/four.jpg", "album/five.jpg")
+    await library.ingest()
+    (library.folder / "album/four.jpg").unlink()
+
+    def failing(path: Path) -> int:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("services.worker.ingest.absence.open_folder", failing)
+    if number in (errno.EMFILE, errno.ENFILE):
+        with pytest.raises(Overloaded):
+            await library.ingest()
+    else:
+        assert (await library.ingest()).counts["missing"] == 1
+    assert len(await library.rows()) == 5
+    monkeypatch.undo()
+    assert (await library.ingest()).counts["vanished"] == 1
 
 
 def test_a_name_that_cannot_be_looked_at_is_not_away(tmp_path: Path):

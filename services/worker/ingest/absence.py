@@ -3,12 +3,12 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from omma.blobs.opening import is_gone, open_folder
 from omma.blobs.originals import path_of
+from omma.os_errors import require_some_left
 
 _HANDFUL: Final = 5
 
@@ -35,7 +35,7 @@ def judge(root: str, held: Mapping[str, int], absent: Iterable[str]) -> Absence:
 
     A folder is taken as away, not as emptied, when more than a handful and more than half of what it held are not
     there; when it is there and has nothing in it, as a mount point without its disk; and the root when all of it is
-    gone. What is in such a folder is missing. Blocking.
+    gone. What is in such a folder is missing. Blocking. Raises Overloaded where no file can be opened.
     """
     absent = list(absent)
     lost = _with_folders_above(root, Counter(map(_folder_of, absent)))
@@ -95,11 +95,20 @@ def _nearest(folder: str) -> str:
 
 
 def _is_bare(folder: str) -> bool:
-    with suppress(OSError):
-        handle = open_folder(path_of(folder))
+    """Whether nothing is in it, or its disk does not say what is: then nothing that is not seen there was deleted.
+
+    Raises Overloaded where the machine has no file left to open.
+    """
+    path = path_of(folder)
+    try:
+        handle = open_folder(path)
         try:
             with os.scandir(handle) as entries:
                 return next(entries, None) is None
         finally:
             os.close(handle)
-    return False
+    except PermissionError:
+        return False
+    except OSError as error:
+        require_some_left(error, str(path))
+        return True

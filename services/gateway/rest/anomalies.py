@@ -10,6 +10,7 @@ from omma.job_kinds import ANOMALIES
 from services.gateway.callers.auth import Caller
 from services.gateway.curation.anomalies import MAX_PAGE, AnomalyList
 from services.gateway.jobs import Jobs
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import curation as shapes
 from services.gateway.rest.schemas.jobs import STARTED
 from services.gateway.rest.signed_in import SignedIn
@@ -21,7 +22,7 @@ def anomalies_router(
     listed: AnomalyList, jobs: Jobs, indexes: ServedIndexes, reader: SignedIn, tenant_admin: SignedIn
 ) -> APIRouter:
     """Looking needs role read; measuring anew is a tenant's administrator's."""
-    router = APIRouter(prefix="/qa/anomalies", tags=["curation"])
+    router = APIRouter(route_class=CheckedRoute, prefix="/qa/anomalies", tags=["curation"])
 
     @router.get("", summary="What stands apart, the farthest first", **shapes.ANOMALIES)
     async def page(

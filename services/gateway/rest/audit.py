@@ -9,6 +9,7 @@ from pydantic import Field
 from omma.catalog.audit import AuditBook, AuditedCall
 from omma.identity import Tenant
 from services.gateway.callers.auth import Caller
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import keeping as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.written import WHOLE
@@ -18,7 +19,7 @@ _MAX_PAGE: Final = 1_000
 
 def audit_router(book: AuditBook, admin: SignedIn) -> APIRouter:
     """Of every tenant."""
-    router = APIRouter(tags=["operation"])
+    router = APIRouter(route_class=CheckedRoute, tags=["operation"])
 
     @router.get("/audit", summary="Who changed what, the newest first", **shapes.AUDIT)
     async def page(

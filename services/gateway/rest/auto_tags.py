@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.curation.auto_tags import AutoTagDesk
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas.jobs import STARTED
 from services.gateway.rest.signed_in import SignedIn
 
@@ -29,7 +30,7 @@ class AutoTagsRequest(RequestBody):
 
 def auto_tags_router(desk: AutoTagDesk, tenant_admin: SignedIn) -> APIRouter:
     """A tenant's administrator's: nobody's pictures are tagged unasked."""
-    router = APIRouter(prefix="/qa/auto-tags", tags=["curation"])
+    router = APIRouter(route_class=CheckedRoute, prefix="/qa/auto-tags", tags=["curation"])
 
     @router.post("", status_code=202, summary="Tag every picture by its neighbours and by words", **STARTED)
     async def tell(request: AutoTagsRequest, caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from services.gateway.sharing.bodies import Bodies
 NOBODY: Final = Tenant("")
 """Holds what arrives before a key is looked at."""
 
-_MAX_UNSIGNED_BYTES: Final = 256 * 1024
+MAX_UNSIGNED_BYTES: Final = 256 * 1024
 """Of a body that an endpoint reads before it looks at the key, as FastAPI does for JSON with a schema."""
 
 _STATE: Final = "body"
@@ -105,7 +105,7 @@ class Body:
         self._bytes = 0
 
     def _charge(self, size: int) -> None:
-        most = self._largest_bytes if self._tenant != NOBODY else min(_MAX_UNSIGNED_BYTES, self._largest_bytes)
+        most = self._largest_bytes if self._tenant != NOBODY else min(MAX_UNSIGNED_BYTES, self._largest_bytes)
         if self._bytes + size > most:
             raise self._refusal(TooLarge(f"The body has more than {most:,} bytes.", limit=most))
         try:

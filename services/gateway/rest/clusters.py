@@ -14,6 +14,7 @@ from services.gateway.callers.auth import Caller
 from services.gateway.callers.viewing import viewer
 from services.gateway.curation.clusters import ClusterDesk
 from services.gateway.jobs import Jobs
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas.curation import CLUSTERS
 from services.gateway.rest.schemas.search import FILTER
 from services.gateway.rest.signed_in import SignedIn
@@ -52,7 +53,7 @@ class ClusterRequest(RequestBody):
 
 def clusters_router(desk: ClusterDesk, jobs: Jobs, writer: SignedIn) -> APIRouter:
     """Needs role write: it takes the worker's time, which searches do not."""
-    router = APIRouter(tags=["curation"])
+    router = APIRouter(route_class=CheckedRoute, tags=["curation"])
 
     @router.post("/search/cluster", summary="Pictures in groups that look alike", **CLUSTERS)
     async def cluster(

@@ -11,6 +11,7 @@ from omma.identity import MAX_IMAGE_ID, ImageId
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.bounds import bounds_of
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import ops as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.written import PictureId
@@ -27,7 +28,7 @@ class ReplayRequest(RequestBody):
 
 def dead_letters_router(dead_letters: DeadLetters, tenant_admin: SignedIn) -> APIRouter:
     """Pictures that could not be read."""
-    router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
+    router = APIRouter(route_class=CheckedRoute, prefix="/dead-letters", tags=["dead letters"])
 
     @router.get("", summary="Every picture that could not be read, and why", **shapes.DEAD_LETTERS)
     async def letters(caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:

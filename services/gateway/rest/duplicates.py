@@ -11,6 +11,7 @@ from omma.request_body import RequestBody
 from omma.rpc.deadline import Deadline
 from services.gateway.callers.auth import Caller
 from services.gateway.curation.duplicates import MAX_JUDGED, Duplicates
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import curation as shapes
 from services.gateway.rest.signed_in import SignedIn
 
@@ -30,7 +31,7 @@ class PairsRequest(RequestBody):
 
 def duplicates_router(duplicates: Duplicates, reader: SignedIn, writer: SignedIn) -> APIRouter:
     """Looking needs role read; saying, which is kept, role write."""
-    router = APIRouter(prefix="/duplicates", tags=["curation"])
+    router = APIRouter(route_class=CheckedRoute, prefix="/duplicates", tags=["curation"])
 
     @router.get("", summary="Groups of copies", **shapes.DUPLICATES)
     async def page(

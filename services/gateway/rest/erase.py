@@ -13,6 +13,7 @@ from omma.identity import MAX_IMAGE_ID, ImageId
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.erasing import MAX_PICTURES, Erasing
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas.jobs import ERASED
 from services.gateway.rest.schemas.search import FILTER
 from services.gateway.rest.signed_in import SignedIn
@@ -54,7 +55,7 @@ class EraseRequest(RequestBody):
 
 def erase_router(erasing: Erasing, admin: SignedIn) -> APIRouter:
     """Needs role admin: nobody takes it back."""
-    router = APIRouter(tags=["operation"])
+    router = APIRouter(route_class=CheckedRoute, tags=["operation"])
 
     @router.post("/erase", status_code=202, summary="Erase pictures, from every disk", **ERASED)
     async def erase(request: EraseRequest, caller: Annotated[Caller, Depends(admin)]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from omma.rollouts.rollout import Rollout, RolloutState
 from omma.rollouts.settings import SearchSettings
 from omma.rollouts.walk import allowed_steps, standing_of
 from services.gateway.callers.auth import Caller
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.rollouts import StepRequest, acting, audit_document
 from services.gateway.rest.schemas import rollouts as shapes
 from services.gateway.rest.signed_in import SignedIn
@@ -35,7 +36,7 @@ class PromoteRequest(StepRequest):
 
 def experiments_router(experiments: Experiments, admin: SignedIn) -> APIRouter:
     """Role admin: whoever experiments changes every tenant's answers."""
-    router = APIRouter(tags=["experiments"])
+    router = APIRouter(route_class=CheckedRoute, tags=["experiments"])
     administrator = Annotated[Caller, Depends(admin)]
 
     async def told(experiment: Rollout) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from omma.identity import MAX_IMAGE_ID, ImageId
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.curation.feedback import MAX_PAGE, FeedbackDesk, ToldFeedback
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import curation as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.written import WHOLE
@@ -41,7 +42,7 @@ class FeedbackRequest(RequestBody):
 
 def feedback_router(desk: FeedbackDesk, reader: SignedIn, writer: SignedIn) -> APIRouter:
     """Saying needs role write, since it is kept; reading role read."""
-    router = APIRouter(prefix="/feedback", tags=["curation"])
+    router = APIRouter(route_class=CheckedRoute, prefix="/feedback", tags=["curation"])
 
     @router.post("", status_code=204, summary="Say what you think of a picture")
     async def give(request: FeedbackRequest, caller: Annotated[Caller, Depends(writer)]) -> Response:

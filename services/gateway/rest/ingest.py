@@ -13,6 +13,7 @@ from omma.job_kinds import ListParameters
 from services.gateway.callers.auth import Caller
 from services.gateway.lists import MAX_PAGE, Lists
 from services.gateway.rest.answers import JsonResponse
+from services.gateway.rest.asking import query_string
 from services.gateway.rest.body import FormLimits, is_json, read_form, read_json
 from services.gateway.rest.fields import as_integer, as_object, as_switch, as_truth, require_known, single
 from services.gateway.rest.jobs import JobIdInPath
@@ -58,8 +59,7 @@ def ingest_router(
         job_id: JobIdInPath, request: Request, caller: Annotated[Caller, Depends(tenant_admin)]
     ) -> Response:
         """What came of each line of a list, by key."""
-        params = request.query_params
-        require_known(params, _PAGE_FIELDS)
+        params = query_string(request, _PAGE_FIELDS)
         limit = as_integer(params.get("limit") or MAX_PAGE, "limit")
         failed = as_truth(params.get("failed") or False, "failed")
         page = await lists.downloads(caller, job_id, params.get("cursor") or "", limit, failed=failed)

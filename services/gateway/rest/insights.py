@@ -10,6 +10,7 @@ from omma.catalog.insight import Insight, InsightBook
 from omma.errors import InvalidQuery, NotAllowed
 from omma.identity import Tenant
 from services.gateway.callers.auth import Caller
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import keeping as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.written import Day
@@ -21,7 +22,7 @@ _BEGIN: Final = date(1970, 1, 1)
 
 def insights_router(book: InsightBook, tenant_admin: SignedIn, *, sampled: float) -> APIRouter:
     """sampled: share of searches that this gateway records."""
-    router = APIRouter(tags=["operation"])
+    router = APIRouter(route_class=CheckedRoute, tags=["operation"])
 
     @router.get("/insights", summary="How searches fare, by day and index", **shapes.INSIGHTS)
     async def insights(

@@ -15,6 +15,7 @@ from omma.uploads import upload_place
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
 from services.gateway.lists import Lists
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import jobs as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.written import WHOLE
@@ -86,7 +87,7 @@ class IngestRequest(RequestBody):
 
 def jobs_router(jobs: Jobs, lists: Lists, tenant_admin: SignedIn, reader: SignedIn) -> APIRouter:
     """Work that runs beside the service. Who may see and stop a job, its kind says."""
-    router = APIRouter(tags=["ingest"])
+    router = APIRouter(route_class=CheckedRoute, tags=["ingest"])
 
     @router.post(
         "/images/ingest",

@@ -10,6 +10,7 @@ from omma.identity import Tenant
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.callers.keys import Keys
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import ops as shapes
 from services.gateway.rest.signed_in import SignedIn
 
@@ -27,7 +28,7 @@ class KeyRequest(RequestBody):
 
 def keys_router(keys: Keys, tenant_admin: SignedIn) -> APIRouter:
     """API keys: of the caller's tenant, of every tenant for an admin."""
-    router = APIRouter(prefix="/keys", tags=["keys"])
+    router = APIRouter(route_class=CheckedRoute, prefix="/keys", tags=["keys"])
     administrator = Annotated[Caller, Depends(tenant_admin)]
 
     @router.post("", status_code=201, summary="Make a key; its secret is shown this once", **shapes.MADE_KEY)

@@ -10,6 +10,7 @@ from omma.catalog.quota import MAX_BYTES, MAX_PICTURES, Quota
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.callers.quotas import QuotaDesk
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import keeping as shapes
 from services.gateway.rest.signed_in import SignedIn
 
@@ -29,7 +30,7 @@ class QuotaRequest(RequestBody):
 
 def quotas_router(desk: QuotaDesk, tenant_admin: SignedIn, admin: SignedIn) -> APIRouter:
     """How much tenants may keep."""
-    router = APIRouter(prefix="/quotas", tags=["operation"])
+    router = APIRouter(route_class=CheckedRoute, prefix="/quotas", tags=["operation"])
 
     @router.get("", summary="How much tenants may keep, and do", **shapes.QUOTAS)
     async def every(caller: Annotated[Caller, Depends(tenant_admin)]) -> dict[str, Any]:

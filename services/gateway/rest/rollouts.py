@@ -16,6 +16,7 @@ from omma.rollouts.rollout import RUNNING, Rollout, RolloutState, fault_of
 from omma.rollouts.walk import Step, allowed_steps, standing_of
 from omma.together import together
 from services.gateway.callers.auth import Caller
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import rollouts as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rollouts.relevance import Relevance
@@ -45,7 +46,7 @@ class RetireRequest(StepRequest):
 
 def rollouts_router(rollouts: Rollouts, relevance: Relevance, admin: SignedIn) -> APIRouter:
     """Role admin: whoever rolls out changes every tenant's answers."""
-    router = APIRouter(tags=["rollouts"])
+    router = APIRouter(route_class=CheckedRoute, tags=["rollouts"])
     administrator = Annotated[Caller, Depends(admin)]
 
     async def told(rollout: Rollout) -> dict[str, Any]:

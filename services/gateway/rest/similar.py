@@ -24,6 +24,7 @@ from services.gateway.pictures.core import PictureCore
 from services.gateway.rest.answers import JsonResponse, hit_document, model_document, picture_document, search_document
 from services.gateway.rest.asking import answer_to, max_values, query_string
 from services.gateway.rest.body import FormLimits, is_json, read_form, read_json
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.fields import as_object, as_truth, require_known, said, single
 from services.gateway.rest.schemas import similar as shapes
 from services.gateway.rest.search_fields import FORM_FIELDS, JSON_FIELDS, QUERY_FIELDS, REPEATED, search_query
@@ -48,7 +49,7 @@ def similar_router(
     limits: PictureLimits,
 ) -> APIRouter:
     """Needs role read."""
-    router = APIRouter(dependencies=SHOWN_IN_DOCS, tags=["search"])
+    router = APIRouter(route_class=CheckedRoute, dependencies=SHOWN_IN_DOCS, tags=["search"])
     reader = Annotated[Caller, Depends(signed_in(authenticator, Role.READ))]
     form_limits = FormLimits(FORM_FIELDS | _MORE, frozenset({"image"}), limits.max_bytes)
 

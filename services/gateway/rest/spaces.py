@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from omma.request_body import RequestBody
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.answers import JsonResponse
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import rollouts as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rollouts.rollouts import Rollouts
@@ -27,7 +28,7 @@ class SpaceRequest(RequestBody):
 
 def spaces_router(spaces: OwnSpaces, rollouts: Rollouts, admin: SignedIn) -> APIRouter:
     """Role admin: spaces are every tenant's."""
-    router = APIRouter(tags=["rollouts"])
+    router = APIRouter(route_class=CheckedRoute, tags=["rollouts"])
     administrator = Annotated[Caller, Depends(admin)]
 
     @router.get("/spaces", summary="Every space and its indexes", **shapes.SPACES)

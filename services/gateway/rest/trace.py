@@ -6,13 +6,14 @@ from fastapi import APIRouter, Depends, Query
 
 from services.gateway.callers.auth import Caller
 from services.gateway.pictures.trace import Tracer
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas.ops import TRACE
 from services.gateway.rest.signed_in import SignedIn
 
 
 def trace_router(tracer: Tracer, tenant_admin: SignedIn) -> APIRouter:
     """Of the caller's tenant, as everything that names pictures."""
-    router = APIRouter(tags=["operation"])
+    router = APIRouter(route_class=CheckedRoute, tags=["operation"])
 
     @router.get("/trace", summary="Where a picture is: row, blobs, events, vectors, replicas", **TRACE)
     async def trace(

@@ -14,6 +14,7 @@ from services.gateway.callers.changes import concerns, made_by
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.body import read_content
 from services.gateway.rest.body_budget import signed
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas.ops import PRESIGNED
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.written import WHOLE
@@ -31,7 +32,7 @@ class PresignRequest(RequestBody):
 
 def uploads_router(uploads: Uploads, tenant_admin: SignedIn) -> APIRouter:
     """What was put is ingested by POST /images/ingest."""
-    router = APIRouter(tags=["ingest"])
+    router = APIRouter(route_class=CheckedRoute, tags=["ingest"])
 
     @router.post("/images/presign", summary="An address to put a picture to, without an API key", **PRESIGNED)
     async def presign(

@@ -8,6 +8,7 @@ from pydantic import Field
 from omma.job_kinds import VERIFY, VerifyParameters
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas.ops import VERIFIED
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.waited import result_in_time
@@ -16,7 +17,7 @@ from services.gateway.rest.written import NUMBER
 
 def verify_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
     """Of every tenant: an admin runs the whole Omma."""
-    router = APIRouter(tags=["operation"])
+    router = APIRouter(route_class=CheckedRoute, tags=["operation"])
 
     @router.post("/verify", summary="Compare blobs, catalog, log and shards", **VERIFIED)
     async def verify(

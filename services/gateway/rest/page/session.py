@@ -14,6 +14,7 @@ from services.gateway.callers.changes import made_by
 from services.gateway.callers.sessions import Session
 from services.gateway.callers.tokens import MAX_TOKEN_CHARACTERS
 from services.gateway.rest.answers import JsonResponse
+from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import ops as shapes
 from services.gateway.rest.signed_in import SESSION_COOKIE, signed_in
 
@@ -30,7 +31,7 @@ class SignIn(RequestBody):
 
 def session_router(authenticator: Authenticator) -> APIRouter:
     """For everyone: whoever is nobody is told so."""
-    router = APIRouter(prefix="/ui/session", tags=["the page"])
+    router = APIRouter(route_class=CheckedRoute, prefix="/ui/session", tags=["the page"])
     anyone = signed_in(authenticator, Role.READ)
 
     @router.post(

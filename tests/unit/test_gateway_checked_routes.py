@@ -1,0 +1,104 @@
+"""Every route that declares parameters or a body to FastAPI refuses what FastAPI would pass over in silence."""
+
+import json
+import re
+from functools import cache
+from typing import Any
+from unittest.mock import AsyncMock, MagicMock
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from omma.images import PictureLimits
+from services.gateway.callers.auth import Authenticator
+from services.gateway.rest.app import create_app
+from services.gateway.rest.curation import Curation
+from services.gateway.rest.operation import Operation
+from services.gateway.settings import GatewaySettings
+
+JSON = "application/json"
+
+
+@cache
+def app() -> FastAPI:
+    """One whose cores are never asked."""
+    core: Any = MagicMock()
+    core.picture_limits = PictureLimits()
+    core.api_keys = AsyncMock(return_value=[])
+    return create_app(
+        core,
+        core,
+        core,
+        Operation(*[core] * 12),
+        Authenticator(core, open_without_keys=True),
+        core,
+        GatewaySettings(),
+        curation=Curation(core, core, core, core, core, core),
+        bodies=core,
+        trail=core,
+        metrics_open=True,
+    )
+
+
+def operations(what: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Method, path with ids filled in, and document of those that declare it."""
+    found = []
+    for path, methods in app().openapi()["paths"].items():
+        for method, told in methods.items():
+            if told.get(what):
+                found.append((method.upper(), re.sub(r"\{\w+\}", "1", path), told))
+    return found
+
+
+async def asked(method: str, url: str, **request: Any) -> tuple[int, str | None, str]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app()), base_url="http://127.0.0.1") as client:
+        answer = await client.request(method, url, **request)
+        problem = answer.json()
+        return answer.status_code, problem.get("field"), problem.get("detail", "")
+
+
+async def test_a_parameter_that_is_none_or_stands_twice_is_refused() -> None:
+    seen = 0
+    for method, path, told in operations("parameters"):
+        names = [one["name"] for one in told["parameters"] if one["in"] == "query"]
+        if not names or names == ["v"]:  # of bytes: what else their address carries changes nothing
+            continue
+        seen += 1
+        assert (await asked(method, path, params={"nosuch": "1"}))[:2] == (422, "nosuch"), path
+        for name in set(names) - {"receipts"}:
+            twice = [(name, "1"), (name, "2")]
+            assert (await asked(method, path, params=twice))[:2] == (422, name), (path, name)
+    assert seen > 10
+
+
+def bodies() -> list[tuple[str, str]]:
+    return [
+        (method, path)
+        for method, path, told in operations("requestBody")
+        if list(told["requestBody"]["content"]) == [JSON]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status", "field"),
+    [
+        (b"{}", "text/plain", 415, None),
+        (b"{}", "", 415, None),
+        ("{}".encode("utf-16"), JSON, 422, None),
+        ("{}".encode("utf-8-sig"), JSON, 422, None),
+        (b'{"a": NaN}', JSON, 422, None),
+        (b'{"a": 1, "a": 2}', JSON, 422, "a"),
+        (b"{" * 3, JSON, 422, None),
+        (json.dumps({"nosuch": 1}).encode(), JSON, 422, "nosuch"),
+    ],
+)
+async def test_every_body_of_json_is_held_to_the_same(
+    content: bytes, media_type: str, status: int, field: str | None
+) -> None:
+    every = bodies()
+    assert len(every) > 20
+    for method, path in every:
+        headers = {"content-type": media_type} if media_type else {}
+        found = await asked(method, path, content=content, headers=headers)
+        assert found[:2] == (status, field), (path, found)

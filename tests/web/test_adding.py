@@ -1,5 +1,6 @@
 """Adding goes on: what is known is not sent, a bucket is used where there is one, servers go and come, keys end."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,8 +76,10 @@ def test_files_go_straight_into_a_bucket_and_what_is_known_goes_nowhere(
             assert sent(asked, "POST", "/images") == 0
             page.locator("[data-state=added]").first.get_by_role("link").click()
             expect(page.get_by_role("button", name="Take the tag brass away")).to_be_visible()
+            expect(page.get_by_role("heading", name=re.compile(r"^300\d\.jpg$"))).to_be_visible()
         rows = rest.get("/images").json()["images"]
         assert len(rows) == FILES and {tuple(sorted(row["tags"])) for row in rows} == {("brass", "new")}
+        assert {row["attributes"]["filename"] for row in rows} == {path.name for path in paths}
         with adding(browser, server.url) as (page, asked):
             page.get_by_label("Tags for all of them").fill("again")
             give(page, paths, f"{FILES} of {FILES} files · 0 added, {FILES} already here")
@@ -117,7 +120,10 @@ def test_of_two_hundred_files_three_are_broken_and_say_why(browser: Browser, pho
         for name, content in BROKEN.items():
             answer = rest.post("/images", files={"image": (name, content)})
             assert answer.status_code >= 400 and said[name] == answer.json()["detail"]
-        assert rest.get("/images").json()["count"] == 197
+        stored = rest.get("/images", params={"limit": 200}).json()
+        assert stored["count"] == 197
+        names = {path.name for path in paths} - BROKEN.keys()
+        assert {row["attributes"]["filename"] for row in stored["images"]} == names
         before = sent(asked, "POST", "/images")
         with page.expect_response(lambda one: one.request.method == "POST" and one.url.endswith("/images")):
             page.get_by_role("button", name="Try the failed ones again").click()

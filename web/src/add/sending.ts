@@ -17,9 +17,14 @@ export async function idsOf(hashes: readonly string[]): Promise<Record<string, n
 /** What is said of every file of a list. */
 export type SaidOfAll = { tags: readonly string[]; private: boolean };
 
+/** What else is said of a file: its name, which the server would not keep. Control characters are in no attribute. */
+function attributesOf(name: string) {
+  return { filename: name.replace(/[\u0000-\u001f]/g, "?") };
+}
+
 /** Through the gateway. */
 export async function sent(image: File, said: SaidOfAll) {
-  return given(await api.POST("/images", multipart({ image, ...(said.tags.length ? { tags: said.tags.join(",") } : {}), ...(said.private ? { private: "true" } : {}) })));
+  return given(await api.POST("/images", multipart({ image, attributes: JSON.stringify(attributesOf(image.name)), ...(said.tags.length ? { tags: said.tags.join(",") } : {}), ...(said.private ? { private: "true" } : {}) })));
 }
 
 /** The picture has these tags too. */
@@ -42,9 +47,9 @@ export async function putToStorage(file: File): Promise<string | undefined> {
   return put && upload;
 }
 
-/** What came of each upload in the bucket, by its name, once the server has taken them in. */
-export async function ingested(uploads: readonly string[], said: SaidOfAll): Promise<Map<string, Came>> {
-  const listed = uploads.map((upload) => ({ upload, ...(said.tags.length ? { tags: [...said.tags] } : {}), ...(said.private ? { private: true } : {}) }));
+/** What came of each upload in the bucket, by its name there, once the server has taken them in. uploads: those, and their files' names. */
+export async function ingested(uploads: readonly { upload: string; name: string }[], said: SaidOfAll): Promise<Map<string, Came>> {
+  const listed = uploads.map(({ upload, name }) => ({ upload, attributes: attributesOf(name), ...(said.tags.length ? { tags: [...said.tags] } : {}), ...(said.private ? { private: true } : {}) }));
   const { job_id } = given(await api.POST("/images/ingest", { body: { uploads: listed } }));
   const path = { job_id };
   for (;;) {

@@ -148,8 +148,8 @@ export class Uploads {
   }
 
   private async ingest(items: readonly Item[]): Promise<void> {
-    const names = items.map((item) => item.upload!);
-    const came = await this.answered(() => ingested(names, this.said));
+    const uploads = items.map((item) => ({ upload: item.upload!, name: item.file.name }));
+    const came = await this.answered(() => ingested(uploads, this.said));
     const ids = await this.answered(() => idsOf(items.map((item) => item.sha256!)));
     for (const item of items) {
       const { outcome, reason } = came.get(item.upload!) ?? { outcome: "failed", reason: "" };

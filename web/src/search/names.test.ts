@@ -3,6 +3,8 @@ import { nameOf } from "./names";
 
 describe("a picture's name", () => {
   it("is its caption, else its file's, else its number", () => {
+    expect(nameOf({ id: 1, uri: "omma:9f86d0", attributes: { caption: "a lamp", filename: "c.jpg" } })).toBe("a lamp");
+    expect(nameOf({ id: 1, uri: "omma:9f86d0", attributes: { caption: " ", filename: "c.jpg" } })).toBe("c.jpg");
     expect(nameOf({ id: 1, uri: "file:///a/b%20c.jpg", attributes: { caption: " a lamp " } })).toBe("a lamp");
     expect(nameOf({ id: 1, uri: "file:///a/b%20c.jpg" })).toBe("b c.jpg");
     expect(nameOf({ id: 1, uri: "omma:9f86d0" })).toBe("#1");

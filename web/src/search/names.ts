@@ -1,7 +1,8 @@
-/** What a picture is called on the page: the last part of where it lies, else its number. */
+/** What a picture is called on the page: its caption, the file's name that it was added with, the last part of where it lies, or its number. */
 export function nameOf(picture: { id: number; uri?: string; attributes?: Record<string, unknown> }): string {
-  const caption = picture.attributes?.caption;
-  if (typeof caption === "string" && caption.trim()) return caption.trim().slice(0, 120);
+  for (const said of [picture.attributes?.caption, picture.attributes?.filename]) {
+    if (typeof said === "string" && said.trim()) return said.trim().slice(0, 120);
+  }
   const last = picture.uri?.startsWith("omma:") ? "" : (picture.uri?.split(/[?#]/)[0]?.split("/").pop() ?? "");
   return (unquoted(last) || `#${picture.id}`).slice(0, 120);
 }

@@ -189,7 +189,7 @@ async def _chosen(connection: Connection, id: str) -> str:
         return id
     known = (await connection.call("GET", "/rollouts"))["rollouts"]
     if not known:
-        raise Absent("There is no rollout yet: `omma rollout start`.", field="rollout")
+        raise Absent("There is no rollout yet: `omma rollout start --model NAME@VERSION`.", field="rollout")
     return str(known[0]["id"])
 
 

@@ -11,7 +11,9 @@ import pytest
 from fastapi import FastAPI
 
 from omma.images import PictureLimits
+from omma.rollouts.asked import MAX_JUDGED
 from services.gateway.callers.auth import Authenticator
+from services.gateway.erasing import MAX_PICTURES
 from services.gateway.rest.app import create_app
 from services.gateway.rest.curation import Curation
 from services.gateway.rest.operation import Operation
@@ -102,3 +104,16 @@ async def test_every_body_of_json_is_held_to_the_same(
         headers = {"content-type": media_type} if media_type else {}
         found = await asked(method, path, content=content, headers=headers)
         assert found[:2] == (status, field), (path, found)
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/erase", {"external_ids": [f"catalogue/2026/{number:064}" for number in range(MAX_PICTURES)]}),
+        ("/rollouts/1/judgments", {"labels": {str(number): "a label of a length" for number in range(1, MAX_JUDGED)}}),
+        ("/rollouts/1/judgments", {"grades": {str(number): {"1": 1} for number in range(1, MAX_JUDGED)}}),
+    ],
+)
+async def test_the_longest_list_that_a_route_takes_fits_its_body(path: str, sent: Any) -> None:
+    status, _, detail = await asked("POST", path, json=sent)
+    assert status not in (413, 422), detail

@@ -43,6 +43,7 @@ BODIES = {
     "/dead-letters/replay": (b"{}", JSON),
     "/keys": (b'{"name": "new", "role": "read"}', JSON),
 }
+QUERIES = {"/trace": "?place=1", "/verify": "?wait_seconds=0"}
 PARAMETERS = {"{image_id}": "1", "{job_id}": "1", "{id}": "0123abcd", "{name}": "a", "{tenant}": "a"}
 BESIDES = ("/search", "/embed", "/health", "/healthz", "/readyz", "/metrics", "/uploads", "/ui/session")
 """Searches have their own below; the others ask no part, or not before they know the address for one of Omma's."""
@@ -77,7 +78,7 @@ async def test_every_rest_entrance_has_a_deadline(some: Faces, monkeypatch: pyte
             path = path.replace(name, value)
         for method in methods:
             body, headers = BODIES.get(template, (b"{}", JSON)) if method in ("post", "patch", "put") else (None, {})
-            query = "?place=1&wait_seconds=0" if template in ("/trace", "/verify") else ""
+            query = QUERIES.get(template, "")
             status, problem = await asked(some, method.upper(), path + query, body, **headers)
             walked.append((method, template, status, problem.get("kind")))
     late = [one for one in walked if one[2] == 504]

@@ -78,6 +78,7 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.include_router(session_router(authenticator), responses=PROBLEMS)
     app.include_router(page_router(operation.uploads.origin))
     problems.install(app)
+    app.state.max_json_bytes = settings.max_json_bytes
     largest_bytes = max(limits.max_bytes + FORM_SLACK_BYTES, settings.max_json_bytes)
     app.add_middleware(ApiPrefix)
     app.add_middleware(BodyBudget, bodies=bodies, largest_bytes=largest_bytes, seconds=settings.body_seconds)

@@ -15,8 +15,8 @@ from services.gateway.sharing.bodies import Bodies
 NOBODY: Final = Tenant("")
 """Holds what arrives before a key is looked at."""
 
-MAX_UNSIGNED_BYTES: Final = 256 * 1024
-"""Of a body that an endpoint reads before it looks at the key, as FastAPI does for JSON with a schema."""
+_MAX_UNSIGNED_BYTES: Final = 256 * 1024
+"""Of a body that is read before a key is looked at, as where nobody needs one."""
 
 _STATE: Final = "body"
 
@@ -105,7 +105,7 @@ class Body:
         self._bytes = 0
 
     def _charge(self, size: int) -> None:
-        most = self._largest_bytes if self._tenant != NOBODY else min(MAX_UNSIGNED_BYTES, self._largest_bytes)
+        most = self._largest_bytes if self._tenant != NOBODY else min(_MAX_UNSIGNED_BYTES, self._largest_bytes)
         if self._bytes + size > most:
             raise self._refusal(TooLarge(f"The body has more than {most:,} bytes.", limit=most))
         try:

@@ -1,16 +1,18 @@
 """What FastAPI would pass over in a request: another kind of body, other encodings, a parameter that nobody reads."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from services.gateway.rest.body import read_json
-from services.gateway.rest.body_budget import MAX_UNSIGNED_BYTES
 from services.gateway.rest.bounds import has_body
 from services.gateway.rest.fields import require_known, single
+
+_MAX_VALUES: Final = 500_000
+"""Of a body: more than the longest list that a route takes has."""
 
 
 class CheckedRoute(APIRoute):
@@ -35,8 +37,7 @@ class CheckedRoute(APIRoute):
                 require_known(params, known)
                 single({name: params.getlist(name) for name in params}, ())
             if takes_body and has_body(request.scope):
-                # As many values as the bytes may hold: a few milliseconds.
-                sent = await read_json(request, MAX_UNSIGNED_BYTES, MAX_UNSIGNED_BYTES)
+                sent = await read_json(request, request.app.state.max_json_bytes, _MAX_VALUES)
                 return await handle(_ReadRequest(request, sent))
             return await handle(request)
 

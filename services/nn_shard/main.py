@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -14,9 +14,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from omma.catalog.interface import Catalog
-from omma.errors import Absent, OmmaError, WrongState
+from omma.errors import Absent, WrongState
 from omma.index import Index, IndexState
-from omma.persistence import until_there
+from omma.persistence import persist, until_there
 from omma.process import begin, until_stopped
 from omma.rpc.server import RpcServer
 from omma.space import Space
@@ -130,6 +130,8 @@ async def _serve(
         await asyncio.wait({stopped, retired}, return_when=asyncio.FIRST_COMPLETED)
         if stopped.done():
             await server.stop(drain_seconds)
+        else:
+            retired.result()  # what it raises is no retirement
         for task in [*running, retired]:
             task.cancel()
     await server.set_ready(False)
@@ -137,12 +139,15 @@ async def _serve(
 
 
 async def _until_retired(catalog: Catalog, index: Index, every_seconds: float) -> None:
-    """Looked at as seldom as the codebook."""
+    """Looked at as seldom as the codebook. Only a row that says so retires an index: no error does, and no absence."""
+
+    async def is_retired() -> bool:
+        return any(one.id == index.id and one.state is IndexState.RETIRED for one in await catalog.indexes())
+
     while True:
         await asyncio.sleep(every_seconds)
-        with suppress(OmmaError):
-            if any(one.id == index.id and one.state is IndexState.RETIRED for one in await catalog.indexes()):
-                return
+        if await persist("looking whether the index is retired", is_retired, every_seconds):
+            return
 
 
 async def _tell_readiness(replica: Replica, server: RpcServer) -> None:

@@ -23,11 +23,17 @@ pytestmark = pytest.mark.timeout(600)
 
 PICTURES = 40
 CLEAN_SECONDS = 240.0
+CATALOG_SECONDS = 1.0
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Cluster]:
-    with small_cluster(2, 2, OMMA_SHARD__SNAPSHOT_SECONDS="2", OMMA_SHARD__CHECKPOINT_SECONDS="1") as made:
+    settings = {
+        "OMMA_SHARD__SNAPSHOT_SECONDS": "2",
+        "OMMA_SHARD__CHECKPOINT_SECONDS": "1",
+        "OMMA_SHARD__CATALOG_SECONDS": str(CATALOG_SECONDS),
+    }
+    with small_cluster(2, 2, **settings) as made:
         upload(made, range(PICTURES))
         until_clean(made)
         yield made
@@ -74,7 +80,7 @@ def until_clean(running: Cluster) -> None:
         code, report = omma(running, "verify")
         if code == 0:
             return
-        assert time.monotonic() < until, report
+        assert time.monotonic() < until, json.dumps(report)
         time.sleep(0.5)
 
 
@@ -143,6 +149,7 @@ def test_the_catalog_is_restored_to_an_hour_ago(running: Cluster, tmp_path: Path
 
     with down(running, running.gateway, running.indexer):
         postgres("psql", running, "-q", "-c", "DROP SCHEMA public CASCADE", "-c", "CREATE SCHEMA public")
+        time.sleep(2 * CATALOG_SECONDS)  # shards look, and find none
         postgres("psql", running, "-q", "-v", "ON_ERROR_STOP=1", "-f", str(dump))
     code, report = omma(running, "verify")
     assert code == 8

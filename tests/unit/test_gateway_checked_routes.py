@@ -4,43 +4,18 @@ import json
 import re
 from functools import cache
 from typing import Any
-from unittest.mock import AsyncMock, MagicMock
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from omma.images import PictureLimits
 from omma.rollouts.asked import MAX_JUDGED
-from services.gateway.callers.auth import Authenticator
 from services.gateway.erasing import MAX_PICTURES
-from services.gateway.rest.app import create_app
-from services.gateway.rest.curation import Curation
-from services.gateway.rest.operation import Operation
-from services.gateway.settings import GatewaySettings
+from tests.unit.hollow_app import hollow_app
 
 JSON = "application/json"
 
 
-@cache
-def app() -> FastAPI:
-    """One whose cores are never asked."""
-    core: Any = MagicMock()
-    core.picture_limits = PictureLimits()
-    core.api_keys = AsyncMock(return_value=[])
-    return create_app(
-        core,
-        core,
-        core,
-        Operation(*[core] * 12),
-        Authenticator(core, open_without_keys=True),
-        core,
-        GatewaySettings(),
-        curation=Curation(core, core, core, core, core, core),
-        bodies=core,
-        trail=core,
-        metrics_open=True,
-    )
+app = cache(hollow_app)
 
 
 def operations(what: str) -> list[tuple[str, str, dict[str, Any]]]:

@@ -3,42 +3,17 @@
 import re
 import shlex
 from html import unescape
-from typing import Any
-from unittest.mock import MagicMock
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from omma.images import PictureLimits
-from services.gateway.callers.auth import Authenticator
-from services.gateway.rest.app import create_app
-from services.gateway.rest.curation import Curation
-from services.gateway.rest.operation import Operation
-from services.gateway.settings import GatewaySettings
+from tests.unit.hollow_app import hollow_app
 
 
 @pytest.fixture
 def app() -> FastAPI:
-    """Its cores are never asked."""
-    core: Any = MagicMock()
-    core.picture_limits = PictureLimits()
-    authenticator = Authenticator(core, open_without_keys=False)
-    operation = Operation(*[core] * 12)
-    settings = GatewaySettings()
-    return create_app(
-        core,
-        core,
-        core,
-        operation,
-        authenticator,
-        core,
-        settings,
-        curation=Curation(core, core, core, core, core, core),
-        bodies=core,
-        trail=core,
-        metrics_open=True,
-    )
+    return hollow_app(open_without_keys=False)
 
 
 async def got(app: FastAPI, path: str) -> httpx.Response:

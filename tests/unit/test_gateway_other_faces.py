@@ -2,8 +2,6 @@
 
 import gzip
 import json
-from typing import Any
-from unittest.mock import MagicMock
 
 import httpx
 import numpy as np
@@ -13,39 +11,22 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
 from omma.hits import Payload
-from omma.images import PictureLimits
 from omma.keywords import Teller, keywords_of, likely_words, tags_near
 from omma.vectors import normalise
-from services.gateway.callers.auth import Authenticator
-from services.gateway.rest.app import create_app
-from services.gateway.rest.curation import Curation
 from services.gateway.rest.gzipped import Gzipped
-from services.gateway.rest.operation import Operation
 from services.gateway.rest.similar import filename_of
 from services.gateway.search.answer import SearchHit
 from services.gateway.settings import GatewaySettings
+from tests.unit.hollow_app import hollow_app
 
 PAGE = "https://shop.example"
 
 
 async def asked(settings: GatewaySettings, method: str, path: str, **headers: str) -> httpx.Response:
     """Of an app whose cores are never asked."""
-    core: Any = MagicMock()
-    core.picture_limits = PictureLimits()
-    app = create_app(
-        core,
-        core,
-        core,
-        Operation(*[core] * 12),
-        Authenticator(core, open_without_keys=True),
-        core,
-        settings,
-        curation=Curation(core, core, core, core, core, core),
-        bodies=core,
-        trail=core,
-        metrics_open=True,
-    )
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(hollow_app(settings)), base_url="http://127.0.0.1"
+    ) as client:
         return await client.request(
             method, path, headers={name.replace("_", "-"): said for name, said in headers.items()}
         )

@@ -39,9 +39,7 @@ def _version(asked: bool) -> None:
 
 def command_line() -> typer.Typer:
     """Every command, wired."""
-    app = typer.Typer(
-        name="omma", no_args_is_help=True, pretty_exceptions_enable=False, help="Find pictures by picture or by words."
-    )
+    app = typer.Typer(name="omma", no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_omma)
     app.command()(up.up)
     app.command()(ingest.ingest)

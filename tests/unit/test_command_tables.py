@@ -16,9 +16,9 @@ NAMES = ("[/]", "[red]shoe.jpg", "a [bold] car", "[link=x]")
 
 
 def printed(what: object, width: int) -> str:
-    console = Console(file=StringIO(), width=width)
-    console.print(what)
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    said = StringIO()
+    Console(file=said, width=width).print(what)
+    return said.getvalue()
 
 
 def test_what_is_longer_than_its_column_goes_on_in_the_next_line() -> None:

@@ -14,6 +14,7 @@ from services.gateway.rest import problems
 from services.gateway.rest.audited import Audited
 from services.gateway.rest.body_budget import BodyBudget
 from services.gateway.rest.bounds import RequestBounds
+from services.gateway.rest.checked_route import take_json
 from services.gateway.rest.clicks import clicks_router
 from services.gateway.rest.curation import Curation
 from services.gateway.rest.docs import docs_router
@@ -78,7 +79,7 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.include_router(session_router(authenticator), responses=PROBLEMS)
     app.include_router(page_router(operation.uploads.origin))
     problems.install(app)
-    app.state.max_json_bytes = settings.max_json_bytes
+    take_json(app, settings.max_json_bytes)
     largest_bytes = max(limits.max_bytes + FORM_SLACK_BYTES, settings.max_json_bytes)
     app.add_middleware(ApiPrefix)
     app.add_middleware(BodyBudget, bodies=bodies, largest_bytes=largest_bytes, seconds=settings.body_seconds)

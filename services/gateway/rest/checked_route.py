@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
@@ -15,10 +15,16 @@ _MAX_VALUES: Final = 500_000
 """Of a body: more than the longest list that a route takes has."""
 
 
+def take_json(app: FastAPI, max_bytes: int) -> None:
+    """Tell an app how long a JSON body of its checked routes may be: it goes before the first request."""
+    app.state.max_json_bytes = max_bytes
+
+
 class CheckedRoute(APIRoute):
     """A route whose parameters or body are declared to FastAPI, held to what every other route holds to.
 
-    What it depends on takes the request and nothing else, and goes first: who may not ask is told so alone.
+    Its app has been told to `take_json`. What it depends on takes the request and nothing else, and goes first: who may
+    not ask is told so alone.
 
     Raises what these raise, InvalidQuery for a parameter that is not declared or stands twice, and as read_json.
     """

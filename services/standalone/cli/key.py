@@ -67,10 +67,10 @@ async def _ask(method: str, path: str, **options: Any) -> Any:
     settings = StandaloneSettings()
     if settings.url or settings.postgres is None:
         return await call_once(method, path, make=True, **options)
-    return await _ask_catalog(settings.postgres, method, path, **options)
+    return await _ask_catalog(settings.postgres, settings.gateway.max_json_bytes, method, path, **options)
 
 
-async def _ask_catalog(settings: PostgresSettings, method: str, path: str, **options: Any) -> Any:
+async def _ask_catalog(settings: PostgresSettings, max_json_bytes: int, method: str, path: str, **options: Any) -> Any:
     # Not for every command: what it takes is slow to import, and the driver comes with the extra `cluster`.
     from fastapi import FastAPI, Request
 
@@ -81,6 +81,7 @@ async def _ask_catalog(settings: PostgresSettings, method: str, path: str, **opt
     from services.gateway.callers.changes import made_by
     from services.gateway.callers.keys import Keys
     from services.gateway.rest.audited import Audited
+    from services.gateway.rest.checked_route import take_json
     from services.gateway.rest.keys import keys_router
 
     async def trusted(request: Request) -> Caller:
@@ -91,6 +92,7 @@ async def _ask_catalog(settings: PostgresSettings, method: str, path: str, **opt
     catalog = await open_postgres_catalog(settings)
     try:
         app, trail = FastAPI(), AuditTrail(catalog)
+        take_json(app, max_json_bytes)
         app.add_middleware(Audited, trail=trail)
         app.include_router(keys_router(Keys(catalog), trusted))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://catalog") as client:

@@ -76,7 +76,7 @@ class RowLimits(Section):
     def check(self, said: Said) -> None:
         """Raises InvalidQuery or TooLarge, naming the field."""
         if said.tags is not None:
-            self._check_tag_count(len(said.tags))
+            self._check_tag_count(len(set(said.tags)))
             for tag in said.tags:
                 _check_tag(tag)
         if said.owner is not None:
@@ -98,7 +98,7 @@ class RowLimits(Section):
     ) -> tuple[Description, tuple[PassedOver, ...]]:
         """Any values at all, as parsed from JSON or read from headers: what is right of them, and what was passed over.
 
-        A tag or an attribute falls alone; too many tags fall together. None is nothing said.
+        A tag or an attribute falls alone; too many tags, each counted once, fall together. None is nothing said.
         """
         wrong: list[PassedOver] = []
 
@@ -112,7 +112,7 @@ class RowLimits(Section):
         description = Description(
             external_id=text("external_id", external_id, _check_external_id),
             owner=text("owner", owner, _check_owner),
-            tags=tuple(dict.fromkeys(self._sane_tags(tags, wrong))),
+            tags=tuple(self._sane_tags(tags, wrong)),
             source_url=text("source_url", source_url, _check_source_url),
             attributes=self._sane_attributes(attributes, wrong),
             private=private if isinstance(private, bool) else None,
@@ -126,13 +126,15 @@ class RowLimits(Section):
         try:
             if not isinstance(given, list | tuple):
                 raise InvalidQuery("tags must be a list of texts.", field="tags")
-            self._check_tag_count(len(given))
+            # Years and numbers of things are words, however JSON's author wrote them.
+            words = [str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in given]
+            distinct = dict.fromkeys(one for one in words if isinstance(one, str))
+            others = [one for one in words if not isinstance(one, str)]
+            self._check_tag_count(len(distinct) + len(others))
         except OmmaError as error:
             wrong.append(PassedOver("tags", error.detail))
             return
-        for one in given:
-            # Years and numbers of things are words, however JSON's author wrote them.
-            tag = str(one) if isinstance(one, int) and not isinstance(one, bool) else one
+        for tag in (*distinct, *others):
             try:
                 yield _check_tag(_text("tags", tag))
             except OmmaError as error:
@@ -151,7 +153,8 @@ class RowLimits(Section):
                 self._check_attribute(name, value)
                 self._check_attributes_size(size + _json_bytes({name: value}))
             except OmmaError as error:
-                wrong.append(PassedOver(f"attributes.{readable(str(name))[:80]}", error.detail))
+                shown = readable(str(name))[:80]
+                wrong.append(PassedOver(f"attributes.{shown}" if shown else "attributes", error.detail))
             else:
                 sane[name] = value
                 size += _json_bytes({name: value})  # its braces are as long as the comma between two
@@ -162,7 +165,8 @@ class RowLimits(Section):
             raise InvalidQuery(f"A picture has at most {self.tags} tags.", field="tags", limit=self.tags)
 
     def _check_attribute(self, name: object, value: object) -> None:
-        _check_text("attributes", _text("attributes", name), _MAX_ATTRIBUTE_NAME_CHARACTERS)
+        if not _check_text("attributes", _text("attributes", name), _MAX_ATTRIBUTE_NAME_CHARACTERS):
+            raise InvalidQuery("The name of an attribute is empty.", field="attributes")
         shown = repr(str(name)[:80])
         match value:
             case bool():

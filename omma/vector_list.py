@@ -221,4 +221,5 @@ def _document(row: VectorRow) -> dict[str, Any]:
 
 def _row(document: dict[str, Any]) -> VectorRow:
     uri = document.pop("uri")
+    document["attributes"].pop("", None)  # a list that an older version took may have the name
     return VectorRow(Description(**{**document, "tags": tuple(document["tags"])}), uri)

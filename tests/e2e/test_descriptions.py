@@ -29,6 +29,7 @@ BAD: dict[str, tuple[str, Any]] = {
     "no number": ("attributes", {"n": float("nan")}),
     "infinity": ("attributes", {"n": 1e999}),
     "a long name": ("attributes", {"n" * 200: 1}),
+    "a name of nothing": ("attributes", {"": 1}),
 }
 CONTENT = encoded(scene(64, 48, seed=77))
 

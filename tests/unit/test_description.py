@@ -36,6 +36,7 @@ WRONG: dict[str, tuple[str, Any]] = {
     "too much": ("attributes", {"a": "x" * 300}),
     "too much together": ("attributes", {"a": "x" * 120, "b": "y" * 120}),
     "too long a name": ("attributes", {"a" * 129: 1}),
+    "an empty name": ("attributes", {"": 1}),
 }
 
 
@@ -70,6 +71,17 @@ def test_one_wrong_tag_or_attribute_falls_alone():
     assert said.tags == ("good", "2024")
     assert said.attributes == {"a": 1}
     assert [one.field for one in wrong] == ["tags", "tags", "attributes.b"]
+
+
+def test_a_tag_that_is_said_often_is_one():
+    said, wrong = LIMITS.sane_part(tags=["a", 7, "7", "b"] * 100)
+    assert (said.tags, wrong) == (("a", "7", "b"), ())
+    LIMITS.check(Description(tags=("a", "b") * 100))
+
+
+def test_what_is_called_nothing_is_named_as_the_field_alone():
+    said, wrong = LIMITS.sane_part(attributes={"": 1, "a": 2})
+    assert (said.attributes, [one.field for one in wrong]) == ({"a": 2}, ["attributes"])
 
 
 _anything = st.recursive(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,20 @@ async def test_what_was_said_of_a_picture_goes_with_it_when_its_folder_is_rename
     assert (progress.counts["created"], progress.counts["vanished"], progress.counts["missing"]) == (20, 20, 0)
     row = (await library.rows())["7.jpg"]
     assert (row.tags, row.owner, row.attributes) == (("x",), "ann", {"stars": 1}) and "/b/" in row.uri
+
+
+async def test_a_name_of_nothing_from_an_older_version_keeps_nothing_from_the_new_row(library: Library, tmp_path: Path):
+    library.add(*(f"a/{number}.jpg" for number in range(20)))
+    await library.ingest()
+    await library.catalog.change(DEFAULT_TENANT, (await library.rows())["7.jpg"].id, PictureChange(("x",), "ann"))
+    with sqlite3.connect(tmp_path / "catalog.db") as rows:
+        rows.execute("""update images set attributes = '{"": 1, "stars": 5}'""")
+    assert (await library.rows())["7.jpg"].attributes == {"": 1, "stars": 5}
+    assert (await library.ingest()).counts["unchanged"] == 20
+    (library.folder / "a").rename(library.folder / "b")
+    await library.ingest()
+    row = (await library.rows())["7.jpg"]
+    assert (row.tags, row.owner, row.attributes) == (("x",), "ann", {"stars": 5}) and "/b/" in row.uri
 
 
 async def test_a_folder_may_be_somebodys_and_private(library: Library):

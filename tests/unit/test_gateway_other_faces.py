@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from typing import Any
 
 import httpx
 import numpy as np
@@ -141,14 +142,19 @@ def test_confidence_is_a_share(given: list[tuple[float, list[str]]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "source_url", "key", "name"),
+    ("attributes", "uri", "source_url", "key", "name"),
     [
-        ("file:///pictures/a%20b.jpg", "https://x.example/c.jpg", "k", "a b.jpg"),
-        ("s3://bucket/2026/c.png", "", "k", "c.png"),
-        ("omma:9f86", "https://x.example/shop/d.jpg?w=3", "k", "d.jpg"),
-        ("omma:9f86", "https://x.example", "camera/e.jpg", "e.jpg"),
-        ("omma:9f86", "http://[x", "sku-7", "sku-7"),
+        ({}, "file:///pictures/a%20b.jpg", "https://x.example/c.jpg", "k", "a b.jpg"),
+        ({}, "s3://bucket/2026/c.png", "", "k", "c.png"),
+        ({}, "omma:9f86", "https://x.example/shop/d.jpg?w=3", "k", "d.jpg"),
+        ({}, "omma:9f86", "https://x.example", "camera/e.jpg", "e.jpg"),
+        ({}, "omma:9f86", "http://[x", "sku-7", "sku-7"),
+        ({"filename": "f.jpg"}, "omma:9f86", "https://x.example/d.jpg", "9f86", "f.jpg"),
+        ({"filename": " "}, "omma:9f86", "", "9f86", "9f86"),
+        ({"filename": 7}, "s3://bucket/c.png", "", "k", "c.png"),
     ],
 )
-def test_a_filename_is_the_last_part_of_where_it_lies(uri: str, source_url: str, key: str, name: str) -> None:
-    assert filename_of(uri, source_url, key) == name
+def test_a_filename_is_what_it_was_added_as_or_the_last_part_of_where_it_lies(
+    attributes: dict[str, Any], uri: str, source_url: str, key: str, name: str
+) -> None:
+    assert filename_of(attributes, uri, source_url, key) == name

@@ -234,6 +234,13 @@ async def test_pages_over_grpc_are_those_of_rest(world: World) -> None:
     assert seen == best(vector_of(1000), range(1, 41), 40)
 
 
+def test_a_space_beside_no_vector_is_refused_over_grpc_too() -> None:
+    request = search_pb2.SearchRequest(queries=[search_pb2.SearchQuery(text="1")], space="m-1-00000000")
+    with pytest.raises(InvalidQuery) as failure:
+        query_from_wire(request)
+    assert failure.value.field == "space"
+
+
 async def test_indexes_are_pinned_by_name(world: World) -> None:
     assert await world.ids(SoughtPicture(b"1"), index="m-1-00000000.1", k=1) == [1]
     with pytest.raises(Absent) as failure:

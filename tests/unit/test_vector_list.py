@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from omma.description import RowLimits
+from omma.description import Description, RowLimits
 from omma.errors import InvalidQuery, OmmaError, WrongSpace
 from omma.space import Space, SpaceId
 from omma.vector_list import (
     VectorList,
+    VectorRow,
     checked_list,
     said_of_ids,
     said_of_lines,
@@ -38,7 +39,7 @@ def npy(array: Any) -> bytes:
 
 
 def test_vectors_are_normalised_and_come_back_as_they_were_said() -> None:
-    said = [{"id": "a", "tags": ["x"], "uri": "https://example.org/a.jpg"}, {"external_id": "b"}, {"id": 3}]
+    said = [{"id": "a", "tags": ["x"] * 300, "uri": "https://example.org/a.jpg"}, {"external_id": "b"}, {"id": 3}]
     made = checked_list(ONES * 7, said, SPACE, LIMITS)
     np.testing.assert_array_equal(made.vectors, np.full((3, 4), 0.5, np.float16))
     again = VectorList.decode(made.encode())
@@ -46,6 +47,12 @@ def test_vectors_are_normalised_and_come_back_as_they_were_said() -> None:
     assert again.rows[0].uri == "https://example.org/a.jpg" and again.rows[0].description.tags == ("x",)
     np.testing.assert_array_equal(again.vectors, made.vectors)
     assert again.encode() == made.encode(), "the same list is the same job"
+
+
+def test_a_list_that_an_older_version_took_is_read_without_the_name_of_nothing() -> None:
+    row = VectorRow(Description("a", attributes={"": 1, "price": 2}))
+    (read,) = VectorList.decode(VectorList(np.full((1, 4), 0.5, np.float16), (row,)).encode()).rows
+    assert read.description.attributes == {"price": 2}
 
 
 @given(arrays(np.float32, st.tuples(st.integers(1, 9), st.just(4)), elements=st.floats(-8, 8, width=32)))
@@ -75,6 +82,7 @@ def test_each_is_of_length_one_or_the_first_that_cannot_be_is_named(vectors: Any
         (ONES, [*ids("a", "b"), {"id": "c", "tags": "red"}], "Row 3: tags must be a list"),
         (ONES, [*ids("a", "b"), {"id": "c", "uri": "\0"}], "Row 3: uri holds a control character"),
         (ONES, [*ids("a", "b"), {"id": "c", "attributes": {"a": []}}], "Row 3: Attribute 'a'"),
+        (ONES, [*ids("a", "b"), {"id": "c", "attributes": {"": 1}}], "Row 3: The name of an attribute is empty"),
         (ONES[:0], [], "no vector"),
     ],
 )

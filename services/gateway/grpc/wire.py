@@ -26,6 +26,7 @@ from services.gateway.search.query import (
     SoughtUrl,
     SoughtVector,
     SoughtWords,
+    check_space,
     region_of,
 )
 from services.rerank.client.convert import near_duplicates_from_wire
@@ -33,8 +34,10 @@ from services.rerank.client.convert import near_duplicates_from_wire
 
 def query_from_wire(message: search_pb2.SearchRequest) -> SearchQuery:
     """Raises InvalidQuery or TooLarge, naming the field. Proto's zero means unset where zero is no legal value."""
+    sought = tuple(_sought(one, message.space) for one in message.queries)
+    check_space(message.space, sought)
     return SearchQuery(
-        sought=tuple(_sought(one, message.space) for one in message.queries),
+        sought=sought,
         k=message.k or DEFAULT_K,
         filter=parse_filter(message.filter),
         score_threshold=message.score_threshold if message.HasField("score_threshold") else None,

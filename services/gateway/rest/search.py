@@ -23,7 +23,7 @@ from services.gateway.search.core import MAX_BATCH, SearchCore
 from services.gateway.search.query import MAX_SOUGHT, SearchQuery
 from services.gateway.settings import GatewaySettings
 
-_NEIGHBOUR_FIELDS = QUERY_FIELDS - {"image_id", "image_url", "text", "vector"}
+_NEIGHBOUR_FIELDS = QUERY_FIELDS - {"image_id", "image_url", "text", "vector", "space"}
 
 
 def search_router(

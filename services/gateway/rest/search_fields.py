@@ -31,6 +31,8 @@ from services.gateway.search.query import (
     SoughtUrl,
     SoughtVector,
     SoughtWords,
+    check_space,
+    check_weight,
     region_of,
 )
 from services.rerank.client import NearDuplicates
@@ -109,7 +111,9 @@ def _sought(given: Mapping[str, Any], image: bytes | None) -> tuple[Sought, ...]
     queries = said(given, "queries", [])
     if not isinstance(queries, list):
         raise InvalidQuery("queries must be a list.", field="queries")
-    return (*sought, *(_of_queries(one, space) for one in queries))
+    sought += [_of_queries(one, space) for one in queries]
+    check_space(space, sought)
+    return tuple(sought)
 
 
 def _of_queries(value: Any, space: str) -> Sought:
@@ -159,7 +163,9 @@ def region_field(given: Mapping[str, Any]) -> Region | None:
 
 def _weight(given: Mapping[str, Any], name: str) -> float:
     value = given.get(name)
-    return 1.0 if value is None else as_number(value, name)
+    weight = 1.0 if value is None else as_number(value, name)
+    check_weight(weight, name)
+    return weight
 
 
 def _has(given: Mapping[str, Any], kind: str) -> bool:

@@ -93,7 +93,7 @@ def similar_router(
         row_document = picture_document(row)
         told = {
             **row_document,
-            "filename": filename_of(row.uri, row.source_url, row.key),
+            "filename": filename_of(row.attributes, row.uri, row.source_url, row.key),
             "file_size": row.bytes,
             "source_domain": source_domain_of(row.source_url),
             "preview_url": row_document["thumbnail_url"],
@@ -124,8 +124,13 @@ def _model(core: SearchCore, index: str) -> dict[str, str]:
     return model_document((core.indexes.placed(index) or core.indexes.live()).space)
 
 
-def filename_of(uri: str, source_url: str, key: str) -> str:
-    """The last part of where the picture lies or came from; of its key where neither has one."""
+def filename_of(attributes: Mapping[str, Any], uri: str, source_url: str, key: str) -> str:
+    """The attribute `filename`, which the page gives what it adds; without it the last part of where the picture lies
+    or came from; of its key where neither has one.
+    """
+    added_as = attributes.get("filename")
+    if isinstance(added_as, str) and added_as.strip():
+        return added_as.strip()
     for place in (uri, source_url):
         try:
             parts = urlsplit(place)
@@ -163,7 +168,7 @@ def _result(hit: SearchHit, *, with_payload: bool) -> dict[str, Any]:
         "id": hit.id,
         "score": hit.score,
         "preview_url": thumbnail_url(hit.id, payload.sha256),
-        "filename": filename_of(payload.uri, payload.source_url, payload.key or payload.sha256),
+        "filename": filename_of(payload.attributes, payload.uri, payload.source_url, payload.key or payload.sha256),
         "source_domain": source_domain_of(payload.source_url),
     }
     if not with_payload:

@@ -139,7 +139,7 @@ class SearchQuery:
             raise InvalidQuery("Say what to look for: an image, an image_id, a text or a vector.", field="image")
         _within("queries", len(self.sought), 1, MAX_SOUGHT)
         for one in self.sought:
-            _within("weight", one.weight, -MAX_WEIGHT, MAX_WEIGHT)
+            check_weight(one.weight)
         _within("k", self.k, 1, MAX_K)
         _within("effort", self.effort, 0, 10)
         _within("timeout_ms", self.timeout_ms, 1, MAX_TIMEOUT_MS)
@@ -155,6 +155,17 @@ class SearchQuery:
             _within("phash_gate", self.phash_gate, 0, 64)
             if not any(isinstance(one, SoughtPicture | SoughtStored | SoughtUrl) for one in self.sought):
                 raise InvalidQuery("phash_gate compares pictures: give an image or an image_id.", field="phash_gate")
+
+
+def check_weight(weight: float, field: str = "weight") -> None:
+    """field: as the caller named it. Raises InvalidQuery."""
+    _within(field, weight, -MAX_WEIGHT, MAX_WEIGHT)
+
+
+def check_space(space: str, sought: Sequence[Sought]) -> None:
+    """A space is said of a vector, for both faces. Raises InvalidQuery, field `space`."""
+    if space and not any(isinstance(one, SoughtVector) for one in sought):
+        raise InvalidQuery("space is the space of a vector, and there is none: give a vector.", field="space")
 
 
 def _within(field: str, value: float, low: float, high: float) -> None:

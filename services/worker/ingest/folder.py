@@ -192,10 +192,11 @@ def require_folder(folder: Path) -> Path:
 
 def _said(old: Picture, new: Picture) -> PictureChange | None:
     """What the old row says and the new one does not; None for nothing."""
+    kept = {name: value for name, value in old.attributes.items() if name}  # "" is from an older version
     change = PictureChange(
         tags=old.tags if old.tags and not new.tags else None,
         owner=old.owner if old.owner and not new.owner else None,
-        attributes={**old.attributes, **new.attributes} if old.attributes.keys() - new.attributes.keys() else None,
+        attributes={**kept, **new.attributes} if kept.keys() - new.attributes.keys() else None,
         private=True if old.private and not new.private else None,
     )
     return change if change != PictureChange() else None

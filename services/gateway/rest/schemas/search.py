@@ -30,7 +30,7 @@ OPTIONS: Final[dict[str, Any]] = {
     "image_id": {**INTEGER, "description": "A stored picture; it leaves itself out of the answer."},
     "text": {**STRING, "maxLength": 2000, "example": "a red chair"},
     "vector": {"type": "array", "items": NUMBER, "description": "Needs space."},
-    "space": STRING,
+    "space": {**STRING, "description": "Of the vector."},
     "image_url_weight": {**NUMBER, "default": 1},
     "image_id_weight": {**NUMBER, "default": 1},
     "text_weight": {**NUMBER, "default": 1, "description": "May be negative."},
@@ -111,7 +111,9 @@ _SEARCH_EXAMPLES: Final = {
 _FOUND: Final[dict[int | str, Any]] = {
     200: answer(_ANSWER_EXAMPLE, "What was found, best first", answers.SEARCH_ANSWER)
 }
-_WITHOUT_PICTURE: Final = {name: schema for name, schema in OPTIONS.items() if name not in ("image_url", "vector")}
+_WITHOUT_PICTURE: Final = {
+    name: schema for name, schema in OPTIONS.items() if name not in ("image_url", "vector", "space")
+}
 
 SEARCH: Final = operation(
     _FOUND,

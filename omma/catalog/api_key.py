@@ -43,8 +43,13 @@ class KeyBook(Protocol):
     async def api_keys(self) -> list[ApiKey]:
         """Every one, oldest first; one with a role that this version does not know lets nobody in and is left out."""
 
-    async def revoke_api_key(self, hash_prefix: str, tenant: Tenant | None = None) -> ApiKey:
-        """tenant: among its keys only. Raises Absent, or InvalidQuery when the prefix fits several."""
+    async def revoke_api_key(
+        self, hash_prefix: str, tenant: Tenant | None = None, *, leave_an_admin: bool = False
+    ) -> ApiKey:
+        """tenant: among its keys only. leave_an_admin: not the last valid admin key, even of two at once.
+
+        Raises Absent, InvalidQuery when the prefix fits several, WrongState for the last admin key.
+        """
 
     async def secret(self, name: str) -> bytes:
         """32 random bytes that every process on this catalog knows by this name; made when first asked for."""

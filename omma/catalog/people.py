@@ -5,13 +5,21 @@ from secrets import token_bytes
 from typing import Final
 
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.api_key import ApiKey, Role
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.schema.work import api_keys, secrets
-from omma.errors import Absent, ConcurrentWrite, InvalidQuery
+from omma.errors import Absent, ConcurrentWrite, InvalidQuery, WrongState
 from omma.identity import Tenant
 
+_ADMINS: Final = (
+    select(api_keys.c.hash)
+    .where(api_keys.c.role == Role.ADMIN.value, api_keys.c.revoked.is_(False))
+    .order_by(api_keys.c.hash)
+    .with_for_update()
+)
+"""The valid ones, held: of two that revoke each other's key the second sees what the first did."""
 _ROLES: Final = frozenset(Role)
 _SECRET_BYTES: Final = 32
 
@@ -55,7 +63,9 @@ class People:
         ]
 
     @uninterrupted
-    async def revoke_api_key(self, hash_prefix: str, tenant: Tenant | None = None) -> ApiKey:
+    async def revoke_api_key(
+        self, hash_prefix: str, tenant: Tenant | None = None, *, leave_an_admin: bool = False
+    ) -> ApiKey:
         keys = [key for key in await self.api_keys() if tenant in (None, key.tenant)]
         fitting = [key for key in keys if hash_prefix and key.hash.startswith(hash_prefix)]
         if not fitting:
@@ -64,6 +74,8 @@ class People:
             raise InvalidQuery(f"{len(fitting)} API keys start with {hash_prefix!r}; give more of it.", field="key")
         (key,) = fitting
         async with self._database.writing() as connection:
+            if leave_an_admin:
+                await _leave_an_admin(connection, key)
             await connection.execute(update(api_keys).where(api_keys.c.hash == key.hash).values(revoked=True))
         return replace(key, revoked=True)
 
@@ -78,3 +90,13 @@ class People:
                 await connection.execute(insert, {"name": name, "value": token_bytes(_SECRET_BYTES)})
                 known = (await connection.execute(query)).scalar_one()
         return bytes(known)
+
+
+async def _leave_an_admin(connection: AsyncConnection, key: ApiKey) -> None:
+    """Raises WrongState, field `key`, when no other key is a valid admin's."""
+    if list((await connection.execute(_ADMINS)).scalars()) == [key.hash]:
+        raise WrongState(
+            f"{key.id} is the last admin key that is valid: make another first. Where the catalog is, `omma key` "
+            "revokes it all the same.",
+            field="key",
+        )

@@ -4,6 +4,7 @@ import asyncio
 import random
 from dataclasses import replace
 
+from omma.catalog.api_key import ApiKey, Role
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Embedded
 from omma.errors import WrongState
@@ -50,3 +51,18 @@ async def test_of_two_that_make_an_index_live_one_is(backend: Backend) -> None:
     refused = [one for one in await asyncio.gather(*registering, return_exceptions=True) if one is not None]
     assert [type(one) for one in refused] == [WrongState] * 5
     assert [index.state for index in await catalogs[0].indexes()] == [IndexState.LIVE]
+
+
+async def test_two_admins_who_revoke_each_others_key_leave_one(backend: Backend) -> None:
+    catalogs = [await backend.open() for _ in range(2)]
+    for turn in range(5):
+        hashes = [f"{turn}{name}" for name in "ab"]
+        for one in hashes:
+            await catalogs[0].add_api_key(ApiKey(one, one, ANN, Role.ADMIN, turn))
+        told = await asyncio.gather(
+            *(one.revoke_api_key(key, leave_an_admin=True) for one, key in zip(catalogs, hashes, strict=True)),
+            return_exceptions=True,
+        )
+        valid = [key.hash for key in await catalogs[0].api_keys() if not key.revoked]
+        assert [type(one) for one in told].count(WrongState) == 1 and len(valid) == 1
+        await catalogs[0].revoke_api_key(valid[0])

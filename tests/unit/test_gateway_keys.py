@@ -1,6 +1,7 @@
 """Who handles whose API keys."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from omma.catalog.api_key import Role
 from omma.catalog.schema.work import api_keys
 from omma.catalog.sqlite import open_sqlite_catalog
-from omma.errors import Absent, NotAllowed
+from omma.errors import Absent, NotAllowed, WrongState
 from omma.identity import DEFAULT_TENANT, Tenant
 from services.gateway.callers.auth import Caller, hash_secret
 from services.gateway.callers.keys import Keys
@@ -49,6 +50,28 @@ async def test_a_tenants_administrator_handles_its_own_and_sees_no_other(keys: K
         await keys.revoke(ANNS, bobs.hash)
     assert not any(key.revoked for key in await keys.every(ADMIN))
     assert (await keys.revoke(ANNS, made.hash)).revoked
+
+
+async def test_who_came_by_a_key_leaves_an_admins(keys: Keys) -> None:
+    _, only = await keys.create(ADMIN, "only", Role.ADMIN, None)
+    _, write = await keys.create(ADMIN, "a camera", Role.WRITE, None)
+    by_key = replace(ADMIN, credential=f"key:{only.id}")
+    with pytest.raises(WrongState, match="last admin key") as failure:
+        await keys.revoke(by_key, only.hash)
+    assert failure.value.field == "key"
+    assert not any(key.revoked for key in await keys.every(ADMIN))
+    assert (await keys.revoke(by_key, write.hash)).revoked, "of another role"
+    _, other = await keys.create(by_key, "another", Role.ADMIN, ANN)
+    assert (await keys.revoke(by_key, only.hash)).revoked, "another valid one is there"
+    assert (await keys.revoke(by_key, only.hash)).revoked, "and again: it is no valid one any more"
+    with pytest.raises(WrongState):
+        await keys.revoke(by_key, other.hash)
+
+
+@pytest.mark.parametrize("credential", ["owner", "token:ann", ""])
+async def test_who_needs_no_key_revokes_the_last(keys: Keys, credential: str) -> None:
+    _, only = await keys.create(ADMIN, "only", Role.ADMIN, None)
+    assert (await keys.revoke(replace(ADMIN, credential=credential), only.hash)).revoked
 
 
 async def test_an_admins_key_is_out_of_a_tenant_administrators_reach(keys: Keys) -> None:

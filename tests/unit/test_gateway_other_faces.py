@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from typing import Any
 
 import httpx
@@ -38,6 +39,23 @@ async def test_every_path_stands_under_the_prefix_too() -> None:
         assert (await asked(GatewaySettings(), "GET", path)).json() == {"ok": True}
     for path in ("/api", "/api/api/healthz", "/apihealthz"):
         assert (await asked(GatewaySettings(), "GET", path)).status_code == 404
+
+
+async def test_what_a_path_does_not_take_is_told_every_method_that_it_takes() -> None:
+    app = hollow_app()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+
+        async def allowed(path: str) -> list[str]:
+            answer = await client.request("BREW", path)
+            assert answer.status_code == 405, path
+            return answer.headers["allow"].split(", ")
+
+        for path, methods in app.openapi()["paths"].items():
+            said = {method.upper() for method in methods}
+            assert said <= set(await allowed(re.sub(r"\{\w+\}", "1", path))), path
+        assert await allowed("/search") == ["GET", "HEAD", "POST"]
+        assert await allowed("/api/images/1") == ["GET", "HEAD", "PATCH", "DELETE"]
+        assert await allowed("/search/batch") == ["POST"]
 
 
 async def test_pages_of_named_origins_may_ask_and_no_others() -> None:

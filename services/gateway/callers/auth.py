@@ -29,6 +29,9 @@ _FIRST_SECONDS: Final = 10.0
 they are. Who has less time leaves earlier.
 """
 
+KEY: Final = "key:"
+"""What the credential of a caller begins with whom an API key let in."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -167,7 +170,7 @@ class Authenticator:
         key = self._keys.get(hashed)
         if key is None or key.revoked:
             raise NotSignedIn("This API key is unknown or revoked.")
-        return Caller(key.tenant, key.role, key.name, f"key:{key.id}")
+        return Caller(key.tenant, key.role, key.name, f"{KEY}{key.id}")
 
     async def _refresh(self, max_age_seconds: float) -> None:
         """Have keys that are no older, counted from now; older ones only while the catalog cannot be read."""

@@ -9,7 +9,7 @@ from omma.catalog.api_key import ApiKey, Role
 from omma.catalog.interface import Catalog
 from omma.errors import NotAllowed
 from omma.identity import DEFAULT_TENANT, Tenant
-from services.gateway.callers.auth import Caller, hash_secret
+from services.gateway.callers.auth import KEY, Caller, hash_secret
 from services.gateway.callers.changes import concerns
 
 _SECRET_BYTES: Final = 32
@@ -49,11 +49,17 @@ class Keys:
         return [key for key in await self._catalog.api_keys() if tenant in (None, key.tenant)]
 
     async def revoke(self, caller: Caller, hash_prefix: str) -> ApiKey:
-        """Raises Absent, InvalidQuery for a prefix that fits several, NotAllowed."""
+        """Who came by a key leaves at least one admin's: without one nobody could make another. The owner, and whom a
+        token lets in, need no key for that.
+
+        Raises Absent, InvalidQuery for a prefix that fits several, NotAllowed, WrongState for the last admin key.
+        """
         for key in await self.every(caller):
             if key.hash.startswith(hash_prefix):
                 _require_reach(caller, key.role)
-        revoked = await self._catalog.revoke_api_key(hash_prefix, _reach(caller))
+        revoked = await self._catalog.revoke_api_key(
+            hash_prefix, _reach(caller), leave_an_admin=caller.credential.startswith(KEY)
+        )
         concerns("key", revoked.id)
         self._on_change()
         return revoked

@@ -9,12 +9,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from omma.errors import STATUS, Bug, InvalidQuery, Kind, OmmaError, causes
 from omma.rpc.errors import generic_bug
 from omma.telemetry.context import request_id
 
 MEDIA_TYPE: Final = "application/problem+json"
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +68,22 @@ def install(app: FastAPI) -> None:
     async def of_http(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             return problem(generic_bug())
-        return problem(_of_http(request, error), http_status=error.status_code, headers=dict(error.headers or {}))
+        headers = {**(error.headers or {}), **_allow(request)} if error.status_code == 405 else error.headers
+        return problem(_of_http(request, error), http_status=error.status_code, headers=dict(headers or {}))
 
     app.add_exception_handler(OmmaError, omma_error)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, of_http)
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """Every method of the path; the router names those of the first route that it finds. HEAD is wherever GET is."""
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": "GET" if method == "HEAD" else method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return {"Allow": ", ".join(filter(takes, _METHODS))}
 
 
 def _of_validation(error: RequestValidationError) -> InvalidQuery:

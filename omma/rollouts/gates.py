@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from omma.errors import WrongState
+from omma.judging.verdict import Decision
 
 MIN_SHADOWED: Final = 500
 MAX_SHADOW_ERRORS: Final = 0.01
@@ -62,9 +63,15 @@ def shadow_gates(figures: Mapping[str, Any]) -> tuple[Gate, ...]:
     return tuple(gates)
 
 
-def shadow_figures_of(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a rollout's figures those that shadow_gates looks at: of shadowed searches, and of judged queries."""
-    return {**figures.get("shadow", {}), **figures.get(JUDGED, {})}
+def share_gates(figures: Mapping[str, Any]) -> tuple[Gate, ...]:
+    """shadow_gates of a rollout's figures: of shadowed searches, and of judged queries. Of one that was in canary also
+    the judge's last verdict: nothing is shadowed any more, and what the shadow told had let it in.
+    """
+    gates = shadow_gates({**figures.get("shadow", {}), **figures.get(JUDGED, {})})
+    if (verdict := figures.get("verdict")) is None:
+        return gates
+    against = len(verdict["reasons"]) if verdict["verdict"] == Decision.ROLL_BACK else 0
+    return (*gates, Gate("harm", against, "no reason of the judge's to take it back", not against))
 
 
 def require_met(gates: Sequence[Gate]) -> None:

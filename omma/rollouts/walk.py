@@ -109,6 +109,11 @@ def after(step: Step, now: Standing) -> Standing:
     raise WrongState(f"{what} cannot {step}; allowed: {allowed}.", field="state")
 
 
+def earns_its_share(now: Standing) -> bool:
+    """Whether canary asks the gate: of a candidate that never answered everybody, and answers nobody now."""
+    return now in (_SHADOW, _TAKEN_BACK)
+
+
 def allowed_steps(now: Standing) -> tuple[str, ...]:
     """In the order of the walk, without `shadow`, which nobody asks for."""
     steps = [one for one, before, _ in _table_of(now) if before.fits(now) and one is not Step.SHADOW]

@@ -15,7 +15,7 @@ from omma.evaluation.metrics import measure
 from omma.index import Index, IndexId, IndexState
 from omma.judging.relevance import LEAST_QUERIES, ndcg_at_10, relevance_figures
 from omma.rollouts.asked import JudgmentsRequest
-from omma.rollouts.gates import require_met, shadow_figures_of, shadow_gates
+from omma.rollouts.gates import require_met, share_gates
 from omma.rollouts.rollout import Rollout, RolloutId, RolloutState, Routing
 from omma.vectors import Float32, normalise
 from services.gateway.rollouts.relevance import Relevance, queries_of
@@ -92,11 +92,11 @@ async def test_a_random_head_is_refused_and_an_equal_model_is_not(world: World) 
     assert figures["judged"]["ndcg_at_10"]["control"] == 1.0
     assert figures["judged"]["ndcg_loss"] > 0.4
     with pytest.raises(WrongState, match="ndcg_loss_upper"):
-        require_met(shadow_gates(shadow_figures_of(figures)))
+        require_met(share_gates(figures))
     beside(world, good_vector)
     figures = await judged(world, labels=LABELS)
     assert figures["judged"]["ndcg_loss_upper"] == 0
-    require_met(shadow_gates(shadow_figures_of(figures)))
+    require_met(share_gates(figures))
 
 
 async def test_a_picture_that_the_candidate_lacks_is_a_query_that_it_fails(world: World) -> None:

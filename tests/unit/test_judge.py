@@ -3,16 +3,22 @@
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from omma.catalog.interface import Catalog
 from omma.catalog.sqlite import open_sqlite_catalog
+from omma.errors import WrongState
+from omma.index import IndexState
 from omma.judging.tally import SHADOW, TRIPPED, Answer, ArmMinute, Tally, of_search, of_shadowed, total
 from omma.rollouts.rollout import RolloutState
 from omma.rollouts.walk import Step
 from services.gateway.rest.rollouts import rollout_document
+from services.gateway.rollouts.fitness import Fitness
+from services.gateway.rollouts.rollouts import Candidates, Rollouts
 from services.worker.judge import Judge
 from tests.contract.rollouts import CANDIDATE, LIVE, OTHER, ROLLOUT, TOLD, with_live_index
 
@@ -49,6 +55,11 @@ async def court(tmp_path: Path) -> AsyncIterator[Court]:
     await catalog.move_rollout(ROLLOUT.id, Step.SHADOW, TOLD)
     yield court
     await catalog.close()
+
+
+def rollouts(catalog: Catalog) -> Rollouts:
+    """As administrators ask for steps; no model and no place is looked for."""
+    return Rollouts(catalog, cast(Candidates, None), cast(Fitness, None), keep_for_seconds=0)
 
 
 def many(counts: Tally, n: int) -> Tally:
@@ -99,6 +110,43 @@ async def test_a_slow_candidate_goes_back(court: Court) -> None:
         await court.minute(control=many(GOOD, 900), candidate=many(slow, 60))
     last = (await court.catalog.rollout_audit(ROLLOUT.id))[-1]
     assert "slow: 100.0% of the candidate's searches took more than 1.5 times" in last.reason
+
+
+async def test_what_the_judge_took_back_earns_its_share_again_or_is_forced(court: Court) -> None:
+    walk = rollouts(court.catalog)
+    answer = Answer([1, 2, 3], [0.9, 0.8, 0.7], 10.0)
+    await court.minute(**{SHADOW: many(of_shadowed(answer, answer), 600)})
+    assert (await walk.canary(ROLLOUT.id, 5.0, "ann")).state is RolloutState.CANARY
+    await court.minute(candidate=many(BAD, 20) + Counter({TRIPPED: 1}))
+    back = await court.catalog.rollout(ROLLOUT.id)
+    assert back.state is RolloutState.ROLLED_BACK
+    with pytest.raises(WrongState, match="harm is 1") as refused:
+        await walk.canary(ROLLOUT.id, 5.0, "ann")
+    assert refused.value.field == "gates"
+    shadow = replace(CANDIDATE, state=IndexState.SHADOW)
+    unmet = [gate["name"] for gate in rollout_document(back, shadow, LIVE)["gates"] if not gate["met"]]
+    assert unmet == ["harm"], "what the shadow told had let it in"
+    assert (await court.catalog.rollout(ROLLOUT.id)).state is RolloutState.ROLLED_BACK
+    assert (await walk.canary(ROLLOUT.id, 5.0, "ann", force=True)).state is RolloutState.CANARY
+    audit = (await court.catalog.rollout_audit(ROLLOUT.id))[-1]
+    assert audit.figures["forced"] and audit.figures["gates"][-1]["name"] == "harm"
+
+
+async def test_what_was_never_shadowed_is_not_let_in_again_because_it_was_before(court: Court) -> None:
+    walk = rollouts(court.catalog)
+    await walk.canary(ROLLOUT.id, 5.0, "ann", force=True)
+    await court.catalog.move_rollout(ROLLOUT.id, Step.ROLLBACK, TOLD)
+    with pytest.raises(WrongState, match="shadowed_searches"):
+        await walk.canary(ROLLOUT.id, 5.0, "ann")
+
+
+async def test_what_was_live_needs_to_earn_nothing(court: Court) -> None:
+    walk = rollouts(court.catalog)
+    await walk.canary(ROLLOUT.id, 5.0, "ann", force=True)
+    for step in (Step.PROMOTE, Step.ROLLBACK):
+        await court.catalog.move_rollout(ROLLOUT.id, step, TOLD)
+    assert (await walk.canary(ROLLOUT.id, 5.0, "ann")).state is RolloutState.CANARY
+    assert (await walk.canary(ROLLOUT.id, 50.0, "ann")).share == 50.0, "and another share is no new one"
 
 
 async def test_a_gateway_that_tripped_is_enough(court: Court) -> None:

@@ -11,9 +11,9 @@ from omma.index import Index
 from omma.judging.watching import OF_JUDGES
 from omma.request_body import RequestBody
 from omma.rollouts.asked import MAX_REASON_CHARACTERS, NO_NUL, JudgmentsRequest, RolloutRequest
-from omma.rollouts.gates import JUDGED, Gate, build_gates, shadow_figures_of, shadow_gates
+from omma.rollouts.gates import JUDGED, Gate, build_gates, share_gates
 from omma.rollouts.rollout import RUNNING, Rollout, RolloutState, fault_of
-from omma.rollouts.walk import Step, allowed_steps, standing_of
+from omma.rollouts.walk import Standing, Step, allowed_steps, earns_its_share, standing_of
 from omma.together import together
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.checked_route import CheckedRoute
@@ -113,6 +113,7 @@ def rollout_document(rollout: Rollout, candidate: Index, control: Index) -> dict
     figures = {part: told for part, told in rollout.figures.items() if part not in OF_JUDGES}
     verdict = figures.get("verdict", {"verdict": "wait", "reasons": []})
     fault = fault_of(figures) if rollout.state in RUNNING else ""
+    standing = standing_of(rollout, {one.id: one.state for one in (candidate, control)})
     return {
         "id": rollout.id,
         "state": rollout.state.value,
@@ -124,21 +125,21 @@ def rollout_document(rollout: Rollout, candidate: Index, control: Index) -> dict
         "auto_promote": rollout.auto_promote,
         "created_at_ms": rollout.created_at_ms,
         "changed_at_ms": rollout.changed_at_ms,
-        "gates": [gate.document() for gate in _gates_of(rollout.state, figures)],
+        "gates": [gate.document() for gate in _gates_of(standing, figures)],
         "figures": figures,
         "shadow": figures.get("shadow"),
         "judged": figures.get(JUDGED),
         "canary": figures.get("canary"),
         "verdict": verdict["verdict"],
         "reasons": [*([fault] if fault else []), *verdict["reasons"]],
-        "allowed": list(allowed_steps(standing_of(rollout, {one.id: one.state for one in (candidate, control)}))),
+        "allowed": list(allowed_steps(standing)),
     }
 
 
-def _gates_of(state: RolloutState, figures: Mapping[str, Any]) -> tuple[Gate, ...]:
-    if state in (RolloutState.BUILDING, RolloutState.PAUSED):
+def _gates_of(now: Standing, figures: Mapping[str, Any]) -> tuple[Gate, ...]:
+    if now.rollout in (RolloutState.BUILDING, RolloutState.PAUSED):
         return build_gates(figures.get("build", {}))
-    return shadow_gates(shadow_figures_of(figures)) if state is RolloutState.SHADOW else ()
+    return share_gates(figures) if earns_its_share(now) else ()
 
 
 def index_document(index: Index) -> dict[str, Any]:

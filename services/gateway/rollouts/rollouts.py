@@ -14,10 +14,10 @@ from omma.index import DEFAULT_FACTORY, Index, IndexId, IndexState
 from omma.rollouts.arms import checked_share
 from omma.rollouts.asked import MAX_REASON_CHARACTERS, RolloutRequest
 from omma.rollouts.clearing import LEASE_SECONDS, lease_of
-from omma.rollouts.gates import require_met, shadow_figures_of, shadow_gates
+from omma.rollouts.gates import require_met, share_gates
 from omma.rollouts.preflight import Room, preflight
 from omma.rollouts.rollout import AuditEntry, Rollout, RolloutId, RolloutState
-from omma.rollouts.walk import Step, another_runs
+from omma.rollouts.walk import Step, another_runs, earns_its_share, standing_of
 from omma.space import Space
 from services.gateway.callers.changes import concerns
 from services.gateway.rollouts.fitness import Fitness
@@ -154,8 +154,9 @@ class Rollouts:
         """
         asked = checked_share(share)
         rollout = await self._catalog.rollout(rollout_id)
-        gates = shadow_gates(shadow_figures_of(rollout.figures))
-        if rollout.state is RolloutState.SHADOW and not force:
+        states = {one.id: one.state for one in await self.indexes()}
+        gates = share_gates(rollout.figures)
+        if earns_its_share(standing_of(rollout, states)) and not force:
             require_met(gates)
         figures = {**rollout.figures, "gates": [gate.document() for gate in gates], "forced": force}
         told = told_by(by, reason, figures)

@@ -48,6 +48,11 @@ class ErasureBook(Protocol):
     async def erasures(self, tenant: Tenant, limit: int) -> list[Erasure]:
         """Open ones, by id."""
 
+    async def unattended_erasures(self, job_kind: str) -> list[Tenant]:
+        """Who has open ones for which no job of this kind was added since they began: whoever began them died before
+        that, or was refused one.
+        """
+
     async def forget_interactions(self, tenant: Tenant, image_ids: Collection[ImageId]) -> int:
         """Drop clicks on these pictures and searches for them; where another search showed one, 0 takes its place.
 

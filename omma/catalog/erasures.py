@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog import rows
@@ -13,7 +13,7 @@ from omma.catalog.objects import Objects
 from omma.catalog.picture import Upserted
 from omma.catalog.schema.people import anomaly_scores, auto_tags, feedback, interactions, pair_verdicts
 from omma.catalog.schema.pictures import erased_bytes, erasures, images, objects, space_deaths
-from omma.catalog.schema.work import downloads
+from omma.catalog.schema.work import downloads, jobs
 from omma.catalog.where import where
 from omma.filters import Filter
 from omma.identity import ImageId, Sha256, Tenant, Version
@@ -71,6 +71,15 @@ class Erasures(Objects):
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return [Erasure(ImageId(row.image_id), Version(row.version), Sha256(row.sha256)) for row in found]
+
+    @uninterrupted
+    async def unattended_erasures(self, job_kind: str) -> list[Tenant]:
+        asked_for = exists().where(
+            jobs.c.tenant_id == erasures.c.tenant_id, jobs.c.kind == job_kind, jobs.c.created_at >= erasures.c.begun_at
+        )
+        query = select(erasures.c.tenant_id).where(~asked_for).distinct().order_by(erasures.c.tenant_id)
+        async with self._database.reading() as connection:
+            return [Tenant(one) for one in (await connection.execute(query)).scalars()]
 
     @uninterrupted
     async def forget_interactions(self, tenant: Tenant, image_ids: Collection[ImageId]) -> int:

@@ -67,6 +67,9 @@ class JobBook(Protocol):
         are unfinished.
         """
 
+    async def require_job_room(self, max_unfinished: int) -> None:
+        """Raises Overloaded as `add_job`; for who must not be refused a job after what goes before it."""
+
     async def job(self, tenant: Tenant, job_id: str) -> Job:
         """Raises Absent."""
 

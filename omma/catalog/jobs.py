@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import RowMapping, and_, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
 from omma.catalog.job import UNFINISHED, Job, JobId, JobState
@@ -41,19 +42,18 @@ class Jobs:
             if found is not None:
                 return _as_asked(_job(found), parameters)
             last = (await connection.execute(newest)).mappings().first()
-            count = (await connection.execute(select(func.count()).select_from(jobs).where(unfinished))).scalar_one()
-            if count >= max_unfinished:
-                raise Overloaded(
-                    f"{count} jobs wait or run already; wait for one or cancel it.",
-                    limit=max_unfinished,
-                    retry_after_seconds=_RETRY_SECONDS,
-                )
+            await _require_room(connection, max_unfinished)
             new = _new(tenant, kind, source, parameters, self._database.now_ms())
             if goes_on and last is not None and _broken_off(last, parameters):
                 new |= {"cursor": last["cursor"], "counts": last["counts"]}
             await connection.execute(insert, new)
             made = (await connection.execute(select(jobs).where(*of_source, unfinished))).mappings().one()
         return _as_asked(_job(made), parameters)
+
+    @uninterrupted
+    async def require_job_room(self, max_unfinished: int) -> None:
+        async with self._database.reading() as connection:
+            await _require_room(connection, max_unfinished)
 
     @uninterrupted
     async def job(self, tenant: Tenant, job_id: str) -> Job:
@@ -136,6 +136,17 @@ class Jobs:
         own = (jobs.c.id == job_id, jobs.c.holder == at_holder, jobs.c.state == JobState.RUNNING)
         async with self._database.writing() as connection:
             return (await connection.execute(update(jobs).where(*own).values(**values))).rowcount == 1
+
+
+async def _require_room(connection: AsyncConnection, max_unfinished: int) -> None:
+    unfinished = select(func.count()).select_from(jobs).where(jobs.c.state.in_(UNFINISHED))
+    count = (await connection.execute(unfinished)).scalar_one()
+    if count >= max_unfinished:
+        raise Overloaded(
+            f"{count} jobs wait or run already; wait for one or cancel it.",
+            limit=max_unfinished,
+            retry_after_seconds=_RETRY_SECONDS,
+        )
 
 
 def _as_asked(job: Job, parameters: Mapping[str, Any]) -> Job:

@@ -40,9 +40,11 @@ class Erasing:
     async def erase(self, caller: Caller, wanted: Filter | Collection[ImageId] | Collection[str]) -> Erased:
         """The caller's tenant's pictures that a filter keeps, or with these ids or keys, deleted ones too.
 
-        What an earlier call began is gone on with as well. Raises NotAllowed, Overloaded, and what the catalog raises.
+        What an earlier call began is gone on with as well. Raises NotAllowed and Overloaded before anything is erased,
+        and what the catalog raises: what is erased by then is gone on with.
         """
         caller.require(Role.ADMIN)
+        await self._jobs.require_room()  # nobody takes an erase back: who is refused has erased nothing
         found = await self._catalog.find_erasable(caller.tenant, wanted, MAX_PICTURES + 1)
         ids = found[:MAX_PICTURES]
         for start in range(0, len(ids), _AT_ONCE):

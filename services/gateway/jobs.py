@@ -119,6 +119,10 @@ class Jobs:
         concerns("job", job.id)
         return job
 
+    async def require_room(self) -> None:
+        """Raises Overloaded where `start` would; for who must not be refused after what goes before it."""
+        await self._catalog.require_job_room(self._max_unfinished)
+
     async def get(self, caller: Caller, job_id: str) -> Job:
         """Raises Absent, also for clusters that another asked for; NotAllowed when its kind needs another role."""
         job = await self._catalog.job(caller.tenant, job_id)

@@ -33,6 +33,7 @@ from services.worker.curation.auto_tags import AutoTagger
 from services.worker.curation.calibrator import Calibrator
 from services.worker.curation.clusters import Clusterer
 from services.worker.curation.copies import CopyFinder
+from services.worker.erasing.attending import attend
 from services.worker.erasing.eraser import Eraser
 from services.worker.erasing.log_traces import LogTraces
 from services.worker.erasing.shard_traces import ShardTraces
@@ -186,6 +187,7 @@ def compose(
         jobs.run,
         ListHelper(catalog, lists, holder, settings.job_poll_seconds).run,
         partial(keep_schedule, catalog, schedule, jobs.wake),
+        partial(attend, catalog, jobs.wake, settings.resend_seconds),
         partial(relay, outbox, settings.resend_seconds),
         partial(tell_again, outbox, waiting, settings.bucket_backlog, settings.resend_seconds),
         Builder(catalog, placed, every_seconds=settings.rollout_look_seconds).run,

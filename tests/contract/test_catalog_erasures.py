@@ -164,3 +164,21 @@ async def test_interactions_name_an_erased_picture_no_more(catalog: Catalog, clo
         ((kept.id,), click),
     ]
     assert await catalog.forget_interactions(ANN, [gone.id]) == 0
+
+
+async def test_it_is_told_whose_erasures_no_job_was_asked_for(catalog: Catalog, clock: Clock) -> None:
+    first, second = await one(catalog, new("first")), await one(catalog, new("second"))
+    await catalog.erase(ANN, [first.id])
+    assert await catalog.unattended_erasures("erase") == [ANN]
+    await catalog.add_job(BOB, "erase", "", {}, 9)
+    await catalog.add_job(ANN, "verify", "", {}, 9)
+    assert await catalog.unattended_erasures("erase") == [ANN], "another's job, and another kind of job"
+    job = await catalog.add_job(ANN, "erase", "", {}, 9)
+    assert await catalog.unattended_erasures("erase") == []
+    await catalog.cancel_job(ANN, job.id)
+    assert await catalog.unattended_erasures("erase") == [], "who cancels it wants it so"
+    clock.seconds += 1
+    await catalog.erase(ANN, [second.id])
+    assert await catalog.unattended_erasures("erase") == [ANN]
+    await catalog.end_erasures(ANN, [first.id, second.id])
+    assert await catalog.unattended_erasures("erase") == []

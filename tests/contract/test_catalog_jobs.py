@@ -86,6 +86,9 @@ async def test_a_source_has_one_unfinished_job_and_its_next_goes_on_where_that_w
     assert (await catalog.add_job(ANN, "ingest", "s3://b", {}, 9)).cursor == ""
     with pytest.raises(Overloaded):
         await catalog.add_job(BOB, "ingest", "s3://b", {}, 1)
+    with pytest.raises(Overloaded):
+        await catalog.require_job_room(1)
+    await catalog.require_job_room(2)
 
 
 async def test_finished_jobs_are_forgotten_but_for_some(catalog: Catalog, clock: Clock) -> None:

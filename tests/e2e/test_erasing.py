@@ -1,5 +1,7 @@
 """Erasing on one machine: the bytes on disk are read, and nothing is found."""
 
+import asyncio
+import signal
 import sqlite3
 import time
 from contextlib import suppress
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
 
+from omma.catalog.sqlite import open_sqlite_catalog
+from omma.identity import DEFAULT_TENANT, ImageId
 from omma.v1 import records_pb2
 from tests.e2e.process import Folder
 from tests.pictures import encoded, scene
@@ -63,6 +67,13 @@ def vector_of(folder: Path, image_id: int) -> bytes:
             if record.vectors.data and np.isfinite(np.frombuffer(record.vectors.data, "<f2")).all():
                 return record.vectors.data[:64]
     raise AssertionError("no vector in the log")
+
+
+async def rows_cleared(folder: Path, image_id: int) -> None:
+    """What `POST /erase` does before it asks for a job."""
+    catalog = await open_sqlite_catalog(folder / "catalog.db")
+    await catalog.erase(DEFAULT_TENANT, [ImageId(image_id)])
+    await catalog.close()
 
 
 def test_nothing_of_an_erased_picture_is_on_any_disk(tmp_path: Path) -> None:
@@ -145,3 +156,20 @@ def test_a_folder_does_not_bring_an_erased_picture_back_unless_it_is_told_to(tmp
         assert ingested()["created"] == 0
         assert ingested(revive_deleted=True)["created"] == 1
         assert client.get("/images").json()["count"] == 3
+
+
+def test_an_erase_whose_gateway_died_in_it_is_done_all_the_same(tmp_path: Path) -> None:
+    """Its rows were cleared, which nobody takes back, and nobody was told of a job for the rest."""
+    folder, picture = Folder(tmp_path / "data"), encoded(scene(160, 120, 1), "PNG")
+    with folder.up() as server, server.client() as client:
+        made = upload(client, picture, external_id="external-died-id")
+        arrived(client, picture, [made["receipt"]])
+        server.stop(signal.SIGKILL)
+    asyncio.run(rows_cleared(folder.path, made["id"]))
+    needles = {"bytes": picture[200:264], "external id": b"external-died-id"}
+    assert holding(folder.path, needles)
+    with folder.up():
+        until = time.monotonic() + SECONDS
+        while held := holding(folder.path, needles):
+            assert time.monotonic() < until, held
+            time.sleep(0.2)

@@ -17,8 +17,8 @@ _LOOKS: Final = 4
 _LONGEST_SECONDS: Final = 30.0
 _ADDING_SECONDS: Final = 60.0
 """Longer than it takes to add a job, or to be told that it cannot be added."""
-_UNFINISHED: Final = 10_000
-"""Of all kinds: what a schedule adds is one job a kind, and takes no place from what people ask for."""
+MAX_UNFINISHED: Final = 10_000
+"""Of all kinds: what nobody asks for is one job a kind and source, and takes no place from what people ask for."""
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,9 @@ async def _add_if_due(catalog: Catalog, one: Scheduled) -> bool:
         return False
     asked = one.parameters.model_dump(mode="json")
     try:
-        await catalog.add_job(DEFAULT_TENANT, one.kind.name, one.source, asked, _UNFINISHED, goes_on=one.kind.goes_on)
+        await catalog.add_job(
+            DEFAULT_TENANT, one.kind.name, one.source, asked, MAX_UNFINISHED, goes_on=one.kind.goes_on
+        )
     except OmmaError:
         await catalog.release_lease(name, holder)
         raise

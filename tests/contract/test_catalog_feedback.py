@@ -9,7 +9,7 @@ from omma.identity import ImageId
 from omma.records import InteractionType
 from tests.clock import Clock
 from tests.contract.catalogs import ANN, BOB, new, one
-from tests.contract.test_catalog_interactions import shown
+from tests.contract.interactions import shown
 
 
 async def test_each_word_is_kept_and_read_back_the_newest_first(catalog: Catalog, clock: Clock) -> None:

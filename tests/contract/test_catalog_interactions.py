@@ -1,28 +1,14 @@
 """What every catalog keeps of impressions and clicks."""
 
 import asyncio
-from typing import Any
 
 from omma.catalog.interface import Catalog
-from omma.catalog.logged_interaction import LoggedInteraction
 from omma.catalog.schema.people import DAY_MS
 from omma.identity import ImageId, Tenant
-from omma.records import Answered, Interaction, InteractionType
+from omma.records import Answered, InteractionType
 from tests.clock import Clock
 from tests.contract.catalogs import ANN, BOB, Backend
-
-
-def shown(offset: int, ts_ms: int, partition: int = 0, **more: Any) -> LoggedInteraction:
-    given: dict[str, Any] = {
-        "user_id": "u",
-        "query_image_id": 0,
-        "displayed": (ImageId(offset + 1),),
-        "rank": 1,
-        "type": InteractionType.IMPRESSION,
-        "query_id": "q",
-    }
-    one = Interaction(tenant=ANN, ts_ms=ts_ms, **{**given, **more})
-    return LoggedInteraction(partition, offset, one)
+from tests.contract.interactions import shown
 
 
 async def ids(catalog: Catalog, since_ms: int = 0, until_ms: int = 2**62, tenant: Tenant = ANN) -> list[int]:

@@ -16,6 +16,9 @@ KUBERNETES: Final = "1.34"
 
 VALUES_FILES: Final = sorted(CHART.glob("values-*.yaml"))
 
+OF_OPERATORS: Final = {"HTTPRoute", "GRPCRoute", "ScaledObject", "PrometheusRule", "ServiceMonitor", "Certificate"}
+"""Kinds whose definitions come with operators, not with Kubernetes."""
+
 PLACES: Final[Mapping[str, Any]] = {
     "postgres": {"existingSecret": "postgres"},
     "kafka": {"brokers": "kafka:9092"},

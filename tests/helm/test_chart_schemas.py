@@ -16,12 +16,10 @@ from omma.rollouts.asked import RolloutRequest
 from omma.space import Space, SpaceId
 from services.standalone.settings import StandaloneSettings
 from services.topology.document import Entry
-from tests.helm.chart import CHART, EVERYTHING, PLACES, VALUES_FILES, Chart, name_of
+from tests.helm.chart import CHART, EVERYTHING, OF_OPERATORS, PLACES, VALUES_FILES, Chart, name_of
 
 Schemas = Mapping[str, Mapping[str, Any]]
 TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
-OF_OPERATORS = {"HTTPRoute", "GRPCRoute", "ScaledObject", "PrometheusRule", "ServiceMonitor", "Certificate"}
-"""Their definitions come with operators, not with Kubernetes."""
 
 
 @pytest.fixture(scope="module")

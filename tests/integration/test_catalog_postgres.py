@@ -28,7 +28,7 @@ from omma.catalog.schema.people import DAY_MS
 from omma.errors import InvalidQuery, OmmaError, Overloaded, ReplicaDown, causes
 from omma.identity import Sha256, Tenant
 from tests.databases import fresh_database
-from tests.unit.test_catalog_properties import compare, filters, pictures
+from tests.unit.filter_meaning import compare, filters, pictures
 
 ANN = Tenant("ann")
 QUICK = {"connections": 4, "connect_timeout_seconds": 1.0, "connection_wait_seconds": 1.0}

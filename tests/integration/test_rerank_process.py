@@ -1,8 +1,6 @@
 """The re-ranker as a process of its own: it says where it serves, answers, and ends cleanly on SIGTERM."""
 
 import asyncio
-import json
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -16,16 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from omma.hits import no_hits
 from omma.rpc.deadline import Deadline
 from services.rerank.client import RemoteReranker, RerankQuery
-
-ROOT = Path(__file__).parent.parent.parent
-ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith("OMMA_")},
-    "PYTHONPATH": str(ROOT),
-    "OMMA_GRPC_PORT": "0",
-    "OMMA_METRICS_PORT": "0",
-    "OMMA_RERANK__POLICIES": '[{"name": "shop", "version": 2}]',
-    "OMMA_RERANK__DEFAULT_POLICY": "shop",
-}
+from tests.integration.rerank_process import ENVIRONMENT, port_of
 
 
 @pytest.fixture
@@ -37,16 +26,6 @@ async def process(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     if process.returncode is None:
         process.kill()
         await process.wait()
-
-
-async def port_of(process: asyncio.subprocess.Process) -> int:
-    """From the log: each line is a JSON object."""
-    assert process.stderr is not None
-    async for line in process.stderr:
-        said = json.loads(line)
-        if "port" in said:
-            return int(said["port"])
-    raise AssertionError("it ended before it served")
 
 
 async def test_it_serves_until_sigterm(process: asyncio.subprocess.Process) -> None:

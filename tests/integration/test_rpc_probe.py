@@ -1,17 +1,7 @@
 """The probe that containers run, against a real server."""
 
-import asyncio
-import os
-import sys
-
 from omma.rpc.server import LIVENESS, RpcServer
-
-
-async def probed(port: int, *words: str, **settings: str) -> int:
-    """The probe's exit code."""
-    environment = {**os.environ, "OMMA_GRPC_PORT": str(port), **settings}
-    probe = await asyncio.create_subprocess_exec(sys.executable, "-m", "omma.rpc.probe", *words, env=environment)
-    return await probe.wait()
+from tests.integration.rpc_probe import probed
 
 
 async def test_the_probe_tells_readiness_from_liveness_and_nobody_from_both() -> None:

@@ -20,7 +20,7 @@ from omma.rpc.deadline import Deadline
 from omma.rpc.tls import RenewedCredentials, TlsFiles
 from services.rerank.client import RemoteReranker, RerankQuery
 from tests.certificates import Authority
-from tests.integration.test_rerank_process import ENVIRONMENT, port_of
+from tests.integration.rerank_process import ENVIRONMENT, port_of
 
 QUERY = RerankQuery(k=np.iinfo(np.int32).max)
 

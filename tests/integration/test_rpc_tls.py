@@ -17,7 +17,7 @@ from omma.rpc.tls_settings import TlsSettings
 from omma.v1 import shard_pb2, shard_pb2_grpc
 from services.nn_shard.client import RemoteShard
 from tests.certificates import self_signed
-from tests.integration.test_rpc_probe import probed
+from tests.integration.rpc_probe import probed
 
 
 class Servicer(shard_pb2_grpc.ShardServiceServicer):

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.helm.chart import EVERYTHING, PLACES, VALUES_FILES, Chart
-from tests.helm.test_chart_schemas import OF_OPERATORS
+from tests.helm.chart import EVERYTHING, OF_OPERATORS, PLACES, VALUES_FILES, Chart
 from tests.kubernetes.cluster import Namespace, ask
 from tests.kubernetes.conftest import Servers
 

@@ -1,12 +1,16 @@
 """A space: a model version with its preprocessing and dimension. Vectors of two spaces never meet."""
 
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import Final, NewType
 
 from omma.errors import WrongSpace
 
 SpaceId = NewType("SpaceId", str)
 """`<model>-<major>.<minor>.0-<8 hex of the signature>`: legal in a topic name ([A-Za-z0-9._-])."""
+
+LEAST_DIM: Final = 2
+MOST_DIM: Final = 4_096
+"""Of a space that has no model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from omma.identity import Tenant
+
+MAX_PAGE: Final = 1_000
+"""Entries that are told at once."""
 
 
 @dataclass(frozen=True, slots=True)

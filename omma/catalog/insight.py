@@ -1,9 +1,12 @@
 """How searches fare, by day and index."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from omma.identity import Tenant
+
+MAX_DAYS: Final = 92
+"""That are told at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from omma.errors import Absent, InvalidQuery, WrongState
 from omma.index import DEFAULT_FACTORY, Index, IndexId, IndexState
 from omma.job_kinds import INGEST_VECTORS, VectorsParameters
 from omma.picture_list import list_key
-from omma.space import Space, SpaceId
+from omma.space import LEAST_DIM, MOST_DIM, Space, SpaceId
 from omma.vector_list import VectorList, checked_list, vectors_of_json
 from omma.vectors import Float32
 from services.gateway.callers.auth import Caller
@@ -24,8 +24,6 @@ from services.gateway.jobs import Jobs
 from services.gateway.rollouts.rollouts import Candidates
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-LEAST_DIM: Final = 2
-MOST_DIM: Final = 4_096
 
 
 class OwnSpaces:

@@ -14,7 +14,6 @@ from rich.text import Text
 
 from omma import process
 from omma.errors import Kind, OmmaError, causes
-from omma.written import whole_of
 
 T = TypeVar("T")
 
@@ -45,14 +44,6 @@ EXIT_CODES: Final = {
     Kind.OUT_OF_TIME: 75,
 }
 """75: worth another try (EX_TEMPFAIL of sysexits.h). A kind that is not here: 1. Ctrl-C: 130."""
-
-
-def picture_id(written: str) -> int:
-    """Parser of an id that a command takes: typer alone reads 1_9 as 19, and others' pictures are others'."""
-    id = whole_of(written)
-    if id is None:
-        raise typer.BadParameter(f"{written!r} is no id of a picture: digits.")
-    return id
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

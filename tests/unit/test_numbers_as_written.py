@@ -13,6 +13,7 @@ from services.gateway.rest.fields import as_integer, as_number, as_numbers
 from services.standalone.cli import command_line
 from services.standalone.cli.rollout import _number
 from services.standalone.cli.search import _threshold
+from services.standalone.numbers import number, whole
 
 OTHERWISE = ("1_9", "1_0.5", " 1", "1 ", "+1", "\t1", "1\n", "\u0661", "\uff11", "0x10", "1e", "e1", "", "--1", "1__0")
 """What Python, pydantic or another language may take for a number that nobody wrote."""
@@ -72,3 +73,56 @@ def test_commands_take_ids_in_digits(command: list[str], text: str) -> None:
     """Before anything is asked."""
     result = CliRunner().invoke(command_line(), [*command, text])
     assert result.exit_code == 2 and "no id of a picture" in " ".join(result.output.split()), result.output
+
+
+COUNTS = [
+    (["search", "1", "-k"], 1, 1_000),
+    (["clusters", "--limit"], 1, 10_000),
+    (["anomalies", "--limit"], 1, 1_000),
+    (["duplicates", "--limit"], 1, None),
+    (["feedback", "list", "--limit"], 1, 1_000),
+    (["audit", "--limit"], 1, 1_000),
+    (["insights", "--days"], 1, 92),
+    (["eval", ".", "-k"], 1, 1_000),
+    (["eval", ".", "--relevant-from"], 1, 5),
+    (["space", "create", "a", "--dim"], 2, 4_096),
+    (["quota", "set", "ann", "--pictures"], 0, 10**12),
+    (["rollout", "start", "--shards"], None, None),
+    (["plan", "--qps", "1", "--pictures"], None, None),
+]
+"""Of each the least and the most that REST takes; None: whoever is asked says so."""
+
+
+@pytest.mark.parametrize(("command", "least", "most"), COUNTS)
+def test_commands_take_counts_in_digits_within_the_bounds_of_rest(
+    command: list[str], least: int | None, most: int | None
+) -> None:
+    """Before anything is asked."""
+    beyond = [*([] if least is None else [least - 1, -1]), *([] if most is None else [most + 1, 10**18])]
+    for text in [*map(str, beyond), "1_9", "+1", " 1", "1.0", "\u0661", "1e0", ""]:
+        result = CliRunner().invoke(command_line(), [*command, text])
+        assert result.exit_code == 2, (text, result.output)
+        assert "in digits" in result.output or " is not " in " ".join(result.output.split()), result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["clusters", "--threshold"],
+        ["eval", ".", "--held-out"],
+        ["experiment", "start", "--name", "a", "--arm", "effort=1", "--share"],
+        ["plan", "--pictures", "1", "--qps"],
+    ],
+)
+@pytest.mark.parametrize("text", ["1_0", "nan", "inf", "1e999", "+1", ""])
+def test_commands_take_numbers_in_digits(command: list[str], text: str) -> None:
+    result = CliRunner().invoke(command_line(), [*command, text])
+    assert result.exit_code == 2 and "in digits" in " ".join(result.output.split()), result.output
+
+
+def test_numbers_within_their_bounds_are_taken() -> None:
+    assert [whole(1, 5)(text) for text in ("1", "5")] == [1, 5] and whole(1, 5)(3) == 3
+    assert [number(-1, 1)(text) for text in ("-1", "0.5", "1e0")] == [-1.0, 0.5, 1.0]
+    for text in ("-1.1", "1.01"):
+        with pytest.raises(typer.BadParameter, match="-1 to 1"):
+            number(-1, 1)(text)

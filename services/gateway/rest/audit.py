@@ -1,20 +1,18 @@
 """GET /audit: who changed what."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
-from omma.catalog.audit import AuditBook, AuditedCall
+from omma.catalog.audit import MAX_PAGE, AuditBook, AuditedCall
 from omma.identity import Tenant
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import keeping as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.written import WHOLE
-
-_MAX_PAGE: Final = 1_000
 
 
 def audit_router(book: AuditBook, admin: SignedIn) -> APIRouter:
@@ -28,7 +26,7 @@ def audit_router(book: AuditBook, admin: SignedIn) -> APIRouter:
             str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="by its callers only")
         ] = None,
         cursor: Annotated[str, Query(pattern=r"^([0-9a-f]{22})?$", description="next_cursor of a page")] = "",
-        limit: Annotated[int, Field(ge=1, le=_MAX_PAGE), WHOLE, Query()] = 100,
+        limit: Annotated[int, Field(ge=1, le=MAX_PAGE), WHOLE, Query()] = 100,
     ) -> dict[str, Any]:
         """Every call of somebody with a key or a token that may change something, whatever came of it, half a second
         later. `by` is the key or the token, `name` what people call it.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query
 
 from omma.catalog.api_key import Role
-from omma.catalog.insight import Insight, InsightBook
+from omma.catalog.insight import MAX_DAYS, Insight, InsightBook
 from omma.errors import InvalidQuery, NotAllowed
 from omma.identity import Tenant
 from services.gateway.callers.auth import Caller
@@ -15,7 +15,6 @@ from services.gateway.rest.schemas import keeping as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rest.written import Day
 
-_MAX_DAYS: Final = 92
 _DAYS: Final = 7
 _BEGIN: Final = date(1970, 1, 1)
 
@@ -41,8 +40,8 @@ def insights_router(book: InsightBook, tenant_admin: SignedIn, *, sampled: float
             raise NotAllowed("How another tenant's searches fare needs role admin.", field="tenant")
         last = until or datetime.now(UTC).date()
         first = since or max(_BEGIN, last - min(timedelta(days=_DAYS - 1), last - date.min))
-        if not 0 <= (last - first).days < _MAX_DAYS or first < _BEGIN:
-            raise InvalidQuery(f"since and until are at most {_MAX_DAYS} days apart.", field="since", limit=_MAX_DAYS)
+        if not 0 <= (last - first).days < MAX_DAYS or first < _BEGIN:
+            raise InvalidQuery(f"since and until are at most {MAX_DAYS} days apart.", field="since", limit=MAX_DAYS)
         found = await book.insights(of, (first - _BEGIN).days, (last - _BEGIN).days)
         return {"insights": [_document(one) for one in found], "sampled": sampled}
 

@@ -8,13 +8,14 @@ from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
 from omma.request_body import RequestBody
+from omma.space import LEAST_DIM, MOST_DIM
 from services.gateway.callers.auth import Caller
 from services.gateway.rest.answers import JsonResponse
 from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.schemas import rollouts as shapes
 from services.gateway.rest.signed_in import SignedIn
 from services.gateway.rollouts.rollouts import Rollouts
-from services.gateway.vector_lists import LEAST_DIM, MOST_DIM, OwnSpaces
+from services.gateway.vector_lists import OwnSpaces
 
 
 class SpaceRequest(RequestBody):

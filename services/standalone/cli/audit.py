@@ -4,13 +4,15 @@ from typing import Annotated, Any
 
 import typer
 
+from omma.catalog.audit import MAX_PAGE
 from services.standalone.connection import call_once
+from services.standalone.numbers import whole
 from services.standalone.output import Json, console, print_json, run, table
 
 
 def audit(
     tenant: Annotated[str, typer.Option(help="By its callers only.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option(parser=whole(1, MAX_PAGE), help=f"The newest so many, 1 to {MAX_PAGE}.")] = 50,
     json: Json = False,
 ) -> None:
     """Who changed what, the newest first."""

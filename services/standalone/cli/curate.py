@@ -7,8 +7,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from omma.errors import InvalidQuery, ReplicaDown
+from omma.job_kinds import MAX_CLUSTERED
+from services.gateway.curation.anomalies import MAX_PAGE
 from services.standalone.connection import call_once, connected
-from services.standalone.output import Json, console, fail, picture_id, print_json, run, table
+from services.standalone.numbers import number, picture_id, whole
+from services.standalone.output import Json, console, fail, print_json, run, table
 from services.standalone.settings import StandaloneSettings
 
 _EVERY_SECONDS: Final = 0.25
@@ -22,8 +25,12 @@ def clusters(
         typer.Argument(parser=picture_id, metavar="[ID]...", help="Of these pictures; else of all, or of --filter."),
     ] = None,
     filter: Annotated[str | None, typer.Option(help="JSON, as of a search.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Pictures, by id.")] = 1_000,
-    threshold: Annotated[float | None, typer.Option(help="Least mean cosine of two that become one.")] = None,
+    limit: Annotated[
+        int, typer.Option(parser=whole(1, MAX_CLUSTERED), help=f"Pictures, by id: 1 to {MAX_CLUSTERED}.")
+    ] = 1_000,
+    threshold: Annotated[
+        float | None, typer.Option(parser=number(-1, 1), help="Least mean cosine of two that become one, -1 to 1.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Pictures in groups that look alike, the largest first."""
@@ -40,7 +47,7 @@ def clusters(
 
 def anomalies(
     by: Annotated[str, typer.Option(help=f"{', '.join(_MEASURES)}.")] = "distance",
-    limit: Annotated[int, typer.Option(min=1, max=1_000)] = 50,
+    limit: Annotated[int, typer.Option(parser=whole(1, MAX_PAGE), help=f"1 to {MAX_PAGE}.")] = 50,
     json: Json = False,
 ) -> None:
     """What stands apart, the farthest first, as last measured: each night unless set otherwise."""
@@ -55,7 +62,7 @@ def anomalies(
 
 
 def duplicates(
-    limit: Annotated[int, typer.Option(min=1, help="Groups.")] = 50,
+    limit: Annotated[int, typer.Option(parser=whole(1), help="Groups.")] = 50,
     json: Json = False,
 ) -> None:
     """Groups of copies, and which of each is kept."""

@@ -7,7 +7,8 @@ import typer
 from rich.markup import escape
 
 from services.standalone.connection import call_once
-from services.standalone.output import Json, console, picture_id, print_json, run, table
+from services.standalone.numbers import picture_id
+from services.standalone.output import Json, console, print_json, run, table
 
 app = typer.Typer(no_args_is_help=True, help="Pictures that could not be read, why, and another try.")
 

@@ -8,7 +8,8 @@ import typer
 
 from omma.errors import InvalidQuery, ReplicaDown
 from services.standalone.connection import Connection, connected
-from services.standalone.output import Json, console, fail, picture_id, print_json, run
+from services.standalone.numbers import picture_id
+from services.standalone.output import Json, console, fail, print_json, run
 from services.standalone.settings import StandaloneSettings
 
 _EVERY_SECONDS: Final = 0.25

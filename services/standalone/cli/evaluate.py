@@ -10,10 +10,13 @@ from rich.text import Text
 
 from omma.errors import InvalidQuery, OmmaError
 from omma.evaluation import Interval, compare_models, judgments_of, read_judgments, verdict
+from omma.evaluation.metrics import MAX_GRADE
 from services.egs.registry import load_model
+from services.gateway.search.query import MAX_K
 from services.standalone.evaluating import EvaluatedFolder, Progress, evaluate_models, pictures_in
 from services.standalone.evaluation_report import description, document, report
 from services.standalone.models import choose_model, find_model
+from services.standalone.numbers import number, whole
 from services.standalone.output import Json, console, errors, fail, print_json, progress_bar, run, table
 from services.standalone.settings import StandaloneSettings
 
@@ -25,11 +28,16 @@ def evaluate(  # noqa: PLR0917  typer's options
     judgments: Annotated[
         Path | None, typer.Option(help="Labels (.csv, .txt), grades (.tsv, .qrels, .jsonl) or clicks (.jsonl).")
     ] = None,
-    k: Annotated[int, typer.Option("-k", help="Where lists are cut, 1 to 1000.", min=1, max=1000)] = 10,
+    k: Annotated[int, typer.Option("-k", parser=whole(1, MAX_K), help=f"Where lists are cut, 1 to {MAX_K}.")] = 10,
     held_out: Annotated[
-        float, typer.Option(help="Only this share, which training leaves out by file name, such as 0.2; 0: all.")
+        float,
+        typer.Option(
+            parser=number(), help="Only this share, which training leaves out by file name, such as 0.2; 0: all."
+        ),
     ] = 0.0,
-    relevant_from: Annotated[int, typer.Option(help="Least grade that counts as relevant, 1 to 5.", min=1, max=5)] = 1,
+    relevant_from: Annotated[
+        int, typer.Option(parser=whole(1, MAX_GRADE), help=f"Least grade that counts as relevant, 1 to {MAX_GRADE}.")
+    ] = 1,
     absent: Annotated[bool, typer.Option("--absent", help="Pass over judgments of absent pictures.")] = False,
     prompt: Annotated[list[str] | None, typer.Option(help="Sentence for words, such as 'a photo of a {}'.")] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a report to this file.")] = None,

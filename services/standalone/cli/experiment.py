@@ -7,9 +7,11 @@ import typer
 
 from omma.client.arguments import in_path
 from omma.errors import Absent, InvalidQuery
+from omma.rollouts.arms import MAX_SHARE, MIN_SHARE
 from omma.rollouts.rollout import Mode
 from services.standalone.cli.rollout import show_audit
 from services.standalone.connection import call_once
+from services.standalone.numbers import number
 from services.standalone.output import Json, console, print_json, run
 
 app = typer.Typer(no_args_is_help=True, help="Compare two ways to search the same index, and keep the better one.")
@@ -30,7 +32,10 @@ def start(  # noqa: PLR0917  options
             help="What the candidate does: policy=NAME, effort=1…10, duplicate_bits=1…64; several, or with commas.",
         ),
     ],
-    share: Annotated[float, typer.Option(help="Percent of callers, 1 to 100.")] = 50.0,
+    share: Annotated[
+        float,
+        typer.Option(parser=number(MIN_SHARE, MAX_SHARE), help=f"Percent of callers, {MIN_SHARE:g} to {MAX_SHARE:g}."),
+    ] = 50.0,
     mode: Annotated[Mode, typer.Option(help="How callers are shared out.")] = Mode.SPLIT,
     auto_promote: Annotated[bool, typer.Option(help="Promote by itself when the verdict is to.")] = False,
     reason: Reason = "",

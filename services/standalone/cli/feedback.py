@@ -12,8 +12,10 @@ import typer
 from omma.catalog.feedback import FeedbackAction
 from omma.errors import InvalidQuery
 from omma.evaluation.feedback import Opinion, judgments_of_feedback, pairs_of_feedback
+from services.gateway.curation.feedback import MAX_PAGE
 from services.standalone.connection import Connection, call_once, connected
-from services.standalone.output import Json, console, errors, fail, picture_id, print_json, run, table
+from services.standalone.numbers import picture_id, whole
+from services.standalone.output import Json, console, errors, fail, print_json, run, table
 from services.standalone.settings import StandaloneSettings
 
 _AT_ONCE: Final = 1_000
@@ -24,7 +26,7 @@ app = typer.Typer(no_args_is_help=True, help="What people said of pictures, and 
 @app.command("list")
 def list_feedback(
     image_id: Annotated[int | None, typer.Option(parser=picture_id, metavar="ID", help="Of this picture only.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    limit: Annotated[int, typer.Option(parser=whole(1, MAX_PAGE), help=f"1 to {MAX_PAGE}.")] = 100,
     json: Json = False,
 ) -> None:
     """What was said, the newest first."""

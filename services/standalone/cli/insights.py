@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
+from omma.catalog.insight import MAX_DAYS
 from services.standalone.connection import call_once
+from services.standalone.numbers import whole
 from services.standalone.output import Json, console, print_json, run, table
 
 
 def insights(
-    days: Annotated[int, typer.Option(min=1, max=92, help="Today, and so many less one before it.")] = 7,
+    days: Annotated[
+        int, typer.Option(parser=whole(1, MAX_DAYS), help=f"Today, and so many less one before it: 1 to {MAX_DAYS}.")
+    ] = 7,
     tenant: Annotated[str, typer.Option(help="Another one's; needs an admin's key.")] = "",
     json: Json = False,
 ) -> None:

@@ -13,6 +13,7 @@ from omma.errors import InvalidQuery, OmmaError
 from services.egs.registry import load_model
 from services.egs.triton.repository import Platform, Serving, write_repository
 from services.standalone.models import find_model
+from services.standalone.numbers import whole
 from services.standalone.output import Json, console, fail, print_json
 from services.standalone.settings import StandaloneSettings
 
@@ -25,13 +26,15 @@ def export_model(
     name: Annotated[str, typer.Option(help="The source's own unless told.")] = "",
     version: Annotated[str, typer.Option()] = "1.0.0",
     weights: Annotated[Path | None, typer.Option(help="A checkpoint file instead of the hub's.")] = None,
-    random_weights: Annotated[int | None, typer.Option(metavar="SEED", help="No weights: to test the way.")] = None,
+    random_weights: Annotated[
+        int | None, typer.Option(parser=whole(), metavar="SEED", help="No weights: to test the way.")
+    ] = None,
     projection: Annotated[Path | None, typer.Option(help="A Linear for both towers, .npz or .pt.")] = None,
     variant: Annotated[Literal["fp32", "fp16", "int8"], typer.Option(help="Smaller weights.")] = "fp32",
     image_only: Annotated[bool, typer.Option("--image-only", help="Leave the text tower out.")] = False,
     licence: Annotated[str, typer.Option(help="Of the weights, for people.")] = "",
     photographs: Annotated[Path | None, typer.Option(help="Measure the drift on these.")] = None,
-    count: Annotated[int, typer.Option(min=1, help="So many pictures and texts.")] = 64,
+    count: Annotated[int, typer.Option(parser=whole(1), help="So many pictures and texts.")] = 64,
     registry: Annotated[Path | None, typer.Option(help="OMMA_EGS__MODELS_DIR unless told.")] = None,
     json: Json = False,
 ) -> None:
@@ -69,9 +72,13 @@ def triton_repository(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Triton's --model-repository.")],
     *,
     platform: Annotated[Platform, typer.Option(help="python: where there is no GPU.")] = "onnxruntime",
-    instances: Annotated[int, typer.Option(min=1, max=64, help="Of each tower; a core each on a CPU.")] = 1,
-    max_batch: Annotated[int, typer.Option(min=1, max=1024)] = 32,
-    delay_microseconds: Annotated[int, typer.Option(min=0, max=1_000_000, help="To wait for more of a batch.")] = 500,
+    instances: Annotated[
+        int, typer.Option(parser=whole(1, 64), help="Of each tower, 1 to 64; a core each on a CPU.")
+    ] = 1,
+    max_batch: Annotated[int, typer.Option(parser=whole(1, 1024), help="1 to 1024.")] = 32,
+    delay_microseconds: Annotated[
+        int, typer.Option(parser=whole(0, 1_000_000), help="To wait for more of a batch.")
+    ] = 500,
     json: Json = False,
 ) -> None:
     """Render what Triton serves of a model: dynamic batching, instances, and the signature that EGS checks."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from omma.errors import InvalidQuery, OmmaError
+from services.standalone.numbers import number, whole
 from services.standalone.output import Json, Rows, console, fail, print_json, table
 from services.standalone.plan_values import size, values_yaml
 from services.standalone.planning import Plan, Wanted, plan
@@ -14,13 +15,15 @@ from services.standalone.planning import Plan, Wanted, plan
 
 def plan_cluster(
     *,
-    pictures: Annotated[int, typer.Option(help="To be held.")],
-    qps: Annotated[float, typer.Option(help="Searches a second.")],
-    recall: Annotated[float, typer.Option(help="Of ten, against exact search.")] = 0.95,
-    dimension: Annotated[int, typer.Option(help="Of the model's vectors.")] = 256,
+    pictures: Annotated[int, typer.Option(parser=whole(), help="To be held.")],
+    qps: Annotated[float, typer.Option(parser=number(), help="Searches a second.")],
+    recall: Annotated[float, typer.Option(parser=number(), help="Of ten, against exact search.")] = 0.95,
+    dimension: Annotated[int, typer.Option(parser=whole(), help="Of the model's vectors.")] = 256,
     model: Annotated[str, typer.Option(metavar="NAME[@VERSION]")] = "omma-mini",
-    shard_gib: Annotated[float, typer.Option(help="Memory that a shard's pod may be given.")] = 64.0,
-    gpu_rate: Annotated[float | None, typer.Option(help="Pictures a second that a GPU embeds; unset: CPUs do.")] = None,
+    shard_gib: Annotated[float, typer.Option(parser=number(), help="Memory that a shard's pod may be given.")] = 64.0,
+    gpu_rate: Annotated[
+        float | None, typer.Option(parser=number(), help="Pictures a second that a GPU embeds; unset: CPUs do.")
+    ] = None,
     values: Annotated[Path | None, typer.Option(help="Write a values file of the chart helm/omma.")] = None,
     json: Json = False,
 ) -> None:

@@ -7,6 +7,7 @@ import typer
 from omma.catalog.quota import MAX_BYTES, MAX_PICTURES
 from omma.client.arguments import in_path
 from services.standalone.connection import call_once
+from services.standalone.numbers import whole
 from services.standalone.output import Json, console, print_json, run, table
 
 app = typer.Typer(no_args_is_help=True, help="How many pictures, and bytes of them, a tenant may keep.")
@@ -35,8 +36,8 @@ def list_quotas(json: Json = False) -> None:
 @app.command("set")
 def set_quota(
     tenant: _Tenant,
-    pictures: Annotated[int | None, typer.Option(min=0, max=MAX_PICTURES, help="Without it, any number.")] = None,
-    bytes: Annotated[int | None, typer.Option(min=0, max=MAX_BYTES, help="Of originals, together.")] = None,
+    pictures: Annotated[int | None, typer.Option(parser=whole(0, MAX_PICTURES), help="Without it, any number.")] = None,
+    bytes: Annotated[int | None, typer.Option(parser=whole(0, MAX_BYTES), help="Of originals, together.")] = None,
     json: Json = False,
 ) -> None:
     """Limit how much a tenant may keep. What it keeps already stays."""

@@ -15,6 +15,7 @@ from omma.errors import Absent, InvalidQuery
 from omma.rollouts.rollout import RUNNING, Mode
 from omma.written import number_of
 from services.standalone.connection import Connection, connected
+from services.standalone.numbers import whole
 from services.standalone.output import Json, console, print_json, run, table
 from services.standalone.settings import StandaloneSettings
 
@@ -34,7 +35,9 @@ def start(  # noqa: PLR0917  options
     index: Annotated[str, typer.Option(help="The new index's name; made up for a new model.")] = "",
     codebook: Annotated[str, typer.Option(help="`retrain`: a codebook of its own, in the live index's space.")] = "",
     factory: Annotated[str, typer.Option(help="Another FAISS factory, in the live index's space.")] = "",
-    shards: Annotated[int | None, typer.Option(help="Another number of shards, in the live index's space.")] = None,
+    shards: Annotated[
+        int | None, typer.Option(parser=whole(), help="Another number of shards, in the live index's space.")
+    ] = None,
     mode: Annotated[Mode, typer.Option(help="How the canary shares callers out.")] = Mode.SPLIT,
     auto_promote: Annotated[bool, typer.Option(help="Promote by itself when the verdict is to.")] = False,
     reason: Reason = "",

@@ -8,9 +8,11 @@ import typer
 
 from omma.errors import OmmaError
 from omma.written import number_of
+from services.gateway.search.query import MAX_K
 from services.standalone.asking import Question, ask, picture_argument, section, table
 from services.standalone.connection import connected
 from services.standalone.contact_sheet import render
+from services.standalone.numbers import whole
 from services.standalone.output import Json, console, errors, fail, print_json, run
 from services.standalone.settings import StandaloneSettings
 
@@ -19,7 +21,7 @@ def search(  # noqa: PLR0917  typer's options
     picture: Annotated[str | None, typer.Argument(help="A picture's file, or the id of a stored picture.")] = None,
     text: Annotated[str, typer.Option(help="Words; mixed with the picture when both are given.")] = "",
     bbox: Annotated[str, typer.Option(help="x1,y1,x2,y2: only this part of the picture, in pixels.")] = "",
-    k: Annotated[int, typer.Option("-k", help="How many, 1 to 1000.")] = 10,
+    k: Annotated[int, typer.Option("-k", parser=whole(1, MAX_K), help=f"How many, 1 to {MAX_K}.")] = 10,
     filter: Annotated[str, typer.Option(help='JSON, such as {"tags": "cat"}.')] = "",
     threshold: Annotated[str, typer.Option(help="Only what scores so much, -1 to 1; auto: the index's own.")] = "",
     html: Annotated[Path | None, typer.Option(help="Also write a contact sheet to this file.")] = None,

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from omma.errors import Absent
+from omma.space import LEAST_DIM, MOST_DIM
 from services.standalone.connection import call_once
+from services.standalone.numbers import whole
 from services.standalone.output import Json, console, print_json, run, table
 
 app = typer.Typer(no_args_is_help=True, help="The spaces: what vectors of which model are comparable.")
@@ -44,7 +46,9 @@ def show(space: Annotated[str, typer.Argument(help="As `omma space list` shows i
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="Small letters, digits, dots, dashes and underscores.")],
-    dim: Annotated[int, typer.Option(help="Numbers of each vector.")],
+    dim: Annotated[
+        int, typer.Option(parser=whole(LEAST_DIM, MOST_DIM), help=f"Numbers of each vector, {LEAST_DIM} to {MOST_DIM}.")
+    ],
     json: Json = False,
 ) -> None:
     """A space for vectors of your own, with its index. Again: the same answer."""

@@ -28,6 +28,7 @@ CTR = 0.3
 ALLOWED = 0.05
 _EQUAL = "rollout_validity: equal arms that come to anything but `wait`"
 _ROLLOUTS = 20
+_CALLERS = 10_000
 AGREEING = (0.0, 0.5, 0.9, 0.97)
 """What the arms' mistakes have in common: of two models that learnt apart nothing, of a model's next version much."""
 _DAYS = 5
@@ -190,12 +191,12 @@ def _keep_equal_arms(report: Report) -> None:
         )
 
 
-def shares(report: Report, callers: int = 10_000) -> None:
+def shares(report: Report) -> None:
     """The share that was asked for against the share that is drawn, and whether anybody changes sides."""
-    numbered = [f"user {n}" for n in range(callers)]
+    numbered = [f"user {n}" for n in range(_CALLERS)]
     hashed = [f"session {hashlib.blake2b(name.encode(), digest_size=16).hexdigest()}." for name in numbered]
     table = report.table(
-        f"The share of {callers:,} callers that is drawn, in points off, the furthest of {_ROLLOUTS} rollouts.",
+        f"The share of {_CALLERS:,} callers that is drawn, in points off, the furthest of {_ROLLOUTS} rollouts.",
         ["asked for", "names that end in a number", "others"],
     )
     furthest = [0.0, 0.0]
@@ -207,7 +208,7 @@ def shares(report: Report, callers: int = 10_000) -> None:
             off = []
             for rollout in range(_ROLLOUTS):
                 drawn = _drawn(rollout, names, share)
-                off.append(abs(100 * len(drawn) / callers - share))
+                off.append(abs(100 * len(drawn) / _CALLERS - share))
                 if rollout == 0:
                     left += len(before.get(of, set()) - drawn) + len(drawn ^ _drawn(rollout, names, share))
                     before[of] = drawn

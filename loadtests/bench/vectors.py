@@ -67,12 +67,12 @@ def unit(rows: npt.NDArray[np.generic]) -> Float32:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def exact(base: Float32, queries: Float32, k: int, block: int = BLOCK) -> Int64:
+def exact(base: Float32, queries: Float32, k: int) -> Int64:
     """int64[queries, k]: rows of base by inner product, best first, equal scores by row."""
     scores = np.empty((len(queries), 0), np.float32)
     ids = np.empty((len(queries), 0), np.int64)
-    for start in range(0, len(base), block):
-        part = queries @ base[start : start + block].T
+    for start in range(0, len(base), BLOCK):
+        part = queries @ base[start : start + BLOCK].T
         best = np.argpartition(-part, min(k, part.shape[1] - 1), axis=1)[:, :k]
         scores = np.concatenate([scores, np.take_along_axis(part, best, 1)], axis=1)
         ids = np.concatenate([ids, best + start], axis=1)

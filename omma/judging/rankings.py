@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-PERSISTENCE: Final = 0.9
+_PERSISTENCE: Final = 0.9
 """Of rank-biased overlap: the first ten ranks weigh 86 % (Webber et al. 2010)."""
 
 
@@ -13,7 +13,7 @@ def overlap(first: Sequence[int], second: Sequence[int], k: int = 10) -> float:
     return len(set(first[:k]) & set(second[:k])) / longest if longest else 1.0
 
 
-def rank_biased_overlap(first: Sequence[int], second: Sequence[int], persistence: float = PERSISTENCE) -> float:
+def rank_biased_overlap(first: Sequence[int], second: Sequence[int]) -> float:
     """Agreement of two rankings with weight on their tops, 0 … 1; lists may have different lengths.
 
     Webber, Moffat and Zobel, A Similarity Measure for Indefinite Rankings (2010), equation 32: what lies beyond the
@@ -34,9 +34,9 @@ def rank_biased_overlap(first: Sequence[int], second: Sequence[int], persistence
             common += shorter[depth - 1] in seen_long
             at_short = common
         unseen = at_short * (depth - short) / short if depth > short else 0.0
-        total += (common + unseen) / depth * persistence**depth
+        total += (common + unseen) / depth * _PERSISTENCE**depth
     end = (common - at_short) / long + at_short / short
-    return (1 - persistence) / persistence * total + end * persistence**long
+    return (1 - _PERSISTENCE) / _PERSISTENCE * total + end * _PERSISTENCE**long
 
 
 def score_shift(first: Sequence[float], second: Sequence[float], k: int = 10) -> float:

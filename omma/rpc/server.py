@@ -22,6 +22,8 @@ _CONNECTION_SECONDS: Final = 600
 nobody stays who came with a certificate that is trusted no more.
 """
 
+_CONCURRENT_CALLS: Final = 1_024
+"""One more is refused with RESOURCE_EXHAUSTED."""
 _PROBES_AT_ONCE: Final = 16
 
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
@@ -43,11 +45,9 @@ class RpcServer:
         credentials: grpc.ServerCredentials | None = None,
         probe_address: str = "",
         max_message_bytes: int = MAX_MESSAGE_BYTES,
-        max_concurrent_calls: int = 1024,
     ) -> None:
         """registrations: None for those that come later. probe_address: `host:port` where health is told in plain text
-        and nothing else is, for probes that speak no TLS; empty: nowhere. max_concurrent_calls: one more is refused
-        with RESOURCE_EXHAUSTED. Needs a running loop.
+        and nothing else is, for probes that speak no TLS; empty: nowhere. Needs a running loop.
         """
         self._credentials = credentials
         self._server = grpc.aio.server(
@@ -60,7 +60,7 @@ class RpcServer:
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.max_connection_age_ms", _CONNECTION_SECONDS * 1000),
             ],
-            maximum_concurrent_rpcs=max_concurrent_calls,
+            maximum_concurrent_rpcs=_CONCURRENT_CALLS,
         )
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

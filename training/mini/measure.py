@@ -19,7 +19,7 @@ from training.mini.colours import COLOURS
 from training.mini.concepts import plain
 from training.mini.features import SIDE, squashed
 from training.mini.photographs import SETS, Photograph
-from training.mini.table import Bool, Table
+from training.mini.table import Table
 from training.mini.tokens import MAX_TOKENS
 
 Float32 = npt.NDArray[np.float32]
@@ -116,11 +116,11 @@ class Words:
     best_precision: float
 
 
-def retrieval(table: Table, vectors: Float32, among: Bool | None = None) -> dict[str, Interval]:
+def retrieval(table: Table, vectors: Float32) -> dict[str, Interval]:
     """mAP of each set's held-out pictures among themselves. vectors: unit, a row a picture of the table."""
     found = {}
     for name in SETS:
-        rows = table.measured(name, among)
+        rows = table.measured(name)
         measured = leave_one_out(np.ascontiguousarray(vectors[rows]), table.label.numpy()[rows])
         found[name] = interval(measured.average_precision)
     return found

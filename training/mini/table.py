@@ -54,10 +54,10 @@ class Table:
     def held_out(self) -> Bool:
         return np.array([one.held_out for one in self.pictures])
 
-    def measured(self, name: str, among: Bool | None = None) -> Bool:
-        """Held-out pictures of this set that have a label, and are among those if told: bool[n]."""
+    def measured(self, name: str) -> Bool:
+        """Held-out pictures of this set that have a label: bool[n]."""
         chosen: Bool = self.held_out & (self.set == name) & (self.label.numpy() >= 0)
-        return chosen if among is None else chosen & among
+        return chosen
 
 
 def read_table(data: Path, teacher: Path, cache: Path, threads: int = 1) -> Table:

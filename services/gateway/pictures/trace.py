@@ -24,6 +24,8 @@ from services.nn_shard.client import ShardClient
 from services.topology.indexes import ServedIndex, ServedIndexes
 
 _CALL_SECONDS: Final = 5.0
+_LOG_SECONDS: Final = 10.0
+"""For reading each of the two partitions that may have the picture."""
 
 
 class Tracer:
@@ -36,9 +38,7 @@ class Tracer:
         indexes: ServedIndexes,
         *,
         max_picture_bytes: int,
-        log_seconds: float = 10.0,
     ) -> None:
-        """log_seconds: for reading each of the two partitions that may have the picture."""
         self._catalog = storage.catalog
         self._blobs = storage.blobs
         self._originals = storage.originals
@@ -46,7 +46,6 @@ class Tracer:
         self._dead_letters = dead_letters
         self._indexes = indexes
         self._max_picture_bytes = max_picture_bytes
-        self._log_seconds = log_seconds
 
     async def trace(self, tenant: Tenant, place: str) -> list[dict[str, Any]]:
         """place: an id, or the key or uri that pictures of this tenant have. One document a picture, as JSON has it.
@@ -124,11 +123,11 @@ class Tracer:
         if not partitions:
             return _found(Found(IMAGES_TOPIC, 0, (), 0, 0), _event)
         at = TopicPartition(IMAGES_TOPIC, bucket_of(image_id, partitions))
-        return _found(await search_log(self._log, at, image_key(image_id), self._log_seconds), _event)
+        return _found(await search_log(self._log, at, image_key(image_id), _LOG_SECONDS), _event)
 
     async def _vectors(self, served: ServedIndex, image_id: ImageId) -> dict[str, Any]:
         at = TopicPartition(served.space.vectors_topic, bucket_of(image_id, served.space.buckets))
-        return _found(await search_log(self._log, at, image_key(image_id), self._log_seconds), _vector)
+        return _found(await search_log(self._log, at, image_key(image_id), _LOG_SECONDS), _vector)
 
     async def _dead_letter(self, row: Picture) -> dict[str, Any] | None:
         if row.state is not PictureState.DEAD:

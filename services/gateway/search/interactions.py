@@ -24,6 +24,7 @@ from services.gateway.search.query import MAX_USER_ID_CHARACTERS
 
 _MAX_RANK: Final = 1_000_000
 _MAX_QUERY_ID_CHARACTERS: Final = 128
+_PARTITIONS: Final = 4
 _BATCH: Final = 1_000
 _CLICK_SECONDS: Final = 1.0
 """How long a click's answer waits for the log; then the click waits without it."""
@@ -225,14 +226,13 @@ def _answered(answer: SearchAnswer) -> Answered:
 async def open_impressions(
     log: Log,
     *,
-    new_partitions: int = 4,
     max_queued: int = 10_000,
     sampled: float = 1.0,
     kept_name: KeptName = as_given,
 ) -> Impressions:
-    """Impressions on the log's `omma.interactions`, which is made with `new_partitions` if it is absent."""
+    """Impressions on the log's `omma.interactions`, which is made if it is absent."""
     existing = {spec.name: spec for spec in await log.topics()}
-    spec = existing.get(INTERACTIONS_TOPIC, TopicSpec(INTERACTIONS_TOPIC, new_partitions))
+    spec = existing.get(INTERACTIONS_TOPIC, TopicSpec(INTERACTIONS_TOPIC, _PARTITIONS))
     await log.ensure_topic(spec)
     return Impressions(
         await log.producer(), spec.partitions, max_queued=max_queued, sampled=sampled, kept_name=kept_name

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.copied import LOOK_DUE, Copied
@@ -38,7 +38,7 @@ class Indexing(Copied):
         columns = images.c
         query = (
             select(columns.id, columns.version, columns.tenant_id, columns.unsent_kind)
-            .where(columns.sent_version < columns.version, columns.changed_at <= self._database.now_ms())
+            .where(*self._unsent())
             .order_by(columns.changed_at, columns.id)
             .limit(limit)
         )
@@ -48,10 +48,9 @@ class Indexing(Copied):
 
     @uninterrupted
     async def unsent_since(self) -> float | None:
-        columns = images.c
-        unsent = (columns.sent_version < columns.version, columns.changed_at <= self._database.now_ms())
+        oldest_at = select(func.min(images.c.changed_at)).where(*self._unsent())
         async with self._database.reading() as connection:
-            oldest = (await connection.execute(select(func.min(columns.changed_at)).where(*unsent))).scalar_one()
+            oldest = (await connection.execute(oldest_at)).scalar_one()
         return None if oldest is None else oldest / 1_000
 
     @uninterrupted
@@ -213,6 +212,12 @@ class Indexing(Copied):
             found = (await connection.execute(by_state)).all()
             waiting = (await connection.execute(unsent)).scalar_one()
         return {state.value: 0 for state in PictureState} | {row[0]: row[1] for row in found} | {"unsent": waiting}
+
+    def _unsent(self) -> tuple[ColumnElement[bool], ...]:
+        """What `unsent` gives. Only what is put off, and has a reason, waits for its time: a clock may be set back."""
+        columns = images.c
+        due = or_(columns.changed_at <= self._database.now_ms(), columns.reason == "")
+        return columns.sent_version < columns.version, due
 
     async def _is_embedded(
         self, connection: AsyncConnection, tenant: str, image_id: ImageId, version: Version, space: str

@@ -74,8 +74,14 @@ class Catalog(
     async def keep_match_score(self, index_id: str, score: float) -> None:
         """What `Index.match_score` is from now on. Nothing happens where there is no such index."""
 
-    async def acquire_lease(self, name: str, holder: str, ttl_seconds: float) -> bool:
-        """True when the holder has it now: it was free, expired, or already the holder's (then renewed)."""
+    async def acquire_lease(
+        self, name: str, holder: str, ttl_seconds: float, *, longest_seconds: float | None = None
+    ) -> bool:
+        """True when the holder has it now: it was free, expired, or already the holder's (then renewed).
+
+        longest_seconds: that anybody takes this one for; ttl_seconds unless told. One that would last an hour longer,
+        since the clock was set back, ends after it.
+        """
 
     async def release_lease(self, name: str, holder: str) -> None: ...
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, false, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, false, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
@@ -35,12 +35,14 @@ class Orphans:
     async def take_orphans(self, grace_seconds: float, limit: int, lease_seconds: float) -> list[Orphan]:
         async with self._database.writing() as connection:
             now_ms = await self._database.read_shared_now_ms(connection)
+            until = now_ms + int(lease_seconds * 1000)
+            # Taken before the clock was set back: whoever has them is done by then.
+            await connection.execute(update(orphans).where(orphans.c.taken_until > until).values(taken_until=until))
             free = or_(orphans.c.taken_until.is_(None), orphans.c.taken_until <= now_ms)
             due = or_(orphans.c.urgent.is_(True), orphans.c.since <= now_ms - int(grace_seconds * 1000))
             query = select(orphans.c.sha256, orphans.c.since).where(due, free, _PENDING)
             query = query.order_by(orphans.c.since, orphans.c.sha256).limit(limit).with_for_update(skip_locked=True)
             taken = [Orphan(Sha256(sha256), since, now_ms) for sha256, since in (await connection.execute(query)).all()]
-            until = now_ms + int(lease_seconds * 1000)
             mine = self._sha256_in(orphans.c.sha256, [one.sha256 for one in taken])
             await connection.execute(update(orphans).where(mine).values(taken_until=until))
             old = and_(orphans.c.gone_at <= now_ms - _REMEMBERED_MS, ~_PENDING)
@@ -98,9 +100,9 @@ class Orphans:
             return
         now_ms = await self._database.read_shared_now_ms(connection)
         insert = self._database.dialect.insert(orphans)
-        begin = insert.on_conflict_do_update(
-            index_elements=["sha256"], set_={"since": insert.excluded.since}, where=anew
-        )
+        # Never before they went last, whatever the clock says: then nobody would collect them.
+        since = case((orphans.c.gone_at > insert.excluded.since, orphans.c.gone_at), else_=insert.excluded.since)
+        begin = insert.on_conflict_do_update(index_elements=["sha256"], set_={"since": since}, where=anew)
         await connection.execute(begin, [{"sha256": sha256, "since": now_ms} for sha256 in wanted])
 
     async def _hurry(self, connection: AsyncConnection, sha256s: Iterable[Sha256]) -> None:

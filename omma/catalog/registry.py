@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import literal, or_, select, update
+from sqlalchemy import BigInteger, case, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omma.catalog.database import Database, uninterrupted
@@ -16,6 +16,10 @@ from omma.space import Space, SpaceId
 
 _ROUTING: Final = 1
 """The one row's key."""
+_CLOCK_SET_BACK_MS: Final = 3_600_000
+"""A lease that lasts so much longer than anybody takes it for was taken before the clock was set back. Less is told
+from what another process's settings say by nobody.
+"""
 
 
 class Registry:
@@ -60,18 +64,27 @@ class Registry:
             await connection.execute(update(indexes).where(indexes.c.id == index_id).values(match_score=score))
 
     @uninterrupted
-    async def acquire_lease(self, name: str, holder: str, ttl_seconds: float) -> bool:
+    async def acquire_lease(
+        self, name: str, holder: str, ttl_seconds: float, *, longest_seconds: float | None = None
+    ) -> bool:
         now_ms = self._database.shared_now_ms()
         insert = self._database.dialect.insert(leases).values(
             name=name, holder=holder, expires_at=now_ms + int(ttl_seconds * 1000)
         )
+        free = or_(leases.c.holder == holder, leases.c.expires_at <= now_ms)
+        # The clock was set back since: one that is alive renews it, one that is dead has it no longer than it took it.
+        ends_at = now_ms + int((longest_seconds or ttl_seconds) * 1000)
+        never_ends = leases.c.expires_at > ends_at + literal(_CLOCK_SET_BACK_MS, BigInteger())
         take = insert.on_conflict_do_update(
             index_elements=["name"],
-            set_={"holder": insert.excluded.holder, "expires_at": insert.excluded.expires_at},
-            where=or_(leases.c.holder == holder, leases.c.expires_at <= now_ms),
+            set_={
+                "holder": case((free, insert.excluded.holder), else_=leases.c.holder),
+                "expires_at": case((free, insert.excluded.expires_at), else_=ends_at),
+            },
+            where=or_(free, never_ends),
         ).returning(leases.c.holder)
         async with self._database.writing() as connection:
-            return (await connection.execute(take)).first() is not None
+            return bool((await connection.execute(take)).scalar() == holder)
 
     @uninterrupted
     async def release_lease(self, name: str, holder: str) -> None:

@@ -147,7 +147,8 @@ class Rollouts:
 
     @uninterrupted
     async def acknowledged_routing(self, within_seconds: float) -> dict[str, Acknowledged]:
-        recent = routing_followers.c.at >= self._database.shared_ms_ago(within_seconds)
+        at, ago = routing_followers.c.at, self._database.shared_ms_ago
+        recent = at.between(ago(within_seconds), ago(-within_seconds))  # later: before the clock was set back
         async with self._database.reading() as connection:
             found = (await connection.execute(select(routing_followers).where(recent))).all()
         return {follower: Acknowledged(epoch, at_ms) for follower, epoch, at_ms in found}

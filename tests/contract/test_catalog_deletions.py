@@ -179,6 +179,32 @@ async def test_whoever_needs_bytes_learns_that_they_are_collected(catalog: Catal
     assert await catalog.collected([sha("a")]) == {sha("a"): Collected.NO}
 
 
+async def test_bytes_that_went_before_the_clock_was_set_back_go_again(catalog: Catalog, clock: Clock) -> None:
+    """Uploaded and erased once more: nobody may say that nothing is left of them while it is."""
+    await catalog.note_orphans([sha("a")], urgent=True)
+    await catalog.end_orphans(await catalog.take_orphans(GRACE, 10, 30), [])
+    clock.seconds -= 86_400
+    await catalog.note_orphans([sha("a")], urgent=True)
+    assert await catalog.overdue([sha("a")], GRACE) == {sha("a")}
+    taken = await catalog.take_orphans(GRACE, 10, 30)
+    assert [one.sha256 for one in taken] == [sha("a")]
+    await catalog.end_orphans(taken, [])
+    assert await catalog.overdue([sha("a")], GRACE) == set()
+
+
+async def test_a_collector_that_died_before_the_clock_was_set_back_holds_nothing_for_long(
+    catalog: Catalog, clock: Clock
+) -> None:
+    await catalog.note_orphans([sha("a")], urgent=True)
+    assert await catalog.take_orphans(GRACE, 10, 30)
+    clock.seconds -= 86_400
+    assert await catalog.take_orphans(GRACE, 10, 30) == [], "it may be deleting them"
+    assert await catalog.collected([sha("a")]) == {sha("a"): Collected.UNDER_WAY}
+    clock.seconds += 30
+    assert await catalog.collected([sha("a")]) == {sha("a"): Collected.PERHAPS}
+    assert [one.sha256 for one in await catalog.take_orphans(GRACE, 10, 30)] == [sha("a")]
+
+
 async def test_what_a_row_needs_after_all_is_no_orphan(catalog: Catalog, clock: Clock) -> None:
     made = await one(catalog, new("a"))
     await catalog.note_orphans([sha("a")])

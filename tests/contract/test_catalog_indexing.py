@@ -92,6 +92,15 @@ async def test_what_is_put_off_comes_back_to_the_outbox_when_it_is_time(catalog:
     assert [e.kind for e in await catalog.unsent(10)] == [EventKind.DELETE]
 
 
+async def test_an_event_is_sent_whatever_became_of_the_clock(catalog: Catalog, clock: Clock) -> None:
+    first, second = await one(catalog, new("a")), await one(catalog, new("b"))
+    await sent(catalog, second)
+    (gone,) = await catalog.delete(ANN, [second.id])
+    clock.seconds -= 86_400
+    waiting = [(event.image_id, event.version) for event in await catalog.unsent(10)]
+    assert waiting == [(first.id, 1), (second.id, gone.version)] and await catalog.unsent_since() is not None
+
+
 async def test_a_dead_row_is_tried_again_by_whoever_sees_it(catalog: Catalog) -> None:
     first = await one(catalog, new("k"))
     await catalog.mark_sent(await catalog.unsent(10))

@@ -97,6 +97,24 @@ async def test_a_lease_has_one_holder(catalog: Catalog, clock: Clock) -> None:
     assert await catalog.acquire_lease("train", "a", 10)
 
 
+async def test_a_lease_outlasts_no_clock_that_is_set_back(catalog: Catalog, clock: Clock) -> None:
+    assert await catalog.acquire_lease("train", "a", 10)
+    assert await catalog.acquire_lease("daily", "a", 86_400)
+    clock.seconds -= 86_400
+    assert not await catalog.acquire_lease("train", "b", 10), "it may be at work"
+    clock.seconds += 9
+    assert not await catalog.acquire_lease("train", "b", 10)
+    clock.seconds += 1
+    assert await catalog.acquire_lease("train", "b", 10)
+    assert not await catalog.acquire_lease("daily", "b", 60, longest_seconds=86_400)
+    clock.seconds += 86_400
+    assert await catalog.acquire_lease("daily", "b", 60, longest_seconds=86_400)
+    assert not await catalog.acquire_lease("daily", "c", 60)
+    assert await catalog.acquire_lease("mine", "a", 10)
+    clock.seconds -= 86_400
+    assert await catalog.acquire_lease("mine", "a", 10), "who has it renews it"
+
+
 async def test_leases_that_ended_long_ago_are_forgotten(catalog: Catalog, clock: Clock) -> None:
     for name in ("list/run/1", "list/run/2", "train"):
         assert await catalog.acquire_lease(name, "a", 10)

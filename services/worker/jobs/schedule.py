@@ -54,7 +54,8 @@ async def _add_if_due(catalog: Catalog, one: Scheduled) -> bool:
     Before, it is short: whoever dies meanwhile costs a turn, not an interval. Raises what the catalog raises.
     """
     name, holder = f"scheduled/{one.kind.name}/{one.source}", uuid.uuid4().hex
-    if not await catalog.acquire_lease(name, holder, min(_ADDING_SECONDS, one.every_seconds)):
+    adding_seconds = min(_ADDING_SECONDS, one.every_seconds)
+    if not await catalog.acquire_lease(name, holder, adding_seconds, longest_seconds=one.every_seconds):
         return False
     asked = one.parameters.model_dump(mode="json")
     try:

@@ -5,7 +5,8 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,37 +35,85 @@ def listening(address: str, port: int) -> socket.socket:
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's quick parser, which takes a head of any length."""
+    """uvicorn's quick parser, which takes a head of any length, waits for it for ever, and reads on for as long as a
+    caller sends a body that was answered.
+    """
 
     _in_head = False
     _head_bytes = 0
+    _whole = True
+    """The last request that began has come whole."""
+    _cut: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, sending_seconds: float, **options: Any) -> None:
+        """sending_seconds: for a head to come, and for what is left of a body whose answer is out."""
+        super().__init__(*args, **options)
+        self._sending_seconds = sending_seconds
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._cut_unless_in_time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > _MAX_HEAD_BYTES:
+        if not self._in_head:
+            return
+        if self._head_bytes > _MAX_HEAD_BYTES:
             self._in_head = False
             self.send_400_response("The request's head is too long.")
+        elif self._cut is None:
+            self._cut_unless_in_time()
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._whole = True, 0, False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._in_time()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._whole = True
+        self._in_time()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._whole and self._cut is None:
+            self._cut_unless_in_time()
+
+    def _cut_unless_in_time(self) -> None:
+        self._cut = self.loop.call_later(self._sending_seconds, self._cut_off)
+
+    def _in_time(self) -> None:
+        if self._cut is not None:
+            self._cut.cancel()
+            self._cut = None
+
+    def _cut_off(self) -> None:
+        if self._in_head:
+            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
 
 
 class HttpServer(uvicorn.Server):
     """uvicorn without its signal handlers: the process decides when it stops."""
 
-    def __init__(self, app: ASGIApp, drain_seconds: float) -> None:
+    def __init__(self, app: ASGIApp, drain_seconds: float, *, sending_seconds: float) -> None:
+        """sending_seconds: as BoundedHttp."""
+        protocol: Any = partial(BoundedHttp, sending_seconds=sending_seconds)
         super().__init__(
             uvicorn.Config(
                 self._answer,
                 interface="asgi3",
-                http=BoundedHttp,
+                http=protocol,
                 ws="none",
                 log_config=None,
                 access_log=False,

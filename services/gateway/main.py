@@ -124,7 +124,7 @@ async def main() -> None:
         await rpc.start(settings.grpc_address)
         stack.push_async_callback(rpc.stop, 0.0)
         opening = Opening()
-        rest = HttpServer(opening, settings.drain_seconds)
+        rest = HttpServer(opening, settings.drain_seconds, sending_seconds=settings.gateway.body_seconds)
         rest.begin(listening(settings.bind, settings.http_port))
         stack.push_async_callback(rest.end)
         gateway = await compose(settings.gateway, await _parts(settings, topology, stack), stack)

@@ -53,7 +53,7 @@ class GatewaySettings(Section):
     max_body_bytes: int = Field(
         default=1 << 29, ge=1 << 25, le=1 << 40, description="of all request bodies held at once, both faces; then 429"
     )
-    body_seconds: float = Field(default=60.0, gt=0.0, le=3600.0, description="for a body to come; then 408")
+    body_seconds: float = Field(default=60.0, gt=0.0, le=3600.0, description="for a head or a body to come; then 408")
     request_seconds: float = Field(
         default=30.0, gt=0.0, le=3600.0, description="from a whole body to an answer; a search has its timeout_ms"
     )

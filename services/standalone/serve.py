@@ -56,7 +56,7 @@ async def serving(
         rpc = RpcServer(omma.rpc, credentials=settings.server_credentials(), probe_address=settings.probe_address)
         grpc_port = await _start_rpc(rpc, settings, other_ports)
         stack.push_async_callback(rpc.stop, settings.drain_seconds)
-        rest = HttpServer(omma.rest, settings.drain_seconds)
+        rest = HttpServer(omma.rest, settings.drain_seconds, sending_seconds=settings.gateway.body_seconds)
         rest.begin(http)
         stack.push_async_callback(rest.end)
         host = f"[{settings.bind}]" if ":" in settings.bind else settings.bind

@@ -154,7 +154,7 @@ async def faces(folder: Path, *, resolver_originals: Any = None, **settings: Any
         )
         bound = listening("127.0.0.1", 0)
         port = bound.getsockname()[1]
-        rest = HttpServer(app, 0.1)
+        rest = HttpServer(app, 0.1, sending_seconds=given.body_seconds)
         rest.begin(bound)
         stack.push_async_callback(rest.end)
         entrance = Entrance(authenticator, bodies, given.shares, trail, seconds=given.body_seconds)

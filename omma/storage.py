@@ -111,7 +111,7 @@ async def _open_log(settings: StorageSettings) -> Log:
 
 async def _open_blobs(settings: StorageSettings) -> Blobs:
     if settings.s3 is None:
-        return FolderBlobs(settings.data_dir / "blobs")
+        return await FolderBlobs.open(settings.data_dir / "blobs")
     from omma.blobs.s3 import S3Blobs
 
     return await S3Blobs.open(settings.s3)

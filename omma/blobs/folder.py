@@ -30,7 +30,13 @@ class FolderBlobs(Blobs):
     def __init__(self, root: Path) -> None:
         self._root = root
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="omma-blobs")
-        self._closed = False
+
+    @classmethod
+    async def open(cls, root: Path) -> "FolderBlobs":
+        """By the only process that uses the folder: what a death left half written goes."""
+        blobs = cls(root)
+        await blobs._run(partial(shutil.rmtree, root / _STAGING, ignore_errors=True))
+        return blobs
 
     async def put(self, key: str, content: bytes, *, content_type: str = "application/octet-stream") -> None:
         """The content type is not kept: whoever serves a blob knows what its key holds."""
@@ -64,11 +70,8 @@ class FolderBlobs(Blobs):
                 yield key
 
     async def close(self) -> None:
-        """Drops what a crash left half written, and ends the threads."""
-        if not self._closed:
-            self._closed = True
-            await self._run(partial(shutil.rmtree, self._root / _STAGING, ignore_errors=True))
-            self._executor.shutdown(wait=False)
+        """Ends the threads."""
+        self._executor.shutdown(wait=False)
 
     async def _run(self, job: Callable[[], T]) -> T:
         try:

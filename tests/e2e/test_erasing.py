@@ -166,6 +166,8 @@ def test_an_erase_whose_gateway_died_in_it_is_done_all_the_same(tmp_path: Path) 
         arrived(client, picture, [made["receipt"]])
         server.stop(signal.SIGKILL)
     asyncio.run(rows_cleared(folder.path, made["id"]))
+    (folder.path / "blobs" / ".staging").mkdir(exist_ok=True)
+    (folder.path / "blobs" / ".staging" / "upload").write_bytes(picture)  # one that was cut off, too
     needles = {"bytes": picture[200:264], "external id": b"external-died-id"}
     assert holding(folder.path, needles)
     with folder.up():

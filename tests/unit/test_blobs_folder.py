@@ -55,8 +55,9 @@ async def test_what_a_crash_left_is_no_blob_and_goes(blobs: FolderBlobs, tmp_pat
     rest = tmp_path / "blobs" / ".staging" / "half"
     rest.write_bytes(b"half")
     assert [key async for key in blobs.keys("")] == ["a"]
-    await blobs.close()
-    assert not rest.exists()
+    opened = await FolderBlobs.open(tmp_path / "blobs")
+    assert not rest.exists() and await opened.get("a") == b"x"
+    await opened.close()
 
 
 async def test_an_upload_is_kept_once_under_its_sha256(originals: Originals, blobs: FolderBlobs) -> None:

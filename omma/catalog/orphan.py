@@ -65,5 +65,10 @@ class OrphanBook(Protocol):
     async def collected(self, sha256s: Collection[Sha256]) -> dict[Sha256, Collected]:
         """Of each of them. To be asked once rows that need the bytes are durable."""
 
-    async def overdue(self, sha256s: Collection[Sha256], grace_seconds: float) -> set[Sha256]:
-        """Those of them that have been orphans for longer, and are not collected."""
+    async def overdue(
+        self, sha256s: Collection[Sha256], grace_seconds: float, patience_seconds: float = 0.0
+    ) -> set[Sha256]:
+        """Those of them whose grace is over, which urgent ones have none of, and that are not collected.
+
+        patience_seconds: that a collector has for them after it.
+        """

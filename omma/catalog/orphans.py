@@ -84,9 +84,13 @@ class Orphans:
         return {one: known.get(one, Collected.NO) for one in sha256s}
 
     @uninterrupted
-    async def overdue(self, sha256s: Collection[Sha256], grace_seconds: float) -> set[Sha256]:
-        over = orphans.c.since <= self._database.shared_ms_ago(grace_seconds)
-        due = or_(orphans.c.urgent.is_(True), over)
+    async def overdue(
+        self, sha256s: Collection[Sha256], grace_seconds: float, patience_seconds: float = 0.0
+    ) -> set[Sha256]:
+        urgent: ColumnElement[bool] = orphans.c.urgent.is_(True)
+        if patience_seconds:
+            urgent = and_(urgent, orphans.c.since <= self._database.shared_ms_ago(patience_seconds))
+        due = or_(urgent, orphans.c.since <= self._database.shared_ms_ago(grace_seconds + patience_seconds))
         query = select(orphans.c.sha256).where(self._sha256_in(orphans.c.sha256, sha256s), due, _PENDING)
         async with self._database.reading() as connection:
             return {Sha256(sha256) for sha256 in (await connection.execute(query)).scalars()}

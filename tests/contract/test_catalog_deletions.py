@@ -223,10 +223,13 @@ async def test_what_a_row_needs_after_all_is_no_orphan(catalog: Catalog, clock: 
     assert [one.sha256 for one in await catalog.take_orphans(GRACE, 10, 30)] == [sha("a")]
 
 
-async def test_what_is_noted_as_urgent_has_no_grace_whatever_was_known_of_it(catalog: Catalog) -> None:
+async def test_what_is_noted_as_urgent_has_no_grace_whatever_was_known_of_it(catalog: Catalog, clock: Clock) -> None:
     await catalog.note_orphans([sha("waiting")])
     await catalog.note_orphans([sha("waiting"), sha("new")], urgent=True)
     assert await catalog.overdue([sha("waiting"), sha("new")], GRACE) == {sha("waiting"), sha("new")}
+    assert await catalog.overdue([sha("waiting"), sha("new")], GRACE, 10) == set(), "a collector has its time for them"
+    clock.seconds += 10
+    assert await catalog.overdue([sha("waiting"), sha("new")], GRACE, 10) == {sha("waiting"), sha("new")}
     taken = await catalog.take_orphans(GRACE, 10, 30)
     assert {one.sha256 for one in taken} == {sha("waiting"), sha("new")}
     await catalog.end_orphans(taken, [])

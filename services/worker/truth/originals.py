@@ -70,7 +70,7 @@ class OriginalsComparison:
                 self._report.count(DifferenceKind.ROW_WITHOUT_BLOB, 1, [document])
         needs = await self._catalog.needs(self._unnamed, self._grace_seconds)
         unneeded = [sha256 for sha256 in self._unnamed if sha256 not in needs.originals]
-        overdue = await self._catalog.overdue(unneeded, self._grace_seconds + _OVERDUE_SECONDS)
+        overdue = await self._catalog.overdue(unneeded, self._grace_seconds, _OVERDUE_SECONDS)
         examples = [{"sha256": sha256} for sha256 in sorted(overdue)]
         self._report.count(DifferenceKind.BLOB_WITHOUT_ROW, len(overdue), examples)
         self._report.waiting += len(self._unnamed) - len(overdue)

@@ -64,3 +64,16 @@ async def unharmed(server: Server) -> AsyncIterator[None]:
     assert await server.state() == before
     answer = await server.rest.post("/search", files={"image": ("a.jpg", GOOD)}, data={"k": "1"})
     assert [hit["id"] for hit in answer.json()["results"]] == [1]
+
+
+def assert_problem(answer: httpx.Response, status: int, field: str | None = None, kind: str = "") -> None:
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert answer.status_code == problem["status"]
+    assert (answer.status_code // 100 if status < 10 else answer.status_code) == status, problem
+    assert problem["type"] and problem["title"] and problem["detail"]
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    if field is not None:
+        assert problem.get("field") == field, problem
+    if kind:
+        assert problem["kind"] == kind

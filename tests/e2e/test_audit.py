@@ -14,7 +14,7 @@ from services.gateway.grpc import entrance
 from services.gateway.rest import audited
 from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
-from tests.e2e.test_roles import ANN, FILLED, ROUTES, TENANT_ADMIN, Door, routes_of
+from tests.e2e.roles import ANN, FILLED, ROUTES, TENANT_ADMIN, Door, routes_of
 from tests.pictures import encoded, scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

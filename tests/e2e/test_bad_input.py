@@ -4,10 +4,9 @@ import asyncio
 import json
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.e2e.bad_input import BAD_PICTURES, GOOD, NESTED, Server, server, unharmed
+from tests.e2e.bad_input import BAD_PICTURES, GOOD, NESTED, Server, assert_problem, server, unharmed
 from tests.pictures import encoded, scene
 
 __all__ = ["server", "unharmed"]
@@ -65,19 +64,6 @@ BAD_JSON: dict[str, tuple[Any, int, str | None]] = {
     "url on this machine": ({"image_url": "http://127.0.0.1:1/a.jpg"}, 403, "image_url"),
     "url of a file": ({"image_url": "file:///etc/passwd"}, 422, "image_url"),
 }
-
-
-def assert_problem(answer: httpx.Response, status: int, field: str | None = None, kind: str = "") -> None:
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert answer.status_code == problem["status"]
-    assert (answer.status_code // 100 if status < 10 else answer.status_code) == status, problem
-    assert problem["type"] and problem["title"] and problem["detail"]
-    assert problem["request_id"] == answer.headers["x-request-id"]
-    if field is not None:
-        assert problem.get("field") == field, problem
-    if kind:
-        assert problem["kind"] == kind
 
 
 @pytest.mark.parametrize("path", ["/search", "/images", "/embed/image"])

@@ -15,8 +15,7 @@ from google.protobuf.message import Message
 from omma import AsyncClient
 from omma.errors import InvalidQuery
 from omma.v1 import search_pb2
-from tests.e2e.bad_input import GOOD, Server, server, unharmed
-from tests.e2e.test_bad_input import assert_problem
+from tests.e2e.bad_input import GOOD, Server, assert_problem, server, unharmed
 
 __all__ = ["server", "unharmed"]
 

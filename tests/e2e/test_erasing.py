@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.identity import DEFAULT_TENANT, ImageId
 from omma.v1 import records_pb2
+from tests.e2e.job_ends import ended
 from tests.e2e.process import Folder
 from tests.pictures import encoded, scene
 
@@ -40,15 +41,6 @@ def upload(client: httpx.Client, content: bytes, **fields: str) -> dict[str, Any
     answer = client.post("/images", files={"image": content}, data=fields)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
-
-
-def ended(client: httpx.Client, job_id: str) -> dict[str, Any]:
-    until = time.monotonic() + SECONDS
-    while (job := client.get(f"/jobs/{job_id}").json())["state"] in ("waiting", "running"):
-        assert time.monotonic() < until, job
-        time.sleep(0.1)
-    assert job["state"] == "done", job
-    return dict(job)
 
 
 def arrived(client: httpx.Client, content: bytes, receipts: list[str]) -> None:

@@ -16,8 +16,8 @@ from omma import AsyncClient
 from services.standalone.given import requests_of
 from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
+from tests.e2e.job_ends import ended
 from tests.e2e.process import Folder
-from tests.e2e.test_erasing import ended as ended_in_time
 from tests.pictures import encoded, scene
 
 pytestmark = pytest.mark.timeout(300)
@@ -156,7 +156,7 @@ def test_a_list_that_was_taken_in_survives_a_kill(tmp_path: Path, files: tuple[P
         job = rest.post("/vectors", files=form, data={"space": "products"}).json()["job_id"]
         server.stop(signal.SIGKILL)
     with folder.up() as server, server.client() as rest:
-        told = ended_in_time(rest, job)
+        told = ended(rest, job)
         assert (told["total"], told["created"] + told["unchanged"]) == (ROWS, ROWS), told
         command = ("ingest", str(files[0]), "--ids", str(files[1]), "--space", "products")
         again = folder.json(*command)

@@ -21,7 +21,7 @@ from tests.e2e.private_looks import (
     looking,
     world,
 )
-from tests.e2e.test_roles import ROUTES, RPCS
+from tests.e2e.roles import ROUTES, RPCS
 from tests.pictures import encoded, scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

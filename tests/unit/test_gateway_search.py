@@ -26,6 +26,7 @@ from omma.v1 import search_pb2
 from omma.vectors import normalise
 from services.egs.client import ImageItem
 from services.gateway.grpc.wire import answer_to_wire, query_from_wire
+from services.gateway.rest.search_fields import json_query
 from services.gateway.search.admission import Admission
 from services.gateway.search.fanout.race import Race
 from services.gateway.search.query import (
@@ -220,6 +221,18 @@ async def test_a_cursor_of_another_search_is_refused(world: World) -> None:
     assert len(await world.ids(SoughtPicture(b"1"), k=3, cursor=answer.next_cursor)) == 3, (
         "another k is the same search"
     )
+
+
+async def test_weights_that_leave_nothing_are_named_as_they_were_sent(world: World) -> None:
+    ones = vector_of(1).tolist()
+    for body, field in (
+        ({"text": "1", "text_weight": 0}, "text_weight"),
+        ({"text": "1", "vector": ones, "space": SPACE.id, "vector_weight": -1}, "vector_weight"),
+        ({"queries": [{"text": "1", "weight": 0}]}, "weight"),
+    ):
+        with pytest.raises(InvalidQuery, match="sum of what is sought is zero") as failure:
+            await world.core.search(ANN, json_query(body))
+        assert failure.value.field == field
 
 
 async def test_pages_over_grpc_are_those_of_rest(world: World) -> None:

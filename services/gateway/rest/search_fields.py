@@ -1,6 +1,7 @@
 """The fields of a search, from a form, a query string or JSON, to the one domain query."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +33,6 @@ from services.gateway.search.query import (
     SoughtVector,
     SoughtWords,
     check_space,
-    check_weight,
     region_of,
 )
 from services.rerank.client import NearDuplicates
@@ -107,7 +107,13 @@ def _sought(given: Mapping[str, Any], image: bytes | None) -> tuple[Sought, ...]
     if region is not None and not _WITH_REGION.intersection(kinds):
         raise InvalidQuery("bbox is a part of a picture: give an image, an image_url or an image_id.", field="bbox")
     weights = {kind: _weight(given, f"{kind}_weight") for kind in KINDS}
-    sought = [_one(kind, image if kind == "image" else given[kind], weights[kind], region, space) for kind in kinds]
+    sought = [
+        replace(
+            _one(kind, image if kind == "image" else given[kind], weights[kind], region, space),
+            weight_field=f"{kind}_weight",
+        )
+        for kind in kinds
+    ]
     queries = said(given, "queries", [])
     if not isinstance(queries, list):
         raise InvalidQuery("queries must be a list.", field="queries")
@@ -163,9 +169,7 @@ def region_field(given: Mapping[str, Any]) -> Region | None:
 
 def _weight(given: Mapping[str, Any], name: str) -> float:
     value = given.get(name)
-    weight = 1.0 if value is None else as_number(value, name)
-    check_weight(weight, name)
-    return weight
+    return 1.0 if value is None else as_number(value, name)
 
 
 def _has(given: Mapping[str, Any], kind: str) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from omma.errors import InvalidQuery
@@ -54,8 +54,15 @@ def region_of(value: str | Sequence[object], *, fraction: bool = False) -> Regio
     return Region(check_corners(numbers), fraction)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weighed:
+    """weight_field: what the caller called the weight; no part of what is sought."""
+
+    weight_field: str = field(default="weight", repr=False, compare=False)
+
+
 @dataclass(frozen=True, slots=True)
-class SoughtPicture:
+class SoughtPicture(_Weighed):
     """content: an encoded picture."""
 
     content: bytes
@@ -64,7 +71,7 @@ class SoughtPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class SoughtStored:
+class SoughtStored(_Weighed):
     """A picture that is in the index, by id."""
 
     image_id: ImageId
@@ -77,7 +84,7 @@ class SoughtStored:
 
 
 @dataclass(frozen=True, slots=True)
-class SoughtUrl:
+class SoughtUrl(_Weighed):
     """A picture somewhere on the public web."""
 
     url: str
@@ -86,13 +93,13 @@ class SoughtUrl:
 
 
 @dataclass(frozen=True, slots=True)
-class SoughtWords:
+class SoughtWords(_Weighed):
     text: str
     weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class SoughtVector:
+class SoughtVector(_Weighed):
     """values: float32[dim], any length above 0. space: the stamp of the space that it belongs to."""
 
     values: Float32
@@ -139,7 +146,7 @@ class SearchQuery:
             raise InvalidQuery("Say what to look for: an image, an image_id, a text or a vector.", field="image")
         _within("queries", len(self.sought), 1, MAX_SOUGHT)
         for one in self.sought:
-            check_weight(one.weight)
+            _within(one.weight_field, one.weight, -MAX_WEIGHT, MAX_WEIGHT)
         _within("k", self.k, 1, MAX_K)
         _within("effort", self.effort, 0, 10)
         _within("timeout_ms", self.timeout_ms, 1, MAX_TIMEOUT_MS)
@@ -155,11 +162,6 @@ class SearchQuery:
             _within("phash_gate", self.phash_gate, 0, 64)
             if not any(isinstance(one, SoughtPicture | SoughtStored | SoughtUrl) for one in self.sought):
                 raise InvalidQuery("phash_gate compares pictures: give an image or an image_id.", field="phash_gate")
-
-
-def check_weight(weight: float, field: str = "weight") -> None:
-    """field: as the caller named it. Raises InvalidQuery."""
-    _within(field, weight, -MAX_WEIGHT, MAX_WEIGHT)
 
 
 def check_space(space: str, sought: Sequence[Sought]) -> None:

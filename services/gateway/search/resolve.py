@@ -105,7 +105,7 @@ class Resolver:
                 known = await self._read(sought, within)
         meaningless = [part.text_confidence == 0 for part in known]
         return Resolved(
-            vector=_mixed(known, _weights(sought, meaningless)),
+            vector=_mixed(known, _weights(sought, meaningless), _weight_field(sought)),
             phash=next((part.phash for part in known if part.phash is not None), None),
             stored_ids=tuple(one.image_id for one in sought if isinstance(one, SoughtStored)),
             text_confidence=min(
@@ -231,12 +231,18 @@ def _weights(sought: Sequence[Sought], meaningless: Sequence[bool]) -> list[floa
     return [one.weight if everything or not less else 0.0 for one, less in zip(sought, meaningless, strict=True)]
 
 
-def _mixed(parts: Sequence[_Part], weights: Sequence[float]) -> Float32:
+def _weight_field(sought: Sequence[Sought]) -> str:
+    """Of the first weight that somebody chose, as they called it."""
+    return next((one for one in sought if one.weight != 1.0), sought[0]).weight_field
+
+
+def _mixed(parts: Sequence[_Part], weights: Sequence[float], field: str) -> Float32:
+    """field: of the weights, for an error."""
     if list(weights) == [1.0]:
         return normalise(parts[0].vector)
     total = np.sum(
         [weight * part.vector.astype(np.float64) for part, weight in zip(parts, weights, strict=True)], axis=0
     )
     if np.linalg.norm(total) < 1e-6:
-        raise InvalidQuery("The weighted sum of what is sought is zero: change the weights.", field="weight")
+        raise InvalidQuery("The weighted sum of what is sought is zero: change the weights.", field=field)
     return normalise(total)

@@ -113,13 +113,14 @@ class Fleet:
         if routing.epoch == self._followed:
             return
         self._spaces = {one.id: one for one in await self._storage.catalog.spaces()}
-        active = [one for one in routing.indexes if one.state is not IndexState.RETIRED]
-        wanted = {one.id: one for one in active if not routing.paused(one.id)}
+        wanted = {one.id: one for one in routing.indexes if one.state is not IndexState.RETIRED}
         for index_id in self._running.keys() - wanted.keys():
             await self._stop(index_id)
         started = [await self._start(index) for index in wanted.values() if index.id not in self._running]
-        await self._indexers.tend(self._fed(one) for one in wanted.values() if one.id in self._running)
-        await self._close_embedders(but={one.space for one in active})
+        # One whose building is paused is not fed; its shards run, so that what is erased leaves them, too.
+        fed = [one for one in wanted.values() if one.id in self._running and not routing.paused(one.id)]
+        await self._indexers.tend(self._fed(one) for one in fed)
+        await self._close_embedders(but={one.space for one in wanted.values()})
         for index in routing.indexes:
             if index.state is IndexState.RETIRED:
                 await asyncio.to_thread(shutil.rmtree, self._data.shards / index.id, ignore_errors=True)

@@ -146,7 +146,7 @@ class ServedIndexes:
         # A retired one keeps its place until its shards have ended, and is gone for callers before.
         there = {name: one for name, one in self._served.items() if one.index.state is not IndexState.RETIRED}
         found, routed = there.get(index_id), self._routed(index_id)
-        # One whose building is paused has no place yet.
+        # One that begins to be built has no place yet.
         if IndexState.BUILDING in (found and found.index.state, routed and routed.state):
             raise WrongState(f"Index {index_id!r} is still being built.", field="index")
         if found is None:

@@ -18,6 +18,7 @@ from omma.identity import DEFAULT_TENANT, ImageId
 from omma.v1 import records_pb2
 from tests.e2e.job_ends import ended
 from tests.e2e.process import Folder
+from tests.e2e.two_models import A, B, register_two
 from tests.pictures import encoded, scene
 
 pytestmark = pytest.mark.timeout(600)
@@ -167,3 +168,40 @@ def test_an_erase_whose_gateway_died_in_it_is_done_all_the_same(tmp_path: Path) 
         while held := holding(folder.path, needles):
             assert time.monotonic() < until, held
             time.sleep(0.2)
+
+
+@pytest.mark.parametrize("asked", [{"model": B}, {"index": "another", "shards": 2}], ids=["model", "shards"])
+def test_a_rollout_whose_building_is_paused_keeps_nothing_of_what_is_erased(
+    tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    register_two(tmp_path / "models")
+    folder = Folder(tmp_path / "data")
+    settings = {
+        "OMMA_EGS__MODELS_DIR": str(tmp_path / "models"),
+        "OMMA_MODEL": A,
+        "OMMA_SHARD__ENGINE__SEAL_ROWS": "16",
+        "OMMA_SHARD__CHECKPOINT_SECONDS": "0.2",
+        "OMMA_SHARD__MAINTENANCE_SECONDS": "0.1",
+        "OMMA_WORKER__ROLLOUT_LOOK_SECONDS": "600",
+        "OMMA_WORKER__ERASE_SECONDS": "60",
+    }
+    pictures = [encoded(scene(160, 120, seed), "PNG") for seed in range(24)]
+    with folder.up(**settings) as server, server.client() as client:
+        made = [upload(client, one, tags=f"tag-{i}-x") for i, one in enumerate(pictures)]
+        arrived(client, pictures[0], [one["receipt"] for one in made])
+        begun = client.post("/rollouts", json=asked).raise_for_status().json()
+        place, needle = folder.path / "shards" / begun["candidate"]["id"], {"tag": b"tag-0-x"}
+        until = time.monotonic() + SECONDS
+        while not holding(place, needle):
+            assert time.monotonic() < until, "the candidate holds nothing"
+            time.sleep(0.1)
+        client.post(f"/rollouts/{begun['id']}/pause").raise_for_status()
+        upload(client, encoded(scene(160, 120, 99), "PNG"))  # an event that a paused indexer does not handle
+        time.sleep(1.0)
+        answer = client.post("/erase", json={"ids": [made[0]["id"]]})
+        ended(client, answer.json()["job_id"])
+        assert holding(folder.path, needle) == []
+        client.post(f"/rollouts/{begun['id']}/resume").raise_for_status()
+        assert client.get(f"/rollouts/{begun['id']}").json()["state"] == "building"
+        arrived(client, pictures[1], [upload(client, pictures[0] + b"0")["receipt"]])
+        assert client.post("/verify", json={"full": True}).json()["clean"]

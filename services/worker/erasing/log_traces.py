@@ -18,12 +18,14 @@ from omma.index import IndexState
 from omma.log.interface import Log, LogRecord, Producer, TopicPartition
 from omma.outbox import Outbox
 from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC, deleted_record, image_key, image_key_in
-from omma.space import Space
+from omma.space import Space, SpaceId
 from omma.v1 import records_pb2
 from services.worker.jobs.progress import Progress
 
 _LOOKED_AT_ONCE: Final = 1_000
 _LOOK_SECONDS: Final = 1.0
+_LOOK_AGAIN_SECONDS: Final = 10.0
+"""Whether an indexer that is waited for still works."""
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 
@@ -45,11 +47,10 @@ class LogTraces:
         Takes as long as the indexers are behind, and on Kafka some seconds more.
         """
         topics = {spec.name: spec.partitions for spec in await self._log.topics()}
-        indexes = await self._catalog.indexes()
-        followed = {one.space for one in indexes if one.state is not IndexState.RETIRED}
         await self._outbox.send_unsent()
-        for one in sorted(followed):
-            await wait_until_handled(self._log, IMAGES_TOPIC, indexer_group(one))
+        for one in sorted(await self._followed()):
+            await self._handled(one)
+        followed = await self._followed()
         async with AsyncExitStack() as stack:
             producer = await self._log.producer()
             stack.push_async_callback(producer.close)
@@ -62,6 +63,20 @@ class LogTraces:
                     await self._purge(_Followed(space, erased, self._catalog, self._outbox, self._log), progress)
                 else:
                     await self._purge(_Abandoned(space, erased, tenant, producer), progress)
+
+    async def _followed(self) -> set[SpaceId]:
+        """Spaces whose indexer works: it does not while the building of their only index is paused."""
+        routing = await self._catalog.routing()
+        active = (one for one in routing.indexes if one.state is not IndexState.RETIRED)
+        return {one.space for one in active if not routing.paused(one.id)}
+
+    async def _handled(self, space: SpaceId) -> None:
+        """What the topic of events has by now, unless nobody is at work on it any more."""
+        while space in await self._followed():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                    await wait_until_handled(self._log, IMAGES_TOPIC, indexer_group(space))
+                    return
 
     async def _purge(self, topic: "_Topic", progress: Progress) -> None:
         with suppress(Absent):  # the last index of its space was retired, and the topic went with it
@@ -176,7 +191,7 @@ class _Followed(_Vectors):
 
 
 class _Abandoned(_Vectors):
-    """Of a space that no index is of any more, and nobody writes to."""
+    """Of a space that nobody writes to: no index is of it any more, or the building of its only one is paused."""
 
     def __init__(self, space: Space, erased: Sequence[Erasure], tenant: Tenant, producer: Producer) -> None:
         super().__init__(space, erased)

@@ -39,7 +39,7 @@ async def ids_in(client: httpx.AsyncClient, index: str, receipts: list[str]) -> 
     """What this index finds, each as often as it finds it."""
     asked = {"image_id": 1, "index": index, "k": 1000, "near_duplicates": "keep", "exact": True, "timeout_ms": 60_000}
     found = await ok(client.post("/search", json={**asked, "receipts": receipts}))
-    assert found["degraded"] == [] and found["coverage"]["fraction"] == 1.0
+    assert found["degraded"] == [] and found["coverage"]["fraction"] == 1.0, found
     return sorted([1, *(hit["id"] for hit in found["results"])])
 
 

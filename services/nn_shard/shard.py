@@ -5,6 +5,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -37,6 +38,22 @@ from services.nn_shard.training.trainer import Trainer, find_index
 
 _PASSING: Final = frozenset({Kind.OVERLOADED, Kind.REPLICA_DOWN, Kind.STORAGE_FULL, Kind.OUT_OF_TIME})
 """Kinds of errors that may be gone at the next try."""
+
+_GAUGES: Final = (
+    metrics.SHARD_LIVE_VECTORS,
+    metrics.SHARD_DEAD_ROWS,
+    metrics.SHARD_HEAD_ROWS,
+    metrics.SHARD_SEGMENTS,
+    metrics.SHARD_QUEUE_QUERIES,
+    metrics.SHARD_SNAPSHOT_AT,
+    metrics.SHARD_STALE,
+    metrics.SHARD_LAG_RECORDS,
+    metrics.SHARD_LIST_IMBALANCE,
+    metrics.SHARD_QUANTISATION_ERROR,
+    metrics.SHARD_RECENT_FIT,
+    metrics.SHARD_REBUILD_PROPOSED,
+)
+"""What is told of a shard as long as it runs: of a retired index's nothing is true any more."""
 
 logger = logging.getLogger(__name__)
 
@@ -188,6 +205,9 @@ class Shard:
             await asyncio.to_thread(executor.shutdown)
         if self.replica.engine is not None:
             self.replica.engine.close()
+        for gauge in _GAUGES:
+            with suppress(KeyError):
+                gauge.remove(self._index.id, str(self._shard))
 
     async def _observe(self) -> None:
         await repeated(

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from omma.errors import InvalidQuery
 from omma.log.interface import TopicSpec
@@ -46,6 +47,22 @@ async def test_a_clean_restart_reads_nothing_again(world: World, caplog: pytest.
         applied = shard.replica.loaded().counts()
         assert applied.head_rows == 0
         await require_model(world, shard, index)
+
+
+async def test_a_shard_that_runs_no_more_is_told_of_no_more(world: World) -> None:
+    """A process outlives its indexes' shards: what was last said of a retired one would stand, and alert, for ever."""
+    index = await world.register()
+    await world.put(20)
+
+    def told_of() -> set[str]:
+        every = (sample for metric in REGISTRY.collect() if metric.type == "gauge" for sample in metric.samples)
+        return {one.name for one in every if one.labels.get("index") == index.id}
+
+    async with running(world.shard(index)):
+        async with asyncio.timeout(30):
+            while not {"omma_shard_live_vectors", "omma_shard_stale"} <= told_of():  # noqa: ASYNC110  it tells nobody
+                await asyncio.sleep(0.02)
+    assert told_of() == set()
 
 
 async def test_a_process_killed_at_any_moment_starts_from_what_its_folder_holds(world: World) -> None:

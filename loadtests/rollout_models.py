@@ -27,7 +27,7 @@ from loadtests.bench.up import PICTURES, up
 from services.egs.registry import load_model
 from tests.teacher import register_teacher
 
-_MINI: Final = "omma-mini@1.2.1"
+_MINI: Final = "omma-mini@1.3.0"
 _ONE_HEAD: Final = "omma-mini@1.1.0"
 """Whose head is one matrix: random, it is the bad model."""
 _RANDOM: Final = "9.0.0"

@@ -2,7 +2,7 @@
 
 indexes:
   - index: main
-    model: omma-mini@1.2.1
+    model: omma-mini@1.3.0
     egs: egs:9090
     shards: [[shard-0-0:9090, shard-0-1:9090], [shard-1-0:9090, shard-1-1:9090]]
   - index: next

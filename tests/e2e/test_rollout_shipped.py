@@ -10,7 +10,7 @@ from services.standalone.sample.catalogue import Sample, samples
 from tests.e2e.rolled_folder import Folder
 from tests.e2e.rolling import ok, reaches
 
-OLD, NEW = "omma-mini@1.1.0", "omma-mini@1.2.1"
+OLD, NEW = "omma-mini@1.1.0", "omma-mini@1.3.0"
 
 
 def _drawn(sample: Sample) -> bytes:
@@ -19,7 +19,7 @@ def _drawn(sample: Sample) -> bytes:
     return packed.getvalue()
 
 
-async def test_a_folder_of_1_1_is_taken_over_by_1_2_and_finds_by_words_as_before(tmp_path: Path) -> None:
+async def test_a_folder_of_1_1_is_taken_over_by_1_3_and_finds_by_words_as_before(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     some = list(islice(samples(), 0, None, 60))
     asked = {"text": some[0].caption, "k": 3, "near_duplicates": "keep", "timeout_ms": 60_000}
@@ -35,6 +35,6 @@ async def test_a_folder_of_1_1_is_taken_over_by_1_2_and_finds_by_words_as_before
         await ok(client.post(f"/rollouts/{begun['id']}/promote", json={"reason": "better"}))
     async with folder.up(model="") as client:
         found = await ok(client.post("/search", json=asked))
-        assert found["space"].startswith("omma-mini-1.2.0-") and found["degraded"] == []
+        assert found["space"].startswith("omma-mini-1.3.0-") and found["degraded"] == []
         assert [hit["id"] for hit in found["results"]][:1] == [hit["id"] for hit in first["results"]][:1] == [1]
         assert (await ok(client.get("/images")))["count"] == len(some)

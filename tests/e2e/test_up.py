@@ -57,7 +57,7 @@ def test_a_taken_port_is_said_with_the_setting_that_changes_it(folder: Folder):
 
 def test_another_model_on_the_same_data_is_refused(folder: Folder):
     done = folder.run("up", OMMA_MODEL="nothing@9.9.9")
-    assert done.returncode == 3 and "OMMA_MODEL" in done.stderr and "omma-mini@1.2.1" in done.stderr
+    assert done.returncode == 3 and "OMMA_MODEL" in done.stderr and "omma-mini@1.3.0" in done.stderr
 
 
 def test_an_address_that_others_reach_needs_a_key_and_then_asks_for_it(tmp_path: Path):

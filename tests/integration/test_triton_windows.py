@@ -26,7 +26,7 @@ from tests.part_fixtures import started
 from tests.pictures import encoded, scene
 
 MODELS = Path(__file__).parents[2] / "models"
-SHIPPED = "omma-mini@1.2.1"
+SHIPPED = "omma-mini@1.3.0"
 PICTURES = [
     encoded(scene(width, height, seed)) for seed, (width, height) in enumerate([(350, 140), (90, 400), (64, 64)])
 ]

@@ -64,7 +64,7 @@ async def test_a_model_without_windows_says_so() -> None:
 
 def test_a_patch_serves_what_the_version_before_it_embedded(tmp_path: Path) -> None:
     """1.2.0 is 1.2.1 without windows: the same towers, the same space."""
-    now = load_model(MODELS, "omma-mini")
+    now = load_model(MODELS, "omma-mini@1.2.1")
     said = now.manifest
     before = without_windows(said)
     old = register(tmp_path / "elsewhere", before, {file: now.path(file) for file in before.files})

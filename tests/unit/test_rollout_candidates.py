@@ -39,4 +39,4 @@ async def test_a_model_without_windows_is_refused_where_they_are_set(tmp_path: P
     with pytest.raises(WrongState, match="OMMA_INDEXER__REGIONS") as refused:
         await candidates.model(B)
     assert refused.value.field == "model"
-    assert (await candidates.model("omma-mini@1.2.1")).reference == "omma-mini@1.2.1"
+    assert (await candidates.model("omma-mini@1.3.0")).reference == "omma-mini@1.3.0"

@@ -14,6 +14,7 @@ _TEMPLATE: Final = Path(__file__).with_name("card.md")
 def model_card(
     *,
     version: str,
+    dim: int,
     command: str,
     megabytes: float,
     milliseconds: float,
@@ -34,6 +35,7 @@ def model_card(
     ]
     return _TEMPLATE.read_text().format(
         version=version,
+        dim=dim,
         command=command,
         megabytes=megabytes,
         milliseconds=milliseconds,

@@ -28,10 +28,10 @@ from training.mini.export import (
 )
 from training.mini.fit_pictures import PictureModel, Weights, alike_head, both_backbones, fit_pictures
 from training.mini.fit_words import fit_words
-from training.mini.head import DIM, Head
+from training.mini.head import Head
 from training.mini.measure import COVERED, FAR, NONSENSE, Float32, Shipped, colour_words, references, retrieval, words
-from training.mini.mixed import MixedHead, answering, kept_head, mixed_head, read_taught
-from training.mini.photographs import DRAWN, SETS
+from training.mini.mixed import ALIKE_DIM, DIM, answering, kept_head, mixed_head, read_taught, seen
+from training.mini.photographs import SETS
 from training.mini.table import Bool, Table, read_table
 from training.mini.tokens import build_tokenizers
 from training.mini.wordnet import VISIBLE, WordNet, read_wordnet
@@ -51,7 +51,7 @@ Made = TypeVar("Made")
 
 
 def main() -> int:
-    """0. Blocks: 15 minutes on two idle cores from nothing; a few where the taught half and the features are there."""
+    """0. Blocks: 15 minutes on two idle cores from nothing; a few where the taught part and the features are there."""
     said = _arguments()
     torch.set_num_threads(said.threads)
     said.cache.mkdir(parents=True, exist_ok=True)
@@ -63,14 +63,15 @@ def main() -> int:
         taught = _made_taught(stages, table, said)
     train = ~table.held_out
     label_free = _kept(stages / "label-free.pt", lambda: _label_free(table, train))
-    head = _mixed(table, train, label_free, read_taught(onnx.load(taught / IMAGE_FILE)))
+    told = read_taught(onnx.load(taught / IMAGE_FILE))
+    head = _mixed(table, train, label_free, told)
     folder = stages / "entry"
     known = torch.cat([one[torch.tensor(train)] for one in (table.described, table.described_crop)])
-    write_mixed(folder, table.network, head, answering(head, known), taught)
+    write_mixed(folder, table.network, head, answering(head, told, known), taught)
     unseen = _unseen(stages, table) if said.unseen else None
     (folder / CARD_FILE).write_text(_card(folder, table, head, unseen, said.version))
     with torch.no_grad():
-        write_trained_on(head(table.described[torch.tensor(train)]).numpy(), folder)
+        write_trained_on(head(seen(table.described[torch.tensor(train)])).numpy(), folder)
     manifest = manifest_of(folder, said.version)
     model = register(said.models, manifest, {name: folder / name for name in manifest.files})
     print(f"{manifest.reference} is in {model.folder}")
@@ -83,9 +84,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--teacher", type=Path, default=_ROOT.parent / "shared" / "models", help="the second opinion")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "omma" / "mini", help="250 MB")
     parser.add_argument("--models", type=Path, default=_ROOT / "models", help="the registry")
-    parser.add_argument("--version", default="1.2.0")
+    parser.add_argument("--version", default="1.3.0")
     parser.add_argument(
-        "--taught", type=Path, default=_TAUGHT, help="the taught half, as this command left it; trained where it lacks"
+        "--taught", type=Path, default=_TAUGHT, help="the taught part, as this command left it; trained where it lacks"
     )
     parser.add_argument("--unseen", action="store_true", help="fit once more without each set, for the card")
     parser.add_argument("--threads", type=int, default=2)
@@ -128,11 +129,9 @@ def anchored_of(table: Table, pictures: PictureModel, teacher: Path) -> Anchored
         )
 
 
-def _mixed(table: Table, train: Bool, label_free: tuple[Head, Head], taught: Head) -> MixedHead:
+def _mixed(table: Table, train: Bool, label_free: tuple[Head, Head], taught: Head) -> Head:
     """What is shipped, of a head that these rows taught and of those that no label touched."""
-    rows = torch.tensor(train)
-    drawn = torch.tensor(table.set == DRAWN)
-    return mixed_head(*label_free, taught, table.described[rows], table.label[rows], drawn=drawn[rows])
+    return mixed_head(*label_free, taught, table.described[torch.tensor(train)])
 
 
 def _label_free(table: Table, train: Bool) -> tuple[Head, Head]:
@@ -140,11 +139,11 @@ def _label_free(table: Table, train: Bool) -> tuple[Head, Head]:
     third = train & (np.arange(len(train)) % _OF_ROWS == 0)
     rows = torch.tensor(third)
     kept = kept_head(table.described[rows], table.described_crop[rows])
-    return kept, alike_head(table, both_backbones(table, third), third)
+    return kept, alike_head(table, both_backbones(table, third, ALIKE_DIM), third)
 
 
 def _made_taught(stages: Path, table: Table, said: argparse.Namespace) -> Path:
-    """The folder of the taught half's towers, fitted to labels, classes, colours and words. Blocks: minutes."""
+    """The folder of the taught part's towers, fitted to labels, classes, colours and words. Blocks: minutes."""
     folder = stages / "taught"
     pictures = _kept(stages / "pictures.pt", lambda: fit_pictures(table, ~table.held_out, Weights()))
     if not (folder / TOKENIZER_FILE).exists():
@@ -174,7 +173,7 @@ def _unseen(stages: Path, table: Table) -> Float32:
         rows = torch.tensor(table.set == name)
         with torch.no_grad():
             head = _mixed(table, others, _label_free(table, others), fitted.head)
-            made[rows.numpy()] = head(table.described[rows]).numpy()
+            made[rows.numpy()] = head(seen(table.described[rows])).numpy()
     return made
 
 
@@ -195,25 +194,26 @@ def _template_words() -> set[str]:
     return {word for text in phrases.TEMPLATES for word in re.findall("[a-z]+", text) if len(word) > 1}
 
 
-def _card(folder: Path, table: Table, head: MixedHead, unseen: Float32 | None, version: str) -> str:
+def _card(folder: Path, table: Table, head: Head, unseen: Float32 | None, version: str) -> str:
     """unseen: as `_unseen` makes them; None: the card has no such row."""
     shipped = Shipped(folder)
     with torch.no_grad():
-        vectors = head(table.described).numpy()
-    seen = {name: retrieval(table, one) for name, one in references(table).items()}
-    seen["**omma-mini, 256-d**"] = retrieval(table, vectors)
+        vectors = head(seen(table.described)).numpy()
+    found = {name: retrieval(table, one) for name, one in references(table).items()}
+    found[f"**omma-mini, {DIM}-d**"] = retrieval(table, vectors)
     if unseen is not None:
-        seen["omma-mini without the set, 256-d"] = retrieval(table, unseen)
+        found[f"omma-mini without the set, {DIM}-d"] = retrieval(table, unseen)
     templates = ("{}", "a photo of a {}")
     asked: dict[str, Any] = {"covered": COVERED, "abstract": FAR, "nonsense": NONSENSE}
     return model_card(
         version=version,
+        dim=DIM,
         command="python training/train_mini.py",
         megabytes=sum((folder / name).stat().st_size for name in (IMAGE_FILE, TEXT_FILE, TOKENIZER_FILE)) / 1e6,
         milliseconds=shipped.milliseconds(_RUNS),
         runs=_RUNS,
         agreement=_agreement(table, vectors, shipped),
-        seen=seen,
+        seen=found,
         words=[
             *((f"`{one}`", words(table, vectors, shipped, name, one)) for name in SETS for one in templates),
             *(("names of colours", colour_words(table, vectors, shipped, name)) for name in SETS),

@@ -11,33 +11,40 @@ from onnx import TensorProto
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from services.egs.manifest import ImageTower, Manifest, Preprocessing, TextTower
+from services.egs.manifest import ImageTower, Manifest, Preprocessing, TextTower, WindowsOutput
 from training import trained_on
 from training.mini.backbone import MEAN, STD, Lite0
 from training.mini.description import description_node
 from training.mini.features import SIDE
 from training.mini.graph import Graph
-from training.mini.head import DIM, Head
-from training.mini.mixed import MixedHead, joined, linear_node, mixed_node
+from training.mini.head import TAUGHT_DIM, Head
+from training.mini.mixed import DIM, SEEN, joined, linear_node, mixed_node
 from training.mini.tokens import MAX_TOKENS, save
+from training.mini.windows import GRID, OUTPUT, WINDOW, windows_of
 from training.mini.word_tower import WordTower
 
 NAME: Final = "omma-mini"
 IMAGE_FILE: Final = "image.onnx"
 TEXT_FILE: Final = "text.onnx"
 TOKENIZER_FILE: Final = "tokenizer.json"
+WINDOWS_FILE: Final = "windows.onnx"
+"""Nodes alone: what follows the bytes of the image tower."""
 CARD_FILE: Final = "MODEL_CARD.md"
 
 
-def image_model(network: Lite0, head: Head | MixedHead) -> onnx.ModelProto:
-    """`pixels` float32[n, 3, 224, 224] to `vector` float32[n, 256], not normalised; weights as float16."""
+def image_model(network: Lite0, head: Head) -> onnx.ModelProto:
+    """`pixels` float32[n, 3, 224, 224] to `vector` float32[n, dim], not normalised; weights as float16. head: of
+    descriptions, or of what is `seen`: then as int8.
+    """
     graph = Graph(half=True)
     description = description_node(graph, network, "pixels")
-    if isinstance(head, MixedHead):
+    if head.linear.in_features == SEEN:
         mixed_node(graph, head, description)
     else:
         linear_node(graph, "head", head, description, "vector")
-    return graph.model(NAME, {"pixels": (TensorProto.FLOAT, ["n", 3, SIDE, SIDE])}, {"vector": ["n", DIM]})
+    return graph.model(
+        NAME, {"pixels": (TensorProto.FLOAT, ["n", 3, SIDE, SIDE])}, {"vector": ["n", head.linear.out_features]}
+    )
 
 
 def text_model(tower: WordTower) -> onnx.ModelProto:
@@ -100,7 +107,7 @@ def text_model(tower: WordTower) -> onnx.ModelProto:
     return graph.model(
         f"{NAME}-text",
         {"tokens": (TensorProto.INT64, ["n", MAX_TOKENS])},
-        {"vector": ["n", DIM], "confidence": ["n"]},
+        {"vector": ["n", TAUGHT_DIM], "confidence": ["n"]},
     )
 
 
@@ -112,19 +119,23 @@ def write_taught(folder: Path, network: Lite0, head: Head, tower: WordTower, tok
     save(tokenizer, folder / TOKENIZER_FILE)
 
 
-def write_mixed(folder: Path, network: Lite0, head: MixedHead, into: Tensor, taught: Path) -> None:
-    """The same three of the mixed head. taught: the folder of its taught half, whose words are kept. into: as
-    `answering` makes it. Blocks.
+def write_mixed(folder: Path, network: Lite0, head: Head, into: Tensor, taught: Path) -> None:
+    """The same three of the mixed head, and the windows of its image tower. taught: the folder of its taught part,
+    whose words are kept. into: as `answering` makes it. Blocks.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(image_model(network, head), folder / IMAGE_FILE)
+    image = image_model(network, head)
+    onnx.save(image, folder / IMAGE_FILE)
+    added = windows_of(image).SerializeToString()
+    onnx.checker.check_model(onnx.load_from_string((folder / IMAGE_FILE).read_bytes() + added))
+    (folder / WINDOWS_FILE).write_bytes(added)
     onnx.save(joined(onnx.load(taught / TEXT_FILE), into), folder / TEXT_FILE)
     shutil.copyfile(taught / TOKENIZER_FILE, folder / TOKENIZER_FILE)
 
 
 def manifest_of(folder: Path, version: str) -> Manifest:
     """Of the files in the folder, with their checksums."""
-    files = [IMAGE_FILE, TEXT_FILE, TOKENIZER_FILE, CARD_FILE, trained_on.FILE]
+    files = [IMAGE_FILE, WINDOWS_FILE, TEXT_FILE, TOKENIZER_FILE, CARD_FILE, trained_on.FILE]
     return Manifest(
         name=NAME,
         version=version,
@@ -133,6 +144,7 @@ def manifest_of(folder: Path, version: str) -> Manifest:
         preprocessing=Preprocessing(
             size=SIDE, how="squash", resample="bilinear", mean=(MEAN, MEAN, MEAN), std=(STD, STD, STD)
         ),
+        windows=WindowsOutput(file=WINDOWS_FILE, output=OUTPUT, grid=GRID, window=WINDOW),
         text=TextTower(
             file=TEXT_FILE,
             tokenizer=TOKENIZER_FILE,

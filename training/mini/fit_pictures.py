@@ -15,7 +15,7 @@ from torch.nn import functional
 from training.mini.colours import COLOURS
 from training.mini.components import leading
 from training.mini.description import described_classes
-from training.mini.head import DIM, Anchors, Head
+from training.mini.head import TAUGHT_DIM, Anchors, Head
 from training.mini.photographs import DRAWN, SETS
 from training.mini.table import Bool, Table
 
@@ -53,8 +53,8 @@ class PictureModel:
         return made
 
 
-def both_backbones(table: Table, train: Bool) -> Tensor:
-    """What the head is to be like: unit float32[n, 256] from what both backbones see in a picture and take it for.
+def both_backbones(table: Table, train: Bool, dim: int = TAUGHT_DIM) -> Tensor:
+    """What a head is to be like: unit float32[n, dim] from what both backbones see in a picture and take it for.
 
     Fitted on the rows of train.
     """
@@ -62,7 +62,7 @@ def both_backbones(table: Table, train: Bool) -> Tensor:
     side_by_side = torch.cat([*seen, _OPINION * table.chances.sqrt()], dim=1)
     fitted = side_by_side[torch.tensor(train)]
     mean = fitted.mean(0)
-    values, axes = leading((fitted - mean).T @ (fitted - mean) / len(fitted), DIM)
+    values, axes = leading((fitted - mean).T @ (fitted - mean) / len(fitted), dim)
     return functional.normalize((side_by_side - mean) @ axes * values ** (-_WHITENING / 2), dim=1)
 
 
@@ -94,7 +94,7 @@ def alike_head(table: Table, target: Tensor, train: Bool) -> Head:
     square = given.T @ given
     ridge = 1e-2 * square.diagonal().sum() / len(square)
     solved = torch.linalg.solve(square + ridge * torch.eye(len(square)), given.T @ wanted)
-    return Head(mean, solved.T.contiguous(), torch.zeros(DIM))
+    return Head(mean, solved.T.contiguous(), torch.zeros(target.shape[1]))
 
 
 class _Losses:

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-DIM: Final = 256
+TAUGHT_DIM: Final = 256
+"""Of the taught head, and of words as they are learnt."""
 
 
 class Head(nn.Module):
-    """float32[n, features] to unit float32[n, 256]: centred, then one linear map, as exported."""
+    """float32[n, features] to unit float32[n, dim]: centred, then one linear map, as exported."""
 
     def __init__(self, mean: Tensor, weight: Tensor, bias: Tensor) -> None:
         super().__init__()

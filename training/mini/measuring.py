@@ -75,7 +75,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Print what omma-mini is worth, beside the networks it came from.")
-    parser.add_argument("--model", default="omma-mini@1.2.1", help="name@version")
+    parser.add_argument("--model", default="omma-mini@1.3.0", help="name@version")
     parser.add_argument("--models", type=Path, default=_ROOT / "models", help="the registry")
     parser.add_argument("--data", type=Path, default=_ROOT.parent / "shared" / "data", help="the three sets")
     parser.add_argument("--teacher", type=Path, default=_ROOT.parent / "shared" / "models", help="the second anchor")

@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=_ROOT.parent / "shared" / "data", help="the three sets")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "omma" / "mini")
     parser.add_argument("--models", type=Path, default=_ROOT / "models", help="the registry")
-    parser.add_argument("--version", default="1.2.1")
+    parser.add_argument("--version", default="1.3.0")
     parser.add_argument("--middles", type=int, default=MIDDLES, help="that tell what it was trained on")
     return parser.parse_args()
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.mini.head import DIM
+from training.mini.head import TAUGHT_DIM
 
 WIDTH: Final = 256
 HIDDEN: Final = 384
@@ -23,8 +23,8 @@ class WordTower(nn.Module):
         self.back = nn.Conv1d(WIDTH, WIDTH, 3, padding=1)
         self.weigh = nn.Linear(WIDTH, 1)
         self.widen = nn.Linear(WIDTH, HIDDEN)
-        self.project = nn.Linear(WIDTH, DIM)
-        self.adjust = nn.Linear(HIDDEN, DIM)
+        self.project = nn.Linear(WIDTH, TAUGHT_DIM)
+        self.adjust = nn.Linear(HIDDEN, TAUGHT_DIM)
         self.doubt = nn.Linear(WIDTH, HIDDEN // 4)
         self.trust = nn.Linear(HIDDEN // 4, 1)
         for layer in (self.back, self.weigh, self.adjust):

@@ -16,7 +16,7 @@ from tests.integration.small_cluster import small_cluster
 from tests.rolled_out import rolled_out
 
 BUCKET = "source"
-FORMER, MODEL = "omma-mini@1.1.0", "omma-mini@1.2.1"
+FORMER, MODEL = "omma-mini@1.1.0", "omma-mini@1.3.0"
 
 
 @pytest.fixture(scope="package", params=["one process", "one process, another model", "cluster, other shards"])

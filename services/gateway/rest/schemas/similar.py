@@ -38,7 +38,7 @@ _EXAMPLE: Final = {
     ],
     "keywords": [{"keyword": "lamp", "confidence": 0.91, "from": ["neighbours", "words"]}],
     "model_name": "omma-mini",
-    "model_version": "1.2.1",
+    "model_version": "1.3.0",
 }
 _FOUND: Final[dict[int | str, Any]] = {
     200: answer(

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from services.standalone.planning import GIB, MIB, Plan
+from services.standalone.planning import DIMENSION, GIB, MIB, Plan
 
 _TEMPLATE: Final = """\
 # Written by: omma plan --pictures {pictures} --qps {qps:g} --recall {recall:g}{more}
@@ -43,7 +43,7 @@ def values_yaml(plan: Plan) -> str:
     """YAML that values.schema.json accepts."""
     wanted = plan.wanted
     more = "" if wanted.shard_gib == 64 else f" --shard-gib {wanted.shard_gib:g}"
-    more += "" if wanted.dimension == 256 else f" --dimension {wanted.dimension}"
+    more += "" if wanted.dimension == DIMENSION else f" --dimension {wanted.dimension}"
     more += "" if wanted.model == "omma-mini" else f" --model {wanted.model}"
     more += "" if wanted.gpu_rate is None else f" --gpu-rate {wanted.gpu_rate:g}"
     text = _TEMPLATE.format(

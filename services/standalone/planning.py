@@ -14,6 +14,9 @@ from omma.index import MAX_SHARDS
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 
+DIMENSION: Final = 512
+"""Of omma-mini's vectors."""
+
 CODE_BYTES: Final = 64
 """Of PQ128x4fs, as of PQ64x8, in memory: 59.6 GiB for a billion vectors."""
 _MEMORY_BESIDE_CODES: Final = 49
@@ -66,7 +69,7 @@ class Wanted:
     pictures: int
     qps: float
     recall: float = 0.95
-    dimension: int = 256
+    dimension: int = DIMENSION
     model: str = "omma-mini"
     shard_gib: float = 64.0
     gpu_rate: float | None = None

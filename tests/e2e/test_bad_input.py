@@ -38,7 +38,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], int, str]] = {
     "coverage": ({"min_coverage": "2"}, 422, "min_coverage"),
     "gate": ({"phash_gate": "65"}, 422, "phash_gate"),
     "weight that is infinite": ({"image_weight": "inf"}, 422, "image_weight"),
-    "weights that cancel out": ({"image_weight": "0"}, 422, "weight"),
+    "weights that cancel out": ({"image_weight": "0"}, 422, "image_weight"),
     "policy": ({"policy": "nobody-made-this"}, 422, "policy"),
     "near duplicates": ({"near_duplicates": "hide"}, 422, "near_duplicates"),
     "index": ({"index": "another.1"}, 404, "index"),
@@ -90,11 +90,12 @@ async def test_bad_search_json(server: Server, name: str) -> None:
 
 
 async def test_a_vector_of_a_wrong_length_says_which_is_right(server: Server) -> None:
-    space = (await server.rest.get("/health")).json()["indexes"][0]["space"]
+    model = (await server.rest.get("/stats")).json()["model"]
+    space, dim = model["space"], model["dim"]
     answer = await server.rest.post("/search", json={"vector": [1.0, 2.0], "space": space})
     assert_problem(answer, 422, "vector")
-    assert answer.json()["limit"] == 256
-    zero = await server.rest.post("/search", json={"vector": [0.0] * 256, "space": space})
+    assert answer.json()["limit"] == dim
+    zero = await server.rest.post("/search", json={"vector": [0.0] * dim, "space": space})
     assert_problem(zero, 422, "vector")
 
 

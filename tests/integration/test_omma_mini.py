@@ -61,15 +61,15 @@ def some_held_out(photographs: Path, folder: str, count: int = 4) -> list[ImageI
 def test_it_is_what_a_new_data_folder_takes_and_small(tmp_path: Path) -> None:
     model = choose_model(StandaloneSettings(data_dir=tmp_path))
     assert model.manifest.name == "omma-mini"
-    assert model.manifest.dim == 256
+    assert model.manifest.dim == 512
     assert "MODEL_CARD.md" in model.manifest.documents
     assert sum(path.stat().st_size for path in model.folder.iterdir()) <= MAX_BYTES
 
 
-async def test_pictures_and_words_are_unit_vectors_of_256(embedder: OnnxEmbedder) -> None:
+async def test_pictures_and_words_are_unit_vectors_of_512(embedder: OnnxEmbedder) -> None:
     picture = encoded(Image.linear_gradient("L").convert("RGB"))
     vectors = await vectors_of(embedder, [ImageItem(picture), TextItem("a red boat")])
-    assert vectors.shape == (2, 256)
+    assert vectors.shape == (2, 512)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 

@@ -90,7 +90,7 @@ async def test_they_are_what_they_are_in_process_and_the_whole_is_the_same(here:
         for ours, theirs, whole in zip(
             await embedded(here, windows=True), await embedded(there, windows=True), plain, strict=True
         ):
-            assert theirs.vectors.shape == (17, 256)
+            assert theirs.vectors.shape == (17, 512)
             assert (1 - (ours.vectors * theirs.vectors).sum(axis=1)).max() < 1e-5
             assert np.allclose(theirs.vectors[0], whole.vectors[0], atol=1e-6)
             assert np.array_equal(ours.boxes, theirs.boxes)
@@ -104,7 +104,7 @@ async def test_a_repository_without_this_entrys_windows_serves_all_else(
     async with AsyncExitStack() as stack:
         embedder = await opened(model, served, stack)
         assert embedder.windows == 0
-        assert [one.vectors.shape for one in await embedded(embedder, windows=False)] == [(1, 256)] * len(PICTURES)
+        assert [one.vectors.shape for one in await embedded(embedder, windows=False)] == [(1, 512)] * len(PICTURES)
         (refused,) = await embedder.embed([ImageItem(PICTURES[0], windows=True)], Deadline.after(60))
         assert isinstance(refused, WrongState)
         assert refused.field == "windows"
@@ -115,10 +115,10 @@ def test_on_gpus_the_graph_is_one_file_with_both_outputs(tmp_path: Path) -> None
     folder = write_repository(model, tmp_path, Serving())[-1]
     assert folder.name == triton_name(model.manifest, "windows")
     session = ort.InferenceSession(folder / "1" / "windows.onnx", providers=["CPUExecutionProvider"])
-    assert {one.name: one.shape[1:] for one in session.get_outputs()} == {"vector": [256], "windows": [16, 256]}
+    assert {one.name: one.shape[1:] for one in session.get_outputs()} == {"vector": [512], "windows": [16, 512]}
     config = (folder / "config.pbtxt").read_text()
     assert 'default_model_filename: "windows.onnx"' in config
-    assert 'output { name: "windows" data_type: TYPE_FP32 dims: [16, 256] }' in config
+    assert 'output { name: "windows" data_type: TYPE_FP32 dims: [16, 512] }' in config
 
 
 def test_what_is_joined_is_told_by_its_own_checksum(tmp_path: Path) -> None:

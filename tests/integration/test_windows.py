@@ -37,7 +37,7 @@ async def test_sixteen_windows_stand_behind_the_whole_which_is_the_same(embedder
     item = ImageItem(encoded(scene(WIDTH, HEIGHT)))
     whole, parts = await answer(embedder, item), await answer(embedder, replace(item, windows=True))
     assert isinstance(whole, EmbeddedItem) and isinstance(parts, EmbeddedItem)
-    assert (embedder.windows, parts.vectors.shape, parts.boxes.shape) == (16, (17, 256), (17, 4))
+    assert (embedder.windows, parts.vectors.shape, parts.boxes.shape) == (16, (17, 512), (17, 4))
     assert np.array_equal(parts.vectors[0], whole.vectors[0])
     assert np.allclose(np.linalg.norm(parts.vectors, axis=1), 1, atol=1e-6)
     assert parts.boxes[[0, 1, 2, 16]].tolist() == [

@@ -91,8 +91,8 @@ def test_values_large_is_what_its_first_line_says(tmp_path: Path) -> None:
 
 
 def test_the_first_line_says_every_option() -> None:
-    text = values_yaml(plan(Wanted(10**7, 50, 0.97, 512, "clip@2.0.0", gpu_rate=900)))
-    assert "--pictures 10000000 --qps 50 --recall 0.97 --dimension 512 --model clip@2.0.0 --gpu-rate 900" in text
+    text = values_yaml(plan(Wanted(10**7, 50, 0.97, 768, "clip@2.0.0", gpu_rate=900)))
+    assert "--pictures 10000000 --qps 50 --recall 0.97 --dimension 768 --model clip@2.0.0 --gpu-rate 900" in text
     values = yaml.safe_load(text)
     assert values["triton"] == {"enabled": True, "gpu": 1} and values["indexes"][0]["model"] == "clip@2.0.0"
 

@@ -10,7 +10,7 @@ from omma.errors import InvalidQuery, OmmaError
 from services.standalone.numbers import number, whole
 from services.standalone.output import Json, Rows, console, fail, print_json, table
 from services.standalone.plan_values import size, values_yaml
-from services.standalone.planning import Plan, Wanted, plan
+from services.standalone.planning import DIMENSION, Plan, Wanted, plan
 
 
 def plan_cluster(
@@ -18,7 +18,7 @@ def plan_cluster(
     pictures: Annotated[int, typer.Option(parser=whole(), help="To be held.")],
     qps: Annotated[float, typer.Option(parser=number(), help="Searches a second.")],
     recall: Annotated[float, typer.Option(parser=number(), help="Of ten, against exact search.")] = 0.95,
-    dimension: Annotated[int, typer.Option(parser=whole(), help="Of the model's vectors.")] = 256,
+    dimension: Annotated[int, typer.Option(parser=whole(), help="Of the model's vectors.")] = DIMENSION,
     model: Annotated[str, typer.Option(metavar="NAME[@VERSION]")] = "omma-mini",
     shard_gib: Annotated[float, typer.Option(parser=number(), help="Memory that a shard's pod may be given.")] = 64.0,
     gpu_rate: Annotated[

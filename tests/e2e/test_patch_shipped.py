@@ -62,7 +62,7 @@ async def upload(client: httpx.AsyncClient, picture: Image.Image, name: str) -> 
     return str((await ok(client.post("/images", files=files, data=told)))["receipt"])
 
 
-@pytest.mark.parametrize("model", ["", "omma-mini", NEW])
+@pytest.mark.parametrize("model", ["", NEW])
 async def test_every_picture_is_found_as_before_and_none_was_embedded_again(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

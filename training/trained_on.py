@@ -11,7 +11,7 @@ from omma.vectors import Float16, Float32
 
 FILE: Final = "trained-on.npy"
 MIDDLES: Final = 256
-"""Of 256 dimensions: 131 kB. docs/benchmarks.md has what fewer and more find."""
+"""Of 256 dimensions: 131 kB; of 512, 262 kB. docs/benchmarks.md has what fewer and more find."""
 _ROUNDS: Final = 20
 
 

@@ -1766,7 +1766,6 @@ export interface operations {
             query?: {
                 image_id?: number;
                 text?: string;
-                space?: string;
                 image_url_weight?: number;
                 image_id_weight?: number;
                 text_weight?: number;
@@ -1981,6 +1980,7 @@ export interface operations {
                     text?: string;
                     /** @description Needs space. */
                     vector?: number[];
+                    /** @description Of the vector. */
                     space?: string;
                     /** @default 1 */
                     image_url_weight?: number;
@@ -2043,6 +2043,7 @@ export interface operations {
                     text?: string;
                     /** @description Needs space. */
                     vector?: number[];
+                    /** @description Of the vector. */
                     space?: string;
                     /** @default 1 */
                     image_url_weight?: number;
@@ -2281,7 +2282,6 @@ export interface operations {
     neighbours_images__image_id__neighbours_get: {
         parameters: {
             query?: {
-                space?: string;
                 image_url_weight?: number;
                 image_id_weight?: number;
                 text_weight?: number;
@@ -2502,6 +2502,7 @@ export interface operations {
                         text?: string;
                         /** @description Needs space. */
                         vector?: number[];
+                        /** @description Of the vector. */
                         space?: string;
                         /** @default 1 */
                         image_url_weight?: number;
@@ -2805,7 +2806,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "model_name": "omma-mini",
-                     *       "model_version": "1.2.1"
+                     *       "model_version": "1.3.0"
                      *     }
                      */
                     "application/json": {
@@ -2891,6 +2892,7 @@ export interface operations {
                     text?: string;
                     /** @description Needs space. */
                     vector?: number[];
+                    /** @description Of the vector. */
                     space?: string;
                     /** @default 1 */
                     image_url_weight?: number;
@@ -2993,6 +2995,7 @@ export interface operations {
                     text?: string;
                     /** @description Needs space. */
                     vector?: number[];
+                    /** @description Of the vector. */
                     space?: string;
                     /** @default 1 */
                     image_url_weight?: number;
@@ -3086,7 +3089,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "model_name": "omma-mini",
-                     *       "model_version": "1.2.1"
+                     *       "model_version": "1.3.0"
                      *     }
                      */
                     "application/json": {

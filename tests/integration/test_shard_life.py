@@ -56,7 +56,8 @@ async def test_a_shard_that_runs_no_more_is_told_of_no_more(world: World) -> Non
 
     def told_of() -> set[str]:
         every = (sample for metric in REGISTRY.collect() if metric.type == "gauge" for sample in metric.samples)
-        return {one.name for one in every if one.labels.get("index") == index.id}
+        own = (one.name for one in every if one.labels.get("index") == index.id)
+        return {name for name in own if name.startswith("omma_shard_")}
 
     async with running(world.shard(index)):
         async with asyncio.timeout(30):

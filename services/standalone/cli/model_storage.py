@@ -82,7 +82,7 @@ async def _open(place: str) -> Blobs:
     """Raises InvalidQuery for an address that is neither a folder nor s3://; as S3Blobs.open."""
     parts = urlsplit(place)
     if not parts.scheme:
-        return await FolderBlobs.open(Path(place))
+        return FolderBlobs(Path(place))  # another command may be at work there
     if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/"):
         raise InvalidQuery(f"{place!r} is no folder and no s3://BUCKET/PREFIX.", field="place")
     try:

@@ -23,6 +23,12 @@ from tests.pictures import encoded, scene
 
 pytestmark = pytest.mark.timeout(600)
 SECONDS = 240.0
+OFTEN_WRITTEN = {
+    "OMMA_SHARD__ENGINE__SEAL_ROWS": "16",
+    "OMMA_SHARD__CHECKPOINT_SECONDS": "0.2",
+    "OMMA_SHARD__MAINTENANCE_SECONDS": "0.1",
+}
+"""Small segments."""
 
 
 def holding(folder: Path, needles: dict[str, bytes]) -> list[tuple[str, str]]:
@@ -71,13 +77,7 @@ async def rows_cleared(folder: Path, image_id: int) -> None:
 
 def test_nothing_of_an_erased_picture_is_on_any_disk(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "data")
-    # Small segments, often written, and snapshots: all that may hold copies is there.
-    settings = {
-        "OMMA_SHARD__ENGINE__SEAL_ROWS": "16",
-        "OMMA_SHARD__CHECKPOINT_SECONDS": "0.2",
-        "OMMA_SHARD__SNAPSHOT_SECONDS": "0.2",
-        "OMMA_SHARD__MAINTENANCE_SECONDS": "0.1",
-    }
+    settings = OFTEN_WRITTEN | {"OMMA_SHARD__SNAPSHOT_SECONDS": "0.2"}  # all that may hold copies is there
     pictures = [encoded(scene(160, 120, seed), "PNG") for seed in range(24)]
     with folder.up(**settings) as server, server.client() as client:
         made = [
@@ -179,9 +179,7 @@ def test_a_rollout_whose_building_is_paused_keeps_nothing_of_what_is_erased(
     settings = {
         "OMMA_EGS__MODELS_DIR": str(tmp_path / "models"),
         "OMMA_MODEL": A,
-        "OMMA_SHARD__ENGINE__SEAL_ROWS": "16",
-        "OMMA_SHARD__CHECKPOINT_SECONDS": "0.2",
-        "OMMA_SHARD__MAINTENANCE_SECONDS": "0.1",
+        **OFTEN_WRITTEN,
         "OMMA_WORKER__ROLLOUT_LOOK_SECONDS": "600",
         "OMMA_WORKER__ERASE_SECONDS": "60",
     }

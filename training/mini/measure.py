@@ -77,11 +77,11 @@ class Shipped:
         self._tokenizer.enable_padding(length=MAX_TOKENS, pad_id=0)
 
     def pictures(self, paths: Sequence[Path]) -> Float32:
-        """Unit float32[n, 256]."""
+        """Unit float32[n, dim]."""
         return np.stack([self._picture(path) for path in paths])
 
     def words(self, texts: Sequence[str]) -> tuple[Float32, Float32]:
-        """Unit float32[n, 256] and confidence float32[n]."""
+        """Unit float32[n, dim] and confidence float32[n]."""
         tokens = np.array([one.ids for one in self._tokenizer.encode_batch(list(texts))], np.int64)
         vectors, confidence = self._text.run(["vector", "confidence"], {"tokens": tokens})
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), confidence

@@ -33,7 +33,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=_ROOT.parent / "shared" / "data", help="the three sets")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "omma" / "mini")
     parser.add_argument("--models", type=Path, default=_ROOT / "models", help="the registry")
-    parser.add_argument("--version", default="1.3.0")
+    parser.add_argument("--version", required=True)
     return parser.parse_args()
 
 

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from omma.errors import InvalidQuery
 from omma.log.interface import TopicSpec
 from omma.log.sqlite import SqliteLog
-from services.nn_shard.engine import Checkpoint
+from services.nn_shard.engine import Checkpoint, Engine, Task, Work
 from tests.integration.shard_world import SETTINGS, SPACE, World, caught_up, require_model, running, world
 
 __all__ = ["world"]
@@ -47,6 +47,33 @@ async def test_a_clean_restart_reads_nothing_again(world: World, caplog: pytest.
         applied = shard.replica.loaded().counts()
         assert applied.head_rows == 0
         await require_model(world, shard, index)
+
+
+@pytest.mark.parametrize(("largest", "merges"), [(4_194_304, False), (1_024, True)])
+async def test_a_replay_merges_only_what_makes_a_largest_segment(
+    world: World, monkeypatch: pytest.MonkeyPatch, largest: int, merges: bool
+) -> None:
+    """Nobody searches it yet, and a row would be written again with every few segments that come."""
+    index = await world.register()
+    await world.put(40 * SETTINGS.engine.seal_rows)
+    engine = SETTINGS.engine.model_copy(update={"max_segment_rows": largest})
+    shard = world.shard(index, settings=SETTINGS.model_copy(update={"engine": engine}))
+    merged: list[bool] = []
+    install = Engine.install
+
+    def seen(self: Engine, task: Task) -> None:
+        if task.kind is Work.MERGE:
+            merged.append(shard.replica.ready)
+        install(self, task)
+
+    monkeypatch.setattr(Engine, "install", seen)
+    async with running(shard):
+        assert (False in merged) is merges
+        async with asyncio.timeout(30):
+            while shard.replica.loaded().counts().segments > 4:  # noqa: ASYNC110  maintenance tells nobody
+                await asyncio.sleep(0.02)
+        await require_model(world, shard, index)
+    assert True in merged
 
 
 async def test_a_shard_that_runs_no_more_is_told_of_no_more(world: World) -> None:

@@ -20,7 +20,7 @@ from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import Description, RowLimits
 from omma.errors import Absent, InvalidPicture, InvalidQuery, NotAllowed, Overloaded, TooLarge
 from omma.identity import Tenant
-from omma.images import PictureLimits
+from omma.images import PictureLimits, thumbnail_webp
 from omma.log.interface import Log, Producer
 from omma.log.sqlite import SqliteLog
 from omma.outbox import Outbox, open_outbox
@@ -201,8 +201,19 @@ async def test_a_thumbnail_is_drawn_once(parts: Parts) -> None:
     with Image.open(io.BytesIO(first.content)) as drawn:
         assert (drawn.format, drawn.size) == ("WEBP", (256, 128))
     assert await parts.blobs.get(thumbnail_key(uploaded.sha256)) == first.content
-    await parts.blobs.put(thumbnail_key(uploaded.sha256), b"kept")
-    assert (await core.thumbnail(ANN, uploaded.id)).content == b"kept"
+    kept = thumbnail_webp(scene(8, 8))
+    await parts.blobs.put(thumbnail_key(uploaded.sha256), kept)
+    assert (await core.thumbnail(ANN, uploaded.id)).content == kept
+
+
+async def test_a_thumbnail_that_its_storage_cut_off_is_drawn_again(parts: Parts) -> None:
+    core = parts.core()
+    uploaded = await core.upload(ANN, encoded(scene(600, 300)), Description())
+    key, drawn = thumbnail_key(uploaded.sha256), (await core.thumbnail(ANN, uploaded.id)).content
+    for left in (b"", drawn[:4], drawn[:11], drawn[:-1], drawn[: len(drawn) // 2], bytes(len(drawn)), drawn + b"x"):
+        await parts.blobs.put(key, left)
+        assert (await core.thumbnail(ANN, uploaded.id)).content == drawn
+        assert await parts.blobs.get(key) == drawn
 
 
 async def test_what_the_caller_has_is_told_without_reading_it(parts: Parts) -> None:

@@ -108,6 +108,18 @@ async def test_long_json_is_zipped_for_who_takes_it(accepted: str, size: int, me
     assert int(answer.headers["content-length"]) == expected
 
 
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+async def test_head_says_of_the_body_what_get_does(accepted: str) -> None:
+    settings = GatewaySettings(gzip_bytes=20)
+    for path in ("/openapi.json", "/docs", "/healthz", "/images/abc", "/images?limit=x", "/nothing"):
+        got = await asked(settings, "GET", path, accept_encoding=accepted, x_request_id="1")
+        told = await asked(settings, "HEAD", path, accept_encoding=accepted, x_request_id="1")
+        named = ("content-length", "content-encoding", "content-type", "vary")
+        assert told.status_code == got.status_code and told.content == b"", path
+        assert [told.headers.get(name) for name in named] == [got.headers.get(name) for name in named], path
+        assert "content-encoding" in got.headers or (path, accepted) != ("/openapi.json", "gzip")
+
+
 def hit(score: float, *tags: str) -> SearchHit:
     return SearchHit(1, score, Payload(tags=tags), None, None, ())
 

@@ -19,7 +19,7 @@ from omma.errors import Absent, InvalidQuery, Overloaded, QuotaExceeded
 from omma.filters import Filter
 from omma.identity import MAX_IMAGE_ID, ImageId, Receipt, Sha256, Tenant
 from omma.images import PictureFile, PictureLimits, media_type, thumbnail_webp, verify
-from omma.images.thumbnails import SIDE
+from omma.images.thumbnails import SIDE, is_whole_webp
 from omma.outbox import Outbox
 from omma.records import EventKind
 from omma.room import refusal
@@ -174,15 +174,14 @@ class PictureCore:
         return Original(_again(first, coming), picture.bytes, media_type(first), etag, picture.sha256)
 
     async def thumbnail(self, tenant: Tenant, image_id: int, known: Collection[str] = ()) -> Content:
-        """WebP, longer side at most 256 pixels; drawn and kept now if the indexer has not yet. As `content`."""
+        """WebP, longer side at most 256 pixels; drawn and kept now where none is kept, or not whole. As `content`."""
         picture = await self._with_original(tenant, image_id)
         etag = f'"{picture.sha256}-{SIDE}"'
         if etag in known or "*" in known:
             return Content(None, "", etag, picture.sha256)
         key = thumbnail_key(picture.sha256)
-        try:
-            webp = await self._blobs.get(key)
-        except Absent:
+        webp = await self._kept_thumbnail(key)
+        if webp is None:
             async with self._drawing(tenant):
                 original = await self._read(picture)
                 webp = await run_in(self._executor, _thumbnail, original, self.picture_limits)
@@ -240,6 +239,14 @@ class PictureCore:
         if picture.space:
             raise no_original(image_id, picture.space)
         return picture
+
+    async def _kept_thumbnail(self, key: str) -> bytes | None:
+        """None for one that its storage has cut off, too: callers keep for ever what they are sent."""
+        try:
+            webp = await self._blobs.get(key)
+        except Absent:
+            return None
+        return webp if is_whole_webp(webp) else None
 
     async def _require_seen(self, tenant: Tenant, image_id: int) -> None:
         """Also of a deleted one. Raises Absent for one that is there and not seen."""

@@ -84,8 +84,8 @@ def create_app(  # noqa: PLR0917  called where a process is composed, once
     app.add_middleware(ApiPrefix)
     app.add_middleware(BodyBudget, bodies=bodies, largest_bytes=largest_bytes, seconds=settings.body_seconds)
     app.add_middleware(RequestBounds, seconds=settings.request_seconds)
-    app.add_middleware(HeadAsGet)
     app.add_middleware(Gzipped, least_bytes=settings.gzip_bytes)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(
         OwnHosts, keyless=lambda: authenticator.keyless, trusted=settings.trusted_hosts, origins=settings.cors_origins
     )

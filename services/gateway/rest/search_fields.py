@@ -106,7 +106,12 @@ def _sought(given: Mapping[str, Any], image: bytes | None) -> tuple[Sought, ...]
     kinds = [kind for kind in KINDS if _has(given, kind) or (kind == "image" and image is not None)]
     if region is not None and not _WITH_REGION.intersection(kinds):
         raise InvalidQuery("bbox is a part of a picture: give an image, an image_url or an image_id.", field="bbox")
-    weights = {kind: _weight(given, f"{kind}_weight") for kind in KINDS}
+    for kind in KINDS:
+        if kind not in kinds and given.get(f"{kind}_weight") is not None:
+            raise InvalidQuery(
+                f"{kind}_weight weighs what {kind} says, and there is no {kind}.", field=f"{kind}_weight"
+            )
+    weights = {kind: _weight(given, f"{kind}_weight") for kind in kinds}
     sought = [
         replace(
             _one(kind, image if kind == "image" else given[kind], weights[kind], region, space),

@@ -12,9 +12,11 @@ from omma.catalog.schema.people import DAY_MS
 _DAYS: Final = 0x64617973
 """The advisory lock of whoever makes or drops days: "days" in ASCII."""
 _EPOCH: Final = date(1970, 1, 1)
-_MISSING: Final = text("SELECT name FROM unnest(:names) AS name WHERE to_regclass(name) IS NULL").bindparams(
-    bindparam("names", type_=ARRAY(Text()))
-)
+# to_regclass, asked again in one transaction, says once more that there is none: what another one made since is not seen.
+_MISSING: Final = text(
+    "SELECT name FROM unnest(:names) AS name "
+    "WHERE NOT EXISTS (SELECT FROM pg_class WHERE relname = name AND pg_table_is_visible(oid))"
+).bindparams(bindparam("names", type_=ARRAY(Text())))
 _MADE: Final = text(
     "SELECT part.relname FROM pg_inherits JOIN pg_class AS part ON part.oid = inhrelid "
     "WHERE inhparent = to_regclass('interactions') ORDER BY part.relname"

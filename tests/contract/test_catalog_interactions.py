@@ -56,6 +56,15 @@ async def test_two_consumers_of_one_partition_add_each_interaction_once(backend:
     assert await ids(catalogs[0]) == list(range(1, 81))
 
 
+async def test_whoever_writes_first_on_a_new_day_finds_it_made_by_another(backend: Backend, clock: Clock) -> None:
+    now = int(clock.seconds * 1000)
+    catalogs = [await backend.open() for _ in range(4)]
+    for day in range(5):
+        batch = [shown(day, now - day * DAY_MS)]
+        calls = [catalog.add_interactions(f"log {number}", batch) for number, catalog in enumerate(catalogs)]
+        assert await asyncio.gather(*calls) == [1] * len(calls)
+
+
 async def test_interactions_come_in_pages_and_none_is_lost_between_two(catalog: Catalog, clock: Clock) -> None:
     now = int(clock.seconds * 1000)
     await catalog.add_interactions("log", [shown(i, now + i // 800) for i in range(2_401)])

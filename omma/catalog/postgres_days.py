@@ -12,7 +12,7 @@ from omma.catalog.schema.people import DAY_MS
 _DAYS: Final = 0x64617973
 """The advisory lock of whoever makes or drops days: "days" in ASCII."""
 _EPOCH: Final = date(1970, 1, 1)
-# to_regclass, asked again in one transaction, says once more that there is none: what another one made since is not seen.
+# to_regclass, asked again in one transaction, does not see what another one has made since.
 _MISSING: Final = text(
     "SELECT name FROM unnest(:names) AS name "
     "WHERE NOT EXISTS (SELECT FROM pg_class WHERE relname = name AND pg_table_is_visible(oid))"

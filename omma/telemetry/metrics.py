@@ -149,7 +149,7 @@ RERANK_DROPPED = Counter("omma_rerank_dropped_total", "Candidates taken out.", (
 
 # Indexer
 INDEXED_PICTURES = Counter(
-    "omma_indexed_pictures_total", "Events handled: indexed, deleted, dead, stale.", ("outcome",)
+    "omma_indexed_pictures_total", "Events handled: indexed, deleted, dead, stale, unreadable.", ("outcome",)
 )
 INDEXER_BATCH_SECONDS = Histogram(
     "omma_indexer_batch_seconds", "One batch of events to durable vectors.", buckets=_FAST

@@ -28,6 +28,10 @@ logger = logging.getLogger(__name__)
 _Written = tuple[Settled, tuple[VectorRecord | None, bytes]]
 """With its record in the vectors topic, and that record's bytes."""
 _NO_RECORD: Final = (None, b"")
+_MAX_LETTER_KEY_BYTES: Final = 256
+"""Of what is no event: a key alone may be as long as a record."""
+_SAID: Final = 10
+"""Of one poll: a topic full of wrong records fills no disk with the log of them."""
 _UNWRITABLE = (ValueError, TypeError, OverflowError)
 """What a row raises that no record can say: text that is no text, a number without room."""
 
@@ -76,6 +80,8 @@ class Committer:
             held = self._held[record.partition]
             held.offsets.take(record.offset)
             taken.append(Taken.of(record, held.producer))
+        for one in [one for one in taken if one.event is None][:_SAID]:
+            logger.error("a record is no event and is passed over", extra={"at": _place(one.record)})
         return taken
 
     def holds(self, taken: Taken) -> bool:
@@ -189,8 +195,10 @@ class Committer:
     def _letter(self, one: Settled) -> tuple[bytes, bytes] | None:
         event, row, error = one.taken.event, one.row, one.outcome
         if event is None:
-            letter = records_pb2.DeadLetter(kind="corrupt", reason="The record is no event.", space=self._space.id)
-            return one.taken.record.key, letter.SerializeToString()
+            record = one.taken.record
+            reason = f"{_place(record)} is no event."
+            letter = records_pb2.DeadLetter(kind="corrupt", reason=reason, space=self._space.id)
+            return record.key[:_MAX_LETTER_KEY_BYTES], letter.SerializeToString()
         if row is None or not isinstance(error, OmmaError):
             return None
         letter = records_pb2.DeadLetter(
@@ -208,6 +216,10 @@ def _partition(one: Settled) -> TopicPartition:
     return TopicPartition(one.taken.record.topic, one.taken.record.partition)
 
 
+def _place(record: LogRecord) -> str:
+    return f"{record.topic}[{record.partition}]@{record.offset}"
+
+
 def _checked(record: VectorRecord) -> tuple[VectorRecord, bytes]:
     value = record.encode()
     if len(value) > MAX_RECORD_BYTES - len(image_key(record.image_id)):
@@ -216,6 +228,8 @@ def _checked(record: VectorRecord) -> tuple[VectorRecord, bytes]:
 
 
 def _fate(one: Settled) -> str:
+    if one.taken.event is None:
+        return "unreadable"
     if one.row is None:
         return "stale"
     if isinstance(one.outcome, Seen):

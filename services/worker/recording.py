@@ -17,7 +17,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.logged_interaction import LoggedInteraction
 from omma.log.interface import Consumer, Log, LogRecord, TopicPartition
 from omma.persistence import keep_running, persist
-from omma.records import INTERACTIONS_TOPIC, Interaction, decode_interaction
+from omma.records import INTERACTIONS_TOPIC, Interaction, InteractionType, decode_interaction
 from omma.telemetry.metrics import INTERACTIONS
 from omma.telemetry.traces import continued, span
 
@@ -28,6 +28,10 @@ _ROLL_SECONDS: Final = 3_600.0
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _MAX_PAUSE_SECONDS: Final = 30.0
 _DAY_MS: Final = 86_400_000
+_TEXTS: Final = ("tenant", "user_id", "query_id", "caller", "traceparent")
+_ANSWERED: Final = ("index", "space", "policy", "rollout", "arm")
+_MAX_BYTES: Final = dict.fromkeys((*_TEXTS, *_ANSWERED), 512) | {"user_id": 1_040, "caller": 1_040}
+"""Of a text. A key of an index has up to 2,704 bytes in PostgreSQL: a caller and three others are together in one."""
 
 logger = logging.getLogger(__name__)
 
@@ -98,15 +102,16 @@ def _kept(records: Sequence[LogRecord], kept_days: int, now_ms: int) -> list[Log
     kept = []
     for record in records:
         try:
-            one = decode_interaction(record.value or b"")
+            one = _as_rows_have_it(decode_interaction(record.value or b""))
         except (ValueError, DecodeError) as error:
             INTERACTIONS.labels("unknown", "unreadable").inc()
-            logger.warning("an interaction could not be read", extra={"offset": record.offset, "reason": repr(error)})
+            at = f"{record.topic}[{record.partition}]@{record.offset}"
+            logger.warning("an interaction is passed over", extra={"at": at, "reason": str(error)})
             continue
         if not now_ms - kept_days * _DAY_MS <= one.ts_ms <= now_ms + _DAY_MS:
             INTERACTIONS.labels(one.type.value, "expired").inc()
             continue
-        kept.append(LoggedInteraction(record.partition, record.offset, _without_nul(one)))
+        kept.append(LoggedInteraction(record.partition, record.offset, one))
     return kept
 
 
@@ -120,7 +125,17 @@ def _spans(kept: Sequence[LoggedInteraction]) -> Iterator[None]:
         yield
 
 
-def _without_nul(one: Interaction) -> Interaction:
-    """PostgreSQL keeps no NUL in a text: https://www.postgresql.org/docs/15/datatype-character.html"""
-    texts = {name: text for name in ("tenant", "user_id", "query_id", "caller") if "\0" in (text := getattr(one, name))}
-    return replace(one, **{name: text.replace("\0", "") for name, text in texts.items()}) if texts else one
+def _as_rows_have_it(one: Interaction) -> Interaction:
+    """Raises ValueError for what no row can say: it would keep all that come after it from the catalog."""
+    if one.type is InteractionType.CLICK and not one.displayed:
+        raise ValueError("it is a click on no picture")
+    texts = {name: getattr(one, name) for name in _TEXTS} | {name: getattr(one.answered, name) for name in _ANSWERED}
+    for name, text in texts.items():
+        if len(text.encode()) > _MAX_BYTES[name]:
+            raise ValueError(f"its {name} has more than {_MAX_BYTES[name]} bytes")
+    # PostgreSQL keeps no NUL in a text: https://www.postgresql.org/docs/15/datatype-character.html
+    plain = {name: text.replace("\0", "") for name, text in texts.items() if "\0" in text}
+    if not plain:
+        return one
+    answered = replace(one.answered, **{name: plain[name] for name in _ANSWERED if name in plain})
+    return replace(one, answered=answered, **{name: plain[name] for name in _TEXTS if name in plain})

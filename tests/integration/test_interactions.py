@@ -1,9 +1,12 @@
 """Interactions on their way from the log to the catalog, embedded and on a real PostgreSQL that goes away meanwhile."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, fields, replace
 from pathlib import Path
+from string import ascii_letters
 
 import pytest
 
@@ -19,7 +22,7 @@ from omma.log.interface import Log, TopicSpec
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
-from omma.records import INTERACTIONS_TOPIC, Interaction, InteractionType, encode_interaction
+from omma.records import INTERACTIONS_TOPIC, Answered, Interaction, InteractionType, encode_interaction
 from omma.telemetry.metrics import INTERACTIONS
 from services.worker.recording import INTERACTIONS_GROUP, record_interactions
 from tests.databases import fresh_database
@@ -99,6 +102,29 @@ async def test_what_is_in_the_log_becomes_rows_and_what_is_lost_is_counted(log: 
     assert counted("recorded") - before["recorded"] == 2
     assert counted("expired") - before["expired"] == 2
     assert counted("unreadable", "unknown") - unreadable == 1
+
+
+async def test_what_no_row_of_postgresql_can_say_keeps_nothing_else_from_it(log: Log, postgres: parts.Postgres) -> None:
+    """Without the look at each, one such record is tried for ever, and all that come after it with it."""
+    shown = Interaction(ANN, "u", 0, (ImageId(2),), 1, InteractionType.IMPRESSION, NOW_MS, "q")
+    nothing = replace(shown, displayed=(), type=InteractionType.CLICK)
+    long = "".join(random.Random(1).choices(ascii_letters, k=9_000))
+    too_long = [replace(shown, **{name: long}) for name in ("tenant", "user_id", "query_id", "caller")]
+    nul = [Answered(**{one.name: "n\0n"}) for one in fields(Answered)]
+    unreadable = counted("unreadable", "unknown")
+    async with fresh_database(postgres) as url:
+        settings = PostgresSettings.model_validate({"url": url})
+        catalog = await open_postgres_catalog(settings, clock=lambda: NOW_MS / 1000)
+        records = [nothing, *too_long, *(replace(shown, answered=one) for one in nul)]
+        await send(log, [click(1), *map(encode_interaction, records), click(3)])
+        async with recording(log, catalog):
+            await until_read(log)
+        rows = [one async for one in catalog.interactions(ANN, 0, 2**62)]
+        await catalog.close()
+    assert [one.displayed[0] for one in rows if one.type is InteractionType.CLICK] in ([1, 3], [3, 1])
+    assert len(rows) == 2 + len(nul)
+    assert {text for one in rows for text in asdict(one.answered).values()} == {"", "nn"}
+    assert counted("unreadable", "unknown") - unreadable == 1 + len(too_long)
 
 
 class DiesBeforeItCommits:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition as KafkaPartition
@@ -147,6 +147,16 @@ async def _silent(consumer: Consumer) -> None:
     async with asyncio.timeout(PLENTY):
         while True:
             await consumer.poll(10, 0.5)
+
+
+async def test_a_record_without_a_key_has_an_empty_one(settings: KafkaSettings, log: Log) -> None:
+    """Others write such; only a compacted topic refuses them."""
+    await log.ensure_topic(TopicSpec("t", 1))
+    producer = AIOKafkaProducer(bootstrap_servers=settings.brokers)
+    await producer.start()
+    await producer.send_and_wait(f"{settings.prefix}t", b"value", partition=0)
+    await producer.stop()
+    assert [(one.key, one.value) async for one in log.scan("t")] == [(b"", b"value")]
 
 
 async def test_who_closes_a_consumer_whose_fetches_fail_lives_on(kafka: Kafka, log: Log) -> None:

@@ -16,10 +16,12 @@ from omma.dead_letters import DeadLetters
 from omma.errors import OutOfTime, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Sha256
 from omma.images.signature import VERSION, WHOLE_BYTES
-from omma.log.interface import ProducerFenced
+from omma.log.interface import MAX_RECORD_BYTES, ProducerFenced
 from omma.quality import Quality
-from omma.records import IMAGES_TOPIC
+from omma.records import DEAD_LETTERS_TOPIC, IMAGES_TOPIC
+from omma.telemetry.metrics import INDEXED_PICTURES
 from omma.trained_on import kept_middles
+from omma.v1 import records_pb2
 from tests.indexer_world import SPACE, World
 
 
@@ -166,10 +168,17 @@ async def test_a_refusing_embedder_is_asked_again_and_nothing_dies(world: World)
 
 
 async def test_a_record_that_is_no_event_holds_nothing_back(world: World):
-    await (await world.log.producer()).send(IMAGES_TOPIC, 0, b"junk", b"\xff\xff\xff")
+    junk = b"\xff\xff\xff"
+    longest = b"k" * (MAX_RECORD_BYTES - len(junk))
+    records: list[tuple[int, bytes, bytes | None]] = [(0, key, junk) for key in (b"junk", b"", longest)]
+    await (await world.log.producer()).send_many(IMAGES_TOPIC, [*records, (0, b"gone", None)])
+    before = INDEXED_PICTURES.labels("unreadable")._value.get()
     (upload,) = await world.upload(b"one")
     assert not (await world.indexed())[upload.id].deleted
     assert await backlog(world.log, IMAGES_TOPIC, indexer_group(SPACE.id)) == 0
+    assert INDEXED_PICTURES.labels("unreadable")._value.get() == before + 4
+    letters = [records_pb2.DeadLetter.FromString(one.value or b"") async for one in world.log.scan(DEAD_LETTERS_TOPIC)]
+    assert [one.reason for one in letters] == [f"omma.images[0]@{offset} is no event." for offset in range(4)]
 
 
 async def test_an_indexer_that_was_broken_off_is_finished_by_the_next_exactly_once(world: World):

@@ -147,7 +147,7 @@ class AssignedConsumer(Consumer):
             raise
         self._require_open()
         return [
-            LogRecord(at.topic, at.partition, one.offset, one.key, one.value, one.timestamp)
+            LogRecord(at.topic, at.partition, one.offset, one.key or b"", one.value, one.timestamp)
             for at, records in ((self._ours(partition), records) for partition, records in found.items())
             for one in records
         ]

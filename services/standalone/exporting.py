@@ -1,8 +1,11 @@
 """Vectors and rows as files: what other tools read, FAISS among them."""
 
 import base64
+import fcntl
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -10,7 +13,8 @@ from typing import Any, BinaryIO, Final
 import faiss
 import numpy as np
 
-from omma.errors import Absent, WrongState
+from omma.errors import Absent, InvalidQuery, StorageFull, WrongState
+from omma.os_errors import file_error
 from services.standalone.connection import Connection
 
 EMBEDDINGS: Final = "embeddings.npy"
@@ -26,13 +30,13 @@ async def export(
 
     filter: JSON, "" for all. index: "" is the live one. on_progress: told how many are written.
     Memory: 4 · dim bytes a picture, for the index.
-    Each file appears whole or not at all. Returns what it says of the whole. Raises WrongState when the space changes
-    meanwhile, Absent when there is no picture.
+    Each file appears whole or not at all, and never beside one of another export: what dies while they get their names
+    leaves some of them out. Returns what it says of the whole. Raises WrongState when the space changes meanwhile or
+    another export writes to the folder, Absent when there is no picture, InvalidQuery for a folder that cannot be
+    written, StorageFull.
     """
-    parts = _parts(folder)
-    raw = folder / ".vectors.part"
-    try:
-        with raw.open("wb") as vectors, parts[METADATA].open("wb") as metadata:
+    with _held(folder) as (vectors, parts):
+        with parts[METADATA].open("wb") as metadata:
             writer = _Writer(vectors, metadata)
             said = {"filter": filter, "index": index}
             asked: dict[str, Any] = {name: value for name, value in said.items() if value}
@@ -45,22 +49,44 @@ async def export(
                 asked["cursor"] = page["next_cursor"]
         if writer.index is None:
             raise Absent("There is no picture with a vector to export.")
-        shape = (writer.count, writer.index.d)
+        vectors.seek(0)
         with parts[EMBEDDINGS].open("wb") as file:
-            np.save(file, np.memmap(raw, np.float32, "r", shape=shape))
-        faiss.write_index(writer.index, str(parts[INDEX]))
+            header = {"shape": (writer.count, writer.index.d), "fortran_order": False, "descr": "<f4"}
+            np.lib.format.write_array_header_1_0(file, header)
+            shutil.copyfileobj(vectors, file)
+        with parts[INDEX].open("wb") as file:
+            faiss.write_index(writer.index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]  # made by SWIG
+        for name in parts:
+            (folder / name).unlink(missing_ok=True)
         for name, part in parts.items():
             part.replace(folder / name)
-    finally:
-        for part in (raw, *parts.values()):
-            part.unlink(missing_ok=True)
     return {"folder": str(folder), "pictures": writer.count, **writer.stamps}
 
 
-def _parts(folder: Path) -> dict[str, Path]:
-    """What is written before it is whole, by the name that it gets then; the folder is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return {name: folder / f".{name}.part" for name in (EMBEDDINGS, METADATA, INDEX)}
+@contextmanager
+def _held(folder: Path) -> Iterator[tuple[BinaryIO, dict[str, Path]]]:
+    """The folder, made, and no other export's meanwhile: a file for the vectors as they come, and what is written
+    before it is whole, by the name that it gets then. Both are gone at the end.
+    """
+    raw = folder / ".vectors.part"
+    parts = {name: folder / f".{name}.part" for name in (EMBEDDINGS, METADATA, INDEX)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with raw.open("a+b") as vectors:
+            fcntl.flock(vectors, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            vectors.truncate(0)
+            try:
+                yield vectors, parts
+            finally:
+                for part in (raw, *parts.values()):
+                    part.unlink(missing_ok=True)
+    except BlockingIOError:
+        raise WrongState(f"Another export writes to {folder}.", field="DIR") from None
+    except OSError as error:
+        full = file_error(error, str(folder))
+        if isinstance(full, StorageFull):
+            raise full from None
+        raise InvalidQuery(f"{folder} cannot be written: {error.strerror or error}.", field="DIR") from None
 
 
 class _Writer:

@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { type Action, useSayOf } from "../feedback/useFeedback";
+import { Thumbnail } from "../picture/Thumbnail";
 import { usePicture, useSimilar } from "../picture/usePicture";
 import { nameOf } from "../search/names";
 import { texts } from "../texts";
@@ -23,7 +24,7 @@ export function Item({ anomaly, onSaid }: { anomaly: Anomaly; onSaid: (action: A
       }}
     >
       <Link to="/ui/picture/$id" params={{ id: String(anomaly.id) }} className="block h-24 overflow-hidden rounded-picture bg-sunk sm:h-36">
-        <img src={picture?.thumbnail_url ?? `/images/${anomaly.id}/thumbnail`} alt={picture ? nameOf(picture) : `#${anomaly.id}`} className="size-full object-contain" />
+        <Thumbnail src={picture?.thumbnail_url ?? `/images/${anomaly.id}/thumbnail`} alt={picture ? nameOf(picture) : `#${anomaly.id}`} className="size-full object-contain" />
       </Link>
       <div className="flex min-w-0 flex-col gap-2">
         <p className="flex items-baseline gap-3">
@@ -34,7 +35,7 @@ export function Item({ anomaly, onSaid }: { anomaly: Anomaly; onSaid: (action: A
         <div className="flex min-h-12 flex-wrap items-center gap-1.5">
           {near.length > 0 && <span className="text-tiny text-soft">{texts.anomalies.nearest}</span>}
           {near.map((hit) => (
-            <img key={hit.id} src={hit.thumbnail_url} alt={nameOf(hit)} title={hit.score.toFixed(3)} className="h-10 rounded-picture sm:h-12" />
+            <Thumbnail key={hit.id} src={hit.thumbnail_url} alt={nameOf(hit)} title={hit.score.toFixed(3)} className="h-10 rounded-picture sm:h-12" />
           ))}
         </div>
         <div className="flex flex-wrap gap-2">

@@ -60,6 +60,12 @@ export function given<T>(answer: { data?: T; response: Response; error?: unknown
   return answer.data as T;
 }
 
+/** Whether a file is there for who asks; else its Problem. */
+export async function there(address: string, signal: AbortSignal): Promise<true> {
+  given({ response: await send(new Request(address, { method: "HEAD", signal })) });
+  return true;
+}
+
 /** A form whose fields are given; files as they are. */
 export function form(fields: Record<string, string | Blob | undefined>): FormData {
   const made = new FormData();

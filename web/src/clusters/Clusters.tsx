@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
+import { Thumbnail } from "../picture/Thumbnail";
 import { type Asked, chipsOf, isSearch, withChips } from "../search/asked";
 import { useSettled } from "../search/useSettled";
 import { Failed } from "../shell/Failed";
@@ -87,7 +88,7 @@ function Strip({ label, ids }: { label: string; ids: readonly number[] }) {
       {shown.map((id) => (
         <li key={id} className="shrink-0">
           <Link to="/ui/picture/$id" params={{ id: String(id) }} className="block h-24 min-w-16 overflow-hidden rounded-picture bg-sunk -outline-offset-2 sm:h-32">
-            <img src={`/images/${id}/thumbnail`} alt={`#${id}`} loading="lazy" decoding="async" className="h-full w-auto" />
+            <Thumbnail src={`/images/${id}/thumbnail`} alt={`#${id}`} loading="lazy" className="h-full w-auto" />
           </Link>
         </li>
       ))}

@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Picture } from "../api/types";
 import { Compare } from "../picture/Compare";
+import { Thumbnail } from "../picture/Thumbnail";
 import { nameOf } from "../search/names";
 import { Icon } from "../shell/Icon";
 import { texts } from "../texts";
@@ -49,10 +50,10 @@ export function GroupCard({
           <li key={one.id} className="flex min-w-0 flex-col gap-1">
             <div className={`relative overflow-hidden rounded-picture bg-sunk ${one.id === kept.id ? "ring-3 ring-mark" : ""}`}>
               {one.id === kept.id ? (
-                <Thumbnail picture={one} />
+                <Small picture={one} />
               ) : (
                 <button type="button" className="block w-full" title={texts.picture.compare} onClick={() => setCompared(one)}>
-                  <Thumbnail picture={one} />
+                  <Small picture={one} />
                 </button>
               )}
               <label className="absolute end-1 top-1 flex size-8 items-center justify-center rounded-full bg-ground/85">
@@ -98,6 +99,6 @@ export function GroupCard({
   );
 }
 
-function Thumbnail({ picture }: { picture: Picture }) {
-  return <img src={picture.thumbnail_url} alt={nameOf(picture)} loading="lazy" decoding="async" className="h-32 w-full object-contain sm:h-36" />;
+function Small({ picture }: { picture: Picture }) {
+  return <Thumbnail src={picture.thumbnail_url} alt={nameOf(picture)} loading="lazy" className="h-32 w-full object-contain sm:h-36" />;
 }

@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { type MouseEvent, type ReactNode, useState } from "react";
+import { Thumbnail } from "../picture/Thumbnail";
 import { texts } from "../texts";
 
 /** A picture of the grid, with the bar of its score under it. box: of the part that matched, in fractions.
@@ -28,7 +29,6 @@ export function Card({
   onHold?: () => void;
   children?: ReactNode;
 }) {
-  const [unseen, setUnseen] = useState(false);
   const [near, setNear] = useState(false);
   const held = (event: MouseEvent) => {
     if (!onHold || (event.nativeEvent as globalThis.PointerEvent).pointerType !== "touch") return;
@@ -53,11 +53,14 @@ export function Card({
         onContextMenu={held}
         className="relative block min-h-0 flex-1 overflow-hidden rounded-picture bg-sunk"
       >
-        {unseen ? (
-          <span className="flex h-full items-center justify-center p-2 text-center text-tiny text-soft">{texts.card.unseen}</span>
-        ) : (
-          <img src={thumbnail} alt="" loading="lazy" decoding="async" draggable={false} onError={() => setUnseen(true)} className="size-full object-cover" />
-        )}
+        <Thumbnail
+          src={thumbnail}
+          alt=""
+          loading="lazy"
+          draggable={false}
+          className="size-full object-cover"
+          instead={<span className="flex h-full items-center justify-center p-2 text-center text-tiny text-soft">{texts.card.unseen}</span>}
+        />
         {box && (
           <span
             className="absolute rounded-mark border-2 border-mark shadow-[0_0_0_1px_#fff8]"

@@ -4,6 +4,7 @@ import type { Picture } from "../api/types";
 import { nameOf } from "../search/names";
 import { texts } from "../texts";
 import { Compare } from "./Compare";
+import { Thumbnail } from "./Thumbnail";
 import { useCopies } from "./usePicture";
 
 const SHOWN = 11;
@@ -21,7 +22,7 @@ export function Copies({ picture }: { picture: Picture }) {
         {copies.slice(0, all ? copies.length : SHOWN).map((copy) => (
           <li key={copy.id}>
             <button type="button" className="block overflow-hidden rounded-picture" title={texts.picture.compare} onClick={() => setCompared(copy.id)}>
-              <img src={copy.thumbnail_url} alt={`${texts.picture.compare}: ${nameOf(copy)}`} className="h-20 w-auto" />
+              <Thumbnail src={copy.thumbnail_url} alt={`${texts.picture.compare}: ${nameOf(copy)}`} className="h-20 w-auto" />
             </button>
           </li>
         ))}

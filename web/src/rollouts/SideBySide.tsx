@@ -1,6 +1,7 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { SearchAnswer } from "../api/types";
+import { Thumbnail } from "../picture/Thumbnail";
 import type { Asked } from "../search/asked";
 import { isSearch } from "../search/asked";
 import { nameOf } from "../search/names";
@@ -87,7 +88,7 @@ function Column({
                   aria-label={`${texts.card.named(nameOf(hit), hit.score)}, ${alone ? texts.rollouts.alone : texts.rollouts.elsewhere(rank, elsewhere)}`}
                   className={`block rounded-picture outline-offset-2 ${pointed === hit.id ? "ring-3 ring-ink" : alone ? "ring-2 ring-mark" : ""}`}
                 >
-                  <img src={hit.thumbnail_url} alt="" width={hit.width} height={hit.height} loading="lazy" decoding="async" className="aspect-square w-full rounded-picture bg-sunk object-cover" />
+                  <Thumbnail src={hit.thumbnail_url} alt="" width={hit.width} height={hit.height} loading="lazy" className="aspect-square w-full rounded-picture bg-sunk object-cover" />
                 </Link>
                 <span aria-hidden="true" className="mt-0.5 flex justify-between text-tiny text-soft figures">
                   <span>{hit.score.toFixed(2)}</span>

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { BoxCanvas } from "../picture/BoxCanvas";
 import { type Box, written } from "../picture/box";
+import { Thumbnail } from "../picture/Thumbnail";
 import { Icon } from "../shell/Icon";
 import { Slider } from "../shell/Slider";
 import { texts } from "../texts";
@@ -78,7 +79,7 @@ export function AskedPanel({
             <ul className="flex flex-wrap gap-1.5">
               {asked.not.map((id) => (
                 <li key={id} className="relative">
-                  <img src={`/images/${id}/thumbnail`} alt="" className="size-14 rounded-picture object-cover opacity-60" />
+                  <Thumbnail src={`/images/${id}/thumbnail`} alt="" className="size-14 rounded-picture object-cover opacity-60" />
                   <button
                     type="button"
                     aria-label={texts.asked.notRemove(id)}

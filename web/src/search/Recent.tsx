@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import { Thumbnail } from "../picture/Thumbnail";
 import { texts } from "../texts";
 import { readAsked } from "./asked";
 import { forget, useRecent } from "./recent";
@@ -12,7 +13,7 @@ export function Recent() {
         const asked = readAsked(new URLSearchParams(address));
         return (
           <Link key={address} to="/" search={asked} className="chip">
-            {asked.id && <img src={`/images/${asked.id}/thumbnail`} alt={`#${asked.id}`} className="-ms-2 size-6 rounded-full object-cover" />}
+            {asked.id && <Thumbnail src={`/images/${asked.id}/thumbnail`} alt={`#${asked.id}`} className="-ms-2 size-6 rounded-full object-cover" instead={`#${asked.id}`} />}
             {asked.upload && <span>{texts.asked.picture}</span>}
             {asked.text && <bdi className="max-w-48 truncate">{asked.text}</bdi>}
           </Link>

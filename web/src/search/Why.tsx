@@ -1,6 +1,7 @@
 import { useMay } from "../api/session";
 import type { Hit } from "../api/types";
 import { useSayOf } from "../feedback/useFeedback";
+import { Thumbnail } from "../picture/Thumbnail";
 import { Sheet } from "../shell/Sheet";
 import { texts } from "../texts";
 import { nameOf } from "./names";
@@ -23,7 +24,7 @@ export function Why({ hit, rank, queryId, onSimilar, onNot, onClose }: { hit: Hi
   return (
     <Sheet title={texts.why.title} open onClose={onClose}>
       <div className="flex gap-4">
-        <img src={hit.thumbnail_url} alt={nameOf(hit)} className="h-28 w-28 shrink-0 rounded-picture object-cover" />
+        <Thumbnail src={hit.thumbnail_url} alt={nameOf(hit)} className="h-28 w-28 shrink-0 rounded-picture object-cover" />
         <dl className="grid min-w-0 flex-1 grid-cols-[auto_minmax(0,1fr)] content-start gap-x-4 gap-y-1 text-small">
           {facts.map(
             ([name, value]) =>
@@ -68,7 +69,7 @@ export function Why({ hit, rank, queryId, onSimilar, onNot, onClose }: { hit: Hi
           {hit.duplicates.slice(0, 24).map((one) => (
             <li key={one.id}>
               <a href={`/ui/picture/${one.id}`}>
-                <img src={one.thumbnail_url} alt={nameOf(one)} className="h-16 rounded-picture" />
+                <Thumbnail src={one.thumbnail_url} alt={nameOf(one)} className="h-16 rounded-picture" />
               </a>
             </li>
           ))}

@@ -1,10 +1,10 @@
 """An index that is reached by a rollout, on a server of either kind."""
 
-import time
-from collections.abc import Callable
 from typing import Any, Final
 
 import httpx
+
+from tests.waiting import until
 
 _PATIENCE_SECONDS: Final = 300.0
 
@@ -16,21 +16,16 @@ def rolled_out(client: httpx.Client, **asked: Any) -> str:
     begun = client.post("/rollouts", json=asked).raise_for_status().json()
     at = f"/rollouts/{begun['id']}"
     candidate = str(begun["candidate"]["id"])
-    until(lambda: bool(client.get(at).raise_for_status().json()["state"] == "shadow"), f"{candidate} is not built")
+    until(
+        lambda: bool(client.get(at).raise_for_status().json()["state"] == "shadow"),
+        _PATIENCE_SECONDS,
+        f"{candidate} is not built",
+    )
     client.post(f"{at}/canary", json={"share": 100, "force": True}).raise_for_status()
     epoch = client.post(f"{at}/promote").raise_for_status().json()["routing"]["epoch"]
 
     def followed() -> bool:
         return bool(min(client.get(at).raise_for_status().json()["routing"]["followers"].values()) >= epoch)
 
-    until(followed, f"{candidate} is not followed")
+    until(followed, _PATIENCE_SECONDS, f"{candidate} is not followed")
     return candidate
-
-
-def until(look: Callable[[], bool], failed: str) -> None:
-    """Raises RuntimeError with these words when it takes minutes."""
-    end = time.monotonic() + _PATIENCE_SECONDS
-    while not look():
-        if time.monotonic() > end:
-            raise RuntimeError(failed)
-        time.sleep(0.2)

@@ -16,7 +16,7 @@ from loadtests.bench.up import up
 from tests.congruence.cases import Cases
 from tests.congruence.comparison import differences, recall, shared_differences
 from tests.congruence.history import life, lived
-from tests.rolled_out import until
+from tests.waiting import until
 
 # One thread a run of the model, so that both get the same bits; few rows a segment, so that there are several. Nobody
 # looks for copies: each side would know of them at another time.
@@ -128,7 +128,7 @@ def _until_encoded(client: httpx.Client) -> None:
         shards = client.get("/stats").raise_for_status().json()["shards"]
         return all(one.get("codebook") and one["segments"] for one in shards)
 
-    until(encoded, "No codebook everywhere")
+    until(encoded, 300, "No codebook everywhere")
 
 
 def _seen(said: Sequence[tuple[int, dict[str, Any]]]) -> Iterator[str]:

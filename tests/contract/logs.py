@@ -15,6 +15,7 @@ from omma.log.kafka.settings import KafkaSettings
 from omma.log.sqlite import SqliteLog
 from tests.contract.reopened import Reopened
 from tests.kafka_weeks import SMALL_FILES, administering, delete_all
+from tests.waiting import eventually
 
 PLENTY = 10.0
 
@@ -96,12 +97,6 @@ async def drain(consumer: Consumer, count: int) -> list[LogRecord]:
     return records
 
 
-async def eventually(so: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(3 * PLENTY):
-        while not await so():  # noqa: ASYNC110 - a server's doing sets no event here
-            await asyncio.sleep(0.02)
-
-
 async def share_out(consumers: Sequence[Consumer], partitions: int) -> None:
     """Poll the members of a group together until the partitions are theirs in equal shares; nothing may come."""
 
@@ -109,7 +104,7 @@ async def share_out(consumers: Sequence[Consumer], partitions: int) -> None:
         assert await asyncio.gather(*[consumer.poll(10, 0.05) for consumer in consumers]) == [[]] * len(consumers)
         return [len(consumer.assignment()) for consumer in consumers] == [partitions // len(consumers)] * len(consumers)
 
-    await eventually(shared)
+    await eventually(shared, 3 * PLENTY)
 
 
 async def values_are(log: Log, topic: str, values: list[bytes]) -> bool:

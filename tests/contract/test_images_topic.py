@@ -5,7 +5,8 @@ import pytest
 from omma.log.interface import TopicSpec
 from omma.outbox import ensure_images_topic
 from omma.records import IMAGES_TOPIC
-from tests.contract.logs import LogBackend, eventually
+from tests.contract.logs import PLENTY, LogBackend
+from tests.waiting import eventually
 
 
 @pytest.mark.parametrize("found", [True, False], ids=["found", "made"])
@@ -19,5 +20,5 @@ async def test_it_keeps_the_last_event_of_each_picture(log_backend: LogBackend, 
     async def is_compacted() -> bool:
         return [(one.partitions, one.compacted) for one in await log.topics()] == [(spec.partitions, True)]
 
-    await eventually(is_compacted)
+    await eventually(is_compacted, 3 * PLENTY)
     assert await ensure_images_topic(log, 8) == spec

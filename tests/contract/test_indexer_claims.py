@@ -20,8 +20,9 @@ from services.indexer.sources import Seen
 from services.indexer.taken import Settled
 from services.indexer.worker import ensure_topics
 from tests.contract.catalogs import new
-from tests.contract.logs import all_of, eventually
+from tests.contract.logs import PLENTY, all_of
 from tests.indexer_world import SPACE
+from tests.waiting import eventually
 
 AT = TopicPartition(IMAGES_TOPIC, 0)
 SEEN = Seen(np.full((1, SPACE.dim), 0.5, np.float16), np.array([[0, 0, 8, 6]], np.int32), 7, 8, 6)
@@ -88,7 +89,7 @@ async def test_who_was_told_that_another_has_the_partition_writes_nothing(world:
     await stalled.commit(old, elsewhere)
     assert await world.is_untouched()
     await successor.commit(world.settled(successor, SEEN), here)
-    await eventually(world.is_indexed)
+    await eventually(world.is_indexed, 3 * PLENTY)
     await stalled.commit(old, elsewhere)
     assert await world.is_indexed()
 
@@ -100,7 +101,7 @@ async def test_what_was_taken_before_the_partition_came_back_is_not_written(worl
     await committer.commit(old, here)
     assert await world.is_untouched()
     await committer.commit(world.settled(committer, SEEN), here)
-    await eventually(world.is_indexed)
+    await eventually(world.is_indexed, 3 * PLENTY)
 
 
 async def test_who_was_not_told_yet_kills_no_picture_that_its_successor_indexed(world: World) -> None:
@@ -110,4 +111,4 @@ async def test_who_was_not_told_yet_kills_no_picture_that_its_successor_indexed(
     await successor.commit(world.settled(successor, SEEN), here)
     with pytest.raises(ProducerFenced):
         await stalled.commit(old, here)
-    await eventually(world.is_indexed)
+    await eventually(world.is_indexed, 3 * PLENTY)

@@ -8,7 +8,8 @@ import pytest
 
 from omma.errors import Absent, InvalidQuery, ReplicaDown, WrongState
 from omma.log.interface import Log, ProducerFenced, TopicPartition, TopicSpec
-from tests.contract.logs import PLENTY, LogBackend, all_of, committed_is, drain, eventually, send_apart, values_are
+from tests.contract.logs import PLENTY, LogBackend, all_of, committed_is, drain, send_apart, values_are
+from tests.waiting import eventually
 
 
 async def test_identity_stays_with_the_log(log_backend: LogBackend) -> None:
@@ -78,8 +79,8 @@ async def test_a_transaction_is_visible_as_a_whole_with_its_offsets(log: Log) ->
         await transaction.send_offsets("group", {TopicPartition("in", 0): 7})
         assert await all_of(log, "out") == []
         assert await log.committed("group", "in") == {}
-    await eventually(partial(values_are, log, "out", [b"1", b"2"]))
-    await eventually(partial(committed_is, log, "group", "in", {0: 7}))
+    await eventually(partial(values_are, log, "out", [b"1", b"2"]), 3 * PLENTY)
+    await eventually(partial(committed_is, log, "group", "in", {0: 7}), 3 * PLENTY)
     assert await log.committed("other", "in") == {}
 
 
@@ -93,7 +94,7 @@ async def test_an_aborted_transaction_leaves_nothing(log: Log) -> None:
             raise RuntimeError("changed my mind")
     async with producer.transaction() as transaction:
         await transaction.send("t", 0, b"k", b"kept")
-    await eventually(partial(values_are, log, "t", [b"kept"]))
+    await eventually(partial(values_are, log, "t", [b"kept"]), 3 * PLENTY)
     assert await log.committed("group", "t") == {}
 
 
@@ -109,7 +110,7 @@ async def test_a_newer_producer_fences_the_older(log_backend: LogBackend) -> Non
     for producer in (newer, other):
         async with producer.transaction() as transaction:
             await transaction.send("t", 0, b"k", b"alive")
-    await eventually(partial(values_are, log, "t", [b"alive", b"alive"]))
+    await eventually(partial(values_are, log, "t", [b"alive", b"alive"]), 3 * PLENTY)
     assert await log.committed("group", "t") == {}
 
 
@@ -155,7 +156,7 @@ async def compacted_to(log: Log, kept: Sequence[tuple[int, int, bytes, bytes | N
         await log.compact()
         return await all_of(log, "t") == kept
 
-    await eventually(cleaned)
+    await eventually(cleaned, 3 * PLENTY)
 
 
 async def test_other_topics_are_not_compacted(log: Log) -> None:
@@ -179,7 +180,7 @@ async def test_a_topic_that_forgot_keeps_the_last_record_of_each_key_from_then_o
     async def is_compacted() -> bool:
         return [(spec.partitions, spec.compacted) for spec in await log.topics()] == [(1, True)]
 
-    await eventually(is_compacted)
+    await eventually(is_compacted, 3 * PLENTY)
     await log.ensure_topic(TopicSpec("t", 1, compacted=True))
     with pytest.raises(Absent):
         await log.make_compacted("other")
@@ -227,7 +228,7 @@ async def test_a_topic_that_is_deleted_is_gone_and_begins_anew(log: Log) -> None
     async def is_gone() -> bool:
         return [one.name for one in await log.topics()] == ["kept"]
 
-    await eventually(is_gone)
+    await eventually(is_gone, 3 * PLENTY)
     with pytest.raises(Absent):
         await log.end_offsets("t")
     await log.ensure_topic(spec)
@@ -271,7 +272,7 @@ async def test_a_group_is_forgotten_once_it_has_no_members(log: Log) -> None:
     async def is_deleted() -> bool:
         return await log.delete_group("g")
 
-    await eventually(is_deleted)
+    await eventually(is_deleted, 3 * PLENTY)
     assert await log.delete_group("g"), "one that there is not is no fault"
     assert dict(await log.committed("g", "t")) == {}
 
@@ -288,7 +289,7 @@ async def test_what_is_superseded_leaves_the_disk_while_a_topic_is_purged(log: L
             await purge()
             return b"the picture" not in [value for _, _, _, value in await all_of(log, "vectors")]
 
-        await eventually(only_the_last_is_left)
+        await eventually(only_the_last_is_left, 3 * PLENTY)
     assert b"deleted" in [value for _, _, _, value in await all_of(log, "vectors")]
     with pytest.raises(Absent):
         async with log.purging("no-such-topic"):

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ import httpx
 
 from tests.e2e.process import OMMA
 from tests.pictures import encoded, scene
+from tests.waiting import until
 
 PICTURES, SECONDS = 8, 120.0
 HIT = {"id", "score", "uri", "thumbnail_url"}
@@ -69,11 +69,7 @@ class World:
         return told
 
     def until(self, condition: Any) -> Any:
-        end = time.monotonic() + SECONDS
-        while not (found := condition()):
-            assert time.monotonic() < end
-            time.sleep(0.2)
-        return found
+        return until(condition, SECONDS)
 
     def job(self, id: str) -> Any:
         def ended() -> Any:

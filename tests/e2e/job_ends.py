@@ -1,18 +1,21 @@
 """Jobs, waited for over REST."""
 
-import time
 from typing import Any
 
 import httpx
 
+from tests.waiting import until
+
 _SECONDS = 240.0
 
 
-def ended(client: httpx.Client, job_id: str) -> dict[str, Any]:
+def ended(client: httpx.Client, job_id: str) -> Any:
     """The job, once it is done."""
-    until = time.monotonic() + _SECONDS
-    while (job := client.get(f"/jobs/{job_id}").json())["state"] in ("waiting", "running"):
-        assert time.monotonic() < until, job
-        time.sleep(0.1)
+
+    def looked() -> Any:
+        job = client.get(f"/jobs/{job_id}").json()
+        return job if job["state"] not in ("waiting", "running") else None
+
+    job = until(looked, _SECONDS, job_id)
     assert job["state"] == "done", job
-    return dict(job)
+    return job

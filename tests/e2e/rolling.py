@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from tests.pictures import encoded, scene
+from tests.waiting import eventually
 
 
 async def ok(answer: Awaitable[httpx.Response]) -> Any:
@@ -22,17 +23,11 @@ async def upload(client: httpx.AsyncClient, seed: int) -> dict[str, Any]:
     return await ok(client.post("/images", files={"image": picture}, data={"external_id": f"p{seed}"}))
 
 
-async def until(look: Callable[[], Awaitable[bool]], seconds: float = 300.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not await look():  # noqa: ASYNC110  it is asked over HTTP
-            await asyncio.sleep(0.05)
-
-
 async def reaches(client: httpx.AsyncClient, rollout: str, state: str) -> None:
     async def there() -> bool:
         return bool((await ok(client.get(f"/rollouts/{rollout}")))["state"] == state)
 
-    await until(there)
+    await eventually(there, 300)
 
 
 async def ids_in(client: httpx.AsyncClient, index: str, receipts: list[str]) -> list[int]:

@@ -2,8 +2,7 @@
 
 import math
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from services.standalone.output import EXIT_CODES
 from tests.e2e.process import Folder, Server
 from tests.e2e.two_models import A, B, register_two
 from tests.pictures import encoded, scene
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -47,7 +47,7 @@ class Faces:
     def step(self, name: str, **body: Any) -> Any:
         """Taken, and followed by the gateway."""
         moved = self.ok("POST", f"/rollouts/{self.rollout}/{name}", json=body)
-        until(lambda: min(self.shown()["routing"]["followers"].values()) >= moved["routing"]["epoch"])
+        until(lambda: min(self.shown()["routing"]["followers"].values()) >= moved["routing"]["epoch"], 300)
         return moved
 
     def shown(self) -> Any:
@@ -109,12 +109,6 @@ class Faces:
             self.sdk.search(**asked)
         assert isinstance(raised.value, OmmaError) and raised.value.field == field
         assert self.state() == before
-
-
-def until(look: Callable[[], bool]) -> None:
-    """It is asked over HTTP, which takes its time."""
-    while not look():
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -216,7 +210,7 @@ def test_every_line_of_bad_input_is_refused_on_every_face(faces: Faces, tmp_path
     faces.search_refused(state, "index", image_id=1, index=candidate)
 
     faces.step("resume")
-    until(lambda: bool(faces.shown()["state"] == "shadow"))
+    until(lambda: bool(faces.shown()["state"] == "shadow"), 300)
     faces.step_refused(state, "gates", "canary", share=5)
     judge_refused(faces, tmp_path)
     for step in ("promote", "rollback", "retire", "pause"):

@@ -1,6 +1,5 @@
 """With clamd named, no entrance lets in what it finds; while it is away uploads are refused and ingests wait."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
 from tests.clamd import EICAR, Scanned, clamd
 from tests.pictures import encoded, scene
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -20,13 +20,12 @@ def picture(seed: int, *, infected: bool = False) -> bytes:
     return encoded(scene(64, 48, seed=seed)) + (EICAR if infected else b"")
 
 
-async def ended(rest: httpx.AsyncClient, job_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(120):
-        while True:
-            job = (await rest.get(f"/jobs/{job_id}")).json()
-            if job["state"] not in ("waiting", "running"):
-                return dict(job)
-            await asyncio.sleep(0.1)
+async def ended(rest: httpx.AsyncClient, job_id: str) -> Any:
+    async def looked() -> Any:
+        job = (await rest.get(f"/jobs/{job_id}")).json()
+        return job if job["state"] not in ("waiting", "running") else None
+
+    return await eventually(looked, 120)
 
 
 async def test_every_entrance_asks_clamd_first(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Copies that no signature tells, on a running Omma: the worker looks, searches fold them and say why, people win."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
 from services.worker.settings import WorkerSettings
 from tests.pictures import encoded, scene
+from tests.waiting import eventually
 from training.near_duplicates.edits import EDITS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -51,21 +51,22 @@ async def shown(rest: httpx.AsyncClient) -> tuple[set[frozenset[int]], list[dict
     return groups, told["explain"]["folded"]
 
 
-async def until(rest: httpx.AsyncClient, *groups: set[int]) -> list[dict[str, Any]]:
+async def grouped(rest: httpx.AsyncClient, *groups: set[int]) -> list[dict[str, Any]]:
+    """The hits, once they are these groups."""
     expected = set(map(frozenset, groups))
-    async with asyncio.timeout(100):
-        while True:
-            found, folded = await shown(rest)
-            if found == expected:
-                return folded
-            await asyncio.sleep(0.2)
+
+    async def looked() -> list[dict[str, Any]] | None:
+        found, folded = await shown(rest)
+        return folded if found == expected else None
+
+    return await eventually(looked, 100) or []
 
 
 async def test_what_was_looked_at_is_folded_and_told_until_people_say_otherwise(
     rest: httpx.AsyncClient, ids: dict[str, int]
 ) -> None:
     copies, chair = {ids[name] for name in COPIES}, {ids["chair"]}
-    folded = await until(rest, copies, chair)
+    folded = await grouped(rest, copies, chair)
     assert {"look:crop", "look:turned"} & {one["rule"] for one in folded}
     page = (await rest.get("/duplicates")).json()
     assert [set(group["ids"]) for group in page["groups"]] == [copies]
@@ -74,21 +75,21 @@ async def test_what_was_looked_at_is_folded_and_told_until_people_say_otherwise(
     body = {"keep": crop, "ids": [ids["lamp"], ids["turned"], ids["logo"]]}
     assert (await rest.post("/duplicates/split", json=body)).status_code == 204
     assert frozenset({crop}) in (await shown(rest))[0], "at once"
-    await until(rest, copies - {crop}, {crop}, chair)
+    await grouped(rest, copies - {crop}, {crop}, chair)
     assert (await rest.post("/duplicates/merge", json=body)).status_code == 204
-    await until(rest, copies, chair)
+    await grouped(rest, copies, chair)
 
 
 async def test_groups_follow_what_is_deleted_restored_and_erased(rest: httpx.AsyncClient, ids: dict[str, int]) -> None:
     copies, chair = {ids[name] for name in COPIES}, {ids["chair"]}
-    await until(rest, copies, chair)
+    await grouped(rest, copies, chair)
     turned = ids["turned"]
     assert (await rest.delete(f"/images/{turned}")).status_code == 204
-    await until(rest, copies - {turned}, chair)
+    await grouped(rest, copies - {turned}, chair)
     assert (await rest.post(f"/images/{turned}/restore")).status_code == 200
-    await until(rest, copies, chair)
+    await grouped(rest, copies, chair)
     assert (await rest.post("/erase", json={"ids": [turned]})).status_code == 202
-    await until(rest, copies - {turned}, chair)
+    await grouped(rest, copies - {turned}, chair)
 
 
 async def test_a_pair_is_folded_and_parts_when_one_of_it_becomes_another(rest: httpx.AsyncClient) -> None:
@@ -111,13 +112,10 @@ async def named(rest: httpx.AsyncClient, name: str, picture: Image.Image) -> int
 
 
 async def until_together(rest: httpx.AsyncClient, picture: Image.Image, ids: list[int], *, together: bool) -> None:
-    async with asyncio.timeout(100):
-        while True:
-            sent = {"timeout_ms": "20000", "k": "50"}
-            answer = (
-                (await rest.post("/search", files={"image": encoded(picture)}, data=sent)).raise_for_status().json()
-            )
-            groups = [{hit["id"], *(one["id"] for one in hit.get("duplicates", ()))} for hit in answer["results"]]
-            if any(set(ids) <= group for group in groups) is together:
-                return
-            await asyncio.sleep(0.2)
+    async def so() -> bool:
+        sent = {"timeout_ms": "20000", "k": "50"}
+        answer = (await rest.post("/search", files={"image": encoded(picture)}, data=sent)).raise_for_status().json()
+        groups = [{hit["id"], *(one["id"] for one in hit.get("duplicates", ()))} for hit in answer["results"]]
+        return any(set(ids) <= group for group in groups) is together
+
+    await eventually(so, 100)

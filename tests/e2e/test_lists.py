@@ -14,6 +14,7 @@ from PIL import Image
 from tests.e2e.process import Folder
 from tests.hostile_web import KINDS, NAMED, HostileWeb, hostile_web
 from tests.pictures import encoded, scene
+from tests.waiting import until
 
 GOOD = 60
 LOOPBACK = {
@@ -37,9 +38,11 @@ def ingest(rest: httpx.Client, listed: Path, **asked: str) -> Any:
 
 
 def ended(rest: httpx.Client, job_id: str) -> Any:
-    while (job := rest.get(f"/jobs/{job_id}").json())["state"] in ("waiting", "running"):
-        pass
-    return job
+    def looked() -> Any:
+        job = rest.get(f"/jobs/{job_id}").json()
+        return job if job["state"] not in ("waiting", "running") else None
+
+    return until(looked, 300)
 
 
 @lru_cache

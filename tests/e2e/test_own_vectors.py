@@ -1,6 +1,5 @@
 """Vectors that callers bring: given, found, refused with words, deleted, exported, erased; over a kill -9."""
 
-import asyncio
 import base64
 import signal
 import sqlite3
@@ -19,6 +18,7 @@ from services.standalone.settings import StandaloneSettings
 from tests.e2e.job_ends import ended
 from tests.e2e.process import Folder
 from tests.pictures import encoded, scene
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(300)
 ROWS, DIM = 600, 24
@@ -55,27 +55,28 @@ class Asked:
         assert (answer.json()["space"], answer.json()["index"]) == ("products", "products.1")
         return list(answer.json()["results"])
 
-    async def until(self, keys: list[str], **asked: Any) -> list[dict[str, Any]]:
+    async def found(self, keys: list[str], **asked: Any) -> list[dict[str, Any]]:
         """The hits, once they are these pictures: a shard reads the log a moment after the indexer wrote it."""
-        async with asyncio.timeout(200):
-            while True:
-                hits = await self.search(k=len(keys), space="products", **asked)
-                if [(await self.rest.get(f"/images/{hit['id']}")).json()["key"] for hit in hits] == keys:
-                    return hits
-                await asyncio.sleep(0.1)
+
+        async def looked() -> list[dict[str, Any]] | None:
+            hits = await self.search(k=len(keys), space="products", **asked)
+            found = [(await self.rest.get(f"/images/{hit['id']}")).json()["key"] for hit in hits]
+            return hits if found == keys else None
+
+        return await eventually(looked, 200) or []
 
     async def refused(self, path: str, status: int, words: str, **body: Any) -> None:
         answer = await (self.rest.post(path, json=body) if body else self.rest.get(path))
         assert answer.status_code == status and words in answer.json()["detail"], answer.text
 
-    async def ended(self, job_id: str) -> dict[str, Any]:
-        async with asyncio.timeout(200):
-            while True:
-                job = (await self.rest.get(f"/jobs/{job_id}")).json()
-                if job["state"] not in ("waiting", "running"):
-                    assert job["state"] == "done", job
-                    return dict(job)
-                await asyncio.sleep(0.1)
+    async def ended(self, job_id: str) -> Any:
+        async def looked() -> Any:
+            job = (await self.rest.get(f"/jobs/{job_id}")).json()
+            return job if job["state"] not in ("waiting", "running") else None
+
+        job = await eventually(looked, 200)
+        assert job["state"] == "done", job
+        return job
 
     async def given(self, vectors: Path, ids: Path) -> list[dict[str, Any]]:
         """As `omma ingest` gives them."""
@@ -110,7 +111,7 @@ async def test_vectors_of_ones_own_are_a_space_beside_the_pictures(tmp_path: Pat
         assert (again["unchanged"], again["created"]) == (ROWS, 0)
 
         best = [f"sku-{row}" for row in np.argsort(-(unit @ unit[5]))[:5]]
-        hits = await asked.until(best, vector=vectors[5].tolist())
+        hits = await asked.found(best, vector=vectors[5].tolist())
         assert await asked.search(vector=vectors[5].tolist(), index="products.1", k=5) == hits
         first = hits[0]["id"]
         assert (await rest.get(f"/images/{first}")).json()["space"] == "products"
@@ -128,7 +129,7 @@ async def test_vectors_of_ones_own_are_a_space_beside_the_pictures(tmp_path: Pat
         lamp = {"id": "lamp", "vector": [1.0] * DIM, "tags": ["lamp"], "uri": "https://example.org/lamp.jpg"}
         async with AsyncClient(at.url) as client:
             assert (await asked.ended(await client.add_vectors("products", [lamp])))["created"] == 1
-        (found,) = await asked.until(["lamp"], vector=[2.0] * DIM, filter={"tags": "lamp"})
+        (found,) = await asked.found(["lamp"], vector=[2.0] * DIM, filter={"tags": "lamp"})
         assert (found["uri"], found["tags"], round(found["score"], 3)) == (lamp["uri"], ["lamp"], 1.0)
 
         receipt = (await rest.delete(f"/images/{first}")).headers["omma-receipt"]

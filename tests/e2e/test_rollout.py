@@ -13,8 +13,9 @@ import pytest
 
 from services.egs.embedder import OnnxEmbedder
 from tests.e2e.rolled_folder import Folder
-from tests.e2e.rolling import Traffic, ids_in, ok, reaches, until, upload
+from tests.e2e.rolling import Traffic, ids_in, ok, reaches, upload
 from tests.e2e.two_models import A, B, register_two
+from tests.waiting import eventually
 
 PICTURES = 24
 
@@ -42,7 +43,7 @@ async def test_a_model_is_rolled_out_and_back_under_traffic(folder: Folder) -> N
 
         async def step(name: str, **body: Any) -> dict[str, Any]:
             moved: dict[str, Any] = await ok(client.post(f"/rollouts/{rollout}/{name}", json=body))
-            await until(lambda: followed(moved["routing"]["epoch"]))
+            await eventually(lambda: followed(moved["routing"]["epoch"]), 300)
             traffic.step += 1
             traffic.answered.clear()
             for user in range(40):
@@ -91,7 +92,7 @@ async def test_a_model_is_rolled_out_and_back_under_traffic(folder: Folder) -> N
         async def cleared() -> bool:
             return not (folder.path / "data" / "shards" / old["id"]).exists()
 
-        await until(cleared)
+        await eventually(cleared, 300)
     # The model that answers now is the one that is opened; the other one may go.
     async with folder.up(B) as again:
         assert (await ok(again.get("/health")))["indexes"][0]["id"] == new
@@ -129,7 +130,7 @@ async def test_two_models_answer_one_page_and_a_click_counts_for_who_brought_the
         async def answers() -> bool:
             return bool("variant" in await ok(client.post("/search", json=body)))
 
-        await until(answers)
+        await eventually(answers, 300)
         found = await ok(client.post("/search", json=body))
         assert found["variant"] == {"rollout": begun["id"], "arm": "interleaved"}
         spaces = {begun["candidate"]["id"]: begun["candidate"]["space"], old["id"]: old["space"]}
@@ -152,7 +153,7 @@ async def test_two_models_answer_one_page_and_a_click_counts_for_who_brought_the
             canary = (await ok(client.get(f"/rollouts/{begun['id']}")))["canary"]
             return bool(canary and canary.get("credited") == of_one)
 
-        await until(credited)
+        await eventually(credited, 300)
 
 
 def embedders() -> list[str]:
@@ -180,14 +181,14 @@ async def test_a_model_whose_space_has_no_index_left_is_closed(folder: Folder) -
         async def holds(*spaces: str) -> bool:
             return embedders() == sorted([*others, *spaces])
 
-        await until(lambda: holds(old["space"]))
+        await eventually(lambda: holds(old["space"]), 300)
         assert embedding_threads() == threads
         begun = await ok(client.post("/rollouts", json={"model": B}))
         await reaches(client, begun["id"], "shadow")
         await ok(client.post(f"/rollouts/{begun['id']}/canary", json={"share": 100, "force": True}))
         await ok(client.post(f"/rollouts/{begun['id']}/promote"))
         await ok(client.post(f"/rollouts/{begun['id']}/retire", json={"yes": True}))
-        await until(lambda: holds(begun["candidate"]["space"]))
+        await eventually(lambda: holds(begun["candidate"]["space"]), 300)
         assert embedding_threads() == threads
         assert (await upload(client, 9))["receipt"]
         found = await ok(client.post("/search", json={"image_id": 1, "k": 3}))
@@ -233,7 +234,7 @@ async def test_an_experiment_compares_two_ways_to_search_and_the_better_one_stay
         async def searched_by(policy: str) -> bool:
             return bool((await ok(client.post("/search", json=body)))["explain"]["policy"] == policy)
 
-        await until(lambda: searched_by("diverse@2"))
+        await eventually(lambda: searched_by("diverse@2"), 300)
         assert (await ok(client.post("/search", json=body)))["variant"] == {"rollout": begun["id"], "arm": "candidate"}
         bad = await client.post("/experiments/diverse/promote", json={"arm": "third"})
         assert (bad.status_code, bad.json()["field"]) == (422, "arm")
@@ -248,7 +249,7 @@ async def test_an_experiment_compares_two_ways_to_search_and_the_better_one_stay
             found = await ok(client.post("/search", json={"image_id": 1, "k": 3, "explain": True}))
             return bool(found["explain"]["policy"] == "diverse@2" and "variant" not in found)
 
-        await until(answers)
+        await eventually(answers, 300)
         stopped = await ok(client.post("/experiments/diverse/stop", json={"reason": "not after all"}))
         assert (stopped["state"], stopped["allowed"]) == ("stopped", [])
         assert [one["step"] for one in stopped["audit"]] == ["start", "promote", "rollback"]
@@ -272,7 +273,7 @@ async def test_shards_are_changed_without_embedding_anything(folder: Folder) -> 
         async def answers() -> bool:
             return bool((await ok(client.post("/search", json={"image_id": 1, "k": 3})))["index"] == "wide.2")
 
-        await until(answers)
+        await eventually(answers, 300)
         assert len(await ids_in(client, "wide.2", receipts)) == 8
         assert _embedded(await client.get("/metrics")) == before
 

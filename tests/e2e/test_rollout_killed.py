@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.process import Folder
 from tests.e2e.two_models import A, B, register_two
 from tests.pictures import encoded, scene
-from tests.rolled_out import until
+from tests.waiting import until
 
 PICTURES = 12
 STEPS: list[tuple[str, dict[str, Any], str, str]] = [
@@ -53,7 +53,7 @@ class Walk:
         return client.get(f"/rollouts/{self.id}").raise_for_status().json()
 
     def reaches(self, client: httpx.Client, state: str) -> None:
-        until(lambda: bool(self.shown(client)["state"] == state), f"{state} is not reached")
+        until(lambda: bool(self.shown(client)["state"] == state), 300, f"{state} is not reached")
 
     def killed_in(self, name: str, body: dict[str, Any], before: str) -> None:
         """The server ends some milliseconds after it was asked for the step."""
@@ -99,4 +99,4 @@ def test_each_step_is_taken_or_not_and_the_walk_goes_on(tmp_path: Path) -> None:
                 found = client.post("/search", json={**asked, "timeout_ms": 60_000})
                 return found.is_success and len(found.json()["results"]) == PICTURES - 1
 
-            until(whole, f"{live[0]} lacks pictures after {name}")
+            until(whole, 300, f"{live[0]} lacks pictures after {name}")

@@ -11,9 +11,10 @@ from omma.log.interface import TopicSpec
 from omma.log.sqlite import SqliteLog
 from omma.records import IMAGES_TOPIC
 from tests.e2e.rolled_folder import Folder
-from tests.e2e.rolling import ids_in, ok, reaches, until
+from tests.e2e.rolling import ids_in, ok, reaches
 from tests.e2e.two_models import B, register_two
 from tests.pictures import encoded, scene
+from tests.waiting import eventually
 
 PICTURES = 12
 
@@ -59,7 +60,7 @@ async def erase(client: httpx.AsyncClient, owner: str) -> None:
     async def done() -> bool:
         return bool((await ok(client.get(f"/jobs/{job}")))["state"] == "done")
 
-    await until(done)
+    await eventually(done, 300)
 
 
 async def nearest(client: httpx.AsyncClient, index: str, picture: int) -> dict[str, Any]:
@@ -80,7 +81,7 @@ async def answers(client: httpx.AsyncClient, index: str) -> None:
     async def so() -> bool:
         return (await client.post("/search", json={"image_id": 1, "k": 1, "index": index})).is_success
 
-    await until(so)
+    await eventually(so, 300)
 
 
 @pytest.mark.timeout(600)

@@ -1,6 +1,5 @@
 """A user_id leads from a search to its click and is nowhere on the disk, unless the server is told to keep it."""
 
-import asyncio
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from services.standalone.app import Omma
 from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
 from tests.pictures import encoded, scene
+from tests.waiting import eventually
 
 USER = "zoe.ann-marie@people.example"
 
@@ -48,11 +48,12 @@ def bytes_under(folder: Path) -> bytes:
 
 async def recorded(omma: Omma, count: int) -> list[Interaction]:
     """The interactions in the catalog, once there are so many."""
-    async with asyncio.timeout(60):
-        while True:
-            catalog = omma.services.storage.catalog
-            rows = [one async for one in catalog.interactions(DEFAULT_TENANT, 0, 2**53)]
-            if len(rows) >= count:
-                assert InteractionType.CLICK in {one.type for one in rows}
-                return rows
-            await asyncio.sleep(0.05)  # what records them has no event
+    catalog = omma.services.storage.catalog
+
+    async def looked() -> list[Interaction] | None:
+        rows = [one async for one in catalog.interactions(DEFAULT_TENANT, 0, 2**53)]
+        return rows if len(rows) >= count else None
+
+    rows = await eventually(looked, 60) or []
+    assert InteractionType.CLICK in {one.type for one in rows}
+    return rows

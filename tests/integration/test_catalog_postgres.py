@@ -29,6 +29,7 @@ from omma.errors import InvalidQuery, OmmaError, Overloaded, ReplicaDown, causes
 from omma.identity import Sha256, Tenant
 from tests.databases import fresh_database
 from tests.unit.filter_meaning import compare, filters, pictures
+from tests.waiting import eventually
 
 ANN = Tenant("ann")
 QUICK = {"connections": 4, "connect_timeout_seconds": 1.0, "connection_wait_seconds": 1.0}
@@ -68,12 +69,12 @@ async def test_a_killed_server_loses_nothing_that_was_answered(postgres: parts.P
         async with asyncio.TaskGroup() as group:
             for _ in range(8):  # twice as many as there are connections
                 group.create_task(write())
-            await _until(lambda: len(answered) > 50)
+            await eventually(lambda: len(answered) > 50, 60)
             await asyncio.to_thread(postgres.server.kill)
             await asyncio.wait_for(failed.wait(), 10)
             await asyncio.to_thread(postgres.server.restart)
             since = len(answered)
-            await _until(lambda: len(answered) > since + 50)
+            await eventually(lambda: len(answered) > since + 50, 60)
             over.set()
         assert {type(error) for error in refused} <= {ReplicaDown, Overloaded}
         rows = [row async for row in catalog.rows_of_buckets(0, ROW_BUCKETS - 1)]
@@ -279,14 +280,6 @@ def _differences(connection: Connection) -> list[Any]:
     return compare_metadata(context, metadata)
 
 
-async def _until(done: Any) -> None:
-    async with asyncio.timeout(60):
-        while not done():  # noqa: ASYNC110  what is waited for is a server
-            await asyncio.sleep(0.01)
-
-
 async def _until_locked(connection: asyncpg.Connection) -> None:
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    async with asyncio.timeout(10):
-        while not await connection.fetchval(waiting):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await eventually(lambda: connection.fetchval(waiting), 10)

@@ -18,10 +18,11 @@ from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
 from omma.records import IMAGES_TOPIC
 from omma.rollouts.event import ROLLOUTS_TOPIC
-from tests.e2e.rolling import Traffic, ids_in, ok, reaches, until, upload
+from tests.e2e.rolling import Traffic, ids_in, ok, reaches, upload
 from tests.e2e.two_models import A, B, register_two
 from tests.kafka_weeks import compact_now, delete_all
 from tests.part_fixtures import skip_without
+from tests.waiting import eventually
 
 PICTURES = 16
 PATCHED = [3, 4]
@@ -55,7 +56,7 @@ class Walk:
 
     async def step(self, name: str, **body: Any) -> dict[str, Any]:
         moved: dict[str, Any] = await ok(self.client.post(f"/rollouts/{self.id}/{name}", json=body))
-        await until(lambda: self.followed(moved["routing"]["epoch"]))
+        await eventually(lambda: self.followed(moved["routing"]["epoch"]), 300)
         self.traffic.step += 1
         self.traffic.answered.clear()
         for user in range(20):
@@ -83,7 +84,7 @@ async def test_a_model_is_rolled_out_and_then_resharded_without_embedding(runnin
             answer = await client.post("/search", json={"image_id": 1, "k": 100, "exact": True, "timeout_ms": 60_000})
             return answer.is_success and len(answer.json()["results"]) == PICTURES - 1
 
-        await until(all_there)
+        await eventually(all_there, 300)
         gone = await weeks_go_by(running, client, live)
         for path in ("/search", "/embed/text"):
             refused = await client.post(path, json={"text": "a lamp"})
@@ -154,7 +155,7 @@ async def weeks_go_by(running: Cluster, client: httpx.AsyncClient, live: dict[in
     async def is_erased() -> bool:
         return bool((await ok(client.get(f"/jobs/{job}")))["state"] == "done")
 
-    await until(is_erased)
+    await eventually(is_erased, 300)
     del live[deleted]
     gone = {deleted: (await client.delete(f"/images/{deleted}")).headers["omma-receipt"]}
     turns = 0
@@ -194,7 +195,7 @@ async def step_to_canary(walk: Walk) -> None:
         answer = await walk.client.post("/search", json=body)
         return answer.is_success and answer.json()["degraded"] == []
 
-    await until(whole)
+    await eventually(whole, 300)
     await walk.step("canary", share=50, force=True)
 
 
@@ -208,7 +209,7 @@ async def index_of(http_port: int) -> str:
             except httpx.TransportError:
                 return False
 
-        await until(ready)
+        await eventually(ready, 300)
         return str((await ok(client.post("/search", json={"image_id": 2, "k": 1, "timeout_ms": 60_000})))["index"])
 
 
@@ -227,7 +228,7 @@ async def is_told(running: Cluster, client: httpx.AsyncClient) -> None:
                 found[one["rollout"]].append((one["step"], one["by"], one["reason"], one["at_ms"]))
             return found == wanted
 
-        await until(told)
+        await eventually(told, 300)
     finally:
         await log.close()
 
@@ -241,7 +242,7 @@ async def is_cleared(running: Cluster, space: str) -> None:
             topics = {one.name for one in await log.topics()}
             return f"omma.vectors.{space}" not in topics and not await log.committed(indexer_group(space), IMAGES_TOPIC)
 
-        await until(cleared)
+        await eventually(cleared, 300)
     finally:
         await log.close()
     for (shard,) in running.indexes["main"].shards:

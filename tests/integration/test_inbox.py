@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -19,6 +19,7 @@ from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
 from tests.integration.small_cluster import small_cluster
 from tests.pictures import encoded, scene
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -54,13 +55,6 @@ def found(rest: httpx.Client, content: bytes) -> list[tuple[int, str]]:
     return [(hit["id"], hit["uri"]) for hit in answer["results"] if hit["score"] > 0.9999]
 
 
-def until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def count(rest: httpx.Client) -> int:
     return int(rest.get("/images", params={"limit": 1}).raise_for_status().json()["count"])
 
@@ -70,21 +64,21 @@ def test_what_is_put_is_found_what_is_replaced_follows_and_what_is_deleted_is_go
 ) -> None:
     uri = object_uri(INBOX, "new/a b+ü.jpg")
     bucket.put_object(Bucket=INBOX, Key="new/a b+ü.jpg", Body=picture(1))
-    until(lambda: [one for _, one in found(rest, picture(1))] == [uri])
+    until(lambda: [one for _, one in found(rest, picture(1))] == [uri], SECONDS)
     ((image_id, _),) = found(rest, picture(1))
     assert rest.get(f"/images/{image_id}/content", follow_redirects=True).content == picture(1)
     bucket.put_object(Bucket=INBOX, Key="new/a b+ü.jpg", Body=picture(2))
-    until(lambda: found(rest, picture(2)) == [(image_id, uri)])
+    until(lambda: found(rest, picture(2)) == [(image_id, uri)], SECONDS)
     assert found(rest, picture(1)) == []
     bucket.delete_object(Bucket=INBOX, Key="new/a b+ü.jpg")
-    until(lambda: found(rest, picture(2)) == [])
+    until(lambda: found(rest, picture(2)) == [], SECONDS)
     assert rest.get(f"/images/{image_id}").status_code == 404
 
 
 def test_what_omma_writes_itself_never_comes_back(running: Cluster, rest: httpx.Client) -> None:
     before, events = count(rest), notifications(running)
     upload = rest.post("/images", files={"image": picture(10)}).raise_for_status().json()
-    until(lambda: [one for one, _ in found(rest, picture(10))] == [int(upload["id"])])
+    until(lambda: [one for one, _ in found(rest, picture(10))] == [int(upload["id"])], SECONDS)
     time.sleep(0.5)  # MinIO tells of an object in some 70 ms
     assert (count(rest), notifications(running)) == (before + 1, events)
 
@@ -94,15 +88,15 @@ def test_events_again_and_out_of_order_change_nothing(running: Cluster, rest: ht
         bucket.put_object(Bucket=INBOX, Key="again.jpg", Body=picture(seed))
     bucket.put_object(Bucket=INBOX, Key="gone.jpg", Body=picture(23))
     bucket.delete_object(Bucket=INBOX, Key="gone.jpg")
-    until(lambda: len(of_both(running)) == 5)
+    until(lambda: len(of_both(running)) == 5, SECONDS)
     said = of_both(running)
     # One partition: what came before this one is handled once it is found.
     bucket.put_object(Bucket=INBOX, Key="then.jpg", Body=picture(29))
-    until(lambda: len(found(rest, picture(29))) == 1)
+    until(lambda: len(found(rest, picture(29))) == 1, SECONDS)
     before = count(rest)
     tell(running, [*reversed(said), *said])
     bucket.put_object(Bucket=INBOX, Key="last.jpg", Body=picture(24))
-    until(lambda: len(found(rest, picture(24))) == 1)
+    until(lambda: len(found(rest, picture(24))) == 1, SECONDS)
     assert count(rest) == before + 1
     assert [len(found(rest, picture(seed))) for seed in (20, 21, 22, 23)] == [0, 0, 1, 0]
 
@@ -113,13 +107,13 @@ def test_what_is_no_picture_and_what_is_no_notification_stop_nothing(
     tell(running, [b"no json", b'{"Records": 7}', b"{}"])
     bucket.put_object(Bucket=INBOX, Key="text.jpg", Body=b"these are words")
     bucket.put_object(Bucket=INBOX, Key="after.jpg", Body=picture(30))
-    until(lambda: len(found(rest, picture(30))) == 1)
+    until(lambda: len(found(rest, picture(30))) == 1, SECONDS)
 
     def dead() -> list[str]:
         letters = rest.get("/dead-letters").raise_for_status().json()["dead_letters"]
         return [one["uri"] for one in letters]
 
-    until(lambda: dead() == [f"s3://{INBOX}/text.jpg"])
+    until(lambda: dead() == [f"s3://{INBOX}/text.jpg"], SECONDS)
 
 
 def test_a_bucket_that_was_there_is_ingested_and_again_is_free(
@@ -153,7 +147,7 @@ def test_an_ingest_goes_on_where_the_indexer_was_killed(running: Cluster, rest: 
         return said
 
     before = count(rest)
-    until(lambda: count(rest) >= before + 64)
+    until(lambda: count(rest) >= before + 64, SECONDS)
     running.indexer.server.kill()
     until(lambda: progress()["state"] not in ("waiting", "running"), 90)
     done = progress()

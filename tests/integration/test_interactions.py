@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from omma.records import INTERACTIONS_TOPIC, Answered, Interaction, InteractionT
 from omma.telemetry.metrics import INTERACTIONS
 from services.worker.recording import INTERACTIONS_GROUP, record_interactions
 from tests.databases import fresh_database
+from tests.waiting import eventually
 
 ANN = Tenant("ann")
 NOW_MS = 1_700_000_000_000
@@ -57,17 +58,13 @@ async def send(log: Log, values: Sequence[bytes]) -> None:
     await producer.close()
 
 
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not done():  # noqa: ASYNC110  what is waited for is a server
-            await asyncio.sleep(0.01)
-
-
 async def until_read(log: Log) -> None:
     ends = {at: end for at, end in (await log.end_offsets(INTERACTIONS_TOPIC)).items() if end}
-    async with asyncio.timeout(60):
-        while await log.committed(INTERACTIONS_GROUP, INTERACTIONS_TOPIC) != ends:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+
+    async def is_read() -> bool:
+        return await log.committed(INTERACTIONS_GROUP, INTERACTIONS_TOPIC) == ends
+
+    await eventually(is_read, 60)
 
 
 @asynccontextmanager
@@ -179,7 +176,7 @@ async def test_postgresql_may_go_away_and_no_interaction_with_it(log: Log, postg
             finally:
                 await asyncio.to_thread(postgres.server.restart)
             await until_read(log)
-            await until(lambda: counted("recorded") == already + 50)
+            await eventually(lambda: counted("recorded") == already + 50, 60)
         assert await clicked(catalog) == list(range(1, 101))
         await catalog.close()
 

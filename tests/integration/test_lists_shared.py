@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -17,6 +17,7 @@ from deploy.parts.ports import free_port
 from tests.hostile_web import KINDS, NAMED, HostileWeb, hostile_web
 from tests.integration.small_cluster import small_cluster
 from tests.pictures import encoded, scene
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(600)
 HOSTS, EACH, AT_ONCE, BY_HOST, SECONDS = 8, 50, 8, 2, 240.0
@@ -62,14 +63,6 @@ def hosts() -> Iterator[list[Host]]:
         yield made
 
 
-def until(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return found
-
-
 @contextmanager
 def second_worker(running: Cluster) -> Iterator[Service]:
     """Which nobody starts again."""
@@ -101,11 +94,11 @@ def test_whoever_is_killed_leaves_its_parts_to_the_others() -> None:
                 answer = rest.get(f"/jobs/{job_id}")
                 return answer.json() if answer.is_success else {}
 
-            until(lambda: shared(running.worker, second) and len(served(web)) > len(good) // 4)
+            until(lambda: shared(running.worker, second) and len(served(web)) > len(good) // 4, SECONDS)
             second.server.kill()
-            until(lambda: len(served(web)) > len(good) // 2)
+            until(lambda: len(served(web)) > len(good) // 2, SECONDS)
             running.worker.server.kill()
-            told = until(lambda: job() if job().get("state") in ("done", "failed") else None)
+            told = until(lambda: job() if job().get("state") in ("done", "failed") else None, SECONDS)
             assert told["state"] == "done", told
             assert (told["total"], told["unreadable"]) == (len(good) + len(bad), len(bad))
             assert told["created"] + told["unchanged"] == rest.get("/images").json()["count"] == len(good)
@@ -121,7 +114,7 @@ def test_a_list_that_is_cancelled_is_left_by_all() -> None:
         urls = [f"{one.web.url}/good/{number}" for number in range(4 * EACH) for one in web]
         with httpx.Client(base_url=running.rest, timeout=60) as rest:
             job_id = rest.post("/ingest", json={"urls": urls}).json()["job_id"]
-            until(lambda: shared(running.worker, second) and len(served(web)) > 2 * AT_ONCE)
+            until(lambda: shared(running.worker, second) and len(served(web)) > 2 * AT_ONCE, SECONDS)
             assert rest.delete(f"/jobs/{job_id}").is_success
             time.sleep(5)
             left = served(web)

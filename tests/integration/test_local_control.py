@@ -11,6 +11,7 @@ from deploy.local.control import ask, controlled
 from deploy.local.service import Service
 from deploy.local.supervisor import Supervisor
 from deploy.parts import Server
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -29,20 +30,13 @@ def watched(name: str, server: Server) -> Service:
     return cast(Service, service)
 
 
-def until_running(server: Server) -> None:
-    end = time.monotonic() + 20
-    while not server.running():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def test_what_is_stopped_stays_down_and_what_is_killed_comes_back(parts: dict[str, Server]) -> None:
     with Supervisor([watched("egs", parts["egs"])]) as supervisor, controlled(lambda: parts, supervisor):
         assert all(ask("status", "")["parts"].values())
         assert ask("stop", "kafka")["parts"]["kafka"] is None
         first = parts["egs"].pid
         ask("kill", "egs")
-        until_running(parts["egs"])
+        until(parts["egs"].running, 20)
         assert parts["egs"].pid != first
         ask("stop", "egs")
         assert "is not running" in ask("stop", "egs")["error"]

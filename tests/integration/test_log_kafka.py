@@ -18,6 +18,7 @@ from omma.errors import ConcurrentWrite, ReplicaDown
 from omma.log.interface import Consumer, Log, LogRecord, OffsetOutOfRange, ProducerFenced, TopicPartition, TopicSpec
 from omma.log.kafka.log import KafkaLog
 from omma.log.kafka.settings import KafkaSettings
+from tests.waiting import eventually
 
 PLENTY = 20.0
 
@@ -55,9 +56,11 @@ async def until_written(at: KafkaPartition, settings: KafkaSettings) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers, isolation_level="read_uncommitted")
     await consumer.start()
     try:
-        async with asyncio.timeout(PLENTY):
-            while not (await consumer.end_offsets([at]))[at]:  # noqa: ASYNC110  a server's doing sets no event here
-                await asyncio.sleep(0.02)
+
+        async def is_written() -> bool:
+            return bool((await consumer.end_offsets([at]))[at])
+
+        await eventually(is_written, PLENTY)
     finally:
         await consumer.stop()
 

@@ -4,14 +4,13 @@ import importlib
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deploy import parts
 from deploy.parts import cache
+from tests.waiting import until
 
 _STARTER = """
 import sys, time
@@ -33,13 +32,6 @@ def gone(pid: int) -> bool:
     return False
 
 
-def wait_for(so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not so():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("before", ["", "kill"], ids=["running", "killed"])
 def test_a_killed_starter_leaves_no_process_and_no_folder(before: str) -> None:
     starter = subprocess.Popen([sys.executable, "-c", _STARTER, before], stdout=subprocess.PIPE, text=True)
@@ -50,7 +42,7 @@ def test_a_killed_starter_leaves_no_process_and_no_folder(before: str) -> None:
     assert len(family) == (1 if before else 3)
     starter.kill()
     starter.communicate()
-    wait_for(lambda: all(map(gone, family)) and not Path(folder).exists())
+    until(lambda: all(map(gone, family)) and not Path(folder).exists(), 10)
 
 
 def test_a_server_is_paused_killed_and_started_again_on_its_data() -> None:
@@ -58,13 +50,13 @@ def test_a_server_is_paused_killed_and_started_again_on_its_data() -> None:
     try:
         server.start(["sh", "-c", "echo again >> data; exec sleep 600"], (server.folder / "data").exists)
         server.pause()
-        wait_for(lambda: " T " in Path(f"/proc/{server.pid}/stat").read_text())
+        until(lambda: " T " in Path(f"/proc/{server.pid}/stat").read_text(), 10)
         server.resume()
         assert server.running()
         server.kill()
         assert not server.running()
         server.restart()
-        wait_for(lambda: (server.folder / "data").read_text() == "again\nagain\n")
+        until(lambda: (server.folder / "data").read_text() == "again\nagain\n", 10)
         server.stop()
         assert not server.running()
     finally:

@@ -15,6 +15,7 @@ from omma.rpc.deadline import Deadline
 from omma.vectors import normalise
 from services.nn_shard.shard import Shard
 from tests.integration.shard_world import DIM, SETTINGS, World, caught_up, query, require_model, running, world
+from tests.waiting import eventually
 
 __all__ = ["world"]
 
@@ -28,9 +29,7 @@ async def asked(index: Index, shard: Shard) -> ShardHits:
 
 
 async def until_stale(shard: Shard, stale: bool = True) -> None:
-    async with asyncio.timeout(20):
-        while shard.replica.stale is not stale:  # noqa: ASYNC110  the clock alone turns it
-            await asyncio.sleep(QUICK.lag_check_seconds)
+    await eventually(lambda: shard.replica.stale is stale, 20)
     assert (await shard.client.stats(Deadline.after(5))).stale is stale
 
 

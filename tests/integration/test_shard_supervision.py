@@ -32,6 +32,7 @@ from tests.integration.shard_world import (
     running,
     world,
 )
+from tests.waiting import eventually
 
 __all__ = ["world"]
 
@@ -169,9 +170,7 @@ class Bug:
         monkeypatch.setattr(owner, name, fails)
 
     async def seen(self, times: int) -> None:
-        async with asyncio.timeout(20):
-            while self.times < times:  # noqa: ASYNC110  the shard's own pace
-                await asyncio.sleep(0.01)
+        await eventually(lambda: self.times >= times, 20)
 
 
 def failures(part: str) -> float:

@@ -24,6 +24,7 @@ from tests.buckets import bucket_settings
 from tests.certificates import self_signed
 from tests.conftest import ROOT
 from tests.databases import fresh_database
+from tests.waiting import until
 
 WITHIN_SECONDS: Final = 90.0
 """Of a machine that does much else; a wait is over as soon as what it waits for is there."""
@@ -111,10 +112,8 @@ def told(service: Service) -> list[str]:
     return [str(json.loads(line)["message"]) for line in service.server.log().splitlines() if line.startswith("{")]
 
 
-async def until(what: str, condition: Any) -> None:
-    async with asyncio.timeout(WITHIN_SECONDS):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110  it is another process's
-            await asyncio.sleep(0.05)
+async def reaches(what: str, condition: Any) -> None:
+    await asyncio.to_thread(until, condition, WITHIN_SECONDS, what)
 
 
 @pytest.mark.timeout(400)
@@ -133,7 +132,7 @@ async def test_processes_wait_for_each_part_and_go_on(
         try:
             for one in waiting:
                 one.start(own_of[one.name], wait=False)
-            await until("PostgreSQL", lambda: all_wait_for("PostgreSQL"))
+            await reaches("PostgreSQL", lambda: all_wait_for("PostgreSQL"))
             for one in waiting:
                 assert health(one, LIVENESS) == health_pb2.HealthCheckResponse.SERVING
                 assert health(one) == health_pb2.HealthCheckResponse.NOT_SERVING
@@ -144,18 +143,18 @@ async def test_processes_wait_for_each_part_and_go_on(
         finally:
             await asyncio.to_thread(postgres.server.restart)
         try:
-            await until("Kafka", lambda: all_wait_for("Kafka"))
+            await reaches("Kafka", lambda: all_wait_for("Kafka"))
         finally:
             await asyncio.to_thread(kafka.server.restart)
         try:
-            await until("S3", lambda: all_wait_for("the object storage"))
+            await reaches("S3", lambda: all_wait_for("the object storage"))
         finally:
             await asyncio.to_thread(minio.server.restart)
-        await until("EGS", lambda: all_wait_for("EGS", "the index"))
+        await reaches("EGS", lambda: all_wait_for("EGS", "the index"))
         for name in ("rerank", "egs"):
             services[name].start(own_of[name], wait=False)
         for one in waiting:
-            await until(one.name, one.ready)
+            await reaches(one.name, one.ready)
             assert "Traceback" not in one.server.log()
             assert one.server.running(), "it is the process that was started first"
         for lost in ("shard", "egs"):
@@ -210,7 +209,7 @@ async def test_a_process_with_a_setting_that_is_wrong_ends_with_a_line(
     wrong = {"OMMA_POSTGRES__URL": f"{postgres.url}_of_nobody", "OMMA_INDEXER__EGS": "127.0.0.1:9"}
     indexer.start(wrong, wait=False)
     for one in (gateway, indexer):
-        await until(one.name, lambda one=one: not one.server.running())
+        await reaches(one.name, lambda one=one: not one.server.running())
         assert "Traceback" not in one.server.log()
     assert "OMMA_TOPOLOGY names a file that does, or OMMA_GATEWAY__EGS and" in gateway.server.log()
     assert "PostgreSQL does not let us in" in indexer.server.log()
@@ -237,7 +236,7 @@ async def test_services_speak_mutual_tls_with_each_other(
                 return dict(said.json()) if said.status_code == 200 else {}
 
             async with asyncio.timeout(WITHIN_SECONDS):
-                await until("the gateway", gateway.ready)
+                await reaches("the gateway", gateway.ready)
                 while not (found := await answer()):  # noqa: ASYNC110  it is another process's
                     await asyncio.sleep(0.2)
         assert (found["degraded"], found["coverage"]["shards_answered"]) == ([], 1), "embedded, searched and re-ranked"

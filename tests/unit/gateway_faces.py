@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -34,13 +34,6 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.sharing.bodies import Bodies
 from services.gateway.surroundings import Surroundings
 from tests.unit.search_world import World
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Turn by turn, ten seconds at most."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  what changes it has no event
-            await asyncio.sleep(0.001)
 
 
 class Hanging:

@@ -14,7 +14,8 @@ from omma.identity import Tenant
 from omma.v1 import search_pb2, search_pb2_grpc
 from services.gateway.sharing.bodies import Bodies
 from services.gateway.sharing.shares import Shares
-from tests.unit.gateway_faces import Faces, faces, until
+from tests.unit.gateway_faces import Faces, Hanging, faces
+from tests.waiting import eventually
 
 MIB = 1 << 20
 ONE = b'{"image_id": 1, "k": 1}'
@@ -66,13 +67,13 @@ async def _a_tenant_holds_its_share(some: Faces) -> None:
             await caller.request("POST", "/images", part, **form)
         await one.send(bytes(18 * MIB))
         await two.send(bytes(18 * MIB))
-        await until(lambda: some.bodies.bytes >= 36 * MIB)
+        await eventually(lambda: some.bodies.bytes >= 36 * MIB, 10)
         sending = asyncio.create_task(three.send(bytes(18 * MIB)))
         status, problem = await three.answer()
         assert (status, problem["kind"], problem["limit"]) == (429, "overloaded", 1 << 26)
         assert await found(some, x_api_key="bob") in (200, 404), "another tenant has room"
         sending.cancel()
-    await until(lambda: some.bodies.bytes == 0)
+    await eventually(lambda: some.bodies.bytes == 0, 10)
 
 
 async def test_a_chunked_form_is_totalled(some: Faces) -> None:
@@ -193,11 +194,11 @@ async def test_both_faces_have_one_budget(some: Faces) -> None:
             await stub(channel).Search(request, metadata=KEY)
         assert some.bodies.bytes == 0
         one = search_pb2.SearchQuery(image=b"1" * MIB)
-        some.world.embedder.embed = asyncio.Event().wait  # type: ignore[assignment]
+        some.world.embedder.embed = Hanging().embed  # type: ignore[assignment]
         call = stub(channel).Search(search_pb2.SearchRequest(queries=[one]), metadata=KEY)
-        await until(lambda: some.bodies.bytes >= MIB)
+        await eventually(lambda: some.bodies.bytes >= MIB, 10)
         call.cancel()
-        await until(lambda: some.bodies.bytes == 0)
+        await eventually(lambda: some.bodies.bytes == 0, 10)
 
 
 def test_the_budget_is_one_total_and_a_share_each() -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from omma.v1 import search_pb2, search_pb2_grpc
 from tests.pictures import encoded, scene
-from tests.unit.gateway_faces import Faces, Hanging, faces, until
+from tests.unit.gateway_faces import Faces, Hanging, faces
 from tests.unit.search_world import World
+from tests.waiting import eventually
 
 KEY = (("x-api-key", "ann"),)
 JSON = {"content_type": "application/json"}
@@ -146,7 +147,7 @@ async def test_a_search_ends_when_its_time_does_whatever_part_hangs(
     assert status == (200 if batch else 504 if part != "shard's search" else 503)
     assert all(one["status"] in (503, 504, 429) for one in each)
     assert took < 2.0
-    await until(hanging.left)
+    await eventually(hanging.left, 10)
 
 
 async def test_the_clock_of_a_search_starts_when_it_arrives(some: Faces) -> None:
@@ -192,7 +193,7 @@ async def test_who_hangs_up_ends_the_work(tmp_path: Path, method: str, path: str
             await caller.request(method, path, body, **JSON)
             await asyncio.wait_for(part.reached.wait(), 10)
             assert part.ended == []
-        await until(part.left)
+        await eventually(part.left, 10)
         assert some.world.core._admission.running == 0
 
 
@@ -204,4 +205,4 @@ async def test_who_cancels_a_grpc_call_ends_the_work(tmp_path: Path) -> None:
         for call, part in ((stub.Search(search, metadata=KEY), embedder), (GRPC["Get"](stub), some.parts)):
             await asyncio.wait_for(part.reached.wait(), 10)
             call.cancel()  # type: ignore[attr-defined]
-            await until(part.left)
+            await eventually(part.left, 10)

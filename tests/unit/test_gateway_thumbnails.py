@@ -12,7 +12,7 @@ from omma.identity import Tenant
 from omma.images import PictureLimits
 from services.gateway.pictures.core import PictureCore
 from tests.pictures import encoded, scene
-from tests.unit.gateway_faces import until
+from tests.waiting import eventually
 
 PICTURE = encoded(scene())
 
@@ -41,7 +41,7 @@ async def test_few_originals_are_held_to_draw_many_thumbnails(tmp_path: Path) ->
     with ThreadPoolExecutor(2) as executor:
         core = PictureCore(*parts, executor, picture_limits=PictureLimits(), row_limits=RowLimits())
         asked = [asyncio.create_task(core.thumbnail(Tenant("ann"), number)) for number in range(1, 13)]
-        await until(lambda: originals.reading == 4)
+        await eventually(lambda: originals.reading == 4, 10)
         asked[0].cancel()
         originals.go.set()
         drawn = await asyncio.gather(*asked, return_exceptions=True)

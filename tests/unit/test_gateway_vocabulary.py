@@ -13,8 +13,8 @@ from services.egs.client import EmbeddedItem, ImageItem, TextItem
 from services.gateway.search.query import SearchQuery, SoughtPicture, SoughtWords
 from services.gateway.search.vocabulary import Vocabulary
 from services.topology.indexes import ServedIndex
-from tests.unit.gateway_faces import until
 from tests.unit.search_world import ANN, SeedEmbedder, World
+from tests.waiting import eventually
 
 WORDS = [str(seed) for seed in range(1_000, 1_200)]
 
@@ -26,7 +26,7 @@ async def told_by(originals: Originals, vocabulary: Vocabulary) -> AsyncIterator
 
 
 async def ready(served: ServedIndex, vocabulary: Vocabulary) -> None:
-    await until(lambda: vocabulary.known(served) is not None)
+    await eventually(lambda: vocabulary.known(served) is not None, 10)
 
 
 async def test_a_picture_is_told_by_the_text_tower_once_its_words_are_there(originals: Originals) -> None:

@@ -1,7 +1,7 @@
 """What makes the indexer stop taking: enough under way, a fault that is not the pictures', a service away."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from omma.backlog import backlog, indexer_group
 from omma.dead_letters import DeadLetters
@@ -14,6 +14,7 @@ from services.indexer.deaths import Deaths
 from services.indexer.settings import IndexerSettings
 from services.indexer.worker import Indexer
 from tests.indexer_world import SPACE, CountingEmbedder, World, vectors_in
+from tests.waiting import eventually
 
 SETTINGS = IndexerSettings(
     poll_seconds=0.02,
@@ -67,12 +68,6 @@ def indexer(
     )
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  what it waits for is a count
-            await asyncio.sleep(0.005)
-
-
 async def stopped(running: asyncio.Task[None]) -> None:
     assert not running.done()
     running.cancel()
@@ -87,7 +82,7 @@ async def test_a_bad_deploy_does_not_drain_the_topic_and_its_end_is_noticed(worl
     await world.upload(*(b"picture %d" % number for number in range(200)))
     embedder, told = Sick(), list[bool]()
     running = asyncio.create_task(indexer(world, embedder, told).run())
-    await until(lambda: len(told) >= 1)
+    await eventually(lambda: len(told) >= 1, 20)
     dead = (await world.catalog.counts()).get("dead", 0)
     assert dead < 20 and await behind(world) >= 180, "less than a window died before it stopped"
     embedder.ill = False
@@ -138,7 +133,7 @@ async def test_while_the_embedder_hangs_no_more_is_taken_than_may_be_under_way(w
     embedder = Hanging()
     running = asyncio.create_task(indexer(world, embedder, []).run())
     under_way = SETTINGS.batches_in_flight * SETTINGS.batch_pictures
-    await until(lambda: embedder.asked_for == under_way)
+    await eventually(lambda: embedder.asked_for == under_way, 20)
     await asyncio.sleep(0.2)  # what it must not do takes no time to show
     assert embedder.asked_for == under_way and await behind(world) == len(uploads)
     embedder.gate.set()

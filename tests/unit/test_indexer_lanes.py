@@ -17,6 +17,7 @@ from omma.rpc.deadline import Deadline
 from services.egs.client import EmbeddedItem, ImageItem
 from services.indexer.settings import IndexerSettings
 from tests.indexer_world import SPACE, CountingEmbedder, World, vectors_in
+from tests.waiting import eventually
 
 SETTINGS = IndexerSettings(poll_seconds=0.02, retry_seconds=0.01, batch_pictures=4, waiting_pictures=64)
 
@@ -36,13 +37,16 @@ class TowerAway(CountingEmbedder):
         return await super().embed(items, deadline)
 
 
-async def until_record(world: World, image_id: int, version: int) -> VectorRecord:
-    async with asyncio.timeout(20):
-        while True:
-            found = (await vectors_in(world.log)).get(image_id)
-            if found is not None and found.version >= version:
-                return found
-            await asyncio.sleep(0.01)
+async def written(world: World, image_id: int, version: int) -> VectorRecord:
+    """Its record, once it has this version."""
+
+    async def looked() -> VectorRecord | None:
+        found = (await vectors_in(world.log)).get(image_id)
+        return found if found is not None and found.version >= version else None
+
+    found = await eventually(looked, 20)
+    assert found is not None
+    return found
 
 
 async def behind(world: World) -> int:
@@ -61,9 +65,9 @@ async def test_deletes_and_changes_flow_while_the_tower_is_away(world: World) ->
     await world.send([await world.catalog.change(DEFAULT_TENANT, kept.id, PictureChange(tags=("new",)))])
     # One that waits itself is deleted before it was ever embedded.
     await world.send(await world.catalog.delete(DEFAULT_TENANT, [waiting[0].id]))
-    assert (await until_record(world, gone.id, 2)).deleted
-    assert (await until_record(world, kept.id, 2)).payload.tags == ("new",)
-    assert (await until_record(world, waiting[0].id, 2)).deleted
+    assert (await written(world, gone.id, 2)).deleted
+    assert (await written(world, kept.id, 2)).payload.tags == ("new",)
+    assert (await written(world, waiting[0].id, 2)).deleted
     assert await behind(world) > 0, "what waits is not committed"
     world.embedder.away = False
     async with asyncio.timeout(20):
@@ -82,7 +86,7 @@ async def test_what_was_written_ahead_of_its_turn_is_harmless_when_it_is_read_ag
     world.embedder = TowerAway()
     running = asyncio.create_task(world.indexer(SETTINGS).run())
     await world.send(await world.catalog.delete(DEFAULT_TENANT, [gone.id]))
-    await until_record(world, gone.id, 2)
+    await written(world, gone.id, 2)
     running.cancel()
     await asyncio.wait({running})
     await world.upload(b"gone")  # again

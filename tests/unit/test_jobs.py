@@ -28,6 +28,7 @@ from services.worker.jobs.ingest import IngestWork
 from services.worker.jobs.progress import Progress
 from services.worker.jobs.runner import JobRunner, Work
 from services.worker.settings import WorkerSettings
+from tests.waiting import eventually
 
 SETTINGS = WorkerSettings(job_keep_seconds=0.05, job_poll_seconds=0.05, job_lease_seconds=1, retry_seconds=0.01)
 SOURCE = "s3://b/p"
@@ -61,10 +62,15 @@ class Counting:
         return {"counted": 5}
 
 
-async def until(catalog: Catalog, job: Job, fits: Callable[[Job], bool]) -> Job:
-    async with asyncio.timeout(10):
-        while not fits(found := await catalog.job(DEFAULT_TENANT, job.id)):  # noqa: ASYNC110  the catalog is asked
-            await asyncio.sleep(0.01)
+async def reached(catalog: Catalog, job: Job, fits: Callable[[Job], bool]) -> Job:
+    """The job, once it fits."""
+
+    async def looked() -> Job | None:
+        found = await catalog.job(DEFAULT_TENANT, job.id)
+        return found if fits(found) else None
+
+    found = await eventually(looked, 10)
+    assert found is not None
     return found
 
 
@@ -91,11 +97,11 @@ async def test_a_job_is_run_and_its_progress_can_be_read(catalog: Catalog) -> No
     job = await catalog.add_job(DEFAULT_TENANT, "ingest", SOURCE, {}, 9)
     ingest = Counting(steps=2)
     async with Running(catalog, ingest):
-        half = await until(catalog, job, lambda one: one.cursor == "2")
+        half = await reached(catalog, job, lambda one: one.cursor == "2")
         assert (half.state, half.counts["looked_at"]) == (JobState.RUNNING, 2)
         for _ in range(3):
             ingest.steps.release()
-        done = await until(catalog, job, ended)
+        done = await reached(catalog, job, ended)
     assert (done.state, done.cursor, done.counts["looked_at"]) == (JobState.DONE, "5", 5)
     assert done.result == {"counted": 5}
 
@@ -103,11 +109,11 @@ async def test_a_job_is_run_and_its_progress_can_be_read(catalog: Catalog) -> No
 async def test_a_runner_that_ends_hands_its_job_back_and_the_next_goes_on_there(catalog: Catalog) -> None:
     job = await catalog.add_job(DEFAULT_TENANT, "ingest", SOURCE, {}, 9)
     async with Running(catalog, Counting(steps=3)):
-        await until(catalog, job, lambda one: one.cursor == "3")
+        await reached(catalog, job, lambda one: one.cursor == "3")
     assert (await catalog.job(DEFAULT_TENANT, job.id)).state is JobState.WAITING
     second = Counting()
     async with Running(catalog, second, "two"):
-        done = await until(catalog, job, ended)
+        done = await reached(catalog, job, ended)
     assert second.began_at == ["3"] and (done.state, done.counts["looked_at"]) == (JobState.DONE, 5)
 
 
@@ -117,7 +123,7 @@ async def test_a_job_whose_runner_died_is_taken_over_after_its_lease(catalog: Ca
     await catalog.keep_job(job.id, "dead", 0.3, "4", {"looked_at": 4})
     ingest = Counting()
     async with Running(catalog, ingest):
-        done = await until(catalog, job, ended)
+        done = await reached(catalog, job, ended)
     assert ingest.began_at == ["4"] and done.counts["looked_at"] == 5
 
 
@@ -126,7 +132,7 @@ async def test_two_runners_run_a_job_once(catalog: Catalog) -> None:
     first, second = Counting(), Counting()
     async with Running(catalog, first, "one"), Running(catalog, second, "two"):
         for job in jobs:
-            await until(catalog, job, ended)
+            await reached(catalog, job, ended)
     assert len(first.began_at) + len(second.began_at) == len(jobs)
 
 
@@ -139,13 +145,13 @@ async def test_a_cancelled_job_is_left_and_goes_on_when_it_is_asked_for_again(ca
     async with Running(catalog, ingest) as runner:
         ingests = Jobs(catalog, Sources(folders=True, s3=S3), nothing, 9, runner.wake)
         job = await ingests.ingest(ADMIN, SOURCE)
-        await until(catalog, job, lambda one: one.cursor == "2")
+        await reached(catalog, job, lambda one: one.cursor == "2")
         assert (await ingests.cancel(ADMIN, job.id)).state is JobState.CANCELLED
         for _ in range(9):
             ingest.steps.release()
         again = await ingests.ingest(ADMIN, SOURCE)
         assert again.id != job.id
-        done = await until(catalog, again, ended)
+        done = await reached(catalog, again, ended)
     assert done.counts["looked_at"] == 5 and (await catalog.job(DEFAULT_TENANT, job.id)).counts["looked_at"] == 2
 
 
@@ -153,15 +159,15 @@ async def test_an_error_that_may_pass_is_tried_again_and_another_ends_the_job(ca
     job = await catalog.add_job(DEFAULT_TENANT, "ingest", SOURCE, {}, 9)
     wrong = await catalog.add_job(DEFAULT_TENANT, "paint", "", {}, 9)
     async with Running(catalog, Counting(ReplicaDown("away"), ReplicaDown("away"))):
-        assert (await until(catalog, job, ended)).state is JobState.DONE
-        failed = await until(catalog, wrong, ended)
+        assert (await reached(catalog, job, ended)).state is JobState.DONE
+        failed = await reached(catalog, wrong, ended)
     assert failed.state is JobState.FAILED and "paint" in failed.error
 
 
 async def test_a_bug_is_told_in_generic_words(catalog: Catalog) -> None:
     job = await catalog.add_job(DEFAULT_TENANT, "ingest", SOURCE, {}, 9)
     async with Running(catalog, Counting(RuntimeError("secret"))):
-        failed = await until(catalog, job, ended)
+        failed = await reached(catalog, job, ended)
     assert failed.state is JobState.FAILED and "secret" not in failed.error
 
 
@@ -187,7 +193,7 @@ async def test_an_ingest_whose_disk_hangs_is_cancelled_at_once_and_keeps_no_othe
     hung = await catalog.add_job(DEFAULT_TENANT, "ingest", str(hangs), {}, 9)
     other = await catalog.add_job(DEFAULT_TENANT, "ingest", str(well), {}, 9)
     async with Running(catalog, IngestWork(folders, None)) as runner:
-        assert (await until(catalog, other, ended)).state is JobState.DONE
+        assert (await reached(catalog, other, ended)).state is JobState.DONE
         await catalog.cancel_job(DEFAULT_TENANT, hung.id)
         runner.wake()
     os.close(os.open(tmp_path / "pipe", os.O_WRONLY))

@@ -3,8 +3,7 @@
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -12,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.e2e.process import Folder, Server
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = (
@@ -68,14 +68,6 @@ def server(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield server
 
 
-def until(met: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for what has no element to wait for."""
-    ends = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < ends
-        time.sleep(0.1)
-
-
 @pytest.fixture
 def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
     """Of somebody who was never here before."""
@@ -119,9 +111,9 @@ def picture(server: Server) -> int:
         whole = next(one for one in rows if "butterfly" in one["uri"])
         small = rest.get(whole["thumbnail_url"]).content
         rest.post("/images", files={"image": small}, data={"external_id": "a small copy"}).raise_for_status()
-        until(lambda: rest.get("/stats").json()["waiting"] == 0)
+        until(lambda: rest.get("/stats").json()["waiting"] == 0, 60)
         job = rest.post("/qa/anomalies").json()["job_id"]
-        until(lambda: rest.get(f"/jobs/{job}").json()["state"] == "done")
+        until(lambda: rest.get(f"/jobs/{job}").json()["state"] == "done", 60)
     return int(rows[0]["id"])
 
 

@@ -13,7 +13,7 @@ from deploy.parts.ports import free_port
 from tests.buckets import bucket_settings
 from tests.e2e.process import Folder
 from tests.pictures import encoded, scene
-from tests.web.conftest import until
+from tests.waiting import until
 
 FILES = 9
 
@@ -128,7 +128,7 @@ def test_of_two_hundred_files_three_are_broken_and_say_why(browser: Browser, pho
         with page.expect_response(lambda one: one.request.method == "POST" and one.url.endswith("/images")):
             page.get_by_role("button", name="Try the failed ones again").click()
         # One after the other; what was sent is heard while the page is asked something.
-        until(lambda: page.evaluate("true") and sent(asked, "POST", "/images") == before + 3)
+        until(lambda: page.evaluate("true") and sent(asked, "POST", "/images") == before + 3, 60)
         expect(page.get_by_role("status").first).to_contain_text(came)
 
 

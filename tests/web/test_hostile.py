@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.process import Folder, Server
 from tests.pictures import scene
-from tests.web.conftest import until
+from tests.waiting import until
 
 MARKUP = "<img src=x onerror=\"document.title='owned'\">"
 BACKWARDS = "\u202egnp.exe\u202c"

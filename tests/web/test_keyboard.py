@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.web.conftest import until
+from tests.waiting import until
 from tests.web.looks import settle, views
 
 MOST_TABS = 400
@@ -135,7 +135,7 @@ def test_a_picture_is_deleted_and_taken_back_by_keys(page: Page, rest: httpx.Cli
     page.goto(f"/ui/picture/{picture}")
     page.get_by_role("button", name="Delete", exact=True).focus()
     page.keyboard.press("Enter")
-    until(lambda: rest.get(f"/images/{picture}").status_code == 404)
+    until(lambda: rest.get(f"/images/{picture}").status_code == 404, 60)
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
     page.keyboard.press("F8")  # to what is said in passing, as Radix has it
     for _ in range(4):
@@ -143,4 +143,4 @@ def test_a_picture_is_deleted_and_taken_back_by_keys(page: Page, rest: httpx.Cli
             break
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    until(lambda: rest.get(f"/images/{picture}").status_code == 200)
+    until(lambda: rest.get(f"/images/{picture}").status_code == 200, 60)

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.process import Folder
 from tests.pictures import encoded, scene
-from tests.web.conftest import until
+from tests.waiting import until
 
 As = Callable[[str], AbstractContextManager[Page]]
 
@@ -56,7 +56,7 @@ def test_files_are_added_privately_and_shown_to_all_by_their_owner(
         assert mine != shared
         told = rest.get(f"/images/{mine}").json()
         assert (told["private"], told["owner"]) == (True, "ann")
-        until(lambda: rest.get(f"/images/{mine}").json()["state"] == "indexed")
+        until(lambda: rest.get(f"/images/{mine}").json()["state"] == "indexed", 60)
 
         page.goto("/?f=private:true")
         expect(page.get_by_label("Pictures").get_by_role("listitem")).to_have_count(1)
@@ -70,7 +70,7 @@ def test_files_are_added_privately_and_shown_to_all_by_their_owner(
 
             page.goto(f"/ui/picture/{mine}")
             page.get_by_label("Private").uncheck()
-            until(lambda: "private" not in rest.get(f"/images/{mine}").json())
+            until(lambda: "private" not in rest.get(f"/images/{mine}").json(), 60)
             other.goto(f"/ui/picture/{mine}")
             expect(other.get_by_role("heading", level=1)).to_be_visible()
             expect(other.get_by_label("Private")).to_have_count(0)  # it is not his to change

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
-from tests.web.conftest import until
+from tests.waiting import until
 
 
 def picture_of(rest: httpx.Client, name: str) -> int:
@@ -97,7 +97,7 @@ def test_a_picture_is_dropped_or_pasted_and_words_beside_it_weigh(page: Page, pi
             page.keyboard.press(key)
         expect(page).to_have_url(re.compile(r"weight=[01]$"))
         page.wait_for_load_state("networkidle")
-        until(lambda kind=found: f"/{kind}/" in uri_of(page, first_hits(page, 1)[0]))
+        until(lambda kind=found: f"/{kind}/" in uri_of(page, first_hits(page, 1)[0]), 60)
 
 
 def test_what_can_be_done_with_a_picture_is_there_for_the_one_that_is_pointed_at_or_in_focus(page: Page) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.process import Folder, Server
 from tests.issuer import AUDIENCE, issuer
 from tests.pictures import encoded, scene
-from tests.web.conftest import until
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_token_signs_in_and_when_it_ends_somebody_else_goes_on_where_it_was(br
                 page.keyboard.press("Enter")
                 expect(page.get_by_label("Pictures").get_by_role("listitem")).to_have_count(1)
                 expect(page.get_by_role("link", name="Add", exact=True)).to_have_count(0)
-                until(lambda: time.time() > ends)
+                until(lambda: time.time() > ends, 60)
                 page.keyboard.press("/")
                 page.keyboard.type("a lamp")
                 page.keyboard.press("Enter")

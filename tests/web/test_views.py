@@ -7,7 +7,7 @@ import httpx
 from playwright.sync_api import Locator, Page, expect
 
 from tests.pictures import encoded, scene
-from tests.web.conftest import until
+from tests.waiting import until
 
 
 def added(rest: httpx.Client, seed: int, **fields: str) -> int:
@@ -25,11 +25,11 @@ def test_tags_are_changed_and_a_delete_is_taken_back(page: Page, rest: httpx.Cli
     page.goto(f"/ui/picture/{picture}")
     page.get_by_label("Add a tag").fill("brass lamp")
     page.keyboard.press("Enter")
-    until(lambda: rest.get(f"/images/{picture}").json()["tags"] == ["brass lamp"])
+    until(lambda: rest.get(f"/images/{picture}").json()["tags"] == ["brass lamp"], 60)
     page.get_by_role("button", name="Delete").click()
-    until(lambda: rest.get(f"/images/{picture}").status_code == 404)
+    until(lambda: rest.get(f"/images/{picture}").status_code == 404, 60)
     page.get_by_role("button", name="Undo").click()
-    until(lambda: rest.get(f"/images/{picture}").status_code == 200)
+    until(lambda: rest.get(f"/images/{picture}").status_code == 200, 60)
     expect(page.get_by_role("button", name="Take the tag brass lamp away")).to_be_visible()
 
 
@@ -49,7 +49,7 @@ def test_health_says_how_searches_fare_what_was_changed_and_how_much_may_be_kept
     page.goto("/?text=a+pizza")
     with page.expect_request("**/click"):
         page.get_by_label("Results").get_by_role("listitem").get_by_role("link").first.click()
-    until(lambda: rest.get("/insights").json()["insights"] != [])
+    until(lambda: rest.get("/insights").json()["insights"] != [], 60)
     assert rest.put("/quotas/*", json={"max_pictures": 20}).is_success
     assert rest.put("/quotas/default", json={"max_pictures": 100_000, "max_bytes": 10**9}).is_success
     try:
@@ -106,9 +106,9 @@ def test_copies_are_looked_at_and_decided_and_each_decision_is_taken_back(page: 
 
     group.get_by_role("button", name="Keep it, delete the other 2").click()
     expect(group).to_have_count(0)
-    until(lambda: [rest.get(f"/images/{id}").status_code for id in ids] == [404, 404, 200])
+    until(lambda: [rest.get(f"/images/{id}").status_code for id in ids] == [404, 404, 200], 60)
     page.get_by_role("button", name="Undo").click()
-    until(lambda: all(rest.get(f"/images/{id}").status_code == 200 for id in ids))
+    until(lambda: all(rest.get(f"/images/{id}").status_code == 200 for id in ids), 60)
     expect(group.get_by_role("radio")).to_have_count(3)
 
     page.get_by_label("Keep by").select_option("sharpness")
@@ -117,7 +117,7 @@ def test_copies_are_looked_at_and_decided_and_each_decision_is_taken_back(page: 
         of(one, "checkbox").check()
     page.get_by_label("Tag them all").fill("twice")
     page.keyboard.press("Enter")
-    until(lambda: [rest.get(f"/images/{id}").json()["tags"] for id in ids] == [["twice"], ["twice"], []])
+    until(lambda: [rest.get(f"/images/{id}").json()["tags"] for id in ids] == [["twice"], ["twice"], []], 60)
 
     expect(page.get_by_label("Chosen pictures")).to_be_visible()
     group.get_by_role("button", name="They are different").click()
@@ -128,11 +128,11 @@ def test_copies_are_looked_at_and_decided_and_each_decision_is_taken_back(page: 
         hits = rest.post("/search", json={"image_id": ids[0], "k": 60, "timeout_ms": 50_000}).json()["results"]
         return set(ids[1:]) <= {hit["id"] for hit in hits}
 
-    until(apart)
+    until(apart, 60)
     # Two calls: said when the last of them was answered.
     said = page.get_by_role("listitem").filter(has_text="Searches show them apart")
     said.get_by_role("button", name="Undo").click()
-    until(lambda: not apart())
+    until(lambda: not apart(), 60)
 
 
 def test_beside_a_picture_stand_those_that_searches_fold_with_it(page: Page, rest: httpx.Client) -> None:
@@ -151,7 +151,7 @@ def test_beside_a_picture_stand_those_that_searches_fold_with_it(page: Page, res
         page.wait_for_load_state("networkidle")
         return copies.count() == 0
 
-    until(apart)
+    until(apart, 60)
 
 
 def test_what_a_measure_lacks_is_said_beside_the_choice_of_another(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from omma.errors import InvalidQuery, WrongState
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +70,21 @@ class DataDir:
             self.path.mkdir(parents=True, exist_ok=True)
             file = self._lock_file.open("a+")
         except OSError as error:
-            raise InvalidQuery(
-                f"OMMA_DATA_DIR {self.path} cannot be used: {error.strerror}.", field="OMMA_DATA_DIR"
-            ) from None
+            raise self._unusable(error) from None
         with file:
             if not _lock(file):
                 raise WrongState(self._who_holds(file), field="OMMA_DATA_DIR")
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            self._server_file.unlink(missing_ok=True)
+            try:
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+                self._server_file.unlink(missing_ok=True)
+            except OSError as error:
+                raise self._unusable(error) from None
             try:
                 yield
             finally:
-                self._server_file.unlink(missing_ok=True)
+                self._take_back()
 
     def announce(self, address: ServerAddress) -> None:
         """Say where this folder is served; taken back when it is no longer held."""
@@ -103,6 +107,15 @@ class DataDir:
         """Space left on the folder's file system."""
         there = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists())
         return shutil.disk_usage(there).free
+
+    def _unusable(self, error: OSError) -> InvalidQuery:
+        return InvalidQuery(f"OMMA_DATA_DIR {self.path} cannot be used: {error.strerror}.", field="OMMA_DATA_DIR")
+
+    def _take_back(self) -> None:
+        try:
+            self._server_file.unlink(missing_ok=True)
+        except OSError as error:  # of a disk that became read-only: nobody heeds the address without the lock
+            logger.error("%s stays, and is not heeded: %s.", self._server_file, error.strerror)
 
     def _who_holds(self, file: IO[str]) -> str:
         file.seek(0)

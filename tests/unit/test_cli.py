@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from omma.background import running
-from omma.errors import Absent, Kind, WrongState
+from omma.errors import Absent, InvalidQuery, Kind, WrongState
 from services.standalone.data_dir import DataDir, ServerAddress
 from services.standalone.output import EXIT_CODES, run
 
@@ -87,3 +87,15 @@ def test_an_address_left_by_a_crash_is_not_believed(tmp_path: Path):
         left_behind = (tmp_path / "server.json").read_text()
     (tmp_path / "server.json").write_text(left_behind)
     assert data.served_at() is None
+
+
+def test_an_address_that_cannot_be_taken_back_ends_nothing_and_is_not_believed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    data, address = DataDir(tmp_path), tmp_path / "server.json"
+    with data.held():
+        address.mkdir()  # which unlink refuses, as it does a file of a disk that is read-only
+    assert [(one.levelname, str(address) in one.getMessage()) for one in caplog.records] == [("ERROR", True)]
+    assert data.served_at() is None
+    with pytest.raises(InvalidQuery, match="cannot be used"), data.held():
+        pass

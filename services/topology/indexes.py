@@ -60,17 +60,24 @@ class ServedIndexes:
         self._routing: Routing | None = None
         self._tripped: tuple[str, int] | None = None
         self._why: Mapping[IndexId, str] = {}
+        self._forgetful: list[Callable[[IndexId], None]] = []
         self.replace(served)
+
+    def tell_gone(self, forget: Callable[[IndexId], None]) -> None:
+        """forget: told of an index that has lost its place, or is retired; more than once of the same one."""
+        self._forgetful.append(forget)
 
     def replace(self, served: Iterable[ServedIndex], unplaced: Mapping[IndexId, str] | None = None) -> None:
         """Searches under way keep what they started with. unplaced: why others have no place, in words."""
-        self._served = {one.index.id: self._as_routed(one) for one in served}
+        before, self._served = self._served, {one.index.id: self._as_routed(one) for one in served}
         self._why = unplaced or {}
+        self._forget(before)
 
     def follow(self, routing: Routing) -> None:
         """States and shares as the catalog has them. Searches under way keep what they started with."""
         self._routing = routing
         self._served = {name: self._as_routed(one) for name, one in self._served.items()}
+        self._forget(self._served)
 
     @property
     def epoch(self) -> int:
@@ -189,6 +196,13 @@ class ServedIndexes:
         one that was asked beside it. An arm of an experiment that is over does as everybody.
         """
         return self._with_settings(Chosen(self._resumed(index_id), variant, self._resumed(beside) if beside else None))
+
+    def _forget(self, known: Mapping[str, ServedIndex]) -> None:
+        for id, one in known.items():
+            now = self._served.get(id)
+            if now is None or now.index.state is IndexState.RETIRED:
+                for forget in self._forgetful:
+                    forget(one.index.id)
 
     def _with_settings(self, chosen: Chosen) -> Chosen:
         own, running = self.defaults, self.rollout

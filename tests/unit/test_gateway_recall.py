@@ -84,6 +84,13 @@ async def test_what_a_usual_search_misses_is_its_recall(scene: Scene) -> None:
     assert scene.recall.at_10("another") is None
 
 
+async def test_an_index_that_is_retired_is_told_of_no_more(scene: Scene) -> None:
+    await scene.asked()
+    scene.world.indexes.follow(Routing(1, (Index(LIVE, SPACE.id, "Flat", 2, IndexState.RETIRED),)))
+    assert scene.recall.at_10(LIVE) is None
+    assert LIVE not in {sample.labels["index"] for metric in RECALL_AT_10.collect() for sample in metric.samples}
+
+
 def _score(world: World, id: int) -> float:
     picture = world.owner(id).pictures[id]
     query = world.embedder._one(type("I", (), {"content": b"1"})()).vectors[0]  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from omma.index import Index, IndexId, IndexState
 from omma.rollouts.arms import Arm, arm_of
 from omma.rollouts.rollout import Rollout, RolloutId, RolloutState, Routing
 from omma.space import Space, SpaceId
+from omma.telemetry.metrics import REPLICAS_PASSED_OVER
 from services.gateway.search.answer import SearchAnswer
 from services.gateway.search.query import SearchQuery, SoughtPicture, SoughtVector
 from services.topology.indexes import ServedIndex
@@ -147,6 +148,24 @@ async def test_a_retired_index_is_gone_for_who_pins_it_before_its_shards_have_en
     with pytest.raises(Absent, match="there are") as refused:
         world.indexes.pinned(CANDIDATE.id)
     assert CANDIDATE.id not in refused.value.detail.split("there are")[1]
+
+
+def told_of() -> set[tuple[str, str]]:
+    """Shards and why, of the candidate."""
+    samples = [sample.labels for metric in REPLICAS_PASSED_OVER.collect() for sample in metric.samples]
+    return {(one["shard"], one["why"]) for one in samples if one["index"] == CANDIDATE.id}
+
+
+@pytest.mark.parametrize("ending", ["retired", "without a place"])
+async def test_an_index_that_answers_no_more_is_told_of_no_more(world: World, ending: str) -> None:
+    canary(world, 100)
+    assert (await asked(world)).index == CANDIDATE.id
+    assert told_of() == {("0", "ejected"), ("0", "stale")}
+    if ending == "retired":
+        route(world, IndexState.RETIRED, IndexState.LIVE)
+    else:
+        world.indexes.replace([world.indexes.live()])
+    assert told_of() == set()
 
 
 async def test_promotion_is_followed_between_two_searches(world: World) -> None:

@@ -93,6 +93,7 @@ class SearchCore:
         """
         self.indexes = indexes
         self._fanout = fanout or Fanout()
+        indexes.tell_gone(self._fanout.forget)
         self._admission = admission or Admission(_MAX_RUNNING)
         self._resolver = Resolver(
             self._fanout,
@@ -109,6 +110,8 @@ class SearchCore:
         self._arms = arms
         self._shadow = shadow
         self._recall = recall
+        if recall is not None:
+            indexes.tell_gone(recall.forget)
         self._slow = slow or SlowSearches()
         self._vocabulary = vocabulary
 

@@ -53,6 +53,11 @@ class Recall:
         measured = self._measured.get(index_id)
         return sum(measured) / len(measured) if measured else None
 
+    def forget(self, index_id: str) -> None:
+        """Of an index that answers no more."""
+        if self._measured.pop(index_id, None):
+            RECALL_AT_10.remove(index_id)
+
     async def run(self) -> None:
         """Until cancelled; then nothing is asked any more."""
         await self._aside.run()

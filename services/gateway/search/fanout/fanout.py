@@ -116,6 +116,11 @@ class Fanout:
         """What it has learned of an index's replicas, by shard; empty before the first search."""
         return self._replicas.get(index, ())
 
+    def forget(self, index: str) -> None:
+        """Of an index that answers no more; a search that is still under way learns it anew."""
+        for replicas in self._replicas.pop(index, ()):
+            replicas.forget()
+
     def _search_race(self, replicas: Replicas, query: ShardQuery, deadline: Deadline) -> Race[ShardHits]:
         async def search(client: ShardClient) -> ShardHits:
             with span("shard", shard=replicas.shard):
@@ -183,7 +188,7 @@ class Fanout:
         self._replicas.pop(index, None)
         self._replicas[index] = every
         while len(self._replicas) > _MAX_INDEXES:
-            del self._replicas[next(iter(self._replicas))]
+            self.forget(next(iter(self._replicas)))
         return every
 
 

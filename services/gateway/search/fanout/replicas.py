@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from random import Random
+from typing import Final
 
 from omma.errors import OmmaError
 from omma.rpc.deadline import Deadline
@@ -12,6 +14,8 @@ from services.gateway.search.fanout.replica import Replica, Standing
 from services.gateway.search.fanout.settings import FanoutSettings
 from services.gateway.search.fanout.watermark import Watermark
 from services.nn_shard.client import ShardClient
+
+_WHY: Final = ("ejected", "stale")
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +45,8 @@ class Replicas:
         self._random = random
         self._paces: dict[object, MovingQuantile] = {}
         self._watermark = Watermark(settings.stale_records, settings.stale_seconds)
-        self._ejected = REPLICAS_PASSED_OVER.labels(index, str(shard), "ejected")
-        self._stale = REPLICAS_PASSED_OVER.labels(index, str(shard), "stale")
+        self._ejected, self._stale = (REPLICAS_PASSED_OVER.labels(index, str(shard), why) for why in _WHY)
+        self._index = index
 
     def choose(self, tried: Collection[Replica] = (), *, worst: Standing = Standing.UNREACHABLE) -> Replica | None:
         """Of two random ones of the best standing, the one with fewer calls under way; never one of `tried`.
@@ -131,6 +135,12 @@ class Replicas:
             replica.being_looked_at = False
         replica.looked_at(self._clock(), well=well)
         self._count()
+
+    def forget(self) -> None:
+        """Nothing is told of them any more."""
+        for why in _WHY:
+            with suppress(KeyError):
+                REPLICAS_PASSED_OVER.remove(self._index, str(self.shard), why)
 
     def _count(self) -> None:
         ejected, stale = sum(one.ejected for one in self.every), sum(one.stale for one in self.every)

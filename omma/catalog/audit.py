@@ -12,7 +12,7 @@ MAX_PAGE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class AuditedCall:
-    """id: orders entries by time; text that no other entry has. tenant: the caller's.
+    """id: orders entries as they came, whatever clocks say; text that no other entry has. tenant: the caller's.
 
     credential, name: as services.gateway.callers.auth.Caller. call: method and route, or service and method. object:
     what it was about, "" where the call says none. outcome: an HTTP status, or the name of a gRPC one.

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from omma.catalog.audit import AuditBook, AuditedCall
@@ -17,6 +18,8 @@ from services.gateway.callers.changes import Change
 
 _MAX_QUEUED: Final = 10_000
 _BATCH: Final = 500
+_MS_DIGITS: Final = 12
+"""Of an id, in hex; ten more tell processes apart that write at the same time."""
 _LINGER_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 10.0
@@ -41,6 +44,8 @@ class AuditTrail:
         self._linger_seconds = linger_seconds
         self._now_ms = now_ms
         self._queue: deque[AuditedCall] = deque()
+        self._sending: list[AuditedCall] = []
+        """Have their ids, and may be in the catalog."""
         self._queued = asyncio.Event()
 
     def add(self, change: Change, call: str, outcome: str) -> None:
@@ -50,11 +55,10 @@ class AuditTrail:
         if len(self._queue) >= _MAX_QUEUED:
             self._queue.popleft()
             AUDIT_LOST.inc()
-        now_ms = self._now_ms()
         self._queue.append(
             AuditedCall(
-                f"{now_ms:012x}{secrets.token_hex(5)}",
-                now_ms,
+                "",
+                self._now_ms(),
                 change.caller.tenant,
                 change.caller.credential,
                 change.caller.name,
@@ -81,21 +85,34 @@ class AuditTrail:
                 async with asyncio.timeout(_LAST_SECONDS):
                     while not await self.flush():  # noqa: ASYNC110  the catalog tells nobody that it is back
                         await asyncio.sleep(_RETRY_SECONDS)
-            if self._queue:
-                AUDIT_LOST.inc(len(self._queue))
-                logger.error("who changed what was lost", extra={"count": len(self._queue)})
+            if left := self._left:
+                AUDIT_LOST.inc(left)
+                logger.error("who changed what was lost", extra={"count": left})
 
     async def flush(self) -> bool:
         """Once; whether all is in the catalog. What could not be told comes again, and is there once."""
-        while self._queue:
-            batch = [self._queue[at] for at in range(min(_BATCH, len(self._queue)))]
+        while self._left:
             try:
-                await self._book.add_audit(batch)
+                self._sending = self._sending or await self._next()
+                await self._book.add_audit(self._sending)
             except OmmaError as error:
-                extra = {"count": len(self._queue), "reason": repr(error)}
+                extra = {"count": self._left, "reason": repr(error)}
                 logger.warning("who changed what waits for the catalog", extra=extra)
                 return False
-            for entry in batch:
-                if self._queue and self._queue[0] is entry:
-                    self._queue.popleft()
+            self._sending = []
         return True
+
+    @property
+    def _left(self) -> int:
+        return len(self._queue) + len(self._sending)
+
+    async def _next(self) -> list[AuditedCall]:
+        """Their ids rise from the newest that the catalog has, whatever clocks have done since."""
+        newest = await self._book.audit(1)
+        last_ms = max((int(one.id[:_MS_DIGITS], 16) for one in newest), default=0)
+        batch = []
+        while self._queue and len(batch) < _BATCH:
+            entry = self._queue.popleft()
+            last_ms = max(entry.at_ms, last_ms + 1)
+            batch.append(replace(entry, id=f"{last_ms:0{_MS_DIGITS}x}{secrets.token_hex(5)}"))
+        return batch

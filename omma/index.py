@@ -62,6 +62,11 @@ class IndexState(StrEnum):
     RETIRED = "retired"
 
 
+def codebook_key(sha256: str) -> str:
+    """Where a published codebook lies. Indexes of one space may share it."""
+    return f"codebooks/{sha256}"
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
     """factory: a FAISS factory string. codebook: sha256 of the published codebook, None while search is exact.

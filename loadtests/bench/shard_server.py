@@ -16,13 +16,12 @@ from loadtests.bench.ports import free_port
 from omma.blobs.folder import FolderBlobs
 from omma.buckets import bucket_of
 from omma.catalog.sqlite import open_sqlite_catalog
-from omma.index import DEFAULT_FACTORY, Index, IndexState
+from omma.index import DEFAULT_FACTORY, Index, IndexState, codebook_key
 from omma.log.interface import TopicSpec
 from omma.log.sqlite import SqliteLog
 from omma.records import image_key
 from omma.space import Space
 from omma.v1 import shard_pb2, shard_pb2_grpc
-from services.nn_shard.codebooks import codebook_key
 
 FILL_SECONDS = 1_800
 REST_SECONDS = 8.0

@@ -7,14 +7,11 @@ from pathlib import Path
 
 from omma.blobs.interface import Blobs
 from omma.errors import Corrupt
+from omma.index import codebook_key
 from omma.telemetry.context import run_in
 from services.nn_shard.engine import Codebook
 
 logger = logging.getLogger(__name__)
-
-
-def codebook_key(sha256: str) -> str:
-    return f"codebooks/{sha256}"
 
 
 class Codebooks:

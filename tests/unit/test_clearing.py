@@ -14,7 +14,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import RowLimits
 from omma.errors import Absent, WrongState
-from omma.index import Index
+from omma.index import Index, codebook_key
 from omma.log.interface import TopicPartition, TopicSpec
 from omma.log.sqlite import SqliteLog
 from omma.records import IMAGES_TOPIC
@@ -101,6 +101,22 @@ async def test_a_retired_index_is_cleared_and_its_space_with_it(world: World) ->
     assert [key async for key in blobs.keys("spaces/")] == [trained_on_key(SPACE.id)]
     with pytest.raises(Absent):
         await log.end_offsets(OTHER.vectors_topic)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_its_codebook_goes_unless_another_index_has_it(world: World, shared: bool) -> None:
+    catalog, blobs = world.storage.catalog, world.storage.blobs
+    own, others = "a" * 64, "a" * 64 if shared else "b" * 64
+    for index, codebook in ((CANDIDATE, own), (LIVE, others)):
+        await blobs.put(codebook_key(codebook), b"centroids")
+        assert await catalog.adopt_codebook(index.id, codebook)
+    await catalog.move_rollout(ROLLOUT.id, Step.ABORT, TOLD)
+    clearer = world.clearer()
+    await clearer.look()
+    assert own in {key.split("/")[1] async for key in blobs.keys("codebooks/")}, "its shards have not seen it yet"
+    world.seconds = 60
+    await clearer.look()
+    assert [key async for key in blobs.keys("codebooks/")] == [codebook_key(others)]
 
 
 def rollouts_of(catalog: Catalog) -> Rollouts:

@@ -110,7 +110,7 @@ class AuditTrail:
         """Their ids rise from the newest that the catalog has, whatever clocks have done since."""
         newest = await self._book.audit(1)
         last_ms = max((int(one.id[:_MS_DIGITS], 16) for one in newest), default=0)
-        batch = []
+        batch: list[AuditedCall] = []
         while self._queue and len(batch) < _BATCH:
             entry = self._queue.popleft()
             last_ms = max(entry.at_ms, last_ms + 1)

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Final
 
 from omma.backlog import indexer_group
 from omma.blobs.interface import Blobs, of_space
-from omma.index import Index, IndexId, IndexState
+from omma.index import Index, IndexId, IndexState, codebook_key
 from omma.persistence import keep_running
 from omma.rollouts.clearing import LEASE_SECONDS, lease_of
 from omma.space import Space
@@ -52,13 +52,16 @@ class Clearer:
             if index.state is not IndexState.RETIRED or index.id in self._cleared:
                 continue
             seen_at = self._seen_at.setdefault(index.id, self._now())
-            if self._now() - seen_at >= _PATIENCE_SECONDS and await self._clear(index):
+            kept = {one.codebook for one in routing.indexes if one.state is not IndexState.RETIRED}
+            if self._now() - seen_at >= _PATIENCE_SECONDS and await self._clear(index, kept):
                 self._cleared.add(index.id)
                 logger.info("what index %s had is cleared", index.id)
 
-    async def _clear(self, index: Index) -> bool:
-        """False when something of it is still in use."""
+    async def _clear(self, index: Index, kept: Set[str | None]) -> bool:
+        """kept: codebooks that others use. False when something of it is still in use."""
         blobs = self._storage.blobs
+        if index.codebook is not None and index.codebook not in kept:
+            await blobs.delete(codebook_key(index.codebook))
         await _delete(blobs, f"snapshots/{index.id}/")
         space = next(one for one in await self._storage.catalog.spaces() if one.id == index.space)
         return await self._clear_space(space)

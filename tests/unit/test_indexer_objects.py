@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from omma.blobs.objects import ListedObject, ObjectLook, ObjectPage, Objects
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import PictureChange
 from omma.catalog.sqlite import open_sqlite_catalog
-from omma.errors import Absent
+from omma.errors import Absent, Overloaded, WrongState, may_pass
 from omma.identity import DEFAULT_TENANT, Sha256
 from omma.log.sqlite import SqliteLog
 from omma.outbox import open_outbox
@@ -24,6 +25,7 @@ from omma.records import IMAGES_TOPIC, EventKind, ImageEvent
 from services.worker.ingest.bucket import BucketIngest
 from services.worker.ingest.follower import ObjectFollower, unread
 from services.worker.jobs.progress import Progress
+from tests.clock import Clock
 
 LIMIT = 20
 
@@ -104,7 +106,7 @@ class World:
     async def heard(self, key: str, sequencer: str) -> None:
         await self.follower.heard(DEFAULT_TENANT, "in", {key: sequencer})
 
-    def ingest(self, per_second: float = 1e6) -> BucketIngest:
+    def ingest(self, per_second: float = 1e6, **clock: Any) -> BucketIngest:
         async def nothing() -> int:
             return 0
 
@@ -119,6 +121,7 @@ class World:
             indexed=at_once,
             max_backlog=9,
             per_second=per_second,
+            **clock,
         )
 
     async def rows(self) -> dict[str, str]:
@@ -292,6 +295,29 @@ async def test_an_ingest_goes_on_after_its_cursor(world: World) -> None:
     progress = Progress("6.jpg", Counter(created=7, looked_at=7))
     await world.ingest().run("s3://in", DEFAULT_TENANT, progress)
     assert progress.counts["created"] == 9 and world.bucket.looks == ["7.jpg", "8.jpg"]
+
+
+@pytest.mark.parametrize("asked", ["page", "look"])
+async def test_a_bucket_that_only_asks_for_less_ends_its_job_after_an_hour(
+    world: World, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, refused = Clock(), Overloaded("The object storage asks for less; try again.")
+
+    async def slept(seconds: float) -> None:
+        clock.seconds += seconds
+
+    async def refuses(*_: object) -> NoReturn:
+        raise refused
+
+    world.change("a", b"1")
+    ingest, began, progress = world.ingest(now=clock, sleep=slept), clock.seconds, Progress()
+    with monkeypatch.context() as patched, pytest.raises(WrongState, match="for 60 minutes") as ended:
+        patched.setattr(world.bucket, asked, refuses)
+        await ingest.run("s3://in", DEFAULT_TENANT, progress)
+    assert ended.value.__cause__ is refused and not may_pass(ended.value)
+    assert 3_600 <= clock.seconds - began <= 3_660
+    await ingest.run("s3://in", DEFAULT_TENANT, progress)
+    assert await world.rows() == world.wanted(), "the next one goes on"
 
 
 async def test_a_listing_mends_what_no_event_told_and_a_later_event_is_heard_all_the_same(world: World) -> None:

@@ -27,7 +27,7 @@ from omma.blobs.s3_settings import S3Settings
 from omma.catalog.download import Download
 from omma.catalog.interface import Catalog
 from omma.description import RowLimits
-from omma.errors import ReplicaDown
+from omma.errors import OmmaError, Overloaded, ReplicaDown
 from omma.fetching import Fetcher
 from omma.identity import DEFAULT_TENANT, Sha256, Tenant
 from omma.images import PictureLimits, media_type
@@ -168,25 +168,30 @@ async def test_whatever_the_system_says_of_a_file_is_its_own_lines(
     assert len(ended) == len(numbers) + 1 and all(one.reason for one in ended if one.outcome not in TAKEN)
 
 
+DOWN = ReplicaDown("The object storage fails; try again.")
+
+
 class OneFails(S3Objects):
     """Of a storage that has every object, and gives all but one."""
 
-    def __init__(self) -> None:
+    def __init__(self, fault: OmmaError = DOWN) -> None:
+        self.fault = fault
         super().__init__(S3Settings(bucket="own", access_key="a", secret_key="b"))
 
     async def look(self, bucket: str, key: str, max_bytes: int) -> ObjectLook:
         if key == "fails.jpg":
-            raise ReplicaDown("The object storage fails; try again.")
+            raise self.fault
         return ObjectLook(len(PICTURE), "e", Sha256(sha256(key.encode()).hexdigest()))
 
 
-async def test_an_object_that_the_storage_never_gives_fails_alone(tmp_path: Path) -> None:
-    objects = OneFails()
+@pytest.mark.parametrize("fault", [DOWN, Overloaded("The object storage asks for less; try again.")])
+async def test_an_object_that_the_storage_never_gives_fails_alone(tmp_path: Path, fault: OmmaError) -> None:
+    objects = OneFails(fault)
     async with lists_in(tmp_path, objects) as lists:
         ended = await lists.run(b"s3://b/1.jpg\ns3://b/fails.jpg\ns3://b/2.jpg\n")
     await objects.close()
     told = {one.place: (one.outcome, one.reason) for one in ended}
-    assert told.pop("s3://b/fails.jpg") == ("unreadable", "The object storage fails; try again.")
+    assert told.pop("s3://b/fails.jpg") == ("unreadable", fault.detail)
     assert {outcome for outcome, _ in told.values()} <= TAKEN and len(told) == 2
 
 

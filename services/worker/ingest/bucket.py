@@ -1,9 +1,11 @@
 """Ingest of a bucket that is there already: listed in pages, its objects referenced, below live traffic."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from omma.blobs.object_uri import bucket_place, object_uri
 from omma.blobs.objects import ListedObject, Objects
@@ -11,8 +13,10 @@ from omma.catalog.inbox_object import KnownObject
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Change
 from omma.description import Description
+from omma.errors import Overloaded, WrongState
 from omma.identity import Tenant
 from omma.images import PICTURE_SUFFIXES
+from omma.persistence import Pauses
 from omma.room import NO_ROOM
 from services.worker.ingest.follower import ObjectFollower, oddity, stamp_of
 from services.worker.ingest.names import kind_of, nobodys_folder, suffix_of
@@ -23,6 +27,12 @@ from services.worker.jobs.progress import Progress
 _PAGE_OBJECTS: Final = 1_000
 _BATCH_OBJECTS: Final = 64
 _LOOK_SECONDS: Final = 0.1
+_REFUSED_SECONDS: Final = 3_600.0
+"""Of nothing but 429 or SlowDown."""
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+
+T = TypeVar("T")
 
 
 class BucketIngest:
@@ -42,6 +52,8 @@ class BucketIngest:
         indexed: Callable[[], Awaitable[None]],
         max_backlog: int,
         per_second: float,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """backlog: events that wait to be embedded. While they are more than max_backlog nothing is added to them: an
         upload waits behind so many at most. indexed: returns when every event so far is handled. per_second: objects
@@ -54,6 +66,8 @@ class BucketIngest:
         self._indexed = indexed
         self._max_backlog = max_backlog
         self._per_second = per_second
+        self._now = now
+        self._sleep = sleep
 
     async def run(
         self,
@@ -68,12 +82,13 @@ class BucketIngest:
         all that is new or changed.
 
         revive: also what a caller deleted comes back. Returns what it tells, when every change is searchable or a dead
-        letter. Raises InvalidQuery, Absent (no such bucket).
+        letter. Raises InvalidQuery, Absent (no such bucket), WrongState where the bucket asks for less for an hour.
         """
         bucket, prefix = bucket_place(source)
         run = _Run(bucket, tenant, Pace(self._per_second), progress, Told(progress.counts), said, revive)
         while True:
-            page = await self._objects.page(bucket, prefix, progress.cursor, _PAGE_OBJECTS)
+            listed = partial(self._objects.page, bucket, prefix, progress.cursor, _PAGE_OBJECTS)
+            page = await self._given(bucket, listed)
             known = await self._catalog.known_objects(tenant, bucket, [one.key for one in page.objects])
             for start in range(0, len(page.objects), _BATCH_OBJECTS):
                 batch = page.objects[start : start + _BATCH_OBJECTS]
@@ -97,7 +112,8 @@ class BucketIngest:
             while await self._backlog() > self._max_backlog:  # noqa: ASYNC110  the indexer may be elsewhere
                 await asyncio.sleep(_LOOK_SECONDS)
             await run.pace.spend(len(news))
-        changes = await self._follower.follow(run.tenant, run.bucket, news, run.said, revive=run.revive)
+        followed = partial(self._follower.follow, run.tenant, run.bucket, news, run.said, revive=run.revive)
+        changes = await self._given(run.bucket, followed)
         created = sum(change.change is Change.CREATED for change in changes)
         changed = sum(change.change is Change.CHANGED for change in changes)
         refused = sum(change.change is Change.OVER_QUOTA for change in changes)
@@ -108,6 +124,23 @@ class BucketIngest:
         counts["created"] += created
         counts["changed"] += changed
         counts["unchanged"] += len(pictures) - created - changed - refused
+
+    async def _given(self, bucket: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """What is asked for, once the bucket gives it. One that only ever asks for less is not waited for for good, as
+        one that is away is.
+        """
+        pauses, began = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS), self._now()
+        while True:
+            try:
+                return await ask()
+            except Overloaded as error:
+                if self._now() - began >= _REFUSED_SECONDS:
+                    raise WrongState(
+                        f"s3://{bucket} has asked for less for {_REFUSED_SECONDS / 60:.0f} minutes and given nothing; "
+                        "ingest it again later, it goes on where it was.",
+                        field="source",
+                    ) from error
+            await self._sleep(pauses.next_seconds())
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from omma.blobs.object_uri import place_of
 from omma.blobs.objects import Objects
 from omma.blobs.originals import path_of, read_file, sha256_of, uri_of
 from omma.blocking import BlockingCalls
-from omma.errors import STATUS, TOLD_OF_A_BUG, Absent, Kind, OmmaError, ReplicaDown, TooLarge
+from omma.errors import STATUS, TOLD_OF_A_BUG, Absent, Kind, OmmaError, Overloaded, ReplicaDown, TooLarge
 from omma.fetching import Fetched, Fetcher, Unfetched, Why
 from omma.fetching.fetcher import host_of, plain_url
 from omma.identity import Sha256, Tenant
@@ -33,6 +33,7 @@ _MAX_HOSTS: Final = 4_096
 _LONGEST_WAIT_SECONDS: Final = 60.0
 _ANY_KEY: Final = original_key(Sha256("0" * 64))
 """Which need not be there: whether the blobs answer."""
+_OF_STORAGE: Final = (ReplicaDown, Overloaded)
 
 T = TypeVar("T")
 
@@ -175,15 +176,17 @@ class Places:
         sha256 = await self._checks.run(None, self._verified, content)
         return Found(sha256, uri, status.st_size, mtime_ns=status.st_mtime_ns)
 
-    async def _alone(self, read: Callable[[], Awaitable[T]]) -> T:
+    async def _alone(self, read: Callable[[], Awaitable[T]], faults: tuple[type[OmmaError], ...] = (ReplicaDown,)) -> T:
         """What it reads. A fault that lasts is told of this line alone, by Refused, where the blobs answer: it may be
-        its disk's or its bucket's. Where they do not, nothing could be kept: raises ReplicaDown.
+        its disk's or its bucket's. Where they do not, nothing could be kept: raises ReplicaDown, Overloaded.
+
+        faults: errors that stand for such a fault, and not for this machine's.
         """
         tried = 0
         while True:
             try:
                 return await read()
-            except ReplicaDown as error:
+            except faults as error:
                 tried += 1
                 if tried == self._settings.tries:
                     await self._blobs.size(_ANY_KEY)
@@ -192,7 +195,7 @@ class Places:
 
     async def _upload(self, place: str) -> Found:
         key = upload_key(self._tenant, upload_of(place))
-        content = await self._alone(lambda: self._blobs.get(key, self._limits.max_bytes))
+        content = await self._alone(lambda: self._blobs.get(key, self._limits.max_bytes), _OF_STORAGE)
         sha256 = await self._checks.run(None, self._verified, content)
         return Found(sha256, uri_of(sha256), len(content), content)
 
@@ -201,7 +204,7 @@ class Places:
         if objects is None:
             raise Refused("no_object_storage", "This Omma has no object storage (OMMA_S3__BUCKET).")
         bucket, key = place_of(uri)
-        look = await self._alone(lambda: objects.look(bucket, key, self._limits.max_bytes))
+        look = await self._alone(lambda: objects.look(bucket, key, self._limits.max_bytes), _OF_STORAGE)
         if look is None:
             raise Absent("There is no such object.", field="uri")
         if look.sha256 is None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,10 +15,12 @@ from omma.client import AsyncClient, Client
 from omma.client.reach import is_this_machine
 from omma.errors import InvalidQuery
 from services.standalone.cli import command_line
-from services.standalone.cli.verify import _verdict
+from services.standalone.cli.verify import _show as show_report
 from services.standalone.connection import call_once
 from services.standalone.data_dir import DataDir, ServerAddress
 from services.standalone.ingesting import remarks, summary
+from services.worker.truth.differences import DifferenceKind
+from services.worker.truth.report import Report
 
 HEALTH = {"ok": True, "version": "0"}
 PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy")
@@ -128,26 +131,33 @@ def test_a_command_beside_a_cluster_asks_for_its_gateway(
     assert done.exit_code == 4 and "OMMA_URL" in done.stderr and not folder.exists()
 
 
-def difference(count: int, *, harmless: bool, repaired: int = 0) -> dict[str, Any]:
-    return {"count": count, "harmless": harmless, "repaired": repaired}
-
-
 @pytest.mark.parametrize(
-    ("rows", "differences", "clean", "words"),
+    ("rows", "differences", "repaired", "replicas", "words"),
     [
-        ({}, [], True, "no picture"),
-        ({"indexed": 3}, [], True, "Nothing differs"),
-        ({"indexed": 3}, [difference(7, harmless=True)], True, "7 harmless"),
-        ({"indexed": 3}, [difference(7, harmless=True), difference(2, harmless=False)], False, "2 differences"),
-        ({"indexed": 3}, [], False, "Not everything"),
-        ({"indexed": 3}, [difference(2, harmless=False, repaired=2)], False, "Mended"),
+        (0, 0, 0, [], "nothing here to compare"),
+        (3, 0, 0, [], "Nothing differs"),
+        (3, 2, 0, [], "2 differences, 0 of them mended, 2 open"),
+        (3, 0, 0, [{"shard": 0, "replica": 1, "error": "away"}], "not everything could be compared"),
+        (3, 2, 1, [], "verify again"),
     ],
 )
 def test_verify_says_in_the_end_what_it_found(
-    rows: dict[str, int], differences: list[dict[str, Any]], clean: bool, words: str
+    capsys: pytest.CaptureFixture[str],
+    rows: int,
+    differences: int,
+    repaired: int,
+    replicas: list[dict[str, Any]],
+    words: str,
 ) -> None:
-    verdict = _verdict({"rows": rows, "differences": differences, "clean": clean})
-    assert words in verdict and (words == "Nothing differs" or "Nothing differs" not in verdict)
+    """Of the report that the worker makes, as it comes over HTTP."""
+    kind = DifferenceKind.NO_VECTOR
+    report = Report("main", rows=Counter({"indexed": rows} if rows else {}), replicas=replicas)
+    report.count(kind, differences, [{"image_id": 1, "row_version": 2}] * differences)
+    report.repaired[kind] += repaired
+    show_report(json.loads(json.dumps(report.document())))
+    said = " ".join(capsys.readouterr().out.split())
+    assert words in said and ("Nothing differs" in said) == report.clean * (rows > 0)
+    assert ("1 row v2" in said) == (differences > 0)
 
 
 def test_what_an_ingest_could_not_do_is_shown() -> None:

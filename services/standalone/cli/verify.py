@@ -67,19 +67,11 @@ def _show(report: Mapping[str, Any]) -> None:
 
 
 def _verdict(report: Mapping[str, Any]) -> str:
-    """One sentence on all of it."""
-    differences = report["differences"]
-    if any(one["repaired"] for one in differences):
-        return "Mended by events that the indexer now handles: verify again when it has."
-    if not report["clean"]:
-        wrong = sum(one["count"] for one in differences if not one["harmless"])
-        return f"[red]{wrong} differences.[/]" if wrong else "[yellow]Not everything could be compared.[/]"
-    if differences:
-        harmless = sum(one["count"] for one in differences)
-        return f"[green]Nothing is wrong:[/] {harmless} harmless differences, as above."
-    if not sum(report["rows"].values()):
-        return "There is no picture: nothing was compared."
-    return "[green]Nothing differs.[/]"
+    """One sentence on all of it; a second on what is still to come."""
+    if any(one["repaired"] for one in report["differences"]):
+        return f"{report['summary']} The indexer now handles what mends them: verify again when it has."
+    colour = "green" if report["clean"] else "red" if report["differences"] else "yellow"
+    return f"[{colour}]{report['summary']}[/]"
 
 
 def _example(example: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from omma.catalog.job import UNFINISHED, Job
 from omma.description import Description, RowLimits
 from omma.errors import Absent, InvalidQuery, NotAllowed
 from omma.identity import Tenant
-from omma.job_kinds import CLUSTER, INGEST, KINDS, IngestParameters, JobKind, JobParameters
+from omma.job_kinds import CLUSTER, INGEST, KINDS, VERIFY, IngestParameters, JobKind, JobParameters, VerifyParameters
 from omma.rpc.deadline import Deadline
 from services.gateway.callers.auth import Caller
 from services.gateway.callers.changes import concerns
@@ -108,6 +108,12 @@ class Jobs:
                 field="forget_missing",
             )
         return await self.start(caller.tenant, INGEST, checked, asked)
+
+    async def verify(self, tenant: Tenant, asked: VerifyParameters) -> Job:
+        """Raises Absent, field `index`; WrongState, Overloaded."""
+        if asked.index and asked.index not in {one.id for one in await self._catalog.indexes()}:
+            raise Absent(f"There is no index {asked.index[:80]!r}.", field="index")
+        return await self.start(tenant, VERIFY, parameters=asked)
 
     async def start(
         self, tenant: Tenant, kind: JobKind, source: str = "", parameters: JobParameters | None = None

@@ -127,6 +127,24 @@ async def test_bad_values_in_json_bodies(server: Server) -> None:
                     assert_answered(answer, (path, name, value))
 
 
+async def test_text_in_json_is_neither_a_number_nor_true(server: Server) -> None:
+    """Of every field of every JSON body that the document calls one; a form has nothing but text."""
+    walked = set()
+    for method, path, said in await operations(server):
+        schema = said.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+        filled = re.sub(r"\{\w+\}", "999", path)
+        for name, of in schema.get("properties", {}).items():
+            kinds = {one.get("type") for one in of.get("anyOf", of.get("oneOf", [of]))} - {"null"}
+            if not kinds or not kinds <= {"integer", "number", "boolean"} or path == "/verify":
+                continue
+            beside = {"text": "a"} if path in FORMS and name != "image_id" else {}
+            answer = await server.rest.request(method, filled, json={**beside, name: "1"})
+            assert_answered(answer, (path, name))
+            assert answer.status_code == 422 and answer.json().get("field") == name, (path, name, answer.text)
+            walked.add((path, name))
+    assert {("/search", "k"), ("/search", "exact"), ("/search/similar", "limit"), ("/click", "rank")} <= walked
+
+
 async def test_bad_values_in_one_of_several_queries(server: Server) -> None:
     for name in ("text", "image_id", "image_url", "vector", "bbox", "bbox_unit", "weight"):
         for value in VALUES:

@@ -16,7 +16,7 @@ from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import RowLimits
 from omma.errors import Absent, InvalidQuery, NotAllowed, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Tenant
-from omma.job_kinds import VERIFY, IngestParameters
+from omma.job_kinds import VERIFY, IngestParameters, VerifyParameters
 from omma.log.sqlite import SqliteLog
 from omma.outbox import open_outbox
 from services.gateway.callers.auth import Caller
@@ -274,3 +274,17 @@ async def test_a_job_is_shown_to_those_who_might_have_started_it(catalog: Catalo
         with pytest.raises(Absent):
             await call(Caller(Tenant("bob"), Role.ADMIN), ingest.id)
     assert (await jobs.get(ADMIN, verify.id)).state is JobState.WAITING
+
+
+async def test_an_index_that_is_not_there_is_not_compared(catalog: Catalog) -> None:
+    """It was told as a replica that does not answer, which callers ask again."""
+
+    async def nothing() -> int:
+        return 0
+
+    jobs = Jobs(catalog, Sources(folders=True), nothing, 9)
+    for name in ("nope", "no\0pe"):
+        with pytest.raises(Absent, match="There is no index") as failure:
+            await jobs.verify(DEFAULT_TENANT, VerifyParameters(index=name))
+        assert failure.value.field == "index"
+    assert await jobs.newest(ADMIN, 9) == []

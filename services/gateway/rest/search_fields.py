@@ -1,6 +1,6 @@
 """The fields of a search, from a form, a query string or JSON, to the one domain query."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -57,6 +57,14 @@ _OPTIONS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "cursor": as_text,
     "user_id": as_user_id,
 }
+_NUMBERS_AND_TRUTHS: Final = frozenset(
+    {
+        "image_id",
+        "weight",
+        *(f"{kind}_weight" for kind in KINDS),
+        *(name for name, convert in _OPTIONS.items() if convert in (as_integer, as_number, as_truth)),
+    }
+)
 _CONVERTED: Final = {"filter", "near_duplicates", "receipts", "space"}
 _WEIGHTS: Final = {f"{kind}_weight" for kind in KINDS}
 
@@ -97,7 +105,19 @@ def json_query(body: Any) -> SearchQuery:
             "A picture's file goes as multipart/form-data; JSON takes image_url or image_id.", field="image"
         )
     require_known(given, JSON_FIELDS)
+    require_json_types(given)
     return search_query(given)
+
+
+def require_json_types(given: Mapping[str, Any], also: Collection[str] = ()) -> None:
+    """A form writes everything as text; in JSON text is neither a number nor true. also: further names of such fields.
+
+    Raises InvalidQuery, naming the field.
+    """
+    for name, value in given.items():
+        typed = name in _NUMBERS_AND_TRUTHS or name in also
+        if typed and isinstance(value, str) and value not in ("", AUTO):
+            raise InvalidQuery(f"{name} is no text in JSON: write it without quotes.", field=name)
 
 
 def _sought(given: Mapping[str, Any], image: bytes | None) -> tuple[Sought, ...]:
@@ -130,6 +150,7 @@ def _sought(given: Mapping[str, Any], image: bytes | None) -> tuple[Sought, ...]
 def _of_queries(value: Any, space: str) -> Sought:
     one = as_object(value, "queries")
     require_known(one, _ONE_OF_QUERIES)
+    require_json_types(one)
     kinds = [kind for kind in KINDS if _has(one, kind)]
     if len(kinds) != 1:
         raise InvalidQuery("Each of queries has one of text, image_id, image_url or vector.", field="queries")

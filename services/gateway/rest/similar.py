@@ -27,7 +27,14 @@ from services.gateway.rest.body import FormLimits, is_json, read_form, read_json
 from services.gateway.rest.checked_route import CheckedRoute
 from services.gateway.rest.fields import as_object, as_truth, require_known, said, single
 from services.gateway.rest.schemas import similar as shapes
-from services.gateway.rest.search_fields import FORM_FIELDS, JSON_FIELDS, QUERY_FIELDS, REPEATED, search_query
+from services.gateway.rest.search_fields import (
+    FORM_FIELDS,
+    JSON_FIELDS,
+    QUERY_FIELDS,
+    REPEATED,
+    require_json_types,
+    search_query,
+)
 from services.gateway.rest.signed_in import SHOWN_IN_DOCS, signed_in
 from services.gateway.rest.written import WHOLE, PictureId
 from services.gateway.search.answer import SearchAnswer, SearchHit
@@ -71,6 +78,7 @@ def similar_router(
             body = await read_json(request, settings.max_json_bytes, max_values(core, MAX_SOUGHT))
             given = as_object(body)
             require_known(given, JSON_FIELDS | _MORE)
+            require_json_types(given, {"limit", "include_payload"})
             return await answered(request, caller, given)
         form = await read_form(request, form_limits)
         return await answered(request, caller, single(form.fields, REPEATED), form.files.get("image"))

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
-from omma.job_kinds import VERIFY, VerifyParameters
+from omma.job_kinds import VerifyParameters
 from services.gateway.callers.auth import Caller
 from services.gateway.jobs import Jobs
 from services.gateway.rest.checked_route import CheckedRoute
@@ -29,7 +29,7 @@ def verify_router(jobs: Jobs, admin: SignedIn) -> APIRouter:
         """The worker compares, one comparison at a time, which takes as long as reading the catalog. 200 with the
         report if it is there in time, else 202 with the job, whose `result` it becomes.
         """
-        started = jobs.start(caller.tenant, VERIFY, parameters=request)
+        started = jobs.verify(caller.tenant, request)
         return await result_in_time(http, jobs, started, wait_seconds, "The comparison failed")
 
     return router

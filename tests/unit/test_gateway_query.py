@@ -104,6 +104,8 @@ def test_what_is_not_given_is_as_the_contract_says() -> None:
         ({"image_id": 1, "text": "a", "text_weight": -1001}, "text_weight"),
         ({"queries": [{"text": "a", "weight": 1001}]}, "weight"),
         ({"image_id": "1"}, "image_id"),
+        ({"vector": ["1", 2], "space": "s"}, "vector"),
+        ({"vector": '["1", 2]', "space": "s"}, "vector"),
         ({"queries": [{"image_id": 1, "weight": "1"}]}, "weight"),
         ({"image_id": 1, "text_weight": 0.5}, "text_weight"),
         ({"text": "a", "vector_weight": 1}, "vector_weight"),

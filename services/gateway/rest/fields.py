@@ -128,8 +128,10 @@ def as_numbers(value: Any, field: str, at_most: int) -> list[float]:
     """A list of numbers: JSON's, JSON as text, or text with commas. Looked at only when there are at_most of them."""
     if isinstance(value, str):
         _check_count(value.count(",") + value.count("[", 1), field, at_most)
-        value = _parsed(value, field) if value.lstrip().startswith("[") else [one.strip() for one in value.split(",")]
-    if not isinstance(value, list):
+        if not value.lstrip().startswith("["):
+            return [as_number(one.strip(), field) for one in value.split(",")]
+        value = _parsed(value, field)
+    if not isinstance(value, list) or str in set(map(type, value[: at_most + 1])):
         raise InvalidQuery(f"{field} must be a list of numbers.", field=field)
     _check_count(len(value), field, at_most)
     # A vector's hundreds of JSON are told as a whole, in a tenth of the time.

@@ -16,7 +16,6 @@ from omma.blobs.originals import Originals
 from omma.blobs.s3_settings import S3Settings
 from omma.catalog.interface import Catalog
 from omma.catalog.postgres_settings import PostgresSettings
-from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import RowLimits
 from omma.log.interface import Log
 from omma.log.kafka.settings import KafkaSettings
@@ -90,11 +89,14 @@ async def open_storage(
     return Storage(catalog, log, blobs, originals, settings.description, objects, settings.deleted_grace_seconds)
 
 
-# The cluster's clients come with the extra `cluster`, which one machine does without: imported where one is named.
+# The cluster's clients come with the extra `cluster`, which one machine does without: imported where one is named. And
+# whoever only asks a server reads these settings without SQLAlchemy.
 
 
 async def _open_catalog(settings: StorageSettings) -> Catalog:
     if settings.postgres is None:
+        from omma.catalog.sqlite import open_sqlite_catalog
+
         return await open_sqlite_catalog(settings.data_dir / "catalog.db", settings.description)
     from omma.catalog.postgres import open_postgres_catalog
 

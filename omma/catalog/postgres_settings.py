@@ -2,13 +2,14 @@
 
 import ssl
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from omma.settings import Section
+
+if TYPE_CHECKING:  # a command that only asks a server reads its settings without SQLAlchemy
+    from sqlalchemy import URL
 
 
 class PostgresSettings(Section):
@@ -36,6 +37,9 @@ class PostgresSettings(Section):
 
     @model_validator(mode="after")
     def _checked(self) -> "PostgresSettings":
+        from sqlalchemy import make_url
+        from sqlalchemy.exc import ArgumentError
+
         try:
             url = make_url(self.url.get_secret_value())
         except ArgumentError:
@@ -46,8 +50,10 @@ class PostgresSettings(Section):
             raise ValueError("tls_certificate and tls_key go together")
         return self
 
-    def address(self) -> URL:
+    def address(self) -> "URL":
         """For SQLAlchemy, with asyncpg as the driver."""
+        from sqlalchemy import make_url
+
         url = make_url(self.url.get_secret_value()).set(drivername="postgresql+asyncpg")
         return url if self.password is None else url.set(password=self.password.get_secret_value())
 

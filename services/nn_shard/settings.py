@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from omma.settings import Section
-from services.nn_shard.engine.settings import EngineSettings
+from services.nn_shard.engine_settings import EngineSettings
 
 
 class ShardSettings(Section):

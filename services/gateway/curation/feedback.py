@@ -7,14 +7,13 @@ from typing import Final
 from omma.catalog.feedback import Feedback
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Picture
-from omma.catalog.schema.people import DAY_MS
 from omma.errors import Absent
 from omma.identity import ImageId, Tenant
 from services.gateway.callers.changes import concerns
 from services.gateway.callers.viewing import is_seen, is_there
 
 MAX_PAGE: Final = 1_000
-_SHOWN_BEFORE_MS: Final = DAY_MS
+_SHOWN_BEFORE_MS: Final = 86_400_000
 """Somebody may look at an answer for a while before saying something of it."""
 
 

@@ -24,8 +24,8 @@ from services.nn_shard.engine.manifest import Checkpoint, FileSum, SegmentSum, r
 from services.nn_shard.engine.options import SearchOptions
 from services.nn_shard.engine.segment_tasks import Task, Work
 from services.nn_shard.engine.segment_writer import Abandoned
-from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.view import Counts
+from services.nn_shard.engine_settings import EngineSettings
 
 __all__ = [
     "MAX_REGIONS",

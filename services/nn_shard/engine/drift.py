@@ -11,8 +11,8 @@ from omma.vectors import Float32
 from services.nn_shard.engine.codebook import Codebook
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.reading import sample
-from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.view import View
+from services.nn_shard.engine_settings import EngineSettings
 
 _ROWS: Final = 512
 """Of which the quantisation error is the mean: some percent of it, at 20 ms."""

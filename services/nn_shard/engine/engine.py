@@ -32,8 +32,8 @@ from services.nn_shard.engine.segment import Segment
 from services.nn_shard.engine.segment_tasks import ALL_WORK, Task, Work, holder_of, plan
 from services.nn_shard.engine.segment_writer import Abandoned
 from services.nn_shard.engine.selection import Selector
-from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.view import Counts, View
+from services.nn_shard.engine_settings import EngineSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from services.nn_shard.engine.head import Head
 from services.nn_shard.engine.part import Part
 from services.nn_shard.engine.segment import Segment
 from services.nn_shard.engine.segment_writer import write_segment
-from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.view import View
+from services.nn_shard.engine_settings import EngineSettings
 
 
 class Work(StrEnum):

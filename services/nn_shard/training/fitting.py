@@ -9,8 +9,8 @@ from omma.errors import InvalidQuery
 from omma.index import Factory
 from omma.vectors import Float16, Float32, Int64
 from services.nn_shard.engine.codebook import Codebook, ivf_of
-from services.nn_shard.engine.settings import EngineSettings
 from services.nn_shard.engine.swig import Faiss, faiss
+from services.nn_shard.engine_settings import EngineSettings
 from services.nn_shard.training.measuring import measured
 
 MIN_ROWS = 256

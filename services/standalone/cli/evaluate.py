@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -13,12 +13,13 @@ from omma.evaluation import Interval, compare_models, judgments_of, read_judgmen
 from omma.evaluation.metrics import MAX_GRADE
 from services.egs.registry import load_model
 from services.gateway.search.query import MAX_K
-from services.standalone.evaluating import EvaluatedFolder, Progress, evaluate_models, pictures_in
-from services.standalone.evaluation_report import description, document, report
 from services.standalone.models import choose_model, find_model
 from services.standalone.numbers import number, whole
 from services.standalone.output import Json, console, errors, fail, print_json, progress_bar, run, table
 from services.standalone.settings import StandaloneSettings
+
+if TYPE_CHECKING:
+    from services.standalone.evaluating import EvaluatedFolder, Progress
 
 
 def evaluate(  # noqa: PLR0917  typer's options
@@ -44,6 +45,9 @@ def evaluate(  # noqa: PLR0917  typer's options
     json: Json = False,
 ) -> None:
     """Measure how well a model finds pictures that belong together, or which of two models does it better."""
+    from services.standalone.evaluating import evaluate_models, pictures_in  # towers: other commands start without them
+    from services.standalone.evaluation_report import document, report
+
     settings = StandaloneSettings()
     try:
         prompts = _prompts(prompt)
@@ -97,10 +101,12 @@ def _require_writable(html: Path | None) -> None:
         raise InvalidQuery(f"{html} cannot be written: its folder is absent or it is one.", field="html")
 
 
-async def _evaluated(work: Callable[[Callable[[str], Progress]], Awaitable[EvaluatedFolder]]) -> EvaluatedFolder:
+async def _evaluated(
+    work: "Callable[[Callable[[str], Progress]], Awaitable[EvaluatedFolder]]",
+) -> "EvaluatedFolder":
     with progress_bar() as bars:
 
-        def follow(model: str) -> Progress:
+        def follow(model: str) -> "Progress":
             bar = bars.add_task(model, total=None, rate=0.0)
             started = time.monotonic()
 
@@ -112,8 +118,10 @@ async def _evaluated(work: Callable[[Callable[[str], Progress]], Awaitable[Evalu
         return await work(follow)
 
 
-def _print(found: EvaluatedFolder) -> None:
+def _print(found: "EvaluatedFolder") -> None:
     """The measures with their 95 % intervals, and the verdict when there are two models."""
+    from services.standalone.evaluation_report import description
+
     console.print(f"{found.folder}: {description(found)}", highlight=False)
     rows = table("", *(one.model for one in found.evaluations))
     every = [one.intervals() for one in found.evaluations]

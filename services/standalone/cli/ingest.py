@@ -20,7 +20,6 @@ from services.standalone.ingesting import failed, remarks, summary
 from services.standalone.ingesting import ingest as follow
 from services.standalone.output import Json, console, errors, print_json, progress_bar, run
 from services.standalone.settings import StandaloneSettings
-from services.worker.ingest.folder import require_folder
 
 _WEB: Final = ("http://", "https://")
 _WATCH_SECONDS: Final = 3.0
@@ -134,6 +133,8 @@ def _folder_or_bucket(source: str, forget_missing: bool, revive_deleted: bool, s
 
 
 async def _folder(source: str) -> Path:
+    from services.worker.ingest.folder import require_folder  # the worker's part: other commands start without it
+
     return require_folder(Path(source))
 
 

@@ -77,8 +77,7 @@ def test_a_copy_that_was_made_under_writes_has_what_was_there_before_it(tmp_path
     shutil.rmtree(live.path)
 
     with copy.up() as server:
-        copy.json("verify", "--repair")
-        until(lambda: copy.run("verify").returncode == 0, 100)
+        until(lambda: copy.run("verify", "--repair").returncode == 0, 100)
         with server.client() as client:
             del ids[gone]
             for image_id, seed in ids.items():

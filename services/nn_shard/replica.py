@@ -199,27 +199,36 @@ class Replica:
                 await self._start_over()
 
     async def _follow(self) -> None:
-        settings, topic = self._settings, self.space.vectors_topic
+        topic = self.space.vectors_topic
         await self._look_at_end()
         consumer = await self._log.assign({TopicPartition(topic, b): o for b, o in self._next_offsets.items()})
+        reading = asyncio.create_task(self._read(consumer))
         try:
             while True:
                 if self._is_another_log:
                     raise AnotherLog("The topic was deleted and made again.")
                 if self._freshness.applied(self._next_offsets) and not self.ready:
                     self._set_ready(True)
-                # A poll that outlives its own bound hangs: another consumer is made then.
-                async with asyncio.timeout(settings.poll_seconds + settings.log_timeout_seconds):
-                    records = await consumer.poll(settings.poll_records, settings.poll_seconds)
-                # Not the last record's offset: what compaction left out behind it is read as well.
-                positions = {at.partition: consumer.position(at) for at in consumer.assignment()}
+                records, positions = await reading
+                reading = asyncio.create_task(self._read(consumer))  # the next ones, while these are applied
                 if records or positions != self._next_offsets:
                     await run_in(self._writer, self._apply, records, positions)
                     self.receipts.applied()
                     await self._let_sealing_catch_up()
                 self._health.succeeded("reading")
         finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
             await self._close(consumer)
+
+    async def _read(self, consumer: Consumer) -> tuple[Sequence[LogRecord], Mapping[int, int]]:
+        """The next records, none after a while, and the offsets by bucket that come after them."""
+        settings = self._settings
+        # A poll that outlives its own bound hangs: another consumer is made then.
+        async with asyncio.timeout(settings.poll_seconds + settings.log_timeout_seconds):
+            records = await consumer.poll(settings.poll_records, settings.poll_seconds)
+        # Not the last record's offset: what compaction left out behind it is read as well.
+        return records, {at.partition: consumer.position(at) for at in consumer.assignment()}
 
     async def _close(self, consumer: Consumer) -> None:
         with contextlib.suppress(TimeoutError):

@@ -133,18 +133,7 @@ class Maintenance:
         return sealed
 
     async def _encode_and_merge(self) -> bool:
-        kinds = {Work.ENCODE} if self._replays() else {Work.ENCODE, Work.MERGE}
-        return await run_in(self._merging, self._work_off, kinds)
-
-    def _replays(self) -> bool:
-        """Nobody searches it before it has caught up: merged at its end, a row is rewritten once and not nine times.
-
-        As many segments as would make a largest one are merged all the same: each costs every record a look.
-        """
-        engine, settings = self._replica.engine, self._settings.engine
-        if engine is None or self._replica.ready:
-            return False
-        return engine.counts().segments * settings.seal_rows < settings.max_segment_rows
+        return await run_in(self._merging, self._work_off, {Work.ENCODE, Work.MERGE})
 
     async def _checkpoint_when_due(self) -> None:
         if self._now() >= self._checkpoint_at and (self._worked or self._is_ahead()):
@@ -198,7 +187,8 @@ class Maintenance:
     def _work_off(self, kinds: Collection[Work]) -> bool:
         worked = False
         while not self._stopping and (engine := self._replica.engine) is not None:
-            task = engine.plan(kinds)
+            # Nobody searches it before it has caught up: a row is rewritten once on its way there, and not nine times.
+            task = engine.plan(kinds, patient=not self._replica.ready)
             if task is None:
                 break
             if task.kind is not Work.SEAL:

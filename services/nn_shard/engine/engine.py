@@ -227,12 +227,13 @@ class Engine:
             return
         self._published.new_head(codebook)
 
-    def plan(self, kinds: Collection[Work] = ALL_WORK) -> Task | None:
+    def plan(self, kinds: Collection[Work] = ALL_WORK, *, patient: bool = False) -> Task | None:
         """The next piece of maintenance: sealing a full head, encoding, merging; None when there is none.
 
-        kinds: sealing may run beside the others, each a task at a time.
+        kinds: sealing may run beside the others, each a task at a time. patient: nobody searches yet; only as many
+        segments as one merge takes are merged.
         """
-        return self._planned(kinds)
+        return self._planned(kinds, patient=patient)
 
     def retire(self) -> None:
         """Its files are to go: tasks under way and later ones are abandoned. Any thread."""
@@ -299,9 +300,9 @@ class Engine:
         """Forget everything; files are unmapped with the last reference. No search may be running."""
         self._published.clear()
 
-    def _planned(self, kinds: Collection[Work]) -> Task | None:
+    def _planned(self, kinds: Collection[Work], *, patient: bool = False) -> Task | None:
         view = self._view
-        work = plan(view, self.settings, kinds)
+        work = plan(view, self.settings, kinds, patient=patient)
         return None if work is None else Task(*work, self._files.segments, self.dim, view.codebook, self._retired)
 
     def _accelerate(self, part: Part) -> None:

@@ -26,6 +26,8 @@ class Work(StrEnum):
 
 
 ALL_WORK: Final = frozenset(Work)
+MOST_MERGED: Final = 16
+"""Segments that become one at a time: of a million rows as they are sealed, half a minute's work."""
 
 
 @dataclass(slots=True)
@@ -64,15 +66,20 @@ class Task:
         return self._abandoned.is_set() or self.retired.is_set()
 
 
-def plan(view: View, settings: EngineSettings, kinds: Collection[Work]) -> tuple[Work, tuple[Part, ...]] | None:
-    """The most urgent work of these kinds, and on which parts; None when there is none."""
+def plan(
+    view: View, settings: EngineSettings, kinds: Collection[Work], *, patient: bool = False
+) -> tuple[Work, tuple[Part, ...]] | None:
+    """The most urgent work of these kinds, and on which parts; None when there is none.
+
+    patient: small segments wait until a merge can take as many as it ever does, so that a row is rewritten less often.
+    """
     if Work.SEAL in kinds and view.frozen:
         return Work.SEAL, view.frozen[:1]
     if Work.ENCODE in kinds and view.codebook is not None:
         for part in view.segments:
             if not part.store.encoded:
                 return Work.ENCODE, (part,)
-    inputs = _to_merge(view.segments, settings) if Work.MERGE in kinds else ()
+    inputs = _to_merge(view.segments, settings, patient) if Work.MERGE in kinds else ()
     return (Work.MERGE, inputs) if inputs else None
 
 
@@ -81,23 +88,26 @@ def holder_of(view: View, ids: Int64) -> Part | None:
     return next((part for part in view.segments if (part.locate(ids) >= 0).any()), None)
 
 
-def _to_merge(segments: Sequence[Part], settings: EngineSettings) -> tuple[Part, ...]:
-    """Small segments join a larger one once they are 1 / merge_ratio of it.
+def _to_merge(segments: Sequence[Part], settings: EngineSettings, patient: bool) -> tuple[Part, ...]:
+    """Small segments join a larger one once they are 1 / merge_ratio of it; of many the smallest come first, so that
+    searches have something of it soon and whoever stops loses little.
 
     A query meets O(log n) segments, each at 100 us, and a row is rewritten up to merge_ratio times a level, beside the
     searches. One with many dead rows is rewritten alone.
     """
     by_size = sorted(segments, key=lambda part: part.live_rows)
     total, taken = 0, 0
-    for count, part in enumerate(by_size):
+    for count, part in enumerate(by_size[:MOST_MERGED]):
         if count and part.live_rows > settings.merge_ratio * total:
             break
         if total + part.live_rows > settings.max_segment_rows:
             break
         total += part.live_rows
         taken = count + 1
-    if taken > 1:
+    if taken >= (MOST_MERGED if patient else 2):
         return tuple(by_size[:taken])
+    if patient:
+        return ()
     for part in by_size:
         if part.rows - part.live_rows > settings.max_dead_fraction * part.rows:
             return (part,)

@@ -25,8 +25,8 @@ from omma.v1 import shard_pb2, shard_pb2_grpc
 
 FILL_SECONDS = 1_800
 REST_SECONDS = 8.0
-"""Of no change: maintenance looks every second, and a merge takes less than a second more for each 100,000 rows."""
-_ROWS_A_SECOND = 100_000
+"""Of no change: maintenance looks every second, and a merge takes less than a second more for each 30,000 rows."""
+_ROWS_A_SECOND = 30_000
 
 
 class ShardServer:

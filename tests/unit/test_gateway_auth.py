@@ -4,15 +4,17 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from omma.catalog.api_key import ApiKey, Role
 from omma.errors import NotAllowed, NotSignedIn, Overloaded, ReplicaDown
 from omma.identity import DEFAULT_TENANT, Tenant
 from services.gateway.callers.auth import Authenticator, Caller, hash_secret, is_loopback, secret_of
+from services.gateway.rest.signed_in import SESSION_COOKIE, signed_in
 
 
 class Keys:
-    """The one call of a catalog that authentication makes."""
+    """The calls of a catalog that authentication makes."""
 
     def __init__(self, *keys: ApiKey) -> None:
         self.keys = list(keys)
@@ -28,6 +30,9 @@ class Keys:
             raise Overloaded("locked")
         return list(self.keys)
 
+    async def secret(self, _: str) -> bytes:
+        return bytes(32)
+
 
 def key(secret: str, role: Role = Role.READ, revoked: bool = False) -> ApiKey:
     return ApiKey(hash_secret(secret), f"key {secret}", Tenant("ann"), role, 0, revoked)
@@ -40,7 +45,7 @@ def authenticator(keys: Keys, clock: list[float], *, open_without_keys: bool = F
         clock[0] = max(clock[0], until)
 
     return Authenticator(
-        keys,  # type: ignore[arg-type]  # only api_keys is called
+        keys,  # type: ignore[arg-type]  # only these are called
         open_without_keys=open_without_keys,
         max_age_seconds=5,
         now=lambda: clock[0],
@@ -231,6 +236,18 @@ async def test_it_is_keyless_until_it_knows_a_key_where_it_may_be() -> None:
     with pytest.raises(NotSignedIn):
         await door.caller(None, Role.READ)
     assert not door.keyless
+
+
+@pytest.mark.parametrize(("keys", "in_without_one"), [(Keys(), True), (Keys(key("a")), False)])
+async def test_the_first_request_of_a_session_waits_for_the_keys(keys: Keys, in_without_one: bool) -> None:
+    """A page that was open while the server started again was told that its session is over."""
+    door = authenticator(keys, [0.0], open_without_keys=True)
+    session, _ = await door.begin_session("a")
+    again = authenticator(keys, [0.0], open_without_keys=True)
+    cookie = f"{SESSION_COOKIE}={session.cookie}".encode()
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": [(b"cookie", cookie)], "state": {}})
+    caller = await signed_in(again, Role.READ)(request)
+    assert (caller.name == "") is in_without_one
 
 
 def test_where_the_secret_stands() -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, Request, expect
 from deploy.parts.ports import free_port
 from tests.e2e.process import Folder
 from tests.pictures import encoded, scene
-from tests.web.conftest import until
+from tests.waiting import until
 
 KEY = "a-key-of-an-admin-that-is-long-enough"
 PICTURES = 40
@@ -49,7 +49,7 @@ def to_the_end(page: Page) -> None:
 def all_seen(page: Page) -> None:
     expect(page.get_by_text(UNSEEN)).to_have_count(0)
     loaded = "[...document.querySelectorAll('main li img')].every(one => one.complete && one.naturalWidth > 0)"
-    until(lambda: page.get_by_label("Pictures").locator("img").count() > 0 and page.evaluate(loaded))
+    until(lambda: page.get_by_label("Pictures").locator("img").count() > 0 and page.evaluate(loaded), 30)
 
 
 def test_a_session_that_ends_while_one_scrolls_asks_to_sign_in_and_shows_them_then(folder: Folder, page: Page) -> None:

@@ -136,6 +136,12 @@ class Authenticator:
         """Whether everyone is let in, key or not, as far as is known; true also before the keys were ever read."""
         return self._open_without_keys and not self._keys
 
+    async def lets_everyone_in(self) -> bool:
+        """As `keyless`, once the keys were read: a session is looked at unless nobody needs one. Raises ReplicaDown."""
+        if self._open_without_keys:
+            await self._refresh(self._max_age_seconds)
+        return self.keyless
+
     def changed(self) -> None:
         """A key was made or revoked here: the next caller is judged by keys that are read after this."""
         self._changed_at = self._now()

@@ -45,7 +45,7 @@ async def _caller(authenticator: Authenticator, request: Request, role: Role) ->
     headers = request.headers
     secret = secret_of(headers.get("authorization"), headers.get("x-api-key"))
     cookie = request.cookies.get(SESSION_COOKIE)
-    if secret is not None or cookie is None or authenticator.keyless:
+    if secret is not None or cookie is None or await authenticator.lets_everyone_in():
         return await authenticator.caller(secret, role)
     session = await authenticator.sessions.of(cookie)
     if request.method not in _SAFE_METHODS:

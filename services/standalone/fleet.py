@@ -146,6 +146,8 @@ class Fleet:
 
     async def _serve(self, index: Index, embedder: Embedder) -> None:
         """Until cancelled: its shards, and its place among those that are asked once they are ready."""
+        if index.id not in self._running:  # stopped, and a fault on the way took the cancellation's place
+            raise asyncio.CancelledError
         shards = self._shards(index, embedder.space)
         self._running[index.id].shards = shards
         try:

@@ -102,8 +102,7 @@ def _letter(record: LogRecord) -> DeadLetter | None:
         message = records_pb2.DeadLetter.FromString(record.value)
         event = ImageEvent.from_message(message.event) if message.event.image_id else None
     except (DecodeError, ValueError) as error:
-        at = f"{record.topic}[{record.partition}]@{record.offset}"
-        logger.error("a dead letter is passed over", extra={"at": at, "reason": str(error)})
+        logger.error("a dead letter is passed over", extra={"at": record.place, "reason": str(error)})
         return None
     return DeadLetter(
         image_id=event.image_id if event else ImageId(0),

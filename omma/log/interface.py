@@ -37,6 +37,11 @@ class LogRecord:
     value: bytes | None
     timestamp_ms: int
 
+    @property
+    def place(self) -> str:
+        """Where it lies, as logs and letters say it."""
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
 
 OnAssigned = Callable[[Sequence[TopicPartition]], Awaitable[None]]
 """Told a member's new partitions, in order, before their committed offsets are looked up and anything is read: the

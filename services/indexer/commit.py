@@ -81,7 +81,7 @@ class Committer:
             held.offsets.take(record.offset)
             taken.append(Taken.of(record, held.producer))
         for one in [one for one in taken if one.event is None][:_SAID]:
-            logger.error("a record is no event and is passed over", extra={"at": _place(one.record)})
+            logger.error("a record is no event and is passed over", extra={"at": one.record.place})
         return taken
 
     def holds(self, taken: Taken) -> bool:
@@ -196,7 +196,7 @@ class Committer:
         event, row, error = one.taken.event, one.row, one.outcome
         if event is None:
             record = one.taken.record
-            reason = f"{_place(record)} is no event."
+            reason = f"{record.place} is no event."
             letter = records_pb2.DeadLetter(kind="corrupt", reason=reason, space=self._space.id)
             return record.key[:_MAX_LETTER_KEY_BYTES], letter.SerializeToString()
         if row is None or not isinstance(error, OmmaError):
@@ -214,10 +214,6 @@ class Committer:
 
 def _partition(one: Settled) -> TopicPartition:
     return TopicPartition(one.taken.record.topic, one.taken.record.partition)
-
-
-def _place(record: LogRecord) -> str:
-    return f"{record.topic}[{record.partition}]@{record.offset}"
 
 
 def _checked(record: VectorRecord) -> tuple[VectorRecord, bytes]:

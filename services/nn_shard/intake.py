@@ -74,7 +74,7 @@ class Intake:
 
     def _tell(self, wrong: Sequence[tuple[LogRecord, str, str]]) -> None:
         for record, _, detail in wrong[:_SAID]:
-            logger.error("%s[%d]@%d is passed over: %s", record.topic, record.partition, record.offset, detail)
+            logger.error("%s is passed over: %s", record.place, detail)
         if len(wrong) > _SAID:
             logger.error("%d more records of %s are passed over", len(wrong) - _SAID, wrong[0][0].topic)
         for _, reason, _ in wrong:

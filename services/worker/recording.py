@@ -105,8 +105,7 @@ def _kept(records: Sequence[LogRecord], kept_days: int, now_ms: int) -> list[Log
             one = _as_rows_have_it(decode_interaction(record.value or b""))
         except (ValueError, DecodeError) as error:
             INTERACTIONS.labels("unknown", "unreadable").inc()
-            at = f"{record.topic}[{record.partition}]@{record.offset}"
-            logger.warning("an interaction is passed over", extra={"at": at, "reason": str(error)})
+            logger.warning("an interaction is passed over", extra={"at": record.place, "reason": str(error)})
             continue
         if not now_ms - kept_days * _DAY_MS <= one.ts_ms <= now_ms + _DAY_MS:
             INTERACTIONS.labels(one.type.value, "expired").inc()

@@ -105,8 +105,7 @@ class LogTails:
         message = _decoded(record)
         if isinstance(message, str):
             SHARD_RECORDS_PASSED_OVER.labels("verify", message).inc()
-            at = f"{record.topic}[{record.partition}]@{record.offset}"
-            logger.error("a record is passed over", extra={"at": at, "reason": message})
+            logger.error("a record is passed over", extra={"at": record.place, "reason": message})
             return
         tails[image_id] = Tail(message.version, message.deleted, message.tenant, record.offset)
 

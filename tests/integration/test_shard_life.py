@@ -15,6 +15,7 @@ from omma.log.sqlite import SqliteLog
 from services.nn_shard.engine import Checkpoint, Engine, Task, Work
 from services.nn_shard.engine.segment_tasks import MOST_MERGED
 from tests.integration.shard_world import SETTINGS, SPACE, World, caught_up, require_model, running, world
+from tests.waiting import eventually
 
 __all__ = ["world"]
 
@@ -65,9 +66,7 @@ async def test_a_replay_merges_as_many_segments_as_a_merge_takes(world: World, m
 
     monkeypatch.setattr(Engine, "install", seen)
     async with running(shard):
-        async with asyncio.timeout(30):
-            while shard.replica.loaded().counts().segments > 4:  # noqa: ASYNC110  maintenance tells nobody
-                await asyncio.sleep(0.02)
+        await eventually(lambda: shard.replica.loaded().counts().segments <= 4, 30)
         await require_model(world, shard, index)
     assert {inputs for ready, inputs in merged if not ready} <= {MOST_MERGED}
     assert any(ready for ready, _ in merged)

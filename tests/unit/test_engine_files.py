@@ -14,11 +14,10 @@ import pytest
 from omma.errors import Corrupt, InvalidQuery, WrongSpace, WrongState
 from omma.identity import ImageId
 from omma.index import IndexId
-from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings, SearchOptions, Work
+from services.nn_shard.engine import Checkpoint, Codebook, Engine, EngineSettings, SearchOptions
 from services.nn_shard.engine.manifest import FileSum, dead_text, write_manifest
 from services.nn_shard.engine.seen import SEEN, Seen
 from services.nn_shard.engine.segment import file_sum
-from services.nn_shard.engine.segment_tasks import MOST_MERGED
 from services.nn_shard.training.fitting import adapt_factory, train_codebook
 from tests.unit.engine_lives import DIM, SPACE, TENANT, clustered, far, gone, maintain, opened, record
 
@@ -198,23 +197,6 @@ def test_merging_keeps_segments_few_and_drops_the_dead(tmp_path: Path) -> None:
     assert counts.pictures == 11
     assert counts.dead_rows <= 4
     assert engine.version_of(1) == 2
-
-
-def test_a_merge_takes_the_smallest_and_one_that_waits_takes_no_fewer(tmp_path: Path) -> None:
-    engine = opened(tmp_path)
-    for number in range(MOST_MERGED + 4):
-        if number == MOST_MERGED - 1:
-            assert engine.plan({Work.MERGE}, patient=True) is None
-        rows = clustered(2 + number, seed=number)
-        engine.apply([record(100 * number + at + 1, row) for at, row in enumerate(rows)])
-        engine.checkpoint(engine.freeze(), {})
-    for patient in (False, True):
-        merge = engine.plan({Work.MERGE}, patient=patient)
-        assert merge is not None
-        assert sorted(part.rows for part in merge.inputs) == list(range(2, 2 + MOST_MERGED))
-    maintain(engine)
-    assert engine.counts().segments == 1
-    assert engine.counts().live == sum(range(2, 6 + MOST_MERGED))
 
 
 def test_a_delete_outlives_the_merge_of_its_row(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""How one engine stores and searches; every number has bounds."""
+"""How one engine stores and searches; every number has bounds.
+
+Beside the engine and not in it: whoever reads settings loads no FAISS.
+"""
 
 from pydantic import Field
 

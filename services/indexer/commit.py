@@ -99,22 +99,26 @@ class Committer:
         assigned = assignment()
         mine = [one for one in batch if _partition(one) in assigned and self.holds(one.taken)]
         written, undying = await self._write_rows([self._written(one) for one in mine])
-        by_partition: dict[int, list[tuple[Settled, VectorRecord | None, bytes]]] = {}
+        by_partition: dict[int, list[_Written]] = {one.taken.record.partition: [] for one in undying}
         for one, encoded in written:
-            by_partition.setdefault(one.taken.record.partition, []).append((one, *encoded))
+            by_partition.setdefault(one.taken.record.partition, []).append((one, encoded))
         for partition, settled in by_partition.items():
             held = self._held.get(partition)
-            still = [one for one in settled if held is not None and one[0].taken.claim is held.producer]
-            if held is None or not still:
+            if held is None:
+                continue
+            still = [one for one in settled if one[0].taken.claim is held.producer]
+            again = [one for one in undying if one.taken.claim is held.producer]
+            if not still and not again:
                 continue
             try:
-                await self._transact(held, partition, still)
-                await self._tell_again([one for one in undying if one.taken.claim is held.producer])
+                await self._transact(held, partition, still, proving=bool(again))
+                await self._tell_again(again)
+                await self._transact(held, partition, [(Settled(one.taken), _NO_RECORD) for one in again])
             except ProducerFenced:
                 if TopicPartition(IMAGES_TOPIC, partition) in assignment():
                     raise
                 logger.info("another indexer has partition %d now", partition)
-        for one, _ in written:
+        for one in [*(one for one, _ in written), *(Settled(one.taken) for one in undying)]:
             INDEXED_PICTURES.labels(_fate(one)).inc()
 
     async def close(self) -> None:
@@ -139,7 +143,7 @@ class Committer:
         return one, _checked(deleted_record(row.id, row.version, row.tenant, space.id, space.dim, dead=dead))
 
     async def _write_rows(self, batch: Sequence[_Written]) -> tuple[list[_Written], list[Settled]]:
-        """What is to be written to the log then, and the deaths that their rows do not take, of which nothing is."""
+        """What is to be written to the log then, and the deaths that their rows do not take."""
         embedded: dict[ImageId, Embedded] = {}
         left: list[_Written] = []
         undying: list[Settled] = []
@@ -154,7 +158,6 @@ class Committer:
                     reason = readable(error.detail)
                     if not await self._catalog.record_dead(row.id, row.version, reason, self._space.id):
                         logger.warning("a picture that has its vector does not die", extra={"image_id": row.id})
-                        left.append((Settled(one.taken), _NO_RECORD))
                         undying.append(one)
                         continue
             left.append((one, record))
@@ -164,8 +167,8 @@ class Committer:
 
     async def _tell_again(self, undying: Sequence[Settled]) -> None:
         """Whoever told of the vector of these may have died before the log had it, and they cannot be read now: a newer
-        event settles each from its shard, or as dead. Only who holds the partition, as its transaction has shown, says
-        so; nothing is written for this event, however often this is repeated.
+        event settles each from its shard, or as dead. Only who holds the partition, as a transaction has shown, says
+        so, and before this event is handled: whoever dies in between leaves it to the next. Nothing else is written.
         """
         for one in undying:
             if one.row is not None:
@@ -173,14 +176,15 @@ class Committer:
                 one.taken.overtaken = True
 
     async def _transact(
-        self, held: _Held, partition: int, settled: "Sequence[tuple[Settled, VectorRecord | None, bytes]]"
+        self, held: _Held, partition: int, settled: Sequence[_Written], *, proving: bool = False
     ) -> None:
-        for one, _, _ in settled:
+        """proving: even of nothing, since what is fenced must hear of it."""
+        for one, _ in settled:
             held.offsets.handle(one.taken.record.offset)
         next_offset = held.offsets.next_offset()
-        vectors = [(record.image_id, value) for _, record, value in settled if record is not None]
-        letters = [letter for one, _, _ in settled if (letter := self._letter(one)) is not None]
-        if not vectors and not letters and next_offset == held.offsets.committed:
+        vectors = [(record.image_id, value) for _, (record, value) in settled if record is not None]
+        letters = [letter for one, _ in settled if (letter := self._letter(one)) is not None]
+        if not vectors and not letters and next_offset == held.offsets.committed and not proving:
             return
         async with held.producer.transaction() as transaction:
             for image_id, value in vectors:

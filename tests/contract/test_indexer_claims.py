@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from omma.catalog.interface import Catalog
-from omma.catalog.picture import Picture, PictureState
+from omma.catalog.picture import Embedded, Picture, PictureState
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.errors import InvalidPicture, OmmaError
 from omma.identity import DEFAULT_TENANT, ImageId
@@ -112,3 +112,26 @@ async def test_who_was_not_told_yet_kills_no_picture_that_its_successor_indexed(
     with pytest.raises(ProducerFenced):
         await stalled.commit(old, here)
     await eventually(world.is_indexed, 3 * PLENTY)
+
+
+async def test_who_dies_before_it_told_again_of_a_vector_that_no_log_has_leaves_that_to_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = world.row
+    told = Embedded(row.id, row.version, width=8, height=6, phash=7)
+    await world.catalog.record_embedded(SPACE.id, [told])
+
+    async def dies(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Committer, "_tell_again", dies)
+        first = await world.claimed()
+        with pytest.raises(RuntimeError):
+            await first.commit(world.settled(first, DIED), here)
+    assert (await world.log.committed("indexers", IMAGES_TOPIC)).get(AT.partition, 0) <= world.record.offset
+    second = await world.claimed()
+    await second.commit(world.settled(second, DIED), here)
+    after = (await world.catalog.pictures([row.id]))[row.id]
+    assert (after.state, after.version) == (PictureState.PENDING, row.version + 1)
+    assert (await world.log.committed("indexers", IMAGES_TOPIC))[AT.partition] == world.record.offset + 1

@@ -170,8 +170,12 @@ def test_what_a_measure_lacks_is_said_beside_the_choice_of_another(page: Page) -
 
 def test_what_stands_apart_is_measured_and_reviewed(page: Page, rest: httpx.Client) -> None:
     page.goto("/ui/anomalies")
-    page.get_by_role("button", name="Measure anew").click()
-    rows = page.get_by_label("What stands apart", exact=True).get_by_role("listitem")
+    page.wait_for_load_state("networkidle")
+    listed = page.get_by_label("What stands apart", exact=True)
+    with page.expect_response("**/qa/anomalies?*"):  # once the job is done
+        page.get_by_role("button", name="Measure anew").click()
+    expect(listed).to_have_attribute("aria-busy", "false")
+    rows = listed.get_by_role("listitem")
     expect(rows.first).to_be_visible()
     first = rows.first.get_by_role("link").get_attribute("href")
     scores = [float(row.locator("p").first.inner_text().split()[0]) for row in rows.all()]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
 from omma.catalog.picture import Page, Picture
@@ -148,9 +149,12 @@ def page_document(page: Page) -> dict[str, Any]:
     return {**document, "next_cursor": page.cursor} if page.cursor is not None else document
 
 
-def etags(if_none_match: str | None) -> frozenset[str]:
-    """What the caller has, by If-None-Match; weak ones count, as RFC 9110 has it."""
-    return frozenset(tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(","))
+def etags(request: Request) -> frozenset[str]:
+    """What the caller has, by If-None-Match; weak ones count, and lists may stand in several lines, as RFC 9110 has
+    it.
+    """
+    tags = ",".join(request.headers.getlist("if-none-match")).split(",")
+    return frozenset(tag.strip().removeprefix("W/") for tag in tags)
 
 
 def content_response(content: Content | Original, version: str | None) -> Response:

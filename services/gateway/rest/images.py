@@ -105,13 +105,13 @@ def images_router(
     @router.get("/{image_id}/content", **shapes.CONTENT)
     async def content(image_id: PictureId, request: Request, caller: reader) -> Response:
         """The original's bytes; for ever the same under the `v` of `content_url`."""
-        known = etags(request.headers.get("if-none-match"))
+        known = etags(request)
         return content_response(await core.content(caller.tenant, image_id, known), request.query_params.get("v"))
 
     @router.get("/{image_id}/thumbnail", **shapes.THUMBNAIL)
     async def thumbnail(image_id: PictureId, request: Request, caller: reader) -> Response:
         """WebP, at most 256 pixels a side; for ever the same under the `v` of `thumbnail_url`."""
-        known = etags(request.headers.get("if-none-match"))
+        known = etags(request)
         return content_response(await core.thumbnail(caller.tenant, image_id, known), request.query_params.get("v"))
 
     @router.patch("/{image_id}", **shapes.CHANGE)

@@ -26,6 +26,12 @@ KEY = (("x-api-key", "ann"),)
 
 @pytest.fixture
 async def some(tmp_path: Path) -> AsyncIterator[Faces]:
+    async with faces(tmp_path, max_body_bytes=1 << 26) as made:
+        yield made
+
+
+@pytest.fixture
+async def hurried(tmp_path: Path) -> AsyncIterator[Faces]:
     async with faces(tmp_path, max_body_bytes=1 << 26, body_seconds=0.5) as made:
         yield made
 
@@ -37,29 +43,24 @@ async def found(some: Faces, **headers: str) -> int:
         return status
 
 
-async def test_who_announces_much_and_sends_nothing_holds_nothing_and_is_cut(some: Faces) -> None:
+async def test_who_announces_much_and_sends_nothing_holds_nothing_and_is_cut(hurried: Faces) -> None:
     form = {"content_type": "multipart/form-data; boundary=B", "content_length": "20000000"}
     async with asyncio.timeout(30):
-        idle = [await asyncio.open_connection("127.0.0.1", some.port) for _ in range(40)]
+        idle = [await asyncio.open_connection("127.0.0.1", hurried.port) for _ in range(40)]
         head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in form.items())
         for _, writer in idle:
             writer.write(f"POST /images HTTP/1.1\r\nhost: localhost\r\nx-api-key: ann\r\n{head}\r\n".encode())
-        assert some.bodies.bytes == 0
-        assert await found(some) == 200
+        assert hurried.bodies.bytes == 0
+        assert await found(hurried) == 200
         for reader, writer in idle:
             answer = await reader.read()  # to its end: the connection is closed
             assert answer.startswith(b"HTTP/1.1 408 ")
             assert b'"kind": "out_of_time"' in answer
             writer.close()
-    assert some.bodies.bytes == 0
+    assert hurried.bodies.bytes == 0
 
 
-async def test_a_tenant_holds_no_more_than_its_share_and_gives_it_back(tmp_path: Path) -> None:
-    async with faces(tmp_path, max_body_bytes=1 << 26) as some:
-        await _a_tenant_holds_its_share(some)
-
-
-async def _a_tenant_holds_its_share(some: Faces) -> None:
+async def test_a_tenant_holds_no_more_than_its_share_and_gives_it_back(some: Faces) -> None:
     part = b'--B\r\nContent-Disposition: form-data; name="image"; filename="f"\r\n\r\n'
     form = {"content_type": "multipart/form-data; boundary=B", "content_length": "20000000"}
     async with some.connection() as one, some.connection() as two, some.connection() as three:
@@ -170,8 +171,8 @@ async def test_a_call_without_a_key_is_refused_before_its_message_comes(some: Fa
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-async def test_a_message_that_does_not_come_holds_up_nobody_for_long(some: Faces) -> None:
-    async with some.channel() as channel:
+async def test_a_message_that_does_not_come_holds_up_nobody_for_long(hurried: Faces) -> None:
+    async with hurried.channel() as channel:
         slow = Stream(channel)  # has the one place there is
         await asyncio.sleep(0.05)
         other = Stream(channel, metadata=(("x-api-key", "bob"),))

@@ -5,7 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from omma.os_errors import file_error
 from omma.quality import Quality
 from omma.rpc.deadline import Deadline
 from omma.space import Space
+from omma.unneeded import let_go_of_unneeded
 from omma.vectors import Float16
 from services.egs.client import EmbeddedItem, Embedder, ImageItem, Urgency
 from services.indexer.regions import FRACTIONS, Regions, vectors_a_picture
@@ -30,9 +31,6 @@ from services.indexer.settings import IndexerSettings
 from services.nn_shard.client import FetchedPicture
 
 logger = logging.getLogger(__name__)
-
-_HOWEVER_LONG_SECONDS: Final = 1e9
-"""Ago that a row was deleted which still names its bytes: they are its grace's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +210,7 @@ class VectorSources:
         outcomes: list[Outcome] = await asyncio.gather(*[self._kept(row, item) for row, item in items])
         put = {row.sha256 for row, item in items if isinstance(item, EmbeddedItem) and item.thumbnail}
         try:
-            lost = await self._let_go(put)
+            lost = await let_go_of_unneeded(self._catalog, put)
         except OmmaError as error:
             # Put again by another try, and asked again after that: nothing of these is remembered.
             outcomes = [Later(error) if isinstance(outcome, Seen) else outcome for outcome in outcomes]
@@ -284,20 +282,6 @@ class VectorSources:
         self._recent[sha256] = seen
         if len(self._recent) > self._settings.recent_pictures:
             self._recent.popitem(last=False)
-
-    async def _let_go(self, sha256s: set[Sha256]) -> set[Sha256]:
-        """Of bytes that no row names any more the thumbnails go: a picture may be erased, and its bytes be collected,
-        while it is embedded. Asked once they are put, as ADR 0015 has it: a collector or this sees the other.
-
-        Returns these bytes. Raises the catalog's errors: whoever put them asks again.
-        """
-        if not sha256s:
-            return set()
-        needs = await self._catalog.needs(sha256s, _HOWEVER_LONG_SECONDS)
-        lost = sha256s - needs.thumbnails
-        if lost:
-            await self._catalog.note_orphans(lost, urgent=True)
-        return lost
 
 
 def _looked_at(row: Picture) -> bool:

@@ -25,6 +25,7 @@ from omma.records import EventKind
 from omma.room import refusal
 from omma.telemetry.context import run_in
 from omma.telemetry.traces import span
+from omma.unneeded import let_go_of_unneeded
 from omma.viewing import visible
 from services.gateway.callers.changes import concerns
 from services.gateway.callers.viewing import viewer
@@ -186,6 +187,8 @@ class PictureCore:
                 original = await self._read(picture)
                 webp = await run_in(self._executor, _thumbnail, original, self.picture_limits)
             await self._blobs.put(key, webp, content_type="image/webp")
+            if await let_go_of_unneeded(self._catalog, {picture.sha256}):
+                raise _no_picture(image_id)
         return Content(webp, "image/webp", etag, picture.sha256)
 
     async def change(self, tenant: Tenant, image_id: int, change: PictureChange) -> Receipt:

@@ -19,7 +19,7 @@ BOUNDARY = "omma-load"
 MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 WORDS = ("a red chair", "an elephant", "a motorbike", "a starfish", "a watch", "a piano", "a sunflower", "a face")
 RATE, CLIENTS = float(os.environ["OMMA_LOAD_RATE"]), int(os.environ["OMMA_LOAD_CLIENTS"])
-IDS = os.environ["OMMA_LOAD_IDS"].split(",")
+IDS = [int(one) for one in os.environ["OMMA_LOAD_IDS"].split(",")]
 HAS_WORDS = os.environ["OMMA_LOAD_WORDS"] == "1"
 
 told: list[tuple[float, float, str, str]] = []

@@ -69,8 +69,8 @@ class Run:
         return bool(self.took) and not self.faults and percentile(self.took, 95) < P95_MS
 
     def __str__(self) -> str:
-        p50, p95 = percentile(self.took, 50), percentile(self.took, 95)
-        seen = f"{self.rate:.1f}/s, p50 {p50:.0f}, p95 {p95:.0f} ms, {len(self.faults)} faults"
+        p50, p95 = (f"{percentile(self.took, share):.0f}" if self.took else "-" for share in (50, 95))
+        seen = f"{self.rate:.1f}/s, p50 {p50}, p95 {p95} ms, {len(self.faults)} faults{self.faults[:1] or ''}"
         return f"{self.clients} clients at {self.asked_rate:.1f}/s: {seen}"
 
 

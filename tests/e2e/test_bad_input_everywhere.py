@@ -137,7 +137,11 @@ async def test_text_in_json_is_neither_a_number_nor_true(server: Server) -> None
             kinds = {one.get("type") for one in of.get("anyOf", of.get("oneOf", [of]))} - {"null"}
             if not kinds or not kinds <= {"integer", "number", "boolean"} or path == "/verify":
                 continue
-            beside = {"text": "a"} if path in FORMS and name != "image_id" else {}
+            if path in FORMS and name == "image_id":  # 63 bits, which JavaScript's numbers do not tell apart
+                answer = await server.rest.request(method, filled, json={name: "9000000000000000001"})
+                assert answer.status_code == 404, answer.text
+                continue
+            beside = {"text": "a"} if path in FORMS else {}
             answer = await server.rest.request(method, filled, json={**beside, name: "1"})
             assert_answered(answer, (path, name))
             assert answer.status_code == 422 and answer.json().get("field") == name, (path, name, answer.text)

@@ -103,7 +103,7 @@ def test_what_is_not_given_is_as_the_contract_says() -> None:
         ({"image_id": 1, "image_id_weight": 10**6}, "image_id_weight"),
         ({"image_id": 1, "text": "a", "text_weight": -1001}, "text_weight"),
         ({"queries": [{"text": "a", "weight": 1001}]}, "weight"),
-        ({"image_id": "1"}, "image_id"),
+        ({"image_id": "1.0"}, "image_id"),
         ({"vector": ["1", 2], "space": "s"}, "vector"),
         ({"vector": '["1", 2]', "space": "s"}, "vector"),
         ({"queries": [{"image_id": 1, "weight": "1"}]}, "weight"),
@@ -120,6 +120,13 @@ def test_json_that_names_its_fault(body: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidQuery) as failure:
         json_query(body)
     assert failure.value.field == field
+
+
+def test_an_id_may_be_text_in_json() -> None:
+    most = str(2**63 - 1)
+    for body in ({"image_id": most}, {"queries": [{"image_id": most}]}):
+        (sought,) = json_query(body).sought
+        assert isinstance(sought, SoughtStored) and sought.image_id == 2**63 - 1
 
 
 def test_an_unknown_field_is_told_the_nearest() -> None:

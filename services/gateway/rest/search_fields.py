@@ -59,7 +59,6 @@ _OPTIONS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
 }
 _NUMBERS_AND_TRUTHS: Final = frozenset(
     {
-        "image_id",
         "weight",
         *(f"{kind}_weight" for kind in KINDS),
         *(name for name, convert in _OPTIONS.items() if convert in (as_integer, as_number, as_truth)),
@@ -112,7 +111,8 @@ def json_query(body: Any) -> SearchQuery:
 def require_json_types(given: Mapping[str, Any], also: Collection[str] = ()) -> None:
     """A form writes everything as text; in JSON text is neither a number nor true. also: further names of such fields.
 
-    Raises InvalidQuery, naming the field.
+    An `image_id` may be text: it has 63 bits, and JavaScript's numbers tell 53 apart. Raises InvalidQuery, naming the
+    field.
     """
     for name, value in given.items():
         typed = name in _NUMBERS_AND_TRUTHS or name in also

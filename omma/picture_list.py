@@ -7,7 +7,7 @@ Empty lines, and those that begin with #, say nothing.
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -28,6 +28,7 @@ _CAPTIONS: Final = ("caption", "captions")
 _SAID: Final = ("external_id", "owner", "tags", "source_url", "attributes", "private")
 _SCHEMES: Final = ("http", "https", "s3", "file", SCHEME)
 _KNOWN: Final = frozenset((*_PLACES, *_CAPTIONS, *_SAID))
+_NOBODY: Final = ("owner", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +73,28 @@ def listed(content: bytes, limits: RowLimits) -> Iterator[Listed | WrongLine]:
 
 def absolute(content: bytes, folder: Path) -> bytes:
     """The list with its paths as from the folder; what cannot be understood stays for its reader to tell."""
-    return b"\n".join(_absolute(text, folder) for _, _, text in _lines(content)) + b"\n"
+    return _rewritten(content, lambda text: _absolute(text, folder))
 
 
 def described(content: bytes, **said: Any) -> bytes:
-    """The list with this said of each line that does not say it itself; what is no JSON, or not UTF-8, stays for its
-    reader to tell.
+    """The list with this said of each line that does not say it itself: null, and an owner that is empty, say nothing.
+    What is no JSON, or not UTF-8, stays for its reader to tell.
     """
-    return b"\n".join(_described(text, said) for _, _, text in _lines(content)) + b"\n"
+    return _rewritten(content, lambda text: _described(text, said))
 
 
 def line_at(content: bytes, number: int, start: int, limits: RowLimits) -> Listed | WrongLine:
     """One line of a list, by its number and where it begins. Pure."""
     return _line(number, start, _text_at(content, start)[0], limits)
+
+
+def _rewritten(content: bytes, write: Callable[[bytes], bytes]) -> bytes:
+    """Each line under its own number, by which its reader tells of it."""
+    lines: list[bytes] = []
+    for number, _, text in _lines(content):
+        lines += [b""] * (number - 1 - len(lines))
+        lines.append(write(text))
+    return b"\n".join(lines) + b"\n"
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -212,7 +222,8 @@ def _described(text: bytes, said: dict[str, Any]) -> bytes:
         line = _decoded(text)
         if not line.startswith("{"):
             return json.dumps({_place_name(line): line, **said}).encode()
-        return json.dumps({**said, **_object(line)}).encode()
+        entry = {name: value for name, value in _object(line).items() if value is not None and (name, value) != _NOBODY}
+        return json.dumps({**said, **entry}).encode()
     except InvalidQuery:
         return text
 

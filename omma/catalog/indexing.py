@@ -205,8 +205,11 @@ class Indexing(Copied):
         return {Sha256(sha256): ImageId(image_id) for sha256, image_id in found}
 
     @uninterrupted
-    async def counts(self) -> dict[str, int]:
+    async def counts(self, space: str = "") -> dict[str, int]:
         by_state = select(images.c.state, func.count()).group_by(images.c.state)
+        if space:
+            here = or_(given_vectors.c.space.is_(None), given_vectors.c.space == space)
+            by_state = by_state.select_from(images.outerjoin(given_vectors, OF_ROW)).where(here)
         unsent = select(func.count()).select_from(images).where(images.c.sent_version < images.c.version)
         async with self._database.snapshot() as connection:
             found = (await connection.execute(by_state)).all()

@@ -88,7 +88,7 @@ class Catalog(
     async def forget_leases(self, ended_seconds: float) -> int:
         """Those that ended so long ago, or longer, and were neither released nor taken over. Returns how many."""
 
-    async def counts(self) -> dict[str, int]:
-        """Rows by state over all tenants, and `unsent`."""
+    async def counts(self, space: str = "") -> dict[str, int]:
+        """Rows by state over all tenants, and `unsent`. space: without vectors that were given for another one."""
 
     async def close(self) -> None: ...

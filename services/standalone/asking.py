@@ -10,11 +10,13 @@ from urllib.parse import unquote, urlsplit
 from rich.markup import escape
 from rich.table import Table
 
-from omma.errors import Absent, InvalidQuery
+from omma.errors import Absent
 from omma.images import PictureFile, PictureLimits, crop_box, parse_bbox, thumbnail_webp
+from omma.written import whole_of
 from services.standalone.connection import Connection
 from services.standalone.contact_sheet import Card, Fractions, Section
-from services.standalone.output import Rows
+from services.standalone.files import content_of, is_file
+from services.standalone.output import Rows, shown
 
 _THUMBNAIL_SIDE = 480
 _TIMEOUT_MS = 20_000
@@ -38,25 +40,27 @@ class Question:
 
     def fields(self) -> dict[str, str | int | float]:
         """What POST /search takes beside the file, as a form or as JSON."""
-        given: dict[str, str | int | float] = {
+        given = {
             "text": self.text,
             "bbox": self.bbox,
             "filter": self.filter,
-            "image_id": self.picture if isinstance(self.picture, int) else 0,
         }
+        chosen: dict[str, str | int | float] = {name: value for name, value in given.items() if value}
+        if isinstance(self.picture, int):
+            chosen["image_id"] = self.picture
         if self.score_threshold is not None:
-            given["score_threshold"] = self.score_threshold
-        chosen = {name: value for name, value in given.items() if value or name == "score_threshold"}
+            chosen["score_threshold"] = self.score_threshold
         return {"k": self.k, "timeout_ms": _TIMEOUT_MS, **chosen}
 
 
 def picture_argument(given: str) -> Path | int:
     """A file's path, or the id of a stored picture when there is no such file. Raises Absent."""
     path = Path(given)
-    if path.is_file():
+    if is_file(path):
         return path
-    if given.isascii() and given.isdigit():
-        return int(given)
+    image_id = whole_of(given)
+    if image_id is not None:
+        return image_id
     raise Absent(f"There is no file {given}, and it is no id of a stored picture.", field="PICTURE")
 
 
@@ -64,11 +68,8 @@ async def ask(connection: Connection, question: Question) -> dict[str, Any]:
     """The answer of POST /search. Raises what it answers, InvalidQuery for an unreadable file."""
     if not isinstance(question.picture, Path):
         return cast(dict[str, Any], await connection.call("POST", "/search", json=question.fields()))
-    try:
-        content = await asyncio.to_thread(question.picture.read_bytes)
-    except OSError as error:
-        raise InvalidQuery(f"{question.picture} cannot be read: {error.strerror}.", field="PICTURE") from None
-    files = {"image": (question.picture.name, content)}
+    content = await asyncio.to_thread(content_of, question.picture, "PICTURE")
+    files = {"image": (shown(question.picture.name), content)}
     return cast(dict[str, Any], await connection.call("POST", "/search", data=question.fields(), files=files))
 
 

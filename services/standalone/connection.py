@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import httpx
 
+from omma.client.arguments import as_header
 from omma.client.reach import straight_async
 from omma.errors import ERROR_OF_KIND, Absent, Bug, InvalidQuery, Kind, OmmaError, ReplicaDown, WrongState
 from services.standalone.data_dir import DataDir
@@ -23,7 +24,9 @@ class Connection:
         self.where = where
 
     async def call(self, method: str, path: str, **options: Any) -> Any:
-        """The answer's JSON, None for an empty one. Raises the OmmaError that was answered, ReplicaDown for none."""
+        """The answer's JSON, None for an empty one. Raises the OmmaError that was answered, ReplicaDown for none,
+        InvalidQuery for what no request can carry.
+        """
         content = await self.content(method, path, **options)
         return httpx.Response(200, content=content).json() if content else None
 
@@ -33,6 +36,10 @@ class Connection:
             response = await self._client.request(method, path, **options)
         except httpx.HTTPError as error:
             raise ReplicaDown(f"{self.where} does not answer: {error or type(error).__name__}.") from None
+        except UnicodeEncodeError as error:  # of an argument, whose other bytes Python keeps as halves of characters
+            raise InvalidQuery(f"{error.object[:80]!a} holds what is not UTF-8.") from None
+        except httpx.InvalidURL as error:
+            raise InvalidQuery(f"This cannot be asked: {error}.") from None
         if response.is_error:
             raise _error_of(response)
         return response.content
@@ -43,7 +50,8 @@ async def connected(settings: StandaloneSettings, *, make: bool = False) -> Asyn
     """make: a folder that holds nothing yet is made.
 
     Raises ReplicaDown; WrongState when what answers at OMMA_URL is no Omma, or when the settings name the storage of a
-    cluster and not its gateway; Absent when there is nothing in the folder; InvalidQuery for an unfit OMMA_URL.
+    cluster and not its gateway; Absent when there is nothing in the folder; InvalidQuery for an unfit OMMA_URL or
+    OMMA_API_KEY.
     """
     data = DataDir(settings.data_dir)
     if url := settings.url:
@@ -78,7 +86,7 @@ async def call_once(method: str, path: str, *, make: bool = False, **options: An
 
 @asynccontextmanager
 async def _remote(url: str, api_key: str, way: httpx.AsyncHTTPTransport | None) -> AsyncIterator[Connection]:
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    headers = {"Authorization": f"Bearer {as_header('OMMA_API_KEY', api_key)}"} if api_key else {}
     try:
         opened = httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, headers=headers, transport=way)
     except (ImportError, ValueError) as error:

@@ -10,21 +10,22 @@ import numpy as np
 
 from omma.errors import InvalidQuery
 from omma.vectors import Float32
+from services.standalone.files import content_of, unreadable
 
 _REQUEST_BYTES: Final = 8 << 20
 _MOST_ROWS: Final = 16_384
-_EXPORTED: Final = ("uri", "owner", "tags", "source_url", "attributes")
+_EXPORTED: Final = ("uri", "owner", "tags", "source_url", "attributes", "private")
 
 
 def requests_of(vectors: Path, said: Path, space: str, *, revive_deleted: bool) -> Iterator[tuple[int, dict[str, Any]]]:
     """How many rows each has, and what is posted to /vectors. Reads the files as it goes: blocks.
 
     said: an id a line; or JSON lines with an `id` and what is known of each, of which `omma export` writes some.
-    Raises InvalidQuery, OSError.
+    Raises InvalidQuery.
     """
     given = _mapped(vectors)
     name = "items" if said.suffix in (".jsonl", ".ndjson", ".json") else "ids"
-    lines = [one for one in said.read_bytes().split(b"\n") if one.strip()]
+    lines = [one for one in content_of(said, "ids").split(b"\n") if one.strip()]
     if len(lines) != len(given):
         raise InvalidQuery(f"{vectors} has {len(given):,} rows and {said} has {len(lines):,}.", field="ids")
     at_once = max(1, min(_MOST_ROWS, _REQUEST_BYTES // max(1, given.shape[1] * given.itemsize)))
@@ -43,6 +44,8 @@ def requests_of(vectors: Path, said: Path, space: str, *, revive_deleted: bool) 
 def _mapped(path: Path) -> Float32:
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise unreadable(path, error, "vectors") from None
     except (ValueError, EOFError):
         raise InvalidQuery(f"{path} is no .npy file.", field="vectors") from None
     if rows.ndim != 2:

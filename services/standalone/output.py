@@ -1,6 +1,7 @@
 """What commands print: tables and bars for people, one JSON document with --json; errors with an exit code."""
 
 import json
+import os
 import sys
 from collections.abc import Coroutine
 from typing import Annotated, Any, Final, NoReturn, TypeVar
@@ -63,6 +64,11 @@ def fail(error: OmmaError) -> NoReturn:
     if error.__cause__ is not None:
         errors.print(causes(error.__cause__), style="dim", highlight=False, markup=False)
     raise typer.Exit(EXIT_CODES.get(error.kind, 1)) from error
+
+
+def shown(name: str | os.PathLike[str]) -> str:
+    """A file's name as it can be printed, whatever its bytes are."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def print_json(document: Any) -> None:

@@ -71,6 +71,15 @@ async def test_what_its_own_space_learned_is_the_rows_state(catalog: Catalog) ->
     assert await states() == [PictureState.DEAD, PictureState.INDEXED]
 
 
+async def test_rows_are_counted_with_or_without_those_of_other_spaces(catalog: Catalog) -> None:
+    await register(catalog)
+    vector, picture = await one(catalog, given("v", 1, 0, 0, 0)), await one(catalog, new("p"))
+    await catalog.record_embedded(OWN.id, [Embedded(vector.id, vector.version, 0, 0, None)])
+    await catalog.record_embedded(SPACE.id, [Embedded(picture.id, picture.version, 5, 4, 1)])
+    counted = [(await catalog.counts(space))["indexed"] for space in ("", OWN.id, SPACE.id)]
+    assert counted == [2, 2, 1]
+
+
 async def test_comparisons_see_of_which_space_a_row_is(catalog: Catalog) -> None:
     vector, picture = await one(catalog, given("v", 1, 0, 0, 0)), await one(catalog, new("p"))
     seen = {row.id: row.space async for row in catalog.rows_of_buckets(0, 2**15 - 1)}

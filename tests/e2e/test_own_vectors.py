@@ -169,3 +169,5 @@ def test_a_list_that_was_taken_in_survives_a_kill(tmp_path: Path, files: tuple[P
             assert time.monotonic() < until
             hits = rest.post("/search", json=asked).json()["results"]
             found = {rest.get(f"/images/{hit['id']}").json()["key"] for hit in hits}
+        counts = next(one for one in folder.json("doctor") if one["check"] == "counts agree")
+        assert counts["ok"] is True, counts

@@ -10,7 +10,9 @@ import pytest
 from omma.backlog import indexer_group
 from omma.blobs.folder import FolderBlobs
 from omma.blobs.originals import Originals
+from omma.catalog.given import GivenVector
 from omma.catalog.interface import Catalog
+from omma.catalog.picture import NewPicture
 from omma.catalog.sqlite import open_sqlite_catalog
 from omma.description import RowLimits
 from omma.errors import Absent, WrongState
@@ -28,7 +30,7 @@ from omma.trained_on import trained_on_key
 from services.gateway.rollouts.fitness import Fitness
 from services.gateway.rollouts.rollouts import CandidateModel, Place, Rollouts, place_beside
 from services.worker.rollouts.clearing import Clearer
-from tests.contract.catalogs import SPACE
+from tests.contract.catalogs import ANN, SPACE, new
 from tests.contract.rollouts import CANDIDATE, LIVE, OTHER, ROLLOUT, TOLD, with_live_index
 
 GROUP = indexer_group(OTHER.id)
@@ -148,3 +150,13 @@ async def test_no_rollout_begins_in_a_space_that_is_being_cleared(world: World) 
     await catalog.release_lease(lease_of(OTHER.id), "w2")
     begun = await rollouts.start(RolloutRequest(model=OTHER.model), by="ann")
     assert begun.figures["preflight"]["words"] is False, "said before anybody is answered by it"
+
+
+async def test_what_was_given_for_another_space_takes_no_room_in_a_rollout(world: World) -> None:
+    catalog = world.storage.catalog
+    await catalog.move_rollout(ROLLOUT.id, Step.ABORT, TOLD)
+    vector = GivenVector("products", b"\0" * 8)
+    row = NewPicture("sku", vector.sha256, f"vector:{vector.sha256}", len(vector.content), given=vector)
+    await catalog.upsert(ANN, [new("picture"), row])
+    begun = await rollouts_of(catalog).start(RolloutRequest(model=OTHER.model), by="ann")
+    assert begun.figures["preflight"]["embedded"] == 1

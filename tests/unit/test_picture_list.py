@@ -60,8 +60,10 @@ def test_what_a_line_says_wrongly_is_told(entry: dict[str, Any], word: str) -> N
 def test_whatever_a_list_holds_each_line_is_one_thing(texts: list[str], odd: bytes) -> None:
     content = "\n".join(texts).encode("utf-8", "surrogatepass") + odd
     found = lines(content)
+    numbers = [one.line for one in found]
     assert [line_at(content, one.line, one.start, LIMITS) for one in found] == found
-    assert len(lines(absolute(content, Path("/here")))) == len(found)
+    assert [one.line for one in lines(absolute(content, Path("/here")))] == numbers
+    assert [one.line for one in lines(described(content, private=True))] == numbers
     told = [one for one in lines(described(content, private=True)) if isinstance(one, Listed)]
     assert len(told) == len([one for one in found if isinstance(one, Listed)])
     assert all(one.description.private is not None for one in told)
@@ -78,6 +80,9 @@ def test_something_is_said_of_every_line_that_does_not_say_it_itself() -> None:
         ("http://x/c", "bob", True),
     ]
     assert len(lines(content)) == 4
+    for nothing in ({"private": None}, {"owner": None}, {"owner": ""}):
+        [one] = lines(described(json.dumps({"url": "http://x/c", **nothing}).encode(), owner="ann", private=True))
+        assert isinstance(one, Listed) and (one.description.owner, one.description.private) == ("ann", True)
     for odd in (b"/\xff.jpg", b'{"url": "http://x/d", "owner": "\xff"}', b'{"url": "http://x/d", "url": "http://x/e"}'):
         [one, other] = lines(described(odd + b"\n/b.jpg", private=True))
         assert isinstance(one, WrongLine) and isinstance(other, Listed) and other.description.private

@@ -26,7 +26,7 @@ def stats_router(
 
     @router.get("/stats", summary="What catalog, log and shards hold", **STATS)
     async def stats() -> dict[str, Any]:
-        """Every replica of the live index; one that does not answer says why."""
+        """Every replica of the live index, and the rows that belong there; one that does not answer says why."""
         live = indexes.live()
         space = live.space
         model = {"name": space.model, "space": space.id, "dim": space.dim, "text": live.embedder.has_text_tower}
@@ -36,7 +36,7 @@ def stats_router(
             for shard, replicas in enumerate(live.shards)
             for replica, client in enumerate(replicas)
         )
-        return {"model": model, "catalog": await catalog.counts(), "waiting": await waiting(), "shards": said}
+        return {"model": model, "catalog": await catalog.counts(space.id), "waiting": await waiting(), "shards": said}
 
     return router
 

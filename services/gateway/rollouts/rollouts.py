@@ -99,7 +99,7 @@ class Rollouts:
             if space.id == control.space:
                 raise WrongState(f"{model} is live already, as index {control.id}.", field="model")
         place = await self.candidates.place(request, space, control, routing.indexes)
-        counts = await self._catalog.counts()
+        counts = await self._catalog.counts(space.id)
         live = sum(counts[state] for state in PictureState if state is not PictureState.DELETED)
         takes = preflight(live, space.dim, new_space=bool(request.model))
         takes.require(await self.candidates.room())

@@ -1,20 +1,19 @@
 """`omma clusters`, `omma anomalies`, `omma duplicates`."""
 
-import asyncio
-import json as json_text
 from typing import Annotated, Any, Final
 
 import typer
 
-from omma.errors import InvalidQuery, ReplicaDown
+from omma.errors import OmmaError
 from omma.job_kinds import MAX_CLUSTERED
 from services.gateway.curation.anomalies import MAX_PAGE
 from services.standalone.connection import call_once, connected
+from services.standalone.filters import parsed
+from services.standalone.jobs import result_of
 from services.standalone.numbers import number, picture_id, whole
 from services.standalone.output import Json, console, fail, print_json, run, table
 from services.standalone.settings import StandaloneSettings
 
-_EVERY_SECONDS: Final = 0.25
 _SHOWN_IDS: Final = 8
 _MEASURES: Final = ("distance", "density", "training")
 
@@ -34,7 +33,11 @@ def clusters(
     json: Json = False,
 ) -> None:
     """Pictures in groups that look alike, the largest first."""
-    asked = {"image_ids": ids or None, "filter": _parsed(filter), "limit": limit, "threshold": threshold}
+    try:
+        kept = parsed(filter) if filter else None
+    except OmmaError as error:
+        fail(error)
+    asked = {"image_ids": ids or None, "filter": kept, "limit": limit, "threshold": threshold}
     found = run(_clusters({name: value for name, value in asked.items() if value is not None}))
     if json:
         print_json(found)
@@ -80,14 +83,7 @@ def duplicates(
 async def _clusters(asked: dict[str, Any]) -> dict[str, Any]:
     async with connected(StandaloneSettings()) as connection:
         answer = await connection.call("POST", "/search/cluster", json=asked, params={"wait_seconds": 0})
-        while "job_id" in answer:
-            job = await connection.call("GET", f"/jobs/{answer['job_id']}")
-            if job["state"] == "done":
-                return dict(job["result"])
-            if job["state"] not in ("waiting", "running"):
-                raise ReplicaDown(f"The clustering was {job['state']}. {job['error']}")
-            await asyncio.sleep(_EVERY_SECONDS)
-        return dict(answer)
+        return await result_of(connection, answer["job_id"]) if "job_id" in answer else dict(answer)
 
 
 async def _duplicates(limit: int) -> list[dict[str, Any]]:
@@ -107,10 +103,3 @@ async def _duplicates(limit: int) -> list[dict[str, Any]]:
 def _few(values: list[Any]) -> str:
     shown = ", ".join(map(str, values[:_SHOWN_IDS]))
     return f"{shown}, …" if len(values) > _SHOWN_IDS else shown
-
-
-def _parsed(filter: str | None) -> Any:
-    try:
-        return json_text.loads(filter) if filter else None
-    except ValueError as error:
-        fail(InvalidQuery(f"The filter is no JSON: {error}.", field="filter"))

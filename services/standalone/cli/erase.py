@@ -1,18 +1,17 @@
 """`omma erase`: pictures that nothing of stays."""
 
-import asyncio
-import json as json_text
 from typing import Annotated, Any, Final
 
 import typer
 
-from omma.errors import InvalidQuery, ReplicaDown
-from services.standalone.connection import Connection, connected
+from omma.errors import OmmaError
+from services.standalone.connection import connected
+from services.standalone.filters import parsed
+from services.standalone.jobs import result_of
 from services.standalone.numbers import picture_id
 from services.standalone.output import Json, console, fail, print_json, run
 from services.standalone.settings import StandaloneSettings
 
-_EVERY_SECONDS: Final = 0.25
 _SUMMED: Final = ("pictures", "log_records", "blobs", "blobs_of_others", "interactions")
 
 
@@ -32,8 +31,17 @@ def erase(  # noqa: PLR0917  a command's options
 
     Originals that Omma only refers to, in your folders and buckets, stay; an ingest leaves them out from now on.
     """
-    asked = {"ids": ids, "external_ids": external_id, "owner": owner, "filter": _parsed(filter)}
-    request = {name: value for name, value in asked.items() if value}
+    try:
+        asked = {
+            "ids": ids or None,
+            "external_ids": external_id or None,
+            "owner": owner,
+            "filter": None if filter is None else parsed(filter),
+        }
+    except OmmaError as error:
+        fail(error)
+    # An empty one was said, as by a variable of a shell that is unset: left out, the others would erase what they name.
+    request = {name: value for name, value in asked.items() if value is not None}
     if not yes:
         typer.confirm("Nobody can take this back. Erase?", abort=True, err=True)
     report = run(_erased(request))
@@ -45,30 +53,13 @@ def erase(  # noqa: PLR0917  a command's options
     console.print("Not reached: " + "; ".join(report["not_reached"]) + ".", highlight=False, soft_wrap=True)
 
 
-def _parsed(filter: str | None) -> Any:
-    try:
-        return json_text.loads(filter) if filter else None
-    except ValueError as error:
-        fail(InvalidQuery(f"The filter is no JSON: {error}.", field="filter"))
-
-
 async def _erased(request: dict[str, Any]) -> dict[str, Any]:
     """The report, of all calls that it took."""
     async with connected(StandaloneSettings()) as connection:
         report: dict[str, Any] = {}
         while True:
             answer = await connection.call("POST", "/erase", json=request)
-            one = await _ended(connection, answer["job_id"])
+            one = await result_of(connection, answer["job_id"], "The pictures are in no answer.")
             report = one | {name: report.get(name, 0) + one[name] for name in (*_SUMMED, "seconds")}
             if not answer["more"]:
                 return report
-
-
-async def _ended(connection: Connection, job_id: str) -> dict[str, Any]:
-    while True:
-        job = await connection.call("GET", f"/jobs/{job_id}")
-        if job["state"] == "done":
-            return dict(job["result"])
-        if job["state"] not in ("waiting", "running"):
-            raise ReplicaDown(f"The erasing was {job['state']}; the pictures are in no answer. {job['error']}")
-        await asyncio.sleep(_EVERY_SECONDS)

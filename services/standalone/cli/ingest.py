@@ -12,17 +12,20 @@ from rich.markup import escape
 
 from omma.blobs.folder_source import folder_source
 from omma.blobs.object_uri import SCHEME
-from omma.errors import InvalidQuery
+from omma.errors import InvalidQuery, OmmaError
 from omma.picture_list import absolute, described
 from services.standalone.connection import Connection, connected
+from services.standalone.files import content_of, is_file
 from services.standalone.given import requests_of
 from services.standalone.ingesting import failed, remarks, summary
 from services.standalone.ingesting import ingest as follow
-from services.standalone.output import Json, console, errors, print_json, progress_bar, run
+from services.standalone.jobs import print_end, require_done
+from services.standalone.output import Json, console, fail, print_json, progress_bar, run, shown
 from services.standalone.settings import StandaloneSettings
 
 _WEB: Final = ("http://", "https://")
 _WATCH_SECONDS: Final = 3.0
+_INSTEAD: Final = dict.fromkeys(("--owner", "--private"), "each line of --ids FILE.jsonl says it")
 _GIVEN: Final = ("created", "changed", "unchanged", "left_deleted")
 _NEWS: Final = ("created", "changed", "retried", "vanished")
 
@@ -51,13 +54,27 @@ def ingest(  # noqa: PLR0917  a command's options
 ) -> None:
     """Make pictures searchable; run it again to take over what changed. Ctrl-C and again goes on where it was."""
     if source.endswith(".npy"):
+        _refuse("Vectors", owner=owner, private=private, forget_missing=forget_missing, refetch=refetch, watch=watch)
         run(_vectors(Path(source), ids, space, revive_deleted, json))
         return
+    _refuse("Pictures", ids=ids, space=space)
     said: dict[str, Any] = {"owner": owner} if owner else {}
     said |= {"private": True} if private else {}
     asked = _folder_or_bucket(source, forget_missing, revive_deleted, said)
-    asked = asked or _list(source, revive_deleted, refetch, said)
+    if asked is None:
+        _refuse("Lists", forget_missing=forget_missing)
+        asked = _list(source, revive_deleted, refetch, said)
+    else:
+        _refuse("Folders and buckets", refetch=refetch)
     run(_watch(asked, json) if watch else _once(asked, json))
+
+
+def _refuse(what: str, **options: object) -> None:
+    """What was said and would not be heeded: vectors of `--private`, for one, would be everybody's to see."""
+    for name, value in options.items():
+        if value:
+            option = f"--{name.replace('_', '-')}"
+            fail(InvalidQuery(f"{what} take no {option}; {_INSTEAD.get(option, 'leave it out')}.", field=name))
 
 
 async def _once(asked: "_Asked", json: bool) -> None:
@@ -75,11 +92,11 @@ async def _vectors(source: Path, ids: Path | None, space: str, revive_deleted: b
             for rows, request in requests_of(source, ids, space, revive_deleted=revive_deleted):
                 job = await follow(connection, "/vectors", request, lambda job: None)
                 if job["state"] != "done":
-                    _tell(job | {"source": source.name}, json)
+                    _tell(job | {"source": shown(source.name)}, json)
                 told.update({name: job[name] for name in _GIVEN})
                 told["vectors"] += rows
                 bars.update(bar, completed=told["vectors"])
-    said = {"source": source.name, "space": space, **told}
+    said = {"source": shown(source.name), "space": space, **told}
     if json:
         print_json(said)
     else:
@@ -88,27 +105,33 @@ async def _vectors(source: Path, ids: Path | None, space: str, revive_deleted: b
 
 
 async def _watch(asked: "_Asked", json: bool) -> None:
-    """Until cancelled. Tells the first look, and each that found something."""
+    """Until cancelled. Tells the first look, each that found something, and once why the later ones fail."""
     async with connected(StandaloneSettings(), make=True) as connection:
-        told = False
+        job = await _ingest(connection, asked)
+        _tell(job, json)
+        fault = ""
         while True:
-            job = await _ingest(connection, asked)
-            if not told or any(job[name] for name in _NEWS):
-                _tell(job, json)
-            told = True
             await asyncio.sleep(_WATCH_SECONDS)
+            job = await _ingest(connection, asked)
+            if any(job[name] for name in _NEWS):
+                _show(job, json)
+            if job["error"] not in ("", fault):
+                print_end(job)
+            fault = job["error"]
 
 
 def _tell(job: dict[str, Any], json: bool) -> None:
+    _show(job, json)
+    require_done(job)
+
+
+def _show(job: dict[str, Any], json: bool) -> None:
     if json:
         print_json(job)
     else:
         console.print(summary(job))
         for line in remarks(job):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if job["state"] != "done":
-        errors.print(f"[bold red]{job['state']}[/]: {escape(job['error'])}", highlight=False)
-        raise typer.Exit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +148,10 @@ def _folder_or_bucket(source: str, forget_missing: bool, revive_deleted: bool, s
     asked: dict[str, Any] = {"forget_missing": forget_missing, "revive_deleted": revive_deleted, **said}
     if source.startswith(SCHEME):
         return _Asked(source, "/images/ingest", {"json": {**asked, "source": source}})
-    if Path(source).is_file() or source.startswith(_WEB):
+    if is_file(Path(source)) or source.startswith(_WEB):
         return None
     folder = run(_folder(source))
-    name = os.fsencode(folder.name).decode(errors="replace")
-    return _Asked(name, "/images/ingest", {"json": {**asked, "folder": folder_source(folder)}})
+    return _Asked(shown(folder.name), "/images/ingest", {"json": {**asked, "folder": folder_source(folder)}})
 
 
 async def _folder(source: str) -> Path:
@@ -140,12 +162,19 @@ async def _folder(source: str) -> Path:
 
 def _list(source: str, revive_deleted: bool, refetch: bool, said: dict[str, Any]) -> _Asked:
     path = Path(source)
-    content = source.encode() if source.startswith(_WEB) else absolute(path.read_bytes(), path.absolute().parent)
+    try:
+        content = (
+            os.fsencode(source)
+            if source.startswith(_WEB)
+            else absolute(content_of(path, "source"), path.absolute().parent)
+        )
+    except OmmaError as error:
+        fail(error)
     if said:
         content = described(content, **said)
     options = {"revive_deleted": str(revive_deleted).lower(), "refetch": str(refetch).lower()}
     request = {"files": {"list": ("list", content, "application/x-ndjson")}, "data": options}
-    return _Asked(source, "/ingest", request)
+    return _Asked(shown(source), "/ingest", request)
 
 
 async def _ingest(connection: Connection, asked: _Asked) -> dict[str, Any]:

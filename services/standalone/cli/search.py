@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from omma.errors import OmmaError
+from omma.errors import InvalidQuery, OmmaError
 from omma.written import number_of
 from services.gateway.search.query import MAX_K
 from services.standalone.asking import Question, ask, picture_argument, section, table
 from services.standalone.connection import connected
 from services.standalone.contact_sheet import render
 from services.standalone.numbers import whole
-from services.standalone.output import Json, console, errors, fail, print_json, run
+from services.standalone.output import Json, console, errors, fail, print_json, run, shown
 from services.standalone.settings import StandaloneSettings
 
 
@@ -30,7 +30,7 @@ def search(  # noqa: PLR0917  typer's options
     """Find pictures by picture, by a crop of it, or by words."""
     if picture is None and not text:
         raise typer.BadParameter("Give a PICTURE, --text, or both.")
-    asked = [f"like {picture}"] if picture else ["by words"]
+    asked = [f"like {shown(picture)}"] if picture else ["by words"]
     asked += [f"at {bbox}"] if bbox else []
     try:
         given = None if picture is None else picture_argument(picture)
@@ -60,6 +60,9 @@ async def _search(question: Question, html: Path | None) -> dict[str, Any]:
         answer = await ask(connection, question)
         if html is not None:
             page = render("Omma: search", [await section(connection, question, answer)])
-            await asyncio.to_thread(html.write_text, page, "utf-8")
+            try:
+                await asyncio.to_thread(html.write_text, page, "utf-8")
+            except OSError as error:
+                raise InvalidQuery(f"{shown(html)} cannot be written: {error.strerror}.", field="html") from None
             errors.print(f"Contact sheet: {html}")
     return answer

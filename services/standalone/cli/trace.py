@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.standalone.connection import call_once
+from services.standalone.files import is_file
 from services.standalone.output import Json, console, print_json, run, table
 
 
@@ -18,7 +19,7 @@ def trace(
 ) -> None:
     """Say where a picture is: row, blobs, events, vectors, and what each replica of its shard holds."""
     path = Path(place)
-    sought = path.resolve().as_uri() if not place.isdecimal() and path.is_file() else place
+    sought = path.resolve().as_uri() if not place.isdecimal() and is_file(path) else place
     pictures = run(call_once("GET", "/trace", params={"place": sought}))["pictures"]
     if json:
         print_json(pictures)

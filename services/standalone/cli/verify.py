@@ -1,17 +1,15 @@
 """`omma verify [--repair]`: whether blobs, catalog, log and shards say the same."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
 
-from omma.errors import ReplicaDown
 from services.standalone.connection import connected
+from services.standalone.jobs import result_of
 from services.standalone.output import Json, console, print_json, run, table
 from services.standalone.settings import StandaloneSettings
 
-_EVERY_SECONDS: Final = 0.25
 EXIT_DIFFERENT: Final = 8
 """Something differs, or not everything could be compared."""
 
@@ -37,14 +35,7 @@ async def _report(asked: Mapping[str, bool | str]) -> Mapping[str, Any]:
     """The report, as long as it takes: the worker reads the whole catalog."""
     async with connected(StandaloneSettings()) as connection:
         answer = await connection.call("POST", "/verify", json=asked, params={"wait_seconds": 0})
-        while "job_id" in answer:
-            await asyncio.sleep(_EVERY_SECONDS)
-            job = await connection.call("GET", f"/jobs/{answer['job_id']}")
-            if job["state"] == "done":
-                return dict(job["result"])
-            if job["state"] not in ("waiting", "running"):
-                raise ReplicaDown(f"The comparison was {job['state']}. {job['error']}")
-        return dict(answer)
+        return await result_of(connection, answer["job_id"]) if "job_id" in answer else dict(answer)
 
 
 def _show(report: Mapping[str, Any]) -> None:

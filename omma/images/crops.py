@@ -24,8 +24,11 @@ def check_corners(numbers: Sequence[float]) -> Corners:
     """Raises InvalidQuery, field `bbox`, unless there are four finite numbers, left < right and top < bottom."""
     if len(numbers) != 4:
         raise _invalid(f"A bbox has four numbers, x1,y1,x2,y2; this one has {len(numbers)}.")
-    left, top, right, bottom = numbers
-    if not all(map(math.isfinite, numbers)):
+    try:
+        left, top, right, bottom = map(float, numbers)
+    except OverflowError:  # a whole number that float64 has not
+        left = top = right = bottom = math.inf
+    if not all(map(math.isfinite, (left, top, right, bottom))):
         raise _invalid("A bbox is made of finite numbers.")
     if left >= right or top >= bottom:
         raise _invalid("x1 must be less than x2, and y1 less than y2.")

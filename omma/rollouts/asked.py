@@ -3,20 +3,29 @@
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from omma.errors import InvalidQuery
 from omma.index import MAX_SHARDS, Factory, Index
 from omma.request_body import RequestBody
 from omma.rollouts.rollout import Mode
 from omma.rollouts.settings import SearchSettings
+from omma.written import whole_of
 
 MAX_REASON_CHARACTERS: Final = 1_000
 MAX_JUDGED: Final = 100_000
 NO_NUL: Final = r"^[^\x00]*$"
 """What PostgreSQL's text takes."""
-_Id = Annotated[int, Field(strict=False, ge=1, lt=1 << 63)]
-"""A picture's, which JSON has as text where it is a key."""
+
+
+def _in_digits(key: object) -> object:
+    if isinstance(key, str) and whole_of(key) is None:
+        raise ValueError("must be the id of a picture, in digits")
+    return key
+
+
+_Id = Annotated[int, BeforeValidator(_in_digits), Field(strict=False, ge=1, lt=1 << 63)]
+"""A picture's, which JSON has as text where it is a key: pydantic alone reads 1_9 as 19."""
 _INDEX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 

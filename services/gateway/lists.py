@@ -68,7 +68,10 @@ class Lists:
 
     def _check_place(self, place: str, caller: Caller) -> None:
         if place.startswith(object_uri.SCHEME):
-            bucket, key = object_uri.place_of(place)
+            try:
+                bucket, key = object_uri.place_of(place)
+            except InvalidQuery:  # `IMG#1.jpg`, which is to be quoted: nobody's object, of which its job tells
+                return
             self._sources.checked(f"{object_uri.SCHEME}{bucket}/{key}", caller)
         else:
             caller.require(Role.ADMIN)

@@ -157,6 +157,15 @@ async def test_bad_values_in_one_of_several_queries(server: Server) -> None:
             assert_answered(answer, (name, value))
 
 
+async def test_one_search_of_a_batch_says_what_is_wrong_with_it_alone(server: Server) -> None:
+    for value in VALUES:
+        content = json.dumps({"searches": [value, {"image_id": 1}]})
+        answer = await server.rest.post("/search/batch", content=content, headers={"content-type": "application/json"})
+        assert answer.status_code == 200, (value, answer.text)
+        wrong, right = answer.json()["answers"]
+        assert wrong["status"] == 422 and right["space"], value
+
+
 async def test_bad_values_in_forms(server: Server) -> None:
     openapi = await operations(server)
     schema = next(said for method, path, said in openapi if (method, path) == ("POST", "/search"))["requestBody"]

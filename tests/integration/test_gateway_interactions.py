@@ -121,7 +121,8 @@ async def test_what_does_not_fit_the_queue_is_lost_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"displayed_image_id": 0}, {"query_image_id": -1}, {"rank": -1}, {"user_id": "u" * 300}]
+    "bad",
+    [{"displayed_image_id": 0}, {"query_image_id": -1}, {"rank": -1}, {"user_id": "u" * 300}, {"query_id": "q\x001"}],
 )
 def test_a_click_is_checked(bad: dict[str, Any]) -> None:
     with pytest.raises(InvalidQuery) as failure:

@@ -8,6 +8,7 @@ import pytest
 from omma.errors import InvalidQuery
 from services.gateway.rest.fields import as_integer, as_number, as_text, as_user_id, said
 from services.gateway.rest.search_fields import json_query
+from services.gateway.rest.similar import _in_our_words
 
 
 @pytest.mark.parametrize(("value", "text"), [(42, "42"), (0, "0"), (-7, "-7"), ("42", "42"), ("ann", "ann"), ("", "")])
@@ -55,6 +56,32 @@ def test_a_false_value_is_no_absent_one(name: str, value: Any) -> None:
     with pytest.raises(InvalidQuery) as failure:
         json_query({"image_id": 1, name: value})
     assert failure.value.field == name
+
+
+@pytest.mark.parametrize("unit", ["fraction", "pixel"])
+def test_each_of_queries_has_a_unit_of_its_own(unit: str) -> None:
+    half = {"image_id": 1, "bbox": "0,0,0.5,0.5"}
+    with pytest.raises(InvalidQuery) as failure:
+        json_query({"queries": [half], "bbox_unit": unit})
+    assert failure.value.field == "bbox_unit"
+    [sought] = json_query({"queries": [{**half, "bbox_unit": unit}]}).sought
+    assert sought == json_query({**half, "bbox_unit": unit}).sought[0]
+    whole = {"image_id": 1, "bbox": None, "bbox_unit": unit}
+    assert json_query(whole).sought == json_query({"image_id": 1}).sought, "of nothing it says nothing"
+
+
+@pytest.mark.parametrize("corner", [10**400, -(10**400), float("inf")])
+def test_a_corner_that_no_float_has_is_refused(corner: float) -> None:
+    for given in ({"bbox": [0, 0, 1, corner]}, {"bbox": [corner, 0, 1, 1], "bbox_unit": "fraction"}):
+        with pytest.raises(InvalidQuery) as failure:
+            json_query({"image_id": 1, **given})
+        assert failure.value.field == "bbox"
+
+
+@pytest.mark.parametrize(("theirs", "ours", "value"), [("limit", "k", 7), ("text_query", "text", "lamp")])
+def test_null_in_one_word_takes_nothing_from_the_other(theirs: str, ours: str, value: Any) -> None:
+    assert _in_our_words({ours: value, theirs: None})[ours] == value
+    assert _in_our_words({theirs: value, ours: None})[ours] == value
 
 
 def test_a_score_threshold_is_a_number_or_auto() -> None:

@@ -1,17 +1,21 @@
 """A number is what stands there, at every entrance: 1_9 is no 19, and nobody's picture goes in place of another's."""
 
+from pathlib import Path
+
 import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from omma.errors import InvalidQuery
 from omma.images.crops import parse_bbox
+from omma.rollouts.asked import JudgmentsRequest
 from omma.written import number_of, whole_of
 from services.gateway.rest.fields import as_integer, as_number, as_numbers
 from services.standalone.cli import command_line
-from services.standalone.cli.rollout import _number
+from services.standalone.cli.rollout import _grade, _judgments, _number
 from services.standalone.cli.search import _threshold
 from services.standalone.numbers import number, whole
 
@@ -51,6 +55,27 @@ def test_nothing_else_is(text: str) -> None:
     if text:
         with pytest.raises(typer.BadParameter):
             _threshold(text)
+
+
+@pytest.mark.parametrize("text", NO_WHOLE)
+def test_judgments_are_by_ids_in_digits(text: str) -> None:
+    for judged in ({"labels": {text: "lamp"}}, {"grades": {text: {"1": 1}}}, {"grades": {"1": {text: 1}}}):
+        with pytest.raises(ValidationError):
+            JudgmentsRequest.model_validate(judged)
+    with pytest.raises(ValueError, match="no grade"):
+        _grade(text)
+    assert JudgmentsRequest.model_validate({"labels": {"19": "lamp"}}).labels == {19: "lamp"} and _grade("5") == 5
+
+
+@pytest.mark.parametrize("rows", ["7,lamp\n7,chair\n", "7,8,5\n7,8,0\n"])
+def test_a_picture_is_judged_once(tmp_path: Path, rows: str) -> None:
+    """As `omma eval` has it: with the last one alone the loss would be of somebody's slip."""
+    file = tmp_path / "judgments.csv"
+    file.write_text(rows)
+    with pytest.raises(InvalidQuery, match="twice"):
+        _judgments(file)
+    file.write_text(rows.splitlines()[0] + "\n" + rows.splitlines()[0])
+    assert _judgments(file)
 
 
 def test_what_stands_between_commas_may_have_spaces() -> None:

@@ -23,7 +23,9 @@ class JsonResponse(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        said = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        # Half of a surrogate pair, as in a field that a batch's search misnamed, goes back as JSON's escape of it.
+        return said.encode(errors="backslashreplace")
 
 
 def search_document(answer: SearchAnswer) -> dict[str, Any]:

@@ -23,7 +23,9 @@ _WAIT_SECONDS: Final = 30.0
 class ReplayRequest(RequestBody):
     """image_ids: none given: every dead letter."""
 
-    image_ids: list[Annotated[int, Field(ge=1, le=MAX_IMAGE_ID)]] | None = Field(default=None, max_length=10_000)
+    image_ids: list[Annotated[int, Field(ge=1, le=MAX_IMAGE_ID)]] | None = Field(
+        default=None, min_length=1, max_length=10_000
+    )
 
 
 def dead_letters_router(dead_letters: DeadLetters, tenant_admin: SignedIn) -> APIRouter:

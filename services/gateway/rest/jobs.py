@@ -68,6 +68,8 @@ class IngestRequest(RequestBody):
             raise InvalidQuery("Say what to ingest: uploads, and neither a folder nor a source.", field="uploads")
         if self.owner or self.private:
             raise InvalidQuery("Each of uploads says whose it is.", field="owner" if self.owner else "private")
+        if self.forget_missing:
+            raise InvalidQuery("Of uploads nothing is taken for missing.", field="forget_missing")
         lines = []
         for one in self.uploads or ():
             name = one.get("upload")

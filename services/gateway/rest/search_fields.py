@@ -142,6 +142,9 @@ def _sought(given: Mapping[str, Any], image: bytes | None) -> tuple[Sought, ...]
     queries = said(given, "queries", [])
     if not isinstance(queries, list):
         raise InvalidQuery("queries must be a list.", field="queries")
+    if queries and region is None and said(given, "bbox_unit", "") != "":
+        # Theirs would be pixels all the same.
+        raise InvalidQuery("Each of queries has a bbox_unit of its own, beside its bbox.", field="bbox_unit")
     sought += [_of_queries(one, space) for one in queries]
     check_space(space, sought)
     return tuple(sought)

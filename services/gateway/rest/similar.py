@@ -154,7 +154,8 @@ def _in_our_words(given: Mapping[str, Any]) -> dict[str, Any]:
     for theirs, ours in _OUR_WORDS.items():
         if given.get(theirs) is not None and given.get(ours) is not None:
             raise InvalidQuery(f"{theirs} and {ours} are the same; give one of them.", field=theirs)
-    known = {_OUR_WORDS.get(name, name): value for name, value in given.items() if name != "include_payload"}
+    asked = {name: value for name, value in given.items() if name != "include_payload" and value is not None}
+    known = {_OUR_WORDS.get(name, name): value for name, value in asked.items()}
     return known if known.get("k") not in (None, "") else {**known, "k": _DEFAULT_LIMIT}
 
 

@@ -51,6 +51,8 @@ class Click:
         _within("rank", self.rank, 0, _MAX_RANK)
         _within("user_id", len(self.user_id), 0, MAX_USER_ID_CHARACTERS)
         _within("query_id", len(self.query_id), 0, _MAX_QUERY_ID_CHARACTERS)
+        if "\0" in self.query_id:  # kept without it, it would be another search's
+            raise InvalidQuery("query_id holds a NUL.", field="query_id")
 
 
 class Impressions:

@@ -6,18 +6,20 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
 from omma.client.arguments import in_path
 from omma.errors import Absent, InvalidQuery
 from omma.rollouts.rollout import RUNNING, Mode
-from omma.written import number_of
+from omma.written import number_of, whole_of
 from services.standalone.connection import Connection, connected
 from services.standalone.numbers import whole
 from services.standalone.output import Json, console, print_json, run, table
 from services.standalone.settings import StandaloneSettings
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="Roll out a model, codebook or number of shards, and go back.")
 
@@ -170,14 +172,28 @@ def _judgments(file: Path) -> dict[str, Any]:
             for row in csv.reader(lines):
                 match [cell.strip() for cell in row]:
                     case [picture, label] if picture.isascii() and picture.isdecimal():
-                        labels[picture] = label
+                        _add(labels, picture, label)
                     case [query, picture, grade] if query.isascii() and query.isdecimal():
-                        grades.setdefault(query, {})[picture] = int(grade)
+                        _add(grades.setdefault(query, {}), picture, _grade(grade))
                     case _:  # a header, an empty line
                         continue
     except (OSError, ValueError, csv.Error) as error:
         raise InvalidQuery(f"{file} cannot be read as judgments: {error}.", field="FILE") from None
     return {name: value for name, value in (("labels", labels), ("grades", grades)) if value}
+
+
+def _add(judged: dict[str, T], picture: str, said: T) -> None:
+    """Raises ValueError."""
+    if judged.setdefault(picture, said) != said:
+        raise ValueError(f"{picture} is judged twice, as {judged[picture]} and as {said}")
+
+
+def _grade(cell: str) -> int:
+    """Raises ValueError."""
+    grade = whole_of(cell)
+    if grade is None:
+        raise ValueError(f"{cell!r} is no grade, 0 to 5")
+    return grade
 
 
 def _number(share: str) -> float:

@@ -212,7 +212,12 @@ async def _read(chunks: list[bytes], content_type: str = "multipart/form-data; b
         yield {"type": "http.request", "body": b"", "more_body": False}
 
     coming = messages()
-    scope = {"type": "http", "method": "POST", "headers": [(b"content-type", content_type.encode())]}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "query_string": b"",
+        "headers": [(b"content-type", content_type.encode())],
+    }
     return await read_form(Request(scope, coming.__anext__), LIMITS)
 
 
@@ -263,7 +268,12 @@ async def test_reading_ends_at_the_byte_that_is_one_too_many() -> None:
         head = b'--B\r\nContent-Disposition: form-data; name="image"; filename="f"\r\n\r\n' if read == 1 else b""
         return {"type": "http.request", "body": head + bytes(100), "more_body": True}
 
-    scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"multipart/form-data; boundary=B")]}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "query_string": b"",
+        "headers": [(b"content-type", b"multipart/form-data; boundary=B")],
+    }
     with pytest.raises(TooLarge):
         await read_form(Request(scope, endless), LIMITS)
     assert read == 11

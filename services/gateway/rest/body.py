@@ -1,6 +1,6 @@
 """Request bodies, read within bounds: counted while they stream, refused at the byte that is one too many."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -11,7 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from omma import sent_json
 from omma.errors import InvalidQuery, TooLarge, UnsupportedMedia
-from services.gateway.rest.fields import unknown_field
+from services.gateway.rest.fields import require_in_body, unknown_field
 from services.gateway.settings import FORM_SLACK_BYTES
 
 _MAX_PARTS: Final = 1_024
@@ -42,12 +42,15 @@ def is_json(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
-async def read_json(request: Request, max_bytes: int, max_values: int = MAX_JSON_VALUES) -> Any:
+async def read_json(
+    request: Request, max_bytes: int, max_values: int = MAX_JSON_VALUES, *, parameters: Collection[str] = ()
+) -> Any:
     """The parsed body. max_values: numbers, texts, lists and objects in it, told before it is parsed: parsing holds
-    the loop.
+    the loop. parameters: that the call takes beside it.
 
-    Raises InvalidQuery, TooLarge, UnsupportedMedia for another media type.
+    Raises InvalidQuery, also for another parameter, TooLarge, UnsupportedMedia for another media type.
     """
+    require_in_body([name for name in request.query_params if name not in parameters])
     if not is_json(request):
         raise UnsupportedMedia("Send application/json.")
     content = await read_content(request, max_bytes)
@@ -67,8 +70,10 @@ async def read_json(request: Request, max_bytes: int, max_values: int = MAX_JSON
 async def read_form(request: Request, limits: FormLimits) -> Form:
     """A multipart or urlencoded form. An unknown field, or a byte too many, ends the reading at once.
 
-    Raises InvalidQuery, TooLarge (naming the field), UnsupportedMedia for another media type.
+    Raises InvalidQuery, also for a parameter beside it, TooLarge (naming the field), UnsupportedMedia for another media
+    type.
     """
+    require_in_body(request.query_params.keys())
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind == b"multipart/form-data":
         _check_announced(request, limits.max_file_bytes + FORM_SLACK_BYTES, limits)

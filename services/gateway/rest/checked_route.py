@@ -43,7 +43,8 @@ class CheckedRoute(APIRoute):
                 require_known(params, known)
                 single({name: params.getlist(name) for name in params}, ())
             if takes_body and has_body(request.scope):
-                sent = await read_json(request, request.app.state.max_json_bytes, _MAX_VALUES)
+                most = request.app.state.max_json_bytes
+                sent = await read_json(request, most, _MAX_VALUES, parameters=known)
                 return await handle(_ReadRequest(request, sent))
             return await handle(request)
 

@@ -27,6 +27,14 @@ def require_known(given: Collection[str], known: Collection[str]) -> None:
             raise unknown_field(name, known)
 
 
+def require_in_body(parameters: Collection[str]) -> None:
+    """Of a call that its body says. Raises InvalidQuery for a parameter of its address: nobody would read it, and a
+    picture sent to `/images?private=true` would be everybody's.
+    """
+    for name in parameters:
+        raise InvalidQuery(f"{name[:80]!r} stands in the address: say it in the body.", field=name[:80])
+
+
 def single(fields: Mapping[str, list[str]], repeated: Collection[str]) -> dict[str, Any]:
     """A form's fields: one text each, and a list for those that may be repeated, or hold a list: JSON's or commas'.
 

@@ -62,7 +62,8 @@ async def unharmed(server: Server) -> AsyncIterator[None]:
     before = await server.state()
     yield
     assert await server.state() == before
-    answer = await server.rest.post("/search", files={"image": ("a.jpg", GOOD)}, data={"k": "1"})
+    patient = {"k": "1", "timeout_ms": "20000"}
+    answer = await server.rest.post("/search", files={"image": ("a.jpg", GOOD)}, data=patient)
     assert [hit["id"] for hit in answer.json()["results"]] == [1]
 
 

@@ -56,7 +56,7 @@ async def groups(rest: httpx.AsyncClient) -> list[dict[str, Any]]:
 
 async def shown(rest: httpx.AsyncClient, **options: Any) -> tuple[set[frozenset[int]], dict[str, Any]]:
     """What a search for the lamp's picture shows as groups, and its explanation."""
-    body = {"explain": "true", **options}
+    body = {"explain": "true", "timeout_ms": 50_000, **options}
     answer = (await rest.post("/search", files={"image": encoded(LAMP)}, data=body)).raise_for_status().json()
     hits = answer["results"]
     return {frozenset([hit["id"], *(one["id"] for one in hit.get("duplicates", ()))]) for hit in hits}, answer[

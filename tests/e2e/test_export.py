@@ -41,7 +41,7 @@ def test_what_is_exported_is_found_by_faiss_as_by_omma(tmp_path: Path) -> None:
         row = next(at for at, line in enumerate(lines) if line["tags"] == ["lamp"])
         scores, ids = index.search(vectors[row : row + 1], 5)
         asked = {"vector": vectors[row].tolist(), "space": said["space"], "k": 5, "near_duplicates": "keep"}
-        hits = rest.post("/search", json={**asked, "exact": True}).json()["results"]
+        hits = rest.post("/search", json={**asked, "exact": True, "timeout_ms": 20_000}).json()["results"]
         assert ids[0][0] == hits[0]["id"] == lines[row]["id"]
         np.testing.assert_allclose(scores[0], [hit["score"] for hit in hits], atol=2e-3)
 

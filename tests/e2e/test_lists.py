@@ -83,7 +83,7 @@ def test_every_good_picture_is_in_and_every_bad_one_named(tmp_path: Path, web: H
         failed = rest.get(f"/jobs/{job['job_id']}/downloads?failed=true").json()["downloads"]
         assert len(failed) == 11 and {web.url in one["place"] or one["outcome"] == "wrong_line" for one in failed}
 
-        answer = rest.post("/search", files={"image": picture(7)}, data={"k": "1"}).json()
+        answer = rest.post("/search", files={"image": picture(7)}, data={"k": "1", "timeout_ms": 30_000}).json()
         (hit,) = answer["results"]
         asked = {"image_url": f"{web.url}/good/7", "k": 1, "timeout_ms": 30_000}
         assert rest.post("/search", json=asked).json()["results"][0]["id"] == hit["id"]

@@ -58,10 +58,11 @@ async def test_a_model_is_rolled_out_and_back_under_traffic(folder: Folder) -> N
         spaces = {one["id"]: one["space"] for one in (await ok(client.get("/indexes")))["indexes"]}
         assert all(spaces[index] == space for index, space, _ in traffic.answered)
         assert {(index, arm) for index, _, arm in traffic.answered} == {(old["id"], "control"), (new, "candidate")}
-        page = await ok(client.post("/search", json={"image_id": 2, "k": 3, "user_id": "user 1"}))
+        patient = {"image_id": 2, "k": 3, "user_id": "user 1", "timeout_ms": 60_000}
+        page = await ok(client.post("/search", json=patient))
         await step("promote", reason="better")
         assert {index for index, _, _ in traffic.answered} == {new}
-        later = {"image_id": 2, "k": 3, "user_id": "user 1", "cursor": page["next_cursor"]}
+        later = {**patient, "cursor": page["next_cursor"]}
         assert (await ok(client.post("/search", json=later)))["index"] == page["index"]
         await step("rollback", reason="worse")
         assert {index for index, _, _ in traffic.answered} == {old["id"]}
@@ -98,12 +99,12 @@ async def test_a_model_is_rolled_out_and_back_under_traffic(folder: Folder) -> N
 
 async def test_another_model_in_the_settings_is_built_beside_and_goes_on_after_a_restart(folder: Folder) -> None:
     async with folder.up() as client:
-        for seed in range(6):
-            await upload(client, seed)
+        receipts = [(await upload(client, seed))["receipt"] for seed in range(6)]
     async with folder.up(B) as client:
         (rollout,) = (await ok(client.get("/rollouts")))["rollouts"]
         assert (rollout["model"], rollout["control"]["state"]) == (B, "live")
-        found = await ok(client.post("/search", json={"image_id": 1, "k": 3}))
+        asked = {"image_id": 1, "k": 3, "receipts": receipts, "timeout_ms": 60_000}
+        found = await ok(client.post("/search", json=asked))
         assert found["index"] == rollout["control"]["id"]
     async with folder.up(B) as client:
         (again,) = (await ok(client.get("/rollouts")))["rollouts"]

@@ -39,7 +39,8 @@ def test_it_ends_cleanly_and_finds_everything_again(folder: Folder, how: signal.
     picture = encoded(scene(seed=how))
     with folder.up() as server, server.client() as client:
         uploaded = client.post("/images", files={"image": picture}).json()
-        assert client.post("/search", files={"image": picture}, data={"receipts": uploaded["receipt"]}).is_success
+        waiting = {"receipts": uploaded["receipt"], "timeout_ms": 20_000}
+        assert client.post("/search", files={"image": picture}, data=waiting).is_success
         assert server.stop(how) == 0
     with folder.up() as server, server.client() as client:
         patient = {"k": 1, "timeout_ms": 20_000}

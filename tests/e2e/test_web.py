@@ -46,7 +46,8 @@ async def uploaded(rest: httpx.AsyncClient, content: bytes, key: str) -> dict[st
 
 async def test_other_bytes_under_one_key_have_another_address(rest: httpx.AsyncClient) -> None:
     before = await uploaded(rest, FIRST, "one")
-    hit = (await rest.post("/search", files={"image": ("a.jpg", FIRST)}, data={"k": 1})).json()["results"][0]
+    best = {"k": 1, "timeout_ms": 20_000}
+    hit = (await rest.post("/search", files={"image": ("a.jpg", FIRST)}, data=best)).json()["results"][0]
     assert hit["thumbnail_url"] == before["thumbnail_url"]
     kept = {}
     for name in ("content_url", "thumbnail_url"):

@@ -72,6 +72,7 @@ def settle(page: Page, address: str, shows: str) -> None:
     """To a view that has what it shows."""
     page.goto(address)
     expect(page.locator(shows).first).to_be_visible(timeout=SETTLED_MS)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=SETTLED_MS)
     page.wait_for_load_state("networkidle")
 
 

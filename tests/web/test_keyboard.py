@@ -93,8 +93,10 @@ def test_words_filters_groups_and_a_picture_by_keys_alone(page: Page, rest: http
     groups = page.get_by_label("Groups")
     expect(groups.get_by_role("img").first).to_be_visible()
     page.get_by_role("slider", name="How much alike").focus()
-    page.keyboard.press("End")
+    with page.expect_response("**/search/cluster*"):
+        page.keyboard.press("End")
     expect(page).to_have_url(re.compile(r"groups=0\.9"))
+    expect(page.get_by_role("region", name="Groups", exact=True)).to_have_attribute("aria-busy", "false")
     groups.get_by_role("link", name=re.compile("#")).first.focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/ui/picture/"))

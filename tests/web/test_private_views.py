@@ -1,5 +1,6 @@
 """Pictures that only their owner and administrators see, as people make them so on the page."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -51,6 +52,7 @@ def test_files_are_added_privately_and_shown_to_all_by_their_owner(
         # What everybody sees has the same bytes, and stays as it is.
         expect(page.get_by_role("status").first).to_contain_text("1 of 1 file · 1 added")
         page.locator("[data-state=added]").get_by_role("link").click()
+        expect(page).to_have_url(re.compile(r"/ui/picture/\d+$"))
         expect(page.get_by_label("Private")).to_be_checked()
         mine = int(page.url.rsplit("/", 1)[1])
         assert mine != shared
@@ -69,7 +71,7 @@ def test_files_are_added_privately_and_shown_to_all_by_their_owner(
             expect(other.get_by_label("Private")).not_to_be_checked()
 
             page.goto(f"/ui/picture/{mine}")
-            page.get_by_label("Private").uncheck()
+            page.get_by_label("Private").click()
             until(lambda: "private" not in rest.get(f"/images/{mine}").json(), 60)
             other.goto(f"/ui/picture/{mine}")
             expect(other.get_by_role("heading", level=1)).to_be_visible()

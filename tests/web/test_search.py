@@ -31,7 +31,7 @@ def uri_of(page: Page, address: str) -> str:
 
 def test_words_find_pictures_and_the_address_holds_the_search(page: Page) -> None:
     page.goto("/")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_label("Pictures").get_by_role("listitem").first).to_be_visible()
     page.keyboard.press("/")
     page.keyboard.type("a motorbike")
     page.keyboard.press("Enter")
@@ -74,7 +74,7 @@ GIVEN = """([name, kind, base64]) => {
 def test_a_picture_is_dropped_or_pasted_and_words_beside_it_weigh(page: Page, pictures: Path) -> None:
     content = base64.b64encode(sorted((pictures / "helicopter").iterdir())[2].read_bytes()).decode()
     page.goto("/")
-    page.wait_for_load_state("networkidle")
+    expect(page.get_by_label("Pictures").get_by_role("listitem").first).to_be_visible()
     page.evaluate(GIVEN, ["a.jpg", "dragenter", content])
     page.evaluate(GIVEN, ["a.jpg", "dragover", content])
     expect(page.get_by_text("Drop the picture to search by it")).to_be_visible()
@@ -82,7 +82,7 @@ def test_a_picture_is_dropped_or_pasted_and_words_beside_it_weigh(page: Page, pi
     expect(page).to_have_url(re.compile("upload="))
     dropped = first_hits(page)
     page.goto("/")
-    page.wait_for_load_state("networkidle")
+    expect(page.get_by_label("Pictures").get_by_role("listitem").first).to_be_visible()
     page.evaluate(GIVEN, ["b.jpg", "paste", content])
     expect(page).to_have_url(re.compile("upload="))
     assert first_hits(page) == dropped
@@ -195,13 +195,15 @@ def test_keys_alone_lead_from_words_to_a_picture_and_to_what_is_like_it(page: Pa
     page.keyboard.press("w")
     expect(page.get_by_role("dialog", name="Why it is here")).to_contain_text("Cosine")
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_have_count(0)
-    page.keyboard.press("n")
+    expect(page.locator(f'a[href="{found[1]}"]')).to_be_focused()
+    with page.expect_response(lambda answer: answer.url.endswith("/search")):
+        page.keyboard.press("n")
     expect(page).to_have_url(re.compile(r"not=\d+"))
-    first_hits(page)
+    expect(page.get_by_role("region", name="Results")).to_have_attribute("aria-busy", "false")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     page.get_by_label("Results").get_by_role("listitem").get_by_role("link").first.focus()
     page.keyboard.press("s")
     expect(page).to_have_url(re.compile(r"/\?id=\d+$"))

@@ -148,6 +148,21 @@ def test_a_server_that_stops_during_an_upload_is_waited_for(browser: Browser, tm
             assert rest.get("/images").json()["count"] == FILES
 
 
+def test_a_file_that_goes_from_its_disk_fails_alone(browser: Browser, tmp_path: Path) -> None:
+    paths = files(tmp_path / "files", 3_400, 5)
+
+    def answer(route: Route) -> None:
+        """Every file was read, and none was sent."""
+        for path in paths[:3]:
+            path.unlink(missing_ok=True)
+        route.continue_()
+
+    with Folder(tmp_path / "data").up() as server, adding(browser, server.url) as (page, _):
+        page.route("**/images/known", answer)
+        give(page, paths, "5 of 5 files · 2 added, 3 failed")
+        expect(page.get_by_text("The server does not answer.")).to_have_count(0)
+
+
 @contextmanager
 def adding_with_a_key(browser: Browser, folder: Path) -> Iterator[tuple[Page, httpx.Client, Callable[[], None], str]]:
     """The view of somebody signed in, the server for an admin, what ends the key, and another key."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import httpx
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.pictures import encoded, scene
 from tests.waiting import until
@@ -121,6 +121,10 @@ def test_copies_are_looked_at_and_decided_and_each_decision_is_taken_back(page: 
     page.get_by_label("Tag them all").fill("twice")
     page.keyboard.press("Enter")
     until(lambda: [rest.get(f"/images/{id}").json()["tags"] for id in ids] == [["twice"], ["twice"], []], 60)
+    page.get_by_label("Tag them all").fill("thrice")
+    page.keyboard.press("Enter")
+    both = ["twice", "thrice"]
+    until(lambda: [rest.get(f"/images/{id}").json()["tags"] for id in ids] == [both, both, []], 60)
 
     expect(page.get_by_label("Chosen pictures")).to_be_visible()
     group.get_by_role("button", name="They are different").click()
@@ -140,6 +144,17 @@ def test_copies_are_looked_at_and_decided_and_each_decision_is_taken_back(page: 
 
 def test_beside_a_picture_stand_those_that_searches_fold_with_it(page: Page, rest: httpx.Client) -> None:
     ids = copies_of(rest, 916)
+    read: list[Route] = []
+
+    def answer(route: Route) -> None:
+        """The first one that is read, and not shown, does not come."""
+        if route.request.resource_type == "fetch" and not read:
+            read.append(route)
+            route.fulfill(status=503, json={"kind": "replica_down", "detail": "It is away."})
+        else:
+            route.continue_()
+
+    page.route("**/thumbnail*", answer)
     page.goto(f"/ui/picture/{ids[2]}")
     copies = page.get_by_role("button", name="Compare:")
     expect(copies).to_have_count(2)

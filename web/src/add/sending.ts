@@ -22,9 +22,20 @@ function attributesOf(name: string) {
   return { filename: name.replace(/[\u0000-\u001f]/g, "?") };
 }
 
+/** A browser says of a file that went or changed on its disk what it says of a server that is away. Throws what reading it throws, which is no Problem. */
+async function stillThere(file: File): Promise<void> {
+  await file.slice(0, 1).arrayBuffer();
+}
+
 /** Through the gateway. */
 export async function sent(image: File, said: SaidOfAll) {
-  return given(await api.POST("/images", multipart({ image, attributes: JSON.stringify(attributesOf(image.name)), ...(said.tags.length ? { tags: said.tags.join(",") } : {}), ...(said.private ? { private: "true" } : {}) })));
+  const body = multipart({ image, attributes: JSON.stringify(attributesOf(image.name)), ...(said.tags.length ? { tags: said.tags.join(",") } : {}), ...(said.private ? { private: "true" } : {}) });
+  try {
+    return given(await api.POST("/images", body));
+  } catch (error) {
+    if (error instanceof Problem && error.status === 0) await stillThere(image);
+    throw error;
+  }
 }
 
 /** The picture has these tags too. */
@@ -43,6 +54,7 @@ export async function putToStorage(file: File): Promise<string | undefined> {
   if (new URL(url).origin === location.origin) return undefined;
   const { "Content-Length": _, ...rest } = headers; // the browser's to say
   const put = await fetch(url, { method, headers: rest, body: file, credentials: "omit", referrerPolicy: "no-referrer" }).catch(() => undefined);
+  if (!put) await stillThere(file);
   if (put && !put.ok) throw new Problem(put.status, "storage", texts.add.refused(put.status));
   return put && upload;
 }

@@ -10,17 +10,21 @@ const NEAREST = 4;
 const SAID: readonly Action[] = ["reviewed", "anomaly"];
 const KEYS: Partial<Record<string, Action>> = { r: "reviewed", o: "anomaly" };
 
-/** A picture that stands apart, what it stands apart from, and what can be said of it. */
-export function Item({ anomaly, onSaid }: { anomaly: Anomaly; onSaid: (action: Action) => void }) {
+/** A picture that stands apart, what it stands apart from, and what can be said of it. onSaid: at once. onBack: what was said was not kept. */
+export function Item({ anomaly, onSaid, onBack }: { anomaly: Anomaly; onSaid: (action: Action) => void; onBack: () => void }) {
   const picture = usePicture(anomaly.id).data;
   const near = useSimilar(anomaly.id, undefined, picture?.state === "indexed").data?.results.slice(0, NEAREST) ?? [];
-  const saying = useSayOf((said) => onSaid(said.action));
+  const saying = useSayOf(onBack);
+  const say = (action: Action) => {
+    onSaid(action);
+    saying.mutate({ image_id: anomaly.id, action });
+  };
   return (
     <li
       className="grid grid-cols-[5.5rem_minmax(0,1fr)] gap-3 border-b border-line py-4 sm:grid-cols-[12rem_minmax(0,1fr)] sm:gap-4"
       onKeyDown={(event) => {
         const action = KEYS[event.key];
-        if (action && !event.ctrlKey && !event.metaKey) saying.mutate({ image_id: anomaly.id, action });
+        if (action && !event.repeat && !event.ctrlKey && !event.metaKey) say(action);
       }}
     >
       <Link to="/ui/picture/$id" params={{ id: String(anomaly.id) }} className="block h-24 overflow-hidden rounded-picture bg-sunk sm:h-36">
@@ -40,7 +44,7 @@ export function Item({ anomaly, onSaid }: { anomaly: Anomaly; onSaid: (action: A
         </div>
         <div className="flex flex-wrap gap-2">
           {SAID.map((action) => (
-            <button key={action} type="button" className="button" disabled={saying.isPending} onClick={() => saying.mutate({ image_id: anomaly.id, action })}>
+            <button key={action} type="button" className="button" onClick={() => say(action)}>
               {texts.feedback.say[action]}
             </button>
           ))}

@@ -27,6 +27,12 @@ export class Problem extends Error {
   }
 }
 
+/** Whether the same request may succeed later. */
+export const mayPass = (error: unknown): boolean => error instanceof Problem && error.passing;
+
+/** Whether the server said that it is not there; no answer says nothing of it. */
+export const isGone = (error: unknown): boolean => error instanceof Problem && error.status === 404;
+
 let token: string | undefined;
 const arrivals: (() => void)[] = [];
 let onSignedOut: () => void = () => undefined;
@@ -64,6 +70,13 @@ export function given<T>(answer: { data?: T; response: Response; error?: unknown
 export async function there(address: string, signal: AbortSignal): Promise<true> {
   given({ response: await send(new Request(address, { method: "HEAD", signal })) });
   return true;
+}
+
+/** A file; else its Problem. */
+export async function fileAt(address: string, signal: AbortSignal): Promise<Blob> {
+  const response = await send(new Request(address, { signal }));
+  given({ response });
+  return response.blob();
 }
 
 /** A form whose fields are given; files as they are. */

@@ -9,7 +9,7 @@ export function Chosen({ pictures, decisions, onClear }: { pictures: readonly Pi
   const ids = pictures.map((one) => one.id);
   const send = (event: FormEvent) => {
     event.preventDefault();
-    if (tag.trim()) decisions.tag(pictures, tag.trim());
+    if (tag.trim()) decisions.tag(ids, tag.trim());
     setTag("");
   };
   return (

@@ -4,6 +4,7 @@ import type { Picture } from "../api/types";
 import { Compare } from "../picture/Compare";
 import { Thumbnail } from "../picture/Thumbnail";
 import { nameOf } from "../search/names";
+import { Failed } from "../shell/Failed";
 import { Icon } from "../shell/Icon";
 import { texts } from "../texts";
 import { best, type Measure } from "./best";
@@ -31,13 +32,20 @@ export function GroupCard({
   onDone: () => void;
   onBack: () => void;
 }) {
-  const members = useMembers(group.ids);
+  const { members, known, error, again } = useMembers(group.ids);
   const sharp = useSharpness(members, measure === "sharpness");
   const [own, setOwn] = useState<number | undefined>();
   const [compared, setCompared] = useState<Picture | undefined>();
   const first = best(members.map((one) => ({ ...one, sharpness: sharp.get(one.id) })), measure);
   const kept = members.find((one) => one.id === own) ?? first;
   const others = members.filter((one) => one.id !== kept?.id).map((one) => one.id);
+  if (!known) return <Coming count={group.ids.length} />;
+  if (error)
+    return (
+      <li className="border-b border-line">
+        <Failed error={error} again={again} />
+      </li>
+    );
   if (!kept || !others.length) return null;
   const decide = (act: (back: () => void) => void) => {
     onDone();
@@ -95,6 +103,20 @@ export function GroupCard({
         </button>
       </div>
       {compared && <Compare left={kept.content_url} right={compared.content_url} onClose={() => setCompared(undefined)} />}
+    </li>
+  );
+}
+
+/** Of a group whose pictures are on their way: as high as it will be, so that those below stay where a hand is about to be. */
+function Coming({ count }: { count: number }) {
+  return (
+    <li aria-busy="true" className="flex flex-col gap-3 border-b border-line pb-6">
+      <div className="grid grid-cols-2 gap-3 sm:grid-cols-[repeat(auto-fill,minmax(10rem,1fr))]">
+        {Array.from({ length: Math.min(count, SHOWN) }, (_, at) => (
+          <span key={at} className="h-52 rounded-picture bg-sunk sm:h-56" />
+        ))}
+      </div>
+      <span className="h-9" />
     </li>
   );
 }

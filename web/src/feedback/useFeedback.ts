@@ -20,16 +20,17 @@ export function useSaid(id: number, enabled: boolean) {
   });
 }
 
-export function useSayOf(onSaid?: (said: Saying) => void) {
+/** onRefused: it was not kept. */
+export function useSayOf(onRefused?: () => void) {
   const queries = useQueryClient();
   const say = useSay();
   return useMutation({
     mutationFn: async (saying: Saying) => given(await api.POST("/feedback", { body: saying })),
-    onSuccess: (_, saying) => {
-      say(texts.feedback.thanks);
-      onSaid?.(saying);
+    onSuccess: () => say(texts.feedback.thanks),
+    onError: (error) => {
+      onRefused?.();
+      say(error.message, { bad: true });
     },
-    onError: (error) => say(error.message, { bad: true }),
     onSettled: (_, __, saying) => queries.invalidateQueries({ queryKey: ["feedback", saying.image_id] }),
   });
 }

@@ -1,5 +1,5 @@
 import { type KeyboardEvent, type ReactNode, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { justified, neighbour, type Placed, type Row, type Sized } from "./justify";
+import { justified, neighbour, placeOf, type Placed, type Row, type Sized } from "./justify";
 import { useWindow } from "./useWindow";
 
 export type Tile = Sized & { id: number };
@@ -31,9 +31,10 @@ export function Grid<T extends Tile>({
   const rows = useMemo(() => (width > 0 ? justified(tiles, width, aimOf(width), GAP, below) : []), [tiles, width, below]);
   const last = rows.at(-1);
   const height = last ? last.top + last.height : 0;
-  const [current, setCurrent] = useState(0);
+  const [current, setCurrent] = useState<{ index: number; id?: number }>({ index: 0 });
   const wantsFocus = useRef(false);
-  const at = Math.min(current, Math.max(0, tiles.length - 1));
+  const at = useMemo(() => placeOf(tiles, current), [tiles, current]);
+  const stand = (index: number) => setCurrent({ index, id: tiles[index]?.id });
 
   useEffect(() => {
     if (onMore && width > 0 && to + AHEAD_PX > height) onMore();
@@ -51,8 +52,9 @@ export function Grid<T extends Tile>({
     if (ARROWS.has(event.key)) {
       event.preventDefault();
       const rtl = document.documentElement.dir === "rtl";
-      wantsFocus.current = true;
-      setCurrent(neighbour(rows, at, (rtl ? mirrored(event.key) : event.key) as Parameters<typeof neighbour>[2]));
+      const next = neighbour(rows, at, (rtl ? mirrored(event.key) : event.key) as Parameters<typeof neighbour>[2]);
+      wantsFocus.current = next !== at;
+      stand(next);
     } else if (tile && onKey?.(tile, at, event.key)) event.preventDefault();
   };
 
@@ -67,7 +69,7 @@ export function Grid<T extends Tile>({
               <li
                 key={tile.id}
                 data-index={placed.index}
-                onFocus={() => setCurrent(placed.index)}
+                onFocus={() => stand(placed.index)}
                 aria-setsize={tiles.length}
                 aria-posinset={placed.index + 1}
                 className="absolute"

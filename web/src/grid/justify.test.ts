@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { justified, neighbour, shape } from "./justify";
+import { justified, neighbour, placeOf, shape } from "./justify";
 
 const sizes = Array.from({ length: 101 }, (_, at) => ({ width: 200 + ((at * 37) % 300), height: 200 }));
 
@@ -29,6 +29,16 @@ describe("a justified grid", () => {
     const below = neighbour(rows, 1, "ArrowDown");
     expect(rows[1]!.tiles.map((tile) => tile.index)).toContain(below);
     expect(rows[0]!.tiles.map((tile) => tile.index)).toContain(neighbour(rows, below, "ArrowUp"));
+  });
+
+  it("keeps its current picture wherever a new list puts it", () => {
+    const list = (...ids: number[]) => ids.map((id) => ({ id }));
+    expect(placeOf(list(7, 8, 9), { index: 1, id: 8 })).toBe(1);
+    expect(placeOf(list(9, 7, 8), { index: 1, id: 8 })).toBe(2);
+    expect(placeOf(list(9, 7), { index: 1, id: 8 })).toBe(1);
+    expect(placeOf(list(9), { index: 1, id: 8 })).toBe(0);
+    expect(placeOf(list(9, 7), { index: 0 })).toBe(0);
+    expect(placeOf([], { index: 1, id: 8 })).toBe(0);
   });
 
   it("holds odd sizes", () => {

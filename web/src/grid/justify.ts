@@ -42,6 +42,13 @@ export function shape(size: Sized): number {
   return Math.min(WIDEST, Math.max(NARROWEST, ratio));
 }
 
+/** Where the current tile stands: it is the same one wherever a new list puts it, and the one in its place where the list has it no more. */
+export function placeOf(tiles: readonly { id: number }[], current: { index: number; id?: number }): number {
+  if (tiles[current.index]?.id === current.id) return current.index;
+  const moved = tiles.findIndex((tile) => tile.id === current.id);
+  return moved >= 0 ? moved : Math.min(current.index, Math.max(0, tiles.length - 1));
+}
+
 /** The picture that an arrow leads to from this one. */
 export function neighbour(rows: readonly Row[], index: number, key: "ArrowLeft" | "ArrowRight" | "ArrowUp" | "ArrowDown"): number {
   const at = rows.findIndex((row) => row.tiles.some((tile) => tile.index === index));

@@ -1,16 +1,17 @@
 import { useState } from "react";
 import { Icon } from "../shell/Icon";
 import { texts } from "../texts";
+import type { Retag } from "./retag";
 
 /** The tags, each to be taken away, and a field for another one. */
-export function Tags({ tags, mayChange, onChange }: { tags: readonly string[]; mayChange: boolean; onChange: (tags: string[]) => void }) {
+export function Tags({ tags, mayChange, onChange }: { tags: readonly string[]; mayChange: boolean; onChange: (change: Retag) => void }) {
   const [added, setAdded] = useState("");
   return (
     <ul className="flex flex-wrap gap-1.5">
       {tags.map((tag) => (
         <li key={tag} className="max-w-full">
           {mayChange ? (
-            <button type="button" className="chip" aria-label={texts.picture.tagRemove(tag.slice(0, 120))} onClick={() => onChange(tags.filter((one) => one !== tag))}>
+            <button type="button" className="chip" aria-label={texts.picture.tagRemove(tag.slice(0, 120))} onClick={() => onChange({ remove: tag })}>
               <bdi className="truncate">{tag.slice(0, 200)}</bdi>
               <Icon name="close" size={12} />
             </button>
@@ -25,7 +26,7 @@ export function Tags({ tags, mayChange, onChange }: { tags: readonly string[]; m
             onSubmit={(event) => {
               event.preventDefault();
               const tag = added.trim();
-              if (tag && !tags.includes(tag)) onChange([...tags, tag]);
+              if (tag && !tags.includes(tag)) onChange({ add: tag });
               setAdded("");
             }}
           >

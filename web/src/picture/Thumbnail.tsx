@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { type ImgHTMLAttributes, type ReactNode, useState } from "react";
-import { Problem, there } from "../api/client";
+import { mayPass, Problem, there } from "../api/client";
 
 const TRIES = 3;
 const LONGEST_WAIT_MS = 10_000;
@@ -30,7 +30,7 @@ function OnceThere({ src, times, instead, children }: { src: string; times: numb
     enabled: times <= TRIES,
     staleTime: Infinity,
     gcTime: 0,
-    retry: (_, error) => error instanceof Problem && error.passing,
+    retry: (_, error) => mayPass(error),
     retryDelay: (tried, error) => Math.max(1_000 * ((error instanceof Problem && error.retryAfterSeconds) || 0), Math.min(LONGEST_WAIT_MS, 400 * 2 ** tried)),
   });
   return isSuccess ? children : instead;

@@ -74,7 +74,7 @@ function Column({
         {answer.data && !answer.error && <bdi className="text-tiny font-normal text-soft figures">{texts.search.took(answer.data.latency_ms)}</bdi>}
       </h3>
       {answer.error ? (
-        <Failed error={answer.error} />
+        <Failed error={answer.error} again={() => void answer.refetch()} />
       ) : (
         <ol className="mt-2 grid grid-cols-2 gap-1.5 sm:grid-cols-3 lg:grid-cols-4 xl:grid-cols-5">
           {hits.map((hit, rank) => {

@@ -1,5 +1,5 @@
 import { useNavigate } from "@tanstack/react-router";
-import { type MouseEvent, useCallback, useState } from "react";
+import { type MouseEvent, useState } from "react";
 import { api } from "../api/client";
 import { person } from "../api/person";
 import type { Hit } from "../api/types";
@@ -12,7 +12,7 @@ import { type Asked, withNot } from "./asked";
 import { nameOf } from "./names";
 import { Notes } from "./Notes";
 import { Took } from "./Took";
-import type { useSearch } from "./useSearch";
+import { useMore, type useSearch } from "./useSearch";
 import { Why } from "./Why";
 
 const BAR_PX = 8;
@@ -20,23 +20,24 @@ const BAR_PX = 8;
 /** What was found: a line about it, then the grid. */
 export function Results({ asked, found, hits, onChange }: { asked: Asked; found: ReturnType<typeof useSearch>; hits: readonly Hit[]; onChange: (asked: Asked) => void }) {
   const navigate = useNavigate();
-  const [why, setWhy] = useState<{ hit: Hit; rank: number } | undefined>();
+  const [why, setWhy] = useState<{ hit: Hit; rank: number; queryId: string | undefined } | undefined>();
   const first = found.data?.pages[0];
-  const { hasNextPage, isFetchingNextPage, isPlaceholderData, fetchNextPage } = found;
-  const more = useCallback(() => {
-    if (hasNextPage && !isFetchingNextPage && !isPlaceholderData) void fetchNextPage();
-  }, [hasNextPage, isFetchingNextPage, isPlaceholderData, fetchNextPage]);
+  const { hasNextPage, isFetchingNextPage, isPlaceholderData } = found;
+  const more = useMore(found);
 
   const clicked = (hit: Hit, rank: number) => {
-    const click = { user_id: person(), displayed_image_id: hit.id, rank, query_id: first?.query_id ?? "", ...(asked.id ? { query_image_id: asked.id } : {}) };
+    // What is asked now is not what these were found by, as long as its answer is on its way.
+    const query = asked.id && !isPlaceholderData ? { query_image_id: asked.id } : {};
+    const click = { user_id: person(), displayed_image_id: hit.id, rank, query_id: first?.query_id ?? "", ...query };
     void api.POST("/click", { body: click, keepalive: true }).catch(() => undefined); // what is lost here costs nobody anything
   };
   const similar = (hit: Hit) => onChange({ id: hit.id, ...(asked.filters ? { filters: asked.filters } : {}) });
+  const explain = (hit: Hit, rank: number) => setWhy({ hit, rank, queryId: first?.query_id });
   const notLike = (hit: Hit) => onChange(withNot(asked, hit.id));
   const pressed = (hit: Hit, rank: number, key: string): boolean => {
     if (key === "s") similar(hit);
     else if (key === "n") notLike(hit);
-    else if (key === "w") setWhy({ hit, rank });
+    else if (key === "w") explain(hit, rank);
     else if (key === "Enter") {
       clicked(hit, rank);
       void navigate({ to: "/ui/picture/$id", params: { id: String(hit.id) } });
@@ -66,14 +67,14 @@ export function Results({ asked, found, hits, onChange }: { asked: Asked; found:
             box={hit.bbox && hit.width ? [hit.bbox[0]! / hit.width, hit.bbox[1]! / hit.height, hit.bbox[2]! / hit.width, hit.bbox[3]! / hit.height] : undefined}
             focusable={focusable}
             onOpen={() => clicked(hit, rank)}
-            onHold={() => setWhy({ hit, rank })}
+            onHold={() => explain(hit, rank)}
           >
             <div className="pointer-events-none absolute inset-x-0 bottom-2 flex items-end justify-between gap-1 overflow-hidden rounded-b-picture bg-linear-to-t from-black/70 py-1.5 pt-6 @min-[9rem]:px-1.5 transition-opacity starting:opacity-0">
               <span className="hidden px-1 text-tiny text-white figures @min-[9rem]:inline">{hit.score.toFixed(3)}</span>
               <span className="pointer-events-auto mx-auto flex flex-col @min-[5.5rem]:flex-row @min-[9rem]:me-0">
                 <Action icon="search" label={texts.card.similar} onClick={() => similar(hit)} />
                 <Action icon="minus" label={texts.card.not} onClick={() => notLike(hit)} />
-                <Action icon="info" label={texts.why.title} onClick={() => setWhy({ hit, rank })} />
+                <Action icon="info" label={texts.why.title} onClick={() => explain(hit, rank)} />
               </span>
             </div>
           </Card>
@@ -82,7 +83,7 @@ export function Results({ asked, found, hits, onChange }: { asked: Asked; found:
       <p className="py-6 text-center text-small text-soft" role="status">
         {isFetchingNextPage ? texts.search.loadingMore : !hasNextPage && hits.length > 0 ? texts.search.end : ""}
       </p>
-      {why && <Why {...why} queryId={first.query_id} onSimilar={similar} onNot={notLike} onClose={() => setWhy(undefined)} />}
+      {why && <Why {...why} onSimilar={similar} onNot={notLike} onClose={() => setWhy(undefined)} />}
     </section>
   );
 }

@@ -1,4 +1,4 @@
-import { useCallback, useMemo } from "react";
+import { useMemo } from "react";
 import { useMay } from "../api/session";
 import { Clusters } from "../clusters/Clusters";
 import { GroupsChip } from "../clusters/GroupsChip";
@@ -10,7 +10,7 @@ import { type Asked, chipsOf, withChips } from "./asked";
 import { Empty } from "./Empty";
 import { FilterBar } from "./FilterBar";
 import { nameOf } from "./names";
-import { useWall } from "./useSearch";
+import { useMore, useWall } from "./useSearch";
 
 /** Before a search: what the collection holds. */
 export function Wall({ asked, onChange }: { asked: Asked; onChange: (asked: Asked, replace?: boolean) => void }) {
@@ -18,10 +18,7 @@ export function Wall({ asked, onChange }: { asked: Asked; onChange: (asked: Aske
   const pictures = useMemo(() => wall.data?.pages.flatMap((page) => page.images) ?? [], [wall.data]);
   const chips = chipsOf(asked);
   const first = wall.data?.pages[0];
-  const { hasNextPage, isFetching, fetchNextPage } = wall;
-  const more = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [hasNextPage, isFetching, fetchNextPage]);
+  const more = useMore(wall);
   if (wall.error && !first) return <Failed error={wall.error} again={() => void wall.refetch()} />;
   if (!first) return null;
   if (!pictures.length && !chips.length) return <Empty />;
@@ -34,9 +31,12 @@ export function Wall({ asked, onChange }: { asked: Asked; onChange: (asked: Aske
         {asked.groups === undefined && <p className="text-small text-soft figures">{texts.search.wall(first.count, first.count_capped ?? false)}</p>}
       </div>
       {asked.groups === undefined ? (
-        <Grid tiles={pictures} label={texts.search.wallLabel} below={0} onMore={more}>
-          {(picture, _, focusable) => <Card id={picture.id} name={nameOf(picture)} thumbnail={picture.thumbnail_url} score={null} focusable={focusable} />}
-        </Grid>
+        <>
+          <Grid tiles={pictures} label={texts.search.wallLabel} below={0} onMore={more}>
+            {(picture, _, focusable) => <Card id={picture.id} name={nameOf(picture)} thumbnail={picture.thumbnail_url} score={null} focusable={focusable} />}
+          </Grid>
+          {wall.error && <Failed error={wall.error} again={() => void (wall.isFetchNextPageError ? wall.fetchNextPage() : wall.refetch())} />}
+        </>
       ) : (
         <Clusters asked={asked} onChange={onChange} />
       )}

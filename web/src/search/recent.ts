@@ -34,6 +34,13 @@ export function remember(address: string): void {
 
 export const forget = () => set([]);
 
+// Another window's: what is forgotten there is not to come back from here.
+addEventListener("storage", (event) => {
+  if (event.key !== KEY && event.key !== null) return;
+  known = undefined;
+  for (const listener of listeners) listener();
+});
+
 export function useRecent(): readonly string[] {
   return useSyncExternalStore((listener) => {
     listeners.add(listener);

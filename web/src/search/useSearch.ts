@@ -1,6 +1,6 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
-import { api, form, given, Problem } from "../api/client";
+import { useCallback, useEffect, useState } from "react";
+import { api, form, given, mayPass, Problem } from "../api/client";
 import { person } from "../api/person";
 import type { SearchAnswer } from "../api/types";
 import { texts } from "../texts";
@@ -39,6 +39,16 @@ export function useWall(asked: Asked, enabled: boolean) {
     enabled,
     placeholderData: keepPreviousData,
   });
+}
+
+type Pages = { hasNextPage: boolean; isFetching: boolean; isPlaceholderData: boolean; error: Error | null; fetchNextPage: () => Promise<unknown> };
+
+/** For a list whose end is near: asks for the next page, if there is one and none is on its way. What was refused is not asked for again by itself. */
+export function useMore({ hasNextPage, isFetching, isPlaceholderData, error, fetchNextPage }: Pages): () => void {
+  const may = hasNextPage && !isFetching && !isPlaceholderData && (error === null || mayPass(error));
+  return useCallback(() => {
+    if (may) void fetchNextPage();
+  }, [may, fetchNextPage]);
 }
 
 /** An uploaded picture's address for <img>; undefined until it is read, null when it is not here. */

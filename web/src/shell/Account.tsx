@@ -4,6 +4,7 @@ import { useSession, useSignOut } from "../api/session";
 import { texts } from "../texts";
 import { Icon } from "./Icon";
 import { chooseTheme, chosenTheme, type Theme } from "./theme";
+import { useSay } from "./toasts";
 
 const THEMES: readonly Theme[] = ["system", "light", "dark"];
 const ITEM = "flex min-h-9 cursor-pointer items-center gap-2 rounded-control px-3 text-small outline-none data-[highlighted]:bg-sunk";
@@ -12,6 +13,7 @@ const ITEM = "flex min-h-9 cursor-pointer items-center gap-2 rounded-control px-
 export function Account({ onHelp }: { onHelp: () => void }) {
   const session = useSession();
   const signOut = useSignOut();
+  const say = useSay();
   const [theme, setTheme] = useState(chosenTheme);
   return (
     <DropdownMenu.Root modal={false}>
@@ -50,7 +52,7 @@ export function Account({ onHelp }: { onHelp: () => void }) {
               <DropdownMenu.Label className="max-w-64 truncate px-3 py-1 text-small text-soft">
                 <bdi>{texts.signIn.as(session.name ?? "", session.role ?? "")}</bdi>
               </DropdownMenu.Label>
-              <DropdownMenu.Item className={ITEM} onSelect={() => signOut.mutate()}>
+              <DropdownMenu.Item className={ITEM} onSelect={() => signOut.mutate(undefined, { onError: (error) => say(error.message, { bad: true }) })}>
                 <span className="w-5" />
                 {texts.signIn.out}
               </DropdownMenu.Item>

@@ -1,5 +1,6 @@
 import { Link, useNavigate, useParams, useRouter } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
+import { isGone } from "../api/client";
 import { useMay } from "../api/session";
 import type { Picture as Row } from "../api/types";
 import { History } from "../feedback/History";
@@ -29,7 +30,9 @@ export function Picture() {
   const isId = Number.isSafeInteger(id) && id > 0;
   const picture = usePicture(id, isId);
   if (!isId) return <Failed title={texts.picture.absent} />;
-  if (picture.error) return <Failed title={texts.picture.absent} error={picture.error} again={() => void picture.refetch()} />;
+  const again = () => void picture.refetch();
+  if (isGone(picture.error)) return <Failed title={texts.picture.absent} error={picture.error} again={again} />;
+  if (picture.error && !picture.data) return <Failed error={picture.error} again={again} />;
   if (!picture.data || !mayRead) return null;
   return <Shown key={id} picture={picture.data} />;
 }
@@ -41,10 +44,13 @@ function Shown({ picture }: { picture: Row }) {
   const [box, setBox] = useState<Box | undefined>();
   const [unseen, setUnseen] = useState(false);
   const settled = useSettled(box, LIVE_MS);
-  const similar = useSimilar(picture.id, settled, picture.state === "indexed");
+  const [waited] = useState(picture.state === "pending");
+  const similar = useSimilar(picture.id, settled, picture.state === "indexed", waited ? picture.receipt : undefined);
   const changing = useChange(picture.id);
   const back = () => (router.history.canGoBack() ? router.history.back() : void navigate({ to: "/", search: {} }));
-  const remove = useDelete(picture.id, back, () => void navigate({ to: "/ui/picture/$id", params: { id: String(picture.id) } }));
+  // By the time that a delete is answered somebody may be elsewhere.
+  const leave = () => Number(/^\/ui\/picture\/([^/]+)$/.exec(router.state.location.pathname)?.[1]) === picture.id && back();
+  const remove = useDelete(picture.id, leave, () => void navigate({ to: "/ui/picture/$id", params: { id: String(picture.id) } }));
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if (event.key === "Escape" && !isTyping(event.target) && !document.querySelector("[role=dialog]")) back();
@@ -78,7 +84,7 @@ function Shown({ picture }: { picture: Row }) {
         {(mayWrite || picture.tags.length > 0) && (
           <section className="flex flex-col gap-2">
             <h2 className="eyebrow">{texts.picture.tags}</h2>
-            <Tags tags={picture.tags} mayChange={mayWrite} onChange={(tags) => changing.mutate({ tags })} />
+            <Tags tags={picture.tags} mayChange={mayWrite} onChange={(change) => changing.mutate(change)} />
           </section>
         )}
         <Private picture={picture} onChange={(is) => changing.mutate({ private: is })} />
@@ -87,7 +93,7 @@ function Shown({ picture }: { picture: Row }) {
           <Facts picture={picture} />
         </section>
         <History id={picture.id} />
-        <Actions picture={picture} onDelete={mayWrite ? () => remove.mutate() : undefined} />
+        <Actions picture={picture} onDelete={mayWrite ? () => remove.isPending || remove.mutate() : undefined} />
       </div>
       <section className="flex min-w-0 flex-col gap-3" aria-busy={similar.isFetching}>
         <h2 className="flex min-h-9 items-center text-lead">{box ? texts.picture.similarPart : texts.picture.similar}</h2>

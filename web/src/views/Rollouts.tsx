@@ -24,8 +24,8 @@ export function Rollouts() {
   const [starting, setStarting] = useState(false);
   if (!may) return <Refused why={texts.rollouts.needsAdmin} />;
   const error = indexes.error ?? rollouts.error;
-  if (error) return <Failed error={error} again={() => void Promise.all([indexes.refetch(), rollouts.refetch()])} />;
-  if (!indexes.data || !rollouts.data) return null;
+  const failed = error && <Failed error={error} again={() => void Promise.all([indexes.refetch(), rollouts.refetch()])} />;
+  if (!indexes.data || !rollouts.data) return failed;
   const shown = rollouts.data.find((one) => one.id === chosen) ?? rollouts.data[0];
   const runs = rollouts.data.some((one) => RUNNING.has(one.state));
   return (
@@ -38,6 +38,7 @@ export function Rollouts() {
           </button>
         )}
       </div>
+      {failed}
       {shown ? <One key={shown.id} id={shown.id} /> : <p className="-mt-4 max-w-prose text-small text-soft">{texts.rollouts.none}</p>}
       <Section title={texts.rollouts.indexes}>
         <Table

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,21 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     assert len(acknowledged) >= 300
     assert acknowledged.items() <= found.items()
     assert list(found) == list(range(len(found)))
+
+
+async def test_who_cannot_claim_what_it_gets_keeps_nothing_of_it(log: SqliteLog) -> None:
+    """As an indexer that starts on a full disk: what it had got was nobody's until the process ended."""
+    await log.ensure_topic(TopicSpec("t", 4))
+
+    async def claim(_: Sequence[TopicPartition]) -> None:
+        raise StorageFull("The log cannot grow: the disk is full.")
+
+    for _ in range(3):
+        with pytest.raises(StorageFull):
+            await log.subscribe("t", "g", claim)
+    consumer = await log.subscribe("t", "g")
+    assert len(consumer.assignment()) == 4
+    await consumer.close()
 
 
 async def test_a_topic_is_deleted_under_writers_that_never_pause_and_who_are_told(log: SqliteLog) -> None:

@@ -158,7 +158,11 @@ class SqliteLog(Log):
             members = self._groups[key] = Group(partitions, partial(self._topics.wake, topic))
         membership = Membership(topic, group, members, on_assigned)
         consumer = GroupConsumer(self._topics, self._readers, self._writer, membership)
-        await consumer.start()
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.close()  # who has no consumer to close would keep its share for ever
+            raise
         return consumer
 
     async def assign(self, positions: Mapping[TopicPartition, int]) -> Consumer:

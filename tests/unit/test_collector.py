@@ -1,5 +1,6 @@
 """What a collector deletes, and what it leaves."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from omma.catalog.interface import Catalog
 from omma.catalog.job import Job, JobId, JobState
 from omma.catalog.picture import NewPicture
 from omma.catalog.sqlite import open_sqlite_catalog
+from omma.errors import ReplicaDown
 from omma.identity import DEFAULT_TENANT, ImageId, Sha256
 from omma.job_kinds import COLLECT
 from services.worker.jobs.collect import CollectWork
@@ -114,6 +116,67 @@ async def test_a_sweep_finds_what_no_row_ever_named_and_goes_on_where_it_was(wor
     world.clock.seconds += GRACE
     await sweep.collect(progress)
     assert await keys(world.blobs) == ["codebooks/c", "originals/ab/readme", "snapshots/s", thumbnail_key(SHA)]
+
+
+class Barred(FolderBlobs):
+    """Deletes nothing of these bytes, as a folder that another user made; away: answers nothing at all."""
+
+    barred: tuple[Sha256, ...] = ()
+    away = False
+
+    async def delete(self, key: str) -> None:
+        if self.away or key in map(original_key, self.barred):
+            raise ReplicaDown("The folder of blobs cannot be read or written now.")
+        await super().delete(key)
+
+    async def size(self, key: str) -> int | None:
+        if self.away:
+            raise ReplicaDown("The folder of blobs cannot be read or written now.")
+        return await super().size(key)
+
+
+async def test_bytes_that_cannot_be_deleted_hold_no_others_up(world: World, tmp_path: Path) -> None:
+    shas = [Sha256(f"{number:064x}") for number in range(12)]
+    blobs = Barred(tmp_path / "blobs")
+    blobs.barred = (shas[0], shas[5])
+    for sha256 in shas:
+        await blobs.put(original_key(sha256), b"x")
+    await world.catalog.note_orphans(shas)
+    world.clock.seconds += GRACE
+    await Collector(world.catalog, blobs, GRACE).collect(progress := Progress())
+    assert (progress.counts["collected"], progress.counts["left"]) == (10, 2)
+    assert await keys(blobs) == [original_key(shas[0]), original_key(shas[5])]
+    world.clock.seconds += 120
+    assert await collected(world) == {"collected": 2}, "somebody has mended it"
+    await blobs.close()
+
+
+async def test_where_the_storage_is_away_the_collector_says_so(world: World, tmp_path: Path) -> None:
+    blobs = Barred(tmp_path / "blobs")
+    blobs.away = True
+    await world.catalog.note_orphans([SHA])
+    world.clock.seconds += GRACE
+    with pytest.raises(ReplicaDown):
+        await Collector(world.catalog, blobs, GRACE).collect(Progress())
+    await blobs.close()
+
+
+async def test_what_is_left_is_not_tried_for_ever(world: World, tmp_path: Path) -> None:
+    """Its lease may end while others are being deleted."""
+    blobs = Barred(tmp_path / "blobs")
+    blobs.barred = (SHA,)
+    await blobs.put(original_key(SHA), b"x")
+    await world.catalog.note_orphans([SHA])
+    world.clock.seconds += GRACE
+
+    def clock() -> float:
+        world.clock.seconds += 60
+        return 0.0 if world.clock.seconds < 1_700_000_000 + 400 else 1_000.0
+
+    async with asyncio.timeout(20):
+        await Collector(world.catalog, blobs, GRACE, clock=clock).collect(progress := Progress())
+    assert progress.counts["left"] >= 2 and await keys(blobs) == [original_key(SHA)]
+    await blobs.close()
 
 
 async def test_a_collector_that_runs_out_of_time_leaves_the_rest(world: World) -> None:

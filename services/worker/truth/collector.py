@@ -1,6 +1,7 @@
 """Collects what no row needs: originals and thumbnails of pictures that were deleted, replaced or never became rows."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
@@ -8,7 +9,8 @@ from typing import Final
 from omma.blobs.interface import ORIGINALS, THUMBNAILS, Blobs, original_key, sha256_of_key, thumbnail_key
 from omma.catalog.interface import Catalog
 from omma.catalog.orphan import Needs, Orphan
-from omma.errors import OmmaError
+from omma.errors import OmmaError, causes
+from omma.identity import Sha256
 from omma.telemetry.metrics import COLLECTED
 from services.worker.jobs.progress import Progress
 
@@ -20,6 +22,10 @@ _AT_ONCE: Final = 200
 _CONCURRENT: Final = 8
 _EXPIRED_AT_ONCE: Final = 1_000
 _KEYS_AT_ONCE: Final = 1_000
+_ANY_KEY: Final = original_key(Sha256("0" * 64))
+"""Which need not be there: whether the storage answers."""
+
+logger = logging.getLogger(__name__)
 
 
 class Collector:
@@ -35,16 +41,24 @@ class Collector:
         self._clock = clock
 
     async def collect(self, progress: Progress) -> None:
-        """Delete what has been an orphan for longer than the grace, and what was said of pictures deleted before."""
+        """Delete what has been an orphan for longer than the grace, and what was said of pictures deleted before.
+
+        What its storage does not delete, though it answers, is counted as `left` and holds nothing else up: the next
+        collector tries it again.
+        """
+        first = None
         while True:
             until = self._clock() + _DELETING_SECONDS
+            first = until if first is None else first
+            if progress.counts["left"] and until >= first + _LEASE_SECONDS:
+                break  # what is left would come again
             taken = await self._catalog.take_orphans(self._grace_seconds, _AT_ONCE, _LEASE_SECONDS)
             if not taken:
                 break
             needs = await self._catalog.needs([one.sha256 for one in taken], self._grace_seconds)
             needed = [one for one in taken if one.sha256 in needs.originals]
             others = [one for one in taken if one.sha256 not in needs.originals]
-            gone = await self._delete(others, needs, until)
+            gone = await self._delete(others, needs, until, progress)
             await self._catalog.end_orphans(gone, needed)
             for outcome, count in (("collected", len(gone)), ("needed", len(needed))):
                 progress.counts[outcome] += count
@@ -71,19 +85,28 @@ class Collector:
                 progress.counts["without_row"] += len(lost)
                 progress.cursor = keys[-1]
 
-    async def _delete(self, orphans: Sequence[Orphan], needs: Needs, until: float) -> list[Orphan]:
-        """Those whose bytes are deleted; the others were not begun in time, and are taken again."""
+    async def _delete(self, orphans: Sequence[Orphan], needs: Needs, until: float, progress: Progress) -> list[Orphan]:
+        """Those whose bytes are deleted; the others were not begun in time, or are left, and are taken again.
+
+        Raises what the storage does where it does not answer.
+        """
         gone: list[Orphan] = []
+        left: dict[Sha256, Exception] = {}
         turns = asyncio.Semaphore(_CONCURRENT)
 
         async def delete(one: Orphan) -> None:
             async with turns:
                 if self._clock() >= until:
                     return
-                await self._blobs.delete(original_key(one.sha256))
-                if one.sha256 not in needs.thumbnails:
-                    await self._blobs.delete(thumbnail_key(one.sha256))
-                gone.append(one)
+                try:
+                    await self._blobs.delete(original_key(one.sha256))
+                    if one.sha256 not in needs.thumbnails:
+                        await self._blobs.delete(thumbnail_key(one.sha256))
+                except Exception as error:  # noqa: BLE001  whatever it is, it is not the others'
+                    await self._blobs.size(_ANY_KEY)
+                    left[one.sha256] = error
+                else:
+                    gone.append(one)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -91,6 +114,11 @@ class Collector:
                     group.create_task(delete(one))
         except* OmmaError as failed:
             raise failed.exceptions[0] from None
+        if left:
+            progress.counts["left"] += len(left)
+            sha256, error = next(iter(left.items()))
+            extra = {"count": len(left), "sha256": sha256, "reason": causes(error)}
+            logger.warning("bytes cannot be deleted and are left for another time", extra=extra)
         return gone
 
     async def _pages(self, prefix: str, after: str) -> AsyncIterator[list[str]]:

@@ -15,7 +15,7 @@ from omma.buckets import shard_of
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Picture, PictureState
 from omma.copies import readable
-from omma.errors import Absent, Bug, OmmaError, Overloaded, may_pass
+from omma.errors import Absent, Bug, OmmaError, Overloaded, causes, may_pass
 from omma.hits import Int32Boxes
 from omma.identity import ImageId, Sha256, Tenant
 from omma.images import PictureLimits
@@ -258,6 +258,9 @@ class VectorSources:
             return _whose_fault(error, reading=True)
         except OSError as error:
             return Later(file_error(error, row.uri), reading=True)
+        except Exception as error:  # noqa: BLE001  what a storage says that nobody foresaw, as of an archived object
+            logger.error("an original cannot be read", extra={"image_id": row.id, "reason": causes(error)})
+            return Later(Bug(f"It cannot be read: {type(error).__name__}."), reading=True)
 
     async def _kept(self, row: Picture, item: EmbeddedItem | Dead | Later) -> Outcome:
         """With its thumbnail durable."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from omma.blobs.interface import original_key
 from omma.catalog.picture import Embedded, NewPicture, PictureChange, PictureState, Upserted
 from omma.dead_letters import DeadLetters
 from omma.description import RowLimits
@@ -103,6 +104,36 @@ async def test_one_file_on_a_bad_sector_holds_no_offset_for_ever(
     await asyncio.wait({running})
     row = await world.catalog.picture(DEFAULT_TENANT, bad.id)
     assert (row.state, row.reason, row.version) == (PictureState.INDEXED, "", 1)
+
+
+async def test_an_original_of_which_its_storage_says_what_nobody_foresaw_holds_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As S3 does of one that was archived: the client's own error, no kind of ours."""
+    get, archived = world.blobs.get, True
+
+    async def refused(key: str, max_bytes: int | None = None) -> bytes:
+        if archived and key == original_key(hashlib.sha256(b"archived").hexdigest()):
+            raise RuntimeError("InvalidObjectState")
+        return await get(key, max_bytes)
+
+    monkeypatch.setattr(world.blobs, "get", refused)
+    (bad,) = await world.upload(b"archived")
+    running = asyncio.create_task(world.indexer(SETTINGS).run())
+    numbers = iter(range(10_000))
+    async with asyncio.timeout(20):
+        while not (await world.catalog.picture(DEFAULT_TENANT, bad.id)).reason:
+            await world.upload(b"%d" % next(numbers), b"%d" % next(numbers))
+            await asyncio.sleep(0.02)
+        await world.handled()
+    assert (await world.catalog.picture(DEFAULT_TENANT, bad.id)).state is PictureState.PENDING
+    archived = False
+    async with asyncio.timeout(20):
+        while bad.id not in await vectors_in(world.log):
+            await world.outbox.send_unsent()  # as the relay does
+            await asyncio.sleep(0.05)
+    running.cancel()
+    await asyncio.wait({running})
 
 
 async def test_an_original_that_is_away_buries_no_vector_of_its_bytes(world: World, tmp_path: Path) -> None:

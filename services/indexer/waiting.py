@@ -88,10 +88,13 @@ class Waiting:
         return self._held.get(place, 0.0) > self._now()
 
     async def turn(self, most: int) -> Sequence[tuple[Source, Taken]]:
-        """Those whose turn it is, at least one: one of each source in rotation. Waits until there is one."""
+        """Those whose turn it is: one of each source in rotation. Waits until there is one, or a place is held no
+        longer: then there may be none.
+        """
         while True:
+            held = len(self._held)
             due = self._let_in()
-            if batch := self._next(most):
+            if (batch := self._next(most)) or len(self._held) < held:
                 return batch
             self._changed.clear()
             try:

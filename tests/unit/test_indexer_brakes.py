@@ -93,6 +93,19 @@ async def test_a_bad_deploy_does_not_drain_the_topic_and_its_end_is_noticed(worl
     await stopped(running)
 
 
+async def test_it_is_told_that_nothing_is_held_any_more_also_where_nothing_is_left(world: World) -> None:
+    """Whoever sees what dies may delete it."""
+    uploads = await world.upload(*(b"picture %d" % number for number in range(40)))
+    told = list[bool]()
+    slow = SETTINGS.model_copy(update={"deaths_pause_seconds": 1})
+    running = asyncio.create_task(indexer(world, Sick(), told, slow).run())
+    await eventually(lambda: bool(told), 20)
+    await world.send(await world.catalog.delete(DEFAULT_TENANT, [one.id for one in uploads]))
+    await world.handled()
+    await eventually(lambda: not told[-1], 20)
+    await stopped(running)
+
+
 async def test_after_a_pause_one_batch_may_die_so_that_real_poison_holds_nothing_for_ever(world: World) -> None:
     bad = await world.upload(*(b"bad %d" % number for number in range(40)))
     good = await world.upload(*(b"good %d" % number for number in range(40)))

@@ -17,15 +17,18 @@ from omma.blobs.objects import ListedObject, ObjectLook, ObjectPage, Objects
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import PictureChange
 from omma.catalog.sqlite import open_sqlite_catalog
-from omma.errors import Absent, Overloaded, WrongState, may_pass
+from omma.errors import Absent, Corrupt, OmmaError, Overloaded, ReplicaDown, WrongState, may_pass
 from omma.identity import DEFAULT_TENANT, Sha256
 from omma.log.sqlite import SqliteLog
 from omma.outbox import open_outbox
 from omma.records import IMAGES_TOPIC, EventKind, ImageEvent
 from services.worker.ingest.bucket import BucketIngest
 from services.worker.ingest.follower import ObjectFollower, unread
+from services.worker.ingest.inbox import Inbox, InboxPlace
 from services.worker.jobs.progress import Progress
+from services.worker.settings import WorkerSettings
 from tests.clock import Clock
+from tests.waiting import eventually
 
 LIMIT = 20
 
@@ -44,11 +47,14 @@ class FakeBucket(Objects):
         self.looks: list[str] = []
         self.listed_after: list[str] = []
         self.barred: set[str] = set()
+        self.faults: dict[str, OmmaError] = {}
 
     async def look(self, bucket: str, key: str, max_bytes: int) -> ObjectLook | None:
         self.looks.append(key)
         if key in self.barred:
             raise Absent("It may not be read.")
+        if key in self.faults:
+            raise self.faults[key]
         content = self.contents.get(key)
         await self.gate.wait()
         if content is None:
@@ -318,6 +324,65 @@ async def test_a_bucket_that_only_asks_for_less_ends_its_job_after_an_hour(
     assert 3_600 <= clock.seconds - began <= 3_660
     await ingest.run("s3://in", DEFAULT_TENANT, progress)
     assert await world.rows() == world.wanted(), "the next one goes on"
+
+
+@pytest.mark.parametrize("fault", [ReplicaDown("It fails; try again."), Overloaded("It asks for less.")])
+async def test_an_object_that_alone_always_fails_holds_no_other_for_ever(world: World, fault: OmmaError) -> None:
+    """As MinIO does of one whose disks are damaged: 503, for ever."""
+    clock = Clock()
+    follower = ObjectFollower(world.catalog, await open_outbox(world.catalog, world.log), world.bucket, LIMIT, clock)
+    bad, sequencer = world.change("bad.jpg", b"1")
+    world.change("good.jpg", b"2")
+    world.bucket.faults["bad.jpg"] = fault
+    for _ in range(3):
+        with pytest.raises(type(fault)):
+            await follower.heard(DEFAULT_TENANT, "in", {bad: sequencer})
+        clock.seconds += 100
+    world.bucket.faults["good.jpg"] = fault
+    with pytest.raises(type(fault)):  # nothing can be read: it waits, however long
+        await follower.heard(DEFAULT_TENANT, "in", {bad: sequencer})
+    del world.bucket.faults["good.jpg"]
+    await follower.heard(DEFAULT_TENANT, "in", {bad: sequencer})
+    assert await world.rows() == {"bad.jpg": unread("s3://in/bad.jpg", "")}
+    world.bucket.faults.clear()
+    await world.ingest().run("s3://in", DEFAULT_TENANT, Progress())
+    assert await world.rows() == world.wanted(), "the next listing finds it mended"
+
+
+async def test_an_object_that_comes_damaged_gets_a_row_that_dies_of_it(world: World) -> None:
+    world.change("bad.jpg", b"1")
+    world.change("good.jpg", b"2")
+    world.bucket.faults["bad.jpg"] = Corrupt("It came with another checksum than it was put with.")
+    await world.ingest().run("s3://in", DEFAULT_TENANT, Progress())
+    assert await world.rows() == {"bad.jpg": unread("s3://in/bad.jpg", ""), "good.jpg": sha(b"2")}
+
+
+async def test_an_inbox_waits_for_brokers_that_do_not_answer_yet(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    subscribe, refusals = world.log.subscribe, 2
+
+    async def refused(*given: Any) -> Any:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise ReplicaDown("Kafka does not answer.")
+        return await subscribe(*given)
+
+    monkeypatch.setattr(world.log, "subscribe", refused)
+    settings = WorkerSettings(retry_seconds=0.01, poll_seconds=0.01)
+    inbox = asyncio.create_task(Inbox(world.log, world.follower, InboxPlace("in"), settings).run())
+    await eventually(lambda: refusals < 0, 20)
+    key, sequencer = world.change("a.jpg", b"1")
+    told = {"bucket": {"name": "in"}, "object": {"key": key, "sequencer": sequencer}}
+    notification = {"Records": [{"eventName": "ObjectCreated:Put", "s3": told}]}
+    producer = await world.log.producer()
+    await producer.send(settings.inbox_topic, 0, b"", json.dumps(notification).encode())
+
+    async def there() -> bool:
+        return await world.rows() == world.wanted()
+
+    await eventually(there, 20)
+    inbox.cancel()
+    await asyncio.wait({inbox})
 
 
 async def test_a_listing_mends_what_no_event_told_and_a_later_event_is_heard_all_the_same(world: World) -> None:

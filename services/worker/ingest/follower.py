@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from omma.blobs.object_uri import object_uri
@@ -13,13 +14,18 @@ from omma.catalog.interface import Catalog
 from omma.catalog.objects import is_newer
 from omma.catalog.picture import NewPicture, Upserted
 from omma.description import MAX_KEY_BYTES, Description
-from omma.errors import Absent
+from omma.errors import Absent, Corrupt, OmmaError, Overloaded, ReplicaDown, causes
 from omma.identity import Sha256, Tenant
 from omma.outbox import Outbox
 
 _LOOKS_AT_ONCE: Final = 8
 _MAX_OBJECT_KEY_BYTES: Final = 1_024
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+_PATIENCE_SECONDS: Final = 300.0
+"""With an object that cannot be read while others of its bucket can."""
+_PROBES: Final = 8
+_FAILING: Final = 1_000
+"""Objects whose first failure is remembered."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +38,22 @@ class ObjectFollower:
     listing runs beside them.
     """
 
-    def __init__(self, catalog: Catalog, outbox: Outbox, objects: Objects, max_bytes: int) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        outbox: Outbox,
+        objects: Objects,
+        max_bytes: int,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         """max_bytes: a larger object is not read: it gets a row, and dies of its size."""
         self._catalog = catalog
         self._outbox = outbox
         self._objects = objects
         self._max_bytes = max_bytes
         self._looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
+        self._now = now
+        self._failing_since: dict[tuple[str, str], float] = {}
 
     async def heard(self, tenant: Tenant, bucket: str, sequencers: Mapping[str, str]) -> list[Upserted]:
         """sequencers: of the newest event of each key. Their rows are durable, and their events sent, on return.
@@ -82,9 +97,9 @@ class ObjectFollower:
         uri = object_uri(bucket, key)
         async with self._looks:
             try:
-                look = await self._objects.look(bucket, key, self._max_bytes)
-            except Absent:
-                # It may not be read: a row without its bytes, which tells the reason when the indexer tries.
+                look = await self._look(bucket, key)
+            except (Absent, Corrupt):
+                # It cannot be read: a row without its bytes, which tells the reason when the indexer tries.
                 look = ObjectLook(0, "", None)
         if look is None:
             return SeenObject(key, sequencer, None)
@@ -99,6 +114,35 @@ class ObjectFollower:
             private=said.private,
         )
         return SeenObject(key, sequencer, picture)
+
+    async def _look(self, bucket: str, key: str) -> ObjectLook | None:
+        """As Objects.look. A fault of the storage that is of this object alone, and lasts, is the object's: Absent."""
+        try:
+            look = await self._objects.look(bucket, key, self._max_bytes)
+        except (ReplicaDown, Overloaded) as error:
+            if len(self._failing_since) >= _FAILING:
+                self._failing_since.clear()
+            since = self._failing_since.setdefault((bucket, key), self._now())
+            if self._now() - since < _PATIENCE_SECONDS or not await self._others_can_be_read(bucket, key):
+                raise
+            logger.warning("an object cannot be read", extra={"key": ascii(key[:200]), "reason": causes(error)})
+            self._failing_since.pop((bucket, key), None)
+            raise Absent(f"{object_uri(bucket, key)} cannot be read.", field="uri") from error
+        self._failing_since.pop((bucket, key), None)
+        return look
+
+    async def _others_can_be_read(self, bucket: str, key: str) -> bool:
+        try:
+            listed = (await self._objects.page(bucket, "", "", _PROBES + 1)).objects
+        except OmmaError:
+            return False
+        for other in [one for one in listed if one.key != key and one.bytes <= self._max_bytes][:_PROBES]:
+            try:
+                if await self._objects.look(bucket, other.key, self._max_bytes) is not None:
+                    return True
+            except OmmaError:
+                continue
+        return False
 
 
 def oddity(bucket: str, key: str) -> str:

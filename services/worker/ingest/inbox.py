@@ -60,7 +60,8 @@ class Inbox:
         """Until cancelled; what was not committed is taken again by the next run."""
         topic = self._settings.inbox_topic
         await persist("inbox topic", self._ensure_topic, self._settings.retry_seconds)
-        consumer = await self._log.subscribe(topic, GROUP)
+        join = partial(self._log.subscribe, topic, GROUP)
+        consumer = await persist("inbox group", join, self._settings.retry_seconds)
         poll = partial(consumer.poll, self._settings.inbox_batch, self._settings.poll_seconds)
         try:
             while True:

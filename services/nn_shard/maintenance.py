@@ -94,7 +94,8 @@ class Maintenance:
 
     async def erase(self, image_ids: Sequence[ImageId]) -> bool:
         """Nothing of these pictures lies in the files, nor in a snapshot that this replica is the one to write; False
-        where that cannot be yet: a delete was not applied, or this replica is behind. Raises as `snapshot`.
+        where that cannot be yet: a delete was not applied, a file cannot be removed, or this replica is behind. Raises
+        as `snapshot`.
         """
         if not self._replica.ready or self._replica.stale:
             return False
@@ -107,7 +108,7 @@ class Maintenance:
                     return False
             except Abandoned:
                 return False
-            if await self._checkpoint() is None or engine is not self._replica.engine:
+            if await self._checkpoint() is None or engine is not self._replica.engine or engine.left_behind:
                 return False
         if not (self._settings.snapshot_seconds or await self._snapshots.any()):
             return True

@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -142,6 +143,67 @@ def test_a_file_that_the_disk_cannot_give_is_damage_and_a_want_of_memory_is_not(
         opened(tmp_path)
     failing(errno.EIO)
     assert len(opened(tmp_path).dropped_segments) == 1
+
+
+def test_a_segment_for_which_there_is_no_file_left_to_open_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = filled(tmp_path)
+    engine.checkpoint(engine.freeze(), {})
+    read_bytes, number = Path.read_bytes, errno.EMFILE
+
+    def failing(path: Path) -> bytes:
+        if path.name == "segment.json":
+            raise OSError(number, os.strerror(number), str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    with pytest.raises(OSError, match="Too many open files"):
+        opened(tmp_path)
+    number = errno.EIO
+    assert len(opened(tmp_path).dropped_segments) == 1
+
+
+def test_a_segment_that_was_written_and_cannot_be_opened_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = filled(tmp_path)
+
+    def failing(*_: object) -> NoReturn:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="Too many open files"):
+        patched.setattr("services.nn_shard.engine.segment_writer.Segment", failing)
+        engine.checkpoint(engine.freeze(), {})
+    assert list((tmp_path / "segments").iterdir()) == []
+    engine.checkpoint(engine.freeze(), {})
+    assert opened(tmp_path).counts().pictures == len(ROWS)
+
+
+def test_a_segment_that_cannot_be_removed_stops_neither_checkpoints_nor_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that another user wrote."""
+    engine = filled(tmp_path)
+    engine.checkpoint(engine.freeze(), {})
+    (old,) = (tmp_path / "segments").iterdir()
+    engine.apply([gone(1, version=2)])
+    engine.checkpoint(engine.freeze(), {})
+    rmtree = shutil.rmtree
+
+    def barred(path: Path) -> None:
+        if path == old:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        rmtree(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", barred)
+        assert engine.erase([ImageId(1)])
+        engine.checkpoint(engine.freeze(), {})
+        assert engine.left_behind and old.exists()
+        assert opened(tmp_path).counts().pictures == len(ROWS) - 1
+    engine.checkpoint(engine.freeze(), {})
+    assert not engine.left_behind and not old.exists()
 
 
 def test_an_absent_file_is_damage_too(tmp_path: Path) -> None:

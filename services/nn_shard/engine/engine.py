@@ -133,6 +133,11 @@ class Engine:
         return self._dropped
 
     @property
+    def left_behind(self) -> bool:
+        """A segment that nothing needs could not be removed by the last checkpoint; the next one tries again."""
+        return self._files.left_behind
+
+    @property
     def codebook(self) -> Codebook | None:
         """The one in use; None while search is exact."""
         return self._view.codebook

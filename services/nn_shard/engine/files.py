@@ -54,6 +54,8 @@ class SegmentFiles:
         self._sums: dict[str, SegmentSum] = {}
         self._named: frozenset[str] = frozenset()
         self._there: set[str] = set()
+        self.left_behind = False
+        """Of the last sweep: a segment that nothing needs could not be removed; the next one tries again."""
 
     def open(
         self, sums: Sequence[SegmentSum], codebook: Codebook | None, *, verified: bool = False
@@ -99,15 +101,31 @@ class SegmentFiles:
         used = self._named | {part.store.name for part in parts()}
         self._sums = {name: known for name, known in self._sums.items() if name in used}
         for name in there - used:
-            shutil.rmtree(self.segments / name)
-            self._there.discard(name)
+            if self._remove(name):
+                self._there.discard(name)
+        self.left_behind = bool((there - used) & self._there)
 
     def clear(self, parts: Iterable[Part]) -> None:
         """Remove whatever is no segment of these: what a death left. Before any other is written."""
         self._there = {part.store.name for part in parts}
         for path in self.segments.iterdir():
-            if path.name not in self._there | self._named:
+            if path.name not in self._there | self._named and not self._remove(path.name):
+                self._there.add(path.name)
+
+    def _remove(self, name: str) -> bool:
+        """False where the disk does not let go of it: that keeps no state from being written, and no shard from
+        loading.
+        """
+        path = self.segments / name
+        try:
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as error:
+            logger.warning("Segment %s is not needed and stays on the disk: %s", name, causes(error))
+            return False
+        return True
 
     def _open(self, summed: SegmentSum, codebook: Codebook | None, verified: bool) -> Part | None:
         try:

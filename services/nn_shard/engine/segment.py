@@ -53,7 +53,7 @@ class Segment:
     """
 
     def __init__(self, folder: Path, codebook: Codebook | None) -> None:
-        """Map the files. Raises Corrupt, or WrongState when the codes are of another codebook."""
+        """Map the files. Raises Corrupt, OSError, or WrongState when the codes are of another codebook."""
         self.name = folder.name
         self.about = _read_about(folder / ABOUT)
         if self.about.codebook is not None and (codebook is None or codebook.id != self.about.codebook):
@@ -209,7 +209,7 @@ def _read_about(path: Path) -> About:
         return About(
             value["dim"], value["rows"], value["codebook"], value["max_regions"], tuple(map(str, value["tenants"]))
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise Corrupt(f"{path.parent.name}/{path.name} cannot be read: {error}.") from None
 
 

@@ -61,10 +61,10 @@ def write_segment(
         target.mkdir(parents=True)
         _write(target, _Build(sources, codebook, dim, abandoned), deletes, codebook, dim)
         sync_folder(folder)
+        return Segment(target, codebook)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
-    return Segment(target, codebook)
 
 
 def _write(target: Path, build: "_Build", deletes: tuple[Int64, Int64], codebook: Codebook | None, dim: int) -> None:

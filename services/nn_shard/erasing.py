@@ -55,6 +55,8 @@ class Erasing:
     async def _tried(self, image_ids: Sequence[ImageId]) -> bool:
         try:
             return await self._erase(image_ids)
-        except (OmmaError, LeaseLost, OSError) as error:
-            logger.warning("pictures are not erased yet", extra={"pictures": len(image_ids), "reason": causes(error)})
+        except Exception as error:
+            bug = None if isinstance(error, (OmmaError, LeaseLost, OSError)) else error
+            extra = {"pictures": len(image_ids), "reason": causes(error)}
+            logger.warning("pictures are not erased yet", extra=extra, exc_info=bug)
             return False

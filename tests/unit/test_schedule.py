@@ -63,8 +63,9 @@ class Keeping:
         await asyncio.wait([self.task])
 
 
+@pytest.mark.parametrize("fault", [Overloaded("Every connection is taken."), RuntimeError("a bug")])
 async def test_a_job_that_cannot_be_added_is_added_by_the_next_look(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     add_job, refusals = catalog.add_job, 2
 
@@ -72,7 +73,7 @@ async def test_a_job_that_cannot_be_added_is_added_by_the_next_look(
         nonlocal refusals
         if refusals:
             refusals -= 1
-            raise Overloaded("Every connection is taken.")
+            raise fault
         return await add_job(*told, **more)
 
     monkeypatch.setattr(catalog, "add_job", refusing)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from omma.catalog.interface import Catalog
-from omma.errors import OmmaError
+from omma.errors import OmmaError, causes
 from omma.identity import DEFAULT_TENANT
 from omma.job_kinds import JobKind, JobParameters
 
@@ -43,8 +43,10 @@ async def keep_schedule(catalog: Catalog, schedule: Sequence[Scheduled], wake: C
             try:
                 if await _add_if_due(catalog, one):
                     wake()
-            except OmmaError as error:
-                logger.warning("a job could not be scheduled", extra={"job": one.kind.name, "reason": error.detail})
+            except Exception as error:
+                bug = None if isinstance(error, OmmaError) else error
+                extra = {"job": one.kind.name, "reason": causes(error)}
+                logger.warning("a job could not be scheduled", extra=extra, exc_info=bug)
         await asyncio.sleep(pause_seconds)
 
 
@@ -62,7 +64,7 @@ async def _add_if_due(catalog: Catalog, one: Scheduled) -> bool:
         await catalog.add_job(
             DEFAULT_TENANT, one.kind.name, one.source, asked, MAX_UNFINISHED, goes_on=one.kind.goes_on
         )
-    except OmmaError:
+    except Exception:
         await catalog.release_lease(name, holder)
         raise
     await catalog.acquire_lease(name, holder, one.every_seconds)

@@ -7,7 +7,7 @@ from typing import Final
 
 from omma.catalog.interface import Catalog
 from omma.catalog.job import UNFINISHED, Job, JobId
-from omma.errors import Absent, OmmaError
+from omma.errors import Absent, OmmaError, causes
 from omma.job_kinds import INGEST_LIST
 from services.worker.lists.ingest import ListIngest
 
@@ -34,9 +34,10 @@ class ListHelper:
         while True:
             try:
                 helped = await self.look()
-            except OmmaError as error:
+            except Exception as error:
                 helped = False
-                logger.warning("a list could not be helped with", extra={"reason": error.detail})
+                bug = None if isinstance(error, OmmaError) else error
+                logger.warning("a list could not be helped with", extra={"reason": causes(error)}, exc_info=bug)
             if not helped:
                 await asyncio.sleep(self._poll_seconds)
 

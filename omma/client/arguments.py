@@ -75,5 +75,7 @@ def as_object(given: Mapping[str, Any]) -> bytes:
 
 
 def in_path(word: str | int, name: str = "id") -> str:
-    """Somebody's word as one part of a path, and never two, or a way to another one."""
+    """Somebody's word as one part of a path, and never none, two, or a way to another one."""
+    if word == "":
+        raise InvalidQuery(f"{name} is empty.", field=name)
     return quote(as_text(name, word), safe="").replace(".", "%2E")

@@ -40,6 +40,8 @@ class Connection:
             raise InvalidQuery(f"{error.object[:80]!a} holds what is not UTF-8.") from None
         except httpx.InvalidURL as error:
             raise InvalidQuery(f"This cannot be asked: {error}.") from None
+        if response.is_redirect:  # of a word that ends with a slash
+            raise Absent(f"There is nothing at {response.request.url.path}.")
         if response.is_error:
             raise _error_of(response)
         return response.content

@@ -50,7 +50,7 @@ async def demo(folder: Path | None) -> None:
         folder = DataDir(settings.data_dir).sample
         with console.status("Drawing a sample catalogue (set IMAGES to a folder of your own) ..."):
             count = await asyncio.to_thread(draw_catalogue, folder)
-        console.print(f"{count} sample pictures in {folder}")
+        console.print(f"{count} sample pictures in {folder}", markup=False, highlight=False)
     folder = await asyncio.to_thread(require_folder, folder)
     stopped = asyncio.create_task(until_stopped(), name="signals")
     try:
@@ -75,8 +75,12 @@ async def _until_stopped_or_done(stopped: asyncio.Task[None], show: Coroutine[An
 def _say_where(settings: StandaloneSettings, address: ServerAddress) -> None:
     port = httpx.URL(address.url).port
     if settings.http_port not in (0, port):
-        console.print(f"[yellow]Port {settings.http_port} is taken: this demo serves {address.url} instead.")
-    console.print(f"Omma serves [bold]{address.url}[/] (gRPC at {address.grpc}) with its data in {settings.data_dir}")
+        told = f"Port {settings.http_port} is taken: this demo serves {address.url} instead."
+        console.print(told, style="yellow", markup=False)
+    console.print(
+        f"Omma serves [bold]{escape(address.url)}[/] (gRPC at {escape(address.grpc)}) with its data in "
+        f"{escape(str(settings.data_dir))}"
+    )
 
 
 async def _show(settings: StandaloneSettings, omma: Omma, address: ServerAddress, folder: Path) -> None:
@@ -123,7 +127,7 @@ async def _search_three_ways(
     listed = await connection.call("GET", "/images", params={"limit": _ENOUGH})
     pictures = [one for one in listed["images"] if one["state"] == "indexed"]
     if not pictures:
-        console.print(f"[yellow]There is no picture in {folder} that could be read.")
+        console.print(f"There is no picture in {folder} that could be read.", style="yellow", markup=False)
         return
     chosen = Random(_SEED).sample(pictures, min(2, len(pictures)))
     whole, part = chosen[0], chosen[-1]
@@ -143,7 +147,7 @@ async def _search_three_ways(
         await _say_no_words(connection)
     sheet = settings.data_dir / "contact-sheet.html"
     await asyncio.to_thread(sheet.write_text, render("Omma: the demo", sections), "utf-8")
-    console.print(f"Contact sheet: [bold]{sheet.absolute()}[/]")
+    console.print(f"Contact sheet: [bold]{escape(str(sheet.absolute()))}[/]")
 
 
 def _crop_of(picture: dict[str, Any]) -> tuple[float, float, float, float]:
@@ -156,13 +160,15 @@ async def _say_no_words(connection: Connection) -> None:
     try:
         await connection.call("POST", "/search", json={"text": _WORDS})
     except NoTextTower as error:
-        console.print(f"By words: not with this model. {error.detail}")
+        console.print(f"By words: not with this model. {error.detail}", markup=False, highlight=False)
 
 
 def _say_how_to_go_on(address: ServerAddress) -> None:
-    console.print(f"\nLook and search: [bold]{address.url}/[/]")
-    console.print(f"From a shell:    curl -F image=@query.jpg -F k=10 {address.url}/search")
-    console.print(f"Every call:      {address.url}/docs")
+    console.print(f"\nLook and search: [bold]{escape(address.url)}/[/]")
+    console.print(
+        f"From a shell:    curl -F image=@query.jpg -F k=10 {address.url}/search", markup=False, highlight=False
+    )
+    console.print(f"Every call:      {address.url}/docs", markup=False, highlight=False)
     console.print("Stop with Ctrl-C; the next demo finds everything ingested already.")
 
 
@@ -172,7 +178,7 @@ def main() -> None:
     try:
         run(demo(Path(given).expanduser() if given else None))
     except OmmaError as error:
-        console.print(f"[bold red]{error.kind}[/]: {escape(error.detail)}", highlight=False)
+        console.print(f"[bold red]{escape(error.kind)}[/]: {escape(error.detail)}", highlight=False)
         sys.exit(EXIT_CODES.get(error.kind, 1))
 
 

@@ -33,5 +33,5 @@ def require_done(job: dict[str, Any], told: str = "") -> None:
 
 def print_end(job: dict[str, Any], told: str = "") -> None:
     """How it ended, and why."""
-    why = escape(f"{job['error']} {told}".strip())
-    errors.print(f"[bold red]{job['state']}[/]: {why}", highlight=False)
+    why = f"{job['error']} {told}".strip()
+    errors.print(f"[bold red]{escape(job['state'])}[/]: {escape(why)}", highlight=False)

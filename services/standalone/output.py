@@ -60,7 +60,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def fail(error: OmmaError) -> NoReturn:
     """Print the error, and what it came from where this process asked, and leave with its exit code."""
     field = f" ({error.field})" if error.field else ""
-    errors.print(f"[bold red]{error.kind}[/]{escape(field)}: {escape(error.detail)}", highlight=False)
+    errors.print(f"[bold red]{escape(error.kind)}[/]{escape(field)}: {escape(error.detail)}", highlight=False)
     if error.__cause__ is not None:
         errors.print(causes(error.__cause__), style="dim", highlight=False, markup=False)
     raise typer.Exit(EXIT_CODES.get(error.kind, 1)) from error

@@ -1,11 +1,14 @@
 """What commands print is what there is: nothing is cut, and no name is taken for an instruction."""
 
+import ast
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+import services.standalone
 from omma import __version__
 from omma.errors import Absent
 from services.standalone import asking, output
@@ -44,6 +47,27 @@ def test_a_name_with_brackets_is_shown_as_it_is(name: str, monkeypatch: pytest.M
     with pytest.raises(BaseException, match="3"):
         output.fail(Absent(f"There is no file {name}.", field=name))
     assert said.getvalue().count(name) == 2
+
+
+def unescaped(call: ast.Call) -> list[str]:
+    """What of a printed f-string may be taken for an instruction."""
+    if not call.args or not isinstance(call.args[0], ast.JoinedStr):
+        return []
+    if any(one.arg == "markup" and ast.unparse(one.value) == "False" for one in call.keywords):
+        return []
+    values = [one.value for one in call.args[0].values if isinstance(one, ast.FormattedValue)]
+    return [ast.unparse(one) for one in values if not ast.unparse(one).startswith("escape(")]
+
+
+def test_no_sentence_takes_a_name_for_an_instruction() -> None:
+    """`omma key create '[/]'` made the key and ended before it printed the secret."""
+    printing, found = 0, []
+    for path in sorted(Path(services.standalone.__path__[0]).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("console.print", "errors.print"):
+                printing += 1
+                found += [(path.name, node.lineno, one) for one in unescaped(node)]
+    assert printing > 50 and found == []
 
 
 def test_the_version_is_said() -> None:

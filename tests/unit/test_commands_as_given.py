@@ -59,6 +59,12 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if path != "/health":
             self.server.asked.append((path, body))
+        if path.endswith("%2F"):
+            self.send_response(307)
+            self.send_header("Location", path.removesuffix("%2F"))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         looks = path == "/jobs/1" and bool(self.server.looks)
         answer = self.server.looks.pop(0) if looks else ANSWERS[path]
         content = json.dumps(answer or {"kind": "absent", "detail": "There is no such job."}).encode()
@@ -71,6 +77,12 @@ class Handler(BaseHTTPRequestHandler):
         self.answer()
 
     def do_POST(self) -> None:
+        self.answer()
+
+    def do_PUT(self) -> None:
+        self.answer()
+
+    def do_DELETE(self) -> None:
         self.answer()
 
     def log_message(self, *_: Any) -> None: ...
@@ -142,6 +154,14 @@ def test_a_watch_says_once_why_its_looks_fail_and_goes_on(
 def test_words_of_another_encoding_are_refused(server: Server, words: list[str]) -> None:
     result = invoke(*words)
     assert result.exit_code == 2 and "not UTF-8" in " ".join(result.output.split()) and not server.asked
+
+
+@pytest.mark.parametrize("command", [["key", "revoke"], ["quota", "set"], ["quota", "remove"]])
+@pytest.mark.parametrize(("word", "exit_code"), [("", 2), ("caf\udce9", 2), ("a/", 3)])
+def test_a_word_that_is_no_part_of_a_path_is_told(
+    server: Server, command: list[str], word: str, exit_code: int
+) -> None:
+    assert invoke(*command, word).exit_code == exit_code
 
 
 def test_a_key_that_no_header_carries_is_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def show(image_id: Annotated[int, typer.Argument(parser=picture_id, metavar="ID"
         print_json(letter)
         return
     for name, value in letter.items():
-        console.print(f"[bold]{name}[/]: {escape(str(value))}", highlight=False)
+        console.print(f"[bold]{escape(name)}[/]: {escape(str(value))}", highlight=False)
 
 
 @app.command()
@@ -50,4 +50,8 @@ def replay(
     if json:
         print_json(replayed)
     else:
-        console.print(f"{len(replayed['replayed'])} tried again, {len(replayed['dead_again'])} dead again.")
+        console.print(
+            f"{len(replayed['replayed'])} tried again, {len(replayed['dead_again'])} dead again.",
+            markup=False,
+            highlight=False,
+        )

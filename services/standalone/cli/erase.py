@@ -49,7 +49,7 @@ def erase(  # noqa: PLR0917  a command's options
         print_json(report)
         return
     for name in (*_SUMMED, "replicas", "seconds"):
-        console.print(f"{name.replace('_', ' '):16} {report[name]}", highlight=False)
+        console.print(f"{name.replace('_', ' '):16} {report[name]}", markup=False, highlight=False)
     console.print("Not reached: " + "; ".join(report["not_reached"]) + ".", highlight=False, soft_wrap=True)
 
 

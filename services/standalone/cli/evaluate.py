@@ -81,7 +81,7 @@ def evaluate(  # noqa: PLR0917  typer's options
     )
     if html is not None:
         html.write_text(report(found, settings.pictures), "utf-8")
-        errors.print(f"Report: {html}")
+        errors.print(f"Report: {html}", markup=False, highlight=False)
     if json:
         print_json(document(found))
     else:
@@ -122,7 +122,7 @@ def _print(found: "EvaluatedFolder") -> None:
     """The measures with their 95 % intervals, and the verdict when there are two models."""
     from services.standalone.evaluation_report import description
 
-    console.print(f"{found.folder}: {description(found)}", highlight=False)
+    console.print(f"{found.folder}: {description(found)}", markup=False, highlight=False)
     rows = table("", *(one.model for one in found.evaluations))
     every = [one.intervals() for one in found.evaluations]
     for name in every[-1]:

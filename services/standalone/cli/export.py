@@ -21,7 +21,7 @@ def export(
     if json:
         print_json(said)
     else:
-        console.print(f"{said['pictures']} pictures of {said['space']} are in {folder}.", highlight=False)
+        console.print(f"{said['pictures']} pictures of {said['space']} are in {folder}.", markup=False, highlight=False)
 
 
 async def _export(folder: Path, filter: str, index: str) -> dict[str, Any]:

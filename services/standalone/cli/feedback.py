@@ -53,7 +53,7 @@ def judgments(
     with file.open("w", encoding="utf-8") as lines:
         for query, picture, grade in judged:
             lines.write(json_lines.dumps({"query": query, "picture": picture, "grade": grade}) + "\n")
-    errors.print(f"{len(judged)} grades: {file}")
+    errors.print(f"{len(judged)} grades: {file}", markup=False, highlight=False)
 
 
 @app.command()
@@ -70,7 +70,11 @@ def pairs(
         rows = csv.writer(lines)
         rows.writerow(("first", "second", "source"))
         rows.writerows(kept)
-    errors.print(f"{len(kept)} pairs: {file}; {len(made) - len(kept)} of pictures that do not lie in {root}.")
+    errors.print(
+        f"{len(kept)} pairs: {file}; {len(made) - len(kept)} of pictures that do not lie in {root}.",
+        markup=False,
+        highlight=False,
+    )
 
 
 def _require_suffix(file: Path, suffix: str) -> None:

@@ -101,7 +101,7 @@ async def _vectors(source: Path, ids: Path | None, space: str, revive_deleted: b
         print_json(said)
     else:
         counts = ", ".join(f"{told[name]} {name.replace('_', ' ')}" for name in _GIVEN if told[name])
-        console.print(f"{told['vectors']} vectors are in {space}: {counts}.", highlight=False)
+        console.print(f"{told['vectors']} vectors are in {space}: {counts}.", markup=False, highlight=False)
 
 
 async def _watch(asked: "_Asked", json: bool) -> None:

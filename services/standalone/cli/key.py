@@ -32,7 +32,11 @@ def create(
     if json:
         print_json(made)
         return
-    errors.print(f"{made['role']} key {made['name']} of tenant {made['tenant']}; it is not shown again:")
+    errors.print(
+        f"{made['role']} key {made['name']} of tenant {made['tenant']}; it is not shown again:",
+        markup=False,
+        highlight=False,
+    )
     print(made["secret"])
 
 
@@ -52,11 +56,15 @@ def list_keys(json: Json = False) -> None:
 @app.command()
 def revoke(id: Annotated[str, typer.Argument(help="As `omma key list` shows it.")], json: Json = False) -> None:
     """A key works no more, some seconds from now at the latest."""
-    revoked = run(_ask("DELETE", f"/keys/{in_path(id)}"))
+    revoked = run(_revoked(id))
     if json:
         print_json(revoked)
     else:
-        console.print(f"Key {revoked['name']} is revoked.")
+        console.print(f"Key {revoked['name']} is revoked.", markup=False, highlight=False)
+
+
+async def _revoked(id: str) -> Any:
+    return await _ask("DELETE", f"/keys/{in_path(id)}")
 
 
 async def _ask(method: str, path: str, **options: Any) -> Any:

@@ -73,7 +73,11 @@ def verify(reference: Reference, json: Json = False) -> None:
     if json:
         print_json({"model": manifest.reference, "files": len(manifest.files), "ok": True})
     else:
-        console.print(f"{manifest.reference}: {len(manifest.files)} files are what the manifest says.")
+        console.print(
+            f"{manifest.reference}: {len(manifest.files)} files are what the manifest says.",
+            markup=False,
+            highlight=False,
+        )
 
 
 @app.command("current")
@@ -91,7 +95,7 @@ def current_model(
     if json:
         print_json({"model": manifest.reference, "pinned": pinned})
     else:
-        console.print(f"{manifest.reference} ({'pinned' if pinned else 'the newest'})")
+        console.print(f"{manifest.reference} ({'pinned' if pinned else 'the newest'})", markup=False, highlight=False)
 
 
 def _load(reference: str) -> Model:

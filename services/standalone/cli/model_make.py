@@ -90,4 +90,4 @@ def triton_repository(
     if json:
         print_json({"models": [path.name for path in made], "folder": str(folder)})
     else:
-        console.print(f"{folder} has {' and '.join(path.name for path in made)}.")
+        console.print(f"{folder} has {' and '.join(path.name for path in made)}.", markup=False, highlight=False)

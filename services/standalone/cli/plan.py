@@ -39,7 +39,9 @@ def plan_cluster(
         return
     console.print(_table(made))
     if values is not None:
-        console.print(f"Written to {values}. Next: helm install omma helm/omma -f {values} -f …", highlight=False)
+        console.print(
+            f"Written to {values}. Next: helm install omma helm/omma -f {values} -f …", markup=False, highlight=False
+        )
 
 
 def _table(made: Plan) -> Rows:

@@ -42,20 +42,24 @@ def set_quota(
 ) -> None:
     """Limit how much a tenant may keep. What it keeps already stays."""
     asked: dict[str, Any] = {"max_pictures": pictures, "max_bytes": bytes}
-    told = run(call_once("PUT", f"/quotas/{in_path(tenant)}", json=asked))
+    told = run(_asked("PUT", tenant, json=asked))
     if json:
         print_json(told)
         return
     used = f"{told['pictures']:,} pictures of {told['bytes']:,} bytes"
     limits = f"{_limit(told['max_pictures'])} pictures, {_limit(told['max_bytes'])} bytes"
-    console.print(f"Tenant {told['tenant']} keeps {used}, and may keep {limits}.")
+    console.print(f"Tenant {told['tenant']} keeps {used}, and may keep {limits}.", markup=False, highlight=False)
 
 
 @app.command()
 def remove(tenant: _Tenant) -> None:
     """Take a tenant's limits away."""
-    run(call_once("DELETE", f"/quotas/{in_path(tenant)}"))
-    console.print(f"Tenant {tenant} has no limits of its own.")
+    run(_asked("DELETE", tenant))
+    console.print(f"Tenant {tenant} has no limits of its own.", markup=False, highlight=False)
+
+
+async def _asked(method: str, tenant: str, **options: Any) -> Any:
+    return await call_once(method, f"/quotas/{in_path(tenant, 'tenant')}", **options)
 
 
 def _limit(limit: int | None) -> str:

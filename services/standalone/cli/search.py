@@ -64,5 +64,5 @@ async def _search(question: Question, html: Path | None) -> dict[str, Any]:
                 await asyncio.to_thread(html.write_text, page, "utf-8")
             except OSError as error:
                 raise InvalidQuery(f"{shown(html)} cannot be written: {error.strerror}.", field="html") from None
-            errors.print(f"Contact sheet: {html}")
+            errors.print(f"Contact sheet: {html}", markup=False, highlight=False)
     return answer

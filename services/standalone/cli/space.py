@@ -56,7 +56,9 @@ def create(
     if json:
         print_json(made)
     else:
-        console.print(f"Space {made['id']} of {made['dim']} numbers; index {made['indexes'][0]}.", highlight=False)
+        console.print(
+            f"Space {made['id']} of {made['dim']} numbers; index {made['indexes'][0]}.", markup=False, highlight=False
+        )
 
 
 async def _spaces() -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from services.standalone.data_dir import ServerAddress
 from services.standalone.output import Json, errors, print_json, run
@@ -22,7 +23,9 @@ def up(
         if json:
             print_json({"url": address.url, "grpc": address.grpc, "pid": address.pid})
         else:
-            errors.print(f"Omma serves [bold]{address.url}[/] and gRPC at {address.grpc}. Stop it with Ctrl-C.")
+            errors.print(
+                f"Omma serves [bold]{escape(address.url)}[/] and gRPC at {escape(address.grpc)}. Stop it with Ctrl-C."
+            )
 
     settings = StandaloneSettings(model=model) if model else StandaloneSettings()
     run(serve(settings, on_ready=say, other_ports=other_ports))

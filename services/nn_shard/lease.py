@@ -45,9 +45,14 @@ class Lease:
         return held
 
     async def release(self) -> None:
-        """Let the next one have it at once."""
+        """Let the next one have it at once; while the catalog is away it ends by itself, since an error here would take
+        a cancellation's place.
+        """
         self._ends_at = 0.0
-        await self._catalog.release_lease(self.name, self._holder)
+        try:
+            await self._catalog.release_lease(self.name, self._holder)
+        except OmmaError as error:
+            logger.warning("The lease %s is not given back and ends by itself: %s", self.name, error.detail)
 
     async def release_if_held(self) -> None:
         """As release, without a call to the catalog when there is nothing to release."""

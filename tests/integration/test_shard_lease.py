@@ -8,6 +8,7 @@ import pytest
 
 from omma.catalog.interface import Catalog
 from omma.catalog.sqlite import open_sqlite_catalog
+from omma.errors import ReplicaDown
 from services.nn_shard.lease import Lease, LeaseLost
 
 
@@ -75,3 +76,27 @@ async def test_what_the_work_raises_comes_out(catalog: Catalog) -> None:
     assert await lease.acquire()
     with pytest.raises(OSError, match="full"):
         await lease.run(work())
+
+
+async def test_who_is_cancelled_while_the_catalog_is_away_ends(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease, held = Lease(catalog, "codebook", "one", 30.0), asyncio.Event()
+
+    async def away(*_: object) -> None:
+        raise ReplicaDown("The catalog does not answer.")
+
+    async def hold() -> None:
+        assert await lease.acquire()
+        held.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await lease.release()
+
+    monkeypatch.setattr(catalog, "release_lease", away)
+    task = asyncio.create_task(hold())
+    await held.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()

@@ -99,3 +99,25 @@ async def test_what_a_part_raises_ends_them_all_and_leaves_the_leases(catalog: C
         await PartLeases(catalog, "run", "one", 30.0).each(2, work, 2)
     for part in range(2):
         assert await catalog.acquire_lease(f"list/run/{part}", "two", 1.0)
+
+
+async def test_who_is_cancelled_while_the_catalog_is_away_ends(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error in place of the cancellation would have the whole list begun anew."""
+    begun = asyncio.Event()
+
+    async def work(part: int) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def away(*_: object) -> None:
+        raise ReplicaDown("The catalog does not answer.")
+
+    monkeypatch.setattr(catalog, "release_lease", away)
+    task = asyncio.create_task(PartLeases(catalog, "run", "one", 30.0).each(2, work, 2))
+    async with asyncio.timeout(60):
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait({task})
+    assert task.cancelled()

@@ -5,6 +5,7 @@ nobody else (docs/adr/0024).
 """
 
 import asyncio
+import logging
 from array import array
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,6 +18,7 @@ import numpy as np
 
 from omma.catalog.interface import Catalog
 from omma.description import RowLimits
+from omma.errors import OmmaError, causes
 from omma.fetching.fetcher import host_of, plain_url
 from omma.picture_list import Listed, WrongLine, line_at, listed
 from omma.together import together
@@ -29,6 +31,8 @@ _KEPT: Final = 6
 """Times within a lease."""
 _LOOK_SECONDS: Final = 1.0
 """Between looks for a part that another process leaves."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +127,17 @@ class PartLeases:
         finally:
             task.cancel()
             await asyncio.wait({task})
-            await self._catalog.release_lease(self._name(part), self._holder)
+            await self._release(part)
 
     async def _claim(self, part: int) -> bool:
         return await self._catalog.acquire_lease(self._name(part), self._holder, self._lease_seconds)
+
+    async def _release(self, part: int) -> None:
+        """While the catalog is away it ends by itself: an error here would take a cancellation's place."""
+        try:
+            await self._catalog.release_lease(self._name(part), self._holder)
+        except OmmaError as error:
+            logger.warning("a part of a list is not given back", extra={"part": part, "reason": causes(error)})
 
     def _name(self, part: int) -> str:
         return f"list/{self._run}/{part}"

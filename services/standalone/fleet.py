@@ -18,7 +18,7 @@ from typing import Final
 from omma.background import running
 from omma.errors import Absent, OmmaError, ReplicaDown, WrongState, causes
 from omma.index import Index, IndexId, IndexState
-from omma.persistence import keep_running
+from omma.persistence import Pauses, keep_running
 from omma.space import Space
 from omma.storage import Storage
 from services.egs.client import Embedder, Modelless
@@ -34,8 +34,18 @@ from services.topology.indexes import ServedIndex, ServedIndexes
 
 _LOOK_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
+_LONGEST_RETRY_SECONDS: Final = 60.0
+"""Of an index whose model cannot be opened: each try reads all of it."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Failing:
+    """An index that could not be started. again_at: by the loop's clock."""
+
+    pauses: Pauses
+    again_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -72,6 +82,7 @@ class Fleet:
             storage, settings.indexer, settings.pictures, backfill_share=settings.rollouts.backfill_share
         )
         self._running: dict[IndexId, _Running] = {}
+        self._failing: dict[IndexId, _Failing] = {}
         self._served: dict[IndexId, ServedIndex] = {}
         self._followed = -1
         self._live_is_up = asyncio.Event()
@@ -129,13 +140,22 @@ class Fleet:
 
     async def _start(self, index: Index) -> bool:
         """False when it has to be tried again."""
+        now = asyncio.get_running_loop().time
+        failing = self._failing.get(index.id)
+        if failing is not None and now() < failing.again_at:
+            return False
         try:
             embedder = await self._embedder(self._spaces[index.space])
-        except OmmaError as error:
+        except Exception as error:
             if index.state is IndexState.LIVE:
                 raise
-            logger.error("index %s cannot run: %s", index.id, error.detail)
+            bug = None if isinstance(error, (OmmaError, OSError)) else error
+            logger.error("index %s cannot run: %s", index.id, causes(error), exc_info=bug)
+            failing = failing or _Failing(Pauses(_LOOK_SECONDS, _LONGEST_RETRY_SECONDS))
+            failing.again_at = now() + failing.pauses.next_seconds()
+            self._failing[index.id] = failing
             return False
+        self._failing.pop(index.id, None)
         await ensure_topics(self._storage.log, embedder.space)
         serve = partial(self._serve, index, embedder)
         work = serve() if index.state is IndexState.LIVE else keep_running("index", serve, _RETRY_SECONDS)

@@ -124,6 +124,9 @@ def test_a_narrow_picture_has_its_actions_too_and_a_dialog_leads_back_to_it(page
     expect(cards.nth(7)).to_be_visible()
     narrow = min(cards.all(), key=lambda card: card.evaluate("one => one.clientWidth"))
     assert narrow.evaluate("one => one.clientWidth") < 144
+    # By its address: which one of the list it is changes when it is scrolled to.
+    address = narrow.get_by_role("link").get_attribute("href")
+    narrow = cards.filter(has=page.locator(f'a[href="{address}"]'))
     narrow.hover()
     narrow.get_by_role("button", name="Why it is here").click()
     expect(page.get_by_role("dialog")).to_be_visible()

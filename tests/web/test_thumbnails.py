@@ -13,6 +13,7 @@ from tests.waiting import until
 KEY = "a-key-of-an-admin-that-is-long-enough"
 PICTURES = 40
 UNSEEN = "No thumbnail"
+LOADED = "[...document.querySelectorAll('main li img')].every(one => one.complete && one.naturalWidth > 0)"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,7 @@ def open_page(page: Page, url: str, key: str = KEY) -> None:
     page.get_by_label("API key").fill(key)
     page.keyboard.press("Enter")
     expect(page.get_by_label("Pictures").locator("img").first).to_be_visible()
+    until(lambda: page.evaluate(LOADED), 60)  # the first row stays when it is far away, where a browser loads nothing
 
 
 def to_the_end(page: Page) -> None:
@@ -48,8 +50,7 @@ def to_the_end(page: Page) -> None:
 
 def all_seen(page: Page) -> None:
     expect(page.get_by_text(UNSEEN)).to_have_count(0)
-    loaded = "[...document.querySelectorAll('main li img')].every(one => one.complete && one.naturalWidth > 0)"
-    until(lambda: page.get_by_label("Pictures").locator("img").count() > 0 and page.evaluate(loaded), 30)
+    until(lambda: page.get_by_label("Pictures").locator("img").count() > 0 and page.evaluate(LOADED), 60)
 
 
 def test_a_session_that_ends_while_one_scrolls_asks_to_sign_in_and_shows_them_then(folder: Folder, page: Page) -> None:

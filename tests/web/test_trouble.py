@@ -34,6 +34,26 @@ def test_without_a_way_to_the_server_a_search_says_so_and_is_done_when_there_is_
     expect(page.get_by_label("Results").get_by_role("listitem").first).to_be_visible()
 
 
+def test_what_was_found_before_is_not_taken_for_a_late_answer(page: Page) -> None:
+    held: list[Route] = []
+
+    def answer(route: Route) -> None:  # Playwright takes no bound method of a list
+        held.append(route)
+
+    page.goto("/?text=a+butterfly")
+    results = page.get_by_role("region", name="Results")
+    told = results.get_by_role("status").first
+    expect(told).to_contain_text("pictures")
+    page.route("**/search", answer)
+    with page.expect_request("**/search"):
+        page.get_by_label("What to look for").fill("a pizza")
+        page.keyboard.press("Enter")
+    expect(told).to_have_text("Looking …")
+    expect(results.get_by_role("listitem").first).to_be_visible()
+    held[0].continue_()
+    expect(told).to_contain_text("pictures")
+
+
 def test_a_next_page_that_is_refused_is_not_asked_for_again_by_itself(page: Page) -> None:
     asked: list[str] = []
 

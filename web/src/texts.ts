@@ -48,6 +48,7 @@ export const texts = {
     coverage: (share: number) => `${Math.round(share * 100)}% of the pictures answered`,
     failed: "The search did not work",
     again: "Try again",
+    looking: "Looking …",
     loadingMore: "More is coming",
     end: "That is all",
     unseen: "The picture cannot be shown.",

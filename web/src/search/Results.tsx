@@ -13,17 +13,20 @@ import { nameOf } from "./names";
 import { Notes } from "./Notes";
 import { Took } from "./Took";
 import { useMore, type useSearch } from "./useSearch";
+import { useSettled } from "./useSettled";
 import { Why } from "./Why";
 
 const BAR_PX = 8;
+const LATE_MS = 500;
 
-/** What was found: a line about it, then the grid. */
+/** What was found: a line about it, then the grid. Where the next answer is late, what stands there says that it is of the one before. */
 export function Results({ asked, found, hits, onChange }: { asked: Asked; found: ReturnType<typeof useSearch>; hits: readonly Hit[]; onChange: (asked: Asked) => void }) {
   const navigate = useNavigate();
   const [why, setWhy] = useState<{ hit: Hit; rank: number; queryId: string | undefined } | undefined>();
   const first = found.data?.pages[0];
   const { hasNextPage, isFetchingNextPage, isPlaceholderData } = found;
   const more = useMore(found);
+  const late = useSettled(isPlaceholderData, LATE_MS) && isPlaceholderData;
 
   const clicked = (hit: Hit, rank: number) => {
     // What is asked now is not what these were found by, as long as its answer is on its way.
@@ -51,35 +54,43 @@ export function Results({ asked, found, hits, onChange }: { asked: Asked; found:
     <section aria-label={texts.search.results} aria-busy={found.isFetching} className="flex flex-col gap-3">
       {found.error && <Failed title={texts.search.failed} error={found.error} again={() => void found.refetch()} />}
       <p className="flex items-baseline gap-2 text-small text-soft" role="status">
-        <span>{texts.search.found(hits.length, hasNextPage)}</span>
-        <span aria-hidden="true">·</span>
-        <Took answer={first} />
-      </p>
-      <Notes answer={first} asked={asked} />
-      <Grid tiles={hits} label={texts.search.results} below={BAR_PX} onMore={more} onKey={pressed}>
-        {(hit, rank, focusable) => (
-          <Card
-            id={hit.id}
-            name={nameOf(hit)}
-            thumbnail={hit.thumbnail_url}
-            score={hit.score}
-            alike={hit.duplicates?.length}
-            box={hit.bbox && hit.width ? [hit.bbox[0]! / hit.width, hit.bbox[1]! / hit.height, hit.bbox[2]! / hit.width, hit.bbox[3]! / hit.height] : undefined}
-            focusable={focusable}
-            onOpen={() => clicked(hit, rank)}
-            onHold={() => explain(hit, rank)}
-          >
-            <div className="pointer-events-none absolute inset-x-0 bottom-2 flex items-end justify-between gap-1 overflow-hidden rounded-b-picture bg-linear-to-t from-black/70 py-1.5 pt-6 @min-[9rem]:px-1.5 transition-opacity starting:opacity-0">
-              <span className="hidden px-1 text-tiny text-white figures @min-[9rem]:inline">{hit.score.toFixed(3)}</span>
-              <span className="pointer-events-auto mx-auto flex flex-col @min-[5.5rem]:flex-row @min-[9rem]:me-0">
-                <Action icon="search" label={texts.card.similar} onClick={() => similar(hit)} />
-                <Action icon="minus" label={texts.card.not} onClick={() => notLike(hit)} />
-                <Action icon="info" label={texts.why.title} onClick={() => explain(hit, rank)} />
-              </span>
-            </div>
-          </Card>
+        {late ? (
+          texts.search.looking
+        ) : (
+          <>
+            <span>{texts.search.found(hits.length, hasNextPage)}</span>
+            <span aria-hidden="true">·</span>
+            <Took answer={first} />
+          </>
         )}
-      </Grid>
+      </p>
+      {!late && <Notes answer={first} asked={asked} />}
+      <div className={late ? "opacity-50" : ""}>
+        <Grid tiles={hits} label={texts.search.results} below={BAR_PX} onMore={more} onKey={pressed}>
+          {(hit, rank, focusable) => (
+            <Card
+              id={hit.id}
+              name={nameOf(hit)}
+              thumbnail={hit.thumbnail_url}
+              score={hit.score}
+              alike={hit.duplicates?.length}
+              box={hit.bbox && hit.width ? [hit.bbox[0]! / hit.width, hit.bbox[1]! / hit.height, hit.bbox[2]! / hit.width, hit.bbox[3]! / hit.height] : undefined}
+              focusable={focusable}
+              onOpen={() => clicked(hit, rank)}
+              onHold={() => explain(hit, rank)}
+            >
+              <div className="pointer-events-none absolute inset-x-0 bottom-2 flex items-end justify-between gap-1 overflow-hidden rounded-b-picture bg-linear-to-t from-black/70 py-1.5 pt-6 @min-[9rem]:px-1.5 transition-opacity starting:opacity-0">
+                <span className="hidden px-1 text-tiny text-white figures @min-[9rem]:inline">{hit.score.toFixed(3)}</span>
+                <span className="pointer-events-auto mx-auto flex flex-col @min-[5.5rem]:flex-row @min-[9rem]:me-0">
+                  <Action icon="search" label={texts.card.similar} onClick={() => similar(hit)} />
+                  <Action icon="minus" label={texts.card.not} onClick={() => notLike(hit)} />
+                  <Action icon="info" label={texts.why.title} onClick={() => explain(hit, rank)} />
+                </span>
+              </div>
+            </Card>
+          )}
+        </Grid>
+      </div>
       <p className="py-6 text-center text-small text-soft" role="status">
         {isFetchingNextPage ? texts.search.loadingMore : !hasNextPage && hits.length > 0 ? texts.search.end : ""}
       </p>

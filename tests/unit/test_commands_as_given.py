@@ -37,6 +37,7 @@ ANSWERS = {
     "/ingest": {"job_id": "1"},
     "/images/ingest": {"job_id": "1"},
     "/trace": {"pictures": []},
+    "/feedback": {"feedback": []},
 }
 
 
@@ -196,6 +197,10 @@ def test_a_key_may_be_longer_than_a_file_s_name(server: Server, key: str) -> Non
         (["ingest", "absent.npy", "--ids", "ids.txt", "--space", "mine"], 2, "cannot be read"),
         (["ingest", "v.npy", "--ids", "absent.txt", "--space", "mine"], 2, "cannot be read"),
         (["search", "--text", "a", "--html", "absent/sheet.html"], 2, "cannot be written"),
+        (["feedback", "judgments", f"{'a' * 300}.jsonl"], 2, "must be a file"),
+        (["feedback", "pairs", f"{'a' * 300}.csv", "--root", "."], 2, "must be a file"),
+        (["plan", "--pictures", "1", "--qps", "1", "--values", "absent/values.yaml"], 2, "cannot be written"),
+        (["model", "triton-repo", "omma-mini", "ids.txt"], 2, "cannot be written"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told_in_a_line(

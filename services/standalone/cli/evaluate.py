@@ -13,6 +13,7 @@ from omma.evaluation import Interval, compare_models, judgments_of, read_judgmen
 from omma.evaluation.metrics import MAX_GRADE
 from services.egs.registry import load_model
 from services.gateway.search.query import MAX_K
+from services.standalone.files import may_become, writing
 from services.standalone.models import choose_model, find_model
 from services.standalone.numbers import number, whole
 from services.standalone.output import Json, console, errors, fail, print_json, progress_bar, run, table
@@ -80,7 +81,11 @@ def evaluate(  # noqa: PLR0917  typer's options
         )
     )
     if html is not None:
-        html.write_text(report(found, settings.pictures), "utf-8")
+        try:
+            with writing(html, "html"):
+                html.write_text(report(found, settings.pictures), "utf-8")
+        except OmmaError as error:
+            fail(error)
         errors.print(f"Report: {html}", markup=False, highlight=False)
     if json:
         print_json(document(found))
@@ -97,7 +102,7 @@ def _prompts(given: list[str] | None) -> list[str]:
 
 def _require_writable(html: Path | None) -> None:
     """Said before minutes of work, not after."""
-    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
+    if html is not None and not may_become(html):
         raise InvalidQuery(f"{html} cannot be written: its folder is absent or it is one.", field="html")
 
 

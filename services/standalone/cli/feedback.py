@@ -1,6 +1,7 @@
 """`omma feedback list | judgments | pairs`."""
 
 import csv
+import io
 import json as json_lines
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,10 +11,11 @@ from urllib.parse import unquote, urlsplit
 import typer
 
 from omma.catalog.feedback import FeedbackAction
-from omma.errors import InvalidQuery
+from omma.errors import InvalidQuery, OmmaError
 from omma.evaluation.feedback import Opinion, judgments_of_feedback, pairs_of_feedback
 from services.gateway.curation.feedback import MAX_PAGE
 from services.standalone.connection import Connection, call_once, connected
+from services.standalone.files import may_become, writing
 from services.standalone.numbers import picture_id, whole
 from services.standalone.output import Json, console, errors, fail, print_json, run, table
 from services.standalone.settings import StandaloneSettings
@@ -50,9 +52,8 @@ def judgments(
     """Write what was called relevant, duplicate or irrelevant as grades, by the last word on each pair."""
     _require_suffix(file, ".jsonl")
     judged = list(judgments_of_feedback(run(_opinions())))
-    with file.open("w", encoding="utf-8") as lines:
-        for query, picture, grade in judged:
-            lines.write(json_lines.dumps({"query": query, "picture": picture, "grade": grade}) + "\n")
+    lines = [json_lines.dumps({"query": query, "picture": picture, "grade": grade}) for query, picture, grade in judged]
+    _write(file, "".join(f"{line}\n" for line in lines))
     errors.print(f"{len(judged)} grades: {file}", markup=False, highlight=False)
 
 
@@ -66,10 +67,11 @@ def pairs(
     made = list(pairs_of_feedback(run(_opinions())))
     within = [(_path_in(root, one), _path_in(root, other), source) for one, other, source in made]
     kept = [one for one in within if one[0] and one[1]]
-    with file.open("w", encoding="utf-8", newline="") as lines:
-        rows = csv.writer(lines)
-        rows.writerow(("first", "second", "source"))
-        rows.writerows(kept)
+    lines = io.StringIO(newline="")
+    rows = csv.writer(lines)
+    rows.writerow(("first", "second", "source"))
+    rows.writerows(kept)
+    _write(file, lines.getvalue())
     errors.print(
         f"{len(kept)} pairs: {file}; {len(made) - len(kept)} of pictures that do not lie in {root}.",
         markup=False,
@@ -77,9 +79,17 @@ def pairs(
     )
 
 
+def _write(file: Path, text: str) -> None:
+    try:
+        with writing(file, "FILE"):
+            file.write_text(text, encoding="utf-8", newline="")
+    except OmmaError as error:
+        fail(error)
+
+
 def _require_suffix(file: Path, suffix: str) -> None:
     """Said before the work: what reads the file tells its kind by the suffix."""
-    if file.suffix != suffix or file.is_dir() or not file.absolute().parent.is_dir():
+    if file.suffix != suffix or not may_become(file):
         fail(InvalidQuery(f"{file} must be a file of a folder that is there, with suffix {suffix}.", field="FILE"))
 
 

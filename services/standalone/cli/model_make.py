@@ -12,9 +12,10 @@ import typer
 from omma.errors import InvalidQuery, OmmaError
 from services.egs.registry import load_model
 from services.egs.triton.repository import Platform, Serving, write_repository
+from services.standalone.files import writing
 from services.standalone.models import find_model
 from services.standalone.numbers import whole
-from services.standalone.output import Json, console, fail, print_json
+from services.standalone.output import Json, console, fail, print_json, shown
 from services.standalone.settings import StandaloneSettings
 
 _CHECKOUT: Final = Path(__file__).parents[3]
@@ -84,10 +85,12 @@ def triton_repository(
     """Render what Triton serves of a model: dynamic batching, instances, and the signature that EGS checks."""
     serving = Serving(platform, instances, max_batch, delay_microseconds)
     try:
-        made = write_repository(load_model(find_model(StandaloneSettings(), reference), reference), folder, serving)
+        model = load_model(find_model(StandaloneSettings(), reference), reference)
+        with writing(folder, "DIR"):
+            made = write_repository(model, folder, serving)
     except OmmaError as error:
         fail(error)
     if json:
         print_json({"models": [path.name for path in made], "folder": str(folder)})
     else:
-        console.print(f"{folder} has {' and '.join(path.name for path in made)}.", markup=False, highlight=False)
+        console.print(f"{shown(folder)} has {' and '.join(path.name for path in made)}.", markup=False, highlight=False)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from omma.errors import InvalidQuery, OmmaError
+from omma.errors import OmmaError
+from services.standalone.files import writing
 from services.standalone.numbers import number, whole
 from services.standalone.output import Json, Rows, console, fail, print_json, table
 from services.standalone.plan_values import size, values_yaml
@@ -66,7 +67,5 @@ def _table(made: Plan) -> Rows:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
+    with writing(path, "values"):
         path.write_text(text)
-    except OSError as error:
-        raise InvalidQuery(f"{path} cannot be written: {error.strerror}.", field="values") from None

@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from omma.errors import InvalidQuery, OmmaError
+from omma.errors import OmmaError
 from omma.written import number_of
 from services.gateway.search.query import MAX_K
 from services.standalone.asking import Question, ask, picture_argument, section, table
 from services.standalone.connection import connected
 from services.standalone.contact_sheet import render
+from services.standalone.files import writing
 from services.standalone.numbers import whole
 from services.standalone.output import Json, console, errors, fail, print_json, run, shown
 from services.standalone.settings import StandaloneSettings
@@ -60,9 +61,7 @@ async def _search(question: Question, html: Path | None) -> dict[str, Any]:
         answer = await ask(connection, question)
         if html is not None:
             page = render("Omma: search", [await section(connection, question, answer)])
-            try:
+            with writing(html, "html"):
                 await asyncio.to_thread(html.write_text, page, "utf-8")
-            except OSError as error:
-                raise InvalidQuery(f"{shown(html)} cannot be written: {error.strerror}.", field="html") from None
             errors.print(f"Contact sheet: {html}", markup=False, highlight=False)
     return answer

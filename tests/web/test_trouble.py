@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import httpx
+import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.waiting import until
@@ -156,6 +157,22 @@ def test_a_picture_that_waits_for_the_embedder_is_looked_at_again(page: Page, re
     page.get_by_label("Add a tag").fill("half a wo")
     expect(page.get_by_label("Similar").get_by_role("listitem").first).to_be_visible()
     expect(page.get_by_label("Add a tag")).to_have_value("half a wo")
+
+
+@pytest.mark.parametrize("act", ["tag", "delete"])
+def test_a_picture_that_is_gone_meanwhile_is_said_to_be_when_something_is_done_with_it(
+    page: Page, rest: httpx.Client, act: str
+) -> None:
+    picture = added(rest, 924)
+    page.goto(f"/ui/picture/{picture}")
+    expect(page.get_by_label("Similar").get_by_role("listitem").first).to_be_visible()
+    assert rest.delete(f"/images/{picture}").is_success
+    if act == "tag":
+        page.get_by_label("Add a tag").fill("late")
+        page.keyboard.press("Enter")
+    else:
+        page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="There is no such picture")).to_be_visible()
 
 
 def test_a_picture_whose_row_does_not_come_is_not_said_to_be_gone(page: Page, rest: httpx.Client) -> None:

@@ -84,6 +84,7 @@ export function useChange(id: number) {
     onError: (error, change) => {
       show("private" in change ? { private: !change.private } : { add: change.remove, remove: change.add });
       say(error.message, { bad: true });
+      if (isGone(error)) void queries.invalidateQueries({ queryKey: keyOf(id) });
     },
   });
 }
@@ -111,6 +112,9 @@ export function useDelete(id: number, onGone: () => void, onBack: () => void) {
       queries.removeQueries({ queryKey: keyOf(id) });
       await stale();
     },
-    onError: (error) => say(error.message, { bad: true }),
+    onError: (error) => {
+      say(error.message, { bad: true });
+      if (isGone(error)) void queries.invalidateQueries({ queryKey: keyOf(id) });
+    },
   });
 }

@@ -73,7 +73,9 @@ def shown(name: str | os.PathLike[str]) -> str:
 
 def print_json(document: Any) -> None:
     """On stdout, indented for a terminal, one line for a pipe."""
-    print(json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+    said = json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False)
+    # A byte of a file's name that is no UTF-8 is half of a surrogate pair, of which JSON has an escape.
+    print(said.encode(errors="backslashreplace").decode())
 
 
 class Rows(Table):

@@ -38,6 +38,12 @@ ANSWERS = {
     "/images/ingest": {"job_id": "1"},
     "/trace": {"pictures": []},
     "/feedback": {"feedback": []},
+    "/images": {"count": 1},
+    "/vectors": {
+        **dict.fromkeys(("model", "space", "checksum", "index"), "x"),
+        "dim": 2,
+        "images": [{"id": 1, "vector": "AACAPwAAAAA="}],
+    },
 }
 
 
@@ -171,10 +177,13 @@ def test_a_key_that_no_header_carries_is_named(server: Server, monkeypatch: pyte
     assert result.exit_code == 2 and "OMMA_API_KEY" in result.output and not server.asked, result.output
 
 
-def test_a_picture_of_any_name_is_sought(server: Server) -> None:
+def test_a_picture_and_a_folder_may_have_any_name(server: Server) -> None:
     Path(os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"a picture")
     assert invoke("search", "caf\udce9.jpg").exit_code == 0
     assert b"a picture" in server.asked[0][1]
+    assert invoke("export", "caf\udce9").exit_code == 0
+    assert json.loads(invoke("export", "caf\udce9", "--json").stdout)["folder"] == "caf\udce9"
+    assert (Path(os.fsdecode(b"caf\xe9")) / "metadata.jsonl").is_file()
 
 
 def test_the_picture_0_is_not_passed_over(server: Server) -> None:

@@ -16,7 +16,7 @@ from services.gateway.search.query import MAX_K
 from services.standalone.files import may_become, writing
 from services.standalone.models import choose_model, find_model
 from services.standalone.numbers import number, whole
-from services.standalone.output import Json, console, errors, fail, print_json, progress_bar, run, table
+from services.standalone.output import Json, console, errors, fail, print_json, progress_bar, run, shown, table
 from services.standalone.settings import StandaloneSettings
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _print(found: "EvaluatedFolder") -> None:
     """The measures with their 95 % intervals, and the verdict when there are two models."""
     from services.standalone.evaluation_report import description
 
-    console.print(f"{found.folder}: {description(found)}", markup=False, highlight=False)
+    console.print(f"{shown(found.folder)}: {description(found)}", markup=False, highlight=False)
     rows = table("", *(one.model for one in found.evaluations))
     every = [one.intervals() for one in found.evaluations]
     for name in every[-1]:

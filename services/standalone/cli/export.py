@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from services.standalone.connection import connected
-from services.standalone.output import Json, console, print_json, progress_bar, run
+from services.standalone.output import Json, console, print_json, progress_bar, run, shown
 from services.standalone.settings import StandaloneSettings
 
 
@@ -21,7 +21,9 @@ def export(
     if json:
         print_json(said)
     else:
-        console.print(f"{said['pictures']} pictures of {said['space']} are in {folder}.", markup=False, highlight=False)
+        console.print(
+            f"{said['pictures']} pictures of {said['space']} are in {shown(folder)}.", markup=False, highlight=False
+        )
 
 
 async def _export(folder: Path, filter: str, index: str) -> dict[str, Any]:

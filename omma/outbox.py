@@ -9,7 +9,7 @@ from typing import Final
 
 from omma.buckets import bucket_of
 from omma.catalog.interface import Catalog
-from omma.catalog.picture import Upserted
+from omma.catalog.picture import PictureState, Upserted
 from omma.gathered import Gathered
 from omma.log.interface import Log, Producer, TopicSpec
 from omma.records import IMAGES_TOPIC, ImageEvent, image_key
@@ -25,6 +25,8 @@ _OFFER_SECONDS: Final = 1.0
 _PROBE_SECONDS: Final = 1.0
 _MARKED_AT_ONCE: Final = 64
 """Callers whose rows one transaction marks."""
+_WITH_VECTORS: Final = (PictureState.PENDING, PictureState.INDEXED)
+"""Or that wait for them."""
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +113,16 @@ class Outbox:
 
 
 async def open_outbox(catalog: Catalog, log: Log, new_partitions: int = IMAGES_PARTITIONS) -> Outbox:
-    """An outbox on the log's `omma.images`, as `ensure_images_topic` finds or makes it."""
+    """An outbox on the log's `omma.images`, as `ensure_images_topic` finds or makes it. A log that has nothing, of a
+    catalog that has pictures, is told: it was lost.
+    """
+    if not await log.topics():
+        counts = await catalog.counts()
+        if any(counts[state] for state in _WITH_VECTORS):
+            logger.error(
+                "the log is new and the catalog is not: its pictures are found again once `omma verify --repair` has "
+                "sent them to it"
+            )
     spec = await ensure_images_topic(log, new_partitions)
     return Outbox(catalog, await log.producer(), spec.partitions)
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.waiting import until
-from tests.web.test_views import added, copies_of
+from tests.web.shown import added, copies_of
 
 AWAY: dict[str, Any] = {"status": 503, "json": {"kind": "replica_down", "detail": "It is away."}}
 REFUSED: dict[str, Any] = {"status": 409, "json": {"kind": "cursor_expired", "detail": "This cursor has expired."}}

@@ -15,7 +15,7 @@ from omma.blobs.s3_settings import S3Settings
 from omma.errors import Absent, Corrupt, InvalidQuery, ReplicaDown, WrongState
 from tests.buckets import bucket_settings
 
-QUICK = {"connect_timeout_seconds": 0.3, "read_timeout_seconds": 0.5, "tries": 2}
+QUICK = {"connect_timeout_seconds": 2.0, "read_timeout_seconds": 2.0, "tries": 2}
 MB = 1 << 20
 
 

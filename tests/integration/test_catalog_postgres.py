@@ -94,7 +94,7 @@ async def test_after_a_restart_no_call_meets_a_connection_of_before(postgres: pa
 async def test_a_server_that_hangs_is_given_up(postgres: parts.Postgres) -> None:
     async with (
         fresh_database(postgres) as url,
-        opened(url, statement_timeout_seconds=0.2, connect_timeout_seconds=0.2, connections=1) as catalog,
+        opened(url, statement_timeout_seconds=1.0, connect_timeout_seconds=1.0, connections=1) as catalog,
     ):
         await catalog.upsert(ANN, [new("a")])
         await asyncio.to_thread(postgres.server.pause)

@@ -79,8 +79,13 @@ class Server:
         self._require_exit()
 
     def pause(self) -> None:
-        """SIGSTOP: it holds its connections and answers nothing."""
+        """SIGSTOP: it holds its connections and answers nothing from now on."""
         self._signal(signal.SIGSTOP)
+        until = time.monotonic() + _STOP_SECONDS
+        while not _is_stopped(self._pid):
+            if time.monotonic() > until:
+                raise RuntimeError(f"{self.name} does not pause")
+            time.sleep(_LOOK_SECONDS)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -173,3 +178,14 @@ class Server:
             if self._guard is not None:
                 self._guard.communicate(word)
                 self._guard = None
+
+
+def _is_stopped(pid: int) -> bool:
+    """One thread takes the signal, and the others go on until it does: on a busy machine long enough to answer."""
+    try:
+        states = [
+            (one / "stat").read_text().rpartition(")")[2].split()[0] for one in Path(f"/proc/{pid}/task").iterdir()
+        ]
+    except OSError:  # a thread that ended meanwhile
+        return False
+    return all(state == "T" for state in states)

@@ -12,7 +12,6 @@ from random import Random
 from typing import Any, Final
 
 import httpx
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 
@@ -26,7 +25,7 @@ from services.standalone.connection import Connection
 from services.standalone.contact_sheet import Section, render
 from services.standalone.data_dir import DataDir, ServerAddress
 from services.standalone.ingesting import ingest, summary
-from services.standalone.output import EXIT_CODES, progress_bar
+from services.standalone.output import EXIT_CODES, console, progress_bar
 from services.standalone.sample.catalogue import draw_catalogue
 from services.standalone.serve import serving
 from services.standalone.settings import StandaloneSettings
@@ -39,8 +38,6 @@ _SEED: Final = 7
 _CROP: Final = (0.2, 0.2, 0.8, 0.8)
 _WORDS: Final = "a green car"
 
-console = Console()
-
 
 async def demo(folder: Path | None) -> None:
     """Serve until SIGTERM or Ctrl-C. folder: None draws the sample catalogue. Raises OmmaError."""
@@ -50,7 +47,7 @@ async def demo(folder: Path | None) -> None:
         folder = DataDir(settings.data_dir).sample
         with console.status("Drawing a sample catalogue (set IMAGES to a folder of your own) ..."):
             count = await asyncio.to_thread(draw_catalogue, folder)
-        console.print(f"{count} sample pictures in {folder}", markup=False, highlight=False)
+        console.print(f"{count} sample pictures in {folder}", markup=False)
     folder = await asyncio.to_thread(require_folder, folder)
     stopped = asyncio.create_task(until_stopped(), name="signals")
     try:
@@ -160,15 +157,13 @@ async def _say_no_words(connection: Connection) -> None:
     try:
         await connection.call("POST", "/search", json={"text": _WORDS})
     except NoTextTower as error:
-        console.print(f"By words: not with this model. {error.detail}", markup=False, highlight=False)
+        console.print(f"By words: not with this model. {error.detail}", markup=False)
 
 
 def _say_how_to_go_on(address: ServerAddress) -> None:
     console.print(f"\nLook and search: [bold]{escape(address.url)}/[/]")
-    console.print(
-        f"From a shell:    curl -F image=@query.jpg -F k=10 {address.url}/search", markup=False, highlight=False
-    )
-    console.print(f"Every call:      {address.url}/docs", markup=False, highlight=False)
+    console.print(f"From a shell:    curl -F image=@query.jpg -F k=10 {address.url}/search", markup=False)
+    console.print(f"Every call:      {address.url}/docs", markup=False)
     console.print("Stop with Ctrl-C; the next demo finds everything ingested already.")
 
 
@@ -178,7 +173,7 @@ def main() -> None:
     try:
         run(demo(Path(given).expanduser() if given else None))
     except OmmaError as error:
-        console.print(f"[bold red]{escape(error.kind)}[/]: {escape(error.detail)}", highlight=False)
+        console.print(f"[bold red]{escape(error.kind)}[/]: {escape(error.detail)}")
         sys.exit(EXIT_CODES.get(error.kind, 1))
 
 

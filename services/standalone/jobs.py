@@ -34,4 +34,4 @@ def require_done(job: dict[str, Any], told: str = "") -> None:
 def print_end(job: dict[str, Any], told: str = "") -> None:
     """How it ended, and why."""
     why = f"{job['error']} {told}".strip()
-    errors.print(f"[bold red]{escape(job['state'])}[/]: {escape(why)}", highlight=False)
+    errors.print(f"[bold red]{escape(job['state'])}[/]: {escape(why)}")

@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-console: Final = Console()
-errors: Final = Console(stderr=True)
+console: Final = Console(highlight=False)
+errors: Final = Console(stderr=True, highlight=False)
 
 EXIT_CODES: Final = {
     Kind.INVALID_QUERY: 2,
@@ -60,9 +60,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def fail(error: OmmaError) -> NoReturn:
     """Print the error, and what it came from where this process asked, and leave with its exit code."""
     field = f" ({error.field})" if error.field else ""
-    errors.print(f"[bold red]{escape(error.kind)}[/]{escape(field)}: {escape(error.detail)}", highlight=False)
+    errors.print(f"[bold red]{escape(error.kind)}[/]{escape(field)}: {escape(error.detail)}")
     if error.__cause__ is not None:
-        errors.print(causes(error.__cause__), style="dim", highlight=False, markup=False)
+        errors.print(causes(error.__cause__), style="dim", markup=False)
     raise typer.Exit(EXIT_CODES.get(error.kind, 1)) from error
 
 

@@ -35,7 +35,7 @@ def show(image_id: Annotated[int, typer.Argument(parser=picture_id, metavar="ID"
         print_json(letter)
         return
     for name, value in letter.items():
-        console.print(f"[bold]{escape(name)}[/]: {escape(str(value))}", highlight=False)
+        console.print(f"[bold]{escape(name)}[/]: {escape(str(value))}")
 
 
 @app.command()
@@ -53,5 +53,4 @@ def replay(
         console.print(
             f"{len(replayed['replayed'])} tried again, {len(replayed['dead_again'])} dead again.",
             markup=False,
-            highlight=False,
         )

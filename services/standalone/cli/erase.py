@@ -49,8 +49,8 @@ def erase(  # noqa: PLR0917  a command's options
         print_json(report)
         return
     for name in (*_SUMMED, "replicas", "seconds"):
-        console.print(f"{name.replace('_', ' '):16} {report[name]}", markup=False, highlight=False)
-    console.print("Not reached: " + "; ".join(report["not_reached"]) + ".", highlight=False, soft_wrap=True)
+        console.print(f"{name.replace('_', ' '):16} {report[name]}", markup=False)
+    console.print("Not reached: " + "; ".join(report["not_reached"]) + ".", soft_wrap=True)
 
 
 async def _erased(request: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def evaluate(  # noqa: PLR0917  typer's options
                 html.write_text(report(found, settings.pictures), "utf-8")
         except OmmaError as error:
             fail(error)
-        errors.print(f"Report: {html}", markup=False, highlight=False)
+        errors.print(f"Report: {html}", markup=False)
     if json:
         print_json(document(found))
     else:
@@ -127,7 +127,7 @@ def _print(found: "EvaluatedFolder") -> None:
     """The measures with their 95 % intervals, and the verdict when there are two models."""
     from services.standalone.evaluation_report import description
 
-    console.print(f"{shown(found.folder)}: {description(found)}", markup=False, highlight=False)
+    console.print(f"{shown(found.folder)}: {description(found)}", markup=False)
     rows = table("", *(one.model for one in found.evaluations))
     every = [one.intervals() for one in found.evaluations]
     for name in every[-1]:
@@ -136,7 +136,7 @@ def _print(found: "EvaluatedFolder") -> None:
     console.print(rows)
     if len(found.evaluations) == 2:
         first, second = found.evaluations
-        console.print(verdict(first.model, second.model, compare_models(first, second)), highlight=False)
+        console.print(verdict(first.model, second.model, compare_models(first, second)))
 
 
 def _cell(found: Interval | None) -> str | Text:

@@ -110,12 +110,9 @@ def _show(experiment: Mapping[str, Any], json: bool) -> None:
         f"Experiment {experiment['name']} ({experiment['id']}) is {experiment['state']}, {experiment['share']:g} % of "
         f"callers: {arms['candidate']} against {arms['control'] or 'what is default'}.",
         markup=False,
-        highlight=False,
     )
     if experiment["reasons"]:
-        console.print(
-            f"Verdict: {experiment['verdict']}. {' '.join(experiment['reasons'])}", markup=False, highlight=False
-        )
+        console.print(f"Verdict: {experiment['verdict']}. {' '.join(experiment['reasons'])}", markup=False)
     show_audit(experiment["audit"])
     if experiment["allowed"]:
-        console.print(f"Allowed: {', '.join(experiment['allowed'])}.", markup=False, highlight=False)
+        console.print(f"Allowed: {', '.join(experiment['allowed'])}.", markup=False)

@@ -21,9 +21,7 @@ def export(
     if json:
         print_json(said)
     else:
-        console.print(
-            f"{said['pictures']} pictures of {said['space']} are in {shown(folder)}.", markup=False, highlight=False
-        )
+        console.print(f"{said['pictures']} pictures of {said['space']} are in {shown(folder)}.", markup=False)
 
 
 async def _export(folder: Path, filter: str, index: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def judgments(
     judged = list(judgments_of_feedback(run(_opinions())))
     lines = [json_lines.dumps({"query": query, "picture": picture, "grade": grade}) for query, picture, grade in judged]
     _write(file, "".join(f"{line}\n" for line in lines))
-    errors.print(f"{len(judged)} grades: {file}", markup=False, highlight=False)
+    errors.print(f"{len(judged)} grades: {file}", markup=False)
 
 
 @app.command()
@@ -75,7 +75,6 @@ def pairs(
     errors.print(
         f"{len(kept)} pairs: {file}; {len(made) - len(kept)} of pictures that do not lie in {root}.",
         markup=False,
-        highlight=False,
     )
 
 

@@ -55,7 +55,7 @@ def rebuild(
         print_json(begun)
         return
     print(begun["id"])
-    console.print(f"{begun['candidate']['id']} is being built: `omma rollout status`.", markup=False, highlight=False)
+    console.print(f"{begun['candidate']['id']} is being built: `omma rollout status`.", markup=False)
 
 
 async def _rebuilt(name: str, reason: str) -> dict[str, Any]:

@@ -101,7 +101,7 @@ async def _vectors(source: Path, ids: Path | None, space: str, revive_deleted: b
         print_json(said)
     else:
         counts = ", ".join(f"{told[name]} {name.replace('_', ' ')}" for name in _GIVEN if told[name])
-        console.print(f"{told['vectors']} vectors are in {space}: {counts}.", markup=False, highlight=False)
+        console.print(f"{told['vectors']} vectors are in {space}: {counts}.", markup=False)
 
 
 async def _watch(asked: "_Asked", json: bool) -> None:
@@ -131,7 +131,7 @@ def _show(job: dict[str, Any], json: bool) -> None:
     else:
         console.print(summary(job))
         for line in remarks(job):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, markup=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,6 @@ def create(
     errors.print(
         f"{made['role']} key {made['name']} of tenant {made['tenant']}; it is not shown again:",
         markup=False,
-        highlight=False,
     )
     print(made["secret"])
 
@@ -60,7 +59,7 @@ def revoke(id: Annotated[str, typer.Argument(help="As `omma key list` shows it."
     if json:
         print_json(revoked)
     else:
-        console.print(f"Key {revoked['name']} is revoked.", markup=False, highlight=False)
+        console.print(f"Key {revoked['name']} is revoked.", markup=False)
 
 
 async def _revoked(id: str) -> Any:

@@ -76,7 +76,6 @@ def verify(reference: Reference, json: Json = False) -> None:
         console.print(
             f"{manifest.reference}: {len(manifest.files)} files are what the manifest says.",
             markup=False,
-            highlight=False,
         )
 
 
@@ -95,7 +94,7 @@ def current_model(
     if json:
         print_json({"model": manifest.reference, "pinned": pinned})
     else:
-        console.print(f"{manifest.reference} ({'pinned' if pinned else 'the newest'})", markup=False, highlight=False)
+        console.print(f"{manifest.reference} ({'pinned' if pinned else 'the newest'})", markup=False)
 
 
 def _load(reference: str) -> Model:

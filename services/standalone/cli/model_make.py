@@ -93,4 +93,4 @@ def triton_repository(
     if json:
         print_json({"models": [path.name for path in made], "folder": str(folder)})
     else:
-        console.print(f"{shown(folder)} has {' and '.join(path.name for path in made)}.", markup=False, highlight=False)
+        console.print(f"{shown(folder)} has {' and '.join(path.name for path in made)}.", markup=False)

@@ -99,4 +99,4 @@ def _say(reference: str, place: str, json: bool) -> None:
     if json:
         print_json({"model": reference, "place": place})
     else:
-        console.print(f"{reference} is in {place}.", markup=False, highlight=False)
+        console.print(f"{reference} is in {place}.", markup=False)

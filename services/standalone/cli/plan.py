@@ -40,9 +40,7 @@ def plan_cluster(
         return
     console.print(_table(made))
     if values is not None:
-        console.print(
-            f"Written to {values}. Next: helm install omma helm/omma -f {values} -f …", markup=False, highlight=False
-        )
+        console.print(f"Written to {values}. Next: helm install omma helm/omma -f {values} -f …", markup=False)
 
 
 def _table(made: Plan) -> Rows:

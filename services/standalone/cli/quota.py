@@ -48,14 +48,14 @@ def set_quota(
         return
     used = f"{told['pictures']:,} pictures of {told['bytes']:,} bytes"
     limits = f"{_limit(told['max_pictures'])} pictures, {_limit(told['max_bytes'])} bytes"
-    console.print(f"Tenant {told['tenant']} keeps {used}, and may keep {limits}.", markup=False, highlight=False)
+    console.print(f"Tenant {told['tenant']} keeps {used}, and may keep {limits}.", markup=False)
 
 
 @app.command()
 def remove(tenant: _Tenant) -> None:
     """Take a tenant's limits away."""
     run(_asked("DELETE", tenant))
-    console.print(f"Tenant {tenant} has no limits of its own.", markup=False, highlight=False)
+    console.print(f"Tenant {tenant} has no limits of its own.", markup=False)
 
 
 async def _asked(method: str, tenant: str, **options: Any) -> Any:

@@ -67,10 +67,9 @@ def start(  # noqa: PLR0917  options
         f"{begun['candidate']['id']} is being built: {takes['embedded']} pictures to embed, some {takes['seconds']} s, "
         f"{takes['disk_bytes'] / 1e6:.0f} MB of disk and {takes['memory_bytes'] / 1e6:.0f} MB of memory.",
         markup=False,
-        highlight=False,
     )
     if takes.get("words") is False:
-        console.print("It knows no words: who searches with words is told so (409) on its side.", highlight=False)
+        console.print("It knows no words: who searches with words is told so (409) on its side.")
 
 
 @app.command()
@@ -233,30 +232,28 @@ def _show(rollout: Mapping[str, Any], json: bool) -> None:
         f"Rollout {rollout['id']} is {rollout['state']}{share}: {rollout['candidate']['id']} "
         f"({rollout['candidate']['state']}) beside {rollout['control']['id']} ({rollout['control']['state']}).",
         markup=False,
-        highlight=False,
     )
     build = rollout["figures"].get("build")
     if build is not None and rollout["state"] in ("building", "paused"):
-        console.print(f"{build['held']} of {build['live']} pictures are in it.", markup=False, highlight=False)
+        console.print(f"{build['held']} of {build['live']} pictures are in it.", markup=False)
     for gate in rollout["gates"]:
         mark = "met" if gate["met"] else "not met"
-        console.print(f"  {gate['name']}: {gate['value']} ({mark}; {gate['needed']})", markup=False, highlight=False)
+        console.print(f"  {gate['name']}: {gate['value']} ({mark}; {gate['needed']})", markup=False)
     if judged := rollout.get("judged"):
         found = judged["ndcg_at_10"]
         console.print(
             f"nDCG@10 of {judged['queries']} judged queries: {found['candidate']} against {found['control']}; a loss "
             f"of {judged['ndcg_loss']}, at most {judged['ndcg_loss_upper']}.",
             markup=False,
-            highlight=False,
         )
     if rollout["reasons"]:
-        console.print(f"Verdict: {rollout['verdict']}. {' '.join(rollout['reasons'])}", markup=False, highlight=False)
+        console.print(f"Verdict: {rollout['verdict']}. {' '.join(rollout['reasons'])}", markup=False)
     show_audit(rollout["audit"])
     routing = rollout["routing"]
     seen = ", ".join(f"{name} {epoch}" for name, epoch in routing["followers"].items()) or "nobody"
-    console.print(f"Routing {routing['epoch']}; followed: {seen}.", markup=False, highlight=False)
+    console.print(f"Routing {routing['epoch']}; followed: {seen}.", markup=False)
     if rollout["allowed"]:
-        console.print(f"Allowed: {', '.join(rollout['allowed'])}.", markup=False, highlight=False)
+        console.print(f"Allowed: {', '.join(rollout['allowed'])}.", markup=False)
 
 
 def show_audit(audit: Sequence[Mapping[str, Any]]) -> None:

@@ -63,5 +63,5 @@ async def _search(question: Question, html: Path | None) -> dict[str, Any]:
             page = render("Omma: search", [await section(connection, question, answer)])
             with writing(html, "html"):
                 await asyncio.to_thread(html.write_text, page, "utf-8")
-            errors.print(f"Contact sheet: {html}", markup=False, highlight=False)
+            errors.print(f"Contact sheet: {html}", markup=False)
     return answer

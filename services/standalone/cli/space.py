@@ -56,9 +56,7 @@ def create(
     if json:
         print_json(made)
     else:
-        console.print(
-            f"Space {made['id']} of {made['dim']} numbers; index {made['indexes'][0]}.", markup=False, highlight=False
-        )
+        console.print(f"Space {made['id']} of {made['dim']} numbers; index {made['indexes'][0]}.", markup=False)
 
 
 async def _spaces() -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ async def _report(asked: Mapping[str, bool | str]) -> Mapping[str, Any]:
 def _show(report: Mapping[str, Any]) -> None:
     states = ", ".join(f"{count} {state}" for state, count in sorted(report["rows"].items())) or "none"
     compared = f"{report['bucket_details']} of {report['buckets']} buckets picture by picture"
-    console.print(f"Rows: {states}. {compared}, {report['took_seconds']:.1f} s.", markup=False, highlight=False)
+    console.print(f"Rows: {states}. {compared}, {report['took_seconds']:.1f} s.", markup=False)
     rows = table("difference", "count", "mended", "for example", "what mends it")
     for one in report["differences"]:
         examples = "\n".join(_example(each) for each in one["examples"][:3])
@@ -54,7 +54,6 @@ def _show(report: Mapping[str, Any]) -> None:
         console.print(
             f"Not compared: shard {replica['shard']}, replica {replica['replica']}: {replica['error']}",
             markup=False,
-            highlight=False,
         )
     if not report["settled"]:
         console.print("The indexer did not catch up: what may only be late is left out. Verify again.")

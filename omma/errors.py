@@ -185,6 +185,13 @@ def may_pass(error: Exception) -> bool:
     )
 
 
+def unforeseen(error: Exception, *expected: type[Exception]) -> Exception | None:
+    """For the log, which then has where it came from: this error; None where somebody foresaw it: of a kind, of the
+    machine, or an expected one.
+    """
+    return None if isinstance(error, (OmmaError, OSError, *expected)) else error
+
+
 def causes(error: BaseException) -> str:
     """For the log: what an error says and, below it, what it came from, which callers are not told."""
     said = []

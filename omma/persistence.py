@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from omma.errors import Absent, OmmaError, OutOfTime, Overloaded, ReplicaDown, causes
+from omma.errors import Absent, OmmaError, OutOfTime, Overloaded, ReplicaDown, causes, unforeseen
 from omma.log.interface import ProducerFenced
 from omma.telemetry.metrics import TRIES_FAILED
 
@@ -149,12 +149,12 @@ async def until_there(
 
 
 def _failed(what: str, error: Exception, expected: tuple[type[Exception], ...] = ()) -> None:
-    foreseen = isinstance(error, (OmmaError, OSError, *expected))
-    kind = error.kind.value if isinstance(error, OmmaError) else "machine" if foreseen else "bug"
+    bug = unforeseen(error, *expected)
+    kind = error.kind.value if isinstance(error, OmmaError) else "machine" if bug is None else "bug"
     TRIES_FAILED.labels(what, kind).inc()
     logger.warning(
         "%s failed and is tried again",
         what,
         extra={"kind": kind, "reason": causes(error)},
-        exc_info=None if foreseen else error,
+        exc_info=bug,
     )

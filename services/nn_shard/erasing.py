@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from omma.errors import OmmaError, Overloaded, causes
+from omma.errors import Overloaded, causes, unforeseen
 from omma.identity import ImageId
 from services.nn_shard.lease import LeaseLost
 
@@ -56,7 +56,6 @@ class Erasing:
         try:
             return await self._erase(image_ids)
         except Exception as error:
-            bug = None if isinstance(error, (OmmaError, LeaseLost, OSError)) else error
             extra = {"pictures": len(image_ids), "reason": causes(error)}
-            logger.warning("pictures are not erased yet", extra=extra, exc_info=bug)
+            logger.warning("pictures are not erased yet", extra=extra, exc_info=unforeseen(error, LeaseLost))
             return False

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final
 
 from omma.background import running
-from omma.errors import Absent, OmmaError, ReplicaDown, WrongState, causes
+from omma.errors import Absent, OmmaError, ReplicaDown, WrongState, causes, unforeseen
 from omma.index import Index, IndexId, IndexState
 from omma.persistence import Pauses, keep_running
 from omma.space import Space
@@ -149,8 +149,7 @@ class Fleet:
         except Exception as error:
             if index.state is IndexState.LIVE:
                 raise
-            bug = None if isinstance(error, (OmmaError, OSError)) else error
-            logger.error("index %s cannot run: %s", index.id, causes(error), exc_info=bug)
+            logger.error("index %s cannot run: %s", index.id, causes(error), exc_info=unforeseen(error))
             failing = failing or _Failing(Pauses(_LOOK_SECONDS, _LONGEST_RETRY_SECONDS))
             failing.again_at = now() + failing.pauses.next_seconds()
             self._failing[index.id] = failing

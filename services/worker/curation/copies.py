@@ -15,7 +15,7 @@ from omma.catalog.copies import CopyPair
 from omma.catalog.interface import Catalog
 from omma.catalog.picture import Picture, PictureState
 from omma.copies import LOOKED_AT_BITS, SIGNATURE_RULE, Seen, Signatures, copies, look, nearest_bits
-from omma.errors import OmmaError, may_pass
+from omma.errors import OmmaError, may_pass, unforeseen
 from omma.hits import FetchedPicture
 from omma.identity import ImageId, Sha256, Tenant
 from omma.images import PictureFile, PictureLimits
@@ -196,9 +196,8 @@ class CopyFinder:
         except Exception as error:
             if may_pass(error) or isinstance(error, OSError):
                 raise
-            bug = None if isinstance(error, OmmaError) else error
             extra = {"image_id": picture.id, "reason": repr(error)}
-            logger.warning("a picture cannot be looked at", extra=extra, exc_info=bug)
+            logger.warning("a picture cannot be looked at", extra=extra, exc_info=unforeseen(error))
         self._seen[picture.sha256] = seen
         if len(self._seen) > _KEPT:
             self._seen.popitem(last=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from omma.catalog.interface import Catalog
-from omma.errors import OmmaError, causes
+from omma.errors import causes, unforeseen
 from omma.identity import DEFAULT_TENANT
 from omma.job_kinds import JobKind, JobParameters
 
@@ -44,9 +44,8 @@ async def keep_schedule(catalog: Catalog, schedule: Sequence[Scheduled], wake: C
                 if await _add_if_due(catalog, one):
                     wake()
             except Exception as error:
-                bug = None if isinstance(error, OmmaError) else error
                 extra = {"job": one.kind.name, "reason": causes(error)}
-                logger.warning("a job could not be scheduled", extra=extra, exc_info=bug)
+                logger.warning("a job could not be scheduled", extra=extra, exc_info=unforeseen(error))
         await asyncio.sleep(pause_seconds)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from omma.catalog.interface import Catalog
 from omma.catalog.job import UNFINISHED, Job, JobId
-from omma.errors import Absent, OmmaError, causes
+from omma.errors import Absent, causes, unforeseen
 from omma.job_kinds import INGEST_LIST
 from services.worker.lists.ingest import ListIngest
 
@@ -36,8 +36,9 @@ class ListHelper:
                 helped = await self.look()
             except Exception as error:
                 helped = False
-                bug = None if isinstance(error, OmmaError) else error
-                logger.warning("a list could not be helped with", extra={"reason": causes(error)}, exc_info=bug)
+                logger.warning(
+                    "a list could not be helped with", extra={"reason": causes(error)}, exc_info=unforeseen(error)
+                )
             if not helped:
                 await asyncio.sleep(self._poll_seconds)
 
